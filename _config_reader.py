@@ -1,0 +1,174 @@
+"""Reads a stack's configuration with types, and collects every problem instead of stopping at the first.
+
+A problem is a row of three cells: the key, what was found (never a secret's value), what mends it.
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+Check = Callable[[str], tuple[str, str] | None]
+"""Returns what is wrong with a text and what is allowed, or None when nothing is wrong."""
+
+
+class Reader:
+    """One configuration object: the stack's own keys, or a nested object such as `rotation`.
+
+    Attributes:
+        problems: Rows found so far; nested readers share the list with their parent.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        *,
+        encrypted: Collection[str] = (),
+        prefix: str = "",
+        problems: list[tuple[str, str, str]] | None = None,
+    ) -> None:
+        """Wrap values, whose keys are shown to the user behind `prefix`; what is said of `encrypted` keys never quotes them."""
+        self._values = values
+        self._encrypted = encrypted
+        self._prefix = prefix
+        self.problems: list[tuple[str, str, str]] = [] if problems is None else problems
+
+    def report(self, key: str, found: str, remedy: str) -> None:
+        """Add a problem of a key."""
+        hidden = key.partition(".")[0] in self._encrypted
+        self.problems.append(
+            (self._prefix + key, "is not allowed (encrypted, so not shown)" if hidden else found, remedy)
+        )
+
+    def reject_unknown(self, known: Collection[str]) -> None:
+        """Report each key that nobody reads, with the nearest one that somebody does."""
+        for key in sorted(set(self._values) - set(known)):
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+            self.report(
+                key,
+                "is not a known key",
+                f"did you mean {self._prefix}{near[0]}?" if near else "see README.md, Configuration",
+            )
+
+    def has(self, key: str) -> bool:
+        """Tell whether the key holds something that is not empty."""
+        return self._values.get(key) not in (None, "", [], {})
+
+    def text(self, key: str, default: str | None = None, *, check: Check | None = None) -> str:
+        """Return a string; without a default it is required.
+
+        Args:
+            key: The key.
+            default: What an absent or empty key means; None makes the key required.
+            check: Looks at a value that is not empty.
+        """
+        if not self.has(key):
+            if default is None:
+                self.report(key, "is required", self._command(key, "VALUE"))
+            return default or ""
+        value = self._values[key]
+        if not isinstance(value, str):
+            self.report(key, f"is {_kind(value)}", "a string")
+            return default or ""
+        if check and (wrong := check(value)):
+            self.report(key, *wrong)
+        return value
+
+    def choice(self, key: str, allowed: tuple[str, ...], default: str | None = None) -> str:
+        """Return one of the allowed strings."""
+        value = self.text(key, default)
+        if value and value not in allowed:
+            self.report(key, f"is {value!r}", f"one of {', '.join(allowed)}")
+        return value
+
+    def integer(self, key: str, default: int, *, allowed: Collection[int] | None = None, rule: str = "") -> int:
+        """Return a whole number, given as one or as its decimal string."""
+        if not self.has(key):
+            return default
+        value = self._values[key]
+        try:
+            number = int(value) if isinstance(value, str) else value
+        except ValueError:
+            number = None
+        if isinstance(number, float) and number.is_integer():
+            number = int(number)
+        if isinstance(number, bool) or not isinstance(number, int):
+            self.report(key, f"is {_shown(value)}", "a whole number")
+            return default
+        if allowed is not None and number not in allowed:
+            self.report(key, f"is {number}", rule)
+        return number
+
+    def boolean(self, key: str, *, default: bool) -> bool:
+        """Return a boolean, given as one or as `true` or `false`."""
+        value = self._values.get(key, default)
+        if isinstance(value, str) and value in {"", "true", "false"}:
+            value = {"": default, "true": True, "false": False}[value]
+        if not isinstance(value, bool):
+            self.report(key, f"is {_shown(value)}", "true or false")
+            return default
+        return value
+
+    def texts(self, key: str, *, check: Check | None = None) -> tuple[str, ...]:
+        """Return an array of strings, without repetition, in the order given."""
+        value = self._json(key, list, "an array of strings", [])
+        found: list[str] = []
+        for item in value:
+            if not isinstance(item, str):
+                self.report(key, f"holds {_kind(item)}", "an array of strings")
+            elif check and (wrong := check(item)):
+                self.report(key, *wrong)
+            elif item not in found:
+                found.append(item)
+        return tuple(found)
+
+    def object(self, key: str) -> dict[str, Any]:
+        """Return a nested object as it is."""
+        return cast("dict[str, Any]", self._json(key, dict, "an object", {}))
+
+    def section(self, key: str, known: Collection[str]) -> "Reader | None":
+        """Return a reader of a nested object, None when it is absent or empty; unknown keys of it are reported."""
+        values = self.object(key)
+        if not values:
+            return None
+        encrypted = values if key in self._encrypted else ()
+        nested = Reader(values, encrypted=encrypted, prefix=f"{self._prefix}{key}.", problems=self.problems)
+        nested.reject_unknown(known)
+        return nested
+
+    def _json(self, key: str, kind: type[T], rule: str, default: T) -> T:
+        if not self.has(key):
+            return default
+        value = self._values[key]
+        if isinstance(value, str):
+            # Pulumi hands arrays and objects over as JSON text. Text that is no JSON is not quoted: it may hold a secret.
+            try:
+                value = json.loads(value)
+            except ValueError:
+                value = None
+        if not isinstance(value, kind):
+            self.report(key, f"is not {rule}", f"{rule}, in the stack file or as JSON")
+            return default
+        return value
+
+    def _command(self, key: str, value: str) -> str:
+        name = self._prefix + key
+        return f"pulumi config set {'--path ' if '.' in name else ''}{name} {value}"
+
+
+def _kind(value: object) -> str:
+    kinds = {
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        str: "a string",
+        list: "an array",
+        dict: "an object",
+    }
+    return next((name for kind, name in kinds.items() if isinstance(value, kind)), "empty")
+
+
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, str | int | float) and len(str(value)) <= 40 else _kind(value)  # noqa: PLR2004 - a cell's width

@@ -1,0 +1,62 @@
+"""The container definitions of a task as canonical JSON.
+
+Defaults that ECS would fill in are spelled out and everything is sorted, so that an unchanged program shows no difference.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+
+VERSIONS_LABEL = "secret-versions"
+"""Docker label with a digest of the secrets' version ids: a changed value makes a new revision of the task definition."""
+
+
+def versions_digest(version_ids: Iterable[str]) -> str:
+    """Return a short digest of version ids, in any order. Version ids are random: they tell nothing of a value."""
+    return hashlib.sha256("\n".join(sorted(version_ids)).encode()).hexdigest()[:16]
+
+
+def container_definitions(
+    *,
+    image: str,
+    port: int,
+    environment: Mapping[str, str],
+    secrets: Mapping[str, str],
+    version_ids: Iterable[str],
+    log_group_name: str,
+    region: str,
+) -> str:
+    """Return the JSON of the one container `app`.
+
+    Args:
+        image: Image with a tag or digest.
+        port: TCP port that the application listens on.
+        environment: Plain variables.
+        secrets: `valueFrom` by variable.
+        version_ids: The secrets' versions at the time of the deployment.
+        log_group_name: CloudWatch log group.
+        region: Region of the log group.
+
+    Raises:
+        ValueError: When a variable is both plain and secret; ECS refuses that only when a task starts.
+    """
+    if both := sorted(set(environment) & set(secrets)):
+        raise ValueError(f"{', '.join(both)}: both a plain variable and a secret")
+    definition = {
+        "name": "app",
+        "image": image,
+        "cpu": 0,
+        "essential": True,
+        "portMappings": [{"containerPort": port, "hostPort": port, "protocol": "tcp"}],
+        "environment": [{"name": name, "value": environment[name]} for name in sorted(environment)],
+        "secrets": [{"name": name, "valueFrom": secrets[name]} for name in sorted(secrets)],
+        "mountPoints": [],
+        "volumesFrom": [],
+        "systemControls": [],
+        "dockerLabels": {VERSIONS_LABEL: versions_digest(version_ids)},
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {"awslogs-group": log_group_name, "awslogs-region": region, "awslogs-stream-prefix": "app"},
+        },
+    }
+    return json.dumps([definition], sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,123 @@
+"""The key policy of the stack's customer-managed key: least rights that work, as pure functions.
+
+Nobody may use the key but through the services below, and only for this stack's own resources.
+Sources: AWS, "Secret encryption and decryption in AWS Secrets Manager", "Encrypt log data in CloudWatch Logs using KMS",
+"Setting up Amazon SNS topic encryption", "Configure KMS key policies for CloudTrail".
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from components._location import Location
+from components._policies import Statement, document
+
+_ADMINISTRATION = [
+    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateGrant", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey",
+    "kms:DisableKeyRotation", "kms:EnableKey", "kms:EnableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
+    "kms:ListAliases", "kms:ListGrants", "kms:ListKeyPolicies", "kms:ListKeyRotations", "kms:ListResourceTags",
+    "kms:PutKeyPolicy", "kms:ReplicateKey", "kms:RevokeGrant", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion",
+    "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription", "kms:UpdatePrimaryRegion",
+]  # fmt: skip
+
+
+def key_policy(
+    location: Location,
+    *,
+    prefix: str,
+    log_group_names: Sequence[str],
+    topic_arns: Sequence[str] = (),
+    trail_arn: str | None = None,
+    adopted_arns: Sequence[str] = (),
+) -> str:
+    """Return the key policy.
+
+    Args:
+        location: The key's account and Region.
+        prefix: What the names of the stack's secrets start with, without the hyphen after it.
+        log_group_names: The log groups that the key encrypts.
+        topic_arns: The SNS topics that it encrypts.
+        trail_arn: The CloudTrail trail that it encrypts.
+        adopted_arns: Secrets of the stack that have other names.
+
+    The account's own principals need an identity policy as well: a key policy that names the account's root delegates to IAM.
+    """
+    statements: list[Statement] = [
+        _allow("AdministerByAccount", {"AWS": location.root_arn()}, _ADMINISTRATION),
+        _through_secrets_manager(location, prefix, adopted_arns),
+    ]
+    if log_group_names:
+        statements.append(_by_logs(location, log_group_names))
+    if topic_arns:
+        statements.append(_by_publishers(location, topic_arns))
+    if trail_arn:
+        statements += _by_trail(location, trail_arn)
+    return document(statements)
+
+
+def _through_secrets_manager(location: Location, prefix: str, adopted_arns: Sequence[str]) -> Statement:
+    # Secrets Manager calls KMS as the caller, with the secret's ARN as encryption context. A secret's suffix is unknown
+    # before it exists: six characters, so six question marks.
+    own = location.arn("secretsmanager", f"secret:{prefix}-*-??????")
+    # Before it accepts a key for a secret, Secrets Manager tries it with this context.
+    trial = "RequestToValidateKeyAccess"
+    return _allow(
+        "UseThroughSecretsManager",
+        {"AWS": location.root_arn()},
+        ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
+        {
+            "StringEquals": {
+                "kms:CallerAccount": location.account_id,
+                "kms:ViaService": f"secretsmanager.{location.region}.{location.dns_suffix}",
+            },
+            "StringLike": {"kms:EncryptionContext:SecretARN": sorted([own, *adopted_arns, trial])},
+        },
+    )
+
+
+def _by_logs(location: Location, log_group_names: Sequence[str]) -> Statement:
+    return _allow(
+        "EncryptLogGroups",
+        {"Service": f"logs.{location.region}.{location.dns_suffix}"},
+        ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+        {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": sorted(map(location.log_group_arn, log_group_names))}},
+    )
+
+
+def _by_publishers(location: Location, topic_arns: Sequence[str]) -> Statement:
+    # The services that publish to an encrypted topic, not SNS itself, need the key.
+    return _allow(
+        "PublishToEncryptedTopics",
+        {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com", "scheduler.amazonaws.com"]},
+        ["kms:Decrypt", "kms:GenerateDataKey*"],
+        {
+            "StringEquals": {"aws:SourceAccount": location.account_id},
+            "ArnEquals": {"kms:EncryptionContext:aws:sns:topicArn": sorted(topic_arns)},
+        },
+    )
+
+
+def _by_trail(location: Location, trail_arn: str) -> list[Statement]:
+    source = {"StringEquals": {"aws:SourceArn": trail_arn}}
+    cloudtrail = {"Service": "cloudtrail.amazonaws.com"}
+    # Whoever may read the trail's files needs them decrypted; S3 asks on their behalf.
+    through_s3 = {
+        "StringEquals": {
+            "kms:CallerAccount": location.account_id,
+            "kms:ViaService": f"s3.{location.region}.{location.dns_suffix}",
+        },
+        "StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": trail_arn},
+    }
+    context = {"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": trail_arn}}
+    return [
+        _allow("EncryptTrail", cloudtrail, ["kms:GenerateDataKey*"], source | context),
+        _allow("DescribeForTrail", cloudtrail, ["kms:DescribeKey"], source),
+        _allow("ReadTrailThroughS3", {"AWS": location.root_arn()}, ["kms:Decrypt"], through_s3),
+    ]
+
+
+def _allow(
+    sid: str, principal: dict[str, Any], actions: list[str], condition: dict[str, Any] | None = None
+) -> Statement:
+    # In a key policy "*" is this key.
+    statement = {"Sid": sid, "Effect": "Allow", "Principal": principal, "Action": actions, "Resource": "*"}
+    return statement | ({"Condition": condition} if condition else {})

@@ -1,0 +1,56 @@
+"""Where a stack lives, and the ARNs of what lives there."""
+
+import re
+from dataclasses import dataclass
+
+_ECR_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)[:@].+"
+)
+
+
+@dataclass(frozen=True)
+class Location:
+    """An AWS account in one Region.
+
+    Attributes:
+        partition: `aws`, `aws-us-gov` or `aws-cn`; never written out anywhere else in this project.
+        region: Such as `eu-west-1`.
+        account_id: Twelve digits.
+        dns_suffix: `amazonaws.com`, or `amazonaws.com.cn` in China.
+    """
+
+    partition: str
+    region: str
+    account_id: str
+    dns_suffix: str = "amazonaws.com"
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource of this account and Region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
+
+    def role_arn(self, name: str) -> str:
+        """Return the ARN of a role of this account."""
+        return f"arn:{self.partition}:iam::{self.account_id}:role/{name}"
+
+    def root_arn(self) -> str:
+        """Return the ARN that stands for the account itself in a policy."""
+        return f"arn:{self.partition}:iam::{self.account_id}:root"
+
+    def log_group_arn(self, name: str) -> str:
+        """Return the ARN of a CloudWatch log group, without the `:*` that some APIs append."""
+        return self.arn("logs", f"log-group:{name}")
+
+    def secret_arn_length(self, full_name: str) -> int:
+        """Return the characters of a secret's ARN, which is known before AWS chooses the ARN's last six."""
+        return len(self.arn("secretsmanager", f"secret:{full_name}-")) + 6
+
+    def ecr_repository_arn(self, image: str) -> str | None:
+        """Return the ARN of the ECR repository that an image comes from, None for any other registry."""
+        match = _ECR_IMAGE.fullmatch(image)
+        return match and f"arn:{self.partition}:ecr:{match['region']}:{match['account']}:repository/{match['name']}"
+
+
+def in_region(arn: str, region: str) -> str:
+    """Return the ARN of a secret's or key's replica in another Region: it differs by the Region only."""
+    fields = arn.split(":")
+    return ":".join([*fields[:3], region, *fields[4:]])

@@ -1,0 +1,128 @@
+"""The IAM policies of this project as pure functions from strings to statements.
+
+One statement a purpose, exact resources, no wildcard but the one that AWS demands for `ecr:GetAuthorizationToken`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Statement = Mapping[str, Any]
+
+INLINE_POLICY_CHARACTERS = 10_240
+"""All inline policies of one role together, white space not counted. Source: AWS, "IAM and AWS STS quotas"."""
+
+MANAGED_POLICY_CHARACTERS = 6_144
+"""One customer-managed policy, white space not counted. Source: the same."""
+
+MANAGED_POLICIES_PER_ROLE = 10
+"""Default quota of managed policies attached to one role. Source: the same."""
+
+
+def document(statements: Iterable[Statement]) -> str:
+    """Return a policy document as compact JSON, the same text for the same statements."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":"))
+
+
+def trust(service: str, *, account_id: str | None = None, source_arn: str | None = None) -> str:
+    """Return a trust policy for one AWS service, bound to one account and source where given (confused deputy)."""
+    statement: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    condition: dict[str, Any] = {}
+    if account_id:
+        condition["StringEquals"] = {"aws:SourceAccount": account_id}
+    if source_arn:
+        condition["ArnLike"] = {"aws:SourceArn": source_arn}
+    return document([statement | ({"Condition": condition} if condition else {})])
+
+
+def read_secrets(arns: Iterable[str]) -> Statement:
+    """Return the right to read exactly these secrets: bare ARNs, sorted, each once.
+
+    ECS needs GetSecretValue alone, also for a reference to a JSON key or a staging label.
+    """
+    return _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], sorted(set(arns)))
+
+
+def decrypt_through_secrets_manager(key_arn: str, *, region: str, dns_suffix: str) -> Statement:
+    """Return the right to decrypt with a customer-managed key, only when Secrets Manager asks on the role's behalf."""
+    statement = _allow("DecryptSecrets" + region.title().replace("-", ""), ["kms:Decrypt"], [key_arn])
+    return {**statement, "Condition": {"StringEquals": {"kms:ViaService": f"secretsmanager.{region}.{dns_suffix}"}}}
+
+
+def write_logs(log_group_arn: str) -> Statement:
+    """Return the right to write to the streams of one log group, which somebody else creates."""
+    return _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:log-stream:*"])
+
+
+def pull_image(repository_arn: str) -> tuple[Statement, ...]:
+    """Return the right to pull from one ECR repository."""
+    actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    # AWS authorises GetAuthorizationToken on "*" only; the token opens nothing that the other statement doesn't allow.
+    return _allow("PullImage", actions, [repository_arn]), _allow("SignInToEcr", ["ecr:GetAuthorizationToken"], ["*"])
+
+
+def require_tls() -> Statement:
+    """Return what every secret's resource policy has: no request without TLS, whoever asks.
+
+    A secret with a resource policy is also one whose policy AWS checks: it refuses any that makes the secret public.
+    """
+    condition = {"Bool": {"aws:SecureTransport": "false"}}
+    deny = {"Sid": "DenyWithoutTls", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": ["secretsmanager:*"]}
+    return {**deny, "Resource": ["*"], "Condition": condition}
+
+
+def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statement:
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+
+
+@dataclass(frozen=True)
+class ReadPlan:
+    """How the secrets that one role reads spread over its policies.
+
+    Attributes:
+        inline: Names of the secrets that the inline policy grants; all of them, or none.
+        managed: Names of the secrets by customer-managed policy.
+    """
+
+    inline: tuple[str, ...]
+    managed: tuple[tuple[str, ...], ...]
+
+
+def plan_reads(arn_lengths: Mapping[str, int], *, inline_characters_left: int) -> ReadPlan:
+    """Spread secrets over policies so that each stays within AWS's limits.
+
+    The plan needs only names and lengths, which are known before any secret exists, so that a preview shows every policy.
+
+    Args:
+        arn_lengths: Characters of the ARNs by secret's name.
+        inline_characters_left: What the role's other inline policies leave of INLINE_POLICY_CHARACTERS.
+
+    Raises:
+        ValueError: When even MANAGED_POLICIES_PER_ROLE policies are too few.
+    """
+    names = sorted(arn_lengths)
+    empty = len(document([read_secrets([])]))
+    sizes = {name: arn_lengths[name] + len('"",') for name in names}
+    if empty + sum(sizes.values()) <= inline_characters_left:
+        return ReadPlan(tuple(names), ())
+    chunks = in_chunks(sizes, MANAGED_POLICY_CHARACTERS - empty)
+    if len(chunks) > MANAGED_POLICIES_PER_ROLE:
+        raise ValueError(
+            f"{len(names)} secrets need {len(chunks)} policies of {MANAGED_POLICY_CHARACTERS:,} characters; "
+            f"a role takes {MANAGED_POLICIES_PER_ROLE}: group values in JSON secrets"
+        )
+    return ReadPlan((), chunks)
+
+
+def in_chunks(sizes: Mapping[str, int], room: int) -> tuple[tuple[str, ...], ...]:
+    """Return the names, sorted, in as few runs as fit: the sizes of a run add up to at most `room`."""
+    chunks: list[list[str]] = []
+    left = 0
+    for name in sorted(sizes):
+        if sizes[name] > left:
+            chunks.append([])
+            left = room
+        chunks[-1].append(name)
+        left -= sizes[name]
+    return tuple(map(tuple, chunks))

@@ -1,0 +1,125 @@
+"""The task execution role: who may read the secrets when a task starts, and nothing else."""
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from components import _policies
+from components._location import Location, in_region
+
+
+class ExecutionRole(pulumi.ComponentResource):
+    """The role that ECS assumes to start a task: it reads the task's secrets, pulls its image and writes its log.
+
+    Attributes:
+        arn: The role's ARN, known once its policies are attached: a task definition made from it can start tasks.
+
+    Source: AWS, "Amazon ECS task execution IAM role".
+    """
+
+    arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        role_name: str,
+        location: Location,
+        secret_arns: Mapping[str, pulumi.Input[str]],
+        log_group_name: str,
+        image: str,
+        kms_key_arns: Mapping[str, pulumi.Input[str]] | None = None,
+        replica_regions: Sequence[str] = (),
+        bind_trust_to_account: bool = True,
+        permissions_boundary: str | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Create the role.
+
+        Args:
+            name: The component's name.
+            role_name: The role's name, at most 64 characters.
+            location: The account and Region of the task.
+            secret_arns: ARNs of the secrets to read, by full name.
+            log_group_name: The one log group that it may write to.
+            image: The task's image; if it is in ECR, the role may pull from that repository.
+            kms_key_arns: Customer-managed keys of the secrets by Region; none grants no kms:Decrypt.
+            replica_regions: Regions whose replicas of the secrets it may read as well.
+            bind_trust_to_account: Whether only this account's ECS may assume the role. AWS documents the condition for the
+                task role alone; the switch is for the day that ECS should not send it.
+            permissions_boundary: ARN of a managed policy.
+            opts: Options of the component.
+
+        Raises:
+            ValueError: When the secrets' ARNs do not fit in the policies that AWS allows a role.
+        """
+        super().__init__("ticketing:index:ExecutionRole", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        regions = (location.region, *replica_regions)
+        everything_else = [_policies.write_logs(location.log_group_arn(log_group_name))]
+        if repository := location.ecr_repository_arn(image):
+            everything_else += _policies.pull_image(repository)
+
+        def decrypt(key_arns: Mapping[str, str]) -> list[_policies.Statement]:
+            return [
+                _policies.decrypt_through_secrets_manager(arn, region=region, dns_suffix=location.dns_suffix)
+                for region, arn in sorted(key_arns.items())
+            ]
+
+        # A key's ARN is unknown in a first preview, its length is not: an id has 36 characters.
+        expected_keys = {
+            region: in_region(location.arn("kms", f"key/{'0' * 36}"), region) for region in kms_key_arns or ()
+        }
+        reserved = len(_policies.document([*everything_else, *decrypt(expected_keys)]))
+        plan = _policies.plan_reads(
+            {
+                full_name: sum(
+                    location.secret_arn_length(full_name) + len(region) - len(location.region) for region in regions
+                )
+                + len('"",') * len(replica_regions)
+                for full_name in secret_arns
+            },
+            inline_characters_left=_policies.INLINE_POLICY_CHARACTERS - reserved,
+        )
+
+        role = aws.iam.Role(
+            name,
+            name=role_name,
+            description="Starts the tasks: reads their secrets, pulls their image, writes their log",
+            assume_role_policy=_policies.trust(
+                "ecs-tasks.amazonaws.com",
+                account_id=location.account_id if bind_trust_to_account else None,
+                source_arn=location.arn("ecs", "*") if bind_trust_to_account else None,
+            ),
+            permissions_boundary=permissions_boundary,
+            opts=child,
+        )
+
+        def read(names: Sequence[str]) -> pulumi.Output[_policies.Statement]:
+            arns = pulumi.Output.all(*(secret_arns[name] for name in names))
+            return arns.apply(
+                lambda known: _policies.read_secrets(in_region(arn, region) for arn in known for region in regions)
+            )
+
+        reads = [read(plan.inline)] if plan.inline else []
+        inline = pulumi.Output.all(pulumi.Output.all(*reads), pulumi.Output.from_input(dict(kms_key_arns or {}))).apply(
+            lambda known: _policies.document([*known[0], *decrypt(known[1]), *everything_else])
+        )
+        attached: list[pulumi.Output[str]] = [
+            aws.iam.RolePolicy(name, name="execution", role=role.name, policy=inline, opts=child).id
+        ]
+        for number, names in enumerate(plan.managed, start=1):
+            policy = aws.iam.Policy(
+                f"{name}-read-{number}",
+                name=f"{role_name}-read-{number}",
+                policy=read(names).apply(lambda statement: _policies.document([statement])),
+                opts=child,
+            )
+            attachment = aws.iam.RolePolicyAttachment(
+                f"{name}-read-{number}", role=role.name, policy_arn=policy.arn, opts=child
+            )
+            attached.append(attachment.id)
+
+        self.arn = pulumi.Output.all(role.arn, *attached).apply(lambda known: known[0])
+        self.register_outputs({"arn": self.arn})

@@ -1,0 +1,123 @@
+"""The ECS task definition whose `secrets` reference the secrets, with its log group and its task role."""
+
+from collections.abc import Iterable, Mapping
+
+import pulumi
+import pulumi_aws as aws
+
+from components import _policies
+from components._containers import container_definitions
+from components._location import Location
+
+
+class TaskDefinition(pulumi.ComponentResource):
+    """A Fargate task definition of one container.
+
+    Attributes:
+        arn: ARN with the revision. A changed secret version makes a new revision.
+        family: The family's name.
+        log_group_name: Where the container writes its log.
+        task_role_arn: What the running application may do: nothing. Grants for it belong to whoever needs them.
+    """
+
+    arn: pulumi.Output[str]
+    family: pulumi.Output[str]
+    log_group_name: pulumi.Output[str]
+    task_role_arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        family: str,
+        location: Location,
+        image: str,
+        port: int,
+        cpu: int,
+        memory: int,
+        cpu_architecture: str,
+        environment: Mapping[str, str],
+        secrets: Mapping[str, pulumi.Input[str]],
+        version_ids: Iterable[pulumi.Input[str]],
+        execution_role_arn: pulumi.Input[str],
+        log_group_name: str,
+        log_retention_in_days: int,
+        kms_key_arn: pulumi.Input[str] | None = None,
+        permissions_boundary: str | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Create the task definition.
+
+        Args:
+            name: The component's name.
+            family: The task definition's family, which also begins the task role's name.
+            location: The account and Region.
+            image: Image with a tag or digest.
+            port: TCP port of the application.
+            cpu: CPU units, 1024 a vCPU.
+            memory: MiB; only the pairs that Fargate accepts.
+            cpu_architecture: `X86_64` or `ARM64`.
+            environment: Plain variables.
+            secrets: `valueFrom` by variable.
+            version_ids: Version ids of the secrets, for the digest that makes a new revision.
+            execution_role_arn: The role that starts the task.
+            log_group_name: CloudWatch log group, created here.
+            log_retention_in_days: Days that the log is kept.
+            kms_key_arn: Key of the log group, None for CloudWatch's own encryption.
+            permissions_boundary: ARN of a managed policy for the task role.
+            opts: Options of the component.
+
+        Raises:
+            ValueError: When a variable is both plain and secret.
+        """
+        super().__init__("ticketing:index:TaskDefinition", name, None, opts)
+        if both := sorted(set(environment) & set(secrets)):
+            raise ValueError(f"{', '.join(both)}: both a plain variable and a secret")
+        child = pulumi.ResourceOptions(parent=self)
+        log_group = aws.cloudwatch.LogGroup(
+            name, name=log_group_name, retention_in_days=log_retention_in_days, kms_key_id=kms_key_arn, opts=child
+        )
+        task_role = aws.iam.Role(
+            name,
+            name=f"{family}-task",
+            description="What the running application may do: nothing yet",
+            assume_role_policy=_policies.trust(
+                "ecs-tasks.amazonaws.com", account_id=location.account_id, source_arn=location.arn("ecs", "*")
+            ),
+            permissions_boundary=permissions_boundary,
+            opts=child,
+        )
+        definitions = pulumi.Output.all(
+            secrets=pulumi.Output.from_input(dict(secrets)),
+            version_ids=pulumi.Output.all(*version_ids),
+            log_group_name=log_group.name,
+        ).apply(
+            lambda known: container_definitions(
+                image=image, port=port, environment=environment, region=location.region, **known
+            )
+        )
+        task_definition = aws.ecs.TaskDefinition(
+            name,
+            family=family,
+            requires_compatibilities=["FARGATE"],
+            network_mode="awsvpc",
+            cpu=str(cpu),
+            memory=str(memory),
+            runtime_platform={"cpu_architecture": cpu_architecture, "operating_system_family": "LINUX"},
+            execution_role_arn=execution_role_arn,
+            task_role_arn=task_role.arn,
+            container_definitions=definitions,
+            opts=child,
+        )
+        self.arn = task_definition.arn
+        self.family = task_definition.family
+        self.log_group_name = log_group.name
+        self.task_role_arn = task_role.arn
+        self.register_outputs(
+            {
+                "arn": self.arn,
+                "family": self.family,
+                "log_group_name": self.log_group_name,
+                "task_role_arn": self.task_role_arn,
+            }
+        )

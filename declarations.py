@@ -1,0 +1,256 @@
+"""The kinds of secret that `catalogue.py` can declare, and the rules that a declaration must keep.
+
+Pure data: no AWS, no Pulumi. Everything that follows from a secret (creation, grants, references, rotation, checks)
+starts from these types.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+MAX_NAME_CHARACTERS = 512
+"""Length limit of a secret's name. Source: AWS, Secrets Manager API, CreateSecret."""
+
+MAX_VALUE_BYTES = 65_536
+"""Size limit of a secret's value. Source: AWS, "Secrets Manager quotas"."""
+
+MIN_LENGTH, MAX_LENGTH = 16, 4096
+"""Characters of a generated value."""
+
+PREVIOUS_SUFFIX = "_PREVIOUS"
+"""What a JSON key or a variable that holds the value before the last rotation ends in."""
+
+_SHOWN_CHARACTERS = 40
+_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]+")
+# AWS advises against any hyphen and six characters, since it may take them for the suffix that it adds to ARNs when it is
+# asked by a partial ARN. This project asks by full ARNs only, and its own names end in a plain word (-secret, -config), so
+# those are let through; an ending with a digit or a capital is most likely a suffix that was copied along with a name.
+_LOOKS_LIKE_ARN_SUFFIX = re.compile(r".*-(?![a-z]{6}$)[A-Za-z0-9]{6}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CONFIG_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A value from the stack's configuration when it is set, otherwise a random one that is made once.
+
+    Attributes:
+        config_key: The configuration key that overrides the random value.
+        length: Characters of the random value. It counts when the value is made; a later change leaves the live value
+            alone.
+        keeps_previous: Whether the application still needs the value before the last rotation (to decrypt, to verify),
+            which it then gets as `<NAME>_PREVIOUS`.
+
+    The random value has letters, digits, `-` and `_` only: every consumer of this project (PostgreSQL, Redis and their
+    URLs, an HTTP header, a shell) takes those unquoted.
+    """
+
+    config_key: str
+    length: int = field(default=32, kw_only=True)
+    keeps_previous: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Supplied:
+    """A value that only its issuer can make: the stack's configuration must hold it, encrypted."""
+
+    config_key: str
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A part of a JSON secret that is no secret itself, such as a user name."""
+
+    value: str
+
+
+@dataclass(frozen=True)
+class External:
+    """A value that an operator or a rotation puts: Pulumi makes the secret, never sees its value."""
+
+
+Source = Generated | Supplied | Constant | External
+
+
+@dataclass(frozen=True)
+class TextSecret:
+    """A secret whose whole value is one string.
+
+    Attributes:
+        name: Its name within the stack; AWS knows it as `<project>-<stack>-<name>`.
+        source: Where the value comes from.
+        variable: The container variable that gets the value, if any.
+    """
+
+    name: str
+    source: Generated | Supplied | External
+    variable: str | None = field(default=None, kw_only=True)
+
+    def sources(self) -> Iterator[Source]:
+        """Yield the sources that this secret's value is made of."""
+        yield self.source
+
+    def references(self) -> Iterator[tuple[str, str | None]]:
+        """Yield each container variable with the JSON key it takes, None for the whole value."""
+        if self.variable is not None:
+            yield self.variable, None
+
+
+@dataclass(frozen=True)
+class JsonSecret:
+    """A secret whose value is one flat JSON object of strings.
+
+    Attributes:
+        name: Its name within the stack; AWS knows it as `<project>-<stack>-<name>`.
+        keys: The JSON's keys and where each value comes from, or External() when somebody else writes the JSON.
+        variable: The container variable that gets the whole JSON, if any.
+        variables: The keys that the container also gets one by one: a set of keys, each becoming the variable of the
+            same name, or a mapping from key to variable.
+    """
+
+    name: str
+    keys: Mapping[str, Generated | Supplied | Constant] | External
+    variable: str | None = field(default=None, kw_only=True)
+    variables: Collection[str] | Mapping[str, str] = field(default=(), kw_only=True)
+
+    def sources(self) -> Iterator[Source]:
+        """Yield the sources that this secret's value is made of."""
+        yield from (self.keys,) if isinstance(self.keys, External) else self.keys.values()
+
+    def references(self) -> Iterator[tuple[str, str | None]]:
+        """Yield each container variable with the JSON key it takes, None for the whole value."""
+        if self.variable is not None:
+            yield self.variable, None
+        by_key = self.variables if isinstance(self.variables, Mapping) else {key: key for key in self.variables}
+        yield from ((variable, key) for key, variable in sorted(by_key.items()))
+
+
+Problem = tuple[str, str, str]
+"""What is wrong with a declaration: its name, what was found, what is allowed."""
+
+Declaration = TextSecret | JsonSecret
+Catalogue = Sequence[Declaration]
+
+
+def is_external(declaration: Declaration) -> bool:
+    """Tell whether somebody else puts the secret's value, so that Pulumi creates no version of it."""
+    return any(isinstance(source, External) for source in declaration.sources())
+
+
+def supplied_config_keys(catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the configuration keys that must hold a value, sorted."""
+    return tuple(sorted({s.config_key for d in catalogue for s in d.sources() if isinstance(s, Supplied)}))
+
+
+def secret_config_keys(catalogue: Catalogue) -> tuple[str, ...]:
+    """Return every configuration key that may hold a secret's value, sorted."""
+    found = {s.config_key for d in catalogue for s in d.sources() if isinstance(s, Generated | Supplied)}
+    return tuple(sorted(found))
+
+
+def generated(catalogue: Catalogue) -> dict[str, Generated]:
+    """Return the generated sources by configuration key."""
+    return {s.config_key: s for d in catalogue for s in d.sources() if isinstance(s, Generated)}
+
+
+def full_name(project: str, stack: str, name: str) -> str:
+    """Return the name that AWS knows a secret by."""
+    return f"{project}-{stack}-{name}"
+
+
+def adopted(catalogue: Catalogue, names: Collection[str]) -> tuple[Declaration, ...]:
+    """Return the catalogue with the named secrets turned external: they exist, and their value is not ours to replace."""
+    return tuple(_as_external(d) if d.name in names else d for d in catalogue)
+
+
+def _as_external(declaration: Declaration) -> Declaration:
+    if isinstance(declaration, TextSecret):
+        return replace(declaration, source=External())
+    return replace(declaration, keys=External())
+
+
+def problems(catalogue: Catalogue, *, project: str, stack: str, plain_variables: Collection[str] = ()) -> list[Problem]:
+    """Return what is wrong with a catalogue as (subject, what was found, what is allowed); empty when all is well.
+
+    Args:
+        catalogue: The declarations.
+        project: The Pulumi project's name, the first part of every secret's name.
+        stack: The stack's name, the second part.
+        plain_variables: Names that the container's plain variables already take.
+    """
+    found = [problem for d in catalogue for problem in _declaration_problems(d, project, stack)]
+    found += _partial_arn_problems([d.name for d in catalogue])
+    found += _repeated("secret", [d.name for d in catalogue], "every secret has a name of its own")
+    variables = [variable for d in catalogue for variable, _ in d.references()]
+    found += _repeated("variable", [*variables, *plain_variables], "every container variable is set once")
+    keys = [s.config_key for d in catalogue for s in d.sources() if isinstance(s, Generated | Supplied)]
+    found += _repeated("configuration key", keys, "every value has a configuration key of its own")
+    return found
+
+
+def _declaration_problems(declaration: Declaration, project: str, stack: str) -> Iterator[Problem]:
+    yield from _name_problems(declaration.name, full_name(project, stack, declaration.name))
+    for source in declaration.sources():
+        yield from _source_problems(declaration.name, source)
+    for variable, key in declaration.references():
+        if not _VARIABLE.fullmatch(variable):
+            yield declaration.name, f"sets the variable {variable!r}", "letters, digits and _, no digit first"
+        if key is not None:
+            yield from _reference_problems(declaration, key)
+    if isinstance(declaration, JsonSecret) and not isinstance(declaration.keys, External):
+        yield from _json_problems(declaration.name, declaration.keys)
+
+
+def _name_problems(name: str, full: str) -> Iterator[Problem]:
+    if not _NAME.fullmatch(full):
+        yield name, "is no name for a secret", "letters, digits and / _ + = . @ -"
+    if len(full) > MAX_NAME_CHARACTERS:
+        yield _short(name), f"makes a name of {len(full)} characters", f"at most {MAX_NAME_CHARACTERS} altogether"
+    if _LOOKS_LIKE_ARN_SUFFIX.fullmatch(full):
+        yield name, "ends in a hyphen and six characters", "another ending: AWS adds such a suffix to ARNs itself"
+
+
+def _source_problems(name: str, source: Source) -> Iterator[Problem]:
+    if isinstance(source, Generated | Supplied) and not _CONFIG_KEY.fullmatch(source.config_key):
+        yield name, f"has the configuration key {source.config_key!r}", "letters, digits, - and _, a letter first"
+    if isinstance(source, Generated) and not MIN_LENGTH <= source.length <= MAX_LENGTH:
+        yield name, f"generates {source.length} characters", f"{MIN_LENGTH} to {MAX_LENGTH} characters"
+
+
+def _reference_problems(declaration: Declaration, key: str) -> Iterator[Problem]:
+    found = f"references the JSON key {key!r}"
+    # ECS splits valueFrom at colons and takes the second field as one top-level key; it has no way to quote.
+    if not key or ":" in key or not key.isprintable():
+        yield declaration.name, found, "a key that is not empty and has no colon: ECS can reference no other"
+    elif isinstance(declaration, JsonSecret) and isinstance(declaration.keys, Mapping) and key not in declaration.keys:
+        yield declaration.name, found, f"a key that it has: {', '.join(sorted(declaration.keys))}"
+
+
+def _json_problems(name: str, keys: Mapping[str, Source]) -> Iterator[Problem]:
+    if not keys:
+        yield name, "has no keys", "at least one key, or External()"
+    for key, source in keys.items():
+        if isinstance(source, Generated) and source.keeps_previous and key + PREVIOUS_SUFFIX in keys:
+            yield name, f"has the key {key + PREVIOUS_SUFFIX!r}", f"that name is kept for the previous value of {key}"
+
+
+def _partial_arn_problems(names: Sequence[str]) -> Iterator[Problem]:
+    for name in names:
+        for other in names:
+            if re.fullmatch(re.escape(other) + "-[A-Za-z0-9]{6}", name):
+                yield (
+                    name,
+                    f"looks like the ARN of {other} with its suffix",
+                    "a name that AWS cannot mistake for the other",
+                )
+
+
+def _repeated(kind: str, names: Sequence[str], rule: str) -> Iterator[Problem]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield _short(name), f"is the {kind} of {count} entries", rule
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _SHOWN_CHARACTERS else name[:_SHOWN_CHARACTERS] + "..."

@@ -1,0 +1,77 @@
+"""What AWS charges for the parts of this project, in one table.
+
+US East (N. Virginia) list prices, USD, without free tiers. Sources: the AWS pricing pages of Secrets Manager, KMS, CloudWatch,
+CloudTrail, Lambda, Step Functions and Systems Manager.
+"""
+
+from dataclasses import dataclass
+
+AS_OF = "2026-11"
+"""Year and month in which the prices were looked up."""
+
+SECRET = 0.40
+"""A secret or a replica, a month."""
+API_CALL = 0.05 / 10_000
+"""A call of the Secrets Manager API."""
+KMS_KEY = 1.00
+"""A customer-managed key, a month, in each Region; the AWS-managed key is free."""
+KMS_REQUEST = 0.03 / 10_000
+"""A KMS request with a symmetric key."""
+METRIC = 0.30
+"""A custom metric, a month."""
+ALARM = 0.10
+"""A standard-resolution alarm, a month."""
+DASHBOARD = 3.00
+"""A dashboard, a month."""
+LOG_INGESTION_GB = 0.50
+"""A GB written to CloudWatch Logs."""
+PARAMETER_ADVANCED = 0.05
+"""An advanced parameter of SSM Parameter Store, a month; a standard one is free."""
+PARAMETER_API_CALL = 0.05 / 10_000
+"""A Parameter Store call at higher throughput or of an advanced parameter."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of the bill.
+
+    Attributes:
+        name: What is paid for.
+        quantity: How many of it a month.
+        unit_price: USD for one.
+    """
+
+    name: str
+    quantity: float
+    unit_price: float
+
+    @property
+    def monthly(self) -> float:
+        """USD a month."""
+        return self.quantity * self.unit_price
+
+
+def fixed_items(
+    *,
+    secrets: int,
+    replica_regions: int = 0,
+    customer_managed_keys: int = 0,
+    metrics: int = 0,
+    alarms: int = 0,
+    dashboards: int = 0,
+) -> tuple[Item, ...]:
+    """Return what the stack costs whether it is used or not; items that it has none of are left out."""
+    items = (
+        Item("secrets", secrets, SECRET),
+        Item("replicas", secrets * replica_regions, SECRET),
+        Item("customer-managed keys", customer_managed_keys, KMS_KEY),
+        Item("metrics", metrics, METRIC),
+        Item("alarms", alarms, ALARM),
+        Item("dashboards", dashboards, DASHBOARD),
+    )
+    return tuple(item for item in items if item.quantity)
+
+
+def total(items: tuple[Item, ...]) -> float:
+    """Return USD a month, rounded to a cent."""
+    return round(sum(item.monthly for item in items), 2)

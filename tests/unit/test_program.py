@@ -1,0 +1,350 @@
+"""The whole program under recording mocks: what `pulumi up` registers, with which options, and what it exports."""
+
+import json
+import runpy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import catalogue
+import outputs
+import settings
+from declarations import Catalogue, External, JsonSecret, TextSecret
+from tests.unit.conftest import Recorder, Recording, Secret
+
+ROOT = Path(__file__).parents[2]
+PREFIX = "service-ticket-system-dev"
+SUPPLIED = {
+    "service-ticket-system:smtpPassword": "smtp-value-0123456789",
+    "service-ticket-system:cloudflareToken": "cloudflare-value-0123456789",
+}
+CONFIG = {
+    "service-ticket-system:image": "111122223333.dkr.ecr.eu-central-1.amazonaws.com/app:1.0.0",
+    "service-ticket-system:databaseHost": "db.internal",
+    "service-ticket-system:redisHost": "redis.internal",
+}
+SECRET_TYPE = "aws:secretsmanager/secret:Secret"
+VERSION_TYPE = "aws:secretsmanager/secretVersion:SecretVersion"
+PASSWORD_TYPE = "random:index/randomPassword:RandomPassword"
+
+
+def main(
+    record: Recorder,
+    *,
+    stack: str = "dev",
+    secrets: Mapping[str, Any] | None = None,
+    computed: Mapping[str, Mapping[str, Any]] | None = None,
+    **config: Any,
+) -> Recording:
+    return record(
+        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
+        stack=stack,
+        outputs=computed,
+        config={**CONFIG, **{f"service-ticket-system:{key}": value for key, value in config.items()}},
+        secret_config={**SUPPLIED, **{f"service-ticket-system:{key}": value for key, value in (secrets or {}).items()}},
+    )
+
+
+def with_entry(monkeypatch: pytest.MonkeyPatch, *entries: TextSecret | JsonSecret) -> None:
+    extended: Catalogue = (*catalogue.CATALOGUE, *entries)
+    monkeypatch.setattr(catalogue, "CATALOGUE", extended)
+
+
+def container(recording: Recording) -> dict[str, Any]:
+    return recording.one("aws:ecs/taskDefinition:TaskDefinition").document("containerDefinitions")[0]
+
+
+def app_config(recording: Recording) -> dict[str, str]:
+    return json.loads(recording.named("secrets-app-config-1").inputs["secretString"].value)
+
+
+def test_dev_registers_exactly_what_it_needs(record: Recorder) -> None:
+    assert main(record).count() == {
+        SECRET_TYPE: 3,
+        "aws:secretsmanager/secretPolicy:SecretPolicy": 3,
+        VERSION_TYPE: 3,
+        PASSWORD_TYPE: 6,
+        "aws:iam/role:Role": 2,
+        "aws:iam/rolePolicy:RolePolicy": 1,
+        "aws:cloudwatch/logGroup:LogGroup": 1,
+        "aws:ecs/taskDefinition:TaskDefinition": 1,
+        "ticketing:index:AppSecrets": 1,
+        "ticketing:index:ExecutionRole": 1,
+        "ticketing:index:TaskDefinition": 1,
+    }
+
+
+def test_secrets_have_the_names_that_aws_and_people_know_them_by(record: Recorder) -> None:
+    names = [secret.inputs["name"] for secret in main(record).of(SECRET_TYPE)]
+    assert names == [f"{PREFIX}-db-master-password", f"{PREFIX}-jwt-secret", f"{PREFIX}-app-config"]
+
+
+def test_app_config_is_valid_flat_json_of_strings_with_sorted_keys(record: Recorder) -> None:
+    text = main(record).named("secrets-app-config-1").inputs["secretString"].value
+    document = json.loads(text)
+    assert list(document) == sorted(document)
+    assert set(document) == {
+        "API_KEY", "CLOUDFLARE_TOKEN", "ENCRYPTION_KEY", "REDIS_PASSWORD", "SMTP_PASSWORD", "WEBHOOK_SECRET",
+    }  # fmt: skip
+    assert all(isinstance(value, str) for value in document.values())
+
+
+def test_supplied_values_with_quotes_newlines_and_umlauts_stay_what_they_are(record: Recorder) -> None:
+    value = 'quo"te \\ back\nnew \u00fcml\u00e4ut \U0001f600 {json: "no"}'
+    assert app_config(main(record, secrets={"smtpPassword": value}))["SMTP_PASSWORD"] == value
+
+
+def test_every_value_reaches_the_engine_as_a_secret(record: Recorder) -> None:
+    versions = main(record, secrets={"jwtSecret": "j" * 64}).of(VERSION_TYPE)
+    assert all(isinstance(version.inputs["secretString"], Secret) for version in versions)
+
+
+def test_a_configured_value_wins_over_the_generated_one(record: Recorder) -> None:
+    recording = main(record, secrets={"jwtSecret": "j" * 64})
+    assert recording.named("secrets-jwt-secret-1").inputs["secretString"].value == "j" * 64
+    assert recording.named("secrets-jwtSecret-1").type == PASSWORD_TYPE
+
+
+def test_an_empty_value_means_generated(record: Recorder) -> None:
+    assert (
+        "random" in main(record, secrets={"jwtSecret": ""}).named("secrets-jwt-secret-1").inputs["secretString"].value
+    )
+
+
+def test_generated_values_ignore_every_change_of_their_recipe(record: Recorder) -> None:
+    for password in main(record).of(PASSWORD_TYPE):
+        assert {"length", "special", "overrideSpecial", "keepers"} <= set(password.options.ignore_changes)
+
+
+def test_versions_carry_a_label_of_their_own_and_leave_labels_alone(record: Recorder) -> None:
+    for version in main(record).of(VERSION_TYPE):
+        assert version.inputs["versionStages"] == ["AWSCURRENT", "pulumi-odd"]
+        assert version.options.ignore_changes == ("versionStages",)
+        assert version.options.retain_on_delete
+
+
+@pytest.mark.parametrize(("protect", "window"), [(False, 0), (True, 30)])
+def test_protect_covers_secrets_and_generated_values(record: Recorder, protect: bool, window: int) -> None:  # noqa: FBT001
+    recording = main(record, protect=protect, recoveryWindowInDays=window)
+    protected = [*recording.of(SECRET_TYPE), *recording.of(PASSWORD_TYPE)]
+    assert [resource.options.protect for resource in protected] == [protect] * len(protected)
+    assert {secret.inputs["recoveryWindowInDays"] for secret in recording.of(SECRET_TYPE)} == {window}
+
+
+def test_every_resource_is_a_child_of_a_component(record: Recorder) -> None:
+    recording = main(record)
+    assert {r.name for r in recording if r.options.parent is None} == {"secrets", "execution-role", "task-definition"}
+
+
+def test_every_secret_refuses_public_policies_and_requests_without_tls(record: Recorder) -> None:
+    for policy in main(record).of("aws:secretsmanager/secretPolicy:SecretPolicy"):
+        assert policy.inputs["blockPublicPolicy"] is True
+        (statement,) = policy.document("policy")["Statement"]
+        assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_execution_role_reads_exactly_the_three_secrets(record: Recorder) -> None:
+    (policy,) = main(record).of("aws:iam/rolePolicy:RolePolicy")
+    statements = {statement["Sid"]: statement for statement in policy.document("policy")["Statement"]}
+    assert statements["ReadSecrets"] == {
+        "Sid": "ReadSecrets",
+        "Effect": "Allow",
+        "Action": ["secretsmanager:GetSecretValue"],
+        "Resource": [
+            f"arn:aws:secretsmanager:eu-central-1:111122223333:secret:{PREFIX}-{name}-AbCdEf"
+            for name in ("app-config", "db-master-password", "jwt-secret")
+        ],
+    }
+    assert set(statements) == {"ReadSecrets", "WriteLogs", "PullImage", "SignInToEcr"}
+
+
+def test_container_gets_whole_secrets_and_single_keys(record: Recorder) -> None:
+    recording = main(record)
+    arns = recording.exports[outputs.SECRET_ARNS]
+    app = arns["app-config"]
+    assert {entry["name"]: entry["valueFrom"] for entry in container(recording)["secrets"]} == {
+        "APP_CONFIG": app,
+        "CLOUDFLARE_TOKEN": f"{app}:CLOUDFLARE_TOKEN::",
+        "DB_PASSWORD": arns["db-master-password"],
+        "JWT_SECRET": arns["jwt-secret"],
+        "REDIS_PASSWORD": f"{app}:REDIS_PASSWORD::",
+        "SMTP_PASSWORD": f"{app}:SMTP_PASSWORD::",
+    }
+
+
+def test_container_gets_plain_hosts_and_further_variables(record: Recorder) -> None:
+    assert container(main(record, environment={"LOG_LEVEL": "debug", "WORKERS": 4}))["environment"] == [
+        {"name": "DATABASE_HOST", "value": "db.internal"},
+        {"name": "LOG_LEVEL", "value": "debug"},
+        {"name": "REDIS_HOST", "value": "redis.internal"},
+        {"name": "WORKERS", "value": "4"},
+    ]
+
+
+def test_outputs_are_the_contract_and_hold_no_value(record: Recorder) -> None:
+    recording = main(record)
+    assert set(recording.exports) == set(outputs.ALL) - {outputs.KMS_KEY_ARN, outputs.ALARM_TOPIC_ARN}
+    assert recording.exports[outputs.MONTHLY_COST_USD] == 1.2
+    assert recording.exports[outputs.CONTAINER_SECRETS]["JWT_SECRET"].startswith("arn:aws:secretsmanager:")
+    assert not any(isinstance(value, Secret) for value in recording.exports.values())
+    shown = json.dumps(recording.exports)
+    assert not any(value in shown for value in app_config(recording).values())
+
+
+def test_a_new_entry_reaches_aws_role_container_and_outputs(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    from declarations import Generated  # noqa: PLC0415 - as in the README's example
+
+    with_entry(monkeypatch, TextSecret("pager", Generated("pagerKey"), variable="PAGER_KEY"))
+    recording = main(record)
+    arn = recording.exports[outputs.SECRET_ARNS]["pager"]
+    assert recording.one(SECRET_TYPE, "secrets-pager").inputs["name"] == f"{PREFIX}-pager"
+    assert arn in recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
+    assert {"name": "PAGER_KEY", "valueFrom": arn} in container(recording)["secrets"]
+    assert recording.exports[outputs.CONTAINER_SECRETS]["PAGER_KEY"] == arn
+    assert recording.exports[outputs.MONTHLY_COST_USD] == 1.6
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        TextSecret("licence", External(), variable="LICENCE"),
+        JsonSecret("licence", External(), variables={"key": "LICENCE"}),
+    ],
+)
+def test_external_is_created_and_wired_without_a_value(
+    record: Recorder, monkeypatch: pytest.MonkeyPatch, entry: TextSecret | JsonSecret
+) -> None:
+    with_entry(monkeypatch, entry)
+    recording = main(record)
+    assert recording.one(SECRET_TYPE, "secrets-licence").inputs["name"] == f"{PREFIX}-licence"
+    assert [v.name for v in recording.of(VERSION_TYPE)] == [
+        "secrets-db-master-password-1",
+        "secrets-jwt-secret-1",
+        "secrets-app-config-1",
+    ]
+    assert "LICENCE" in {entry["name"] for entry in container(recording)["secrets"]}
+
+
+def test_rotations_make_a_new_generation_and_keep_the_last_two(record: Recorder) -> None:
+    recording = main(record, rotations={"apiKey": 3})
+    made = {password.name for password in recording.of(PASSWORD_TYPE)}
+    assert {"secrets-apiKey-2", "secrets-apiKey-3"} <= made
+    assert "secrets-apiKey-1" not in made
+    assert "secrets-apiKey-3" in app_config(recording)["API_KEY"]
+    assert "API_KEY_PREVIOUS" not in app_config(recording)
+
+
+def test_a_rotated_encryption_key_keeps_its_previous_value_in_the_json(record: Recorder) -> None:
+    values = {f"secrets-encryptionKey-{number}": {"result": f"value-of-{number}"} for number in (1, 2)}
+    document = app_config(main(record, rotations={"encryptionKey": 2}, computed=values))
+    assert document["ENCRYPTION_KEY"] == "value-of-2"
+    assert document["ENCRYPTION_KEY_PREVIOUS"] == "value-of-1"
+
+
+def test_a_rotated_text_secret_puts_its_previous_generation_first(record: Recorder) -> None:
+    recording = main(record, rotations={"jwtSecret": 2})
+    current = recording.named("secrets-jwt-secret-2")
+    assert "secrets-jwt-secret-1" in current.options.depends_on
+    assert current.inputs["versionStages"] == ["AWSCURRENT", "pulumi-even"]
+    references = {entry["name"]: entry["valueFrom"] for entry in container(recording)["secrets"]}
+    assert references["JWT_SECRET_PREVIOUS"] == references["JWT_SECRET"] + "::AWSPREVIOUS:"
+
+
+def test_nothing_refers_to_a_previous_value_before_the_first_rotation(record: Recorder) -> None:
+    recording = main(record)
+    assert not [entry for entry in container(recording)["secrets"] if "PREVIOUS" in json.dumps(entry)]
+    assert not [key for key in app_config(recording) if key.endswith("_PREVIOUS")]
+
+
+def test_an_adopted_secret_is_imported_as_found_without_a_value(record: Recorder) -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:old/jwt-Zz9Yy8"
+    recording = main(record, adopt={"jwt-secret": arn})
+    secret = next(r for r in recording.of(SECRET_TYPE) if r.name == "secrets-jwt-secret")
+    assert (secret.inputs["name"], secret.options.import_id) == ("old/jwt", arn)
+    assert {"description", "kmsKeyId", "tags"} <= set(secret.options.ignore_changes)
+    assert "secrets-jwt-secret-1" not in {version.name for version in recording.of(VERSION_TYPE)}
+
+
+def test_customer_managed_key_is_used_by_secrets_and_log_and_granted_through_secrets_manager(record: Recorder) -> None:
+    recording = main(record, encryption="customer-managed")
+    key_arn = recording.exports[outputs.KMS_KEY_ARN]
+    assert {secret.inputs["kmsKeyId"] for secret in recording.of(SECRET_TYPE)} == {key_arn}
+    assert recording.one("aws:cloudwatch/logGroup:LogGroup").inputs["kmsKeyId"] == key_arn
+    statement = next(
+        s
+        for s in recording.one("aws:iam/rolePolicy:RolePolicy").document("policy")["Statement"]
+        if "kms:Decrypt" in s["Action"]
+    )
+    assert statement["Resource"] == [key_arn]
+    assert statement["Condition"] == {"StringEquals": {"kms:ViaService": "secretsmanager.eu-central-1.amazonaws.com"}}
+    key = recording.one("aws:kms/key:Key")
+    assert (key.inputs["enableKeyRotation"], key.inputs["deletionWindowInDays"]) == (True, 30)
+    assert recording.one("aws:kms/alias:Alias").inputs["name"] == f"alias/{PREFIX}"
+
+
+def test_aws_managed_key_needs_no_grant(record: Recorder) -> None:
+    recording = main(record)
+    assert "kms:" not in recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
+    assert not recording.of("aws:kms/key:Key")
+
+
+def test_replicas_are_made_and_readable_only_when_asked(record: Recorder) -> None:
+    key = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    replicas: dict[str, Any] = {"replicaRegions": ["eu-west-1", "eu-west-3"], "replicaKmsKeys": {"eu-west-1": key}}
+    recording = main(record, **replicas)
+    assert {json.dumps(secret.inputs["replicas"]) for secret in recording.of(SECRET_TYPE)} == {
+        json.dumps([{"kmsKeyId": key, "region": "eu-west-1"}, {"region": "eu-west-3"}])
+    }
+    assert "eu-west-1" not in recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
+    granted = main(record, **replicas, grantReplicas=True).one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
+    assert granted.count(":secretsmanager:eu-west-1:") == granted.count(":secretsmanager:eu-central-1:") == 3
+
+
+def test_redeployment_starts_on_new_values_of_exactly_these_secrets(record: Recorder) -> None:
+    recording = main(record, redeploy={"cluster": "main", "service": "web"})
+    rule = recording.one("aws:cloudwatch/eventRule:EventRule")
+    assert rule.document("eventPattern") == {
+        "source": ["aws.secretsmanager"],
+        "detail-type": ["Secret Label Updated"],
+        "resources": sorted(recording.exports[outputs.SECRET_ARNS].values()),
+        "detail": {"labelUpdated": ["AWSCURRENT"]},
+    }
+    machine = recording.one("aws:sfn/stateMachine:StateMachine")
+    state = machine.document("definition")["States"]["ForceNewDeployment"]
+    assert state["Resource"] == "arn:aws:states:::aws-sdk:ecs:updateService"
+    assert state["Parameters"] == {"Cluster": "main", "Service": "web", "ForceNewDeployment": True}
+    policy = recording.one("aws:iam/rolePolicy:RolePolicy", "redeployment-redeploy").document("policy")
+    assert policy["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": ["ecs:UpdateService"],
+            "Resource": ["arn:aws:ecs:eu-central-1:111122223333:service/main/web"],
+        }
+    ]
+
+
+def test_every_role_takes_the_permissions_boundary(record: Recorder) -> None:
+    boundary = "arn:aws:iam::111122223333:policy/boundary"
+    recording = main(record, permissionsBoundary=boundary, redeploy={"cluster": "main", "service": "web"})
+    assert {role.inputs["permissionsBoundary"] for role in recording.of("aws:iam/role:Role")} == {boundary}
+
+
+def test_no_arn_is_written_with_a_fixed_partition(record: Recorder) -> None:
+    recording = record(
+        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
+        config={**CONFIG, "service-ticket-system:encryption": "customer-managed"},
+        secret_config=SUPPLIED,
+        region="cn-north-1",
+        partition="aws-cn",
+    )
+    shown = json.dumps([dict(r.inputs) for r in recording], default=lambda _secret: "secret")
+    assert "arn:aws-cn:" in shown
+    assert "arn:aws:" not in shown
+    assert "amazonaws.com.cn" in recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
+
+
+def test_a_wrong_configuration_registers_nothing(record: Recorder) -> None:
+    with pytest.raises(settings.ConfigurationError, match="cpu"):
+        main(record, cpu=300)
