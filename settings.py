@@ -3,9 +3,11 @@
 `Pulumi.yaml` declares the keys with types, descriptions and defaults, so that the CLI knows them too.
 """
 
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import pulumi
@@ -14,7 +16,7 @@ from pulumi.runtime import config as runtime_config
 import catalogue as catalogue_module
 import declarations
 from _config_reader import Check, Reader
-from declarations import Catalogue, Generated, Supplied
+from declarations import Catalogue, Generated, JsonSecret, Source, Supplied
 
 Encryption = Literal["aws-managed", "customer-managed"]
 Strategy = Literal["single-user", "alternating-users"]
@@ -297,7 +299,22 @@ def _values(
             reader.report(key, wrong, command)
         else:
             values[key] = str(value)
+    for declaration in catalogue:
+        if isinstance(declaration, JsonSecret) and isinstance(declaration.keys, Mapping):
+            size = len(json.dumps({key: _longest(source, values) for key, source in declaration.keys.items()}).encode())
+            if size > declarations.MAX_VALUE_BYTES:
+                limit = f"{declarations.MAX_VALUE_BYTES:,}"
+                reader.report(
+                    declaration.name, f"has {size:,} bytes as JSON; Secrets Manager takes {limit}", "shorter values"
+                )
     return values
+
+
+def _longest(source: Source, values: Mapping[str, str]) -> str:
+    """Return a text as long as the source's value will be."""
+    if isinstance(source, Generated):
+        return values.get(source.config_key, "x" * source.length)
+    return values.get(source.config_key, "") if isinstance(source, Supplied) else ""
 
 
 _PLACEHOLDER = re.compile(
@@ -426,7 +443,7 @@ def _rotation(reader: Reader) -> tuple[RotationSettings | None, int | None]:
         master_username=section.text(
             "masterUsername", username if strategy == "single-user" else "postgres", check=_wrong_database_name
         ),
-        certificate_bundle=section.text("certificateBundle", ""),
+        certificate_bundle=section.text("certificateBundle", "", check=_wrong_file),
     ), remind
 
 
@@ -528,6 +545,14 @@ def _wrong_schedule(value: str) -> tuple[str, str] | None:
     if minutes != "0" or "?" not in (day, weekday) or year != "*" or not hours:
         return f"is {value[:40]!r}", "minutes 0, a ? for one of the two days, year *: Secrets Manager takes no other"
     return None
+
+
+def _wrong_file(value: str) -> tuple[str, str] | None:
+    return (
+        None
+        if Path(value).is_file()
+        else (f"{value[:60]!r} is no file", "a PEM file's path, from the project's folder")
+    )
 
 
 def _matching(pattern: str, rule: str) -> Check:

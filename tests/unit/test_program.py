@@ -294,7 +294,7 @@ def test_replicas_are_made_and_readable_only_when_asked(record: Recorder) -> Non
     key = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     replicas: dict[str, Any] = {"replicaRegions": ["eu-west-1", "eu-west-3"], "replicaKmsKeys": {"eu-west-1": key}}
     recording = main(record, **replicas)
-    assert {json.dumps(secret.inputs["replicas"]) for secret in recording.of(SECRET_TYPE)} == {
+    assert {json.dumps(secret.inputs["replicas"], sort_keys=True) for secret in recording.of(SECRET_TYPE)} == {
         json.dumps([{"kmsKeyId": key, "region": "eu-west-1"}, {"region": "eu-west-3"}])
     }
     assert "eu-west-1" not in recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]

@@ -1,0 +1,42 @@
+# `make up` and `make test` are all that a newcomer needs: Python 3.11, and Go or the Pulumi CLI.
+STACK ?= dev
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help up preview refresh destroy down test format lock bench
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+$(VENV)/installed: requirements.lock
+	@echo "Installing the pinned Python packages into $(VENV) (a minute or two, once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+up: $(VENV)/installed      ## bring the stack up on the local AWS (STACK=prod for the other)
+	@$(BIN)/python -m sandbox up --stack $(STACK)
+preview: $(VENV)/installed ## show what `up` would change
+	@$(BIN)/python -m sandbox preview --stack $(STACK)
+refresh: $(VENV)/installed ## read the local AWS back into the state
+	@$(BIN)/python -m sandbox refresh --stack $(STACK)
+destroy: $(VENV)/installed ## delete the stack
+	@$(BIN)/python -m sandbox destroy --stack $(STACK)
+down: $(VENV)/installed    ## stop the local AWS and forget its stacks
+	@$(BIN)/python -m sandbox down
+
+test: $(VENV)/installed    ## formatting, lint, types, import rules, every test: what CI runs
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n auto
+
+format: $(VENV)/installed  ## let ruff format and mend what it can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+bench: $(VENV)/installed   ## compare this program with a flat and an empty one, at several sizes
+	$(BIN)/python -m benchmarks
+lock:                      ## after a change of requirements*.txt
+	uv pip compile --python-version 3.11 --generate-hashes --no-header --quiet requirements-dev.txt -o requirements.lock
