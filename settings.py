@@ -18,7 +18,8 @@ import declarations
 from _config_reader import Check, Reader
 from declarations import Catalogue, Generated, JsonSecret, Source, Supplied
 
-Encryption = Literal["aws-managed", "customer-managed"]
+Encryption = Literal["aws-managed", "customer-managed", "returning-to-aws-managed"]
+ENCRYPTIONS: tuple[Encryption, ...] = ("aws-managed", "customer-managed", "returning-to-aws-managed")
 Strategy = Literal["single-user", "alternating-users"]
 Architecture = Literal["X86_64", "ARM64"]
 
@@ -256,7 +257,7 @@ def parse(
             "recoveryWindowInDays", 30, allowed=(0, *range(7, 31)), rule="0 (delete at once) or 7 to 30 days"
         ),
         protect=protect,
-        encryption=cast("Encryption", reader.choice("encryption", ("aws-managed", "customer-managed"), "aws-managed")),
+        encryption=cast("Encryption", reader.choice("encryption", ENCRYPTIONS, "aws-managed")),
         key_deletion_window_in_days=reader.integer(
             "keyDeletionWindowInDays", 30, allowed=range(7, 31), rule="7 to 30 days"
         ),

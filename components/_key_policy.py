@@ -48,7 +48,7 @@ def key_policy(
     if log_group_names:
         statements.append(_by_logs(location, log_group_names))
     if topic_arns:
-        statements.append(_by_publishers(location, topic_arns))
+        statements += [_by_publishers(location, topic_arns), _through_sns(location, topic_arns)]
     if trail_arn:
         statements += _by_trail(location, trail_arn)
     return document(statements)
@@ -87,10 +87,26 @@ def _by_publishers(location: Location, topic_arns: Sequence[str]) -> Statement:
     # The services that publish to an encrypted topic, not SNS itself, need the key.
     return _allow(
         "PublishToEncryptedTopics",
-        {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com", "scheduler.amazonaws.com"]},
+        {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
         ["kms:Decrypt", "kms:GenerateDataKey*"],
         {
             "StringEquals": {"aws:SourceAccount": location.account_id},
+            "ArnEquals": {"kms:EncryptionContext:aws:sns:topicArn": sorted(topic_arns)},
+        },
+    )
+
+
+def _through_sns(location: Location, topic_arns: Sequence[str]) -> Statement:
+    # EventBridge Scheduler publishes as its role, and SNS calls KMS on the role's behalf.
+    return _allow(
+        "UseThroughSns",
+        {"AWS": location.root_arn()},
+        ["kms:Decrypt", "kms:GenerateDataKey"],
+        {
+            "StringEquals": {
+                "kms:CallerAccount": location.account_id,
+                "kms:ViaService": f"sns.{location.region}.{location.dns_suffix}",
+            },
             "ArnEquals": {"kms:EncryptionContext:aws:sns:topicArn": sorted(topic_arns)},
         },
     )

@@ -62,6 +62,59 @@ def pull_image(repository_arn: str) -> tuple[Statement, ...]:
     return _allow("PullImage", actions, [repository_arn]), _allow("SignInToEcr", ["ecr:GetAuthorizationToken"], ["*"])
 
 
+def rotate_secret(
+    *,
+    secret_arn: str,
+    superuser_secret_arn: str | None,
+    kms_key_arn: str | None,
+    function_arn: str,
+    log_group_arn: str,
+    region: str,
+    dns_suffix: str,
+) -> list[Statement]:
+    """Return what a rotation function in a VPC may do: change one secret, read one more at most, write one log."""
+    interfaces = [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+    ]
+    four_steps = ["DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"]
+    statements = [
+        _allow("RotateSecret", [f"secretsmanager:{action}" for action in four_steps], [secret_arn]),
+        # A password generator: it has no resource.
+        _allow("GeneratePassword", ["secretsmanager:GetRandomPassword"], ["*"]),
+        write_logs(log_group_arn),
+        # Lambda makes the interfaces with the function's role, before there is one to name. The function's own code, which
+        # runs with the same role, gets no use of it.
+        _allow("AttachToVpc", interfaces, ["*"]),
+        {
+            "Sid": "NotByTheCode",
+            "Effect": "Deny",
+            "Action": interfaces,
+            "Resource": ["*"],
+            "Condition": {"ArnEquals": {"lambda:SourceFunctionArn": [function_arn]}},
+        },
+    ]
+    if superuser_secret_arn:
+        statements.append(_allow("ReadSuperuser", ["secretsmanager:GetSecretValue"], [superuser_secret_arn]))
+    if kms_key_arn:
+        use_key = _allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [kms_key_arn])
+        through = {"StringEquals": {"kms:ViaService": f"secretsmanager.{region}.{dns_suffix}"}}
+        statements.append({**use_key, "Condition": through})
+    return statements
+
+
+def publish(topic_arn: str, kms_key_arn: str | None) -> list[Statement]:
+    """Return the right to publish to one topic, with its key when it is encrypted with one of ours."""
+    statements = [_allow("Publish", ["sns:Publish"], [topic_arn])]
+    if kms_key_arn:
+        statements.append(_allow("EncryptMessage", ["kms:Decrypt", "kms:GenerateDataKey"], [kms_key_arn]))
+    return statements
+
+
 def require_tls() -> Statement:
     """Return what every secret's resource policy has: no request without TLS, whoever asks.
 

@@ -72,7 +72,7 @@ class AppSecrets(pulumi.ComponentResource):
         generations: Mapping[str, int] | None = None,
         rotated: Collection[str] = (),
         adopted: Mapping[str, str] | None = None,
-        kms_key_arn: pulumi.Input[str] | None = None,
+        kms_key_id: pulumi.Input[str] | None = None,
         replicas: Mapping[str, str | None] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -90,7 +90,7 @@ class AppSecrets(pulumi.ComponentResource):
             generations: Generation of generated values by configuration key, 1 where absent.
             rotated: Names of secrets whose value a rotation function changes.
             adopted: ARNs of secrets that exist already, by name in the catalogue.
-            kms_key_arn: The customer-managed key, None for the AWS-managed one.
+            kms_key_id: The customer-managed key's ARN, None for the AWS-managed one.
             replicas: Key of the replica, None for the AWS-managed one, by Region.
             opts: Options of the component.
         """
@@ -111,7 +111,7 @@ class AppSecrets(pulumi.ComponentResource):
                 f"{name}-{declaration.name}",
                 name=self.names[declaration.name],
                 description=_description(declaration),
-                kms_key_id=kms_key_arn,
+                kms_key_id=kms_key_id,
                 recovery_window_in_days=recovery_window_in_days,
                 replicas=[
                     aws.secretsmanager.SecretReplicaArgs(region=region, kms_key_id=key)

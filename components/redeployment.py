@@ -22,9 +22,11 @@ class Redeployment(pulumi.ComponentResource):
 
     Attributes:
         state_machine_arn: The state machine's ARN.
+        alarm_count: How many alarms there are; each costs.
     """
 
     state_machine_arn: pulumi.Output[str]
+    alarm_count: int
 
     def __init__(
         self,
@@ -119,6 +121,7 @@ class Redeployment(pulumi.ComponentResource):
             )
             rule_names.append(f"{prefix}-secret-changed-{number}")
 
+        self.alarm_count = 0
         if alarm_topic_arn is not None:
             watched = [("failed", "AWS/States", "ExecutionsFailed", {"StateMachineArn": machine.arn})]
             watched += [
@@ -130,6 +133,7 @@ class Redeployment(pulumi.ComponentResource):
                 )
                 for number, rule_name in enumerate(rule_names, start=1)
             ]
+            self.alarm_count = len(watched)
             for part, namespace, metric, dimensions in watched:
                 aws.cloudwatch.MetricAlarm(
                     f"{name}-{part}",

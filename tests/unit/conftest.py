@@ -140,7 +140,7 @@ class Recorder(Protocol):
     ) -> Recording: ...
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def record() -> Recorder:
     return _record
 

@@ -209,6 +209,9 @@ def test_logs_and_topics_get_the_key_for_this_stacks_own_only() -> None:
     publishers = statements["PublishToEncryptedTopics"]["Condition"]
     assert publishers["ArnEquals"] == {"kms:EncryptionContext:aws:sns:topicArn": ["topic"]}
     assert publishers["StringEquals"] == {"aws:SourceAccount": "111122223333"}
+    scheduler = statements["UseThroughSns"]["Condition"]
+    assert scheduler["ArnEquals"] == publishers["ArnEquals"]
+    assert scheduler["StringEquals"]["kms:ViaService"] == "sns.cn-north-1.amazonaws.com.cn"
     assert statements["EncryptTrail"]["Condition"]["StringEquals"] == {"aws:SourceArn": "trail"}
 
 

@@ -1,0 +1,174 @@
+"""The audit's names and resource policies, as pure functions.
+
+Sources: AWS, "Amazon S3 bucket policy for CloudTrail", "Role policy document for CloudTrail to use CloudWatch Logs", "Using
+resource-based policies for Amazon EventBridge", "Setting up Amazon SNS notifications" (CloudWatch).
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from components._location import Location
+from components._policies import Statement, document
+
+MAX_BUCKET_NAME_CHARACTERS = 63
+MAX_ROLE_NAME_CHARACTERS = 64
+_DIGEST_CHARACTERS = 8
+
+
+@dataclass(frozen=True)
+class AuditNames:
+    """What the audit's resources are called; known before they exist, so that a key's policy can name them.
+
+    Attributes:
+        prefix: `<project>-<stack>`.
+        location: The stack's account and Region.
+    """
+
+    prefix: str
+    location: Location
+
+    @property
+    def trail(self) -> str:
+        """The trail's name."""
+        return self.prefix
+
+    @property
+    def trail_arn(self) -> str:
+        """The trail's ARN."""
+        return self.location.arn("cloudtrail", f"trail/{self.trail}")
+
+    @property
+    def log_group(self) -> str:
+        """The log group that the trail writes to."""
+        return f"/aws/cloudtrail/{self.prefix}"
+
+    @property
+    def topic(self) -> str:
+        """The topic that alarms and notices are published to."""
+        return f"{self.prefix}-alarms"
+
+    @property
+    def topic_arn(self) -> str:
+        """The topic's ARN."""
+        return self.location.arn("sns", self.topic)
+
+    @property
+    def bucket(self) -> str:
+        """The trail's bucket: a name that no other account, Region or stack has."""
+        plain = re.sub(r"[^a-z0-9-]+", "-", self.prefix.lower()).strip("-")
+        return _fitted(plain, f"-trail-{self.location.account_id}-{self.location.region}", MAX_BUCKET_NAME_CHARACTERS)
+
+    @property
+    def role(self) -> str:
+        """The role by which CloudTrail writes to the log group."""
+        return _fitted(self.prefix, "-trail", MAX_ROLE_NAME_CHARACTERS)
+
+    @property
+    def dashboard(self) -> str:
+        """The dashboard."""
+        return re.sub(r"[^A-Za-z0-9_-]", "-", f"{self.prefix}-audit")
+
+
+def _fitted(start: str, end: str, limit: int) -> str:
+    """Return `start + end`, with the start shortened and made distinct by a digest where the whole is too long."""
+    if len(start) + len(end) <= limit:
+        return start + end
+    digest = hashlib.sha256(start.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    return f"{start[: limit - len(end) - _DIGEST_CHARACTERS - 1]}-{digest}{end}"
+
+
+def bucket_policy(names: AuditNames) -> str:
+    """Return the policy of the trail's bucket: this trail alone writes, and everybody comes through TLS."""
+    location = names.location
+    bucket = f"arn:{location.partition}:s3:::{names.bucket}"
+    cloudtrail = {"Service": "cloudtrail.amazonaws.com"}
+    source = {"aws:SourceArn": names.trail_arn, "aws:SourceAccount": location.account_id}
+    return document(
+        [
+            {
+                "Sid": "CheckAcl",
+                "Effect": "Allow",
+                "Principal": cloudtrail,
+                "Action": "s3:GetBucketAcl",
+                "Resource": bucket,
+                "Condition": {"StringEquals": source},
+            },
+            {
+                "Sid": "WriteLogFiles",
+                "Effect": "Allow",
+                "Principal": cloudtrail,
+                "Action": "s3:PutObject",
+                "Resource": f"{bucket}/AWSLogs/{location.account_id}/*",
+                "Condition": {"StringEquals": source | {"s3:x-amz-acl": "bucket-owner-full-control"}},
+            },
+            {
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [bucket, f"{bucket}/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+        ]
+    )
+
+
+def write_events(names: AuditNames) -> Statement:
+    """Return CloudTrail's right to write to its streams in the log group."""
+    location = names.location
+    stream = f"{location.account_id}_CloudTrail_{location.region}*"
+    return {
+        "Sid": "WriteEvents",
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": f"{location.log_group_arn(names.log_group)}:log-stream:{stream}",
+    }
+
+
+def topic_policy(names: AuditNames) -> str:
+    """Return the topic's policy: alarms and rules of this account publish, and the stack's own roles (the scheduler's).
+
+    A message on this topic makes people act, so that nobody else may publish, whatever their identity policy says.
+    EventBridge Scheduler publishes as the role that it is given, which has `<project>-<stack>-` before its name.
+    """
+    location = names.location
+
+    def publish(sid: str, service: str, sources: str) -> Statement:
+        return {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": "sns:Publish",
+            "Resource": names.topic_arn,
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": location.account_id},
+                "ArnLike": {"aws:SourceArn": sources},
+            },
+        }
+
+    own_roles = location.role_arn(f"{names.prefix}-*")
+    deny: Statement = {"Effect": "Deny", "Principal": "*", "Action": "sns:Publish", "Resource": names.topic_arn}
+    return document(
+        [
+            publish("PublishAlarms", "cloudwatch.amazonaws.com", location.arn("cloudwatch", "alarm:*")),
+            publish("PublishNotices", "events.amazonaws.com", location.arn("events", "rule/*")),
+            {
+                "Sid": "PublishByOwnRoles",
+                "Effect": "Allow",
+                "Principal": {"AWS": location.root_arn()},
+                "Action": "sns:Publish",
+                "Resource": names.topic_arn,
+                "Condition": {"ArnLike": {"aws:PrincipalArn": own_roles}},
+            },
+            {
+                "Sid": "NobodyElse",
+                **deny,
+                "Condition": {
+                    "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+                    "ArnNotLike": {"aws:PrincipalArn": own_roles},
+                },
+            },
+            {"Sid": "TlsOnly", **deny, "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+        ]
+    )

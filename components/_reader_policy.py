@@ -1,0 +1,100 @@
+"""The resource policy of `restrictReaders`: a secret that only the named principals read, whatever their identity policies say.
+
+A pure function. The policy goes to every secret of a stack with `block_public_policy`.
+Sources: AWS, "Resource-based policies" (Secrets Manager) and "AWS global condition context keys", aws:PrincipalArn.
+"""
+
+import re
+from collections.abc import Sequence
+
+import pulumi
+
+from components._policies import Statement, document, require_tls
+
+MAX_CHARACTERS = 20_480
+"""Size limit of a secret's resource policy. Source: AWS, "AWS Secrets Manager quotas"."""
+
+_PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?:role|user)/[\w+=,.@/-]+")
+
+
+class ReaderPolicyError(pulumi.RunError):
+    """The policy would lock out somebody who must not be, or AWS would refuse it. It names the configuration's keys.
+
+    Pulumi prints it without a traceback.
+    """
+
+
+def reader_policy(
+    *,
+    execution_role_arn: str,
+    rotation_role_arn: str | None,
+    trusted_readers: Sequence[str],
+    break_glass_roles: Sequence[str],
+    deployer_roles: Sequence[str],
+    caller_arn: str | None = None,
+) -> str:
+    """Return the policy: a deny of GetSecretValue to everybody but these, and of everything without TLS.
+
+    It allows nothing: each of them needs its own right to read. Nothing but reading is denied, so that whoever may change
+    resource policies can undo it.
+
+    Args:
+        execution_role_arn: The role that starts the tasks.
+        rotation_role_arn: The rotation function's role, if there is one.
+        trusted_readers: Other roles and users that read.
+        break_glass_roles: Who gets at the values when all else fails.
+        deployer_roles: Who runs `pulumi up`: the provider reads values on refresh.
+        caller_arn: Who runs it now, as `sts:GetCallerIdentity` says; given, it must be among those that may read.
+
+    Raises:
+        ReaderPolicyError: When there is no break-glass role or no deployer, an ARN is no role's or user's, the caller would
+            lock itself out, or the policy is longer than AWS takes.
+    """
+    problems: list[str] = []
+    if not break_glass_roles:
+        problems.append(
+            "breakGlassRoles is empty: nobody could read the values when the others can't. "
+            "pulumi config set --path 'breakGlassRoles[0]' <the ARN of a role>"
+        )
+    if not deployer_roles:
+        problems.append(
+            "deployerRoles is empty: the next refresh could not read the values. "
+            "pulumi config set --path 'deployerRoles[0]' <the ARN of the role that runs pulumi>"
+        )
+    own = [execution_role_arn, *([rotation_role_arn] if rotation_role_arn else [])]
+    readers = sorted({*own, *trusted_readers, *break_glass_roles, *deployer_roles})
+    # A wildcard would be one in the condition as well.
+    problems += [f"{arn!r} is not the ARN of a role or user" for arn in readers if not _PRINCIPAL.fullmatch(arn)]
+    if caller_arn and not any(_is(caller_arn, reader) for reader in readers):
+        problems.append(
+            f"{caller_arn} runs this and would lock itself out: add its role to deployerRoles, or run it as one of them"
+        )
+    policy = document([_only(readers), require_tls()])
+    if len(policy) > MAX_CHARACTERS:
+        problems.append(f"the policy has {len(policy):,} characters, AWS takes {MAX_CHARACTERS:,}: name fewer readers")
+    if problems:
+        raise ReaderPolicyError("restrictReaders: " + "; ".join(problems))
+    return policy
+
+
+def _only(readers: Sequence[str]) -> Statement:
+    return {
+        "Sid": "OnlyTheseRead",
+        "Effect": "Deny",
+        "Principal": "*",
+        # BatchGetSecretValue is checked as GetSecretValue on each secret.
+        "Action": "secretsmanager:GetSecretValue",
+        # In a secret's policy "*" is this secret.
+        "Resource": "*",
+        # For any session of a role the key holds the role's ARN, with its path.
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(readers)}},
+    }
+
+
+def _is(caller_arn: str, principal_arn: str) -> bool:
+    """Whether the caller is that user, or a session of that role. A session's ARN lacks the role's path."""
+    session = re.fullmatch(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.+", caller_arn)
+    if not session:
+        return caller_arn == principal_arn
+    partition, account, role = session.groups()
+    return principal_arn.startswith(f"arn:{partition}:iam::{account}:role/") and principal_arn.endswith(f"/{role}")

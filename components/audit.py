@@ -1,0 +1,340 @@
+"""Who read it, and would we notice: trail, alarms, notices and dashboard."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components import _audit_patterns, _audit_policies, _policies
+from components._audit_dashboard import dashboard_body
+from components._audit_patterns import Metric, Notice, Subject, Values
+from components._audit_policies import AuditNames
+from components._location import Location
+from settings import AuditSettings
+
+MIN_LOG_FILE_DAYS = 365
+"""How long the bucket keeps the trail's files at least: an incident is often older than a log group."""
+
+_REPLACED_LOG_FILE_DAYS = 30
+_HOUR, _FIVE_MINUTES = 3600, 300
+
+
+@dataclass(frozen=True)
+class _Alarm:
+    name: str
+    period: int
+    threshold: int
+    description: str
+
+
+class Audit(pulumi.ComponentResource):
+    """Records every call on the stack's secrets, and tells somebody about those that should not happen.
+
+    A trail of management events (or an existing one's log group) feeds metric filters and alarms; EventBridge sends notices
+    about tampering and failed rotations without waiting for an alarm; a dashboard shows the rest. docs/security.md says what
+    fires when, and what CloudTrail delays.
+
+    Attributes:
+        topic_arn: Where alarms and notices go; known once the topic's policy is in force.
+    """
+
+    topic_arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        prefix: str,
+        location: Location,
+        secret_arns: Mapping[str, pulumi.Input[str]],
+        execution_role_arn: str,
+        rotation_role_arn: str | None,
+        kms_key_arn: pulumi.Input[str] | None,
+        settings: AuditSettings,
+        deployer_roles: Sequence[str],
+        permissions_boundary: str | None = None,
+        delete_log_files: bool = False,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Create the audit.
+
+        Args:
+            name: The component's name.
+            prefix: `<project>-<stack>`, what the names of the stack's resources start with.
+            location: The account and Region.
+            secret_arns: ARNs of the secrets by full name.
+            execution_role_arn: The role that starts the tasks.
+            rotation_role_arn: The rotation function's role, if there is one.
+            kms_key_arn: The stack's own key, if there is one. Its policy must let CloudTrail use it for
+                `AuditNames.trail_arn`, CloudWatch Logs for `AuditNames.log_group`, CloudWatch and EventBridge for
+                `AuditNames.topic_arn`.
+            settings: The configuration's `audit`.
+            deployer_roles: Roles and users that run `pulumi up`: they read on refresh, and may change anything unnoticed.
+            permissions_boundary: ARN of a managed policy for the trail's role.
+            delete_log_files: Whether a destroy deletes the bucket with the trail's files in it; otherwise it refuses.
+            opts: Options of the component.
+
+        Raises:
+            PatternTooLongError: When there are more trusted principals than a pattern has room for.
+        """
+        super().__init__("ticketing:index:Audit", name, None, opts)
+        self._name, self._prefix, self._location = name, prefix, location
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._names = AuditNames(prefix, location)
+        self._boundary, self._delete_log_files = permissions_boundary, delete_log_files
+        own_trail = settings.trail == "create"
+        log_group_name = self._names.log_group if own_trail else settings.log_group_name
+        if not log_group_name:
+            raise pulumi.RunError("audit.logGroupName is required with audit.trail existing")
+        subject = Subject(
+            location=location,
+            prefix=f"{prefix}-",
+            secret_names=tuple(sorted(secret_arns)),
+            execution_role=execution_role_arn,
+            rotation_role=rotation_role_arn,
+            deployers=tuple(deployer_roles),
+            trusted_readers=settings.trusted_readers,
+            has_key=kms_key_arn is not None,
+            trail_name=self._names.trail if own_trail else None,
+            log_group_name=log_group_name,
+        )
+        values = pulumi.Output.all(pulumi.Output.all(**secret_arns), kms_key_arn).apply(
+            lambda known: Values(secret_arns=known[0], kms_key_arn=known[1])
+        )
+
+        log_group: pulumi.Input[str] = log_group_name
+        if own_trail:
+            log_group = self._trail(settings, kms_key_arn)
+        topic = self._topic(settings.alarm_emails, kms_key_arn)
+        alarm_arns = self._alarms(subject, values, settings.expected_reads_per_hour, log_group, topic)
+        self._notices(subject, values, topic)
+        self._dashboard(subject, settings.expected_reads_per_hour, alarm_arns)
+
+        self.topic_arn = topic
+        self.register_outputs({"topic_arn": self.topic_arn})
+
+    def _trail(self, settings: AuditSettings, kms_key_arn: pulumi.Input[str] | None) -> pulumi.Output[str]:
+        """Make the trail and return the name of its log group."""
+        log_group = aws.cloudwatch.LogGroup(
+            f"{self._name}-events",
+            name=self._names.log_group,
+            retention_in_days=settings.log_retention_in_days,
+            kms_key_id=kms_key_arn,
+            opts=self._child,
+        )
+        role = aws.iam.Role(
+            f"{self._name}-trail",
+            name=self._names.role,
+            description=f"CloudTrail writes the events of {self._prefix} to their log group",
+            # CloudTrail documents no condition key for this trust, and refuses a trail whose role it can't assume. Nobody
+            # can hand it the role of an account that isn't theirs: that takes iam:PassRole on it.
+            assume_role_policy=_policies.trust("cloudtrail.amazonaws.com"),
+            permissions_boundary=self._boundary,
+            opts=self._child,
+        )
+        may_write = aws.iam.RolePolicy(
+            f"{self._name}-write-events",
+            name="write-events",
+            role=role.name,
+            policy=_policies.document([_audit_policies.write_events(self._names)]),
+            opts=self._child,
+        )
+        bucket = self._bucket(max(settings.log_retention_in_days, MIN_LOG_FILE_DAYS))
+        aws.cloudtrail.Trail(
+            f"{self._name}-trail",
+            name=self._names.trail,
+            s3_bucket_name=bucket,
+            cloud_watch_logs_group_arn=log_group.arn.apply(lambda arn: f"{arn}:*"),
+            # CloudTrail tries the role when the trail is made.
+            cloud_watch_logs_role_arn=pulumi.Output.all(role.arn, may_write.id).apply(lambda known: known[0]),
+            is_multi_region_trail=True,
+            include_global_service_events=True,
+            enable_log_file_validation=True,
+            kms_key_id=kms_key_arn,
+            opts=self._child,
+        )
+        return log_group.name
+
+    def _bucket(self, keep_days: int) -> pulumi.Output[str]:
+        """Make the bucket of the trail's files and return its name, known once CloudTrail may write."""
+        name = f"{self._name}-log-files"
+        bucket = aws.s3.Bucket(name, bucket=self._names.bucket, force_destroy=self._delete_log_files, opts=self._child)
+        aws.s3.BucketOwnershipControls(
+            name, bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=self._child
+        )
+        private = aws.s3.BucketPublicAccessBlock(
+            name,
+            bucket=bucket.bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=self._child,
+        )
+        versioned = aws.s3.BucketVersioning(
+            name, bucket=bucket.bucket, versioning_configuration={"status": "Enabled"}, opts=self._child
+        )
+        # The trail encrypts its files with the stack's key itself; this is for everything else (digests).
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            name,
+            bucket=bucket.bucket,
+            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            opts=self._child,
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            name,
+            # Rules on replaced versions need versioning first.
+            bucket=versioned.bucket,
+            rules=[
+                {
+                    "id": "keep-then-delete",
+                    "status": "Enabled",
+                    "filter": {"prefix": ""},
+                    "expiration": {"days": keep_days},
+                    "noncurrent_version_expiration": {"noncurrent_days": _REPLACED_LOG_FILE_DAYS},
+                    "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
+                }
+            ],
+            opts=self._child,
+        )
+        policy = aws.s3.BucketPolicy(
+            f"{name}-policy",
+            # S3 refuses two changes of one bucket's access at a time.
+            bucket=private.bucket,
+            policy=_audit_policies.bucket_policy(self._names),
+            opts=self._child,
+        )
+        return policy.bucket
+
+    def _topic(self, emails: Sequence[str], kms_key_arn: pulumi.Input[str] | None) -> pulumi.Output[str]:
+        """Make the topic and return its ARN, known once its policy is in force."""
+        topic = aws.sns.Topic(
+            self._name,
+            name=self._names.topic,
+            # Without a key of our own SNS encrypts with its own. Not with alias/aws/sns: that key's policy lets neither
+            # alarms nor rules publish, and can't be changed, so that every message would be lost.
+            kms_master_key_id=kms_key_arn,
+            opts=self._child,
+        )
+        policy = aws.sns.TopicPolicy(
+            self._name, arn=topic.arn, policy=_audit_policies.topic_policy(self._names), opts=self._child
+        )
+        for number, email in enumerate(emails, start=1):
+            aws.sns.TopicSubscription(
+                f"{self._name}-email-{number}", topic=topic.arn, protocol="email", endpoint=email, opts=self._child
+            )
+        return policy.arn
+
+    def _alarms(
+        self,
+        subject: Subject,
+        values: pulumi.Output[Values],
+        expected_reads_per_hour: int,
+        log_group_name: pulumi.Input[str],
+        topic_arn: pulumi.Input[str],
+    ) -> list[pulumi.Output[str]]:
+        """Make the metric filters and the alarms on them, and return the alarms' ARNs."""
+        numbers = dict.fromkeys(Metric, 0)
+        alarms = _alarms(expected_reads_per_hour)
+        for metric_filter in _audit_patterns.metric_filters(subject):
+            metric = metric_filter.metric
+            numbers[metric] += 1
+            label = f"{alarms[metric].name}-{numbers[metric]}"
+            aws.cloudwatch.LogMetricFilter(
+                f"{self._name}-{label}",
+                name=f"{self._prefix}-{label}",
+                log_group_name=log_group_name,
+                pattern=values.apply(lambda known, template=metric_filter.template: known.fill(template)),
+                metric_transformation={"name": str(metric), "namespace": self._prefix, "value": "1"},
+                opts=self._child,
+            )
+        return [
+            aws.cloudwatch.MetricAlarm(
+                f"{self._name}-{alarm.name}",
+                name=f"{self._prefix}-{alarm.name}",
+                alarm_description=f"{self._prefix}: {alarm.description} What to do: docs/security.md.",
+                namespace=self._prefix,
+                metric_name=str(metric),
+                statistic="Sum",
+                period=alarm.period,
+                evaluation_periods=1,
+                comparison_operator="GreaterThanThreshold",
+                threshold=alarm.threshold,
+                # The filters publish nothing while nothing happens.
+                treat_missing_data="notBreaching",
+                alarm_actions=[topic_arn],
+                opts=self._child,
+            ).arn
+            for metric, alarm in alarms.items()
+        ]
+
+    def _notices(self, subject: Subject, values: pulumi.Output[Values], topic_arn: pulumi.Input[str]) -> None:
+        numbers = dict.fromkeys(Notice, 0)
+        for event in _audit_patterns.event_patterns(subject):
+            numbers[event.notice] += 1
+            label = f"{self._name}-notice-{event.notice}-{numbers[event.notice]}"
+            rule = aws.cloudwatch.EventRule(
+                label,
+                description=f"{self._prefix}: notices about a {event.notice}",
+                event_pattern=values.apply(lambda known, template=event.template: known.fill(template)),
+                # All of these calls are writes; reads would need ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS.
+                state="ENABLED",
+                opts=self._child,
+            )
+            message = _audit_patterns.message(event.notice, self._prefix)
+            aws.cloudwatch.EventTarget(
+                label,
+                rule=rule.name,
+                target_id="alarm-topic",
+                arn=topic_arn,
+                input_transformer={"input_paths": message.paths, "input_template": message.template},
+                opts=self._child,
+            )
+
+    def _dashboard(
+        self, subject: Subject, expected_reads_per_hour: int, alarm_arns: Sequence[pulumi.Output[str]]
+    ) -> None:
+        named_otherwise = [name for name in subject.secret_names if not name.startswith(subject.prefix)]
+        aws.cloudwatch.Dashboard(
+            self._name,
+            dashboard_name=self._names.dashboard,
+            dashboard_body=pulumi.Output.all(*alarm_arns).apply(
+                lambda arns: dashboard_body(
+                    title=self._prefix,
+                    region=self._location.region,
+                    namespace=self._prefix,
+                    log_group_name=subject.log_group_name,
+                    secrets_start_with=[subject.prefix, *named_otherwise],
+                    expected_reads_per_hour=expected_reads_per_hour,
+                    alarm_arns=arns,
+                )
+            ),
+            opts=self._child,
+        )
+
+
+def _alarms(expected_reads_per_hour: int) -> dict[Metric, _Alarm]:
+    return {
+        Metric.READS: _Alarm(
+            "reads",
+            _HOUR,
+            expected_reads_per_hour,
+            f"more than {expected_reads_per_hour} reads of its secrets in an hour, by everybody together.",
+        ),
+        Metric.UNEXPECTED_READS: _Alarm(
+            "unexpected-reads",
+            _FIVE_MINUTES,
+            0,
+            "a secret's value was read by somebody who is neither the execution role, the rotation function, a deployer nor "
+            "a trusted reader.",
+        ),
+        Metric.DENIED_READS: _Alarm("denied-reads", _FIVE_MINUTES, 0, "a read of a secret was denied."),
+        Metric.TAMPERING: _Alarm(
+            "tampering",
+            _FIVE_MINUTES,
+            0,
+            "a secret, its policy, its key or its trail was changed by somebody who is no deployer.",
+        ),
+        Metric.FAILED_ROTATIONS: _Alarm("failed-rotations", _FIVE_MINUTES, 0, "a rotation failed or was abandoned."),
+    }

@@ -1,0 +1,75 @@
+"""Reminds people of the secrets that only their issuers can renew."""
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from components import _policies
+from components._location import Location
+
+
+class Reminder(pulumi.ComponentResource):
+    """A message to the alarm topic every so many days, with the commands that renew the supplied values."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        prefix: str,
+        location: Location,
+        every_days: int,
+        config_keys: Sequence[str],
+        topic_arn: pulumi.Input[str],
+        kms_key_arn: pulumi.Input[str] | None = None,
+        permissions_boundary: str | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Create the schedule.
+
+        Args:
+            name: The component's name.
+            prefix: What the names of schedule and role start with; the stack is in it.
+            location: The account and Region.
+            every_days: Days between two reminders.
+            config_keys: Configuration keys of the supplied values.
+            topic_arn: The topic to publish to.
+            kms_key_arn: The topic's key, if it has one of ours.
+            permissions_boundary: ARN of a managed policy for the role.
+            opts: Options of the component.
+        """
+        super().__init__("ticketing:index:Reminder", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        role = aws.iam.Role(
+            name,
+            name=f"{prefix}-reminder",
+            assume_role_policy=_policies.trust(
+                "scheduler.amazonaws.com",
+                account_id=location.account_id,
+                # The schedule's group is what Scheduler sends as the source.
+                source_arn=location.arn("scheduler", "schedule-group/default"),
+            ),
+            permissions_boundary=permissions_boundary,
+            opts=child,
+        )
+        policy = pulumi.Output.all(topic_arn, kms_key_arn).apply(
+            lambda known: _policies.document(_policies.publish(known[0], known[1]))
+        )
+        role_policy = aws.iam.RolePolicy(name, name="publish", role=role.name, policy=policy, opts=child)
+        aws.scheduler.Schedule(
+            name,
+            name=f"{prefix}-reminder",
+            description="Secrets that their issuers renew",
+            schedule_expression=f"rate({every_days} day{'s' if every_days > 1 else ''})",
+            flexible_time_window={"mode": "OFF"},
+            target={"arn": topic_arn, "role_arn": role.arn, "input": _message(prefix, config_keys)},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[role_policy]),
+        )
+        self.register_outputs({})
+
+
+def _message(prefix: str, config_keys: Sequence[str]) -> str:
+    commands = [f"  pulumi config set --secret {key}" for key in sorted(config_keys)]
+    return "\n".join(
+        [f"{prefix}: ask the issuers of these values for new ones, then set them and run `pulumi up`:", *commands]
+    )

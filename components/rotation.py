@@ -1,0 +1,157 @@
+"""Rotates the database password on a schedule, with a Lambda function beside the database."""
+
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_aws as aws
+
+from components import _policies
+from components._location import Location
+
+RUNTIME = "python3.13"
+TIMEOUT_SECONDS = 60
+"""One step of a rotation takes a second; a database that is failing over is waited for."""
+
+
+class Rotation(pulumi.ComponentResource):
+    """The rotation function with its role and log, and the schedule on the secret.
+
+    Attributes:
+        function_arn: The function's ARN.
+        role_arn: The function's role; besides the execution role the only reader of the secret.
+    """
+
+    function_arn: pulumi.Output[str]
+    role_arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        function_name: str,
+        location: Location,
+        secret_arn: pulumi.Input[str],
+        superuser_secret_arn: pulumi.Input[str] | None,
+        schedule: str,
+        strategy: str,
+        database_host: str,
+        database_port: int,
+        database_name: str,
+        username: str,
+        code: pulumi.Archive,
+        code_sha256: str,
+        ca_bundle: str | None,
+        subnet_ids: Sequence[str],
+        security_group_ids: Sequence[str],
+        log_retention_in_days: int,
+        kms_key_arn: pulumi.Input[str] | None = None,
+        permissions_boundary: str | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Create the function and schedule the rotation.
+
+        Args:
+            name: The component's name.
+            function_name: Name of the function and of its role, at most 64 characters.
+            location: The account and Region.
+            secret_arn: The secret that rotates.
+            superuser_secret_arn: The secret that the alternating-users strategy signs in with, None for single-user.
+            schedule: A `cron(...)` expression in UTC.
+            strategy: `single-user` or `alternating-users`.
+            database_host: Host name, as in the database's certificate.
+            database_port: TCP port.
+            database_name: The database to sign in to.
+            username: Who signs in: the user whose password rotates (single-user), the superuser (alternating-users).
+            code: The archive of the handler and its dependencies.
+            code_sha256: SHA-256 of the archive, in base64 as Lambda reports it.
+            ca_bundle: Name of a PEM file in the archive to verify the database with, None for the runtime's own bundle.
+            subnet_ids: Subnets that reach the database and Secrets Manager.
+            security_group_ids: The function's security groups.
+            log_retention_in_days: Days that the function's log is kept.
+            kms_key_arn: The customer-managed key of the secrets and the log, if any.
+            permissions_boundary: ARN of a managed policy for the role.
+            opts: Options of the component.
+        """
+        super().__init__("ticketing:index:Rotation", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        log_group = aws.cloudwatch.LogGroup(
+            name,
+            name=f"/aws/lambda/{function_name}",
+            retention_in_days=log_retention_in_days,
+            kms_key_id=kms_key_arn,
+            opts=child,
+        )
+        role = aws.iam.Role(
+            name,
+            name=function_name,
+            description="Changes the database password and the secret that holds it",
+            # Lambda sends no source account or ARN when it assumes a function's role, so there is nothing to bind to.
+            assume_role_policy=_policies.trust("lambda.amazonaws.com"),
+            permissions_boundary=permissions_boundary,
+            opts=child,
+        )
+        function_arn = location.arn("lambda", f"function:{function_name}")
+        policy = pulumi.Output.all(secret_arn, superuser_secret_arn, kms_key_arn).apply(
+            lambda known: _policies.document(
+                _policies.rotate_secret(
+                    secret_arn=known[0],
+                    superuser_secret_arn=known[1],
+                    kms_key_arn=known[2],
+                    function_arn=function_arn,
+                    log_group_arn=location.log_group_arn(f"/aws/lambda/{function_name}"),
+                    region=location.region,
+                    dns_suffix=location.dns_suffix,
+                )
+            )
+        )
+        role_policy = aws.iam.RolePolicy(name, name="rotation", role=role.name, policy=policy, opts=child)
+        variables: dict[str, pulumi.Input[str]] = {
+            "STRATEGY": strategy,
+            "DATABASE_HOST": database_host,
+            "DATABASE_PORT": str(database_port),
+            "DATABASE_NAME": database_name,
+            "DATABASE_USERNAME": username,
+        }
+        if superuser_secret_arn is not None:
+            variables["SUPERUSER_SECRET_ARN"] = superuser_secret_arn
+        if ca_bundle:
+            variables["CA_BUNDLE"] = ca_bundle
+        function = aws.lambda_.Function(
+            name,
+            name=function_name,
+            description="Rotates a PostgreSQL password in four steps, invoked by Secrets Manager",
+            runtime=RUNTIME,
+            architectures=["arm64"],
+            handler="rotate_postgresql.rotate.handler",
+            code=code,
+            source_code_hash=code_sha256,
+            role=role.arn,
+            timeout=TIMEOUT_SECONDS,
+            memory_size=256,
+            environment={"variables": variables},
+            vpc_config={"subnet_ids": list(subnet_ids), "security_group_ids": list(security_group_ids)},
+            logging_config={"log_format": "Text", "log_group": log_group.name},
+            # Lambda checks the role's rights on network interfaces when it creates the function.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[role_policy]),
+        )
+        permission = aws.lambda_.Permission(
+            name,
+            function=function.name,
+            action="lambda:InvokeFunction",
+            principal="secretsmanager.amazonaws.com",
+            source_account=location.account_id,
+            source_arn=secret_arn,
+            opts=child,
+        )
+        aws.secretsmanager.SecretRotation(
+            name,
+            secret_id=secret_arn,
+            rotation_lambda_arn=function.arn,
+            # Otherwise every change of this resource, such as of its schedule, would rotate at once.
+            rotate_immediately=False,
+            rotation_rules={"schedule_expression": schedule},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
+        )
+        self.function_arn = function.arn
+        self.role_arn = role.arn
+        self.register_outputs({"function_arn": self.function_arn, "role_arn": self.role_arn})
