@@ -1,0 +1,130 @@
+"""Two database users that stand for one: `app`, who owns everything, and `app_clone`, a second way to sign in as him.
+
+What makes the clone equal to its original, and keeps it so:
+- It is a member of the original (GRANT app TO app_clone), so it holds every privilege and ownership of it, also those
+  granted later. Nothing is copied that could fall behind.
+- Its sessions start as the original (ALTER ROLE app_clone SET role = app). Without that the objects that it creates would
+  be its own, out of the original's reach after the next rotation, and default privileges, row security and attributes like
+  CREATEDB or BYPASSRLS, which membership does not carry over, would differ. RESET ROLE and DISCARD ALL keep it.
+- Only what PostgreSQL looks up by the name that signs in is copied: ALTER ROLE ... SET (for all databases and for single
+  ones), the connection limit and VALID UNTIL.
+
+The superuser needs no more than CREATEROLE (Amazon's rds_superuser has it) and, from PostgreSQL 16, the ADMIN option on the
+original, which whoever creates a role has.
+"""
+
+import re
+from collections.abc import Iterator
+
+from .errors import Cause, RotationError
+from .postgresql import Session, identifier, literal
+
+SUFFIX = "_clone"
+_LONGEST_NAME = 63
+"""Bytes of a PostgreSQL identifier; a longer one is cut off silently, so that original and clone could become one."""
+
+# Settings whose stored value is a list of quoted identifiers (GUC_LIST_QUOTE in PostgreSQL's sources). SET takes them one
+# by one; as one literal, "a, b" would become a single name with a comma in it.
+_LISTS = {
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+}
+
+Settings = dict[tuple[str, str], str]
+"""Values of ALTER ROLE ... SET by database ("" for all) and setting, as pg_db_role_setting stores them."""
+
+
+def original(user: str) -> str:
+    """The name without the suffix."""
+    return user.removesuffix(SUFFIX)
+
+
+def other(user: str) -> str:
+    """The user whose turn it is after this one; raises `RotationError` if the clone's name would be too long."""
+    if user.endswith(SUFFIX):
+        return original(user)
+    if len((user + SUFFIX).encode()) > _LONGEST_NAME:
+        message = (
+            f"the username has {len(user.encode())} bytes; with {SUFFIX!r} behind it PostgreSQL allows {_LONGEST_NAME}, so it "
+            f"may have {_LONGEST_NAME - len(SUFFIX)}"
+        )
+        raise RotationError(Cause.SECRET, message)
+    return user + SUFFIX
+
+
+def require_original(session: Session, user: str) -> None:
+    """Raise `RotationError` unless the original of `user` exists and may sign in."""
+    rows = session.run("SELECT rolcanlogin FROM pg_roles WHERE rolname = :name", name=original(user))
+    if not rows:
+        message = (
+            "the database has no user of the name in the secret's username"
+            + (f" without {SUFFIX!r}" if user.endswith(SUFFIX) else "")
+            + ": create it, or correct the secret"
+        )
+        raise RotationError(Cause.DATABASE, message)
+    if not rows[0][0]:
+        raise RotationError(Cause.DATABASE, "the user that the secret names may not sign in (NOLOGIN)")
+
+
+def set_password(session: Session, user: str, password: str) -> None:
+    """Give `user` a new password, and if it is a clone make it exist and match its original; all of it or nothing."""
+    verifier = literal(session.verifier(user, password))
+    with session.transaction():
+        if user == original(user):
+            session.run(f"ALTER ROLE {identifier(user)} PASSWORD {verifier}")
+        else:
+            _set_clone(session, user, verifier)
+
+
+def _set_clone(session: Session, clone: str, verifier: str) -> None:
+    base = original(clone)
+    [[limit, valid_until]] = session.run(
+        "SELECT rolconnlimit, coalesce(rolvaliduntil::text, 'infinity') FROM pg_roles WHERE rolname = :name", name=base
+    )
+    exists = session.run("SELECT oid FROM pg_roles WHERE rolname = :name", name=clone)
+    session.run(
+        f"{'ALTER' if exists else 'CREATE'} ROLE {identifier(clone)} LOGIN INHERIT PASSWORD {verifier} "
+        f"CONNECTION LIMIT {int(limit)} VALID UNTIL {literal(valid_until)}"
+    )
+    session.run(f"GRANT {identifier(base)} TO {identifier(clone)}")
+    wanted = {("", "role"): base} | _settings(session, base)
+    found = _settings(session, clone)
+    if found != wanted:
+        for statement in _change_settings(clone, found, wanted):
+            session.run(statement)
+
+
+def _settings(session: Session, user: str) -> Settings:
+    rows = session.run(
+        "SELECT coalesce(datname, ''), unnest(setconfig) FROM pg_db_role_setting "
+        "JOIN pg_roles ON pg_roles.oid = setrole LEFT JOIN pg_database ON pg_database.oid = setdatabase "
+        "WHERE rolname = :name",
+        name=user,
+    )
+    found: Settings = {}
+    for database, setting in rows:
+        name, _, value = str(setting).partition("=")
+        found[database, name] = value
+    return found
+
+
+def _change_settings(clone: str, found: Settings, wanted: Settings) -> Iterator[str]:
+    for database in sorted({database for database, _ in found}):
+        yield f"{_alter(clone, database)} RESET ALL"
+    for (database, name), value in sorted(wanted.items()):
+        parts = _names(value) if name in _LISTS else [value]
+        yield f"{_alter(clone, database)} SET {identifier(name)} TO {', '.join(map(literal, parts))}"
+
+
+def _alter(clone: str, database: str) -> str:
+    return f"ALTER ROLE {identifier(clone)}" + (f" IN DATABASE {identifier(database)}" if database else "")
+
+
+def _names(listed: str) -> list[str]:
+    """Split a stored list of identifiers: `"$user", public` is $user and public, an empty list is one empty name."""
+    found = re.findall(r'"((?:[^"]|"")*)"|([^\s",]+)', listed)
+    return [quoted.replace('""', '"') or plain for quoted, plain in found] or [""]

@@ -1,0 +1,180 @@
+"""The secret's side of a rotation: its versions and their staging labels.
+
+The version that a rotation makes has the ClientRequestToken as its id and carries AWSPENDING until it is done.
+AWSCURRENT marks the value in use, AWSPREVIOUS the one before (Secrets Manager moves it together with AWSCURRENT).
+"""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as EndpointError
+
+from .errors import Cause, RotationError
+
+if TYPE_CHECKING:  # the stubs are not in the Lambda runtime
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+CURRENT = "AWSCURRENT"
+PENDING = "AWSPENDING"
+PREVIOUS = "AWSPREVIOUS"
+ATTEMPT = "ROTATION_ATTEMPT"
+"""Our own label, put on each version that a rotation makes: it keeps a cancelled rotation's version readable after
+AWSPENDING has left it, because its password may already be the one that the database wants."""
+
+# What is left of ASCII are the unreserved characters of RFC 3986 (letters, digits, "-._~"), so that a password also fits
+# a connection URL, a libpq connection string, a shell and JSON without any escaping.
+EXCLUDED_CHARACTERS = " !\"#$%&'()*+,/:;<=>?@[\\]^`{|}"
+
+_ADVICE = {
+    "AccessDeniedException": "the function's role may not do this, or may not use the secret's KMS key",
+    "DecryptionFailure": "the secret's KMS key is not usable: disabled, deleted, or not granted to the function's role",
+    "EncryptionFailure": "the secret's KMS key is not usable: disabled, deleted, or not granted to the function's role",
+    "InvalidRequestException": "the secret is not in a state that allows it; it may be scheduled for deletion",
+    "ResourceNotFoundException": "there is no such secret or version in this account and Region",
+    "ThrottlingException": "too many calls; the step can be repeated",
+}
+
+
+@dataclass(frozen=True)
+class RotatedSecret:
+    """One secret, and the version that this rotation makes of it."""
+
+    client: "SecretsManagerClient"
+    secret_id: str
+    version_id: str
+    rotation_token: str | None
+    labels: Mapping[str, frozenset[str]]
+    """Staging labels by version id, as they were when the step began."""
+
+    @classmethod
+    def describe(
+        cls, client: "SecretsManagerClient", secret_id: str, version_id: str, rotation_token: str | None
+    ) -> "RotatedSecret":
+        """Look the secret up; raises `RotationError` unless this version is being, or has been, rotated in."""
+        with _explained("DescribeSecret", secret_id):
+            described = client.describe_secret(SecretId=secret_id)
+        if not described.get("RotationEnabled"):
+            raise RotationError(Cause.SECRET, f"rotation is not enabled for {secret_id}")
+        labels = {version: frozenset(found) for version, found in described.get("VersionIdsToStages", {}).items()}
+        own = labels.get(version_id)
+        if own is None:
+            raise RotationError(
+                Cause.EVENT, f"{secret_id} has no version {version_id}: the rotation was cancelled, or is another one's"
+            )
+        if CURRENT not in own and PENDING not in own:
+            raise RotationError(Cause.EVENT, f"version {version_id} of {secret_id} is not the one being rotated in")
+        return cls(client, secret_id, version_id, rotation_token, labels)
+
+    @property
+    def is_rotated(self) -> bool:
+        """Whether the new version is already the current one, so that nothing is left to do."""
+        return CURRENT in self.labels[self.version_id]
+
+    def current(self) -> str:
+        """The value in use."""
+        value = self._read(VersionStage=CURRENT)
+        if value is None:
+            raise RotationError(Cause.SECRET, f"{self.secret_id} has no current value to rotate: put one first")
+        return value
+
+    def pending(self) -> str:
+        """The new value; raises `RotationError` when createSecret has not run."""
+        value = self.pending_if_any()
+        if value is None:
+            raise RotationError(
+                Cause.SECRET, f"version {self.version_id} of {self.secret_id} has no value: createSecret must run first"
+            )
+        return value
+
+    def pending_if_any(self) -> str | None:
+        """The new value, None before createSecret has put it."""
+        return self._read(VersionId=self.version_id, VersionStage=PENDING)
+
+    def previous_if_any(self) -> str | None:
+        """The value before the current one, None if the secret never had another."""
+        if not any(PREVIOUS in labels for labels in self.labels.values()):
+            return None
+        return self._read(VersionStage=PREVIOUS)
+
+    def abandoned_if_any(self) -> str | None:
+        """The value that a rotation which was cancelled or overtaken has left, None if the last one came to its end."""
+        for version_id, labels in self.labels.items():
+            if ATTEMPT in labels and not labels & {CURRENT, PREVIOUS} and version_id != self.version_id:
+                return self._read(VersionId=version_id)
+        return None
+
+    def put_pending(self, value: str) -> None:
+        """Store the new value, labelled AWSPENDING."""
+        with _explained("PutSecretValue", self.secret_id):
+            # The rotation token proves to Secrets Manager whose rotation it is when the function works across accounts.
+            token = {"RotationToken": self.rotation_token} if self.rotation_token else {}
+            self.client.put_secret_value(
+                SecretId=self.secret_id,
+                ClientRequestToken=self.version_id,
+                SecretString=value,
+                VersionStages=[PENDING, ATTEMPT],
+                **token,
+            )
+
+    def make_current(self) -> None:
+        """Move AWSCURRENT to the new version: one call, so that there is no moment without a current value."""
+        holder = next((version for version, labels in self.labels.items() if CURRENT in labels), None)
+        with _explained("UpdateSecretVersionStage", self.secret_id):
+            self.client.update_secret_version_stage(
+                SecretId=self.secret_id,
+                VersionStage=CURRENT,
+                MoveToVersionId=self.version_id,
+                **({"RemoveFromVersionId": holder} if holder else {}),
+            )
+
+    def random_password(self, length: int) -> str:
+        """A new password of `length` characters from Secrets Manager's generator."""
+        with _explained("GetRandomPassword", self.secret_id):
+            made = self.client.get_random_password(PasswordLength=length, ExcludeCharacters=EXCLUDED_CHARACTERS)
+        return made["RandomPassword"]
+
+    def _read(self, **version: str) -> str | None:
+        return _read(self.client, self.secret_id, **version)
+
+
+def read_current(client: "SecretsManagerClient", secret_id: str) -> str:
+    """The current value of another secret, the superuser's."""
+    value = _read(client, secret_id, VersionStage=CURRENT)
+    if value is None:
+        raise RotationError(Cause.SECRET, f"{secret_id} does not exist or has no current value")
+    return value
+
+
+def _read(client: "SecretsManagerClient", secret_id: str, **version: str) -> str | None:
+    with _explained("GetSecretValue", secret_id):
+        try:
+            found = client.get_secret_value(SecretId=secret_id, **version)
+        except client.exceptions.ResourceNotFoundException:
+            return None
+    if "SecretString" not in found:
+        raise RotationError(Cause.SECRET, f"{secret_id} holds a binary value: store the password as a string")
+    return found["SecretString"]
+
+
+@contextmanager
+def _explained(operation: str, secret_id: str) -> Generator[None]:
+    """Turn botocore's errors into ones that say what to do; their own texts are dropped, they may quote parameters."""
+    try:
+        yield
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", "unknown error"))
+        advice = _ADVICE.get(code, "the step can be repeated")
+        message = f"{operation} on {secret_id} failed with {code}: {advice}"
+        raise RotationError(Cause.SECRETS_MANAGER, message) from None
+    except (EndpointError, HTTPClientError):
+        message = (
+            f"{operation} on {secret_id}: Secrets Manager cannot be reached from the function's subnets; they need its VPC "
+            "endpoint or a NAT gateway, and the security groups must allow HTTPS"
+        )
+        raise RotationError(Cause.NETWORK, message) from None
+    except BotoCoreError as error:
+        message = f"{operation} on {secret_id} was not sent: {type(error).__name__}"
+        raise RotationError(Cause.SECRETS_MANAGER, message) from None

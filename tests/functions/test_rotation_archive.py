@@ -1,0 +1,154 @@
+"""The deployment archive: the same bytes everywhere, and all that the handler needs beside the runtime."""
+
+import importlib.metadata
+import importlib.util
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from components import _archive
+from components._archive import CA_BUNDLE_NAME, DISTRIBUTIONS, ROTATION_HANDLER, ROTATION_PACKAGE, rotation_archive
+
+RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3")
+"""What Lambda's Python runtime brings; python-dateutil and six, which botocore needs too, come from the archive."""
+
+
+def names(content: bytes) -> list[str]:
+    return zipfile.ZipFile(io.BytesIO(content)).namelist()
+
+
+def test_two_builds_are_the_same_bytes() -> None:
+    assert rotation_archive().content == rotation_archive().content
+
+
+def test_order_times_modes_and_bytecode_of_the_source_do_not_matter(tmp_path: Path) -> None:
+    copy = tmp_path / ROTATION_PACKAGE.name
+    copy.mkdir(mode=0o700)
+    for number, path in enumerate(sorted(ROTATION_PACKAGE.glob("*.py"), reverse=True)):
+        copied = Path(shutil.copy(path, copy))
+        os.utime(copied, (1_000_000_000 + number, 1_000_000_000 + number))
+        copied.chmod(0o600)
+    (copy / "__pycache__").mkdir()
+    (copy / "__pycache__" / "rotate.cpython-311.pyc").write_bytes(b"\0")
+    assert rotation_archive(package=copy).content == rotation_archive().content
+
+
+def test_a_changed_source_changes_the_digest(tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(ROTATION_PACKAGE, tmp_path / ROTATION_PACKAGE.name))
+    (copy / "rotate.py").write_text("# changed")
+    assert rotation_archive(package=copy).sha256 != rotation_archive().sha256
+
+
+def test_only_what_is_needed_is_inside() -> None:
+    found = names(rotation_archive().content)
+    assert found == sorted(found)
+    folders = {name.split("/")[0] for name in found if ".dist-info" not in name}
+    assert folders == {"rotate_postgresql", "pg8000", "scramp", "asn1crypto", "dateutil", "six.py"}
+    assert not [
+        name for name in found if re.search(r"\.pyc|__pycache__|RECORD|INSTALLER|REQUESTED|WHEEL|direct_url", name)
+    ]
+
+
+def test_every_licence_is_inside() -> None:
+    found = names(rotation_archive().content)
+    licensed = {name.split("-")[0] for name in found if "LICENSE" in name}
+    assert licensed == {"asn1crypto", "pg8000", "python_dateutil", "scramp", "six"}
+
+
+def test_entries_have_no_trace_of_the_machine() -> None:
+    for entry in zipfile.ZipFile(io.BytesIO(rotation_archive().content)).infolist():
+        assert entry.date_time == (1980, 1, 1, 0, 0, 0)
+        assert entry.external_attr == 0o100644 << 16
+        assert entry.compress_type == zipfile.ZIP_STORED
+
+
+def test_the_distributions_are_pg8000_and_all_that_it_requires() -> None:
+    found, wanted = set[str](), {"pg8000"}
+    while wanted:
+        name = wanted.pop()
+        found.add(name)
+        required = importlib.metadata.requires(name) or []
+        wanted |= {re.split(r"[^\w-]", need)[0] for need in required if "extra ==" not in need} - found
+    assert found == set(DISTRIBUTIONS)
+
+
+def test_an_installed_file_that_was_changed_is_refused(tmp_path: Path) -> None:
+    original = importlib.metadata.distribution("six")
+    folder = f"six-{original.version}.dist-info"
+    shutil.copytree(Path(str(original.locate_file(folder))), tmp_path / folder)
+    (tmp_path / "six.py").write_text("changed")
+    changed = importlib.metadata.Distribution.at(tmp_path / folder)
+    with pytest.raises(ValueError, match=r"six\.py of six [\d.]+ was changed"):
+        _archive._distribution_files(changed)
+
+
+def test_a_ca_bundle_lies_where_the_function_looks_for_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(rotation_archive(b"PEM").content)) as archive:
+        archive.extractall(tmp_path)
+    checked = run_alone(
+        tmp_path,
+        "from rotate_postgresql.configuration import read_configuration as read; print(read({'STRATEGY': 'single-user', "
+        "'DATABASE_HOST': 'h', 'DATABASE_NAME': 'n', 'DATABASE_USERNAME': 'u', 'CA_BUNDLE': sys.argv[1]}).ca_bundle)",
+        CA_BUNDLE_NAME,
+    )
+    assert checked == str(tmp_path / CA_BUNDLE_NAME)
+
+
+def test_write_leaves_an_equal_file_alone(tmp_path: Path) -> None:
+    archive = rotation_archive()
+    path = archive.write(tmp_path / "build" / "rotate.zip")
+    os.utime(path, (1, 1))
+    assert archive.write(path) == path
+    assert path.read_bytes() == archive.content
+    assert path.stat().st_mtime == 1
+    rotation_archive(b"PEM").write(path)
+    assert path.read_bytes() != archive.content
+    assert [found.name for found in path.parent.iterdir()] == ["rotate.zip"]
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_the_handler_runs_from_the_archive_with_only_boto3_beside_it(tmp_path: Path, form: str) -> None:
+    archive = tmp_path / "rotate.zip"
+    rotation_archive().write(archive)
+    if form == "folder":
+        zipfile.ZipFile(archive).extractall(tmp_path / "task")
+    module, _, function = ROTATION_HANDLER.rpartition(".")
+    printed = run_alone(
+        archive if form == "zip" else tmp_path / "task",
+        f"import importlib, pg8000.native, scramp, dateutil, six\n"
+        f"handler = getattr(importlib.import_module('{module}'), '{function}')\n"
+        "try:\n    handler({'Step': 'setSecret', 'SecretId': 's', 'ClientRequestToken': 't'})\n"
+        "except Exception as error:\n    print(type(error).__name__, error)\n"
+        "print({name for name in sys.modules if 'site-packages' in str(getattr(sys.modules[name], '__file__', ''))})",
+    )
+    assert "RotationError configuration: environment variables: STRATEGY is not set" in printed
+    assert printed.splitlines()[-1] == "set()"
+
+
+def run_alone(code: Path, program: str, *arguments: str) -> str:
+    """Run a program in an interpreter that sees the standard library, the archive and the runtime's boto3; no more."""
+    runtime = code.parent / "runtime"
+    runtime.mkdir(exist_ok=True)
+    for name in RUNTIME:
+        spec = importlib.util.find_spec(name)
+        assert spec
+        assert spec.origin
+        (runtime / name).unlink(missing_ok=True)
+        (runtime / name).symlink_to(Path(spec.origin).parent)
+    start = f"import sys; sys.dont_write_bytecode = True; sys.path[:0] = [{str(code)!r}, {str(runtime)!r}]\n"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", start + program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"AWS_DEFAULT_REGION": "eu-central-1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
