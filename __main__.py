@@ -1,7 +1,5 @@
 """One stack of the ticketing system's secrets: settings -> components -> outputs."""
 
-from pathlib import Path
-
 import pulumi
 import pulumi_aws as aws
 
@@ -10,7 +8,6 @@ import pricing
 import settings
 from catalogue import DATABASE_MASTER
 from components import _policies
-from components._archive import CA_BUNDLE_NAME, rotation_archive
 from components._audit_patterns import Metric
 from components._audit_policies import AuditNames
 from components._key_policy import key_policy
@@ -99,7 +96,8 @@ execution_role = ExecutionRole(
     "execution-role",
     role_name=execution_role_name,
     location=location,
-    secret_arns=secret_arns,
+    # Only what the container references: the master's password, say, is none of the task's business with alternating users.
+    secret_arns={secrets.names[d.name]: secrets.arns[d.name] for d in config.catalogue if any(d.references())},
     log_group_name=log_group_name,
     image=config.image,
     kms_key_arns={location.region: key_arn} if key_arn else {},
@@ -143,27 +141,14 @@ if config.audit:
     ).topic_arn
     alarms += len(Metric)
 if config.rotation and rotated:
-    bundle = config.rotation.certificate_bundle
-    archive = rotation_archive(Path(bundle).read_bytes() if bundle else None)
-    alternating = config.rotation.strategy == "alternating-users"
     Rotation(
         "rotation",
         function_name=function_name,
         location=location,
         secret_arn=secrets.arns[rotated],
-        superuser_secret_arn=secrets.arns[DATABASE_MASTER] if alternating else None,
-        schedule=config.rotation.schedule,
-        strategy=config.rotation.strategy,
+        superuser_secret_arn=secrets.arns[DATABASE_MASTER] if config.rotation.strategy == "alternating-users" else None,
         database_host=config.database_host,
-        database_port=config.rotation.database_port,
-        database_name=config.rotation.database_name,
-        username=config.rotation.master_username,
-        # Absolute: the engine may look from another folder. What counts for a difference is the archive's hash.
-        code=pulumi.FileArchive(str(archive.write(Path("build/rotate_postgresql.zip").resolve()))),
-        code_sha256=archive.sha256,
-        ca_bundle=CA_BUNDLE_NAME if bundle else None,
-        subnet_ids=config.rotation.subnet_ids,
-        security_group_ids=config.rotation.security_group_ids,
+        settings=config.rotation,
         log_retention_in_days=config.log_retention_in_days,
         kms_key_arn=log_key,
         permissions_boundary=config.permissions_boundary,

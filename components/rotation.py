@@ -1,12 +1,14 @@
 """Rotates the database password on a schedule, with a Lambda function beside the database."""
 
-from collections.abc import Sequence
+from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
 
 from components import _policies
+from components._archive import CA_BUNDLE_NAME, ROTATION_HANDLER, rotation_archive
 from components._location import Location
+from settings import RotationSettings
 
 RUNTIME = "python3.13"
 TIMEOUT_SECONDS = 60
@@ -32,17 +34,8 @@ class Rotation(pulumi.ComponentResource):
         location: Location,
         secret_arn: pulumi.Input[str],
         superuser_secret_arn: pulumi.Input[str] | None,
-        schedule: str,
-        strategy: str,
         database_host: str,
-        database_port: int,
-        database_name: str,
-        username: str,
-        code: pulumi.Archive,
-        code_sha256: str,
-        ca_bundle: str | None,
-        subnet_ids: Sequence[str],
-        security_group_ids: Sequence[str],
+        settings: RotationSettings,
         log_retention_in_days: int,
         kms_key_arn: pulumi.Input[str] | None = None,
         permissions_boundary: str | None = None,
@@ -56,17 +49,8 @@ class Rotation(pulumi.ComponentResource):
             location: The account and Region.
             secret_arn: The secret that rotates.
             superuser_secret_arn: The secret that the alternating-users strategy signs in with, None for single-user.
-            schedule: A `cron(...)` expression in UTC.
-            strategy: `single-user` or `alternating-users`.
             database_host: Host name, as in the database's certificate.
-            database_port: TCP port.
-            database_name: The database to sign in to.
-            username: Who signs in: the user whose password rotates (single-user), the superuser (alternating-users).
-            code: The archive of the handler and its dependencies.
-            code_sha256: SHA-256 of the archive, in base64 as Lambda reports it.
-            ca_bundle: Name of a PEM file in the archive to verify the database with, None for the runtime's own bundle.
-            subnet_ids: Subnets that reach the database and Secrets Manager.
-            security_group_ids: The function's security groups.
+            settings: The configuration's `rotation`.
             log_retention_in_days: Days that the function's log is kept.
             kms_key_arn: The customer-managed key of the secrets and the log, if any.
             permissions_boundary: ARN of a managed policy for the role.
@@ -105,31 +89,38 @@ class Rotation(pulumi.ComponentResource):
             )
         )
         role_policy = aws.iam.RolePolicy(name, name="rotation", role=role.name, policy=policy, opts=child)
+        bundle = settings.certificate_bundle
+        archive = rotation_archive(Path(bundle).read_bytes() if bundle else None)
         variables: dict[str, pulumi.Input[str]] = {
-            "STRATEGY": strategy,
+            "STRATEGY": settings.strategy,
             "DATABASE_HOST": database_host,
-            "DATABASE_PORT": str(database_port),
-            "DATABASE_NAME": database_name,
-            "DATABASE_USERNAME": username,
+            "DATABASE_PORT": str(settings.database_port),
+            "DATABASE_NAME": settings.database_name,
+            # Who signs in: the user whose password rotates, or the superuser that changes the application user's.
+            "DATABASE_USERNAME": settings.master_username,
         }
         if superuser_secret_arn is not None:
             variables["SUPERUSER_SECRET_ARN"] = superuser_secret_arn
-        if ca_bundle:
-            variables["CA_BUNDLE"] = ca_bundle
+        if bundle:
+            variables["CA_BUNDLE"] = CA_BUNDLE_NAME
         function = aws.lambda_.Function(
             name,
             name=function_name,
             description="Rotates a PostgreSQL password in four steps, invoked by Secrets Manager",
             runtime=RUNTIME,
             architectures=["arm64"],
-            handler="rotate_postgresql.rotate.handler",
-            code=code,
-            source_code_hash=code_sha256,
+            handler=ROTATION_HANDLER,
+            # Absolute: the engine may look from another folder. What counts for a difference is the archive's hash.
+            code=pulumi.FileArchive(str(archive.write(Path("build/rotate_postgresql.zip")).resolve())),
+            source_code_hash=archive.sha256,
             role=role.arn,
             timeout=TIMEOUT_SECONDS,
             memory_size=256,
             environment={"variables": variables},
-            vpc_config={"subnet_ids": list(subnet_ids), "security_group_ids": list(security_group_ids)},
+            vpc_config={
+                "subnet_ids": list(settings.subnet_ids),
+                "security_group_ids": list(settings.security_group_ids),
+            },
             logging_config={"log_format": "Text", "log_group": log_group.name},
             # Lambda checks the role's rights on network interfaces when it creates the function.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[role_policy]),
@@ -149,7 +140,7 @@ class Rotation(pulumi.ComponentResource):
             rotation_lambda_arn=function.arn,
             # Otherwise every change of this resource, such as of its schedule, would rotate at once.
             rotate_immediately=False,
-            rotation_rules={"schedule_expression": schedule},
+            rotation_rules={"schedule_expression": settings.schedule},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )
         self.function_arn = function.arn

@@ -16,7 +16,8 @@ from functions.rotate_postgresql import rotate
 from functions.rotate_postgresql.configuration import read_configuration
 from functions.rotate_postgresql.errors import Cause, RotationError
 from functions.rotate_postgresql.secret_versions import RotatedSecret
-from tests.functions.conftest import STEPS, Database, Rotation, Rotations, make_certificates, stored
+from sandbox.postgresql import make_certificates
+from tests.functions.conftest import STEPS, Database, Rotation, Rotations, stored
 
 Refuses = Callable[..., Any]
 

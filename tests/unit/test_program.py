@@ -348,3 +348,83 @@ def test_no_arn_is_written_with_a_fixed_partition(record: Recorder) -> None:
 def test_a_wrong_configuration_registers_nothing(record: Recorder) -> None:
     with pytest.raises(settings.ConfigurationError, match="cpu"):
         main(record, cpu=300)
+
+
+ROTATION = {
+    "schedule": "cron(0 3 ? * SUN *)",
+    "strategy": "single-user",
+    "subnetIds": ["subnet-0123456789abcdef0"],
+    "securityGroupIds": ["sg-0123456789abcdef0"],
+}
+
+
+def test_single_user_rotation_schedules_the_master_password(record: Recorder) -> None:
+    recording = main(record, rotation=ROTATION)
+    arn = recording.exports[outputs.SECRET_ARNS]["db-master-password"]
+    rotation = recording.one("aws:secretsmanager/secretRotation:SecretRotation")
+    assert rotation.inputs["secretId"] == arn
+    assert rotation.inputs["rotateImmediately"] is False
+    assert rotation.inputs["rotationRules"] == {"scheduleExpression": "cron(0 3 ? * SUN *)"}
+    function = recording.one("aws:lambda/function:Function")
+    assert (function.inputs["architectures"], function.inputs["handler"]) == (
+        ["arm64"],
+        "rotate_postgresql.rotate.handler",
+    )
+    assert function.inputs["environment"]["variables"] == {
+        "STRATEGY": "single-user",
+        "DATABASE_HOST": "db.internal",
+        "DATABASE_PORT": "5432",
+        "DATABASE_NAME": "postgres",
+        "DATABASE_USERNAME": "postgres",
+    }
+    permission = recording.one("aws:lambda/permission:Permission").inputs
+    assert (permission["principal"], permission["sourceAccount"]) == ("secretsmanager.amazonaws.com", "111122223333")
+    assert permission["sourceArn"] == arn
+
+
+def test_the_value_of_a_rotated_secret_is_ignored_and_others_are_not(record: Recorder) -> None:
+    ignored = {v.name: v.options.ignore_changes for v in main(record, rotation=ROTATION).of(VERSION_TYPE)}
+    assert ignored["secrets-db-master-password-1"] == ("versionStages", "secretString")
+    assert ignored["secrets-jwt-secret-1"] == ("versionStages",)
+
+
+def test_alternating_users_rotates_the_application_user_with_the_master_as_superuser(record: Recorder) -> None:
+    recording = main(record, rotation={**ROTATION, "strategy": "alternating-users", "username": "ticketing"})
+    arns = recording.exports[outputs.SECRET_ARNS]
+    assert recording.one("aws:secretsmanager/secretRotation:SecretRotation").inputs["secretId"] == arns["db-app-user"]
+    variables = recording.one("aws:lambda/function:Function").inputs["environment"]["variables"]
+    assert variables["SUPERUSER_SECRET_ARN"] == arns["db-master-password"]
+    assert variables["DATABASE_USERNAME"] == "postgres"
+    granted = recording.one("aws:iam/rolePolicy:RolePolicy", "execution-role").inputs["policy"]
+    assert arns["db-app-user"] in granted
+    assert arns["db-master-password"] not in granted
+    secrets = {entry["name"]: entry["valueFrom"] for entry in container(recording)["secrets"]}
+    assert secrets["DB_USER"] == arns["db-app-user"] + ":username::"
+    assert secrets["DB_PASSWORD"] == arns["db-app-user"] + ":password::"
+
+
+def test_a_reminder_names_the_commands_and_publishes_to_the_alarm_topic_only(record: Recorder) -> None:
+    recording = main(record, rotation={"remindEveryDays": 90}, audit={"alarmEmails": ["a@example.com"]})
+    schedule = recording.one("aws:scheduler/schedule:Schedule")
+    assert schedule.inputs["scheduleExpression"] == "rate(90 days)"
+    assert "pulumi config set --secret smtpPassword" in schedule.inputs["target"]["input"]
+    topic = recording.exports[outputs.ALARM_TOPIC_ARN]
+    assert schedule.inputs["target"]["arn"] == topic
+    (statement,) = recording.one("aws:iam/rolePolicy:RolePolicy", "reminder").document("policy")["Statement"]
+    assert (statement["Action"], statement["Resource"]) == (["sns:Publish"], [topic])
+
+
+def test_failed_redeployments_reach_the_alarm_topic_when_there_is_one(record: Recorder) -> None:
+    redeploy = {"cluster": "main", "service": "web"}
+    alarm = "aws:cloudwatch/metricAlarm:MetricAlarm"
+    assert not main(record, redeploy=redeploy).of(alarm)
+    recording = main(record, redeploy=redeploy, audit={"trail": "create"})
+    own = [a for a in recording.of(alarm) if a.name.startswith("redeployment-")]
+    assert {a.inputs["metricName"] for a in own} == {"ExecutionsFailed", "FailedInvocations"}
+    assert {tuple(a.inputs["alarmActions"]) for a in own} == {(recording.exports[outputs.ALARM_TOPIC_ARN],)}
+
+
+def test_cost_counts_what_is_switched_on(record: Recorder) -> None:
+    recording = main(record, encryption="customer-managed", replicaRegions=["eu-west-1"], audit={"trail": "create"})
+    # Three secrets and three replicas, one key, five metrics, five alarms, one dashboard.
+    assert recording.exports[outputs.MONTHLY_COST_USD] == round(6 * 0.4 + 1 + 5 * 0.3 + 5 * 0.1 + 3, 2)
