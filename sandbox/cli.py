@@ -1,0 +1,358 @@
+"""The command line: `python -m sandbox --help`.
+
+Progress and errors go to the standard error, results to the standard output. Exit status: 0 fine, 1 something failed or
+changed against expectation, 2 the command can't be carried out as given, 130 stopped by Ctrl-C.
+
+The modules that cost time to import (Pulumi, boto3) are imported by the commands that need them.
+"""
+
+import dataclasses
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sandbox.errors import InterruptedRunError, SandboxError
+from sandbox.home import HOME_LOCK, REPOSITORY, Home
+
+if TYPE_CHECKING:  # the engine module imports Pulumi, which `--help` must not pay for
+    from sandbox.engine import Report, Verb
+
+app = typer.Typer(
+    name="sandbox",
+    help="The project's program on the real Pulumi engine, against a local AWS. Nothing leaves this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack; it has a file Pulumi.STACK.yaml.")]
+ProjectDirectory = Annotated[
+    Path, typer.Option("--project", help="The Pulumi project's folder.", show_default="this repository")
+]
+Config = Annotated[
+    list[str],
+    typer.Option(
+        "-c",
+        "--config",
+        metavar="KEY=VALUE",
+        help="Configuration for this run only. KEY=VALUE sets a value in the clear, as does KEY.PART=VALUE or KEY[0]=VALUE "
+        "inside an object or array, and a VALUE that is JSON becomes an array or object. secret:KEY=VALUE encrypts it; "
+        "secret:KEY reads the value from the standard input, which keeps it out of the process list.",
+        show_default=False,
+    ),
+]
+Endpoint = Annotated[
+    str | None,
+    typer.Option("--endpoint", metavar="URL", help="An emulator that already runs on this machine, instead of moto."),
+]
+ExpectNoChanges = Annotated[
+    bool, typer.Option("--expect-no-changes", help="Fail, and change nothing, when a resource would change.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on the standard output.")
+]
+StandIns = Annotated[
+    bool,
+    typer.Option(
+        "--stand-ins/--no-stand-ins",
+        help="Supply stand-ins of the secrets that the stack file can't hold in the clear.",
+    ),
+]
+
+
+@app.command()
+def up(  # noqa: PLR0917 - typer makes each one an option
+    stack: Stack = "dev",
+    project: ProjectDirectory = REPOSITORY,
+    config: Config = [],  # noqa: B006 - typer copies it
+    endpoint: Endpoint = None,
+    expect_no_changes: ExpectNoChanges = False,  # noqa: FBT002 - a command-line flag, as are those below
+    stand_ins: StandIns = True,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Create or update the stack, and show what came up."""
+    _operate(
+        "up",
+        stack,
+        project,
+        config,
+        endpoint,
+        as_json=as_json,
+        expect_no_changes=expect_no_changes,
+        stand_ins=stand_ins,
+    )
+
+
+@app.command()
+def preview(  # noqa: PLR0917
+    stack: Stack = "dev",
+    project: ProjectDirectory = REPOSITORY,
+    config: Config = [],  # noqa: B006
+    endpoint: Endpoint = None,
+    expect_no_changes: ExpectNoChanges = False,  # noqa: FBT002
+    stand_ins: StandIns = True,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Show what `up` would change."""
+    _operate(
+        "preview",
+        stack,
+        project,
+        config,
+        endpoint,
+        as_json=as_json,
+        expect_no_changes=expect_no_changes,
+        stand_ins=stand_ins,
+    )
+
+
+@app.command()
+def refresh(
+    stack: Stack = "dev",
+    project: ProjectDirectory = REPOSITORY,
+    config: Config = [],  # noqa: B006
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Make the state agree with what is in the local AWS, and show what differed."""
+    _operate("refresh", stack, project, config, endpoint, as_json=as_json)
+
+
+@app.command()
+def destroy(
+    stack: Stack = "dev",
+    project: ProjectDirectory = REPOSITORY,
+    config: Config = [],  # noqa: B006
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Delete the stack's resources."""
+    _operate("destroy", stack, project, config, endpoint, as_json=as_json)
+
+
+@app.command()
+def outputs(
+    stack: Stack = "dev",
+    project: ProjectDirectory = REPOSITORY,
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Print the stack's outputs."""
+    from sandbox import local_aws, state  # noqa: PLC0415
+    from sandbox.project import Project  # noqa: PLC0415
+
+    found = Project.load(project)
+    found.stack_file(stack)
+    home = Home.from_environment()
+    emulator = local_aws.at(endpoint).emulator if endpoint else ""
+    checkpoint = state.Checkpoint.read(home.state(emulator), found.name, stack)
+    values = checkpoint.outputs()
+    if not checkpoint.resources:
+        raise SandboxError(f"stack {stack} is not up; python -m sandbox up{_options(stack, project)}")
+    if as_json:
+        _print_json(values)
+    else:
+        for name, value in sorted(values.items()):
+            typer.echo(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+
+
+@app.command()
+def env(stack: Stack = "dev", project: ProjectDirectory = REPOSITORY, endpoint: Endpoint = None) -> None:
+    """Print the shell lines that point `aws` and boto3 at the local AWS: eval "$(python -m sandbox env)"."""
+    from sandbox import environment, local_aws  # noqa: PLC0415
+    from sandbox.project import Project  # noqa: PLC0415
+
+    settings = Project.load(project).settings(stack)
+    home = Home.from_environment()
+    with environment.applied(environment.clean(home)):
+        aws = local_aws.at(endpoint) if endpoint else local_aws.running(home)
+        if aws is None or not aws.answers():
+            raise SandboxError(f"the local AWS does not run; python -m sandbox up{_options(stack, project)} starts it")
+        variables = {"AWS_ENDPOINT_URL": aws.endpoint, **aws.credentials(settings.account).variables()}
+    variables |= {"AWS_REGION": settings.region, "AWS_DEFAULT_REGION": settings.region}
+    for name, value in variables.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+    typer.echo("unset AWS_PROFILE")
+
+
+@app.command()
+def rotate(
+    name: Annotated[str, typer.Argument(help="The secret's name in the catalogue, such as db-master-password.")],
+    stack: Stack = "dev",
+    project: ProjectDirectory = REPOSITORY,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Rotate a secret with its deployed function, against a real PostgreSQL that lives as long as the command."""
+    from sandbox import environment, local_aws, state  # noqa: PLC0415
+    from sandbox.project import Project  # noqa: PLC0415
+    from sandbox.rotation import Rotation  # noqa: PLC0415
+
+    found = Project.load(project)
+    settings = found.settings(stack)
+    home = Home.from_environment()
+    outputs = state.Checkpoint.read(home.state(), found.name, stack).outputs()
+    with environment.applied(environment.clean(home)):
+        aws = local_aws.running(home)
+        if aws is None or not outputs:
+            raise SandboxError(f"stack {stack} is not up; python -m sandbox up{_options(stack, project)}")
+        credentials = aws.credentials(settings.account)
+        rotation = Rotation.of(name, outputs, aws.endpoint, settings.region, credentials.variables())
+        result = rotation.run(lambda line: typer.echo(line, err=as_json))
+    if as_json:
+        _print_json(result)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Show what runs and which stacks are up."""
+    from sandbox import environment, local_aws, state  # noqa: PLC0415
+
+    home = Home.from_environment()
+    with environment.applied(environment.clean(home)):
+        aws = local_aws.running(home)
+    stacks = [
+        {
+            "stack": f"{checkpoint.project}/{checkpoint.stack}",
+            "emulator": folder.name.partition("-")[2] or "moto",
+            "resources": checkpoint.objects,
+            "pending": len(checkpoint.pending),
+            "used_by": str(home.holder(f"{checkpoint.project}.{checkpoint.stack}") or ""),
+        }
+        for folder in home.states()
+        for checkpoint in state.checkpoints(folder)
+    ]
+    running = {"endpoint": aws.endpoint, "pid": aws.pid} if aws else None
+    if as_json:
+        _print_json({"home": str(home.root), "local_aws": running, "stacks": stacks})
+        return
+    typer.echo(f"Home       {home.root}")
+    typer.echo(f"Local AWS  {f'{aws.endpoint} (moto, pid {aws.pid})' if aws else 'does not run'}")
+    for row in stacks:
+        pending = f", {row['pending']} cut off: the next command takes them up" if row["pending"] else ""
+        used = f", in use by {row['used_by']}" if row["used_by"] else ""
+        gone = "" if aws or row["emulator"] != "moto" else ", gone with the local AWS"
+        typer.echo(f"Stack      {row['stack']}  {row['resources']} resources on {row['emulator']}{pending}{used}{gone}")
+
+
+@app.command()
+def down(endpoint: Endpoint = None) -> None:
+    """Stop the local AWS and forget what was in it. With --endpoint: forget what was in that emulator."""
+    from sandbox import local_aws, state  # noqa: PLC0415
+
+    home = Home.from_environment()
+    if not home.exists():
+        typer.echo("Nothing runs.", err=True)
+        return
+    with home.lock(HOME_LOCK, "down"), home.all_stacks_locked("down"):
+        pid = None if endpoint else local_aws.stop(home)
+        folder = home.state(local_aws.at(endpoint).emulator if endpoint else "")
+        lost = state.forget(folder)
+        (folder / "mark").unlink(missing_ok=True)
+    typer.echo(f"Stopped the local AWS (pid {pid})." if pid else "The local AWS was not running.", err=True)
+    if lost:
+        typer.echo(f"Forgot {', '.join(lost)}.", err=True)
+
+
+@app.command()
+def reset() -> None:
+    """Stop the local AWS and delete everything that the sandbox keeps: states, plugins, passphrase."""
+    down(endpoint=None)
+    home = Home.from_environment()
+    home.remove()
+    typer.echo(f"Deleted what the sandbox kept in {home.root}.", err=True)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out a command line and return its exit status; no exception leaves it."""
+    as_json = "--json" in arguments
+    try:
+        app(list(arguments), prog_name="python -m sandbox")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except SandboxError as error:
+        return _failed(str(error), error.status, as_json, getattr(error, "changes", ()))
+    except Exception as error:
+        if os.environ.get("SANDBOX_DEBUG"):
+            raise
+        from sandbox.report import describe_bug  # noqa: PLC0415
+
+        return _failed(f"a bug in the sandbox: {describe_bug(error)} (SANDBOX_DEBUG=1 shows it whole)", 1, as_json)
+    return 0
+
+
+def _operate(
+    verb: "Verb",
+    stack: str,
+    directory: Path,
+    config: Sequence[str],
+    endpoint: str | None,
+    *,
+    as_json: bool,
+    expect_no_changes: bool = False,
+    stand_ins: bool = True,
+) -> None:
+    from sandbox import local_aws  # noqa: PLC0415
+    from sandbox.project import Project  # noqa: PLC0415
+
+    if endpoint:
+        local_aws.at(endpoint)  # a wrong URL must be said before the slow imports
+    project = Project.load(directory)
+    project.stack_file(stack)
+
+    from sandbox import engine, program, summary  # noqa: PLC0415
+    from sandbox.screen import Screen  # noqa: PLC0415
+    from sandbox.stack_config import parse_override  # noqa: PLC0415
+
+    overrides = tuple(parse_override(text) for text in config)
+    request = engine.Request(verb, project, stack, overrides, endpoint, expect_no_changes, stand_ins)
+    try:
+        with Screen() as screen:
+            report = engine.run(request, screen)
+    except KeyboardInterrupt:  # the engine itself wasn't running: it ends in good order and says so
+        raise InterruptedRunError("Stopped by Ctrl-C; nothing had begun.") from None
+    if as_json:
+        _print_json(_as_json(report))
+    elif verb == "up":
+        with program.alone(project.directory):
+            summary.show(report)
+    else:
+        summary.show_changes(report)
+
+
+def _as_json(report: "Report") -> dict[str, Any]:
+    return {
+        "result": "succeeded",
+        "command": report.request.verb,
+        "project": report.request.project.name,
+        "stack": report.request.stack,
+        "changes": [dataclasses.asdict(change) for change in report.changes],
+        "unchanged": report.same,
+        "outputs": report.outputs,
+        "stand_ins": report.stand_ins,
+        "notes": report.notes,
+        "seconds": round(report.seconds, 1),
+    }
+
+
+def _failed(message: str, status: int, as_json: bool, changes: Sequence[Any] = ()) -> int:  # noqa: FBT001
+    sys.stdout.flush()
+    typer.echo(message, err=True)
+    if as_json:
+        _print_json({"result": "failed", "error": message, "changes": [dataclasses.asdict(c) for c in changes]})
+    return status
+
+
+def _print_json(content: Mapping[str, Any]) -> None:
+    typer.echo(json.dumps(content, indent=2))
+
+
+def _options(stack: str, project: Path) -> str:
+    at = "" if stack == "dev" else f" --stack {stack}"
+    return at if project == REPOSITORY else f"{at} --project {shlex.quote(str(project))}"

@@ -1,0 +1,66 @@
+"""Tells the configuration errors that the CLI raises before the program runs in the project's own style."""
+
+import re
+from typing import Any
+
+from sandbox.project import Project
+
+_STDERR = re.compile(r"\n stderr: (?P<text>.*)", re.DOTALL)
+_MISSING = re.compile(r"is missing configuration values? (?P<keys>.+)")
+_TYPE = re.compile(r"with configuration key '(?P<key>[^']+)' must be of type '(?P<type>[^']+)'")
+_CLEAR = re.compile(r"with configuration key '(?P<key>[^']+)' must be encrypted as it's secret")
+_QUOTED = re.compile(r"'([^']+)'")
+
+
+def stderr_of(command_error: str) -> str:
+    """The CLI's own words in the text of a CommandError, without its prefixes."""
+    match = _STDERR.search(command_error)
+    text = match["text"].strip() if match else ""
+    return re.sub(r"^(error: |warning: )", "", text, flags=re.MULTILINE).strip()
+
+
+def explain(command_error: str, project: Project, stack: str) -> str:
+    """Return the problem with the key, what is allowed and the command that mends it; empty when it is another error."""
+    text = " ".join(stderr_of(command_error).split())
+    problems: list[tuple[str, str, str]] = []
+    if match := _MISSING.search(text):
+        keys = _QUOTED.findall(match["keys"])
+        problems = [(key, "is required", _command(project, key, stack)) for key in keys]
+    elif match := _TYPE.search(text):
+        key, kind = match["key"], match["type"]
+        problems.append((key, f"has the wrong type; allowed is {_article(kind)}", _command(project, key, stack)))
+    elif match := _CLEAR.search(text):
+        key = match["key"]
+        problems.append((key, "is a secret and stands in the stack file in the clear", _command(project, key, stack)))
+    return render(problems, stack) if problems else ""
+
+
+def render(problems: list[tuple[str, str, str]], stack: str) -> str:
+    """Lay out problems in columns: key, what is wrong, what mends it."""
+    widths = [max(len(row[column]) for row in problems) for column in (0, 1)]
+    count = f"{len(problems)} configuration problem{'s' if len(problems) > 1 else ''}"
+    rows = [f"  {key:<{widths[0]}}  {found:<{widths[1]}}  {mend}".rstrip() for key, found, mend in problems]
+    return "\n".join([f'{count} in stack "{stack}":', *rows])
+
+
+def _command(project: Project, key: str, stack: str) -> str:
+    declared = _declared(project, key)
+    kind = declared.get("type", "string")
+    at_stack = f" --stack {stack}"
+    if declared.get("secret"):
+        return f"pulumi config set --secret {key}{at_stack}"
+    if kind == "array":
+        return f"pulumi config set --path '{key}[0]' VALUE{at_stack}"
+    if kind == "object":
+        return f"pulumi config set --path '{key}.NAME' VALUE{at_stack}"
+    example = {"integer": "NUMBER", "boolean": "true"}.get(str(kind), "VALUE")
+    return f"pulumi config set {key} {example}{at_stack}"
+
+
+def _declared(project: Project, key: str) -> dict[str, Any]:
+    found = project.declared.get(key) or project.declared.get(f"{project.name}:{key}")
+    return found if isinstance(found, dict) else {"type": found} if isinstance(found, str) else {}
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[:1] in "aeiou" else f"a {kind}"

@@ -1,0 +1,384 @@
+"""Runs a project's program on the real Pulumi engine, against the local AWS, through the Automation API.
+
+Each run works on copies of the project's YAML files, in a backend and a Pulumi home of the sandbox's own.
+"""
+
+import contextlib
+import datetime as dt
+import importlib
+import re
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pulumi import automation
+from pulumi.automation._stack import StackInitMode
+from pulumi.automation.errors import CommandError, StackAlreadyExistsError
+
+from sandbox import config_errors, environment, local_aws, plugins, program, pulumi_cli, recovery, state
+from sandbox.errors import InterruptedRunError, SandboxError
+from sandbox.home import HOME_LOCK, Holder, Home
+from sandbox.local_aws import LocalAws
+from sandbox.project import Project, StackSettings
+from sandbox.pulumi_process import PulumiProcess
+from sandbox.report import Change, Recorder
+from sandbox.screen import Screen
+from sandbox.stack_config import Override, StackConfig, StandIns, write_project_file
+
+Verb = Literal["up", "preview", "refresh", "destroy"]
+_EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
+_PROTECTED = re.compile(r"^\S+ (?P<name>\S+): resource .* cannot be deleted\s+because it is protected")
+_WORD = {"up": "Updating", "preview": "Previewing", "refresh": "Refreshing", "destroy": "Destroying"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run of the engine.
+
+    Attributes:
+        verb: What to do.
+        project: The project whose program runs.
+        stack: The stack's name.
+        overrides: Configuration of this run only.
+        endpoint: URL of an emulator that runs already; None: the built-in local AWS.
+        expect_no_changes: Whether a change is a failure; `up` then changes nothing.
+        stand_ins: Whether to supply stand-ins of secrets that the stack file doesn't hold.
+    """
+
+    verb: Verb
+    project: Project
+    stack: str
+    overrides: Sequence[Override] = ()
+    endpoint: str | None = None
+    expect_no_changes: bool = False
+    stand_ins: bool = True
+
+    @property
+    def command(self) -> str:
+        """The run as a lock's holder is told."""
+        return f"{self.verb} --stack {self.stack}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did, or for a preview would do.
+
+    Attributes:
+        request: The run.
+        changes: The resources that changed.
+        same: How many stayed as they were.
+        outputs: The stack's outputs afterwards; a secret one reads `[secret]`.
+        stand_ins: Configuration keys that the sandbox supplied.
+        notes: What else the user should know, such as what was recovered.
+        seconds: Wall-clock time.
+        aws: The local AWS.
+        settings: The stack's account and region.
+    """
+
+    request: Request
+    changes: tuple[Change, ...]
+    same: int
+    outputs: dict[str, Any]
+    stand_ins: tuple[str, ...]
+    notes: tuple[str, ...]
+    seconds: float
+    aws: LocalAws
+    settings: StackSettings
+
+
+class EngineError(SandboxError):
+    """The program, the engine or AWS failed.
+
+    Attributes:
+        changes: What had changed before.
+    """
+
+    def __init__(self, message: str, changes: Sequence[Change] = (), status: int = 1) -> None:
+        super().__init__(message)
+        self.changes = tuple(changes)
+        self.status = status
+
+
+def run(request: Request, screen: Screen) -> Report:
+    """Carry out a request from nothing: builds the CLI, starts the local AWS, installs the plugins when they are missing.
+
+    Raises:
+        MisuseError: The request names something that doesn't exist.
+        EngineError: The program, the engine or AWS failed; the message tells each cause once.
+        InterruptedRunError: Ctrl-C; the engine ended in good order.
+    """
+    started = time.monotonic()
+    home, notes = Home.from_environment(), _Notes(screen)
+    settings = request.project.settings(request.stack)  # first: a wrong stack name must not start anything
+    home.prepare()
+    cli = pulumi_cli.find_or_build(home, screen.status)
+    with environment.applied(environment.clean(home)):
+        version = pulumi_cli.cli_version(cli, home)
+        with home.lock(HOME_LOCK, request.command, _tell_waiting(screen)):
+            aws = _prepare_aws(home, request, screen, notes.add)
+            engine = environment.engine(home, aws.emulator)
+            plugins.install(home, PulumiProcess(cli, version, engine))
+        name = f"{request.project.name}.{request.stack}"
+        with home.lock(name, request.command, _tell_waiting(screen)), program.alone(request.project.directory):
+            work = home.work(request.project.name, request.stack)
+            pids = work / "pids"
+            pids.mkdir(mode=0o700, parents=True, exist_ok=True)
+            recovery.end_leftovers(pids)
+            pulumi = PulumiProcess(
+                cli,
+                version,
+                engine
+                | aws.credentials(settings.account).variables()
+                | {"SANDBOX_AWS_ENDPOINT": aws.endpoint, "SANDBOX_PIDS": str(pids)},
+                pids=pids,
+                interrupted=_tell_interrupt(screen),
+            )
+            try:
+                report = _Run(request, home, aws, settings, pulumi, work, screen, notes, started).carry_out()
+            finally:
+                # A secret that the user gave in the clear, against the program's rules, must not stay on the disk.
+                for path in work.glob("Pulumi.*"):
+                    path.unlink()
+                state.drop_history(home.state(aws.emulator), request.project.name, request.stack)
+            recovery.end_leftovers(pids)
+            return report
+
+
+def _prepare_aws(home: Home, request: Request, screen: Screen, note: Callable[[str], None]) -> LocalAws:
+    """Return a local AWS that answers, and forget the states of one that is gone."""
+
+    def forget(folder: Path) -> list[str]:
+        with home.all_stacks_locked(request.command, _tell_waiting(screen)):
+            return state.forget(folder)
+
+    if request.endpoint is None and local_aws.running(home) is None:
+        screen.status("Starting the local AWS (moto) on loopback")
+    return local_aws.ensure(home, request.endpoint, note, forget)
+
+
+@dataclass
+class _Notes:
+    screen: Screen
+
+    def __post_init__(self) -> None:
+        self.all: list[str] = []
+
+    def add(self, text: str) -> None:
+        self.all.append(text)
+        self.screen.say(text)
+
+
+@dataclass
+class _Run:
+    """One request, with everything that it needs at hand."""
+
+    request: Request
+    home: Home
+    aws: LocalAws
+    settings: StackSettings
+    pulumi: PulumiProcess
+    work: Path
+    screen: Screen
+    notes: _Notes
+    started: float
+
+    def carry_out(self) -> Report:
+        """Recover what an earlier run left behind, then do what was asked."""
+        request = self.request
+        write_project_file(request.project, self.work)
+        self._create_stack()
+        stand_ins = self._configure()
+        stack = self._stack()
+        recovery.recover(
+            self.home.state(self.aws.emulator),
+            self.aws,
+            self.settings,
+            stack,
+            project=request.project,
+            say=self.notes.add,
+        )
+        recorder = self._operate(stack, request.verb, expect_no_changes=request.expect_no_changes)
+        after = self._checkpoint()
+        return Report(
+            request,
+            tuple(recorder.changes),
+            recorder.same,
+            after.outputs(),
+            stand_ins,
+            tuple(self.notes.all),
+            time.monotonic() - self.started,
+            self.aws,
+            self.settings,
+        )
+
+    def _create_stack(self) -> None:
+        if self._checkpoint().exists:
+            return
+        StackConfig(self.request.project, self.request.stack).write(self.work, None)
+        # The state may have appeared in between only by our own earlier attempt: then all is well.
+        with contextlib.suppress(StackAlreadyExistsError):
+            self.pulumi.execute(["stack", "init", self.request.stack], self.work)
+
+    def _configure(self) -> tuple[str, ...]:
+        """Write this run's stack file; returns the keys that got a stand-in."""
+        request = self.request
+        config = StackConfig(request.project, request.stack)
+        for override in request.overrides:
+            if not override.secret:
+                config.apply(override)
+        overridden = {override.key for override in request.overrides}
+        missing = {_path_text(path): path for path in config.undecryptable}
+        for key in _supplied_keys(request.project):
+            if not config.has(key):
+                missing.setdefault(f"{request.project.name}:{key}", (key,))
+        wanted = {
+            text: path
+            for text, path in missing.items()
+            if str(path[0]) not in overridden and str(path[0]).rpartition(":")[2] not in overridden
+        }
+        if not request.stand_ins:
+            wanted = {}
+        supply = StandIns(self.home, request.project, request.stack, self.pulumi)
+        salt, encrypted = supply.encrypted(wanted, self.work, new_salt=self._checkpoint().salt)
+        for text, path in wanted.items():
+            config.set(path, {"secure": encrypted[text]})
+        written = config.write(self.work, salt)
+        for override in request.overrides:
+            if override.secret:
+                key = _path_text(override.path)
+                arguments = ["config", "set", "--secret", "--path", key, "--stack", request.stack]
+                self.pulumi.execute([*arguments, "--config-file", str(written)], self.work, stdin=override.value)
+        names = tuple(text.removeprefix(f"{request.project.name}:") for text in wanted)
+        if names and request.verb in {"up", "preview"}:
+            self.screen.say(f"{', '.join(names)}: stand-in{'s' if len(names) > 1 else ''} of the sandbox")
+        return names
+
+    def _stack(self) -> "_Stack":
+        workspace = automation.LocalWorkspace(
+            work_dir=str(self.work),
+            pulumi_home=str(self.home.pulumi),
+            program=program.inline(self.request.project.directory),
+            pulumi_command=self.pulumi,
+        )
+        return _Stack(self.request.stack, workspace)
+
+    def _operate(self, stack: "_Stack", verb: Verb, *, expect_no_changes: bool) -> Recorder:
+        if verb == "up" and expect_no_changes:
+            # The CLI's own flag complains when it has already changed things; nobody who expects no change wants that.
+            self._operate(stack, "preview", expect_no_changes=True)
+        recorder = Recorder(self.request.project.directory, verb, self.screen)
+        operation: Callable[..., object] = getattr(stack, verb)
+        try:
+            title = f"{_WORD[verb]} {self.request.project.name}/{self.request.stack}"
+            with self.screen.working(title), warnings.catch_warnings():
+                # The Automation API warns of a broken event stream when the CLI was killed; we say so ourselves.
+                warnings.simplefilter("ignore")
+                operation(on_event=recorder)
+        except InterruptedRunError:
+            raise EngineError(self._interrupted(recorder), recorder.changes, InterruptedRunError.status) from None
+        except CommandError as error:
+            raise EngineError(self._explain(error, recorder), recorder.changes) from None
+        if expect_no_changes and recorder.changes:
+            listed = "".join(f"\n  {c.op} {c.type} {c.name}" for c in recorder.changes)
+            count = len(recorder.changes)
+            raise EngineError(
+                f"expected no changes, but {count} resource{'s' if count > 1 else ''} would change:{listed}",
+                recorder.changes,
+            )
+        return recorder
+
+    def _interrupted(self, recorder: Recorder) -> str:
+        pending = len(self._checkpoint().pending)
+        changed = (
+            f"{len(recorder.changes)} resources had changed; the state holds them"
+            if recorder.changes
+            else "nothing had changed"
+        )
+        rest = f"; {pending} operations were cut off, the next command takes them up" if pending else ""
+        return f"Stopped by Ctrl-C: {changed}{rest}. `python -m sandbox {self.request.command}` goes on from here."
+
+    def _explain(self, error: CommandError, recorder: Recorder) -> str:
+        result: Any = error
+        text = str(result)
+        explained = config_errors.explain(text, self.request.project, self.request.stack)
+        if explained:
+            return explained
+        if not self.aws.answers():
+            return f"the local AWS at {self.aws.endpoint} has stopped; the next command starts a fresh one"
+        if recorder.errors:
+            return "\n".join([*self._protected(recorder), *(e for e in recorder.errors if not _PROTECTED.search(e))])
+        return (
+            config_errors.stderr_of(text) or "the Pulumi engine was killed; the next command recovers what it had begun"
+        )
+
+    def _protected(self, recorder: Recorder) -> list[str]:
+        """One message for all protected resources, with the command that this project has for it."""
+        names = [match["name"] for error in recorder.errors if (match := _PROTECTED.search(error))]
+        if not names:
+            return []
+        options = f"--stack {self.request.stack}"
+        mend = (
+            f"`python -m sandbox up {options} -c protect=false` lifts the protection"
+            if "protect" in self.request.project.declared
+            else "remove `protect` in the program and run `up` first"
+        )
+        return [f"{len(names)} resources are protected: {', '.join(names)}\n{mend}."]
+
+    def _checkpoint(self) -> state.Checkpoint:
+        return state.Checkpoint.read(self.home.state(self.aws.emulator), self.request.project.name, self.request.stack)
+
+
+class _Stack(automation.Stack):
+    """A stack that exists: saves the CLI runs (0.2 s each) that find it, read its outputs and its history."""
+
+    def __init__(self, name: str, workspace: automation.LocalWorkspace) -> None:
+        """Take the stack as selected; every command names it anyway."""
+        self.name = name
+        self.workspace = workspace
+        self._mode = StackInitMode.SELECT
+
+    def outputs(self) -> dict[str, automation.OutputValue]:
+        """Nothing: they are read from the state, where secrets stay encrypted."""
+        return {}
+
+    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:  # noqa: FBT001, FBT002 - the base's own
+        """Return a placeholder; the events have told everything."""
+        del show_secrets
+        return automation.UpdateSummary("update", _EPOCH, "", {}, {}, "succeeded")
+
+
+def _supplied_keys(project: Project) -> tuple[str, ...]:
+    """The configuration keys of the catalogue's supplied secrets; none for a project without a catalogue."""
+    if not (project.directory / "catalogue.py").is_file():
+        return ()
+    try:
+        catalogue: Any = importlib.import_module("catalogue")
+        declarations: Any = importlib.import_module("declarations")
+        return tuple(declarations.supplied_config_keys(catalogue.CATALOGUE))
+    except Exception as error:
+        raise EngineError(f"catalogue.py can't be read: {type(error).__name__}: {error}") from error
+
+
+def _path_text(path: Sequence[str | int]) -> str:
+    return str(path[0]) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[1:])
+
+
+def _tell_waiting(screen: Screen) -> Callable[[Holder | None], None]:
+    def tell(holder: Holder | None) -> None:
+        screen.say(f"Waiting for {holder or 'another command'} to end.")
+
+    return tell
+
+
+def _tell_interrupt(screen: Screen) -> Callable[[bool], None]:
+    def tell(again: bool) -> None:  # noqa: FBT001 - a callback's one fact
+        screen.say(
+            "Still waiting for AWS to finish what has begun."
+            if again
+            else "Stopping: finishing what has begun, starting nothing new."
+        )
+
+    return tell

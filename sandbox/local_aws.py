@@ -1,0 +1,281 @@
+"""The local AWS: moto as a background process on loopback, or an emulator that somebody else runs there.
+
+An emulator keeps its resources in memory. To know whether it is still the one that a Pulumi state belongs to, the sandbox
+leaves a mark in an account that nobody uses and remembers it beside the state.
+"""
+
+import contextlib
+import ipaddress
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sandbox import environment
+from sandbox.errors import MisuseError, SandboxError
+from sandbox.home import REPOSITORY, Home, read_json, write_private
+
+DEFAULT_ACCOUNT = "123456789012"
+"""The account of a stack whose file allows any."""
+
+_MARK_ACCOUNT = "999999999999"
+_MARK_NAME = "sandbox-instance"
+_START_SECONDS = 30.0
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Temporary credentials of one account of the local AWS."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables that the AWS SDKs read."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_SESSION_TOKEN": self.session_token,
+        }
+
+
+@dataclass(frozen=True)
+class LocalAws:
+    """A local AWS that answers.
+
+    Attributes:
+        endpoint: Its URL, always on loopback.
+        emulator: `HOST-PORT` of an emulator that somebody else runs; empty for the built-in moto.
+        pid: moto's process, None for somebody else's emulator.
+    """
+
+    endpoint: str
+    emulator: str = ""
+    pid: int | None = None
+
+    def credentials(self, account: str) -> Credentials:
+        """Sign in to an account: emulators map the keys that AssumeRole returns to the role's account."""
+        role = f"arn:aws:iam::{account}:role/sandbox"
+        found = self._client("sts", "us-east-1", Credentials("sandbox", "sandbox", "")).assume_role(
+            RoleArn=role, RoleSessionName="sandbox"
+        )["Credentials"]
+        return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+
+    def client(self, service: str, *, region: str, credentials: Credentials) -> Any:
+        """Return a boto3 client for this local AWS and nothing else."""
+        return self._client(service, region, credentials)
+
+    def mark(self) -> str | None:
+        """The mark that the sandbox left in this emulator, None when it has none, as after a restart."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - 0.2 s that `--help` need not pay
+
+        try:
+            return self._mark_client().describe_secret(SecretId=_MARK_NAME)["Description"]
+        except (BotoCoreError, ClientError):  # it may also have died a moment ago
+            return None
+
+    def leave_mark(self) -> str:
+        """Leave a new mark and return it."""
+        mark = secrets.token_hex(8)
+        self._mark_client().create_secret(Name=_MARK_NAME, Description=mark)
+        return mark
+
+    def answers(self) -> bool:
+        """Whether something accepts connections at the endpoint."""
+        address = urlsplit(self.endpoint)
+        try:
+            with socket.create_connection((address.hostname or "", address.port or 80), timeout=2):
+                return True
+        except OSError:
+            return False
+
+    def _mark_client(self) -> Any:
+        return self._client("secretsmanager", "us-east-1", self.credentials(_MARK_ACCOUNT))
+
+    def _client(self, service: str, region: str, credentials: Credentials) -> Any:
+        import boto3  # noqa: PLC0415 - 0.2 s that `--help` need not pay
+        from botocore.config import Config  # noqa: PLC0415
+
+        session = boto3.Session(
+            aws_access_key_id=credentials.access_key_id,
+            aws_secret_access_key=credentials.secret_access_key,
+            aws_session_token=credentials.session_token or None,
+            region_name=region,
+        )
+        config = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 2}, proxies={})
+        untyped: Any = session
+        return untyped.client(service, endpoint_url=self.endpoint, config=config)
+
+
+def at(endpoint: str) -> LocalAws:
+    """Return the emulator at a URL that the user gave; MisuseError when it isn't on loopback."""
+    address = urlsplit(endpoint)
+    try:
+        port = address.port or {"http": 80, "https": 443}[address.scheme]
+    except (KeyError, ValueError):
+        raise MisuseError(f"--endpoint {endpoint} is no URL; for example http://127.0.0.1:4566") from None
+    if not is_loopback(address.hostname or ""):
+        raise MisuseError(f"--endpoint {endpoint} is not on this machine; allowed are localhost, 127.0.0.0/8 and ::1")
+    host = (address.hostname or "").replace(":", "_")
+    return LocalAws(f"{address.scheme}://{address.netloc}", emulator=f"{host}-{port}")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address can only mean this machine."""
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+def running(home: Home) -> LocalAws | None:
+    """Return the built-in moto if it runs, whole and well."""
+    recorded = read_json(home.root / "moto.json")
+    try:
+        pid, port = int(str(recorded["pid"])), int(str(recorded["port"]))
+    except (KeyError, ValueError):
+        return None
+    aws = LocalAws(f"http://127.0.0.1:{port}", pid=pid)
+    # The pid alone could be another process's by now, and the port another moto's: only the mark proves it.
+    return aws if _alive(pid) and aws.answers() and aws.mark() == recorded.get("mark") else None
+
+
+def ensure(
+    home: Home, endpoint: str | None, say: Callable[[str], None], forget: Callable[[Path], list[str]]
+) -> LocalAws:
+    """Return a local AWS that answers, with no state that claims resources which it doesn't have.
+
+    Args:
+        home: Where moto's pid and port are kept.
+        endpoint: URL of an emulator that runs already; None starts and keeps the built-in moto.
+        say: Told, one sentence at a time, what the user should know.
+        forget: Empties a state folder, once nobody works on it, and returns the stacks that had resources.
+    """
+    if endpoint is None:
+        aws = running(home)
+        if aws is None:
+            died = (home.root / "moto.json").exists()
+            _stop_recorded(home)
+            aws = _start(home)
+            if died:
+                say("The local AWS had stopped, and what was in it is gone; a fresh one runs now.")
+        mark = str(read_json(home.root / "moto.json")["mark"])
+    else:
+        aws = at(endpoint)
+        if not aws.answers():
+            raise SandboxError(f"nothing answers at {endpoint}; start the emulator first")
+        mark = aws.mark() or aws.leave_mark()
+    state = home.state(aws.emulator)
+    state.mkdir(mode=0o700, exist_ok=True)
+    marked = state / "mark"
+    if not marked.exists() or marked.read_text(encoding="utf-8") != mark:
+        lost = forget(state)
+        if lost:
+            say(
+                f"{' and '.join(lost)} had resources in the local AWS that is gone: starting afresh with an empty state."
+            )
+        write_private(marked, mark)
+    return aws
+
+
+def stop(home: Home) -> int | None:
+    """Stop the built-in moto; returns its pid, None if none ran."""
+    return _stop_recorded(home)
+
+
+def _start(home: Home) -> LocalAws:
+    log_path = home.root / "moto.log"
+    for _ in range(3):  # the port is free now; somebody may take it before moto does
+        port = _free_port()
+        descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
+                [sys.executable, "-P", "-m", "sandbox.moto_server", "-H", "127.0.0.1", "-p", str(port)],
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                cwd=home.root,
+                env=environment.clean(home) | {"PYTHONPATH": str(REPOSITORY)},
+                start_new_session=True,  # so that Ctrl-C and a closed terminal don't end it
+            )
+        finally:
+            os.close(descriptor)
+        aws = LocalAws(f"http://127.0.0.1:{port}", pid=process.pid)
+        # Recorded before it answers: a start that is interrupted here leaves no process that nobody knows of.
+        write_private(home.root / "moto.json", json.dumps({"pid": process.pid, "port": port}))
+        deadline = time.monotonic() + _START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            if aws.answers():
+                recorded = {"pid": process.pid, "port": port, "mark": aws.leave_mark(), "since": time.time()}
+                write_private(home.root / "moto.json", json.dumps(recorded))
+                return aws
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+    (home.root / "moto.json").unlink(missing_ok=True)
+    raise SandboxError(f"the local AWS (moto) did not start; its log is {log_path}")
+
+
+def _stop_recorded(home: Home) -> int | None:
+    recorded = read_json(home.root / "moto.json")
+    pid = int(str(recorded.get("pid", 0)))
+    stopped = pid > 0 and is_process(pid, "sandbox.moto_server")
+    if stopped:
+        end_process(pid, signal.SIGTERM, _STOP_SECONDS)
+    (home.root / "moto.json").unlink(missing_ok=True)
+    return pid if stopped else None
+
+
+def is_process(pid: int, words: str) -> bool:
+    """Tell whether a live process has these words in its command line: a pid alone may be another's by now."""
+    if not _alive(pid):
+        return False
+    shown = subprocess.run(  # noqa: S603 - a number is the only argument
+        ["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)],  # noqa: S607 - POSIX ps, wherever it is
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    return words in shown and not shown.startswith("Z")
+
+
+def end_process(pid: int, first: signal.Signals, seconds: float) -> None:
+    """Ask a process to end, and make it end when it hasn't within some seconds."""
+    for number in (first, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with contextlib.suppress(ChildProcessError):  # reap it when it is ours
+                os.waitpid(pid, os.WNOHANG)
+            if not _alive(pid):
+                return
+            time.sleep(0.02)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,182 @@
+"""The built-in local AWS: moto's server with what it lacks and this project needs (`python -m sandbox.moto_server`).
+
+Each class below fills one gap of moto 5.2 in the backend itself, so that boto3, the AWS CLI and the provider plugin all see AWS's
+behaviour. Values stay in this process's memory.
+"""
+
+import base64
+import functools
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from moto.awslambda.models import LambdaFunction
+from moto.ec2.models import ec2_backends
+from moto.ecr.models import ecr_backends
+from moto.ecs.models import EC2ContainerServiceBackend, Service
+from moto.logs.responses import LogsResponse
+from moto.secretsmanager.exceptions import InvalidRequestException, SecretNotFoundException
+from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
+from moto.server import main
+
+ROTATION_TOKEN_PREFIX = "sandbox-rotate-"  # noqa: S105 - a name, no password
+"""A rotation that is asked for with such a ClientRequestToken is carried out by the one who asks: `python -m sandbox rotate`."""
+
+_ECR_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<name>[^:@]+):(?P<tag>[^@]+)"
+)
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_OF_AWS = {"AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"}
+
+
+def fill_gaps() -> None:
+    """Patch moto's backends in this process."""
+    _wrap(FakeSecret, "reset_default_version", _keep_own_labels)
+    _wrap(FakeSecret, "to_dict", _describe_schedule)
+    _wrap(SecretsManagerBackend, "rotate_secret", _schedule_rotation)
+    _wrap(SecretsManagerBackend, "get_secret_value", _get_current_value)
+    _wrap(LambdaFunction, "get_code", _give_code)
+    _wrap(Service, "_validate_network", _take_network_for_granted)
+    _wrap(EC2ContainerServiceBackend, "register_task_definition", _take_image_for_granted)
+    add: Any = LogsResponse
+    add.associate_kms_key = _associate_kms_key
+    add.disassociate_kms_key = _associate_kms_key
+
+
+def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return wrapper(functools.partial(original, self), self, *args, **kwargs)
+
+    setattr(owner, name, wrapped)
+
+
+def _keep_own_labels(
+    original: Callable[..., None], secret: FakeSecret, secret_version: dict[str, Any], version_id: str
+) -> None:
+    """A new current version takes AWS's labels and those that it names; moto drops every label of the version before."""
+    taken = _OF_AWS | set(secret_version["version_stages"])
+    kept = {id_: [s for s in version["version_stages"] if s not in taken] for id_, version in secret.versions.items()}
+    original(secret_version, version_id)
+    for id_, labels in kept.items():
+        if id_ != version_id:
+            aws = [stage for stage in secret.versions[id_]["version_stages"] if stage in _OF_AWS]
+            secret.versions[id_]["version_stages"] = [*aws, *labels]
+
+
+def _schedule_rotation(  # noqa: PLR0917 - moto's own signature
+    _original: Callable[..., str],
+    backend: SecretsManagerBackend,
+    secret_id: str,
+    client_request_token: str | None = None,
+    rotation_lambda_arn: str | None = None,
+    rotation_rules: dict[str, Any] | None = None,
+    rotate_immediately: bool = True,  # noqa: FBT001, FBT002
+) -> str:
+    """RotateSecret keeps the schedule; moto keeps days only, and without Docker leaves a secret that nobody can read."""
+    secret = backend.secrets.get(secret_id)
+    if not isinstance(secret, FakeSecret):
+        raise SecretNotFoundException
+    if rotate_immediately and (client_request_token or "").startswith(ROTATION_TOKEN_PREFIX):
+        # As AWS does before it invokes the function: an empty version that the first step fills.
+        secret.remove_version_stages_from_old_versions(["AWSPENDING"])
+        version = {"createdate": int(time.time()), "version_id": client_request_token, "version_stages": ["AWSPENDING"]}
+        secret.versions[str(client_request_token)] = version
+    elif rotate_immediately:
+        raise InvalidRequestException(
+            "The local AWS runs no Lambda function by itself: python -m sandbox rotate NAME runs the deployed one."
+        )
+    state = cast("Any", secret)
+    state.rotation_requested = state.rotation_enabled = True
+    state.rotation_lambda_arn = rotation_lambda_arn or state.rotation_lambda_arn
+    if rotation_rules:
+        state.auto_rotate_after_days = rotation_rules.get("AutomaticallyAfterDays", 0)
+        state.sandbox_rotation_rules = rotation_rules
+    return secret.to_short_dict()
+
+
+def _get_current_value(
+    original: Callable[..., Any],
+    _backend: SecretsManagerBackend,
+    secret_id: str,
+    version_id: str | None = None,
+    version_stage: str | None = None,
+) -> Any:
+    """Without a version it is AWSCURRENT that counts; moto forgets that UpdateSecretVersionStage has moved it."""
+    stage = version_stage or (None if version_id else "AWSCURRENT")
+    return original(secret_id=secret_id, version_id=version_id, version_stage=stage)
+
+
+def _give_code(original: Callable[..., dict[str, Any]], function: Any) -> dict[str, Any]:
+    """GetFunction's location of the code can be read: a data URL instead of one at the real AWS."""
+    answer = original()
+    location = "data:application/zip;base64," + base64.b64encode(function.code_bytes).decode()
+    answer["Code"]["Location"] = location
+    return answer
+
+
+def _describe_schedule(original: Callable[..., dict[str, Any]], secret: FakeSecret) -> dict[str, Any]:
+    described = original()
+    rules = getattr(secret, "sandbox_rotation_rules", None)
+    if rules and "RotationRules" in described:
+        described["RotationRules"] = rules
+        if not secret.last_rotation_date:
+            del described["LastRotatedDate"]
+    return described
+
+
+def _take_network_for_granted(original: Callable[..., Any], service: Any, configuration: dict[str, Any]) -> Any:
+    """Subnets and security groups that a stack file names belong to a network stack that the sandbox does not run."""
+    backend = ec2_backends[service._account_id][service.region_name]  # noqa: SLF001 - moto has no public name for it
+    vpc = next(iter(backend.vpcs.values()))
+    names = configuration["awsvpcConfiguration"]
+    known = {subnet.id for subnet in backend.describe_subnets()}
+    for number, subnet_id in enumerate(s for s in names["subnets"] if s not in known):
+        subnet = backend.create_subnet(vpc.id, f"172.31.{200 + number}.0/28")
+        for by_id in backend.subnets.values():
+            if subnet.id in by_id:
+                by_id[subnet_id] = by_id.pop(subnet.id)
+        subnet.id = subnet_id
+    for group_id in names.get("securityGroups", []):
+        if not backend.get_security_group_from_id(group_id):
+            group = backend.create_security_group(group_id, "taken for granted by the sandbox", vpc.id)
+            groups = backend.groups[vpc.id]
+            groups[group_id] = groups.pop(group.id)
+            group.id = group_id
+    return original(configuration)
+
+
+def _take_image_for_granted(
+    original: Callable[..., Any], backend: EC2ContainerServiceBackend, *args: Any, **kwargs: Any
+) -> Any:
+    """An image that a stack file names was pushed by a pipeline that the sandbox does not run; and tell when this was called."""
+    registered = original(*args, **kwargs)
+    registered.registered_at = time.time()
+    for definition in registered.container_definitions:
+        match = _ECR_IMAGE.fullmatch(str(definition.get("image", "")))
+        if match is None or match["account"] != backend.account_id:
+            continue
+        registry: Any = ecr_backends[match["account"]][match["region"]]
+        if match["name"] not in registry.repositories:
+            registry.create_repository(match["name"], None, None, None, "MUTABLE", [])
+        known = {tag for image in registry.repositories[match["name"]].images for tag in image.image_tags}
+        if match["tag"] and match["tag"] not in known:
+            manifest = json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST, "annotations": {"tag": match["tag"]}})
+            registry.put_image(match["name"], manifest, match["tag"], _MANIFEST)
+    return registered
+
+
+def _associate_kms_key(self: LogsResponse) -> str:
+    """AssociateKmsKey and DisassociateKmsKey, which moto does not have."""
+    group: Any = self.logs_backend.groups[self._get_param("logGroupName")]
+    group.kms_key_id = self._get_param("kmsKeyId")
+    return ""
+
+
+if __name__ == "__main__":
+    fill_gaps()
+    main()

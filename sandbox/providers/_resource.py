@@ -1,0 +1,176 @@
+"""What a resource type says about itself; `_server` does everything that is the same for all of them."""
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sandbox.providers import _diff
+from sandbox.providers._values import Asset, Properties
+
+Session = TypeVar("Session")
+
+
+class ProviderError(Exception):
+    """Something that the user has to mend; the message goes to the terminal as it is, without a traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prop:
+    """One input property.
+
+    `computed`: when it isn't set, what AWS has stays. `write_only`: sent, but neither read back nor compared.
+    `unread`: AWS never tells it, so the state keeps what the program said.
+    `check` returns what is wrong with a value, or None.
+    """
+
+    type: type[Any]
+    required: bool = False
+    force_new: bool = False
+    computed: bool = False
+    write_only: bool = False
+    unread: bool = False
+    default: Any = None
+    same: _diff.Same = _diff.same
+    check: Callable[[Any], str | None] | None = None
+
+    def coerce(self, value: Any) -> Any:
+        """The value in the property's type, as the real plugin converts it.
+
+        Raises:
+            ValueError: it isn't of that type. The message doesn't hold the value.
+        """
+        match self.type, value:
+            case (kind, _) if kind is not int and kind is not float and isinstance(value, kind):
+                return value
+            case (t, int() | float()) if t in (int, float) and not isinstance(value, bool):
+                return value
+            case (t, str()) if t in (int, float) and re.fullmatch(r"-?\d+(\.\d+)?", value):
+                return float(value) if "." in value else int(value)
+            case (t, bool() | int() | float()) if t is str:
+                return str(value).lower() if isinstance(value, bool) else str(value)
+            case (t, "true" | "false") if t is bool:
+                return value == "true"
+            case _:
+                raise ValueError(f"must be of type {_TYPES.get(self.type, self.type.__name__)}")
+
+
+Inputs = Mapping[str, Prop]
+"""A resource type's input properties by their names on the wire (camelCase)."""
+
+_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", list: "list", dict: "object", Asset: "asset"}
+
+
+@dataclass(frozen=True, slots=True)
+class Autoname:
+    """How a resource that the program gives no name is called: `<prefix><logical name>-<7 hex digits>`."""
+
+    property: str = "name"
+    prefix: str = ""
+    max_length: int = 255
+    separator: str = "-"
+    lower: bool = False
+
+    def name(self, logical: str, seed: bytes) -> str:
+        """The same name for the same seed; random without one."""
+        digits = hashlib.sha256(seed).hexdigest()[:7] if seed else secrets.token_hex(4)[:7]
+        stem = f"{self.prefix}{logical}"[: self.max_length - len(digits) - len(self.separator)]
+        return f"{stem.lower() if self.lower else stem}{self.separator}{digits}"
+
+
+class Resource(Generic[Session]):
+    """A resource type: its properties and its calls. Instances hold no state.
+
+    `read` returns the live values of all properties that AWS tells, None for one that isn't set; it may hold an `id`
+    that differs from the one asked for (import). An exception for "doesn't exist" is `_server`'s to understand.
+    """
+
+    type_name: ClassVar[str]
+    title: ClassVar[str]
+    inputs: ClassVar[Inputs]
+    computed: ClassVar[tuple[str, ...]] = ()
+    secret_outputs: ClassVar[frozenset[str]] = frozenset()
+    autoname: ClassVar[Autoname | None] = None
+    delete_before_replace: ClassVar[bool] = False
+
+    def label(self, inputs: Mapping[str, Any], resource_id: str, /) -> str:
+        """What messages call the resource."""
+        return resource_id or str(inputs.get(self.autoname.property if self.autoname else "name", ""))
+
+    def check(self, new: Properties, /) -> Iterable[tuple[str, str]]:
+        """What is wrong with properties that depend on each other: (property, reason). Unknown values may occur."""
+        del new
+        return ()
+
+    def create(self, session: Session, new: Properties, /) -> str:
+        """Make it and return its id."""
+        raise NotImplementedError
+
+    def finish(self, session: Session, resource_id: str, new: Properties, /) -> None:
+        """What follows the creation; when it fails, the resource exists and the next `up` updates it."""
+
+    def read(self, session: Session, resource_id: str, state: Properties, /) -> Properties | None:
+        """The live properties, None when it is gone; `state` is empty on import."""
+        raise NotImplementedError
+
+    def update(
+        self, session: Session, resource_id: str, old: Properties, new: Properties, changed: Collection[str], /
+    ) -> None:
+        """Change it in place; `changed` are the top-level properties that differ and aren't ignored.
+
+        A type whose inputs all force replacement, or mean nothing to AWS, leaves this as it is.
+        """
+
+    def delete(self, session: Session, resource_id: str, old: Properties, /) -> None:
+        """Remove it."""
+        raise NotImplementedError
+
+    def renewed(self, changed: Collection[str], /) -> Collection[str]:
+        """Computed properties that an update of these properties makes unknown to a preview."""
+        del changed
+        return ()
+
+    def all_inputs(self) -> Inputs:
+        """Own and inherited inputs."""
+        return self.inputs
+
+    def all_computed(self) -> tuple[str, ...]:
+        """Own and inherited computed properties."""
+        return self.computed
+
+
+@dataclass(frozen=True, slots=True)
+class Function(Generic[Session]):
+    """A data source: its token and what it returns for its arguments."""
+
+    token: str
+    title: str
+    run: Callable[[Session, Properties], Properties]
+
+
+def one_of(*allowed: Any) -> Callable[[Any], str | None]:
+    """The value is one of these."""
+    return lambda value: None if value in allowed else f"expected one of {', '.join(map(str, allowed))}, got {value}"
+
+
+def between(low: float, high: float) -> Callable[[Any], str | None]:
+    """The number lies in this range, both ends included."""
+    return lambda value: None if low <= value <= high else f"expected a number from {low} to {high}, got {value}"
+
+
+def is_json(value: Any) -> str | None:
+    """The text is JSON; the reason doesn't quote it."""
+    try:
+        json.loads(value)
+    except ValueError as error:
+        position = getattr(error, "pos", 0)
+        return f"contains an invalid JSON: {getattr(error, 'msg', 'malformed')} at character {position}"
+    return None
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The call's parameters without those that are None."""
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,93 @@
+"""What the resource types of pulumi-aws have in common: region, tags, names."""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, ClassVar, Final
+
+from sandbox.providers._resource import Prop, Resource
+from sandbox.providers.aws._session import Aws
+
+REGION: Final = {"region": Prop(str, computed=True, force_new=True)}
+TAGS: Final = {"tags": Prop(dict), "tagsAll": Prop(dict, computed=True)}
+
+
+class AwsResource(Resource[Aws]):
+    """A resource type of pulumi-aws; `regional` and `tagged` add the properties of the same name."""
+
+    regional: ClassVar[bool] = True
+    tagged: ClassVar[bool] = False
+    _every_input: Mapping[str, Prop] | None = None
+
+    def all_inputs(self) -> Mapping[str, Prop]:
+        """Own inputs, and region and tags where the type has them."""
+        if self._every_input is None:
+            self._every_input = {
+                **self.inputs,
+                **(REGION if self.regional else {}),
+                **(TAGS if self.tagged else {}),
+            }
+        return self._every_input
+
+
+def by_prefix(new: Mapping[str, Any], key: str = "name") -> str:
+    """The name, or one made from `<key>Prefix` as Terraform does: 26 digits that sort by time."""
+    if new.get(key):
+        return str(new[key])
+    now = time.time_ns()
+    stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(now // 10**9))
+    return f"{new[f'{key}Prefix']}{stamp}{now % 10**9 // 10**5:04d}{now % 16**8:08x}"
+
+
+def tag_list(tags: Mapping[str, str] | None, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
+    """Tags as most AWS calls want them."""
+    return [{key: name, value: text} for name, text in sorted((tags or {}).items())]
+
+
+def tag_map(tags: Iterable[Mapping[str, str]] | None, key: str = "Key", value: str = "Value") -> dict[str, str]:
+    """Tags as Pulumi has them, without those of AWS's own."""
+    found = {item[key]: item.get(value, "") for item in tags or []}
+    return {name: text for name, text in found.items() if not name.startswith("aws:")}
+
+
+def retag(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    changed: Collection[str],
+    *,
+    put: Callable[[dict[str, str]], Any],
+    drop: Callable[[list[str]], Any],
+) -> None:
+    """Make the difference between two states' `tagsAll` true."""
+    if "tagsAll" not in changed:
+        return
+    before, after = old.get("tagsAll") or {}, new.get("tagsAll") or {}
+    removed = sorted(before.keys() - after.keys())
+    added = {key: value for key, value in after.items() if before.get(key) != value}
+    if removed:
+        drop(removed)
+    if added:
+        put(added)
+
+
+def last_part(arn: str, separator: str = "/") -> str:
+    """The part of an ARN (or name) after the last separator."""
+    return arn.rsplit(separator, 1)[-1]
+
+
+def pascal(value: Any, *, keep: Collection[str] = ()) -> Any:
+    """CamelCase keys as AWS's PascalCase, at any depth; the values of keys in `keep` stay as they are."""
+    if isinstance(value, Mapping):
+        return {
+            key[:1].upper() + key[1:]: item if key in keep else pascal(item, keep=keep)
+            for key, item in value.items()
+            if item is not None
+        }
+    return [pascal(item, keep=keep) for item in value] if isinstance(value, list) else value
+
+
+def camel(value: Any, *, keep: Collection[str] = ()) -> Any:
+    """The opposite of `pascal`; `keep` names camelCase keys."""
+    if isinstance(value, Mapping):
+        renamed = ((key[:1].lower() + key[1:], item) for key, item in value.items())
+        return {key: item if key in keep else camel(item, keep=keep) for key, item in renamed}
+    return [camel(item, keep=keep) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,80 @@
+"""Container definitions of ECS as JSON text: their normal form, for comparing, and their checks.
+
+Pure functions. The rules are those of the real plugin: defaults that ECS fills in are no difference, nor is the order
+of the variables.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sandbox.providers._diff import by
+
+_SORTED_BY_NAME = ("environment", "secrets")
+
+
+def normal(text: str) -> list[dict[str, Any]]:
+    """The definitions, sorted by name, with ECS's defaults and without empty members.
+
+    Raises:
+        ValueError: the text isn't a JSON list of objects.
+    """
+    definitions = json.loads(text)
+    if not isinstance(definitions, list) or not all(isinstance(item, dict) for item in definitions):
+        raise ValueError("it must be a JSON list of objects")
+    return sorted((_normal_container(item) for item in definitions), key=lambda item: str(item.get("name")))
+
+
+def _normal_container(definition: Mapping[str, Any]) -> dict[str, Any]:
+    container = {key[:1].lower() + key[1:]: value for key, value in definition.items() if value is not None}
+    container.setdefault("essential", True)
+    for key in _SORTED_BY_NAME:
+        # A variable without a value is one with an empty value.
+        items = [
+            {**item, "value": item.get("value") or ""} if key == "environment" else item
+            for item in container.get(key, [])
+        ]
+        container[key] = sorted(items, key=lambda item: str(item.get("name")))
+    container["portMappings"] = sorted(map(_normal_port, container.get("portMappings", [])), key=_port_order)
+    if container.get("cpu") == 0:
+        del container["cpu"]
+    return {key: value for key, value in container.items() if value not in ([], {}, "")}
+
+
+def _normal_port(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    port = {"protocol": "tcp", **mapping}
+    # In awsvpc mode, the only one on Fargate, the host's port is the container's; ECS fills it in.
+    if port.get("hostPort") in (0, None, port.get("containerPort")):
+        port.pop("hostPort", None)
+    return port
+
+
+def _port_order(mapping: Mapping[str, Any]) -> tuple[int, str]:
+    return int(mapping.get("containerPort", 0)), str(mapping["protocol"])
+
+
+same_containers = by(normal)
+
+
+def check(text: Any) -> str | None:
+    """What is wrong with container definitions; the reason quotes names only."""
+    try:
+        definitions = normal(text)
+    except ValueError as error:
+        reason = "invalid JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+        return f"ECS Task Definition container_definitions is invalid: {reason}"
+    reasons = [reason for definition in definitions for reason in _problems(definition)]
+    return f"ECS Task Definition container_definitions is invalid: {'; '.join(reasons)}" if reasons else None
+
+
+def _problems(definition: Mapping[str, Any]) -> Iterator[str]:
+    name = definition.get("name")
+    if not name:
+        yield "a container has no name"
+    if not definition.get("image"):
+        yield f"container {name} has no image"
+    names = [item.get("name") for key in _SORTED_BY_NAME for item in definition.get(key, [])]
+    doubled = sorted({str(item) for item in names if names.count(item) > 1})
+    if doubled:
+        # AWS: "The secret name must be unique and not shared with any new or existing environment variables".
+        yield f"container {name} names {', '.join(doubled)} more than once among environment and secrets"

@@ -1,0 +1,189 @@
+"""The connection to the local AWS: loopback only, one client for each service and region, errors as the real plugin."""
+
+import ipaddress
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, ParamValidationError
+
+from sandbox.providers import _validation
+from sandbox.providers._resource import ProviderError
+
+_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    retries={"max_attempts": 0},
+    max_pool_connections=50,
+    proxies={},
+    s3={"addressing_style": "path"},
+    parameter_validation=True,
+)
+
+_GONE = frozenset(
+    {
+        "ResourceNotFoundException", "ResourceNotFound", "NoSuchEntity", "NotFoundException", "NotFound",
+        "NoSuchBucket", "NoSuchBucketPolicy", "NoSuchLifecycleConfiguration", "NoSuchPublicAccessBlockConfiguration",
+        "OwnershipControlsNotFoundError", "ServerSideEncryptionConfigurationNotFoundError", "404",
+        "ClusterNotFoundException", "ServiceNotFoundException", "StateMachineDoesNotExist", "TrailNotFoundException",
+    }
+)  # fmt: skip
+
+
+def require_loopback(endpoint: str) -> str:
+    """The endpoint if its host is this machine's loopback; raises ProviderError."""
+    host = urlsplit(endpoint).hostname or ""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback or urlsplit(endpoint).scheme not in ("http", "https"):
+        raise ProviderError(
+            f"the sandbox's stand-in of pulumi-aws only talks to this machine: the endpoint {endpoint!r} is not "
+            "http://127.0.0.1:PORT"
+        )
+    return endpoint
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the local AWS is and with which credentials it is called; makes and keeps the clients."""
+
+    endpoint: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    service_endpoints: Mapping[str, str] = field(default_factory=dict[str, str])
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any], repr=False)
+    _lock: Any = field(default_factory=threading.Lock, repr=False)
+    _session: Any = field(default_factory=botocore.session.Session, repr=False)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Connection":
+        """From SANDBOX_AWS_ENDPOINT and AWS_ACCESS_KEY_ID and so on; raises ProviderError.
+
+        The user's own AWS profile, configuration files and instance metadata are out of reach from then on.
+        """
+        endpoint = environment.get("SANDBOX_AWS_ENDPOINT", "")
+        if not endpoint:
+            raise ProviderError(
+                "the sandbox's stand-in of pulumi-aws does not start without SANDBOX_AWS_ENDPOINT "
+                "(http://127.0.0.1:PORT); `python -m sandbox up` sets it"
+            )
+        missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environment.get(name)]
+        if missing:
+            raise ProviderError(f"the sandbox's stand-in of pulumi-aws does not start without {' and '.join(missing)}")
+        os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+        os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+        os.environ.pop("AWS_PROFILE", None)
+        return cls(
+            endpoint=require_loopback(endpoint),
+            access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            session_token=environment.get("AWS_SESSION_TOKEN") or None,
+        )
+
+    def client(self, service: str, region: str) -> Any:
+        """The client of a service in a region; making one costs 10 to 90 ms, so it is kept."""
+        key = (service, region)
+        if key not in self._clients:
+            with self._lock:  # botocore's session isn't safe to share between threads, its clients are
+                if key not in self._clients:
+                    self._clients[key] = self._new_client(service, region)
+        return self._clients[key]
+
+    def _new_client(self, service: str, region: str) -> Any:
+        client = self._session.create_client(
+            service,
+            region_name=region,
+            endpoint_url=self.service_endpoints.get(service, self.endpoint),
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            aws_session_token=self.session_token,
+            config=_CONFIG,
+        )
+        _validation.register(client)
+        client.meta.events.register("after-call.*.*", _name_service)
+        return client
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """An account's region, as the calls of a resource see it."""
+
+    connection: Connection
+    account: str
+    region: str
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """The client of a service, in this region or another one."""
+        return self.connection.client(service, region or self.region)
+
+    @property
+    def partition(self) -> str:
+        """`aws`, `aws-us-gov` or `aws-cn`."""
+        return partition(self.region)
+
+    @property
+    def dns_suffix(self) -> str:
+        """`amazonaws.com`, in China `amazonaws.com.cn`."""
+        return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a regional object of this account."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+
+def _name_service(parsed: dict[str, Any], model: Any, **_: Any) -> None:
+    """Keep the service's name beside an error, which botocore's exception doesn't hold."""
+    if "Error" in parsed:
+        parsed["Service"] = model.service_model.service_id
+
+
+def partition(region: str) -> str:
+    """The partition that a region belongs to."""
+    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
+
+
+def code(error: Exception) -> str:
+    """AWS's error code, empty for another kind of error."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def message(error: Exception) -> str:
+    """AWS's error message, empty for another kind of error."""
+    return str(error.response.get("Error", {}).get("Message", "")) if isinstance(error, ClientError) else ""
+
+
+def is_gone(error: Exception) -> bool:
+    """Whether AWS says that the object doesn't exist."""
+    return code(error) in _GONE or code(error).endswith(".NotFound")
+
+
+def is_missing_in_emulator(error: Exception) -> bool:
+    """Whether the local AWS doesn't have the operation."""
+    return code(error) in ("500", "501", "InternalFailure", "NotImplemented", "UnknownOperationException")
+
+
+def explain(error: Exception) -> str | None:
+    """An AWS or connection error on one line, in the shape of the real plugin; None for anything else."""
+    if isinstance(error, ClientError):
+        if message(error).startswith("<"):  # moto's page for a breakdown of its own
+            return f"operation error {error.operation_name}: the local AWS broke down (HTTP {code(error)})"
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        service = error.response.get("Service") or "AWS"
+        return (
+            f"operation error {service}: {error.operation_name}, https response error StatusCode: {status}, "
+            f"{code(error)}: {message(error)}"
+        )
+    if isinstance(error, ParamValidationError):
+        # botocore quotes the value; only what comes before it may be told.
+        return str(error.kwargs["report"]).split(", value: ", maxsplit=1)[0]
+    if isinstance(error, EndpointConnectionError):
+        return f"{error} Is the local AWS running? python -m sandbox status"
+    return f"{type(error).__name__}: {error}" if isinstance(error, BotoCoreError) else None

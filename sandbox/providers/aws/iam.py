@@ -1,0 +1,339 @@
+"""AWS Identity and Access Management: global, no region."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, ClassVar
+from urllib.parse import unquote
+
+from sandbox.providers._diff import by, same_policy, same_set
+from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, is_json
+from sandbox.providers._values import Properties
+from sandbox.providers.aws._base import AwsResource, by_prefix, last_part, retag, tag_list, tag_map
+from sandbox.providers.aws._session import Aws
+
+_ROLE_INLINE_LIMIT = 10_240
+"""Characters, without white space, that a role's inline policies may have together. Source: IAM quotas."""
+
+_MANAGED_LIMIT = 6_144
+"""Characters, without white space, of a managed policy. Source: IAM quotas."""
+
+_MANAGED_VERSIONS = 5
+"""Versions that a managed policy may have. Source: IAM quotas."""
+
+
+def _document(found: Any) -> str:
+    """A policy as text: botocore decodes some of IAM's documents, moto encodes others."""
+    return json.dumps(found) if isinstance(found, dict) else unquote(found)
+
+
+def _size(policy: str) -> int:
+    return len("".join(policy.split()))
+
+
+def _inline(items: Any) -> list[tuple[str, str]]:
+    return sorted((item.get("name") or "", item.get("policy") or "") for item in items or [])
+
+
+class Role(AwsResource):
+    """A role."""
+
+    type_name = "aws:iam/role:Role"
+    title = "IAM Role"
+    regional = False
+    tagged = True
+    autoname = Autoname(max_length=64)
+    inputs: ClassVar[Inputs] = {
+        "assumeRolePolicy": Prop(str, required=True, same=same_policy, check=is_json),
+        "description": Prop(str),
+        "forceDetachPolicies": Prop(bool, default=False, unread=True),
+        "inlinePolicies": Prop(list, computed=True, same=by(_inline)),
+        "managedPolicyArns": Prop(list, computed=True, same=same_set),
+        "maxSessionDuration": Prop(int, default=3600, check=between(3600, 43200)),
+        "name": Prop(str, computed=True, force_new=True),
+        "namePrefix": Prop(str, computed=True, force_new=True),
+        "path": Prop(str, default="/", force_new=True),
+        "permissionsBoundary": Prop(str),
+    }
+    computed = ("arn", "createDate", "uniqueId")
+
+    def create(self, aws: Aws, new: Properties) -> str:
+        """CreateRole."""
+        answer = aws.client("iam").create_role(
+            RoleName=by_prefix(new),
+            AssumeRolePolicyDocument=new["assumeRolePolicy"],
+            Path=new["path"],
+            MaxSessionDuration=new["maxSessionDuration"],
+            Tags=tag_list(new["tagsAll"]),
+            **given(Description=new.get("description"), PermissionsBoundary=new.get("permissionsBoundary")),
+        )
+        return answer["Role"]["RoleName"]
+
+    def finish(self, aws: Aws, resource_id: str, new: Properties) -> None:
+        """Inline and managed policies that the role names itself."""
+        client = aws.client("iam")
+        for name, policy in _inline(new.get("inlinePolicies")):
+            client.put_role_policy(RoleName=resource_id, PolicyName=name, PolicyDocument=policy)
+        for arn in new.get("managedPolicyArns") or []:
+            client.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
+
+    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """GetRole and its policies."""
+        client = aws.client("iam")
+        role = client.get_role(RoleName=resource_id)["Role"]
+        live: Properties = {
+            "arn": role["Arn"],
+            "name": role["RoleName"],
+            "uniqueId": role["RoleId"],
+            "createDate": role["CreateDate"].isoformat().replace("+00:00", "Z"),
+            "assumeRolePolicy": _document(role["AssumeRolePolicyDocument"]),
+            "description": role.get("Description", ""),
+            "maxSessionDuration": role.get("MaxSessionDuration", 3600),
+            "path": role["Path"],
+            "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+            "tagsAll": tag_map(client.list_role_tags(RoleName=resource_id)["Tags"]),
+        }
+        # Policies that other resources give the role are none of this one's business: read only when it names some.
+        if state.get("inlinePolicies"):
+            names = client.list_role_policies(RoleName=resource_id)["PolicyNames"]
+            live["inlinePolicies"] = [{"name": name, "policy": _role_policy(aws, resource_id, name)} for name in names]
+        if state.get("managedPolicyArns"):
+            attached = client.list_attached_role_policies(RoleName=resource_id)["AttachedPolicies"]
+            live["managedPolicyArns"] = sorted(item["PolicyArn"] for item in attached)
+        return live
+
+    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """Each changed part by its own call."""
+        client = aws.client("iam")
+        if "assumeRolePolicy" in changed:
+            client.update_assume_role_policy(RoleName=resource_id, PolicyDocument=new["assumeRolePolicy"])
+        if {"description", "maxSessionDuration"} & {*changed}:
+            client.update_role(
+                RoleName=resource_id,
+                Description=new.get("description", ""),
+                MaxSessionDuration=new["maxSessionDuration"],
+            )
+        if "permissionsBoundary" in changed:
+            if new.get("permissionsBoundary"):
+                client.put_role_permissions_boundary(
+                    RoleName=resource_id, PermissionsBoundary=new["permissionsBoundary"]
+                )
+            else:
+                client.delete_role_permissions_boundary(RoleName=resource_id)
+        if "inlinePolicies" in changed:
+            for name in {name for name, _ in _inline(old.get("inlinePolicies"))}:
+                client.delete_role_policy(RoleName=resource_id, PolicyName=name)
+        if "managedPolicyArns" in changed:
+            for arn in {*(old.get("managedPolicyArns") or [])} - {*(new.get("managedPolicyArns") or [])}:
+                client.detach_role_policy(RoleName=resource_id, PolicyArn=arn)
+        self.finish(
+            aws, resource_id, {key: new.get(key) for key in {"inlinePolicies", "managedPolicyArns"} & {*changed}}
+        )
+        retag(
+            old,
+            new,
+            changed,
+            put=lambda tags: client.tag_role(RoleName=resource_id, Tags=tag_list(tags)),
+            drop=lambda keys: client.untag_role(RoleName=resource_id, TagKeys=keys),
+        )
+
+    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
+        """DeleteRole after what the role names itself; with `forceDetachPolicies` after everything it has."""
+        client = aws.client("iam")
+        force = old.get("forceDetachPolicies", False)
+        inline = [name for name, _ in _inline(old.get("inlinePolicies"))]
+        managed = list(old.get("managedPolicyArns") or [])
+        if force:
+            inline = client.list_role_policies(RoleName=resource_id)["PolicyNames"]
+            attached = client.list_attached_role_policies(RoleName=resource_id)["AttachedPolicies"]
+            managed = [item["PolicyArn"] for item in attached]
+        for name in inline:
+            client.delete_role_policy(RoleName=resource_id, PolicyName=name)
+        for arn in managed:
+            client.detach_role_policy(RoleName=resource_id, PolicyArn=arn)
+        client.delete_role(RoleName=resource_id)
+
+
+def _role_policy(aws: Aws, role: str, name: str) -> str:
+    return _document(aws.client("iam").get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
+
+
+class RolePolicy(AwsResource):
+    """An inline policy of a role."""
+
+    type_name = "aws:iam/rolePolicy:RolePolicy"
+    title = "IAM Role Policy"
+    regional = False
+    autoname = Autoname(max_length=128)
+    inputs: ClassVar[Inputs] = {
+        "name": Prop(str, computed=True, force_new=True),
+        "namePrefix": Prop(str, computed=True, force_new=True),
+        "policy": Prop(str, required=True, same=same_policy, check=is_json),
+        "role": Prop(str, required=True, force_new=True),
+    }
+
+    def create(self, aws: Aws, new: Properties) -> str:
+        """PutRolePolicy."""
+        name = by_prefix(new)
+        _put_role_policy(aws, new["role"], name, new["policy"])
+        return f"{new['role']}:{name}"
+
+    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """GetRolePolicy."""
+        del state
+        role, _, name = resource_id.partition(":")
+        return {"role": role, "name": name, "policy": _role_policy(aws, role, name)}
+
+    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """PutRolePolicy again."""
+        del old, changed
+        role, _, name = resource_id.partition(":")
+        _put_role_policy(aws, role, name, new["policy"])
+
+    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
+        """DeleteRolePolicy."""
+        del old
+        role, _, name = resource_id.partition(":")
+        aws.client("iam").delete_role_policy(RoleName=role, PolicyName=name)
+
+
+def _put_role_policy(aws: Aws, role: str, name: str, policy: str) -> None:
+    """PutRolePolicy within AWS's size limit, which moto doesn't know."""
+    client = aws.client("iam")
+    others = [item for item in client.list_role_policies(RoleName=role)["PolicyNames"] if item != name]
+    if _size(policy) + sum(_size(_role_policy(aws, role, item)) for item in others) > _ROLE_INLINE_LIMIT:
+        raise ProviderError(
+            "operation error IAM: PutRolePolicy, https response error StatusCode: 409, LimitExceeded: "
+            f"Maximum policy size of {_ROLE_INLINE_LIMIT} bytes exceeded for role {role}"
+        )
+    client.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=policy)
+
+
+class Policy(AwsResource):
+    """A customer-managed policy."""
+
+    type_name = "aws:iam/policy:Policy"
+    title = "IAM Policy"
+    regional = False
+    tagged = True
+    autoname = Autoname(max_length=128)
+    inputs: ClassVar[Inputs] = {
+        "delayAfterPolicyCreationInMs": Prop(int, unread=True),
+        "description": Prop(str, force_new=True),
+        "name": Prop(str, computed=True, force_new=True),
+        "namePrefix": Prop(str, computed=True, force_new=True),
+        "path": Prop(str, default="/", force_new=True),
+        "policy": Prop(str, required=True, same=same_policy, check=is_json),
+    }
+    computed = ("arn", "attachmentCount", "policyId")
+
+    def create(self, aws: Aws, new: Properties) -> str:
+        """CreatePolicy."""
+        _require_managed_size(new["policy"], "CreatePolicy")
+        answer = aws.client("iam").create_policy(
+            PolicyName=by_prefix(new),
+            Path=new["path"],
+            PolicyDocument=new["policy"],
+            Tags=tag_list(new["tagsAll"]),
+            **given(Description=new.get("description")),
+        )
+        return answer["Policy"]["Arn"]
+
+    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """GetPolicy and its default version."""
+        del state
+        client = aws.client("iam")
+        found = client.get_policy(PolicyArn=resource_id)["Policy"]
+        version = client.get_policy_version(PolicyArn=resource_id, VersionId=found["DefaultVersionId"])
+        return {
+            "arn": found["Arn"],
+            "name": found["PolicyName"],
+            "path": found["Path"],
+            "description": found.get("Description", ""),
+            "attachmentCount": found.get("AttachmentCount", 0),
+            "policyId": found["PolicyId"],
+            "policy": _document(version["PolicyVersion"]["Document"]),
+            "tagsAll": tag_map(client.list_policy_tags(PolicyArn=resource_id)["Tags"]),
+        }
+
+    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """CreatePolicyVersion; the oldest version makes room."""
+        client = aws.client("iam")
+        if "policy" in changed:
+            _require_managed_size(new["policy"], "CreatePolicyVersion")
+            versions = client.list_policy_versions(PolicyArn=resource_id)["Versions"]
+            if len(versions) >= _MANAGED_VERSIONS:
+                oldest = min((item for item in versions if not item["IsDefaultVersion"]), key=_version_number)
+                client.delete_policy_version(PolicyArn=resource_id, VersionId=oldest["VersionId"])
+            client.create_policy_version(PolicyArn=resource_id, PolicyDocument=new["policy"], SetAsDefault=True)
+        retag(
+            old,
+            new,
+            changed,
+            put=lambda tags: client.tag_policy(PolicyArn=resource_id, Tags=tag_list(tags)),
+            drop=lambda keys: client.untag_policy(PolicyArn=resource_id, TagKeys=keys),
+        )
+
+    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
+        """DeletePolicy after its other versions."""
+        del old
+        client = aws.client("iam")
+        for version in client.list_policy_versions(PolicyArn=resource_id)["Versions"]:
+            if not version["IsDefaultVersion"]:
+                client.delete_policy_version(PolicyArn=resource_id, VersionId=version["VersionId"])
+        client.delete_policy(PolicyArn=resource_id)
+
+
+def _version_number(version: Mapping[str, Any]) -> int:
+    return int(version["VersionId"].removeprefix("v"))
+
+
+def _require_managed_size(policy: str, operation: str) -> None:
+    if _size(policy) > _MANAGED_LIMIT:
+        raise ProviderError(
+            f"operation error IAM: {operation}, https response error StatusCode: 409, LimitExceeded: "
+            f"Cannot exceed quota for PolicySize: {_MANAGED_LIMIT}"
+        )
+
+
+class RolePolicyAttachment(AwsResource):
+    """A managed policy on a role."""
+
+    type_name = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    title = "IAM Role Policy Attachment"
+    regional = False
+    inputs: ClassVar[Inputs] = {
+        "policyArn": Prop(str, required=True, force_new=True),
+        "role": Prop(str, required=True, force_new=True),
+    }
+
+    def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
+        """Role and policy."""
+        return resource_id or f"{inputs.get('role', '')}/{last_part(str(inputs.get('policyArn', '')))}"
+
+    def check(self, new: Properties) -> Iterable[tuple[str, str]]:
+        """A policy is named by its ARN."""
+        arn = new.get("policyArn")
+        if isinstance(arn, str) and not arn.startswith("arn:"):
+            yield "policyArn", f"({arn}) is an invalid ARN: arn: invalid prefix"
+
+    def create(self, aws: Aws, new: Properties) -> str:
+        """AttachRolePolicy."""
+        aws.client("iam").attach_role_policy(RoleName=new["role"], PolicyArn=new["policyArn"])
+        return f"{new['role']}/{new['policyArn']}"
+
+    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """Whether the role lists it."""
+        del state
+        role, _, arn = resource_id.partition("/")
+        pages = aws.client("iam").get_paginator("list_attached_role_policies").paginate(RoleName=role)
+        attached = {item["PolicyArn"] for page in pages for item in page["AttachedPolicies"]}
+        return {"role": role, "policyArn": arn} if arn in attached else None
+
+    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
+        """DetachRolePolicy."""
+        del old
+        role, _, arn = resource_id.partition("/")
+        aws.client("iam").detach_role_policy(RoleName=role, PolicyArn=arn)
+
+
+RESOURCES = (Role(), RolePolicy(), Policy(), RolePolicyAttachment())

@@ -1,0 +1,290 @@
+"""AWS Key Management Service."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, ClassVar
+
+from sandbox.providers._diff import same_policy
+from sandbox.providers._resource import Autoname, Inputs, Prop, between, given, is_json
+from sandbox.providers._values import Properties
+from sandbox.providers.aws._base import AwsResource, by_prefix, last_part, retag, tag_list, tag_map
+from sandbox.providers.aws._session import Aws
+
+_DEFAULT_ROTATION_DAYS = 365
+
+
+def _key_id(reference: str) -> str:
+    """A key's id from its id or ARN."""
+    return last_part(reference)
+
+
+def _read_key(aws: Aws, resource_id: str) -> Properties | None:
+    """What keys and replicas have in common; None when the key is scheduled for deletion."""
+    client = aws.client("kms")
+    found = client.describe_key(KeyId=resource_id)["KeyMetadata"]
+    if found["KeyState"] in ("PendingDeletion", "PendingReplicaDeletion"):
+        return None
+    return {
+        "id": found["KeyId"],
+        "arn": found["Arn"],
+        "keyId": found["KeyId"],
+        "description": found.get("Description", ""),
+        "keyUsage": found["KeyUsage"],
+        "policy": client.get_key_policy(KeyId=found["KeyId"], PolicyName="default")["Policy"],
+        "tagsAll": tag_map(client.list_resource_tags(KeyId=found["KeyId"])["Tags"], "TagKey", "TagValue"),
+        "region": aws.region,
+        "_enabled": found["Enabled"],
+        "_spec": found.get("KeySpec", found.get("CustomerMasterKeySpec")),
+        "_multi_region": found.get("MultiRegion", False),
+    }
+
+
+def _update_key(aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    client = aws.client("kms")
+    if "description" in changed:
+        client.update_key_description(KeyId=resource_id, Description=new.get("description", ""))
+    if "policy" in changed and new.get("policy"):
+        client.put_key_policy(
+            KeyId=resource_id,
+            PolicyName="default",
+            Policy=new["policy"],
+            BypassPolicyLockoutSafetyCheck=new["bypassPolicyLockoutSafetyCheck"],
+        )
+    retag(
+        old,
+        new,
+        changed,
+        put=lambda tags: client.tag_resource(KeyId=resource_id, Tags=tag_list(tags, "TagKey", "TagValue")),
+        drop=lambda keys: client.untag_resource(KeyId=resource_id, TagKeys=keys),
+    )
+
+
+def _switch(aws: Aws, resource_id: str, *, on: bool) -> None:
+    client = aws.client("kms")
+    (client.enable_key if on else client.disable_key)(KeyId=resource_id)
+
+
+class Key(AwsResource):
+    """A customer-managed key."""
+
+    type_name = "aws:kms/key:Key"
+    title = "KMS Key"
+    tagged = True
+    inputs: ClassVar[Inputs] = {
+        "bypassPolicyLockoutSafetyCheck": Prop(bool, default=False, unread=True),
+        "customKeyStoreId": Prop(str, force_new=True),
+        "customerMasterKeySpec": Prop(str, default="SYMMETRIC_DEFAULT", force_new=True),
+        "deletionWindowInDays": Prop(int, unread=True, check=between(7, 30)),
+        "description": Prop(str, computed=True),
+        "enableKeyRotation": Prop(bool, default=False),
+        "isEnabled": Prop(bool, default=True),
+        "keyUsage": Prop(str, default="ENCRYPT_DECRYPT", force_new=True),
+        "multiRegion": Prop(bool, computed=True, force_new=True),
+        "policy": Prop(str, computed=True, same=same_policy, check=is_json),
+        "rotationPeriodInDays": Prop(int, computed=True, check=between(90, 2560)),
+        "xksKeyId": Prop(str, force_new=True),
+    }
+    computed = ("arn", "keyId")
+
+    def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
+        """The key's id; before it has one, its description."""
+        return resource_id or str(inputs.get("description", ""))
+
+    def check(self, new: Properties) -> Iterable[tuple[str, str]]:
+        """A period means rotation."""
+        if "rotationPeriodInDays" in new and new.get("enableKeyRotation") is False:
+            yield "rotationPeriodInDays", "enableKeyRotation must be true when rotationPeriodInDays is set"
+
+    def create(self, aws: Aws, new: Properties) -> str:
+        """CreateKey."""
+        answer = aws.client("kms").create_key(
+            KeyUsage=new["keyUsage"],
+            KeySpec=new["customerMasterKeySpec"],
+            BypassPolicyLockoutSafetyCheck=new["bypassPolicyLockoutSafetyCheck"],
+            Tags=tag_list(new["tagsAll"], "TagKey", "TagValue"),
+            **given(
+                Description=new.get("description"),
+                Policy=new.get("policy"),
+                MultiRegion=new.get("multiRegion"),
+                CustomKeyStoreId=new.get("customKeyStoreId"),
+                XksKeyId=new.get("xksKeyId"),
+            ),
+        )
+        return answer["KeyMetadata"]["KeyId"]
+
+    def finish(self, aws: Aws, resource_id: str, new: Properties) -> None:
+        """Rotation and state."""
+        if new["enableKeyRotation"]:
+            self._rotate(aws, resource_id, new)
+        if not new["isEnabled"]:
+            _switch(aws, resource_id, on=False)
+
+    @staticmethod
+    def _rotate(aws: Aws, resource_id: str, new: Properties) -> None:
+        client = aws.client("kms")
+        if new["enableKeyRotation"]:
+            client.enable_key_rotation(KeyId=resource_id, **given(RotationPeriodInDays=new.get("rotationPeriodInDays")))
+        else:
+            client.disable_key_rotation(KeyId=resource_id)
+
+    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """DescribeKey, its policy, rotation and tags."""
+        del state
+        live = _read_key(aws, resource_id)
+        if live is None:
+            return None
+        spec, enabled = live.pop("_spec"), live.pop("_enabled")
+        live |= {"customerMasterKeySpec": spec, "isEnabled": enabled, "multiRegion": live.pop("_multi_region")}
+        if spec == "SYMMETRIC_DEFAULT":
+            rotation = aws.client("kms").get_key_rotation_status(KeyId=live["keyId"])
+            on = rotation["KeyRotationEnabled"]
+            live["enableKeyRotation"] = on
+            live["rotationPeriodInDays"] = rotation.get("RotationPeriodInDays", _DEFAULT_ROTATION_DAYS) if on else None
+        return live
+
+    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """Each changed part by its own call; a disabled key is enabled first, as AWS demands."""
+        if "isEnabled" in changed and new["isEnabled"]:
+            _switch(aws, resource_id, on=True)
+        if {"enableKeyRotation", "rotationPeriodInDays"} & {*changed}:
+            self._rotate(aws, resource_id, new)
+        _update_key(aws, resource_id, old, new, changed)
+        if "isEnabled" in changed and not new["isEnabled"]:
+            _switch(aws, resource_id, on=False)
+
+    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
+        """ScheduleKeyDeletion."""
+        days = old.get("deletionWindowInDays")
+        aws.client("kms").schedule_key_deletion(KeyId=resource_id, **given(PendingWindowInDays=days))
+
+
+class ReplicaKey(AwsResource):
+    """A multi-Region key's replica in this Region."""
+
+    type_name = "aws:kms/replicaKey:ReplicaKey"
+    title = "KMS Replica Key"
+    tagged = True
+    inputs: ClassVar[Inputs] = {
+        "bypassPolicyLockoutSafetyCheck": Prop(bool, default=False, unread=True),
+        "deletionWindowInDays": Prop(int, default=30, unread=True, check=between(7, 30)),
+        "description": Prop(str),
+        "enabled": Prop(bool, default=True),
+        "policy": Prop(str, computed=True, same=same_policy, check=is_json),
+        "primaryKeyArn": Prop(str, required=True, force_new=True),
+    }
+    computed = ("arn", "keyId", "keyRotationEnabled", "keySpec", "keyUsage")
+
+    def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
+        """The key's id; before it has one, its primary key."""
+        return resource_id or str(inputs.get("primaryKeyArn", ""))
+
+    def create(self, aws: Aws, new: Properties) -> str:
+        """ReplicateKey, called in the primary key's Region."""
+        primary = new["primaryKeyArn"]
+        client = aws.client("kms", primary.split(":")[3])
+        answer = client.replicate_key(
+            KeyId=_key_id(primary),
+            ReplicaRegion=aws.region,
+            BypassPolicyLockoutSafetyCheck=new["bypassPolicyLockoutSafetyCheck"],
+            Tags=tag_list(new["tagsAll"], "TagKey", "TagValue"),
+            **given(Description=new.get("description"), Policy=new.get("policy")),
+        )
+        return answer["ReplicaKeyMetadata"]["KeyId"]
+
+    def finish(self, aws: Aws, resource_id: str, new: Properties) -> None:
+        """State, and what moto copies from the primary key instead of taking it from the call."""
+        _update_key(aws, resource_id, {}, new, {"description", "policy"})
+        live_tags = tag_map(aws.client("kms").list_resource_tags(KeyId=resource_id)["Tags"], "TagKey", "TagValue")
+        _update_key(aws, resource_id, {"tagsAll": live_tags}, new, {"tagsAll"})
+        if not new["enabled"]:
+            _switch(aws, resource_id, on=False)
+
+    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """DescribeKey, its policy and tags."""
+        live = _read_key(aws, resource_id)
+        if live is None:
+            return None
+        client = aws.client("kms")
+        configuration = client.describe_key(KeyId=live["keyId"])["KeyMetadata"].get("MultiRegionConfiguration") or {}
+        primary = configuration.get("PrimaryKey", {}).get("Arn") or state.get("primaryKeyArn")
+        del live["_multi_region"]
+        return live | {
+            "enabled": live.pop("_enabled"),
+            "keySpec": live.pop("_spec"),
+            "keyRotationEnabled": client.get_key_rotation_status(KeyId=live["keyId"])["KeyRotationEnabled"],
+            "primaryKeyArn": primary,
+        }
+
+    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """Each changed part by its own call."""
+        if "enabled" in changed and new["enabled"]:
+            _switch(aws, resource_id, on=True)
+        _update_key(aws, resource_id, old, new, changed)
+        if "enabled" in changed and not new["enabled"]:
+            _switch(aws, resource_id, on=False)
+
+    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
+        """ScheduleKeyDeletion."""
+        aws.client("kms").schedule_key_deletion(KeyId=resource_id, PendingWindowInDays=old["deletionWindowInDays"])
+
+
+def same_target(old: Any, new: Any) -> bool:
+    """The same key, named by id or by ARN."""
+    return bool(old and new) and _key_id(old) == _key_id(new)
+
+
+class Alias(AwsResource):
+    """A name for a key."""
+
+    type_name = "aws:kms/alias:Alias"
+    title = "KMS Alias"
+    autoname = Autoname(prefix="alias/", max_length=256)
+    inputs: ClassVar[Inputs] = {
+        "name": Prop(str, computed=True, force_new=True),
+        "namePrefix": Prop(str, computed=True, force_new=True),
+        "targetKeyId": Prop(str, required=True, same=same_target),
+    }
+    computed = ("arn", "targetKeyArn")
+
+    def check(self, new: Properties) -> Iterable[tuple[str, str]]:
+        """A name starts with alias/, not with AWS's own prefix."""
+        name = new.get("name")
+        if isinstance(name, str) and (not name.startswith("alias/") or name.startswith("alias/aws/")):
+            yield "name", "must begin with 'alias/' and not with 'alias/aws/'"
+
+    def create(self, aws: Aws, new: Properties) -> str:
+        """CreateAlias."""
+        name = by_prefix(new)
+        aws.client("kms").create_alias(AliasName=name, TargetKeyId=new["targetKeyId"])
+        return name
+
+    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """ListAliases: KMS describes no single alias."""
+        del state
+        pages = aws.client("kms").get_paginator("list_aliases").paginate()
+        for found in (item for page in pages for item in page["Aliases"]):
+            if found["AliasName"] == resource_id and found.get("TargetKeyId"):
+                return {
+                    "arn": found["AliasArn"],
+                    "name": resource_id,
+                    "targetKeyId": found["TargetKeyId"],
+                    "targetKeyArn": aws.arn("kms", f"key/{found['TargetKeyId']}"),
+                    "region": aws.region,
+                }
+        return None
+
+    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """UpdateAlias."""
+        del old, changed
+        aws.client("kms").update_alias(AliasName=resource_id, TargetKeyId=new["targetKeyId"])
+
+    def renewed(self, changed: Collection[str]) -> Collection[str]:
+        """Another key, another ARN."""
+        return ("targetKeyArn",) if "targetKeyId" in changed else ()
+
+    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
+        """DeleteAlias."""
+        del old
+        aws.client("kms").delete_alias(AliasName=resource_id)
+
+
+RESOURCES = (Key(), ReplicaKey(), Alias())

@@ -1,0 +1,115 @@
+"""Runs the Pulumi CLI as the Automation API wants it, but in an environment of our own and with one gentle Ctrl-C."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from types import FrameType
+
+from pulumi.automation import PulumiCommand
+from pulumi.automation._cmd import CommandResult
+from pulumi.automation.errors import create_command_error
+from semver import VersionInfo
+
+from sandbox.errors import InterruptedRunError
+
+
+class PulumiProcess(PulumiCommand):
+    """The Pulumi CLI of one sandbox.
+
+    Attributes:
+        environment: The whole environment of the CLI and so of the plugins; nothing of the user's is added.
+        pids: Folder where each running CLI leaves a file named `cli-PID`, for whoever comes after a `kill -9`.
+        interrupted: Called when Ctrl-C asks the CLI to end, with whether it was asked before.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        version: str,
+        environment: Mapping[str, str],
+        *,
+        pids: Path | None = None,
+        interrupted: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """Wrap the CLI at `path`; super().__init__ would run it once more to learn the version, which is known."""
+        self.command = str(path)
+        self.version = VersionInfo.parse(version)
+        self.environment = dict(environment)
+        self.pids = pids
+        self.interrupted = interrupted
+
+    def run(
+        self,
+        args: list[str],
+        cwd: str,
+        additional_env: Mapping[str, str],
+        on_output: Callable[[str], object] | None = None,
+        on_error: Callable[[str], object] | None = None,
+    ) -> CommandResult:
+        """Run one CLI command for the Automation API."""
+        del on_output, on_error  # the engine's events say it better
+        return self._run(args, cwd, additional_env, "")
+
+    def execute(self, args: list[str], cwd: Path, *, stdin: str = "") -> str:
+        """Run one CLI command and return what it printed; `stdin` keeps a value out of the process list."""
+        return self._run(args, str(cwd), {}, stdin).stdout
+
+    def _run(self, args: list[str], cwd: str, additional_env: Mapping[str, str], stdin: str) -> CommandResult:
+        process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+            [self.command, "--non-interactive", *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env={**self.environment, **additional_env},
+            encoding="utf-8",
+            # A terminal sends Ctrl-C to the whole group: CLI and plugins would get it twice, and plugins die of it.
+            start_new_session=True,
+        )
+        with _pid_file(self.pids, process.pid), self._interrupts(process) as was_interrupted:
+            stdout, stderr = process.communicate(stdin)
+        result = CommandResult(stdout=stdout, stderr=stderr, code=process.returncode)
+        if was_interrupted.is_set() and result.code != 0:
+            raise InterruptedRunError("stopped by Ctrl-C")
+        if result.code != 0:
+            raise create_command_error(result)
+        return result
+
+    @contextlib.contextmanager
+    def _interrupts(self, process: subprocess.Popen[str]) -> Generator[threading.Event]:
+        """Turn Ctrl-C, a closed terminal and `kill` into one SIGINT to the CLI, which then ends in good order."""
+        asked = threading.Event()
+
+        def handle(_number: int, _frame: FrameType | None) -> None:
+            self.interrupted(asked.is_set())
+            if not asked.is_set():
+                asked.set()
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGINT)
+
+        if threading.current_thread() is not threading.main_thread():
+            yield asked
+            return
+        saved = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            yield asked
+        finally:
+            for number, handler in saved.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _pid_file(folder: Path | None, pid: int) -> Generator[None]:
+    if folder is None:
+        yield
+        return
+    path = folder / f"cli-{pid}"
+    path.touch()
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

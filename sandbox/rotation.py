@@ -1,0 +1,206 @@
+"""`python -m sandbox rotate`: runs the deployed rotation function, as Secrets Manager would, against a real PostgreSQL.
+
+The function's archive, its variables and the secrets come from the local AWS. Only where the database is, and whom to trust for
+its certificate, is the sandbox's own. No value is printed.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+import outputs as names
+from sandbox import postgresql
+from sandbox.errors import MisuseError, SandboxError
+from sandbox.moto_server import ROTATION_TOKEN_PREFIX
+from sandbox.postgresql import Database
+
+STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
+
+_RUN_HANDLER = """
+import importlib, json, sys
+sys.path.insert(0, sys.argv[1])
+module, _, name = sys.argv[2].rpartition(".")
+getattr(importlib.import_module(module), name)(json.load(sys.stdin), None)
+"""
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """One secret, the function that rotates it, and how to reach both."""
+
+    name: str
+    arn: str
+    archive: bytes
+    handler: str
+    variables: Mapping[str, str]
+    connection: Mapping[str, str]
+    client: Any
+
+    @classmethod
+    def of(
+        cls, name: str, outputs: Mapping[str, Any], endpoint: str, region: str, credentials: Mapping[str, str]
+    ) -> "Rotation":
+        """Read everything from the local AWS.
+
+        Args:
+            name: The secret's name in the catalogue.
+            outputs: The stack's outputs.
+            endpoint: URL of the local AWS.
+            region: The stack's Region.
+            credentials: `AWS_*` variables of the stack's account.
+
+        Raises:
+            MisuseError: When there is no such secret.
+            SandboxError: When no function rotates it.
+        """
+        arns: Mapping[str, str] = outputs.get(names.SECRET_ARNS, {})
+        if name not in arns:
+            raise MisuseError(f"there is no secret {name!r} in this stack; it has {', '.join(sorted(arns))}")
+        connection = {**credentials, "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+        session = boto3.Session(*credentials.values(), region_name=region)
+        client = session.client("secretsmanager", endpoint_url=endpoint)
+        described = client.describe_secret(SecretId=arns[name])
+        if not described.get("RotationEnabled"):
+            raise SandboxError(
+                f"{name} is not rotated by a function: configure `rotation` (docs/rotation.md) and run `python -m sandbox up`"
+            )
+        function = session.client("lambda", endpoint_url=endpoint).get_function(
+            FunctionName=described["RotationLambdaARN"]
+        )
+        code = function["Code"].get("Location", "")
+        configuration: Any = function["Configuration"]
+        return cls(
+            name=name,
+            arn=arns[name],
+            archive=base64.b64decode(code.partition(",")[2]),
+            handler=configuration["Handler"],
+            variables=configuration["Environment"]["Variables"],
+            connection=connection,
+            client=client,
+        )
+
+    def run(self, say: Callable[[str], None]) -> dict[str, Any]:
+        """Rotate once and prove it; returns what was found, for `--json`.
+
+        Raises:
+            SandboxError: When a step fails; the value is then the one before.
+        """
+        before = self._credentials()
+        say(f"Starting PostgreSQL and signing in as {before[0]} with the current value")
+        with (
+            postgresql.running(self.variables["DATABASE_NAME"]) as database,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            self._seed(database, before)
+            zipfile.ZipFile(BytesIO(self.archive)).extractall(folder)
+            token = f"{ROTATION_TOKEN_PREFIX}{uuid.uuid4()}"
+            self.client.rotate_secret(SecretId=self.arn, ClientRequestToken=token)
+            for step in STEPS:
+                self._step(step, token, database, Path(folder))
+                say(f"  {step:<13} done")
+            after = self._credentials()
+            new_works, old_works = database.accepts(*after), database.accepts(*before)
+        if not new_works or after == before:
+            raise SandboxError("the rotation ended, but the current value does not sign in: please report this")
+        alternating = self.variables["STRATEGY"] == "alternating-users"
+        if old_works != alternating:
+            raise SandboxError(
+                "the rotation ended, but the value before is not what the strategy promises: please report this"
+            )
+        say(f"The new value signs in as {after[0]}.")
+        kept = (
+            "still signs in, as the strategy promises, until the next rotation" if old_works else "no longer signs in"
+        )
+        say(f"The value before {kept}.")
+        return {
+            "secret": self.name,
+            "arn": self.arn,
+            "version_id": token,
+            "strategy": self.variables["STRATEGY"],
+            "new_value_signs_in": new_works,
+            "old_value_signs_in": old_works,
+        }
+
+    def _credentials(self) -> tuple[str, str]:
+        value = self.client.get_secret_value(SecretId=self.arn)["SecretString"]
+        if self.variables["STRATEGY"] == "single-user":
+            return self.variables["DATABASE_USERNAME"], value
+        document = json.loads(value)
+        return document["username"], document["password"]
+
+    def _seed(self, database: Database, credentials: tuple[str, str]) -> None:
+        """Make the users whose passwords the secrets hold, as they are on the real database at this moment."""
+        user, password = credentials
+        with database.by_socket("postgres") as connection:
+            if self.variables["STRATEGY"] == "single-user":
+                _make_user(connection, user, password)
+                return
+            superuser = self.variables["DATABASE_USERNAME"]
+            superuser_secret = self.client.get_secret_value(SecretId=self.variables["SUPERUSER_SECRET_ARN"])
+            _make_user(connection, superuser, superuser_secret["SecretString"], "SUPERUSER")
+            original = user.removesuffix("_clone")
+            if original != user:
+                _make_user(connection, original, str(uuid.uuid4()))
+            _make_user(connection, user, password)
+
+    def _step(self, step: str, token: str, database: Database, archive: Path) -> None:
+        # The code runs with the deployed variables and, like Lambda's, with nothing else of this machine's environment.
+        environment = {
+            "PATH": os.environ.get("PATH", ""),
+            **self.variables,
+            **self.connection,
+            "DATABASE_HOST": database.host,
+            "DATABASE_PORT": str(database.port),
+            "CA_BUNDLE": str(database.ca),
+        }
+        event = {"Step": step, "SecretId": self.arn, "ClientRequestToken": token}
+        ended = subprocess.run(  # noqa: S603 - our own interpreter; -I keeps the project itself out of reach
+            [sys.executable, "-I", "-c", _RUN_HANDLER, str(archive), self.handler],
+            input=json.dumps(event),
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode:
+            raise SandboxError(f"{step} failed: {_last_error(ended.stdout, ended.stderr)}")
+
+
+def _make_user(connection: Any, user: str, password: str, *attributes: str) -> None:
+    exists = connection.run("SELECT 1 FROM pg_roles WHERE rolname = :name", name=user)
+    verb = "ALTER" if exists else "CREATE"
+    rights = " ".join(("LOGIN", *attributes))
+    literal = postgresql.pg8000.native.literal(password)
+    try:
+        connection.run(f"{verb} ROLE {_identifier(user)} {rights} PASSWORD {literal}")
+    except postgresql.pg8000.native.DatabaseError:
+        # The driver's own words could quote the statement.
+        raise SandboxError(f"PostgreSQL refused to make the user {user}") from None
+
+
+def _identifier(name: str) -> str:
+    return postgresql.pg8000.native.identifier(name)
+
+
+def _last_error(stdout: str, stderr: str) -> str:
+    """Return the function's own words: its last line of log that is an error, else the last of its standard error."""
+    for line in reversed(stdout.splitlines()):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if str(entry.get("level", "")).upper() == "ERROR":
+            return str(entry.get("message", entry))
+    return stderr.strip().splitlines()[-1] if stderr.strip() else "it ended without a word"

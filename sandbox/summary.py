@@ -1,0 +1,206 @@
+"""The end of `up`: what came up, who may read it, what it costs and what to try next."""
+
+import importlib
+import json
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import unquote
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sandbox.engine import Report
+from sandbox.home import REPOSITORY
+from sandbox.screen import COLOURS, SYMBOLS
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One statement of a role's policies.
+
+    Attributes:
+        actions: What it allows or denies.
+        resources: On what.
+        effect: `Allow` or `Deny`.
+    """
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    effect: str = "Allow"
+
+
+_UNFOLDED_CHARACTERS = 2_000
+
+
+def show(report: Report) -> None:
+    """Print the summary of an `up` that went well."""
+    _console().print(Group(*_parts(report)))
+
+
+def show_changes(report: Report) -> None:
+    """Print what changed, or for a preview would change, property by property; never a secret's value."""
+    console = _console()
+    # `destroy` has listed everything as it went.
+    for change in report.changes if report.request.verb != "destroy" else ():
+        symbol = SYMBOLS.get(change.op, "~")
+        console.print(Text.assemble((symbol, COLOURS[symbol]), f" {change.op} {change.type} ", (change.name, "bold")))
+        for item in change.properties:
+            sign = {"add": "+", "delete": "-"}.get(item.kind, "~")
+            values = {"add": item.new, "delete": item.old}.get(
+                item.kind, " => ".join(dict.fromkeys(filter(None, (item.old, item.new))))
+            )
+            why = ("  (forces replacement)", "magenta") if item.replaces else ""
+            console.print(
+                Text.assemble("    ", (sign, COLOURS[sign]), f" {item.path}{': ' if values else ''}{values}", why)
+            )
+    console.print(_headline(report))
+
+
+def _console() -> Console:
+    """The standard output; where no person looks at it, lines are as long as they are, for `grep`."""
+    width = None if sys.stdout.isatty() else _UNFOLDED_CHARACTERS
+    # Without emoji=False rich makes a symbol of the `:secret:` in an ARN.
+    return Console(highlight=False, emoji=False, markup=False, width=width)
+
+
+def permissions(report: Report, role_arn: str) -> list[Permission]:
+    """What a role may do, read from the local AWS."""
+    client = report.aws.client(
+        "iam",
+        region=report.settings.region,
+        credentials=report.aws.credentials(report.settings.account),
+    )
+    return [_permission(statement) for document in _documents(client, role_arn) for statement in _statements(document)]
+
+
+def sources(project: Path) -> dict[str, str]:
+    """Where each secret of the catalogue gets its value: `generated`, `supplied`, ... ; empty without a catalogue."""
+    if not (project / "catalogue.py").is_file():
+        return {}
+    # The program has just imported it; a broken one never gets here.
+    module: Any = importlib.import_module("catalogue")
+    return {entry.name: _kinds(entry.sources()) for entry in module.CATALOGUE}
+
+
+def _parts(report: Report) -> Iterator[RenderableType]:
+    yield _headline(report)
+    outputs = dict(report.outputs)
+    names = _output_names(report.request.project.directory)
+    if names is None or names.SECRET_ARNS not in outputs:
+        yield from _plain_outputs(outputs)
+        return
+    origin = sources(report.request.project.directory)
+    secrets = _table("Secret", "Source", "ARN")
+    for name, arn in sorted(outputs.get(names.SECRET_ARNS, {}).items()):
+        secrets.add_row(name, origin.get(name, "rotation"), str(arn))
+    yield secrets
+    yield Text()
+    variables = _table("Container variable", "valueFrom")
+    for name, value_from in sorted(outputs.get(names.CONTAINER_SECRETS, {}).items()):
+        variables.add_row(name, str(value_from))
+    yield variables
+    yield Text()
+    role = outputs.get(names.EXECUTION_ROLE_ARN)
+    if role:
+        allowed = _table("The execution role may", "on")
+        for permission in permissions(report, str(role)):
+            word = "" if permission.effect == "Allow" else "not "
+            allowed.add_row(word + "\n".join(permission.actions), "\n".join(permission.resources))
+        yield allowed
+    yield Text()
+    cost = outputs.get(names.MONTHLY_COST_USD)
+    if cost is not None:
+        yield Text.assemble(("Monthly cost on AWS", "bold"), f"  {float(cost):.2f} USD\n")
+    first = next(iter(sorted(outputs.get(names.SECRET_NAMES, {}).values())), None)
+    yield _next_commands(report, first)
+
+
+def _headline(report: Report) -> Text:
+    request = report.request
+    counts: dict[str, int] = {}
+    for change in report.changes:
+        counts[change.op] = counts.get(change.op, 0) + 1
+    told = [
+        f"{count} to {op}" if request.verb == "preview" else f"{count} {_PAST[op]}"
+        for op, count in sorted(counts.items())
+    ]
+    if report.same or not told:
+        told.append(f"{report.same} unchanged")
+    where = f"account {report.settings.account}, {report.settings.region}"
+    title = f"{request.project.name}/{request.stack}"
+    return Text.assemble((title, "bold"), f"  {', '.join(told)}  ({where}; {report.seconds:.1f} s)\n")
+
+
+_PAST = {
+    "create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "import": "imported",
+    "read-replacement": "read anew",
+}  # fmt: skip
+
+
+def _plain_outputs(outputs: Mapping[str, Any]) -> Iterator[RenderableType]:
+    if not outputs:
+        return
+    table = _table("Output", "Value")
+    for name, value in sorted(outputs.items()):
+        table.add_row(name, Text(value if isinstance(value, str) else json.dumps(value)))
+    yield table
+
+
+def _next_commands(report: Report, secret_name: str | None) -> Text:
+    options = "" if report.request.stack == "dev" else f" --stack {report.request.stack}"
+    if report.request.project.directory != REPOSITORY:
+        options += f" --project {shlex.quote(str(report.request.project.directory))}"
+    lines = [f'eval "$(python -m sandbox env{options})"']
+    if secret_name:
+        lines.append(
+            f"aws secretsmanager get-secret-value --secret-id {secret_name} --query SecretString --output text"
+        )
+    lines.append(f"python -m sandbox outputs{options} --json")
+    return Text.assemble(("Next\n", "bold"), "\n".join(f"  {line}" for line in lines))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for index, column in enumerate(columns):
+        # An ARN is there to be copied: it may be folded, but never be cut off.
+        table.add_column(column, overflow="fold", no_wrap=index == 0)
+    return table
+
+
+def _output_names(project: Path) -> Any:
+    return importlib.import_module("outputs") if (project / "outputs.py").is_file() else None
+
+
+def _kinds(found: Iterable[object]) -> str:
+    return ", ".join(sorted({type(source).__name__.lower() for source in found} - {"constant"}))
+
+
+def _documents(client: Any, role_arn: str) -> Iterator[Any]:
+    role = role_arn.rpartition("/")[2]
+    for page in client.get_paginator("list_role_policies").paginate(RoleName=role):
+        for name in page["PolicyNames"]:
+            yield client.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    for page in client.get_paginator("list_attached_role_policies").paginate(RoleName=role):
+        for attached in page["AttachedPolicies"]:
+            arn = attached["PolicyArn"]
+            version = client.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+            yield client.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+
+
+def _statements(document: Any) -> list[Mapping[str, Any]]:
+    read = json.loads(unquote(document)) if isinstance(document, str) else document
+    statements = read["Statement"]
+    return statements if isinstance(statements, list) else [statements]
+
+
+def _permission(statement: Mapping[str, Any]) -> Permission:
+    def as_list(key: str) -> tuple[str, ...]:
+        value = statement.get(key, statement.get(f"Not{key}", "*"))
+        return tuple(cast("list[str]", value)) if isinstance(value, list) else (str(value),)
+
+    return Permission(as_list("Action"), as_list("Resource"), str(statement["Effect"]))

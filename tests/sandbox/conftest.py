@@ -1,0 +1,257 @@
+"""The sandbox as a user drives it: one local AWS and one Pulumi home for all tests of a run, a stack of its own for each."""
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from sandbox import cli, local_aws, state
+from sandbox.home import REPOSITORY, Home
+
+_NOT_COPIED = shutil.ignore_patterns(
+    ".*", "tests", "tools", "docs", "benchmarks", "sandbox", "ops", "examples", "Pulumi.*.yaml", "__pycache__", "build"
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> dict[str, Any]:
+        """The standard output, which must be one JSON object."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A throw-away project with one stack."""
+
+    directory: Path
+    name: str
+    stack: str
+    account: str
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What makes a command work on it."""
+        return ("--project", str(self.directory), "--stack", self.stack)
+
+    def set_program(self, text: str) -> None:
+        """Replace the program."""
+        (self.directory / "__main__.py").write_text(textwrap.dedent(text), encoding="utf-8")
+
+    def add_config(self, text: str) -> None:
+        """Add lines to the stack file's configuration."""
+        with (self.directory / f"Pulumi.{self.stack}.yaml").open("a", encoding="utf-8") as file:
+            file.write(textwrap.indent(textwrap.dedent(text), "  "))
+
+
+@dataclass
+class Sandbox:
+    """Runs commands of one sandbox home."""
+
+    home: Home
+    environment: Mapping[str, str]
+    region: str = "eu-central-1"
+    used: list[Copy] = field(default_factory=list)
+
+    def command(self, *arguments: str, stdin: str = "", **environment: str) -> Result:
+        """`python -m sandbox ...` in a process of its own, as a user runs it."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "sandbox", *arguments],
+            cwd=REPOSITORY,
+            env={**self.environment, **environment},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return Result(ended.returncode, ended.stdout, ended.stderr)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """A command that goes on while the test does something else."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "sandbox", *arguments],
+            cwd=REPOSITORY,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def quick(self, *arguments: str) -> Result:
+        """The same inside the test's process: half a second faster."""
+        saved = os.environ.get("SANDBOX_HOME")
+        os.environ["SANDBOX_HOME"] = str(self.home.root)
+        out, err = io.StringIO(), io.StringIO()
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                status = cli.run(arguments)
+        finally:
+            os.environ.pop("SANDBOX_HOME")
+            if saved is not None:
+                os.environ["SANDBOX_HOME"] = saved
+        return Result(status, out.getvalue(), err.getvalue())
+
+    def ok(self, *arguments: str) -> dict[str, Any]:
+        """The JSON result of a command that must end well."""
+        result = self.quick(*arguments, "--json")
+        assert result.status == 0, result.err
+        return result.json()
+
+    def aws(self, service: str, copy: Copy) -> Any:
+        """A client in a copy's account."""
+        found = local_aws.running(self.home)
+        assert found is not None
+        key = found.credentials(copy.account)
+        untyped: Any = boto3
+        return untyped.client(
+            service,
+            region_name=self.region,
+            endpoint_url=found.endpoint,
+            aws_access_key_id=key.access_key_id,
+            aws_secret_access_key=key.secret_access_key,
+            aws_session_token=key.session_token,
+        )
+
+    def checkpoint(self, copy: Copy) -> state.Checkpoint:
+        """What a copy's state holds."""
+        return state.Checkpoint.read(self.home.state(), copy.name, copy.stack)
+
+    def checkpoint_path(self, copy: Copy) -> Path:
+        """The file that holds it."""
+        return self.home.state() / ".pulumi" / "stacks" / copy.name / f"{copy.stack}.json"
+
+
+@pytest.fixture(scope="session")
+def sandbox_home(tmp_path_factory: pytest.TempPathFactory, pulumi_cli: Path) -> Iterator[Home]:
+    """The home that all test processes share; the last one that ends stops its local AWS."""
+    del pulumi_cli  # only that it is there
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "sandbox-home"
+    shared.mkdir(exist_ok=True)
+    users = shared / "users"
+    users.mkdir(exist_ok=True)
+    own = users / str(os.getpid())
+    own.touch()
+    yield Home(shared)
+    with (shared / "users.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        own.unlink()
+        if not any(users.iterdir()):
+            local_aws.stop(Home(shared))
+
+
+@pytest.fixture
+def sandbox(sandbox_home: Home) -> Sandbox:
+    """Runs commands on the shared home."""
+    return Sandbox(sandbox_home, _user_environment(sandbox_home))
+
+
+@pytest.fixture
+def own_sandbox(tmp_path: Path, pulumi_cli: Path) -> Iterator[Sandbox]:
+    """A sandbox with a home of its own, for tests that stop its local AWS."""
+    del pulumi_cli
+    home = Home(tmp_path / "home")
+    yield Sandbox(home, _user_environment(home))
+    local_aws.stop(home)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Callable[..., Copy]:
+    """Makes a small project: `count` secrets with generated values, unless a program is given."""
+
+    def make(program: str = TINY_PROGRAM, *, stack: str = "") -> Copy:
+        copy = _new_copy(tmp_path, "throwaway", stack)
+        copy.directory.mkdir()
+        (copy.directory / "Pulumi.yaml").write_text(TINY_PROJECT, encoding="utf-8")
+        copy.set_program(program)
+        (copy.directory / f"Pulumi.{copy.stack}.yaml").write_text(
+            f'# committed\nconfig:\n  aws:region: eu-central-1\n  aws:allowedAccountIds: ["{copy.account}"]\n',
+            encoding="utf-8",
+        )
+        return copy
+
+    return make
+
+
+@pytest.fixture
+def project_copy(tmp_path: Path) -> Callable[..., Copy]:
+    """Makes a copy of this project with a stack of its own, from the file of `like`, in an account of its own."""
+
+    def make(like: str = "dev") -> Copy:
+        copy = _new_copy(tmp_path, "service-ticket-system", "")
+        shutil.copytree(REPOSITORY, copy.directory, ignore=_NOT_COPIED)
+        text = (REPOSITORY / f"Pulumi.{like}.yaml").read_text(encoding="utf-8")
+        account = {"dev": "111111111111", "prod": "222222222222"}[like]
+        (copy.directory / f"Pulumi.{copy.stack}.yaml").write_text(text.replace(account, copy.account), encoding="utf-8")
+        return copy
+
+    return make
+
+
+def _new_copy(folder: Path, name: str, stack: str) -> Copy:
+    unique = uuid.uuid4()
+    stack = stack or f"t{unique.hex[:8]}"
+    return Copy(folder / f"{name}-{stack}", name, stack, f"{unique.int % 10**11:011d}7")
+
+
+def _user_environment(home: Home) -> dict[str, str]:
+    return {**os.environ, "SANDBOX_HOME": str(home.root)}
+
+
+TINY_PROJECT = """\
+name: throwaway
+runtime: python
+config:
+  greeting: {type: string, default: hello}
+  count: {type: integer, default: 1}
+  names: {type: array, items: {type: string}, default: []}
+"""
+
+TINY_PROGRAM = """
+import pulumi
+import pulumi_aws as aws
+import pulumi_random as random
+
+config = pulumi.Config()
+for i in range(config.require_int("count")):
+    secret = aws.secretsmanager.Secret(
+        f"s{i}",
+        name=f"{pulumi.get_stack()}-s{i}",
+        description=config.require("greeting"),
+        recovery_window_in_days=0,
+    )
+    value = random.RandomPassword(f"p{i}", length=20)
+    aws.secretsmanager.SecretVersion(f"v{i}", secret_id=secret.id, secret_string=value.result)
+    pulumi.export("arn", secret.arn)
+    pulumi.export("hidden", value.result)
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A program that fails in the test's own process leaves coroutines that nobody awaited; a process of its own would end."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore:coroutine .* was never awaited"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))

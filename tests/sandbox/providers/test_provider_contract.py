@@ -1,0 +1,733 @@
+"""The life that every resource type of the stand-ins lives, one table entry a type."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pytest
+
+from sandbox.providers._values import Asset, Secret, has_unknown, plain
+from sandbox.providers.aws import AwsPlugin
+from sandbox.providers.random_ import RandomPlugin
+
+ACCOUNT = "123456789012"
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
+        ],
+    }
+)
+
+
+def policy(action: str, resource: str = "*", *, principal: bool = False) -> str:
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": action, "Resource": resource}
+    if principal:
+        statement["Principal"] = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def containers(image: str = "nginx:1.27", **more: Any) -> str:
+    return json.dumps([{"name": "app", "image": image, "essential": True, **more}])
+
+
+def archive(text: str) -> Asset:
+    file = Asset("asset", {"hash": f"hash of {text}", "text": text})
+    return Asset("archive", {"hash": f"hash of archive of {text}", "assets": {"index.py": file}})
+
+
+UNREAD_DEFAULTS = frozenset(
+    key
+    for plugin in (AwsPlugin, RandomPlugin)
+    for kind in plugin.resources.values()
+    for key, prop in kind.all_inputs().items()
+    if prop.unread and prop.default is not None
+)
+"""Inputs with a default that AWS doesn't tell: an import shows them as added, as the real plugin does."""
+
+
+@dataclass
+class World:
+    """Objects that others need, made on demand through the plugin under test."""
+
+    aws: Any
+    made: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+
+    def make(self, type_name: str, **inputs: Any) -> Any:
+        life = self.aws.resource(type_name)
+        state = life.create(inputs)
+        self.made.append(lambda: life.delete(state))
+        return state
+
+    @cached_property
+    def suffix(self) -> str:
+        return uuid.uuid4().hex[:8]
+
+    @cached_property
+    def secret(self) -> str:
+        return self.make("aws:secretsmanager/secret:Secret", recoveryWindowInDays=0).id
+
+    def make_valued_secret(self) -> str:
+        """A secret with a value; each rotation needs one of its own."""
+        secret = self.make("aws:secretsmanager/secret:Secret", recoveryWindowInDays=0).id
+        self.make("aws:secretsmanager/secretVersion:SecretVersion", secretId=secret, secretString="a first value")
+        return secret
+
+    @cached_property
+    def role(self) -> Any:
+        return self.make("aws:iam/role:Role", assumeRolePolicy=TRUST)
+
+    @cached_property
+    def policy(self) -> str:
+        return self.make("aws:iam/policy:Policy", policy=policy("s3:GetObject")).id
+
+    @cached_property
+    def key(self) -> Any:
+        return self.make("aws:kms/key:Key", multiRegion=True)
+
+    @cached_property
+    def other_key(self) -> Any:
+        return self.make("aws:kms/key:Key")
+
+    @cached_property
+    def log_group(self) -> Any:
+        return self.make("aws:cloudwatch/logGroup:LogGroup")
+
+    @cached_property
+    def cluster(self) -> str:
+        return self.make("aws:ecs/cluster:Cluster").id
+
+    @cached_property
+    def task(self) -> str:
+        state = self.make(
+            "aws:ecs/taskDefinition:TaskDefinition",
+            family=f"task-{self.suffix}",
+            containerDefinitions=containers(),
+            requiresCompatibilities=["FARGATE"],
+            networkMode="awsvpc",
+            cpu="256",
+            memory="512",
+        )
+        return state.outputs["arn"]
+
+    @cached_property
+    def vpc(self) -> str:
+        return self.make("aws:ec2/vpc:Vpc", cidrBlock="10.9.0.0/16").id
+
+    @cached_property
+    def subnet(self) -> str:
+        return self.make("aws:ec2/subnet:Subnet", vpcId=self.vpc, cidrBlock="10.9.1.0/24").id
+
+    @cached_property
+    def group(self) -> str:
+        return self.make("aws:ec2/securityGroup:SecurityGroup", vpcId=self.vpc).id
+
+    @cached_property
+    def topic(self) -> str:
+        return self.make("aws:sns/topic:Topic").id
+
+    @cached_property
+    def function(self) -> Any:
+        return self.make(
+            "aws:lambda/function:Function",
+            role=self.role.outputs["arn"],
+            code=archive("x = 1"),
+            handler="index.handler",
+            runtime="python3.13",
+        )
+
+    @cached_property
+    def rule(self) -> str:
+        return self.make("aws:cloudwatch/eventRule:EventRule", scheduleExpression="rate(1 day)").id
+
+    @cached_property
+    def bucket(self) -> str:
+        return self.make("aws:s3/bucket:Bucket").id
+
+
+@dataclass(frozen=True)
+class Case:
+    """A type with inputs that a careful user sets, and the changes of an update."""
+
+    type_name: str
+    inputs: Callable[[World], dict[str, Any]]
+    changed: Callable[[World], dict[str, Any]] | None = None
+    import_id: Callable[[Any], str] = lambda state: state.id
+    unread: tuple[str, ...] = ()
+    """Inputs that an import can't know: AWS or moto doesn't tell them."""
+    stays: bool = False
+    """Reading it after its deletion finds something: it is a setting that AWS always has."""
+
+    @property
+    def name(self) -> str:
+        return self.type_name.rsplit(":", 1)[1]
+
+
+def _task(world: World) -> dict[str, Any]:
+    return {
+        "family": f"family-{world.suffix}",
+        "containerDefinitions": containers(
+            environment=[{"name": "B", "value": "2"}, {"name": "A", "value": "1"}],
+            secrets=[{"name": "DB_PASSWORD", "valueFrom": world.secret}],
+            portMappings=[{"containerPort": 3000}],
+            dockerLabels={"digest": "abc"},
+            logConfiguration={"logDriver": "awslogs", "options": {"awslogs-group": "x", "awslogs-region": "us-east-1"}},
+        ),
+        "cpu": "256",
+        "memory": "512",
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"],
+        "executionRoleArn": world.role.outputs["arn"],
+        "taskRoleArn": world.role.outputs["arn"],
+        "runtimePlatform": {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"},
+        "ephemeralStorage": {"sizeInGib": 30},
+        "volumes": [{"name": "scratch"}],
+        "tags": {"a": "1"},
+    }
+
+
+def _service(world: World) -> dict[str, Any]:
+    return {
+        "cluster": world.cluster,
+        "taskDefinition": world.task,
+        "desiredCount": 2,
+        "launchType": "FARGATE",
+        "networkConfiguration": {"subnets": [world.subnet], "securityGroups": [world.group], "assignPublicIp": True},
+        "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+        "deploymentMinimumHealthyPercent": 50,
+        "enableExecuteCommand": False,
+        "propagateTags": "SERVICE",
+        "platformVersion": "1.4.0",
+        "waitForSteadyState": True,
+        "tags": {"a": "1"},
+    }
+
+
+def _alarm(world: World) -> dict[str, Any]:
+    return {
+        "alarmDescription": "denied reads",
+        "comparisonOperator": "GreaterThanOrEqualToThreshold",
+        "evaluationPeriods": 1,
+        "metricName": "Denied",
+        "namespace": "Tickets",
+        "period": 300,
+        "statistic": "Sum",
+        "threshold": 1,
+        "treatMissingData": "notBreaching",
+        "alarmActions": [world.topic],
+        "dimensions": {"Stack": "dev"},
+        "tags": {"a": "1"},
+    }
+
+
+def _function(world: World) -> dict[str, Any]:
+    return {
+        "architectures": ["arm64"],
+        "code": archive("def handler(event, context): ..."),
+        "description": "rotates",
+        "environment": {"variables": {"STRATEGY": "single-user"}},
+        "handler": "index.handler",
+        "loggingConfig": {"logFormat": "JSON", "logGroup": "/aws/lambda/rotate", "applicationLogLevel": "INFO"},
+        "memorySize": 256,
+        "role": world.role.outputs["arn"],
+        "runtime": "python3.13",
+        "timeout": 60,
+        "vpcConfig": {"subnetIds": [world.subnet], "securityGroupIds": [world.group]},
+        "tags": {"a": "1"},
+    }
+
+
+def _trail(world: World) -> dict[str, Any]:
+    return {
+        "s3BucketName": world.bucket,
+        "isMultiRegionTrail": True,
+        "enableLogFileValidation": True,
+        "kmsKeyId": world.key.outputs["arn"],
+        "cloudWatchLogsGroupArn": f"{world.log_group.outputs['arn']}:*",
+        "cloudWatchLogsRoleArn": world.role.outputs["arn"],
+        "eventSelectors": [{"readWriteType": "All", "includeManagementEvents": True}],
+        "tags": {"a": "1"},
+    }
+
+
+def _schedule(world: World) -> dict[str, Any]:
+    return {
+        "scheduleExpression": "cron(0 9 1 * ? *)",
+        "scheduleExpressionTimezone": "Europe/Berlin",
+        "flexibleTimeWindow": {"mode": "FLEXIBLE", "maximumWindowInMinutes": 15},
+        "target": {
+            "arn": world.topic,
+            "roleArn": world.role.outputs["arn"],
+            "input": json.dumps({"message": "rotate"}),
+            "retryPolicy": {"maximumRetryAttempts": 3},
+        },
+    }
+
+
+def _state_machine(world: World) -> dict[str, Any]:
+    return {
+        "definition": json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}),
+        "roleArn": world.role.outputs["arn"],
+        "type": "EXPRESS",
+        "loggingConfiguration": {
+            "level": "ERROR",
+            "includeExecutionData": False,
+            "logDestination": f"{world.log_group.outputs['arn']}:*",
+        },
+        "tags": {"a": "1"},
+    }
+
+
+def _sse(world: World) -> dict[str, Any]:
+    return {
+        "bucket": world.bucket,
+        "rules": [
+            {
+                "applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": world.key.id},
+                "bucketKeyEnabled": True,
+            }
+        ],
+    }
+
+
+def _lifecycle(world: World, days: int = 90) -> dict[str, Any]:
+    return {
+        "bucket": world.bucket,
+        "rules": [
+            {
+                "id": "expire",
+                "status": "Enabled",
+                "filter": {},
+                "expiration": {"days": days},
+                "noncurrentVersionExpiration": {"noncurrentDays": 30},
+                "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
+                "transitions": [{"days": 30, "storageClass": "STANDARD_IA"}],
+            }
+        ],
+    }
+
+
+CASES = (
+    Case(
+        "aws:secretsmanager/secret:Secret",
+        lambda w: {
+            "description": "a secret",
+            "kmsKeyId": w.key.outputs["arn"],
+            "recoveryWindowInDays": 0,
+            "policy": policy("secretsmanager:GetSecretValue", principal=True),
+            "replicas": [{"region": "eu-west-1"}],
+            "tags": {"a": "1", "b": "2"},
+        },
+        lambda w: {
+            "description": "another",
+            "kmsKeyId": w.other_key.outputs["arn"],
+            "replicas": [{"region": "eu-north-1"}],
+            "tags": {"a": "3"},
+        },
+        unread=("recoveryWindowInDays",),
+    ),
+    Case(
+        "aws:secretsmanager/secretVersion:SecretVersion",
+        lambda w: {"secretId": w.secret, "secretString": Secret("correct horse battery")},
+        lambda _: {"versionStages": ["AWSCURRENT", "seed"]},
+        stays=True,
+    ),
+    Case(
+        "aws:secretsmanager/secretRotation:SecretRotation",
+        lambda w: {
+            "secretId": w.make_valued_secret(),
+            "rotateImmediately": False,
+            "rotationLambdaArn": w.function.outputs["arn"],
+            "rotationRules": {"automaticallyAfterDays": 30},
+        },
+        lambda _: {"rotationRules": {"automaticallyAfterDays": 60}},
+        unread=("rotateImmediately",),
+        stays=True,
+    ),
+    Case(
+        "aws:secretsmanager/secretPolicy:SecretPolicy",
+        lambda w: {
+            "secretArn": w.secret,
+            "policy": policy("secretsmanager:GetSecretValue", principal=True),
+            "blockPublicPolicy": True,
+        },
+        lambda _: {"policy": policy("secretsmanager:DescribeSecret", principal=True)},
+        unread=("blockPublicPolicy",),
+    ),
+    Case(
+        "aws:iam/role:Role",
+        lambda w: {
+            "assumeRolePolicy": TRUST,
+            "description": "executes",
+            "maxSessionDuration": 7200,
+            "permissionsBoundary": w.policy,
+            "path": "/tickets/",
+            "tags": {"a": "1"},
+        },
+        lambda _: {"description": "executes more", "maxSessionDuration": 3600, "tags": {"b": "2"}},
+    ),
+    Case(
+        "aws:iam/rolePolicy:RolePolicy",
+        lambda w: {"role": w.role.id, "policy": policy("s3:GetObject")},
+        lambda _: {"policy": policy("s3:PutObject")},
+    ),
+    Case(
+        "aws:iam/policy:Policy",
+        lambda _: {"policy": policy("s3:GetObject"), "description": "reads", "path": "/tickets/", "tags": {"a": "1"}},
+        lambda _: {"policy": policy("s3:PutObject"), "tags": {"a": "2"}},
+    ),
+    Case("aws:iam/rolePolicyAttachment:RolePolicyAttachment", lambda w: {"role": w.role.id, "policyArn": w.policy}),
+    Case(
+        "aws:kms/key:Key",
+        lambda _: {
+            "description": "tickets",
+            "enableKeyRotation": True,
+            "deletionWindowInDays": 7,
+            "policy": policy("kms:*", principal=True),
+            "tags": {"a": "1"},
+        },
+        lambda _: {"description": "secrets", "policy": policy("kms:Describe*", principal=True), "tags": {"a": "2"}},
+        unread=("deletionWindowInDays",),
+    ),
+    Case(
+        "aws:kms/replicaKey:ReplicaKey",
+        lambda w: {
+            "primaryKeyArn": w.key.outputs["arn"],
+            "region": "eu-west-1",
+            "description": "replica",
+            "deletionWindowInDays": 7,
+            "tags": {"a": "1"},
+        },
+        lambda _: {"description": "a replica", "tags": {"a": "2"}},
+        import_id=lambda state: f"{state.id}@eu-west-1",
+        unread=("deletionWindowInDays",),
+    ),
+    Case(
+        "aws:kms/alias:Alias",
+        lambda w: {"name": f"alias/tickets-{w.suffix}", "targetKeyId": w.key.id},
+        lambda w: {"targetKeyId": w.other_key.outputs["arn"]},
+    ),
+    Case(
+        "aws:ecs/taskDefinition:TaskDefinition",
+        _task,
+        lambda _: {"tags": {"a": "2"}},
+        lambda state: state.outputs["arn"],
+    ),
+    Case(
+        "aws:ecs/cluster:Cluster",
+        lambda _: {"settings": [{"name": "containerInsights", "value": "enabled"}], "tags": {"a": "1"}},
+        lambda _: {"settings": [{"name": "containerInsights", "value": "disabled"}], "tags": {}},
+    ),
+    Case(
+        "aws:ecs/service:Service",
+        _service,
+        lambda _: {"desiredCount": 3, "deploymentMinimumHealthyPercent": 100, "tags": {"a": "2"}},
+        unread=(
+            "waitForSteadyState",
+            "deploymentCircuitBreaker",
+            "deploymentMaximumPercent",
+            "deploymentMinimumHealthyPercent",
+        ),
+    ),
+    Case(
+        "aws:cloudwatch/logGroup:LogGroup",
+        lambda w: {"retentionInDays": 30, "kmsKeyId": w.key.outputs["arn"], "tags": {"a": "1"}},
+        lambda _: {"retentionInDays": 90, "tags": {"a": "2"}},
+    ),
+    Case(
+        "aws:cloudwatch/logMetricFilter:LogMetricFilter",
+        lambda w: {
+            "logGroupName": w.log_group.id,
+            "pattern": '{ $.errorCode = "AccessDenied*" }',
+            "metricTransformation": {"name": "Denied", "namespace": "Tickets", "value": "1", "defaultValue": "0"},
+        },
+        lambda _: {"pattern": "{ $.a = 1 }"},
+        lambda state: f"{state.inputs['logGroupName']}:{state.id}",
+    ),
+    Case(
+        "aws:cloudwatch/logResourcePolicy:LogResourcePolicy",
+        lambda w: {"policyName": f"events-{w.suffix}", "policyDocument": policy("logs:PutLogEvents", principal=True)},
+        lambda _: {"policyDocument": policy("logs:CreateLogStream", principal=True)},
+    ),
+    Case(
+        "aws:cloudwatch/eventRule:EventRule",
+        lambda _: {
+            "description": "tampering",
+            "eventPattern": json.dumps({"source": ["aws.secretsmanager"]}),
+            "state": "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS",
+            "tags": {"a": "1"},
+        },
+        lambda _: {"eventPattern": json.dumps({"source": ["aws.kms"]}), "state": "DISABLED", "tags": {"a": "2"}},
+    ),
+    Case(
+        "aws:cloudwatch/eventTarget:EventTarget",
+        lambda w: {
+            "rule": w.rule,
+            "arn": w.topic,
+            "inputTransformer": {"inputPaths": {"who": "$.detail.userIdentity.arn"}, "inputTemplate": '"<who> did it"'},
+            "retryPolicy": {"maximumEventAgeInSeconds": 3600, "maximumRetryAttempts": 3},
+            "deadLetterConfig": {"arn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:dead"},
+        },
+        lambda _: {"retryPolicy": {"maximumEventAgeInSeconds": 60, "maximumRetryAttempts": 1}},
+        lambda state: f"{state.inputs['rule']}/{state.outputs['targetId']}",
+    ),
+    Case("aws:cloudwatch/metricAlarm:MetricAlarm", _alarm, lambda _: {"threshold": 2.5, "tags": {"a": "2"}}),
+    Case(
+        "aws:cloudwatch/dashboard:Dashboard",
+        lambda w: {"dashboardName": f"tickets-{w.suffix}", "dashboardBody": json.dumps({"widgets": []})},
+        lambda _: {"dashboardBody": json.dumps({"start": "-PT3H", "widgets": []})},
+    ),
+    Case(
+        "aws:lambda/function:Function",
+        _function,
+        lambda _: {"code": archive("changed = True"), "timeout": 90, "tags": {"a": "2"}},
+        unread=("code", "loggingConfig"),
+    ),
+    Case(
+        "aws:lambda/permission:Permission",
+        lambda w: {
+            "action": "lambda:InvokeFunction",
+            "function": w.function.id,
+            "principal": "secretsmanager.amazonaws.com",
+            "sourceAccount": ACCOUNT,
+            "sourceArn": w.secret,
+        },
+        None,
+        lambda state: f"{state.inputs['function']}/{state.id}",
+    ),
+    Case(
+        "aws:sfn/stateMachine:StateMachine",
+        _state_machine,
+        lambda _: {
+            "definition": json.dumps({"StartAt": "B", "States": {"B": {"Type": "Succeed"}}}),
+            "tags": {"a": "2"},
+        },
+    ),
+    Case("aws:scheduler/schedule:Schedule", _schedule, lambda _: {"state": "DISABLED", "description": "off"}),
+    Case("aws:scheduler/scheduleGroup:ScheduleGroup", lambda _: {"tags": {"a": "1"}}, lambda _: {"tags": {"a": "2"}}),
+    Case(
+        "aws:sns/topic:Topic",
+        lambda w: {
+            "displayName": "alarms",
+            "kmsMasterKeyId": w.key.id,
+            "policy": policy("SNS:Publish", principal=True),
+            "tags": {"a": "1"},
+        },
+        lambda _: {"displayName": "notices", "tags": {"a": "2"}},
+    ),
+    Case(
+        "aws:sns/topicPolicy:TopicPolicy",
+        lambda w: {"arn": w.topic, "policy": policy("SNS:Publish", principal=True)},
+        lambda _: {"policy": policy("SNS:Subscribe", principal=True)},
+    ),
+    Case(
+        "aws:sns/topicSubscription:TopicSubscription",
+        lambda w: {"topic": w.topic, "protocol": "email", "endpoint": "on-call@example.com"},
+        lambda _: {"filterPolicy": json.dumps({"kind": ["alarm"]})},
+    ),
+    Case(
+        "aws:s3/bucket:Bucket",
+        lambda _: {"forceDestroy": True, "tags": {"a": "1"}},
+        lambda _: {"tags": {"b": "2"}},
+        unread=("forceDestroy",),
+    ),
+    Case(
+        "aws:s3/bucketPolicy:BucketPolicy",
+        lambda w: {"bucket": w.bucket, "policy": policy("s3:GetObject", f"arn:aws:s3:::{w.bucket}/*", principal=True)},
+        lambda w: {"policy": policy("s3:PutObject", f"arn:aws:s3:::{w.bucket}/*", principal=True)},
+    ),
+    Case(
+        "aws:s3/bucketVersioning:BucketVersioning",
+        lambda w: {"bucket": w.bucket, "versioningConfiguration": {"status": "Enabled"}},
+        lambda _: {"versioningConfiguration": {"status": "Suspended"}},
+        stays=True,
+    ),
+    Case(
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+        lambda w: {
+            "bucket": w.bucket,
+            "blockPublicAcls": True,
+            "blockPublicPolicy": True,
+            "ignorePublicAcls": True,
+            "restrictPublicBuckets": True,
+        },
+        lambda _: {"restrictPublicBuckets": False},
+    ),
+    Case("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", _lifecycle, lambda w: _lifecycle(w, 365)),
+    Case(
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+        _sse,
+        lambda _: {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]},
+    ),
+    Case(
+        "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+        lambda w: {"bucket": w.bucket, "rule": {"objectOwnership": "BucketOwnerEnforced"}},
+        lambda _: {"rule": {"objectOwnership": "BucketOwnerPreferred"}},
+    ),
+    Case(
+        "aws:cloudtrail/trail:Trail",
+        _trail,
+        lambda _: {"isMultiRegionTrail": False, "enableLogging": False, "tags": {"a": "2"}},
+    ),
+    Case(
+        "aws:ec2/vpc:Vpc",
+        lambda _: {"cidrBlock": "10.7.0.0/16", "enableDnsHostnames": True, "tags": {"a": "1"}},
+        lambda _: {"enableDnsHostnames": False, "tags": {"a": "2"}},
+    ),
+    Case(
+        "aws:ec2/subnet:Subnet",
+        lambda w: {"vpcId": w.vpc, "cidrBlock": "10.9.7.0/24", "availabilityZone": "us-east-1b", "tags": {"a": "1"}},
+        lambda _: {"mapPublicIpOnLaunch": True, "tags": {}},
+    ),
+    Case(
+        "aws:ec2/securityGroup:SecurityGroup",
+        lambda w: {
+            "description": "database",
+            "vpcId": w.vpc,
+            "ingress": [
+                {"protocol": "tcp", "fromPort": 5432, "toPort": 5432, "cidrBlocks": ["10.9.0.0/16"], "self": True}
+            ],
+            "egress": [{"protocol": "-1", "fromPort": 0, "toPort": 0, "cidrBlocks": ["0.0.0.0/0"]}],
+            "tags": {"a": "1"},
+        },
+        lambda _: {"ingress": [{"protocol": "tcp", "fromPort": 443, "toPort": 443, "cidrBlocks": ["10.9.0.0/16"]}]},
+    ),
+    Case(
+        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        lambda w: {
+            "securityGroupId": w.group,
+            "ipProtocol": "tcp",
+            "fromPort": 5432,
+            "toPort": 5432,
+            "cidrIpv4": "10.9.0.0/16",
+            "description": "database",
+            "tags": {"a": "1"},
+        },
+        lambda _: {"description": "the database"},
+    ),
+    Case(
+        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+        lambda w: {"securityGroupId": w.group, "ipProtocol": "-1", "cidrIpv4": "0.0.0.0/0"},
+        lambda _: {"description": "everywhere"},
+    ),
+    Case(
+        "random:index/randomPassword:RandomPassword",
+        lambda _: {"length": 32, "special": False},
+        import_id=lambda state: plain(state.outputs["result"]),
+        unread=("special",),
+    ),
+    Case("random:index/randomString:RandomString", lambda _: {"length": 8, "upper": False}, unread=("upper",)),
+    Case("random:index/randomId:RandomId", lambda _: {"byteLength": 8}),
+    Case(
+        "random:index/randomBytes:RandomBytes",
+        lambda _: {"length": 16},
+        import_id=lambda state: plain(state.outputs["base64"]),
+    ),
+    Case("random:index/randomUuid:RandomUuid", lambda _: {"keepers": {"a": "1"}}, unread=("keepers",)),
+)
+
+
+@dataclass
+class Lived:
+    """A case's resource, just created."""
+
+    case: Case
+    life: Any
+    state: Any
+    inputs: Mapping[str, Any]
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        return {**AwsPlugin.resources, **RandomPlugin.resources}[self.case.type_name].all_computed()
+
+    def changed_inputs(self, world: World) -> dict[str, Any]:
+        assert self.case.changed is not None
+        return {**self.inputs, **self.case.changed(world)}
+
+
+@pytest.fixture(scope="module")
+def world(aws: Any) -> World:
+    return World(aws)
+
+
+def _lived(case: Case, world: World, driver: Any) -> Iterator[Lived]:
+    inputs = case.inputs(world)
+    life = driver.resource(case.type_name)
+    state = life.create(inputs)
+    lived = Lived(case, life, state, inputs)
+    yield lived
+    life.delete(lived.state)  # deleting what a test has deleted already is no error either
+
+
+@pytest.fixture
+def lived(request: pytest.FixtureRequest, world: World, aws: Any, random: Any) -> Iterator[Lived]:
+    case: Case = request.param
+    yield from _lived(case, world, random if case.type_name.startswith("random:") else aws)
+
+
+every_type = pytest.mark.parametrize("lived", CASES, indirect=True, ids=lambda case: case.name)
+every_updatable_type = pytest.mark.parametrize(
+    "lived", [case for case in CASES if case.changed], indirect=True, ids=lambda case: case.name
+)
+
+
+def test_the_table_has_every_type() -> None:
+    assert {case.type_name for case in CASES} == {*AwsPlugin.resources, *RandomPlugin.resources}
+
+
+@every_type
+def test_the_same_inputs_are_no_change(lived: Lived) -> None:
+    assert lived.life.diff(lived.state, lived.inputs).changes == {}
+
+
+@every_type
+def test_a_refresh_changes_nothing(lived: Lived) -> None:
+    assert lived.life.refresh(lived.state) == lived.state
+
+
+@every_type
+def test_inputs_reach_the_state(lived: Lived) -> None:
+    assert {key: lived.state.outputs[key] for key in lived.state.inputs if key != "__defaults"} == {
+        key: value for key, value in lived.state.inputs.items() if key != "__defaults"
+    }
+
+
+@every_type
+def test_a_preview_promises_what_the_creation_keeps(lived: Lived) -> None:
+    promised = lived.life.preview(lived.state.inputs)
+    known = {key: value for key, value in promised.items() if not has_unknown(value)}
+    assert known == {key: lived.state.outputs.get(key) for key in known}
+    assert {key for key in lived.computed if key in lived.state.outputs} <= {*promised}
+
+
+@every_updatable_type
+def test_an_update_in_place_is_seen_and_reaches_aws(lived: Lived, world: World) -> None:
+    inputs = lived.changed_inputs(world)
+    difference = lived.life.diff(lived.state, inputs)
+    assert difference.changes != {}
+    assert difference.replaces == []
+    lived.state = lived.life.update(lived.state, inputs)
+    assert lived.life.diff(lived.state, inputs).changes == {}
+    assert lived.life.refresh(lived.state) == lived.state
+
+
+@every_type
+def test_an_import_reads_what_the_program_would_say(lived: Lived) -> None:
+    imported = lived.life.imported(lived.case.import_id(lived.state))
+    assert imported is not None
+    assert imported.id == lived.state.id
+    # A program that gives no name imports under the name that is there.
+    named = {key: value for key, value in lived.state.inputs.items() if key not in ("__defaults", "tagsAll")}
+    difference = lived.life.diff(imported, named)
+    assert {path.split(".")[0].split("[")[0] for path in difference.changes} <= {*lived.case.unread, *UNREAD_DEFAULTS}
+
+
+@every_type
+def test_what_is_deleted_is_gone(lived: Lived) -> None:
+    lived.life.delete(lived.state)
+    found = lived.life.refresh(lived.state)
+    assert (found is not None) == (lived.case.stays or lived.case.type_name.startswith("random:"))

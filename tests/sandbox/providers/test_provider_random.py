@@ -1,0 +1,96 @@
+import string
+from typing import Any
+
+import pytest
+
+from sandbox.providers._values import Secret, plain
+
+PASSWORD = "random:index/randomPassword:RandomPassword"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "allowed"),
+    [
+        ({"length": 200, "special": False}, string.ascii_letters + string.digits),
+        ({"length": 200, "special": False, "upper": False, "numeric": False}, string.ascii_lowercase),
+        ({"length": 200, "number": False, "special": False, "lower": False}, string.ascii_uppercase),
+        ({"length": 200, "overrideSpecial": "_-"}, string.ascii_letters + string.digits + "_-"),
+        ({"length": 200}, string.ascii_letters + string.digits + "!@#$%&*()-_=+[]{}<>:?"),
+    ],
+)
+def test_only_allowed_characters_and_all_of_them(random: Any, inputs: dict[str, Any], allowed: str) -> None:
+    texts = [plain(random.resource(PASSWORD).create(inputs).outputs["result"]) for _ in range(8)]
+    assert {*"".join(texts)} == {*allowed}
+    assert {len(text) for text in texts} == {200}
+    assert len({*texts}) == 8
+
+
+def test_minima_are_kept(random: Any) -> None:
+    inputs = {"length": 8, "minLower": 2, "minUpper": 2, "minNumeric": 2, "minSpecial": 2, "overrideSpecial": "#"}
+    text = plain(random.resource(PASSWORD).create(inputs).outputs["result"])
+    counts = [sum(character in kind for character in text) for kind in (string.ascii_lowercase, string.digits, "#")]
+    assert counts == [2, 2, 2]
+
+
+def test_the_password_is_secret_and_not_the_id(random: Any) -> None:
+    state = random.resource(PASSWORD).create({"length": 16})
+    assert isinstance(state.outputs["result"], Secret)
+    assert state.id == "none"
+
+
+def test_a_preview_makes_no_password(random: Any) -> None:
+    assert str(random.resource(PASSWORD).preview({"length": 16})["result"]) == "[secret]"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "changed"),
+    [
+        ({"length": 16}, {"length": 17}),
+        ({"length": 16}, {"length": 16, "special": False}),
+        ({"length": 16, "keepers": {"generation": "1"}}, {"length": 16, "keepers": {"generation": "2"}}),
+    ],
+)
+def test_every_change_makes_a_new_one(random: Any, inputs: dict[str, Any], changed: dict[str, Any]) -> None:
+    life = random.resource(PASSWORD)
+    assert life.diff(life.create(inputs), changed).replaces != []
+
+
+def test_spelling_out_a_default_is_no_change(random: Any) -> None:
+    life = random.resource(PASSWORD)
+    assert life.diff(life.create({"length": 16}), {"length": 16, "special": True, "numeric": True}).changes == {}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "failing"),
+    [
+        ({"length": 0}, "length"),
+        ({}, "length"),
+        ({"length": "long"}, "length"),
+        ({"length": 3, "minLower": 4}, "length"),
+        ({"length": 8, "lower": False, "upper": False, "special": False, "numeric": False}, "special"),
+        ({"length": 8, "colour": "red"}, "colour"),
+    ],
+)
+def test_bad_inputs_are_named(random: Any, inputs: dict[str, Any], failing: str) -> None:
+    _, failures = random.resource(PASSWORD).check(inputs)
+    assert [*failures] == [failing]
+
+
+def test_an_id_is_the_same_bytes_in_four_spellings(random: Any) -> None:
+    outputs = random.resource("random:index/randomId:RandomId").create({"byteLength": 4, "prefix": "p-"}).outputs
+    assert outputs["hex"].startswith("p-")
+    assert int.from_bytes(bytes.fromhex(outputs["hex"][2:])) == int(outputs["dec"][2:])
+
+
+@pytest.mark.parametrize(
+    ("type_name", "bad"),
+    [("random:index/randomBytes:RandomBytes", "not base64!"), ("random:index/randomId:RandomId", "a")],
+)
+def test_a_malformed_import_is_refused(random: Any, type_name: str, bad: str) -> None:
+    with pytest.raises(Exception, match="the id to import must be"):
+        random.resource(type_name).imported(bad)
+
+
+def test_a_function_is_refused_with_what_is_supported(random: Any) -> None:
+    with pytest.raises(Exception, match="does not support the function random:index/x:x; it supports none"):
+        random.invoke("random:index/x:x")

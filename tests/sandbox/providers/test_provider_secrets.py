@@ -1,0 +1,314 @@
+"""Secrets, versions and rotation: each point in which the real plugin and AWS behave in a way of their own."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from sandbox.providers._values import Asset, Secret, plain
+
+SECRET = "aws:secretsmanager/secret:Secret"
+VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
+ROTATION = "aws:secretsmanager/secretRotation:SecretRotation"
+
+
+@pytest.fixture
+def secret(aws: Any) -> str:
+    return aws.resource(SECRET).create({"recoveryWindowInDays": 0}).id
+
+
+@pytest.fixture
+def manager(boto: Any) -> Any:
+    return boto("secretsmanager")
+
+
+def stages(manager: Any, secret: str) -> dict[str, list[str]]:
+    found = manager.describe_secret(SecretId=secret)["VersionIdsToStages"]
+    return {version: sorted(labels) for version, labels in found.items() if labels}
+
+
+def value(manager: Any, secret: str) -> str:
+    """The current value, asked for by its label: without one, moto answers with the version put last as current."""
+    return manager.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["SecretString"]
+
+
+def rotate(manager: Any, secret: str, new: str) -> str:
+    """What a rotation function does: a pending version that becomes current in one call."""
+    current = manager.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["VersionId"]
+    token = f"{new:-<32}"
+    manager.put_secret_value(SecretId=secret, ClientRequestToken=token, SecretString=new, VersionStages=["AWSPENDING"])
+    manager.update_secret_version_stage(
+        SecretId=secret, VersionStage="AWSCURRENT", MoveToVersionId=token, RemoveFromVersionId=current
+    )
+    return token
+
+
+def test_a_version_is_pinned_by_its_id(aws: Any, secret: str, manager: Any) -> None:
+    life = aws.resource(VERSION)
+    state = life.create({"secretId": secret, "secretString": Secret("first")})
+    assert state.id == f"{secret}|{state.outputs['versionId']}"
+    assert state.outputs["versionStages"] == ["AWSCURRENT"]
+    manager.put_secret_value(SecretId=secret, SecretString="by somebody else")
+    assert plain(life.refresh(state).outputs["secretString"]) == "first"
+
+
+def test_stages_are_sent_only_when_given(aws: Any, secret: str, manager: Any) -> None:
+    first = aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("a")})
+    labelled = aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("b"), "versionStages": ["own"]})
+    assert stages(manager, secret) == {
+        first.outputs["versionId"]: ["AWSCURRENT"],
+        labelled.outputs["versionId"]: ["own"],
+    }
+
+
+@pytest.mark.parametrize(
+    "changed", [{"secretString": Secret("new")}, {"secretId": "another"}, {"secretBinary": "eA=="}]
+)
+def test_another_value_or_secret_is_a_replacement(aws: Any, secret: str, changed: dict[str, Any]) -> None:
+    life = aws.resource(VERSION)
+    state = life.create({"secretId": secret, "secretString": Secret("old")})
+    news = {"secretId": secret, **changed}
+    if "secretId" in changed:
+        news["secretString"] = Secret("old")
+    assert {*changed} <= {*life.diff(state, news).replaces}
+
+
+def test_the_same_secret_twice_is_no_change(aws: Any, secret: str) -> None:
+    life = aws.resource(VERSION)
+    state = life.create({"secretId": secret, "secretString": Secret("same")})
+    assert life.diff(state, {"secretId": secret, "secretString": "same"}).changes == {}
+
+
+def test_binary_values(aws: Any, secret: str, manager: Any) -> None:
+    encoded = base64.b64encode(b"\x00\xff").decode()
+    state = aws.resource(VERSION).create({"secretId": secret, "secretBinary": Secret(encoded)})
+    assert plain(state.outputs["secretBinary"]) == encoded
+    assert manager.get_secret_value(SecretId=secret)["SecretBinary"] == b"\x00\xff"
+
+
+def test_a_write_only_value_reaches_aws_and_not_the_outputs(aws: Any, secret: str, manager: Any) -> None:
+    life = aws.resource(VERSION)
+    inputs = {"secretId": secret, "secretStringWo": Secret("write only"), "secretStringWoVersion": 1}
+    state = life.create(inputs)
+    assert manager.get_secret_value(SecretId=secret)["SecretString"] == "write only"
+    assert "secretString" not in state.outputs
+    assert "secretStringWo" not in state.outputs
+    assert state.outputs["hasSecretStringWo"] is True
+    assert life.diff(state, {**inputs, "secretStringWo": Secret("other")}).changes == {}
+    assert life.diff(state, {**inputs, "secretStringWoVersion": 2}).replaces == ["secretStringWoVersion"]
+    assert life.refresh(state) == state
+
+
+@pytest.mark.parametrize(
+    ("values", "failing"),
+    [
+        ({"secretString": Secret("a"), "secretBinary": "eA=="}, "secretBinary"),
+        ({"secretStringWo": Secret("a")}, "secretStringWo"),
+        ({"secretString": Secret("a"), "secretStringWo": Secret("b"), "secretStringWoVersion": 1}, "secretStringWo"),
+    ],
+)
+def test_one_way_to_give_the_value(aws: Any, values: dict[str, Any], failing: str) -> None:
+    _, failures = aws.resource(VERSION).check({"secretId": "s", **values})
+    assert [*failures] == [failing]
+
+
+def test_a_version_of_a_secret_that_is_gone_is_gone(aws: Any, secret: str, manager: Any) -> None:
+    life = aws.resource(VERSION)
+    state = life.create({"secretId": secret, "secretString": Secret("x")})
+    manager.delete_secret(SecretId=secret, RecoveryWindowInDays=7)
+    assert life.refresh(state) is None
+    life.delete(state)
+
+
+def test_a_custom_label_stays_when_somebody_puts_a_value_by_the_plugin(aws: Any, secret: str, manager: Any) -> None:
+    """AWS keeps it; moto alone would drop it."""
+    seeded = aws.resource(VERSION).create(
+        {"secretId": secret, "secretString": Secret("seed"), "versionStages": ["AWSCURRENT", "seed"]}
+    )
+    newer = aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("newer")})
+    assert stages(manager, secret) == {
+        seeded.outputs["versionId"]: ["AWSPREVIOUS", "seed"],
+        newer.outputs["versionId"]: ["AWSCURRENT"],
+    }
+
+
+def test_a_custom_label_moves_when_the_new_version_takes_it(aws: Any, secret: str, manager: Any) -> None:
+    inputs = {"secretId": secret, "versionStages": ["AWSCURRENT", "seed"]}
+    aws.resource(VERSION).create({**inputs, "secretString": Secret("one")})
+    newer = aws.resource(VERSION).create({**inputs, "secretString": Secret("two")})
+    assert stages(manager, secret)[newer.outputs["versionId"]] == ["AWSCURRENT", "seed"]
+
+
+def test_without_ignore_changes_the_next_up_rolls_a_rotation_back(aws: Any, secret: str, manager: Any) -> None:
+    life = aws.resource(VERSION)
+    inputs = {"secretId": secret, "secretString": Secret("seed"), "versionStages": ["AWSCURRENT", "seed"]}
+    state = life.create(inputs)
+    rotate(manager, secret, "rotated")
+    drifted = life.refresh(state)
+    assert life.diff(drifted, inputs).changes == {"versionStages": "update"}
+    life.update(drifted, inputs)
+    assert value(manager, secret) == "seed"
+
+
+def test_with_ignore_changes_a_rotated_value_stays(aws: Any, secret: str, manager: Any) -> None:
+    life = aws.resource(VERSION)
+    state = life.create({"secretId": secret, "secretString": Secret("seed"), "versionStages": ["AWSCURRENT", "seed"]})
+    rotate(manager, secret, "rotated")
+    drifted = life.refresh(state)
+    # As the engine does: ignored inputs come as the state has them.
+    difference = life.diff(drifted, drifted.inputs, ignore=["secretString", "versionStages"])
+    assert difference.changes == {}
+    assert value(manager, secret) == "rotated"
+
+
+def test_without_a_label_of_its_own_stages_are_nobody_s_business(aws: Any, secret: str, manager: Any) -> None:
+    life = aws.resource(VERSION)
+    inputs = {"secretId": secret, "secretString": Secret("seed")}
+    state = life.create(inputs)
+    rotate(manager, secret, "rotated")
+    assert life.diff(life.refresh(state), inputs).changes == {}
+
+
+def test_a_value_put_after_a_rotation_is_the_only_current_one(aws: Any, secret: str, manager: Any) -> None:
+    seeded = aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("seed")})
+    rotated = rotate(manager, secret, "rotated")
+    put = aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("put")})
+    assert stages(manager, secret) == {put.outputs["versionId"]: ["AWSCURRENT"], rotated: ["AWSPENDING", "AWSPREVIOUS"]}
+    assert seeded.outputs["versionId"] not in stages(manager, secret)
+
+
+def test_adding_a_label_that_another_version_holds_is_aws_s_error(aws: Any, secret: str) -> None:
+    aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("a"), "versionStages": ["own"]})
+    life = aws.resource(VERSION)
+    state = life.create({"secretId": secret, "secretString": Secret("b")})
+    with pytest.raises(Exception, match="RemoveFromVersionId can't be empty"):
+        life.update(state, {"secretId": secret, "secretString": Secret("b"), "versionStages": ["AWSCURRENT", "own"]})
+
+
+def test_removing_a_label_leaves_awscurrent(aws: Any, secret: str, manager: Any) -> None:
+    life = aws.resource(VERSION)
+    inputs = {"secretId": secret, "secretString": Secret("a")}
+    state = life.create({**inputs, "versionStages": ["AWSCURRENT", "own"]})
+    state = life.update(state, {**inputs, "versionStages": ["AWSCURRENT"]})
+    assert stages(manager, secret) == {state.outputs["versionId"]: ["AWSCURRENT"]}
+    # AWSCURRENT can only move: taking it from the list changes nothing in AWS.
+    life.update(state, {**inputs, "versionStages": []})
+    assert stages(manager, secret) == {state.outputs["versionId"]: ["AWSCURRENT"]}
+
+
+def test_deleting_takes_the_state_s_labels_but_awscurrent(aws: Any, secret: str, manager: Any) -> None:
+    life = aws.resource(VERSION)
+    state = life.create({"secretId": secret, "secretString": Secret("a"), "versionStages": ["AWSCURRENT", "own"]})
+    life.delete(state)
+    assert stages(manager, secret) == {state.outputs["versionId"]: ["AWSCURRENT"]}
+
+
+def test_deleting_fails_when_a_label_has_moved(aws: Any, secret: str) -> None:
+    inputs = {"secretId": secret, "versionStages": ["AWSCURRENT", "own"]}
+    life = aws.resource(VERSION)
+    state = life.create({**inputs, "secretString": Secret("a")})
+    aws.resource(VERSION).create({**inputs, "secretString": Secret("b")})
+    with pytest.raises(Exception, match="UpdateSecretVersionStage, https response error StatusCode: 400"):
+        life.delete(state)
+
+
+def test_a_malformed_version_id_is_refused(aws: Any) -> None:
+    with pytest.raises(Exception, match=r"unexpected format of ID \(abc\), expected SecretID\|VersionID"):
+        aws.resource(VERSION).imported("abc")
+
+
+def test_a_recovery_window_of_zero_deletes_at_once(aws: Any, manager: Any) -> None:
+    life = aws.resource(SECRET)
+    life.delete(life.create({"name": "at-once", "recoveryWindowInDays": 0}))
+    assert life.create({"name": "at-once"}).outputs["name"] == "at-once"
+    manager.delete_secret(SecretId="at-once", ForceDeleteWithoutRecovery=True)
+
+
+def test_a_name_that_is_scheduled_for_deletion_is_aws_s_error(aws: Any, manager: Any) -> None:
+    life = aws.resource(SECRET)
+    life.delete(life.create({"name": "later", "recoveryWindowInDays": 7}))
+    assert "DeletedDate" in manager.describe_secret(SecretId="later")
+    with pytest.raises(Exception, match="a secret with this name is already scheduled for deletion"):
+        life.create({"name": "later"})
+
+
+def test_a_key_that_is_not_named_any_more_stays_as_in_the_real_plugin(aws: Any, manager: Any) -> None:
+    key = aws.resource("aws:kms/key:Key").create({}).id
+    life = aws.resource(SECRET)
+    state = life.create({"kmsKeyId": key})
+    updated = life.update(state, {})
+    assert manager.describe_secret(SecretId=state.id)["KmsKeyId"] == key
+    assert life.diff(updated, {}).changes == {"kmsKeyId": "delete"}
+    # The way back: name AWS's own key once, which AWS then leaves out of its answers.
+    back = life.update(updated, {"kmsKeyId": "alias/aws/secretsmanager"})
+    assert life.diff(back, {}).changes == {}
+
+
+def test_a_policy_is_put_changed_and_taken_away(aws: Any, manager: Any) -> None:
+    def policy(action: str) -> str:
+        return json.dumps(
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": action}]}
+        )
+
+    life = aws.resource(SECRET)
+    state = life.create({"policy": policy("a:B")})
+    assert life.diff(state, {"policy": policy("a:B").replace(" ", "  ")}).changes == {}
+    state = life.update(state, {"policy": policy("c:D")})
+    assert "c:D" in manager.get_resource_policy(SecretId=state.id)["ResourcePolicy"]
+    state = life.update(state, {"policy": "{}"})
+    assert not manager.get_resource_policy(SecretId=state.id).get("ResourcePolicy")
+    assert life.diff(state, {"policy": "{}"}).changes == {}
+
+
+def test_replicas_come_and_go(aws: Any, boto: Any) -> None:
+    life = aws.resource(SECRET)
+    name = life.create({"replicas": [{"region": "eu-west-1"}, {"region": "eu-west-2"}], "recoveryWindowInDays": 0})
+    replicas = [{"region": "eu-west-2"}, {"region": "eu-north-1"}]
+    state = life.update(name, {"replicas": replicas, "recoveryWindowInDays": 0})
+    assert sorted(item["region"] for item in state.outputs["replicas"]) == ["eu-north-1", "eu-west-2"]
+    assert life.diff(state, {"replicas": replicas[::-1], "recoveryWindowInDays": 0}).changes == {}
+    life.delete(state)
+    assert life.refresh(state) is None
+    left = boto("secretsmanager", "eu-west-2").list_secrets()["SecretList"]
+    assert state.outputs["name"] not in [item["Name"] for item in left]
+
+
+def rotator(aws: Any) -> str:
+    role = aws.resource("aws:iam/role:Role").create({"assumeRolePolicy": json.dumps({"Statement": []})})
+    code = Asset("archive", {"hash": "h", "assets": {"index.py": Asset("asset", {"hash": "h", "text": "pass"})}})
+    inputs = {"role": role.outputs["arn"], "code": code, "handler": "index.handler", "runtime": "python3.13"}
+    return aws.resource("aws:lambda/function:Function").create(inputs).outputs["arn"]
+
+
+def test_rotation_never_runs_by_itself_here(aws: Any, secret: str, manager: Any) -> None:
+    """moto would leave the secret without a readable value; `python -m sandbox rotate` runs the function."""
+    aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("readable")})
+    arn = rotator(aws)
+    inputs = {
+        "secretId": secret,
+        "rotateImmediately": True,
+        "rotationLambdaArn": arn,
+        "rotationRules": {"scheduleExpression": "cron(0 3 1 * ? *)", "duration": "3h"},
+    }
+    life = aws.resource(ROTATION)
+    state = life.create(inputs)
+    assert manager.get_secret_value(SecretId=secret)["SecretString"] == "readable"
+    assert state.outputs["rotationEnabled"] is True
+    assert [*stages(manager, secret).values()] == [["AWSCURRENT"]]
+    assert life.diff(state, inputs).changes == {}
+    assert life.refresh(state) == state
+    changed = {**inputs, "rotationRules": {"scheduleExpression": "cron(0 4 1 * ? *)", "duration": "3h"}}
+    assert life.diff(life.update(state, changed), changed).changes == {}
+    life.delete(state)
+    assert not manager.describe_secret(SecretId=secret).get("RotationEnabled")
+
+
+def test_rotation_can_be_switched_off(aws: Any, secret: str) -> None:
+    aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("x")})
+    life = aws.resource(ROTATION)
+    rules = {"automaticallyAfterDays": 30}
+    state = life.create({"secretId": secret, "rotationLambdaArn": rotator(aws), "rotationRules": rules})
+    state = life.update(state, {"secretId": secret, "rotationEnabled": False})
+    assert state.outputs["rotationEnabled"] is False
+    assert life.diff(state, {"secretId": secret, "rotationEnabled": False}).changes == {}

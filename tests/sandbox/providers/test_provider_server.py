@@ -1,0 +1,487 @@
+"""What is the same for all resource types: checks, names, secrets, unknown values, tags, errors."""
+
+import importlib.metadata
+import json
+from typing import Any
+
+import grpc
+import pytest
+from pulumi.runtime.proto import provider_pb2, status_pb2
+
+from sandbox.providers._server import _InitFailedError
+from sandbox.providers._values import UNKNOWN, Secret, decode, encode, has_unknown
+from sandbox.providers.aws import AwsPlugin, secretsmanager
+
+SECRET = "aws:secretsmanager/secret:Secret"
+ROLE = "aws:iam/role:Role"
+LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+TASK = "aws:ecs/taskDefinition:TaskDefinition"
+TRUST = '{"Version":"2012-10-17","Statement":[]}'
+
+
+# -- what isn't supported, what is wrong --
+
+
+def test_an_unsupported_type_is_named_with_the_supported_ones(aws: Any) -> None:
+    with pytest.raises(
+        Exception, match="does not support the resource type aws:rds/cluster:Cluster; it supports "
+    ) as error:
+        aws.resource("aws:rds/cluster:Cluster").check({})
+    assert all(token in str(error.value) for token in AwsPlugin.resources)
+
+
+def test_an_unsupported_function_is_named_with_the_supported_ones(aws: Any) -> None:
+    with pytest.raises(
+        Exception, match="does not support the function aws:rds/getCluster:getCluster; it supports "
+    ) as error:
+        aws.invoke("aws:rds/getCluster:getCluster")
+    assert all(token in str(error.value) for token in AwsPlugin.functions)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "inputs", "failures"),
+    [
+        (SECRET, {"colour": "red"}, {"colour": "the sandbox's stand-in does not support it"}),
+        (ROLE, {}, {"assumeRolePolicy": "is required"}),
+        (ROLE, {"assumeRolePolicy": "{"}, {"assumeRolePolicy": "contains an invalid JSON"}),
+        (ROLE, {"assumeRolePolicy": TRUST, "maxSessionDuration": 60}, {"maxSessionDuration": "from 3600 to 43200"}),
+        (SECRET, {"recoveryWindowInDays": 3}, {"recoveryWindowInDays": "expected 0 or a number from 7 to 30, got 3"}),
+        (SECRET, {"recoveryWindowInDays": "soon"}, {"recoveryWindowInDays": "must be of type integer"}),
+        (SECRET, {"name": "no spaces"}, {"name": "must be 1 to 512 letters"}),
+        (SECRET, {"tags": "a"}, {"tags": "must be of type object"}),
+        (LOG_GROUP, {"retentionInDays": 31}, {"retentionInDays": "expected one of 0, 1, 3, 5, 7"}),
+        (TASK, {"family": "f", "containerDefinitions": "[{}]"}, {"containerDefinitions": "a container has no name"}),
+        ("aws:kms/alias:Alias", {"name": "tickets", "targetKeyId": "k"}, {"name": "must begin with 'alias/'"}),
+        ("aws:kms/key:Key", {"deletionWindowInDays": 1}, {"deletionWindowInDays": "from 7 to 30"}),
+        ("aws:cloudwatch/eventRule:EventRule", {}, {"eventPattern": "one of eventPattern and scheduleExpression"}),
+        (
+            "aws:cloudwatch/metricAlarm:MetricAlarm",
+            {"comparisonOperator": "x", "evaluationPeriods": 1},
+            {"metricName": "exactly one of"},
+        ),
+        (
+            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+            {"role": "r", "policyArn": "Name"},
+            {"policyArn": "is an invalid ARN"},
+        ),
+        (
+            "aws:lambda/function:Function",
+            {"role": "r", "s3Bucket": "b"},
+            {"handler": "is required", "runtime": "is required"},
+        ),
+        ("aws:secretsmanager/secretRotation:SecretRotation", {"secretId": "s"}, {"rotationRules": "required unless"}),
+        (
+            "aws:secretsmanager/secretRotation:SecretRotation",
+            {"secretId": "s", "rotationRules": {"automaticallyAfterDays": 1, "scheduleExpression": "rate(1 day)"}},
+            {"rotationRules": "exactly one of"},
+        ),
+        ("aws:sns/topic:Topic", {"name": "a", "fifoTopic": True}, {"name": "must end in .fifo"}),
+        (
+            "aws:ecs/service:Service",
+            {"launchType": "FARGATE", "capacityProviderStrategies": [{"capacityProvider": "FARGATE"}]},
+            {"launchType": "conflicts with"},
+        ),
+    ],
+)  # fmt: skip
+def test_bad_inputs_are_named_with_what_is_allowed(
+    aws: Any, type_name: str, inputs: dict[str, Any], failures: dict[str, str]
+) -> None:
+    _, found = aws.resource(type_name).check(inputs)
+    assert {*found} == {*failures}
+    assert all(reason in found[key] for key, reason in failures.items())
+
+
+def test_a_bad_secret_value_is_not_shown(aws: Any) -> None:
+    _, found = aws.resource(SECRET).check({"name": Secret("hunter2 hunter2")})
+    assert found == {"name": "the value isn't allowed; it is secret and not shown"}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ({"recoveryWindowInDays": "7"}, {"recoveryWindowInDays": 7}),
+        ({"forceOverwriteReplicaSecret": "true"}, {"forceOverwriteReplicaSecret": True}),
+        ({"description": 5}, {"description": "5"}),
+        ({"description": True}, {"description": "true"}),
+        ({"description": Secret(5)}, {"description": Secret("5")}),
+    ],
+)
+def test_values_are_converted_to_the_property_s_type(
+    aws: Any, inputs: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    checked = aws.resource(SECRET).checked(inputs)
+    assert {key: checked[key] for key in expected} == expected
+
+
+# -- names --
+
+
+def test_a_resource_without_a_name_gets_one_that_stays(aws: Any, defaults_key: str) -> None:
+    life = aws.resource(SECRET, "db-password")
+    first = life.checked({})
+    stem, digits = first["name"].rsplit("-", 1)
+    assert (stem, len(digits)) == ("db-password", 7)
+    assert int(digits, 16) >= 0
+    assert "name" in first[defaults_key]
+    assert life.checked({"description": "x"}, first)["name"] == first["name"]
+    assert life.checked({})["name"] != first["name"]
+
+
+def test_taking_a_name_away_gives_a_new_one(aws: Any) -> None:
+    life = aws.resource(SECRET)
+    assert life.checked({}, life.checked({"name": "given"}))["name"] != "given"
+
+
+@pytest.mark.parametrize(
+    ("type_name", "logical", "key", "longest", "starts"),
+    [
+        (ROLE, "r" * 100, "name", 64, "r"),
+        ("aws:s3/bucket:Bucket", "MyBucket" + "x" * 80, "bucket", 63, "mybucket"),
+        ("aws:kms/alias:Alias", "key", "name", 256, "alias/key-"),
+        ("aws:lambda/permission:Permission", "allow", "statementId", 100, "allow-"),
+    ],
+)
+def test_names_fit_the_service(aws: Any, type_name: str, logical: str, *, key: str, longest: int, starts: str) -> None:
+    inputs, _ = aws.resource(type_name, logical).check({})
+    assert inputs[key].startswith(starts)
+    assert len(inputs[key]) <= longest
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("PROPOSE", "proposed-1"), ("ENFORCE", "proposed-1"), ("DISABLE", None)]
+)
+def test_the_project_s_own_naming_rule_is_followed(aws: Any, mode: str, expected: str | None) -> None:
+    options = provider_pb2.CheckRequest.AutonamingOptions
+    request = provider_pb2.CheckRequest(
+        urn=aws.resource(SECRET).urn,
+        news=encode({}),
+        autonaming=options(proposed_name="proposed-1", mode=getattr(options, mode)),
+    )
+    assert decode(aws.call("Check", request).inputs).get("name") == expected
+
+
+def test_a_prefix_makes_a_name_at_creation(aws: Any) -> None:
+    life = aws.resource(ROLE)
+    state = life.create({"namePrefix": "tickets-", "assumeRolePolicy": TRUST})
+    assert state.outputs["name"].startswith("tickets-")
+    assert len(state.outputs["name"]) == len("tickets-") + 26
+    assert life.diff(state, {"namePrefix": "tickets-", "assumeRolePolicy": TRUST}).changes == {}
+
+
+def test_a_given_name_is_free_before_the_replacement_takes_it(aws: Any) -> None:
+    life = aws.resource(ROLE, "named")
+    named = life.create({"name": "fixed-name", "assumeRolePolicy": TRUST})
+    difference = life.diff(named, {"name": "fixed-name", "assumeRolePolicy": TRUST, "path": "/new/"})
+    assert difference.changes == {"path": "update_replace"}
+    assert difference.delete_before_replace
+    unnamed = life.create({"assumeRolePolicy": TRUST})
+    assert not life.diff(unnamed, {"assumeRolePolicy": TRUST, "path": "/new/"}).delete_before_replace
+
+
+# -- differences --
+
+
+def test_ignored_changes_are_none(aws: Any) -> None:
+    life = aws.resource(SECRET)
+    state = life.create({"description": "a", "tags": {"x": "1", "y": "1"}})
+    news = {"description": "b", "tags": {"x": "2", "y": "1"}}
+    assert life.diff(state, news, ignore=["description", "tags.x", "tagsAll"]).changes == {}
+    assert {*life.diff(state, news, ignore=["tags.y"]).changes} == {"description", "tags.x", "tagsAll.x"}
+
+
+def test_what_is_ignored_is_not_updated(aws: Any, boto: Any) -> None:
+    life = aws.resource(SECRET)
+    state = life.create({"description": "a"})
+    request = provider_pb2.UpdateRequest(
+        id=state.id,
+        urn=life.urn,
+        olds=encode(state.outputs),
+        old_inputs=encode(state.inputs),
+        news=encode({**state.inputs, "description": "b"}),
+        ignoreChanges=["description"],
+    )
+    aws.call("Update", request)
+    assert boto("secretsmanager").describe_secret(SecretId=state.id)["Description"] == "a"
+
+
+def test_a_removed_input_is_a_deletion_and_leaves_the_state(aws: Any) -> None:
+    life = aws.resource(LOG_GROUP)
+    key = aws.resource("aws:kms/key:Key").create({}).outputs["arn"]
+    state = life.create({"kmsKeyId": key})
+    assert life.diff(state, {}).changes == {"kmsKeyId": "delete"}
+    assert life.update(state, {}).outputs["kmsKeyId"] == ""
+
+
+def test_a_change_behind_our_back_is_seen_and_taken_back(aws: Any, boto: Any) -> None:
+    life = aws.resource(SECRET)
+    inputs = {"description": "ours", "tags": {"a": "1"}}
+    state = life.create(inputs)
+    boto("secretsmanager").update_secret(SecretId=state.id, Description="theirs")
+    boto("secretsmanager").tag_resource(SecretId=state.id, Tags=[{"Key": "extra", "Value": "x"}])
+    drifted = life.refresh(state)
+    assert drifted.inputs["description"] == "theirs"
+    assert life.diff(drifted, inputs).changes == {
+        "description": "update",
+        "tags.extra": "delete",
+        "tagsAll.extra": "delete",
+    }
+    mended = life.update(drifted, inputs)
+    assert life.refresh(mended).outputs == state.outputs
+
+
+def test_an_unknown_value_is_a_change_a_preview_can_show(aws: Any) -> None:
+    life = aws.resource(TASK)
+    definitions = json.dumps([{"name": "app", "image": "nginx", "memory": 128}])
+    state = life.create({"family": "unknowns", "containerDefinitions": definitions, "tags": {"a": "1"}})
+    news = {"family": "unknowns", "containerDefinitions": UNKNOWN, "tags": {"a": UNKNOWN}}
+    difference = life.diff(state, news)
+    assert difference.changes == {
+        "containerDefinitions": "update_replace",
+        "tags.a": "update",
+        "tagsAll": "update",
+    }
+    assert life.preview(news)["containerDefinitions"] is UNKNOWN
+
+
+def test_an_unknown_input_is_not_refused(aws: Any) -> None:
+    inputs, failures = aws.resource(ROLE).check({"assumeRolePolicy": UNKNOWN, "maxSessionDuration": UNKNOWN})
+    assert failures == {}
+    assert inputs["assumeRolePolicy"] is UNKNOWN
+
+
+def test_a_preview_of_an_update_shows_what_stays_and_what_is_made_anew(aws: Any, boto: Any) -> None:
+    keys = [aws.resource("aws:kms/key:Key").create({}).id for _ in range(2)]
+    life = aws.resource("aws:kms/alias:Alias")
+    state = life.create({"targetKeyId": keys[0]})
+    shown = life.update(state, {"targetKeyId": keys[1]}, preview=True).outputs
+    assert shown["arn"] == state.outputs["arn"]
+    assert has_unknown(shown["targetKeyArn"])
+    aliases = boto("kms").list_aliases(KeyId=keys[1])["Aliases"]
+    assert aliases == []
+
+
+def test_replacing_is_said_for_each_property(aws: Any) -> None:
+    life = aws.resource(TASK)
+    definitions = json.dumps([{"name": "app", "image": "nginx", "memory": 128}])
+    state = life.create({"family": "replaced", "containerDefinitions": definitions, "cpu": "256"})
+    difference = life.diff(state, {"family": "other", "containerDefinitions": definitions, "memory": "512"})
+    assert difference.changes == {"cpu": "delete_replace", "family": "update_replace", "memory": "add_replace"}
+    assert difference.replaces == ["cpu", "family", "memory"]
+
+
+# -- secrets --
+
+
+def test_a_secret_input_is_secret_in_the_state(aws: Any) -> None:
+    life = aws.resource(SECRET)
+    state = life.create({"description": Secret("hush"), "tags": {"a": Secret("tag")}})
+    assert state.outputs["description"] == Secret("hush")
+    assert state.outputs["tags"] == Secret({"a": "tag"})
+    assert state.outputs["tagsAll"] == Secret({"a": "tag", "project": "tickets"})
+    assert state.outputs["name"] == state.inputs["name"]
+    refreshed = life.refresh(state)
+    assert (refreshed.inputs, refreshed.outputs) == (state.inputs, state.outputs)
+
+
+def test_an_error_never_holds_a_secret_s_value(aws: Any) -> None:
+    value = "hunter2 and more"
+    with pytest.raises(Exception, match=r"\[secret\]") as error:
+        aws.resource("aws:iam/rolePolicy:RolePolicy").create({"role": Secret(value), "policy": TRUST})
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_bug_is_told_without_its_text(aws: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+    value = "hunter2"
+
+    def broken(*_: Any) -> str:
+        raise RuntimeError(value)
+
+    monkeypatch.setattr(secretsmanager.Secret, "create", broken)
+    with pytest.raises(Exception, match="bug in the sandbox's stand-in: RuntimeError") as error:
+        aws.resource(SECRET).create({})
+    printed = capfd.readouterr().err
+    assert "RuntimeError while creating Secrets Manager Secret" in printed
+    assert "in broken" in printed
+    assert "hunter2" not in f"{error.value}{printed}"
+
+
+# -- errors --
+
+
+def test_aws_s_error_is_one_line_in_the_real_plugin_s_shape(aws: Any) -> None:
+    life = aws.resource(SECRET)
+    life.create({"name": "taken"})
+    with pytest.raises(Exception) as error:  # noqa: PT011 - the text is what is tested
+        life.create({"name": "taken"})
+    assert str(error.value) == (
+        "creating Secrets Manager Secret (taken): operation error Secrets Manager: CreateSecret, "
+        "https response error StatusCode: 400, ResourceExistsException: "
+        "The operation failed because the secret taken already exists."
+    )
+
+
+def test_a_wrong_type_deep_in_the_inputs_is_told_without_the_value(aws: Any) -> None:
+    with pytest.raises(Exception, match=r"Invalid type for parameter Tags\[0\].Value") as error:
+        aws.resource(SECRET).create({"tags": {"a": 4711}})
+    assert "4711" not in str(error.value)
+
+
+def test_a_half_made_resource_is_kept_and_finished_later(aws: Any, boto: Any) -> None:
+    life = aws.resource(SECRET)
+    inputs = life.checked({"policy": json.dumps({"Statement": ["x" * 20_500]})})
+    with pytest.raises(grpc.RpcError) as failure:
+        aws.stub.Create(provider_pb2.CreateRequest(urn=life.urn, properties=encode(inputs)))
+    sent: Any = failure.value
+    packed = next(value for key, value in sent.trailing_metadata() if key == "grpc-status-details-bin")
+    detail = provider_pb2.ErrorResourceInitFailed()
+    assert status_pb2.Status.FromString(packed).details[0].Unpack(detail)
+    assert detail.id.startswith("arn:aws:secretsmanager:")
+    assert "PutResourcePolicy" in detail.reasons[0]
+    assert decode(detail.inputs) == inputs
+    state = type(life.create({}))(detail.id, inputs, decode(detail.properties))
+    assert boto("secretsmanager").describe_secret(SecretId=detail.id)["Name"] == inputs["name"]
+    good = {"name": inputs["name"], "policy": '{"Version":"2012-10-17","Statement":[]}'}
+    assert life.diff(state, good).changes == {"policy": "update"}
+    assert life.diff(life.update(state, good), good).changes == {}
+
+
+def test_an_unfinished_resource_s_reason_is_kept_apart() -> None:
+    error = _InitFailedError("id", {}, {}, "reason")
+    assert (error.resource_id, error.reason) == ("id", "reason")
+
+
+# -- provider configuration, regions, tags --
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"region": "us-east-1"},
+        {"region": "us-east-1", "allowedAccountIds": '["123456789012"]'},
+        {"region": "us-east-1", "forbiddenAccountIds": '["999999999999"]', "skipCredentialsValidation": "true"},
+    ],
+)
+def test_a_good_configuration_is_taken(unconfigured: Any, config: dict[str, Any]) -> None:
+    unconfigured.configure(**config)
+    assert unconfigured.check_failures == []
+    assert unconfigured.invoke("aws:index/getCallerIdentity:getCallerIdentity")["accountId"] == "123456789012"
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"allowedAccountIds": '["999999999999"]'}, "AWS account ID not allowed: 123456789012"),
+        ({"forbiddenAccountIds": '["123456789012"]'}, "AWS account ID not allowed: 123456789012"),
+        ({"endpoints": '[{"iam":"https://iam.amazonaws.com"}]'}, "only talks to this machine"),
+    ],
+)
+def test_a_bad_configuration_is_refused(unconfigured: Any, config: dict[str, Any], message: str) -> None:
+    with pytest.raises(Exception, match=message):
+        unconfigured.configure(region="us-east-1", **config)
+
+
+def test_the_region_is_required(unconfigured: Any) -> None:
+    answer = unconfigured.call("CheckConfig", provider_pb2.CheckRequest(news=encode({})))
+    assert [(item.property, item.reason) for item in answer.failures] == [
+        ("region", "is required: pulumi config set aws:region us-east-1")
+    ]
+
+
+def test_a_changed_configuration_is_a_difference(unconfigured: Any) -> None:
+    request = provider_pb2.DiffRequest(old_inputs=encode({"region": "a"}), news=encode({"region": "b"}))
+    assert list(unconfigured.call("DiffConfig", request).diffs) == ["region"]
+
+
+def test_the_plugin_says_the_sdk_s_version(aws: Any) -> None:
+    answer = aws.call("GetPluginInfo", provider_pb2.ConfigureRequest())
+    assert answer.version == importlib.metadata.version("pulumi-aws")
+
+
+def test_a_resource_s_own_region_is_used(aws: Any, boto: Any) -> None:
+    life = aws.resource(SECRET)
+    state = life.create({"region": "eu-west-1"})
+    assert state.id.split(":")[3] == "eu-west-1"
+    assert boto("secretsmanager", "eu-west-1").describe_secret(SecretId=state.id)["ARN"] == state.id
+    assert life.refresh(state) == state
+    assert life.diff(state, {}).changes == {"region": "update_replace"}
+
+
+@pytest.mark.parametrize(
+    ("region", "partition", "suffix"),
+    [("us-gov-west-1", "aws-us-gov", "amazonaws.com"), ("cn-north-1", "aws-cn", "amazonaws.com.cn")],
+)
+def test_other_partitions(unconfigured: Any, region: str, partition: str, suffix: str) -> None:
+    unconfigured.configure(region=region)
+    found = unconfigured.invoke("aws:index/getPartition:getPartition")
+    assert (found["partition"], found["dnsSuffix"]) == (partition, suffix)
+    assert unconfigured.resource(LOG_GROUP).create({}).outputs["arn"].startswith(f"arn:{partition}:logs:{region}:")
+
+
+def test_default_tags_are_merged_and_the_resource_s_own_win(aws: Any, boto: Any) -> None:
+    life = aws.resource(SECRET)
+    state = life.create({"tags": {"a": "1", "project": "own"}})
+    assert state.outputs["tags"] == {"a": "1", "project": "own"}
+    assert state.outputs["tagsAll"] == {"a": "1", "project": "own"}
+    plain = life.create({})
+    assert (plain.outputs["tags"], plain.outputs["tagsAll"]) == ({}, {"project": "tickets"})
+    tags = boto("secretsmanager").describe_secret(SecretId=plain.id)["Tags"]
+    assert tags == [{"Key": "project", "Value": "tickets"}]
+
+
+def test_other_default_tags_change_only_tags(aws: Any, unconfigured: Any, boto: Any) -> None:
+    state = aws.resource(SECRET, "retagged").create({"tags": {"a": "1"}})
+    unconfigured.configure(region="us-east-1", defaultTags='{"tags":{"owner":"sre"}}')
+    life = unconfigured.resource(SECRET, "retagged")
+    difference = life.diff(state, {"tags": {"a": "1"}})
+    assert difference.changes == {"tagsAll.owner": "add", "tagsAll.project": "delete"}
+    life.update(state, {"tags": {"a": "1"}})
+    tags = {item["Key"]: item["Value"] for item in boto("secretsmanager").describe_secret(SecretId=state.id)["Tags"]}
+    assert tags == {"a": "1", "owner": "sre"}
+
+
+# -- data sources --
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "expected"),
+    [
+        ("aws:index/getCallerIdentity:getCallerIdentity", {}, {"accountId": "123456789012", "id": "123456789012"}),
+        ("aws:index/getRegion:getRegion", {}, {"region": "us-east-1", "name": "us-east-1", "id": "us-east-1"}),
+        ("aws:index/getRegion:getRegion", {"region": "eu-west-1"}, {"endpoint": "ec2.eu-west-1.amazonaws.com"}),
+        ("aws:index/getPartition:getPartition", {}, {"partition": "aws", "reverseDnsPrefix": "com.amazonaws"}),
+        ("aws:ec2/getVpc:getVpc", {"default": True}, {"default": True, "cidrBlock": "172.31.0.0/16"}),
+    ],
+)
+def test_data_sources(aws: Any, function: str, arguments: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = aws.invoke(function, **arguments)
+    assert {key: found[key] for key in expected} == expected
+
+
+def test_data_sources_of_things_that_exist(aws: Any) -> None:
+    key = aws.resource("aws:kms/key:Key").create({"description": "k"})
+    alias = aws.resource("aws:kms/alias:Alias").create({"targetKeyId": key.id})
+    secret = aws.resource(SECRET).create({"description": "s"})
+    assert aws.invoke("aws:kms/getKey:getKey", keyId=key.id)["description"] == "k"
+    found = aws.invoke("aws:kms/getAlias:getAlias", name=alias.id)
+    assert (found["targetKeyId"], found["targetKeyArn"]) == (key.id, key.outputs["arn"])
+    assert aws.invoke("aws:secretsmanager/getSecret:getSecret", name=secret.outputs["name"])["arn"] == secret.id
+    vpc = aws.invoke("aws:ec2/getVpc:getVpc", default=True)["id"]
+    subnets = aws.invoke("aws:ec2/getSubnets:getSubnets", filters=[{"name": "vpc-id", "values": [vpc]}])
+    assert len(subnets["ids"]) > 1
+
+
+def test_a_data_source_of_nothing_is_an_error(aws: Any) -> None:
+    with pytest.raises(Exception, match=r"reading KMS Alias \(alias/none\): couldn't find resource"):
+        aws.invoke("aws:kms/getAlias:getAlias", name="alias/none")
+
+
+def test_importing_what_does_not_exist_finds_nothing(aws: Any) -> None:
+    imports = {
+        SECRET: "arn:aws:secretsmanager:us-east-1:123456789012:secret:none-abcdef",
+        ROLE: "none",
+        LOG_GROUP: "none",
+        "aws:ecs/cluster:Cluster": "none",
+        "aws:s3/bucket:Bucket": "none-at-all",
+        "aws:ec2/vpc:Vpc": "vpc-0123456789abcdef0",
+    }
+    assert [type_name for type_name, name in imports.items() if aws.resource(type_name).imported(name)] == []

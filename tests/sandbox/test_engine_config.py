@@ -1,0 +1,166 @@
+"""What becomes of a stack's file on its way to the engine."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox.errors import MisuseError
+from sandbox.home import Home
+from sandbox.project import Project
+from sandbox.stack_config import StackConfig, parse_override, write_project_file
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def stack_file(tmp_path: Path) -> Callable[[str], StackConfig]:
+    def make(text: str) -> StackConfig:
+        (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+        (tmp_path / "__main__.py").touch()
+        (tmp_path / "Pulumi.dev.yaml").write_text(text)
+        return StackConfig(Project.load(tmp_path), "dev")
+
+    return make
+
+
+def _written(config: StackConfig, folder: Path, salt: str | None = None) -> dict[str, Any]:
+    return yaml.safe_load(config.write(folder, salt).read_text())
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "expected"),
+    [
+        ("size=3", ["shop:size"], "3"),
+        ("shop:size=3", ["shop:size"], "3"),
+        ("aws:region=eu-west-1", ["aws:region"], "eu-west-1"),
+        ("name=", ["shop:name"], ""),
+        ("name=a=b", ["shop:name"], "a=b"),
+        ("name=true", ["shop:name"], "true"),
+        ("names[0]=x", ["shop:names"], ["x"]),
+        ("tags.team=x", ["shop:tags"], {"team": "x"}),
+        ("deep.list[0].name=x", ["shop:deep"], {"list": [{"name": "x"}]}),
+        ("aws:defaultTags.tags.team=x", ["aws:defaultTags"], {"tags": {"team": "x"}}),
+        ('names=["a", "b"]', ["shop:names"], ["a", "b"]),
+        ('tags={"a": 1}', ["shop:tags"], {"a": 1}),
+        ("name=[not json", ["shop:name"], "[not json"),
+    ],
+)
+def test_an_override_lands_where_pulumi_expects_it(
+    stack_file: Make, tmp_path: Path, override: str, path: list[str], expected: object
+) -> None:
+    config = stack_file("")
+    config.apply(parse_override(override))
+    assert _written(config, tmp_path)["config"][path[0]] == expected
+
+
+def test_an_override_replaces_what_the_file_says_and_keeps_the_rest(stack_file: Make, tmp_path: Path) -> None:
+    config = stack_file("config:\n  shop:size: 1\n  shop:tags: {a: 1, b: 2}\n  shop:list: [1, 2]\n  shop:other: yes\n")
+    for text in ("size=2", "tags.b=3", "list[1]=5"):
+        config.apply(parse_override(text))
+    written = _written(config, tmp_path)["config"]
+    assert written == {"shop:size": "2", "shop:tags": {"a": 1, "b": "3"}, "shop:list": [1, "5"], "shop:other": True}
+
+
+@pytest.mark.parametrize("scalar", ["0123", "'0123'", "1_000", "yes", "'yes'", "2026-01-01", "1e3", "~", "12:30:45"])
+def test_a_value_that_is_not_touched_is_written_as_it_stands(stack_file: Make, tmp_path: Path, scalar: str) -> None:
+    written = stack_file(f"config:\n  shop:value: {scalar}\n").write(tmp_path, None).read_text()
+    assert f"shop:value: {scalar}\n" in written
+
+
+def test_another_providers_secrets_are_left_out_and_reported(stack_file: Make, tmp_path: Path) -> None:
+    config = stack_file(
+        "secretsprovider: awskms://alias/x\nencryptedkey: abc\nconfig:\n"
+        "  shop:token: {secure: AAA}\n  shop:size: 1\n  shop:deep: {inner: {secure: BBB}, list: [{secure: CCC}]}\n"
+    )
+    assert config.undecryptable == (("shop:token",), ("shop:deep", "inner"), ("shop:deep", "list", 0))
+    assert _written(config, tmp_path, "v1:x") == {
+        "config": {"shop:size": 1, "shop:deep": {"list": [""]}},
+        "encryptionsalt": "v1:x",
+    }
+
+
+@pytest.mark.parametrize("text", ["size.a=1", "size[0]=1"])
+def test_a_way_into_a_plain_value_replaces_it_by_what_is_asked(stack_file: Make, tmp_path: Path, text: str) -> None:
+    config = stack_file("config:\n  shop:size: 1\n")
+    config.apply(parse_override(text))
+    assert _written(config, tmp_path)["config"]["shop:size"] in ({"a": "1"}, ["1"])
+
+
+@pytest.mark.parametrize("text", ["tags[0]=1", "list.a=1"])
+def test_a_way_that_does_not_fit_is_misuse(stack_file: Make, text: str) -> None:
+    config = stack_file("config:\n  shop:tags: {a: 1}\n  shop:list: [1]\n")
+    with pytest.raises(MisuseError, match="the value there is none"):
+        config.apply(parse_override(text))
+
+
+def test_a_broken_file_is_misuse_with_its_line(stack_file: Make) -> None:
+    with pytest.raises(MisuseError, match=r"Pulumi.dev.yaml is no valid YAML, line 3"):
+        stack_file("config:\n  a: [1\n  b: }")
+
+
+def test_a_projects_own_backend_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text(
+        "name: shop\nruntime: python\nbackend: {url: s3://own}\nconfig: {a: string}\n"
+    )
+    (tmp_path / "__main__.py").touch()
+    target = tmp_path / "work"
+    target.mkdir()
+    write_project_file(Project.load(tmp_path), target)
+    assert yaml.safe_load((target / "Pulumi.yaml").read_text()) == {
+        "name": "shop",
+        "runtime": "python",
+        "config": {"a": "string"},
+    }
+
+
+def test_an_overrides_value_is_not_in_its_repr() -> None:
+    assert "value-to-hide" not in repr(parse_override("secret:token=value-to-hide"))
+
+
+def test_missing_supplied_secrets_get_stand_ins_that_stay_the_same(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    first = sandbox.quick("up", *copy.options)
+    assert first.status == 0, first.err
+    assert "cloudflareToken, smtpPassword: stand-ins of the sandbox" in first.err
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options)["stand_ins"] == [
+        "cloudflareToken",
+        "smtpPassword",
+    ]
+
+
+def test_without_stand_ins_the_program_asks_for_the_secrets(sandbox: Any, project_copy: Make) -> None:
+    result = sandbox.quick("preview", "--no-stand-ins", *project_copy().options)
+    assert result.status == 1
+    assert "pulumi config set --secret cloudflareToken" in result.err
+    assert "pulumi config set --secret smtpPassword" in result.err
+
+
+def test_a_secret_encrypted_for_aws_gets_a_stand_in(sandbox: Any, tiny: Make) -> None:
+    copy = tiny("import pulumi\npulumi.export('length', pulumi.Config().require_secret('token').apply(len))\n")
+    copy.add_config("throwaway:token:\n  secure: AAABAJ4PZv0=\n")
+    with (copy.directory / f"Pulumi.{copy.stack}.yaml").open("a") as file:
+        file.write("secretsprovider: awskms://alias/own\nencryptedkey: AQICAH==\n")
+    result = sandbox.ok("up", *copy.options)
+    assert result["stand_ins"] == ["token"]
+    assert result["outputs"] == {"length": "[secret]"}
+
+
+def test_an_override_wins_over_a_stand_in(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    result = sandbox.command(
+        "preview", "--json", "-c", "secret:smtpPassword", *copy.options, stdin="k4f-92mm-kfo2-12ab\n"
+    )
+    assert result.json()["stand_ins"] == ["cloudflareToken"]
+
+
+def test_the_stand_ins_file_holds_no_value_in_the_clear(sandbox: Any, tmp_path: Path) -> None:
+    del sandbox
+    home = Home(tmp_path / "home")
+    home.prepare()
+    assert home.passphrase.stat().st_mode & 0o777 == 0o600
+    first = home.passphrase.read_text()
+    home.prepare()
+    assert home.passphrase.read_text() == first

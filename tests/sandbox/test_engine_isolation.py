@@ -1,0 +1,211 @@
+"""Programs that run in one process, commands that run at once, and a local AWS that dies."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from sandbox import local_aws, program
+from sandbox.errors import SandboxError
+from sandbox.home import Home
+
+Make = Callable[..., Any]
+
+
+def test_two_projects_in_one_process_get_their_own_modules(tmp_path: Path) -> None:
+    values: list[str] = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "settings.py").write_text(f"VALUE = {name!r}\n")
+        (folder / "__main__.py").write_text("import os, settings\nprint(settings.VALUE, os.getcwd())\n")
+        before, path, directory = set(sys.modules), list(sys.path), Path.cwd()
+        with program.alone(folder):
+            import settings  # noqa: PLC0415 - the point of the test
+
+            values.append(settings.VALUE)  # pyright: ignore[reportAttributeAccessIssue] - the copy's module, not ours
+            assert Path.cwd() == folder
+        assert (set(sys.modules) - before, sys.path, Path.cwd()) == (set(), path, directory)
+    assert values == ["one", "two"]
+
+
+def test_a_consumer_does_not_see_this_projects_modules(sandbox: Any, tiny: Make) -> None:
+    result = sandbox.quick("preview", *tiny("import catalogue\n").options)
+    assert result.status == 1
+    assert "ModuleNotFoundError: No module named 'catalogue'" in result.err
+
+
+def test_another_stack_reads_the_outputs_by_reference(sandbox: Any, tiny: Make) -> None:
+    producer = tiny("import pulumi\npulumi.export('arn', 'arn-of-something')\n")
+    consumer = tiny(f"""
+        import pulumi
+        other = pulumi.StackReference("organization/throwaway/{producer.stack}")
+        pulumi.export("seen", other.require_output("arn"))
+    """)
+    missing = sandbox.quick("up", *consumer.options)
+    assert missing.status == 1
+    assert f'unknown stack "organization/throwaway/{producer.stack}"' in missing.err
+    sandbox.ok("up", *producer.options)
+    assert sandbox.ok("up", *consumer.options)["outputs"] == {"seen": "arn-of-something"}
+
+
+def test_two_commands_on_one_stack_take_turns(sandbox: Any, tiny: Make) -> None:
+    copy = tiny(SLOW_PROGRAM)
+    first = sandbox.start("up", *copy.options)
+    _wait_until(lambda: sandbox.home.holder(f"throwaway.{copy.stack}") is not None)
+    second = sandbox.quick("up", *copy.options)
+    _, err = first.communicate(timeout=60)
+    assert (first.returncode, second.status) == (0, 0), err
+    assert f"Waiting for `up --stack {copy.stack}` (pid {first.pid}" in second.err
+
+
+def test_two_stacks_go_up_at_once(sandbox: Any, tiny: Make) -> None:
+    copies = [tiny(SLOW_PROGRAM), tiny(SLOW_PROGRAM)]
+    sandbox.ok("preview", *copies[0].options)
+    running = [sandbox.start("up", *copy.options) for copy in copies]
+    for process in running:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert "Waiting" not in err
+
+
+def test_down_refuses_while_a_command_works(own_sandbox: Any, tiny: Make) -> None:
+    copy = tiny(SLOW_PROGRAM)
+    process = own_sandbox.start("up", *copy.options)
+    _wait_until(lambda: own_sandbox.home.holder(f"throwaway.{copy.stack}") is not None)
+    result = own_sandbox.quick("down")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert result.status == 1
+    assert f"throwaway.{copy.stack} is in use by `up" in result.err
+
+
+def test_after_the_local_aws_died_the_next_up_says_so_and_starts_afresh(own_sandbox: Any, tiny: Make) -> None:
+    copy = tiny()
+    own_sandbox.ok("up", *copy.options)
+    pid = own_sandbox.ok("status")["local_aws"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    _wait_until(lambda: own_sandbox.ok("status")["local_aws"] is None)
+    assert "does not run" in own_sandbox.quick("env", *copy.options).err
+    result = own_sandbox.quick("up", "--json", *copy.options)
+    assert result.status == 0, result.err
+    assert "The local AWS had stopped" in result.err
+    assert f"throwaway/{copy.stack} had resources in the local AWS that is gone" in result.err
+    assert len(result.json()["changes"]) == 3
+    own_sandbox.ok("preview", "--expect-no-changes", *copy.options)
+
+
+def test_down_stops_the_local_aws_and_reset_deletes_only_what_is_the_sandboxs(own_sandbox: Any, tiny: Make) -> None:
+    copy = tiny()
+    own_sandbox.ok("up", *copy.options)
+    pid = own_sandbox.ok("status")["local_aws"]["pid"]
+    assert own_sandbox.quick("down").status == 0
+    assert not local_aws.is_process(pid, "moto")
+    assert own_sandbox.ok("status")["stacks"] == []
+    (own_sandbox.home.root / "mine.txt").write_text("kept")
+    assert own_sandbox.quick("reset").status == 0
+    assert [path.name for path in own_sandbox.home.root.iterdir()] == ["mine.txt"]
+
+
+def test_an_emulator_that_runs_already_is_used_and_its_restart_noticed(own_sandbox: Any, tiny: Make) -> None:
+    copy = tiny()
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = ("--endpoint", f"http://{host}:{port}")
+    try:
+        first = own_sandbox.ok("up", *endpoint, *copy.options)
+        assert len(first["changes"]) == 3
+        assert own_sandbox.ok("status")["local_aws"] is None
+        assert own_sandbox.ok("up", *endpoint, *copy.options)["changes"] == []
+        urllib.request.urlopen(urllib.request.Request(f"{endpoint[1]}/moto-api/reset", method="POST")).close()  # noqa: S310
+        again = own_sandbox.quick("up", "--json", *endpoint, *copy.options)
+        assert "had resources in the local AWS that is gone" in again.err
+        assert len(again.json()["changes"]) == 3
+    finally:
+        server.stop()
+
+
+def test_nothing_answers_at_the_endpoint(own_sandbox: Any, tiny: Make) -> None:
+    result = own_sandbox.quick("up", "--endpoint", "http://127.0.0.1:9", *tiny().options)
+    assert result.status == 1
+    assert "nothing answers at http://127.0.0.1:9" in result.err
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("10.0.0.1", False),
+        ("localhost.example.com", False),
+        ("0.0.0.0", False),  # noqa: S104 - must be refused
+        ("", False),
+    ],
+)
+def test_only_loopback_is_this_machine(host: str, expected: object) -> None:
+    assert local_aws.is_loopback(host) is expected
+
+
+def test_a_pid_file_of_another_process_kills_nobody(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.prepare()
+    with subprocess.Popen(["sleep", "30"]) as other:
+        (tmp_path / "moto.json").write_text(json.dumps({"pid": other.pid, "port": 1}))
+        assert local_aws.running(home) is None
+        assert local_aws.stop(home) is None
+        assert other.poll() is None
+        other.kill()
+
+
+def test_a_held_lock_is_an_error_or_waited_for(tmp_path: Path) -> None:
+    home, told = Home(tmp_path), list[str]()
+    release = threading.Event()
+
+    def hold() -> None:
+        with home.lock("a.b", "first"):
+            release.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    _wait_until(lambda: home.holder("a.b") is not None)
+    with pytest.raises(SandboxError, match=r"a\.b is in use by `first`"), home.lock("a.b", "second"):
+        pass
+
+    def waiting(who: object) -> None:
+        told.append(str(who))
+        release.set()
+
+    with home.lock("a.b", "third", waiting):
+        assert told[0].startswith("`first`")
+    holder.join()
+    assert home.holder("a.b") is None
+
+
+SLOW_PROGRAM = """
+import time
+import pulumi
+import pulumi_random as random
+value = random.RandomPassword("p", length=20)
+time.sleep(2)
+pulumi.export("done", True)
+"""
+
+
+def _wait_until(ready: Callable[[], bool], seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.05)

@@ -1,0 +1,299 @@
+"""The project's own program on the real engine: comes up, stays as it is, changes only what was asked, goes away."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.home import REPOSITORY
+
+Make = Callable[..., Any]
+
+SINGLE_USER = {
+    "schedule": "cron(0 3 ? * SUN *)",
+    "strategy": "single-user",
+    "subnetIds": ["subnet-0123456789abcdef0"],
+    "securityGroupIds": ["sg-0123456789abcdef0"],
+}
+ALTERNATING = {**SINGLE_USER, "strategy": "alternating-users", "username": "ticketing", "remindEveryDays": 90}
+
+
+def given(**config: Any) -> tuple[str, ...]:
+    """The `-c` options of a configuration."""
+    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    return tuple(part for key, value in values.items() for part in ("-c", f"{key}={value}"))
+
+
+EVERYTHING = given(
+    encryption="customer-managed",
+    rotation=ALTERNATING,
+    redeploy={"cluster": "main", "service": "web"},
+    audit={"alarmEmails": ["night@example.com"]},
+    replicaRegions=["eu-west-1"],
+)
+
+
+def values(sandbox: Any, copy: Any) -> dict[str, str]:
+    """The live values by catalogue name, read back from the local AWS."""
+    client = sandbox.aws("secretsmanager", copy)
+    names = sandbox.ok("outputs", *copy.options)["secret_names"]
+    return {name: client.get_secret_value(SecretId=full)["SecretString"] for name, full in names.items()}
+
+
+def changed(result: dict[str, Any]) -> set[tuple[str, str]]:
+    """(operation, resource name) of what a command changed or would change."""
+    return {
+        (change["op"], change["name"]) for change in result["changes"] if not change["type"].startswith("ticketing:")
+    }
+
+
+def remains(sandbox: Any, copy: Any) -> list[str]:
+    """What a destroyed stack left in its account, which is its own."""
+    left = [
+        s["Name"] for s in sandbox.aws("secretsmanager", copy).list_secrets(IncludePlannedDeletion=True)["SecretList"]
+    ]
+    left += [r["RoleName"] for r in sandbox.aws("iam", copy).list_roles()["Roles"]]
+    left += [g["logGroupName"] for g in sandbox.aws("logs", copy).describe_log_groups()["logGroups"]]
+    left += sandbox.aws("ecs", copy).list_task_definitions(status="ACTIVE")["taskDefinitionArns"]
+    left += [f["FunctionName"] for f in sandbox.aws("lambda", copy).list_functions()["Functions"]]
+    left += [b["Name"] for b in sandbox.aws("s3", copy).list_buckets()["Buckets"]]
+    left += [t["TopicArn"] for t in sandbox.aws("sns", copy).list_topics()["Topics"]]
+    left += [r["Name"] for r in sandbox.aws("events", copy).list_rules()["Rules"]]
+    left += [a["AlarmName"] for a in sandbox.aws("cloudwatch", copy).describe_alarms()["MetricAlarms"]]
+    left += [m["name"] for m in sandbox.aws("stepfunctions", copy).list_state_machines()["stateMachines"]]
+    return left + [s["Name"] for s in sandbox.aws("scheduler", copy).list_schedules()["Schedules"]]
+
+
+def test_dev_comes_up_stays_and_goes_away_and_no_value_is_in_the_clear_anywhere(
+    sandbox: Any, project_copy: Make
+) -> None:
+    copy = project_copy()
+    up = sandbox.command("up", *copy.options)
+    assert up.status == 0, up.err
+    live = values(sandbox, copy)
+    second = sandbox.command("up", "--expect-no-changes", *copy.options)
+    refresh = sandbox.command("refresh", *copy.options)
+    preview = sandbox.command("preview", "--expect-no-changes", *copy.options)
+    assert (second.status, refresh.status, preview.status) == (0, 0, 0), second.err + refresh.err + preview.err
+    assert values(sandbox, copy) == live
+
+    secret_values = {live["db-master-password"], live["jwt-secret"], *json.loads(live["app-config"]).values()}
+    assert len(secret_values) == 8
+    printed = "".join(r.out + r.err for r in (up, second, refresh, preview))
+    printed += sandbox.command("outputs", *copy.options).out + sandbox.command("outputs", "--json", *copy.options).out
+    in_the_clear = [
+        where for where, text in _written(sandbox.home.root, printed) if any(v in text for v in secret_values)
+    ]
+    assert in_the_clear == []
+
+    destroyed = sandbox.command("destroy", *copy.options)
+    assert destroyed.status == 0, destroyed.err
+    assert remains(sandbox, copy) == []
+
+
+def _written(home: Path, printed: str) -> list[tuple[str, str]]:
+    files = [path for path in home.rglob("*") if path.is_file() and path.suffix != ".so"]
+    found = [
+        (str(path), path.read_bytes().decode("utf-8", "replace")) for path in files if path.stat().st_size < 5_000_000
+    ]
+    assert any("state" in where and "secretsmanager" in text for where, text in found)
+    return [("printed", printed), *found]
+
+
+def test_prod_comes_up_under_its_own_key_and_refuses_to_be_destroyed(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy("prod")
+    outputs = sandbox.ok("up", *copy.options)["outputs"]
+    client = sandbox.aws("secretsmanager", copy)
+    assert {client.describe_secret(SecretId=arn)["KmsKeyId"] for arn in outputs["secret_arns"].values()} == {
+        outputs["kms_key_arn"]
+    }
+    assert outputs["monthly_cost_usd"] >= 2.2
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options)["changes"] == []
+    refused = sandbox.quick("destroy", *copy.options)
+    assert refused.status == 1
+    assert "protect" in refused.err
+    assert len(values(sandbox, copy)) == 4
+
+
+def test_everything_switched_on_comes_up_is_idle_and_goes_away(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    assert sandbox.ok("up", *copy.options, *EVERYTHING)["changes"]
+    assert sandbox.ok("refresh", *copy.options, *EVERYTHING)["changes"] == []
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *EVERYTHING)["changes"] == []
+    live = values(sandbox, copy)
+    assert json.loads(live["db-app-user"])["username"] == "ticketing"
+    sandbox.ok("up", *copy.options, "-c", "encryption=returning-to-aws-managed")
+    sandbox.ok("up", *copy.options)
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options)["changes"] == []
+    del live["db-app-user"]
+    assert values(sandbox, copy) == live
+    sandbox.ok("destroy", *copy.options)
+    assert remains(sandbox, copy) == []
+
+
+def test_one_entry_in_the_catalogue_adds_a_secret_and_a_changed_length_changes_nothing(
+    sandbox: Any, project_copy: Make
+) -> None:
+    copy = project_copy()
+    sandbox.ok("up", *copy.options)
+    before = values(sandbox, copy)
+    path = copy.directory / "catalogue.py"
+    text = path.read_text(encoding="utf-8").replace("length=64", "length=48")
+    entry = '    TextSecret("pager-key", Generated("pagerKey"), variable="PAGER_KEY"),\n'
+    path.write_text(text.replace("CATALOGUE: Catalogue = (\n", "CATALOGUE: Catalogue = (\n" + entry), encoding="utf-8")
+    up = sandbox.command("up", *copy.options)
+    assert up.status == 0, up.err
+    assert "jwtSecret keeps its 64 characters; the catalogue's 48 count for its next value" in " ".join(
+        (up.out + up.err).split()
+    )
+    outputs = sandbox.ok("outputs", *copy.options)
+    after = values(sandbox, copy)
+    assert len(after.pop("pager-key")) == 32
+    assert after == before
+    policy = sandbox.aws("iam", copy).get_role_policy(
+        RoleName=outputs["execution_role_arn"].rpartition("/")[2], PolicyName="execution"
+    )
+    assert outputs["secret_arns"]["pager-key"] in json.dumps(policy["PolicyDocument"])
+    definition = sandbox.aws("ecs", copy).describe_task_definition(taskDefinition=outputs["task_definition_arn"])
+    secrets = definition["taskDefinition"]["containerDefinitions"][0]["secrets"]
+    assert {"name": "PAGER_KEY", "valueFrom": outputs["secret_arns"]["pager-key"]} in secrets
+
+
+def test_a_rotation_on_request_makes_one_new_value_and_keeps_the_previous(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    first = sandbox.ok("up", *copy.options)["outputs"]
+    before = values(sandbox, copy)
+    rotated = given(rotations={"apiKey": 2, "encryptionKey": 2, "jwtSecret": 2})
+    second = sandbox.ok("up", *copy.options, *rotated)["outputs"]
+    after = values(sandbox, copy)
+    old, new = json.loads(before["app-config"]), json.loads(after["app-config"])
+    assert new["ENCRYPTION_KEY_PREVIOUS"] == old["ENCRYPTION_KEY"] != new["ENCRYPTION_KEY"]
+    assert new["API_KEY"] != old["API_KEY"]
+    assert "API_KEY_PREVIOUS" not in new
+    kept = {"REDIS_PASSWORD", "SMTP_PASSWORD", "CLOUDFLARE_TOKEN", "WEBHOOK_SECRET"}
+    assert {key: new[key] for key in kept} == {key: old[key] for key in kept}
+    previous = sandbox.aws("secretsmanager", copy).get_secret_value(
+        SecretId=first["secret_arns"]["jwt-secret"], VersionStage="AWSPREVIOUS"
+    )
+    assert previous["SecretString"] == before["jwt-secret"] != after["jwt-secret"]
+    assert second["container_secrets"]["JWT_SECRET_PREVIOUS"].endswith("::AWSPREVIOUS:")
+    assert first["task_definition_arn"] != second["task_definition_arn"]
+    assert sandbox.ok("refresh", *copy.options, *rotated)["changes"] == []
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *rotated)["changes"] == []
+
+    third = given(rotations={"apiKey": 2, "encryptionKey": 2, "jwtSecret": 3})
+    sandbox.ok("up", *copy.options, *third)
+    again = sandbox.aws("secretsmanager", copy).get_secret_value(
+        SecretId=first["secret_arns"]["jwt-secret"], VersionStage="AWSPREVIOUS"
+    )
+    assert again["SecretString"] == after["jwt-secret"]
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *third)["changes"] == []
+
+
+def test_a_stack_that_starts_with_rotations_has_previous_values_at_once(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    outputs = sandbox.ok("up", *copy.options, *given(rotations={"jwtSecret": 2}))["outputs"]
+    client = sandbox.aws("secretsmanager", copy)
+    current, previous = (
+        client.get_secret_value(SecretId=outputs["secret_arns"]["jwt-secret"], VersionStage=stage)["SecretString"]
+        for stage in ("AWSCURRENT", "AWSPREVIOUS")
+    )
+    assert current != previous
+
+
+@pytest.mark.parametrize("option", [(), given(rotation=SINGLE_USER)], ids=["by-hand", "by-rotation"])
+def test_a_value_that_was_put_since_is_never_put_back(
+    sandbox: Any, project_copy: Make, option: tuple[str, ...]
+) -> None:
+    copy = project_copy()
+    arn = sandbox.ok("up", *copy.options)["outputs"]["secret_arns"]["db-master-password"]
+    sandbox.ok("up", *copy.options, *option)
+    client = sandbox.aws("secretsmanager", copy)
+    for number in range(
+        3
+    ):  # AWS keeps labels on two versions; the third put leaves the seeded one without any of AWS's
+        client.put_secret_value(SecretId=arn, SecretString=f"put-since-{number}")
+    assert sandbox.ok("refresh", *copy.options, *option)["changes"] == []
+    assert sandbox.ok("up", *copy.options, *option)["changes"] == []
+    assert client.get_secret_value(SecretId=arn)["SecretString"] == "put-since-2"
+
+
+def test_an_external_secret_is_valued_by_others_and_never_in_the_state(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    path = copy.directory / "catalogue.py"
+    text = path.read_text(encoding="utf-8").replace("import Catalogue, ", "import Catalogue, External, ")
+    entry = '    TextSecret("licence", External(), variable="LICENCE"),\n'
+    path.write_text(text.replace("CATALOGUE: Catalogue = (\n", "CATALOGUE: Catalogue = (\n" + entry), encoding="utf-8")
+    arn = sandbox.ok("up", *copy.options)["outputs"]["secret_arns"]["licence"]
+    client = sandbox.aws("secretsmanager", copy)
+    client.put_secret_value(SecretId=arn, SecretString="value-by-an-operator")
+    sandbox.ok("refresh", *copy.options)
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options)["changes"] == []
+    assert client.get_secret_value(SecretId=arn)["SecretString"] == "value-by-an-operator"
+    state = json.loads(sandbox.checkpoint_path(copy).read_text(encoding="utf-8"))
+    versions = [r for r in state["checkpoint"]["latest"]["resources"] if "secretVersion" in r["type"]]
+    assert arn not in {version["inputs"]["secretId"] for version in versions}
+
+
+def test_an_existing_secret_is_adopted_with_its_name_arn_and_value(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    sandbox.ok("preview", *copy.options)  # starts the local AWS
+    client = sandbox.aws("secretsmanager", copy)
+    made = client.create_secret(
+        Name="terraform/jwt",
+        SecretString="made-by-terraform",
+        Description="by hand",
+        Tags=[{"Key": "Team", "Value": "a"}],
+    )
+    adopt = given(adopt={"jwt-secret": made["ARN"]})
+    outputs = sandbox.ok("up", *copy.options, *adopt)["outputs"]
+    assert outputs["secret_arns"]["jwt-secret"] == made["ARN"]
+    assert outputs["secret_names"]["jwt-secret"] == "terraform/jwt"
+    assert client.get_secret_value(SecretId=made["ARN"])["SecretString"] == "made-by-terraform"
+    assert client.describe_secret(SecretId=made["ARN"])["Description"] == "by hand"
+    sandbox.ok("refresh", *copy.options, *adopt)
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *adopt)["changes"] == []
+
+
+def test_a_changed_supplied_value_is_a_new_version_and_a_new_revision_and_nothing_else(
+    sandbox: Any, project_copy: Make
+) -> None:
+    copy = project_copy()
+    sandbox.ok("up", *copy.options)
+    before = values(sandbox, copy)
+    result = sandbox.ok("up", *copy.options, "-c", "secret:smtpPassword=a-new-smtp-password-1")
+    assert changed(result) == {("replace", "secrets-app-config-1"), ("replace", "task-definition")}
+    after = values(sandbox, copy)
+    assert json.loads(after["app-config"])["SMTP_PASSWORD"] == "a-new-smtp-password-1"
+    assert {**after, "app-config": ""} == {**before, "app-config": ""}
+
+
+def test_another_stack_runs_the_task_definition_from_the_outputs(
+    sandbox: Any, project_copy: Make, tmp_path: Path
+) -> None:
+    copy = project_copy()
+    consumer = tmp_path / "consumer"
+    shutil.copytree(REPOSITORY / "examples" / "service", consumer)
+    text = (consumer / "Pulumi.dev.yaml").read_text(encoding="utf-8").replace("111111111111", copy.account)
+    (consumer / f"Pulumi.{copy.stack}.yaml").write_text(
+        text.replace("service-ticket-system/dev", f"service-ticket-system/{copy.stack}"), encoding="utf-8"
+    )
+    options = ("--project", str(consumer), "--stack", copy.stack)
+    missing = sandbox.quick("up", *options)
+    assert missing.status == 1
+    assert f"service-ticket-system/{copy.stack}" in missing.err
+    assert "Traceback" not in missing.err
+
+    task_definition = sandbox.ok("up", *copy.options)["outputs"]["task_definition_arn"]
+    deployed = sandbox.ok("up", *options)["outputs"]
+    assert deployed["task_definition_arn"] == task_definition
+    assert sandbox.ok("preview", "--expect-no-changes", *options)["changes"] == []
+
+    newer = sandbox.ok("up", *copy.options, "-c", "secret:smtpPassword=a-new-smtp-password-1")["outputs"]
+    assert (
+        sandbox.ok("up", *options)["outputs"]["task_definition_arn"] == newer["task_definition_arn"] != task_definition
+    )
+    sandbox.ok("destroy", *options)

@@ -1,0 +1,86 @@
+"""`python -m sandbox rotate`: the deployed function against a real PostgreSQL, and what `up` does afterwards: nothing."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Make = Callable[..., Any]
+
+NETWORK = {
+    "schedule": "cron(0 3 ? * SUN *)",
+    "subnetIds": ["subnet-0123456789abcdef0"],
+    "securityGroupIds": ["sg-0123456789abcdef0"],
+    "username": "ticketing",
+}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "secret", "old_value"),
+    [
+        ("single-user", "db-master-password", "The value before no longer signs in."),
+        ("alternating-users", "db-app-user", "The value before still signs in"),
+    ],
+)
+def test_rotated_values_sign_in_and_survive_up_and_refresh(
+    sandbox: Any, project_copy: Make, strategy: str, secret: str, old_value: str
+) -> None:
+    copy = project_copy()
+    option = ("-c", f"rotation={json.dumps({**NETWORK, 'strategy': strategy})}")
+    arn = sandbox.ok("up", *copy.options, *option)["outputs"]["secret_arns"][secret]
+    client = sandbox.aws("secretsmanager", copy)
+    seen = [client.get_secret_value(SecretId=arn)["SecretString"]]
+    for _ in range(3):
+        rotated = sandbox.command("rotate", secret, *copy.options)
+        assert rotated.status == 0, rotated.err
+        assert [line.split()[0] for line in rotated.out.splitlines() if line.startswith("  ")] == [
+            "createSecret",
+            "setSecret",
+            "testSecret",
+            "finishSecret",
+        ]
+        assert old_value in rotated.out
+        value = client.get_secret_value(SecretId=arn)["SecretString"]
+        assert value not in seen
+        assert not any(shown in rotated.out + rotated.err for shown in (*seen, value))
+        seen.append(value)
+    assert sandbox.ok("refresh", *copy.options, *option)["changes"] == []
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *option)["changes"] == []
+    assert client.get_secret_value(SecretId=arn)["SecretString"] == seen[-1]
+
+    if strategy == "single-user":  # switched off again, the last rotated value stays
+        sandbox.ok("up", *copy.options)
+        assert client.get_secret_value(SecretId=arn)["SecretString"] == seen[-1]
+
+
+def test_without_the_ignored_changes_an_up_would_put_the_old_value_back(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    path = copy.directory / "components" / "app_secrets.py"
+    text = path.read_text(encoding="utf-8")
+    line = 'ignore_changes=["versionStages", *(["secretString"] if rotated else [])],'
+    assert line in text
+    path.write_text(
+        text.replace(line, "").replace('"pulumi-odd" if generation % 2 else "pulumi-even"', ""), encoding="utf-8"
+    )
+    text = path.read_text(encoding="utf-8").replace('["AWSCURRENT", ]', '["AWSCURRENT"]')
+    path.write_text(text, encoding="utf-8")
+    arn = sandbox.ok("up", *copy.options)["outputs"]["secret_arns"]["db-master-password"]
+    client = sandbox.aws("secretsmanager", copy)
+    before = client.get_secret_value(SecretId=arn)["SecretString"]
+    client.put_secret_value(SecretId=arn, SecretString="put-by-a-rotation")
+    sandbox.ok("refresh", *copy.options)
+    sandbox.ok("up", *copy.options)
+    assert client.get_secret_value(SecretId=arn)["SecretString"] == before
+
+
+@pytest.mark.parametrize(
+    ("secret", "said", "status"),
+    [("jwt-secret", "is not rotated by a function: configure `rotation`", 1), ("nope", "there is no secret 'nope'", 2)],
+)
+def test_what_cannot_be_rotated_is_said(sandbox: Any, project_copy: Make, secret: str, said: str, status: int) -> None:
+    copy = project_copy()
+    sandbox.ok("up", *copy.options)
+    result = sandbox.quick("rotate", secret, *copy.options)
+    assert (result.status, result.out) == (status, "")
+    assert said in result.err

@@ -1,0 +1,121 @@
+"""The README says what is so: its commands run, its tables are complete, its links lead somewhere."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import outputs
+from sandbox.home import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def table(heading: str) -> list[list[str]]:
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def test_the_commands_of_the_first_section_run_in_their_order(own_sandbox: Any) -> None:
+    environment = {
+        **own_sandbox.environment,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    ran: list[str] = []
+    for line in [line for block in blocks("sh") for line in block.splitlines()]:
+        if line == "make test":
+            continue  # this is it
+        words = shlex.split(line)
+        if words[0] == "eval":
+            shown = subprocess.run(
+                [sys.executable, "-m", "sandbox", "env"],
+                cwd=REPOSITORY,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            environment |= dict(re.findall(r"^export (\w+)='?([^'\n]+)'?$", shown, re.MULTILINE))
+        elif words[0] == "aws":
+            _aws(words[1:], environment)
+        elif "examples/service" in line and not ran_consumer_base(ran):
+            subprocess.run(["make", "up"], cwd=REPOSITORY, env=environment, capture_output=True, check=True)
+            ran.append("base for the consumer")
+            _run(words, environment)
+        else:
+            _run(words, environment)
+        ran.append(line)
+    assert {"make up", "make preview", "make refresh", "make destroy", "make down", "python -m ops doctor"} <= set(ran)
+
+
+def ran_consumer_base(ran: list[str]) -> bool:
+    return "base for the consumer" in ran
+
+
+def _run(words: list[str], environment: dict[str, str]) -> None:
+    ended = subprocess.run(
+        words, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert ended.returncode == 0, f"{words}\n{ended.stdout}\n{ended.stderr}"
+
+
+def _aws(words: list[str], environment: dict[str, str]) -> None:
+    """What the AWS CLI would call; it need not be installed."""
+    code = (
+        "import boto3, sys; method, _, secret = sys.argv[1].partition(' ');"
+        "call = getattr(boto3.client('secretsmanager'), method.replace('-', '_'));"
+        "print(len(str(call(**({'SecretId': secret} if secret else {})))))"
+    )
+    assert words[0] == "secretsmanager"
+    secret = words[words.index("--secret-id") + 1] if "--secret-id" in words else ""
+    _run([sys.executable, "-c", code, f"{words[1]} {secret}"], environment)
+
+
+def test_the_configuration_table_has_every_key_and_no_other() -> None:
+    declared = set(yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text(encoding="utf-8"))["config"])
+    described = {key for row in table("Configuration") for key in re.findall(r"`(\w+)`", row[0])}
+    assert described == declared
+
+
+def test_the_output_table_has_every_output_and_no_other() -> None:
+    assert {name for row in table("Outputs") for name in re.findall(r"`(\w+)`", row[0])} == set(outputs.ALL)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    targets = [t for t in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) if not t.startswith(("http://", "https://"))]
+    missing = [target for target in targets if not (document.parent / target).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_of_ours_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    used = set(re.findall(r"python -m (sandbox|ops) ([a-z]+(?:-[a-z]+)*)", text))
+    known = {module: _commands(module) for module, _ in used}
+    assert sorted(f"{module} {command}" for module, command in used if command not in known[module]) == []
+
+
+def _commands(module: str) -> set[str]:
+    ended = subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        cwd=REPOSITORY,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(re.findall(r"^[ │]+([a-z]+)\s", ended.stdout, re.MULTILINE))
