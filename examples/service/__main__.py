@@ -1,7 +1,7 @@
 """Runs the ticketing system on Fargate from the outputs of the secrets' stack, without ever seeing a secret.
 
-The outputs that it reads: `task_definition_arn`, `environment`. A new value of a secret makes a new task definition there, and the
-next `pulumi up` here deploys it.
+It reads the outputs `task_definition_arn` and `environment`. A new value of a secret makes a new task definition there, and
+the next `pulumi up` here deploys it.
 """
 
 import pulumi

@@ -16,9 +16,6 @@ import pytest
 from sandbox import local_aws
 from sandbox.home import REPOSITORY, Home
 
-# The commands run once for all tests here: one xdist worker takes them (--dist loadgroup, loadfile or loadscope).
-pytestmark = pytest.mark.xdist_group("migration")
-
 PLAIN = (
     "plain-database-password",
     "plain-jwt-secret-with-some-length",
@@ -69,10 +66,10 @@ def _sections() -> dict[str, str]:
     return {heading: script for heading, script in scripts.items() if script}
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory, pulumi_cli: Path) -> Iterator[Ran]:
+@pytest.fixture
+def ran(tmp_path: Path, pulumi_cli: Path) -> Iterator[Ran]:
     """Run every command of the document."""
-    folder = tmp_path_factory.mktemp("migration")
+    folder = tmp_path
     home = Home(folder / "sandbox")
     environment = {
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), str(pulumi_cli.parent), "/usr/bin", "/bin")),
@@ -101,7 +98,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, pulumi_cli: Path) -> Iterator[
         local_aws.stop(home)
 
 
-def test_the_plan_knows_every_variable(ran: Ran) -> None:
+def _the_plan_knows_every_variable(ran: Ran) -> None:
     steps = json.loads((ran.folder / "migration.json").read_text())["steps"]
     assert {step["variable"]: step["verdict"] for step in steps} == {
         "CLOUDFLARE_TOKEN": "secret",
@@ -117,17 +114,17 @@ def test_the_plan_knows_every_variable(ran: Ran) -> None:
     }
 
 
-def test_verify_was_content(ran: Ran) -> None:
+def _verify_was_content(ran: Ran) -> None:
     assert "Every variable has its old value" in ran.output["From a task definition in the clear"]
 
 
-def test_the_old_revision_is_gone(ran: Ran) -> None:
+def _the_old_revision_is_gone(ran: Ran) -> None:
     for status in ("ACTIVE", "INACTIVE"):
         found = ran.client("ecs").list_task_definitions(familyPrefix="ticketing", status=status)
         assert found["taskDefinitionArns"] == []
 
 
-def test_no_value_was_printed_or_written(ran: Ran) -> None:
+def _no_value_was_printed_or_written(ran: Ran) -> None:
     printed = (
         "".join(ran.output.values())
         + (ran.folder / "migration.json").read_text()
@@ -136,7 +133,7 @@ def test_no_value_was_printed_or_written(ran: Ran) -> None:
     assert not any(value in printed for value in (*PLAIN, *ADOPTED.values()))
 
 
-def test_adopted_secrets_keep_arn_and_value(ran: Ran) -> None:
+def _adopted_secrets_keep_arn_and_value(ran: Ran) -> None:
     secrets = ran.client("secretsmanager")
     state = json.loads((ran.folder / "terraform.tfstate").read_text())["resources"]
     arns = {r["instances"][0]["attributes"]["arn"] for r in state if r["type"] == "aws_secretsmanager_secret"}
@@ -145,13 +142,30 @@ def test_adopted_secrets_keep_arn_and_value(ran: Ran) -> None:
     assert all(len(secrets.describe_secret(SecretId=arn)["VersionIdsToStages"]) == 1 for arn in arns)
 
 
-def test_the_task_definition_refers_to_the_adopted_secrets(ran: Ran) -> None:
+def _the_task_definition_refers_to_the_adopted_secrets(ran: Ran) -> None:
     found = ran.client("ecs").describe_task_definition(taskDefinition="service-ticket-system-dev")["taskDefinition"]
     references = {s["name"]: s["valueFrom"] for s in found["containerDefinitions"][0]["secrets"]}
     assert ":secret:ticketing/dev/db-master-password-" in references["DB_PASSWORD"]
     assert ":secret:ticketing/dev/jwt-secret-" in references["JWT_SECRET"]
 
 
-def test_terraforms_resources_are_named_with_their_parts(ran: Ran) -> None:
+def _terraforms_resources_are_named_with_their_parts(ran: Ran) -> None:
     told = ran.output["From secrets that exist"]
     assert "terraform state rm 'module.secrets.aws_secretsmanager_secret_version.db_master_password'" in told
+
+
+CHECKS = (
+    _the_plan_knows_every_variable,
+    _verify_was_content,
+    _the_old_revision_is_gone,
+    _no_value_was_printed_or_written,
+    _adopted_secrets_keep_arn_and_value,
+    _the_task_definition_refers_to_the_adopted_secrets,
+    _terraforms_resources_are_named_with_their_parts,
+)
+
+
+def test_the_commands_of_the_document_do_what_it_says(ran: Ran) -> None:
+    # One test: the commands take half a minute, and tests of one module may run in several processes.
+    for check in CHECKS:
+        check(ran)

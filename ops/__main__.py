@@ -1,0 +1,6 @@
+"""Runs the operator's command line: `python -m ops`."""
+
+from ops.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Questions to the operator: a confirmation, a hidden value. Prompts go to the standard error, never into a pipe."""
+
+import getpass
+import sys
+
+from ops._errors import MisuseError
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return when the operator agrees.
+
+    Args:
+        question: What will happen, with environment and account.
+        yes: Agreed on the command line (`--yes`).
+
+    Raises:
+        MisuseError: When they don't, or when nobody can be asked.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise MisuseError(f"{question} Nobody can be asked here: add --yes if that is meant")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise MisuseError("not confirmed; nothing was done")
+
+
+def new_value(what: str) -> str:
+    """Return a secret value: typed twice, hidden, on a terminal, otherwise the standard input without its last newline.
+
+    Raises:
+        MisuseError: When the two differ, or the value is empty or no text.
+    """
+    if sys.stdin.isatty():
+        value = getpass.getpass(f"New value of {what} (hidden): ", stream=sys.stderr)
+        if value and getpass.getpass("Once more: ", stream=sys.stderr) != value:
+            raise MisuseError("the two values differ; nothing was changed")
+    else:
+        try:
+            # One newline is what `echo` and editors add; more may be meant.
+            value = sys.stdin.buffer.read().decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            raise MisuseError("the standard input is no UTF-8 text; nothing was changed") from None
+    if not value:
+        raise MisuseError("the value is empty; nothing was changed")
+    return value

@@ -1,0 +1,106 @@
+"""AWS as one stack needs it: clients in the stack's Region, retries, a count of the calls, and the right account."""
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ops._errors import AwsError
+from ops._stack import Stack
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_ATTEMPTS = 6
+_THREADS = 8
+_CONNECT_SECONDS, _READ_SECONDS = 5, 30
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who the credentials belong to."""
+
+    account: str
+    arn: str
+
+
+class Aws:
+    """Clients of one session. Credentials and endpoint are AWS's standard chain; the Region is the stack's.
+
+    Attributes:
+        calls: How often each API action was sent, retries included, as `secrets-manager:GetSecretValue`.
+    """
+
+    def __init__(self, region: str) -> None:
+        import boto3  # noqa: PLC0415 - a tenth of a second that `--help` need not pay
+
+        self.region = region
+        self.calls: Counter[str] = Counter()
+        self._session: Any = boto3.Session(region_name=region)
+        self._clients: dict[tuple[str, str, int], Any] = {}
+        self._lock = threading.Lock()
+        self._session.events.register("before-send", self._count)
+
+    def client(self, service: str, region: str | None = None, *, attempts: int | None = None) -> Any:
+        """Return a client, one for each service and Region.
+
+        Args:
+            service: Such as `secretsmanager`.
+            region: By default the stack's.
+            attempts: Calls altogether when AWS throttles or fails, by default AWS_MAX_ATTEMPTS or six; the pauses grow. 300
+                resource policies at the 50 a second that AWS takes need 6.5 s so, and 24 s in botocore's adaptive mode.
+        """
+        from botocore.config import Config  # noqa: PLC0415 - see above
+
+        attempts = attempts or int(os.environ.get("AWS_MAX_ATTEMPTS") or _ATTEMPTS)
+        key = (service, region or self.region, attempts)
+        with self._lock:  # making a client is not thread-safe, using one is
+            if key not in self._clients:
+                config = Config(
+                    connect_timeout=_CONNECT_SECONDS,
+                    read_timeout=_READ_SECONDS,
+                    retries={"mode": "standard", "total_max_attempts": attempts},
+                    max_pool_connections=_THREADS,
+                )
+                self._clients[key] = self._session.client(service, region_name=region or self.region, config=config)
+            return self._clients[key]
+
+    def caller(self) -> Caller:
+        """Return who the credentials belong to."""
+        found = self.client("sts").get_caller_identity()
+        return Caller(found["Account"], found["Arn"])
+
+    def pages(self, service: str, operation: str, result: str, **parameters: object) -> Iterable[Any]:
+        """Yield the items of all pages of an operation."""
+        for page in self.client(service).get_paginator(operation).paginate(**parameters):
+            yield from page.get(result, ())
+
+    def each(self, function: Callable[[T], R], items: Iterable[T]) -> dict[T, R]:
+        """Return a function's results by item, several at a time: for APIs that have no batch call."""
+        listed = list(dict.fromkeys(items))
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return dict(zip(listed, pool.map(function, listed), strict=True))
+
+    def _count(self, event_name: str, **_: Any) -> None:
+        service, operation = event_name.split(".")[1:]
+        with self._lock:
+            self.calls[f"{service}:{operation}"] += 1
+
+
+def connect(stack: Stack) -> Aws:
+    """Return AWS for a stack, once the credentials are known to belong to the stack's account.
+
+    Raises:
+        AwsError: When they belong to another account.
+    """
+    aws = Aws(stack.region)
+    caller = aws.caller()
+    if caller.account != stack.account:
+        raise AwsError(
+            f"your credentials are of account {caller.account}, stack {stack.environment} is in {stack.account}: "
+            "switch the profile (AWS_PROFILE) or the stack (--stack)"
+        )
+    return aws

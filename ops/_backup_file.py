@@ -1,0 +1,240 @@
+"""The file of a backup: versioned, encrypted on this side with KMS keys, authenticated whole.
+
+    service-ticket-system secrets backup 1      a line in the clear: format and version
+    AWS Encryption SDK message                  the content as JSON; committed key, signed
+
+The SDK's encryption context repeats format and version and says what was saved, so that neither can be exchanged unnoticed.
+Whoever may decrypt with one of the KMS keys can read the backup; CloudTrail records each such read with that context.
+"""
+
+import base64
+import io
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+from ops._errors import MisuseError, OpsError, is_aws
+
+FORMAT = "service-ticket-system secrets backup"
+VERSION = 1
+
+_MAGIC = FORMAT.encode() + b" "
+_MAX_HEADER_BYTES = 64
+_MAX_KEYS = 5
+_USAGE = "ENCRYPT_DECRYPT"
+
+
+class DamagedError(OpsError):
+    """The file is no backup, was changed, or can't be decrypted: nothing of it is used."""
+
+    status = 2
+
+
+@dataclass(frozen=True)
+class SavedVersion:
+    """One version of a secret.
+
+    Attributes:
+        id: The version's id, which a restore keeps.
+        stages: Its staging labels; none for a version that AWS keeps only for a while.
+        created: When it was put, ISO 8601.
+        text: The value; None for a binary one.
+        binary: The binary value as Base64; None for a text.
+    """
+
+    id: str
+    stages: tuple[str, ...]
+    created: str
+    text: str | None = field(default=None, repr=False)
+    binary: str | None = field(default=None, repr=False)
+
+    def value(self) -> dict[str, Any]:
+        """Return the value as Secrets Manager's API takes and gives it."""
+        return {"SecretString": self.text} if self.binary is None else {"SecretBinary": base64.b64decode(self.binary)}
+
+
+@dataclass(frozen=True)
+class SavedSecret:
+    """One secret.
+
+    Attributes:
+        name: Its name in the catalogue.
+        full_name: Its name in AWS.
+        kms_key_id: Its customer-managed key, None for the AWS-managed one.
+        policy: Its resource policy as JSON, None without one.
+        versions: Its versions, oldest first.
+    """
+
+    name: str
+    full_name: str
+    arn: str
+    description: str
+    kms_key_id: str | None
+    tags: Mapping[str, str]
+    policy: str | None
+    rotates: bool
+    replica_regions: tuple[str, ...]
+    versions: tuple[SavedVersion, ...]
+
+
+@dataclass(frozen=True)
+class Backup:
+    """All secrets of one stack at one time.
+
+    Attributes:
+        environment: The stack's name.
+        prefix: How the names of its secrets begin, without the hyphen.
+        created: When it was made, ISO 8601.
+    """
+
+    environment: str
+    prefix: str
+    account: str
+    region: str
+    partition: str
+    created: str
+    secrets: tuple[SavedSecret, ...]
+
+    @property
+    def versions(self) -> int:
+        """How many values it holds."""
+        return sum(len(secret.versions) for secret in self.secrets)
+
+
+def encrypt(backup: Backup, key_arns: Sequence[str]) -> bytes:
+    """Return the file's bytes.
+
+    Args:
+        backup: What to save.
+        key_arns: KMS keys, each of which alone can open the file; the first one makes the data key.
+    """
+    sdk, client = _sdk()
+    content = json.dumps(asdict(backup), ensure_ascii=False, separators=(",", ":")).encode()
+    message, _ = client.encrypt(
+        source=content,
+        key_provider=sdk.StrictAwsKmsMasterKeyProvider(key_ids=list(key_arns)),
+        encryption_context={
+            "format": FORMAT,
+            "version": str(VERSION),
+            "stack": backup.environment,
+            "account": backup.account,
+            "region": backup.region,
+            "created": backup.created,
+        },
+    )
+    return _MAGIC + f"{VERSION}\n".encode() + message
+
+
+def decrypt(data: bytes, *, key_arns: Sequence[str], account: str, partition: str) -> Backup:
+    """Return what a file holds, once all of it is known to be whole.
+
+    Args:
+        data: The file.
+        key_arns: The keys to use; by default those that the file names, as far as they are of the account.
+        account: The account of the caller. Somebody else's key is used only when it is named.
+        partition: Its partition.
+
+    Raises:
+        DamagedError: When it is no backup, of another version, damaged, or encrypted with a key that can't be used.
+    """
+    header, newline, message = data.partition(b"\n")
+    if not newline or len(header) > _MAX_HEADER_BYTES or not header.startswith(_MAGIC):
+        raise DamagedError("this is no backup made by `ops backup`; nothing was restored")
+    if header != _MAGIC + str(VERSION).encode():
+        raise DamagedError(
+            f"this backup has another version of the format than {VERSION}: use the release that made it"
+        )
+    context, content = _decrypted(message, key_arns, account, partition)
+    if context.get("format") != FORMAT or context.get("version") != str(VERSION):
+        raise DamagedError("the encrypted part of the file is no backup; nothing was restored")
+    try:
+        backup = _backup(json.loads(content))
+    except (ValueError, TypeError, KeyError):
+        raise DamagedError("the content of the file is no backup of this version; nothing was restored") from None
+    told = (backup.environment, backup.account, backup.region, backup.created)
+    if told != tuple(context.get(name) for name in ("stack", "account", "region", "created")):
+        raise DamagedError("the file's parts belong to different backups; nothing was restored")
+    return backup
+
+
+def resolve_keys(aws: Any, keys: Sequence[str]) -> list[str]:
+    """Return the ARNs of KMS keys given by ARN, id or alias, once each can encrypt.
+
+    Raises:
+        MisuseError: When one is disabled, pending deletion, or no symmetric key.
+    """
+    found: list[str] = []
+    for key in keys:
+        region = key.split(":")[3] if key.startswith("arn:") else None
+        meta = aws.client("kms", region).describe_key(KeyId=key)["KeyMetadata"]
+        if meta["KeyState"] != "Enabled":
+            raise MisuseError(f"the KMS key {key} is {meta['KeyState']}: enable it, or use another one")
+        if meta.get("KeySpec", "SYMMETRIC_DEFAULT") != "SYMMETRIC_DEFAULT" or meta.get("KeyUsage", _USAGE) != _USAGE:
+            raise MisuseError(f"the KMS key {key} is no symmetric encryption key")
+        found.append(meta["Arn"])
+    return list(dict.fromkeys(found))
+
+
+def _sdk() -> tuple[Any, Any]:
+    import aws_encryption_sdk  # noqa: PLC0415 - a tenth of a second that `--help` need not pay
+
+    # It logs what it also raises, with tracebacks.
+    logging.getLogger("aws_encryption_sdk").setLevel(logging.CRITICAL + 1)
+    client = aws_encryption_sdk.EncryptionSDKClient(
+        commitment_policy=aws_encryption_sdk.CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT,
+        max_encrypted_data_keys=_MAX_KEYS,
+    )
+    return aws_encryption_sdk, client
+
+
+def _decrypted(
+    message: bytes, key_arns: Sequence[str], account: str, partition: str
+) -> tuple[Mapping[str, str], bytes]:
+    from aws_encryption_sdk.exceptions import DecryptKeyError, MasterKeyProviderError  # noqa: PLC0415 - as above
+    from aws_encryption_sdk.key_providers import kms  # noqa: PLC0415
+
+    sdk, client = _sdk()
+    discovery_filter: Any = kms.DiscoveryFilter  # the library has no types
+    provider: Any = (
+        sdk.StrictAwsKmsMasterKeyProvider(key_ids=list(key_arns))
+        if key_arns
+        else sdk.DiscoveryAwsKmsMasterKeyProvider(
+            discovery_filter=discovery_filter(account_ids=[account], partition=partition)
+        )
+    )
+    stream = io.BytesIO(message)
+    try:
+        # Nothing is returned before the signature over the whole message is verified.
+        content, header = client.decrypt(source=stream, key_provider=provider)
+    except (DecryptKeyError, MasterKeyProviderError):
+        where = "the keys given" if key_arns else f"a key of account {account}"
+        raise DamagedError(
+            f"the file can't be opened with {where}: it is damaged, you may not use its key (kms:Decrypt), or its key is of "
+            "another account: name it with --kms-key"
+        ) from None
+    except Exception as error:
+        if is_aws(error):
+            raise
+        # A damaged message makes the library's parts raise whatever they raise. The original may hold parts of the content.
+        raise DamagedError("the file is damaged; nothing was restored") from None
+    if stream.read(1):
+        raise DamagedError("the file has something behind its end; nothing was restored")
+    return cast("Mapping[str, str]", header.encryption_context), content
+
+
+def _backup(raw: dict[str, Any]) -> Backup:
+    fields: dict[str, Any] = {**raw, "secrets": tuple(map(_secret, raw["secrets"]))}
+    return Backup(**fields)
+
+
+def _secret(raw: dict[str, Any]) -> SavedSecret:
+    fields: dict[str, Any] = {**raw, "versions": tuple(map(_version, raw["versions"]))}
+    fields["replica_regions"] = tuple(raw["replica_regions"])
+    return SavedSecret(**fields)
+
+
+def _version(raw: dict[str, Any]) -> SavedVersion:
+    fields: dict[str, Any] = {**raw, "stages": tuple(raw["stages"])}
+    return SavedVersion(**fields)

@@ -1,0 +1,62 @@
+"""What the operator sees: results on the standard output, everything else on the standard error."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Generator, Sequence
+from typing import Any
+
+_UNFOLDED = 1000
+"""Columns of a screen on which nothing is folded."""
+
+
+def say(text: str) -> None:
+    """Tell something beside the result."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def print_json(data: Any) -> None:
+    """Print a result for programs."""
+    sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, fold: bool = True) -> None:
+    """Print a result for people.
+
+    Args:
+        title: The heading.
+        columns: Their headings.
+        rows: Cells of plain text or rich's `Text`.
+        fold: Whether cells are folded to the terminal's width; otherwise lines are as long as they are, so that a long last
+            cell can be copied in one piece.
+    """
+    from rich.console import Console  # noqa: PLC0415 - `--json` and pipes of values need no rich
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    if fold and sys.stdout.isatty():
+        Console(highlight=False).print(table)
+        return
+    # A pipe has no width: nothing is folded there, so that a line can be searched and cut.
+    console = Console(highlight=False, width=_UNFOLDED)
+    with console.capture() as shown:
+        console.print(table)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in shown.get().splitlines())
+
+
+@contextlib.contextmanager
+def working(title: str) -> Generator[None]:
+    """Show on a terminal that the command is alive; quick commands never get to show it."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console  # noqa: PLC0415 - only terminals need it
+
+    with Console(stderr=True).status(title):
+        yield

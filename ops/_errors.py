@@ -1,0 +1,142 @@
+"""What the operator is told instead of a traceback: one clear line, and an exit status.
+
+Exit status: 0 healthy, 1 a finding, 2 the command could not be carried out as it was given (misuse, credentials, AWS not
+reachable), 130 Ctrl-C. Only 1 says something about the stack.
+"""
+
+from typing import Any
+
+
+class OpsError(Exception):
+    """The command ends here; the message is for the operator. It never holds a secret's value.
+
+    Attributes:
+        status: The process's exit status.
+    """
+
+    status = 1
+
+
+class MisuseError(OpsError):
+    """The command line can't be carried out as it was given."""
+
+    status = 2
+
+
+class AwsError(OpsError):
+    """AWS did not let the command do its work.
+
+    Attributes:
+        code: AWS's error code, "" when no answer came.
+    """
+
+    status = 2
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "ExpiredSignatureException"}
+INVALID = {
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "AuthFailure",
+    "IncompleteSignature",
+}
+THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "RequestThrottled",
+    "LimitExceededException",
+}
+DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+MISSING = {
+    "ResourceNotFoundException",
+    "NoSuchEntity",
+    "NoSuchEntityException",
+    "NotFoundException",
+    "RepositoryNotFoundException",
+    "ImageNotFoundException",
+    "ClusterNotFoundException",
+    "ServiceNotFoundException",
+}
+
+_SIGN_IN = "sign in again (`aws sso login`, or your own way)"
+
+
+def code_of(error: BaseException) -> str:
+    """Return AWS's error code, "" for any other exception."""
+    response: Any = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def aws_errors() -> tuple[type[Exception], ...]:
+    """Return the exceptions of botocore, imported when one flies rather than for `--help`."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see above
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
+
+    return BotoCoreError, ClientError, ResponseParserError
+
+
+def is_aws(error: BaseException) -> bool:
+    """Tell whether an exception comes from botocore, without importing it."""
+    return any(kind.__module__.partition(".")[0] in {"botocore", "boto3"} for kind in type(error).__mro__)
+
+
+def explained(error: Exception) -> AwsError:
+    """Return what an exception of botocore means to the operator. Its own text is quoted only where it holds no value."""
+    code = code_of(error)
+    return AwsError(_of_code(error, code) if code else _of_kind(error), code)
+
+
+def _of_code(error: Any, code: str) -> str:
+    call = getattr(error, "operation_name", "the call")
+    if code in EXPIRED:
+        return f"your AWS credentials have expired: {_SIGN_IN}"
+    if code in INVALID:
+        return f"AWS doesn't know your credentials ({code}): {_SIGN_IN}"
+    if code in THROTTLED:
+        return f"AWS throttles {call}, also after several attempts: try again in a minute"
+    if code in DENIED:
+        # AWS's sentence names the caller, the action and the resource, never a value.
+        return f"you may not call {call}: {_message(error)}"
+    if code in MISSING:
+        return f"{call}: {_message(error) or 'not found'}"
+    # A validation error may quote its input, which for a write is the value.
+    return f"AWS refused {call} ({code})" + ("" if "Valid" in code else f": {_message(error)}")
+
+
+_KINDS = (
+    (("NoCredentialsError", "PartialCredentialsError"), f"no AWS credentials found: {_SIGN_IN}"),
+    (
+        ("SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError", "SSOError"),
+        "your AWS SSO session has expired: aws sso login",
+    ),
+    (("ProfileNotFound", "ConfigNotFound", "ConfigParseError", "InvalidConfigError"), "{}: see ~/.aws/config"),
+    (("CredentialRetrievalError",), f"your AWS credentials can't be got: {_SIGN_IN}"),
+    (
+        ("EndpointConnectionError", "ConnectionClosedError", "ConnectTimeoutError", "ReadTimeoutError"),
+        "{}: check the network, a proxy, AWS_ENDPOINT_URL (the sandbox: `python -m sandbox status`)",
+    ),
+    (("SSLError", "ProxyConnectionError", "HTTPClientError"), "AWS can't be reached: check the network and the proxy"),
+    # Its text quotes the parameter, which may be the value.
+    (("ParamValidationError",), "a parameter has the wrong form for AWS"),
+)
+"""What exceptions without an answer of AWS mean, the first that fits; `{}` is their own text."""
+
+
+def _of_kind(error: Exception) -> str:
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    found = next((text for names, text in _KINDS if kinds & set(names)), f"AWS can't be asked ({type(error).__name__})")
+    return found.replace("{}", str(error).rstrip("."))
+
+
+def _message(error: Any) -> str:
+    return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())

@@ -1,0 +1,217 @@
+"""Puts saved secrets back: what it would do, doing it, and proving that it was done. It may be run again at any time."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ops._aws import Aws
+from ops._backup_file import Backup, SavedSecret, SavedVersion
+from ops._errors import MISSING, aws_errors, code_of
+from ops._secrets import CURRENT, PREVIOUS
+
+_TEMPORARY = "ops-restore"
+"""Label of a version that has none of its own, while it is put: AWS makes a version without labels the current one."""
+
+_SYSTEM_TAGS = "aws:"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to.
+
+    Attributes:
+        environment: The stack whose names the secrets get.
+        secret_key: The KMS key of secrets that are made; None keeps their own at home and takes the AWS-managed one elsewhere.
+        with_policies: Whether resource policies are put back too.
+    """
+
+    environment: str
+    account: str
+    region: str
+    partition: str
+    secret_key: str | None = None
+    with_policies: bool = True
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one secret needs.
+
+    Attributes:
+        saved: The saved secret.
+        name: Its full name at the target.
+        action: `create`, `recover` (it is pending deletion), `change`, or `nothing`.
+        puts: Versions that the target lacks.
+        moves: Labels that move, with the version each goes to.
+        tags: Tags that differ.
+        policy: The resource policy to put; None when it has that one, or none was saved.
+        kms_key_id: The key, when it is made.
+    """
+
+    saved: SavedSecret = field(repr=False)
+    name: str
+    action: Literal["create", "recover", "change", "nothing"]
+    puts: tuple[SavedVersion, ...] = field(repr=False)
+    moves: Mapping[str, str]
+    tags: Mapping[str, str]
+    policy: str | None
+    kms_key_id: str | None
+
+    def document(self) -> dict[str, Any]:
+        """Return the work as data, without a value."""
+        return {
+            "name": self.name,
+            "action": self.action,
+            "versions": [version.id for version in self.puts],
+            "labels": dict(self.moves),
+            "tags": sorted(self.tags),
+            "policy": self.policy is not None,
+            "kms_key": self.kms_key_id,
+        }
+
+
+def plan(aws: Aws, backup: Backup, target: Target, names: Sequence[str] = ()) -> list[Work]:
+    """Return what a restore would do. It reads no value.
+
+    Args:
+        aws: The target.
+        backup: What was saved.
+        target: Where to.
+        names: Only these, by name in the catalogue; all by default.
+    """
+    chosen = [secret for secret in backup.secrets if not names or secret.name in names]
+    return [_work(aws, backup, target, secret) for secret in chosen]
+
+
+def restore(aws: Aws, work: Work) -> None:
+    """Do what one secret needs. Whatever is done already stays done when it fails, and the next run goes on from there."""
+    client = aws.client("secretsmanager")
+    if work.action == "create":
+        extra = {"KmsKeyId": work.kms_key_id} if work.kms_key_id else {}
+        tags = [{"Key": key, "Value": value} for key, value in work.tags.items()]
+        client.create_secret(Name=work.name, Description=work.saved.description, Tags=tags, **extra)
+    elif work.action == "recover":
+        client.restore_secret(SecretId=work.name)
+    # The current version first: the first version of a secret gets AWSCURRENT whatever labels it is put with.
+    for version in sorted(work.puts, key=lambda v: CURRENT not in v.stages):
+        client.put_secret_value(
+            SecretId=work.name,
+            ClientRequestToken=version.id,
+            VersionStages=list(version.stages) or [_TEMPORARY],
+            **version.value(),
+        )
+    _move_labels(client, work)
+    if work.tags and work.action != "create":
+        client.tag_resource(SecretId=work.name, Tags=[{"Key": key, "Value": value} for key, value in work.tags.items()])
+    if work.policy is not None:
+        client.put_resource_policy(SecretId=work.name, ResourcePolicy=work.policy, BlockPublicPolicy=True)
+
+
+def differing_versions(aws: Aws, saved: SavedSecret, name: str) -> list[str]:
+    """Return the ids of the saved versions that don't read back as they were saved."""
+    client = aws.client("secretsmanager")
+
+    def differs(version: SavedVersion) -> bool:
+        try:
+            found = client.get_secret_value(SecretId=name, VersionId=version.id)
+        except aws_errors() as error:
+            # AWS may have removed a version without labels since.
+            if code_of(error) in MISSING:
+                return bool(version.stages)
+            raise
+        return any(found.get(kind) != value for kind, value in version.value().items())
+
+    return [version.id for version, wrong in aws.each(differs, saved.versions).items() if wrong]
+
+
+def translated(policy: str, backup: Backup, target: Target) -> str:
+    """Return a resource policy as the target's account needs it: its own account, Region and partition in ARNs and conditions."""
+    if (backup.account, backup.region, backup.partition) == (target.account, target.region, target.partition):
+        return policy
+
+    def arn(match: re.Match[str]) -> str:
+        _, service, region, account = match.groups()
+        region = target.region if region == backup.region else region
+        return f"arn:{target.partition}:{service}:{region}:{target.account if account == backup.account else account}:"
+
+    text = re.sub(r"arn:(aws[a-z-]*):([a-z0-9-]+):([a-z0-9-]*):(\d{12}):", arn, policy)
+    return text.replace(f'"{backup.account}"', f'"{target.account}"')
+
+
+def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret) -> Work:
+    name = saved.full_name
+    if target.environment != backup.environment:
+        name = name.replace(backup.prefix, _prefix(backup, target), 1)
+    client = aws.client("secretsmanager")
+    wanted = {label: version.id for version in saved.versions for label in version.stages}
+    tags = {key: value for key, value in saved.tags.items() if not key.startswith(_SYSTEM_TAGS)}
+    policy = translated(saved.policy, backup, target) if saved.policy and target.with_policies else None
+    try:
+        found: Any = client.describe_secret(SecretId=name)
+    except aws_errors() as error:
+        if code_of(error) not in MISSING:
+            raise
+        home = (backup.account, backup.region) == (target.account, target.region)
+        key = target.secret_key or (saved.kms_key_id if home else None)
+        return Work(saved, name, "create", saved.versions, wanted, tags, policy, key)
+    deleted = bool(found.get("DeletedDate"))
+    existing = _existing(aws, name, found)
+    have = {label: version for version, labels in existing.items() for label in labels}
+    puts = tuple(version for version in saved.versions if version.id not in existing)
+    moves = {label: version for label, version in wanted.items() if have.get(label) != version}
+    found_tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", ())}
+    tags = {key: value for key, value in tags.items() if found_tags.get(key) != value}
+    # A secret that is pending deletion doesn't tell its policy.
+    if policy and not deleted and _same_policy(client.get_resource_policy(SecretId=name).get("ResourcePolicy"), policy):
+        policy = None
+    action = "recover" if deleted else "change" if puts or moves or tags or policy else "nothing"
+    return Work(saved, name, action, puts, moves, tags, policy, None)
+
+
+def _prefix(backup: Backup, target: Target) -> str:
+    return backup.prefix.removesuffix(backup.environment) + target.environment
+
+
+def _existing(aws: Aws, name: str, described: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the labels of the target's versions by id; versions without a label are among them."""
+    found = {version: tuple(labels) for version, labels in described.get("VersionIdsToStages", {}).items()}
+    if described.get("DeletedDate"):
+        return found
+    return {version["VersionId"]: () for version in list_versions(aws, name)} | found
+
+
+def list_versions(aws: Aws, secret: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the versions of a secret, by name or ARN, with those that have no label any more."""
+    token: dict[str, str] = {}
+    while True:
+        page = aws.client("secretsmanager").list_secret_version_ids(SecretId=secret, IncludeDeprecated=True, **token)
+        yield from page["Versions"]
+        if not page.get("NextToken"):
+            return
+        token = {"NextToken": page["NextToken"]}
+
+
+def _move_labels(client: Any, work: Work) -> None:
+    """Move each label to its version. Moving AWSCURRENT moves AWSPREVIOUS along, so that one comes after it."""
+    wanted = {label: version.id for version in work.saved.versions for label in version.stages}
+    order = sorted(wanted, key=lambda label: (label != CURRENT, label != PREVIOUS, label))
+    for label in order:
+        holder = _holder(client, work.name, label)
+        if holder != wanted[label]:
+            remove = {"RemoveFromVersionId": holder} if holder else {}
+            client.update_secret_version_stage(
+                SecretId=work.name, VersionStage=label, MoveToVersionId=wanted[label], **remove
+            )
+    if holder := _holder(client, work.name, _TEMPORARY):
+        client.update_secret_version_stage(SecretId=work.name, VersionStage=_TEMPORARY, RemoveFromVersionId=holder)
+
+
+def _holder(client: Any, name: str, label: str) -> str | None:
+    stages = client.describe_secret(SecretId=name).get("VersionIdsToStages", {})
+    return next((version for version, labels in stages.items() if label in labels), None)
+
+
+def _same_policy(first: str | None, second: str) -> bool:
+    return first is not None and json.loads(first) == json.loads(second)

@@ -1,0 +1,68 @@
+"""IAM roles with everything that decides what they may do."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ops._aws import Aws
+from ops._errors import MISSING, aws_errors, code_of
+from ops._policies import Statement, parse
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role of the stack's account.
+
+    Attributes:
+        trust: Who may assume it.
+        identity: The statements of its inline and attached policies.
+        boundary: Those of its permissions boundary, None without one.
+    """
+
+    arn: str
+    name: str
+    trust: tuple[Statement, ...]
+    identity: tuple[Statement, ...]
+    boundary: tuple[Statement, ...] | None
+
+
+def read_role(aws: Aws, arn: str) -> Role | None:
+    """Return a role by its ARN, None when it doesn't exist."""
+    name = arn.rpartition("/")[2]
+    iam = aws.client("iam")
+    try:
+        raw: Any = iam.get_role(RoleName=name)["Role"]
+    except aws_errors() as error:
+        if code_of(error) in MISSING:
+            return None
+        raise
+    identity: list[Statement] = []
+    for policy in sorted(aws.pages("iam", "list_role_policies", "PolicyNames", RoleName=name)):
+        document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+        identity += parse(document, source=f"inline policy {policy}")
+    attached = {
+        item["PolicyArn"] for item in aws.pages("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=name)
+    }
+    for policy_arn in sorted(attached):
+        identity += read_managed_policy(aws, policy_arn)
+    limit = (raw.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+    return Role(
+        arn=raw["Arn"],
+        name=name,
+        trust=parse(raw["AssumeRolePolicyDocument"], source="trust policy"),
+        identity=tuple(identity),
+        boundary=read_managed_policy(aws, limit) if limit else None,
+    )
+
+
+def read_managed_policy(aws: Aws, arn: str) -> tuple[Statement, ...]:
+    """Return the statements of a managed policy's default version."""
+    iam = aws.client("iam")
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+    return parse(document, source=f"managed policy {arn.rpartition('/')[2]}")
+
+
+def read_key_policy(aws: Aws, key_arn: str) -> tuple[Statement, ...]:
+    """Return the statements of a KMS key's policy."""
+    policy = aws.client("kms", key_arn.split(":")[3]).get_key_policy(KeyId=key_arn, PolicyName="default")["Policy"]
+    return parse(policy, source="key policy")

@@ -1,0 +1,369 @@
+"""`python -m ops backup` and `restore`: every value, version, label, tag and policy of a stack in one encrypted file."""
+
+import base64
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from ops._ask import confirm
+from ops._aws import Aws, connect
+from ops._backup_file import Backup, SavedSecret, SavedVersion, decrypt, encrypt, resolve_keys
+from ops._console import print_json, print_table, say, working
+from ops._errors import MISSING, AwsError, MisuseError, OpsError, aws_errors, code_of, explained
+from ops._options import JsonOption, OutputsOption, StackOption, YesOption
+from ops._restoring import Target, Work, differing_versions, list_versions, plan
+from ops._restoring import restore as restore_secret
+from ops._secrets import Record, describe, read_value, resource_policies
+from ops._stack import Stack, load
+from ops.listing import records_of
+
+_ATTEMPTS = 3
+
+KeysOption = Annotated[
+    list[str] | None,
+    typer.Option("--kms-key", metavar="KEY", help="ARN, id or alias of a KMS key; may be given several times."),
+]
+
+
+def backup(
+    to: Annotated[str, typer.Option("--to", metavar="FILE|s3://BUCKET/KEY", help="Where to write it.")],
+    kms_key: KeysOption = None,
+    stack: StackOption = None,
+    outputs: OutputsOption = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Save every secret of the stack, encrypted with KMS keys, each of which alone can open the file.
+
+    Not the stack's own key: that one serves Secrets Manager only, and a backup should outlive it. A second one in another account
+    or Region keeps the backup readable when the first is lost. Every read is recorded in CloudTrail.
+    """
+    if not kms_key:
+        raise MisuseError("--kms-key is required: the KMS key that encrypts the backup (not the stack's own)")
+    loaded = load(stack, outputs)
+    aws = connect(loaded)
+    keys = resolve_keys(aws, kms_key)
+    if loaded.kms_key_arn in keys:
+        raise MisuseError(
+            "the stack's own key serves Secrets Manager only and goes with the stack: use another --kms-key"
+        )
+    with working("Reading every version of every secret"):
+        saved = collect(aws, loaded)
+    data = encrypt(saved, keys)
+    _write(aws, to, data, force=force)
+    if json_:
+        print_json(
+            {
+                "file": to,
+                "stack": saved.environment,
+                "created": saved.created,
+                "secrets": len(saved.secrets),
+                "versions": saved.versions,
+                "bytes": len(data),
+                "kms_keys": keys,
+            }
+        )
+        return
+    say(f"{to}: {len(saved.secrets)} secrets, {saved.versions} versions of {loaded.place}, {len(data):,} bytes")
+    say(f"opened by {', '.join(keys)}")
+
+
+def collect(aws: Aws, stack: Stack) -> Backup:
+    """Return all secrets of a stack, with values.
+
+    Raises:
+        OpsError: When one is missing, pending deletion or can't be read: a backup has all or doesn't exist.
+    """
+    records = records_of(aws, stack)
+    problems: list[str] = []
+    for name, arn in sorted(stack.secret_arns.items()):
+        record = records[arn]
+        if record is None:
+            problems.append(f"{name} doesn't exist (python -m ops doctor)")
+        elif record.deleted:
+            problems.append(f"{name} is pending deletion (python -m ops restore --pending)")
+    if problems:
+        raise OpsError(f"no backup was written: {'; '.join(problems)}")
+    policies = resource_policies(aws, stack.secret_arns.values())
+    saved = aws.each(
+        lambda name: _save(aws, name, stack.secret_arns[name], policies[stack.secret_arns[name]]),
+        sorted(stack.secret_arns),
+    )
+    return Backup(
+        environment=stack.environment,
+        prefix=stack.task_definition_family,
+        account=stack.account,
+        region=stack.region,
+        partition=stack.partition,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        secrets=tuple(saved.values()),
+    )
+
+
+def _save(aws: Aws, name: str, arn: str, policy: str | None) -> SavedSecret:
+    for _ in range(_ATTEMPTS):
+        before = describe(aws, arn)
+        versions = _versions(aws, arn)
+        after = describe(aws, arn)
+        # A rotation in between would mix two states.
+        if before and after and before.stages == after.stages:
+            return _saved(name, after, policy, versions)
+    raise OpsError(f"no backup was written: {name} keeps changing; a rotation may be under way")
+
+
+def _saved(name: str, record: Record, policy: str | None, versions: tuple[SavedVersion, ...]) -> SavedSecret:
+    return SavedSecret(
+        name=name,
+        full_name=record.name,
+        arn=record.arn,
+        description=record.description,
+        kms_key_id=record.kms_key_id,
+        tags=dict(record.tags),
+        policy=policy,
+        rotates=record.rotation.enabled,
+        replica_regions=tuple(replica.region for replica in record.replicas),
+        versions=versions,
+    )
+
+
+def _versions(aws: Aws, arn: str) -> tuple[SavedVersion, ...]:
+    listed = sorted(list_versions(aws, arn), key=lambda version: version["CreatedDate"])
+    found: list[SavedVersion] = []
+    for version in listed:
+        stages = tuple(version.get("VersionStages", ()))
+        try:
+            value = read_value(aws, arn, version_id=version["VersionId"])
+        except AwsError as error:
+            # AWS removes versions without labels as it sees fit.
+            if error.code in MISSING and not stages:
+                continue
+            raise
+        binary = None if value.binary is None else base64.b64encode(value.binary).decode()
+        found.append(SavedVersion(value.version_id, stages, value.created.isoformat(), value.text, binary))
+    return tuple(found)
+
+
+def restore(
+    source: Annotated[
+        str | None, typer.Argument(metavar="FILE|s3://BUCKET/KEY", help="The backup; none with --pending.")
+    ] = None,
+    *,
+    kms_key: KeysOption = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="Only this secret; may be given several times.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="ID", help="Required to restore into another account.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="REGION", help="By default the backup's Region.")
+    ] = None,
+    secret_key: Annotated[
+        str | None,
+        typer.Option("--secret-key", metavar="KEY", help="KMS key of secrets that are made, instead of their own."),
+    ] = None,
+    stack: StackOption = None,
+    outputs: OutputsOption = None,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Only take the stack's secrets back that are pending deletion.")
+    ] = False,
+    policies: Annotated[bool, typer.Option(help="Also the resource policies.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    yes: YesOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Put the secrets of a backup back, into the same or another account, Region or stack.
+
+    Secrets that exist keep their newer versions; labels move to the versions that had them. Secrets that are pending deletion are
+    taken back. Version ids stay, so that Pulumi's state still fits. Running it again goes on where it ended.
+    """
+    if pending == (source is not None):
+        raise MisuseError("give a backup, or --pending")
+    if pending:
+        _restore_pending(load(stack, outputs), dry_run=dry_run, yes=yes, json_=json_)
+        return
+    saved, aws, target = _open(
+        str(source),
+        kms_key=kms_key or (),
+        account=account,
+        region=region,
+        stack=stack,
+        secret_key=secret_key,
+        policies=policies,
+    )
+    unknown = set(only or ()) - {secret.name for secret in saved.secrets}
+    if unknown:
+        raise MisuseError(f"the backup holds no {', '.join(sorted(unknown))}; it holds {_names(saved)}")
+    with working("Comparing with what is there"):
+        works = plan(aws, saved, target, only or ())
+    if not json_:
+        _show(works, saved, target)
+    if not dry_run:
+        busy = sum(work.action != "nothing" for work in works)
+        confirm(
+            f"Restore {busy} secrets of {saved.environment} ({saved.created}) as {target.environment} in account "
+            f"{target.account}, {target.region}?",
+            yes=yes or not busy,
+        )
+    failures = [] if dry_run else _restore_all(aws, works)
+    if json_:
+        done = {"dry_run": dry_run, "secrets": [work.document() for work in works], "failures": failures}
+        print_json(done)
+    for failure in failures:
+        say(failure)
+    if failures:
+        raise typer.Exit(1)
+    if not dry_run:
+        _tell_next(works, target)
+
+
+def _open(
+    source: str,
+    *,
+    kms_key: Sequence[str],
+    account: str | None,
+    region: str | None,
+    stack: str | None,
+    secret_key: str | None,
+    policies: bool,
+) -> tuple[Backup, Aws, Target]:
+    # Where the backup was made is inside it, so that reading it comes first, with the Region of the environment.
+    start = Aws(region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1")
+    data = _read(start, source)
+    caller = start.caller()
+    partition = caller.arn.split(":")[1]
+    saved = decrypt(data, key_arns=kms_key, account=caller.account, partition=partition)
+    if account not in {None, caller.account}:
+        raise MisuseError(f"your credentials are of account {caller.account}, not of {account}: switch the profile")
+    if account is None and caller.account != saved.account:
+        raise MisuseError(
+            f"the backup is of account {saved.account}, your credentials are of {caller.account}: "
+            f"if that is meant, add --account {caller.account}"
+        )
+    target = Target(
+        environment=(stack or saved.environment).rpartition("/")[2],
+        account=caller.account,
+        region=region or saved.region,
+        partition=partition,
+        secret_key=secret_key,
+        with_policies=policies,
+    )
+    return saved, Aws(target.region), target
+
+
+def _restore_all(aws: Aws, works: list[Work]) -> list[str]:
+    failures: list[str] = []
+    for work in works:
+        with working(f"Restoring {work.name}"):
+            try:
+                if work.action != "nothing":
+                    restore_secret(aws, work)
+                wrong = differing_versions(aws, work.saved, work.name)
+            except aws_errors() as error:
+                failures.append(f"{work.name}: {explained(error)}; run it again to go on")
+                continue
+        if wrong:
+            failures.append(f"{work.name}: version {', '.join(wrong)} reads back differently than it was saved")
+    return failures
+
+
+def _show(works: list[Work], saved: Backup, target: Target) -> None:
+    rows = [
+        (
+            work.name,
+            work.action,
+            len(work.puts),
+            ", ".join(sorted(work.moves)),
+            ", ".join(sorted(work.tags)),
+            "yes" if work.policy else "",
+        )
+        for work in works
+    ]
+    title = f"{saved.environment} as of {saved.created} into {target.environment} (account {target.account}, {target.region})"
+    print_table(title, ("secret", "action", "versions", "labels", "tags", "policy"), rows)
+
+
+def _tell_next(works: list[Work], target: Target) -> None:
+    say(f"{len(works)} secrets read back as they were saved.")
+    if any(work.action == "create" for work in works):
+        say(
+            "Secrets that were made have new ARNs: `pulumi refresh` forgets the old ones, then "
+            f"`python -m ops migrate adopt --stack {target.environment}` takes the new ones over."
+        )
+    if any(work.saved.rotates or work.saved.replica_regions for work in works if work.action == "create"):
+        say("Rotation and replicas are not part of a backup: `pulumi up` sets them up.")
+    say(
+        f"Tasks read secrets when they start: redeploy the service, then python -m ops doctor --stack {target.environment}"
+    )
+
+
+def _restore_pending(stack: Stack, *, dry_run: bool, yes: bool, json_: bool) -> None:
+    aws = connect(stack)
+    found = [record for record in records_of(aws, stack).values() if record and record.deleted]
+    if not dry_run and found:
+        confirm(f"Take {', '.join(record.name for record in found)} back in {stack.place}?", yes=yes)
+        for record in found:
+            aws.client("secretsmanager").restore_secret(SecretId=record.arn)
+    if json_:
+        secrets = [{"name": record.name, "action": "recover"} for record in found]
+        print_json({"dry_run": dry_run, "secrets": secrets, "failures": []})
+        return
+    for record in found:
+        say(f"{record.name}: {'pending deletion' if dry_run else 'taken back, with its value'}")
+    if not found:
+        say(f"No secret of {stack.place} is pending deletion.")
+
+
+def _names(saved: Backup) -> str:
+    return ", ".join(sorted(secret.name for secret in saved.secrets))
+
+
+def _bucket_and_key(place: str) -> tuple[str, str] | None:
+    parts = urlsplit(place)
+    if parts.scheme != "s3":
+        return None
+    if not parts.netloc or not parts.path.strip("/"):
+        raise MisuseError(f"{place} is no object in S3: s3://BUCKET/KEY")
+    return parts.netloc, parts.path.lstrip("/")
+
+
+def _write(aws: Aws, place: str, data: bytes, *, force: bool) -> None:
+    exists = f"{place} exists: add --force to replace it, or choose another name"
+    if remote := _bucket_and_key(place):
+        only_new: dict[str, Any] = {} if force else {"IfNoneMatch": "*"}
+        try:
+            aws.client("s3").put_object(Bucket=remote[0], Key=remote[1], Body=data, **only_new)
+        except aws_errors() as error:
+            if code_of(error) == "PreconditionFailed":
+                raise MisuseError(exists) from None
+            raise
+        return
+    path = Path(place)
+    if path.exists() and not force:
+        raise MisuseError(exists)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        # Encrypted, and still nobody else's business.
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise MisuseError(f"{place} can't be written: {error.strerror}") from None
+
+
+def _read(aws: Aws, place: str) -> bytes:
+    if remote := _bucket_and_key(place):
+        return aws.client("s3").get_object(Bucket=remote[0], Key=remote[1])["Body"].read()
+    try:
+        return Path(place).read_bytes()
+    except OSError as error:
+        raise MisuseError(f"{place} can't be read: {error.strerror}") from None

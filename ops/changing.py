@@ -1,0 +1,184 @@
+"""`ops set` and `ops rollback`: another value for a secret whose value nobody else owns."""
+
+import json
+import secrets as random_values
+from dataclasses import asdict, dataclass
+from typing import cast
+
+from declarations import MAX_VALUE_BYTES, Declaration, JsonSecret
+from ops._ask import confirm, new_value
+from ops._aws import Aws, connect
+from ops._console import print_json, say
+from ops._errors import AwsError, MisuseError, aws_errors, explained
+from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
+from ops._ownership import declaration_of, ownership
+from ops._secrets import CURRENT, PENDING, PREVIOUS, Record, Value, describe, read_value
+from ops._stack import Stack, load
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was done, for programs and people. Version ids are random and tell nothing of a value.
+
+    Attributes:
+        current: The version that is AWSCURRENT now.
+        previous: The one before, which is AWSPREVIOUS; None when there was none.
+        changed: False when the value was that already.
+    """
+
+    secret: str
+    arn: str
+    current: str
+    previous: str | None
+    changed: bool = True
+
+
+def set_value(
+    name: NameArgument,
+    key: KeyOption = None,
+    stack: StackOption = None,
+    outputs: OutputsOption = None,
+    *,
+    yes: YesOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Give a secret a new value, from a hidden prompt or the standard input; the old one stays as AWSPREVIOUS."""
+    where = load(stack, outputs)
+    arn = where.arn_of(name)
+    aws = connect(where)
+    declaration = declaration_of(where, arn)
+    record = _changeable(aws, where, arn, key)
+    if key is not None and declaration is not None and not isinstance(declaration, JsonSecret):
+        raise MisuseError(f"{where.name_of(arn)} is plain text; leave --key out")
+    what = f"{where.name_of(arn)}{f', key {key}' if key else ''}"
+    confirm(f"Change {what} of {where.place}?", yes=yes)
+    value = new_value(f"{what} of {where.place}")
+    before = read_value(aws, arn) if record.version(CURRENT) else None
+    text = _merged(before, key, value) if key else _whole(declaration, value)
+    size = len(text.encode())
+    if size > MAX_VALUE_BYTES:
+        raise MisuseError(f"the value has {size:,} bytes; Secrets Manager takes {MAX_VALUE_BYTES:,}")
+    if before is not None and before.text == text:
+        _report(
+            Change(where.name_of(arn), arn, before.version_id, record.version(PREVIOUS), changed=False), json_=json_
+        )
+        return
+    # Whoever wrote meanwhile would lose their value: the keys were merged into what was read above.
+    if before and (now := describe(aws, arn)) and now.version(CURRENT) != before.version_id:
+        raise MisuseError(f"{where.name_of(arn)} was changed by somebody else meanwhile; nothing was done, try again")
+    current = _put(aws, arn, text)
+    _report(Change(where.name_of(arn), arn, current, before.version_id if before else None), json_=json_)
+    if record.rotation.enabled:
+        say("Its function goes on to rotate it. If the database doesn't have this password, rotate at once instead.")
+    _say_redeploy(where)
+
+
+def rollback(
+    name: NameArgument,
+    stack: StackOption = None,
+    outputs: OutputsOption = None,
+    *,
+    yes: YesOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Go back to the value before the last one: AWSCURRENT and AWSPREVIOUS change places."""
+    where = load(stack, outputs)
+    arn = where.arn_of(name)
+    aws = connect(where)
+    record = _changeable(aws, where, arn, None)
+    current, previous = record.version(CURRENT), record.version(PREVIOUS)
+    if previous is None:
+        raise MisuseError(f"{where.name_of(arn)} has no {PREVIOUS} version to go back to")
+    when = f" (last changed {record.changed:%Y-%m-%d %H:%M} UTC)" if record.changed else ""
+    confirm(f"Put the previous value of {where.name_of(arn)} of {where.place} back{when}?", yes=yes)
+    remove = {"RemoveFromVersionId": current} if current else {}
+    try:
+        aws.client("secretsmanager").update_secret_version_stage(
+            SecretId=arn, VersionStage=CURRENT, MoveToVersionId=previous, **remove
+        )
+    except aws_errors() as error:
+        raise explained(error) from None
+    _report(Change(where.name_of(arn), arn, previous, current), json_=json_)
+    if record.rotation.enabled:
+        say("The database still has the newer password, unless it was put back there as well: docs/rotation.md.")
+    _say_redeploy(where)
+
+
+def _changeable(aws: Aws, stack: Stack, arn: str, key: str | None) -> Record:
+    """Return a secret whose value is changed here, and not by the configuration or a rotation that is under way."""
+    name, record = stack.name_of(arn), describe(aws, arn)
+    if record is None:
+        raise AwsError(f"{name} doesn't exist: python -m ops doctor --stack {stack.environment} says what to do")
+    if record.deleted:
+        command = f"aws secretsmanager restore-secret --secret-id {arn} --region {stack.region}"
+        raise AwsError(f"{name} is marked for deletion; first: {command}")
+    owner = ownership(stack, record, declaration_of(stack, arn), key)
+    if owner.owner == "configuration":
+        how = "\n  ".join(owner.how)
+        raise MisuseError(f"Pulumi's configuration owns the value of {name}; change it there:\n  {how}")
+    pending = record.version(PENDING)
+    if pending and pending != record.version(CURRENT):
+        # AWS abandons a rotation when somebody else writes; the database may have the new password by then.
+        command = f"python -m ops rotate {name} --stack {stack.environment}"
+        raise MisuseError(f"a rotation of {name} is under way; follow it to its end: {command}")
+    return record
+
+
+def _whole(declaration: Declaration | None, value: str) -> str:
+    if not isinstance(declaration, JsonSecret):
+        return value
+    try:
+        found: object = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not found:
+        raise MisuseError(f"{declaration.name} is a JSON object of strings; give one, or one key with --key")
+    parts = cast("dict[str, object]", found)
+    if wrong := sorted(key for key, part in parts.items() if not isinstance(part, str) or not part):
+        # ECS prints numbers the way Go does, and passes nothing else on.
+        raise MisuseError(f"every value must be a string that is not empty; not so: {', '.join(wrong)}")
+    wanted = {wanted for _, wanted in declaration.references() if wanted}
+    if missing := sorted(wanted - set(parts)):
+        raise MisuseError(f"the container references keys that are missing: {', '.join(missing)}")
+    return json.dumps(parts, sort_keys=True, ensure_ascii=False)
+
+
+def _merged(before: Value | None, key: str, value: str) -> str:
+    if ":" in key or not key.isprintable():
+        raise MisuseError(f"ECS can't reference the key {key!r}: no colon, no control character")
+    try:
+        found: object = json.loads(before.text or "") if before else {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise MisuseError("the secret holds no JSON object; set it whole, without --key")
+    return json.dumps({**cast("dict[str, object]", found), key: value}, sort_keys=True, ensure_ascii=False)
+
+
+def _put(aws: Aws, arn: str, text: str) -> str:
+    # A token of our own: a retry after a lost answer makes no second version.
+    token = f"{random_values.token_hex(16)}-ops"
+    try:
+        answer = aws.client("secretsmanager").put_secret_value(
+            SecretId=arn, SecretString=text, ClientRequestToken=token
+        )
+    except aws_errors() as error:
+        raise explained(error) from None
+    return str(answer["VersionId"])
+
+
+def _report(change: Change, *, json_: bool) -> None:
+    if json_:
+        print_json(asdict(change))
+    elif not change.changed:
+        say(f"{change.secret} has that value already; nothing was done.")
+    else:
+        before = f", {change.previous} is {PREVIOUS}" if change.previous else ""
+        say(f"{change.secret}: {change.current} is {CURRENT} now{before}.")
+
+
+def _say_redeploy(stack: Stack) -> None:
+    say(
+        "Running tasks keep the old value until they are replaced: aws ecs update-service --force-new-deployment "
+        f"--region {stack.region} --cluster CLUSTER --service SERVICE"
+    )

@@ -1,0 +1,235 @@
+"""`python -m ops cost`: what the deployed stack costs a month, item by item, and what SSM Parameter Store would cost instead."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+import pricing
+from catalogue import CATALOGUE
+from declarations import JsonSecret
+from ops._aws import Aws, connect
+from ops._console import print_json, print_table, working
+from ops._options import JsonOption, OutputsOption, StackOption
+from ops._secrets import describe_all
+from ops._stack import Stack, load
+from pricing import Item
+
+DAYS = 365 / 12
+"""Days of an average month."""
+
+DEFAULT_TASKS_A_DAY = 10
+
+CALLS_A_ROTATION = 12
+"""Secrets Manager calls of one rotation, both strategies at most: DescribeSecret in each of four steps, reads of the current, the
+pending and the superuser's value, GetRandomPassword, PutSecretValue, UpdateSecretVersionStage."""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What is deployed and costs something.
+
+    Attributes:
+        secrets: Number of secrets; `replicas` counts their copies in other Regions.
+        keys: Customer-managed keys, those of replicas included.
+        references: Distinct `valueFrom` of the container: ECS reads each once when a task starts.
+        values: Values that would each be a parameter: a text secret is one, a JSON secret one for each key.
+        rotations: Rotations a month, all secrets together.
+        trails: CloudTrail trails of the stack.
+    """
+
+    secrets: int
+    replicas: int
+    keys: int
+    references: int
+    values: int
+    rotations: float
+    trails: int
+    metrics: int
+    alarms: int
+    dashboards: int
+
+
+def cost(
+    tasks_per_day: Annotated[
+        float, typer.Option("--tasks-per-day", min=0, help="Tasks that start a day; each reads every secret once.")
+    ] = DEFAULT_TASKS_A_DAY,
+    stack: StackOption = None,
+    outputs: OutputsOption = None,
+    *,
+    json_: JsonOption = False,
+) -> None:
+    """Show what the stack costs a month, by item, and what SSM Parameter Store would cost instead."""
+    loaded = load(stack, outputs)
+    with working("Counting what is deployed"):
+        deployed = count(connect(loaded), loaded)
+    items = bill(deployed, tasks_per_day=tasks_per_day)
+    alternatives = parameter_store(deployed, tasks_per_day=tasks_per_day)
+    if json_:
+        print_json(_document(loaded, items, alternatives, tasks_per_day))
+        return
+    rows = [(item.name, _amount(item.quantity), _usd(item.unit_price), f"${item.monthly:,.2f}") for item in items]
+    rows.append(("total", "", "", f"${_total(items):,.2f}"))
+    title = f"{loaded.place}: USD a month, list prices of US East (N. Virginia), {pricing.AS_OF}"
+    print_table(title, ("item", "a month", "each", "USD"), rows)
+    print_table(
+        "\nThe same values in SSM Parameter Store",
+        ("kind", "USD", "and then"),
+        [(name, f"${_total(found):,.2f}", _LACKS[name]) for name, found in alternatives.items()],
+    )
+    typer.echo(
+        f"\nAssumed: {tasks_per_day:g} task starts a day, {DAYS:.1f} days a month; no free tier. "
+        "Log volume and Lambda time are not in it: cents (docs/cost.md)."
+    )
+
+
+def count(aws: Aws, stack: Stack) -> Deployed:
+    """Return what is deployed: what the stack's outputs name, and what bears the stack's name."""
+    # One by one: AWS's list of secrets doesn't tell their replicas.
+    described = describe_all(aws, stack.secret_arns.values()).values()
+    records = [record for record in described if record and not record.deleted]
+    replica_keys = {
+        (replica.region, replica.kms_key_id)
+        for record in records
+        for replica in record.replicas
+        if replica.kms_key_id and not replica.kms_key_id.endswith("alias/aws/secretsmanager")
+    }
+    prefix = stack.task_definition_family
+    return Deployed(
+        secrets=len(records),
+        replicas=sum(len(record.replicas) for record in records),
+        keys=bool(stack.kms_key_arn) + len(replica_keys),
+        references=len(set(stack.container_secrets.values())),
+        values=_values(stack.secret_arns),
+        rotations=sum(_rotations(r.rotation.schedule, r.rotation.every_days) for r in records if r.rotation.enabled),
+        trails=sum(t["Name"].startswith(prefix) for t in aws.client("cloudtrail").describe_trails()["trailList"]),
+        metrics=_metrics(aws, prefix),
+        alarms=sum(1 for _ in aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=prefix)),
+        dashboards=sum(
+            1 for _ in aws.pages("cloudwatch", "list_dashboards", "DashboardEntries", DashboardNamePrefix=prefix)
+        ),
+    )
+
+
+def bill(deployed: Deployed, *, tasks_per_day: float) -> tuple[Item, ...]:
+    """Return the items of a month; those that the stack has none of are left out, but for the calls."""
+    starts = tasks_per_day * DAYS * deployed.references
+    rotation_calls = deployed.rotations * CALLS_A_ROTATION
+    items = (
+        Item("secrets", deployed.secrets, pricing.SECRET),
+        Item("replicas", deployed.replicas, pricing.SECRET),
+        Item("customer-managed keys", deployed.keys, pricing.KMS_KEY),
+        Item("trail (first copy of management events)", deployed.trails, 0.0),
+        Item("metrics", deployed.metrics, pricing.METRIC),
+        Item("alarms", deployed.alarms, pricing.ALARM),
+        Item("dashboards", deployed.dashboards, pricing.DASHBOARD),
+        Item("rotation: API calls", rotation_calls, pricing.API_CALL),
+        Item("KMS requests", (starts + rotation_calls) if deployed.keys else 0, pricing.KMS_REQUEST),
+    )
+    calls = Item("API calls of starting tasks", starts, pricing.API_CALL)
+    return (*(item for item in items if item.quantity), calls)
+
+
+_LACKS: Mapping[str, str] = {
+    "standard": "no rotation, no replicas, no resource policy, no staging labels; a value has at most 4 KB",
+    "advanced": "no rotation, no replicas; a value has at most 8 KB; shared through AWS RAM only",
+}
+
+
+def parameter_store(deployed: Deployed, *, tasks_per_day: float) -> dict[str, tuple[Item, ...]]:
+    """Return what the same values cost as SecureString parameters, by tier: a parameter for each value, no JSON needed."""
+    starts = tasks_per_day * DAYS * deployed.values
+    shared = (
+        Item("customer-managed keys", deployed.keys, pricing.KMS_KEY),
+        Item("KMS requests", starts, pricing.KMS_REQUEST),
+    )
+    advanced = (
+        Item("advanced parameters", deployed.values, pricing.PARAMETER_ADVANCED),
+        Item("calls", starts, pricing.PARAMETER_API_CALL),
+    )
+    return {"standard": shared, "advanced": (*advanced, *shared)}
+
+
+def _values(names: Iterable[str]) -> int:
+    by_name = {d.name: len(d.keys) for d in CATALOGUE if isinstance(d, JsonSecret) and isinstance(d.keys, Mapping)}
+    return sum(by_name.get(name, 1) for name in names)
+
+
+def _rotations(schedule: str | None, every_days: int | None) -> float:
+    """Return rotations a month of a schedule, as `cron(0 3 ? * SUN *)` or `rate(7 days)`; a month when it can't be told."""
+    if every_days:
+        return DAYS / every_days
+    expression = (schedule or "").partition("(")[2].rstrip(")").split()
+    match expression:
+        case [count, unit]:
+            return DAYS * 24 / (float(count) * (24 if unit.startswith("day") else 1))
+        case [_minutes, hours, day, months, weekday, _year]:
+            hours_a_day = 24 / int(hours.partition("/")[2]) if "/" in hours else _listed(hours, 24)
+            days = _listed(weekday, 7) * DAYS / 7 if weekday != "?" else _listed(day, DAYS)
+            return hours_a_day * days * _listed(months, 12) / 12
+        case _:
+            return 1.0
+
+
+def _listed(field: str, every: float) -> float:
+    """Return how many values a field of a cron expression means; a range or a step counts as what it spans at most."""
+    if field in {"*", "?"}:
+        return every
+    if "/" in field:
+        return every / max(int(field.partition("/")[2] or 1), 1)
+    return sum(_span(part) for part in field.split(","))
+
+
+def _span(part: str) -> int:
+    first, _, last = part.partition("-")
+    return int(last) - int(first) + 1 if first.isdigit() and last.isdigit() else 1
+
+
+def _metrics(aws: Aws, prefix: str) -> int:
+    filters = aws.pages("logs", "describe_metric_filters", "metricFilters")
+    return len(
+        {
+            (made["metricNamespace"], made["metricName"])
+            for found in filters
+            if found["filterName"].startswith(prefix)
+            for made in found["metricTransformations"]
+        }
+    )
+
+
+def _total(items: Iterable[Item]) -> float:
+    return pricing.total(tuple(items))
+
+
+def _amount(quantity: float) -> str:
+    return f"{quantity:,.0f}" if quantity >= 1 else f"{quantity:.2f}"
+
+
+def _usd(price: float) -> str:
+    return f"${price:.2f}" if price == 0 or price >= 0.01 else f"${price:.6f}"  # noqa: PLR2004 - a cent
+
+
+def _document(
+    stack: Stack, items: Iterable[Item], alternatives: Mapping[str, Iterable[Item]], tasks_per_day: float
+) -> dict[str, Any]:
+    def listed(found: Iterable[Item]) -> dict[str, Any]:
+        rows = tuple(found)
+        shown = [
+            {
+                "item": i.name,
+                "quantity": round(i.quantity, 2),
+                "unit_price_usd": i.unit_price,
+                "monthly_usd": round(i.monthly, 4),
+            }
+            for i in rows
+        ]
+        return {"monthly_usd": _total(rows), "items": shown}
+
+    return {
+        "stack": stack.environment,
+        "prices_as_of": pricing.AS_OF,
+        "tasks_per_day": tasks_per_day,
+        **listed(items),
+        "parameter_store": {name: listed(found) for name, found in alternatives.items()},
+    }

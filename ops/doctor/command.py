@@ -1,0 +1,138 @@
+"""The command `ops doctor`."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ops._aws import Aws, connect
+from ops._console import print_json, say, working
+from ops._errors import DENIED, MisuseError, aws_errors, code_of, explained
+from ops._options import JsonOption, OutputsOption, StackOption
+from ops._stack import Stack, load
+from ops.doctor import role, secrets, service, task, upkeep
+from ops.doctor.explain import explain
+from ops.doctor.finding import Finding
+from ops.doctor.snapshot import take
+
+_STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
+
+
+def doctor(
+    stack: StackOption = None,
+    outputs: OutputsOption = None,
+    *,
+    service_name: Annotated[
+        str | None,
+        typer.Option(
+            "--service", metavar="CLUSTER/SERVICE", help="Also look at this ECS service and its stopped tasks."
+        ),
+    ] = None,
+    explain_text: Annotated[
+        str | None,
+        typer.Option(
+            "--explain", metavar="TEXT", help="Only explain an error of a task that did not start; - for stdin."
+        ),
+    ] = None,
+    max_age_days: Annotated[
+        int | None, typer.Option("--max-age-days", min=0, metavar="DAYS", help="Warn of values older than this.")
+    ] = None,
+    values: Annotated[
+        bool, typer.Option("--values/--no-values", help="Read the values to check them; CloudTrail records each read.")
+    ] = True,
+    json_: JsonOption = False,
+) -> None:
+    """Would a task of the stack start, and if not, why? Each line names the command that mends it. Never a value."""
+    if explain_text is not None:
+        _explain(sys.stdin.read() if explain_text == "-" else explain_text, json_=json_)
+        return
+    where = load(stack, outputs)
+    aws = connect(where)
+    with working(f"Examining {where.place}"):
+        findings = list(examine(aws, where, service_name=service_name, max_age_days=max_age_days, values=values))
+    counts = Counter(finding.status for finding in findings)
+    if json_:
+        print_json(
+            {
+                "stack": where.environment,
+                "account": where.account,
+                "region": where.region,
+                "healthy": counts["ok"] == len(findings),
+                "findings": [asdict(finding) for finding in findings],
+                "calls": dict(sorted(aws.calls.items())),
+            }
+        )
+    else:
+        _print(where, findings)
+    if counts["ok"] < len(findings):
+        raise typer.Exit(1)
+
+
+def examine(
+    aws: Aws, stack: Stack, *, service_name: str | None = None, max_age_days: int | None = None, values: bool = True
+) -> Iterator[Finding]:
+    """Yield the findings of every check, in the order in which a task starts."""
+    running = service.read_service(aws, service_name) if service_name else None
+    snapshot = take(aws, stack, values=values, also=[running.definition_arn] if running else [])
+    yield from secrets.check(snapshot, max_age_days)
+    yield from task.check(snapshot)
+    yield from role.check(aws, snapshot)
+    yield from _as_allowed("image", lambda: task.check_images(aws, snapshot))
+    yield from _as_allowed("log-group", lambda: task.check_logs(aws, snapshot))
+    yield from _as_allowed("rotation", lambda: upkeep.check(aws, snapshot))
+    if service_name:
+        yield from service.check(snapshot, running, service_name)
+    else:
+        yield from upkeep.check_deployed(snapshot)
+
+
+def _as_allowed(check: str, findings: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Yield findings; what the operator may not look at is a warning, not the end of the examination."""
+    try:
+        yield from findings()
+    except aws_errors() as error:
+        if code_of(error) not in DENIED:
+            raise
+        yield Finding(check, "warning", "", f"not checked: {explained(error)}", "ask for that right")
+
+
+def _explain(text: str, *, json_: bool) -> None:
+    if not text.strip():
+        raise MisuseError("--explain needs the text of an error, such as a task's stoppedReason")
+    found = explain(text)
+    if json_:
+        print_json(asdict(found) if found else {"cause": "unknown"})
+    elif found:
+        sys.stdout.write(f"{found.cause}: {found.means}\nmend: {found.mend}\n")
+    else:
+        say("no error that this project knows; docs/operations.md lists them")
+    if found is None:
+        raise typer.Exit(1)
+
+
+def _print(stack: Stack, findings: list[Finding]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - `--json` needs no rich
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(Text(stack.place, "bold"))
+    width = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        line = Text.assemble(
+            "  ",
+            (f"{finding.status:<7}", _STYLES[finding.status]),
+            f"  {finding.check:<{width}}  ",
+            (f"{finding.subject}: " if finding.subject else "", "bold"),
+            finding.found,
+        )
+        console.print(line)
+        if finding.mend:
+            console.print(Text(f"{'':>{width + 13}}mend: {finding.mend}", "cyan"))
+    counts = Counter(finding.status for finding in findings)
+    bad = [f"{counts[s]} {s}{'s' if counts[s] > 1 else ''}" for s in ("failure", "warning") if counts[s]]
+    console.print(
+        Text(f"{', '.join(bad) or 'healthy'}", _STYLES["failure" if counts["failure"] else "warning" if bad else "ok"])
+    )

@@ -1,0 +1,42 @@
+"""What a check says."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from ops._stack import Stack, uses_local_aws
+
+Status = Literal["ok", "warning", "failure"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. It never holds a secret's value.
+
+    Attributes:
+        check: Which check, such as `value-from`; stable, for programs.
+        status: `failure`: a task would not start, or breaks soon. `warning`: it starts, but something is not as it should be.
+        subject: What it is about: a secret, a variable, a role.
+        found: What was found.
+        mend: The command that mends it.
+    """
+
+    check: str
+    status: Status
+    subject: str
+    found: str
+    mend: str = ""
+
+
+def summed_up(check: str, problems: Iterable[Finding], *, ok: str) -> Iterator[Finding]:
+    """Yield the problems, or one line that all is well."""
+    found = list(problems)
+    yield from found or [Finding(check, "ok", "", ok)]
+
+
+def put_back(stack: Stack) -> str:
+    """Return the command that makes everything as the program says: what was changed by hand is noticed, then mended."""
+    name = stack.environment
+    if uses_local_aws():
+        return f"python -m sandbox refresh --stack {name} && python -m sandbox up --stack {name}"
+    return f"pulumi up --refresh --stack {name}"

@@ -1,0 +1,234 @@
+"""Checks of the execution role: may ECS assume it, and may it read exactly this stack's secrets and what a start needs?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ops._aws import Aws
+from ops._errors import aws_errors
+from ops._policies import Decision, Request, Statement, decide, matches_action, principal_match, trusts
+from ops._roles import Role
+from ops._stack import Stack
+from ops.doctor.finding import Finding, put_back, summed_up
+from ops.doctor.snapshot import Key, Snapshot, image_in_ecr
+
+READ = "secretsmanager:GetSecretValue"
+_SERVICE = "ecs-tasks.amazonaws.com"
+_SIMULATED_AT_ONCE = 50
+
+_Simulated = Mapping[str, bool] | None
+
+
+def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield what is to be said of the execution role and of the keys."""
+    stack, role = snapshot.stack, snapshot.role
+    if snapshot.role_denied:
+        found = f"not checked: {snapshot.role_denied}"
+        yield Finding("role", "warning", stack.execution_role_arn, found, "ask for the right to read the role")
+        return
+    if role is None:
+        name = stack.execution_role_arn.rpartition("/")[2]
+        yield Finding("role", "failure", name, "doesn't exist: no task starts", put_back(stack))
+        return
+    yield from summed_up("role", _trust(stack, role), ok=f"{role.name} trusts ECS tasks, and nobody else")
+    wanted = _wanted(snapshot)
+    simulated = simulate(aws, role.arn, READ, wanted)
+    how = (
+        "static evaluation of the policies"
+        if simulated is None
+        else "iam:SimulatePrincipalPolicy and the secrets' policies"
+    )
+    ok = f"{role.name} may read exactly the container's {len(wanted)} secrets ({how})"
+    yield from summed_up("permission", _reads(snapshot, role, simulated), ok=ok)
+    yield from summed_up("start", _start(snapshot, role), ok=f"{role.name} may write the log and pull the image")
+    customer_managed = len(snapshot.keys)
+    ok = (
+        f"{role.name} may decrypt with the customer-managed key"
+        if customer_managed
+        else "AWS-managed: nothing to grant"
+    )
+    yield from summed_up("key", _keys(snapshot, role), ok=ok)
+
+
+def simulate(aws: Aws, role_arn: str, action: str, arns: Sequence[str]) -> _Simulated:
+    """Return what IAM's own simulator says by resource; None where the endpoint has none or it may not be asked.
+
+    The simulator knows service control policies, but not the policies of secrets.
+    """
+    found: dict[str, bool] = {}
+    try:
+        for at in range(0, len(arns), _SIMULATED_AT_ONCE):
+            # One attempt: an endpoint without the call answers with an error that would be retried.
+            answer: Any = aws.client("iam", attempts=1).simulate_principal_policy(
+                PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=list(arns[at : at + _SIMULATED_AT_ONCE])
+            )
+            for result in answer["EvaluationResults"]:
+                found[result.get("EvalResourceName", "")] = result["EvalDecision"] == "allowed"
+                for single in result.get("ResourceSpecificResults") or ():
+                    found[single["EvalResourceName"]] = single["EvalResourceDecision"] == "allowed"
+    except aws_errors():
+        return None
+    return found if set(arns) <= set(found) else None
+
+
+def _trust(stack: Stack, role: Role) -> Iterator[Finding]:
+    source = f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:task/cluster/0123456789abcdef"
+    context = {"aws:sourceaccount": stack.account, "aws:sourcearn": source}
+    decision = trusts(role.trust, Request("sts:AssumeRole", role.arn, _SERVICE, context))
+    if not decision.allows:
+        why = f" (denied by {decision.statement})" if decision.statement else ""
+        found = f"doesn't trust {_SERVICE} of account {stack.account} in {stack.region}{why}: ECS can't assume it"
+        yield Finding("role", "failure", role.name, found, put_back(stack))
+    elif decision.outcome == "conditional":
+        found = f"trusts {_SERVICE} under conditions that can't be checked here: {'; '.join(decision.conditions)}"
+        yield Finding("role", "warning", role.name, found, put_back(stack))
+    for statement in role.trust:
+        others = [v for values in statement.principals.values() for v in values if v != _SERVICE]
+        if statement.allows and (others or principal_match(statement, _SERVICE) == "everybody"):
+            found = f"may also be assumed by {', '.join(others) or 'everybody'} ({statement.label})"
+            yield Finding("role", "warning", role.name, found, put_back(stack))
+
+
+def _reads(snapshot: Snapshot, role: Role, simulated: _Simulated) -> Iterator[Finding]:
+    stack = snapshot.stack
+    for arn in _wanted(snapshot):
+        request = Request(READ, arn, role.arn, _context(stack, role))
+        decision = decide(
+            request, identity=role.identity, boundary=role.boundary, resource=snapshot.policies.get(arn, ())
+        )
+        if simulated is not None and decision.outcome != "explicit-deny":
+            if not simulated[arn]:
+                decision = Decision("implicit-deny")
+            elif not decision.allows:
+                decision = Decision("allowed")
+        yield from _denied("permission", f"{role.name} on {stack.name_of(arn)}", READ, decision, snapshot)
+    for statement in role.identity:
+        wide = _wider(statement, stack)
+        if wide:
+            found = f"may read more than the container's secrets: {', '.join(wide)} ({statement})"
+            mend = f"python -m ops access --stack {stack.environment}, then {put_back(stack)}"
+            yield Finding("permission", "warning", role.name, found, mend)
+
+
+def _wider(statement: Statement, stack: Stack) -> list[str]:
+    """Return the patterns by which a statement allows reads of anything but the secrets that the container gets."""
+    if not statement.allows or not matches_action(statement, READ):
+        return []
+    if "resource" in statement.negated:
+        return [f"everything but {', '.join(statement.resources)}"]
+    # Another Region's ARN of the same name and suffix is a replica.
+    own = {_without_region(_arn_of(text)) for text in stack.container_secrets.values()}
+    return [pattern for pattern in statement.resources if _without_region(pattern) not in own]
+
+
+def _wanted(snapshot: Snapshot) -> list[str]:
+    """Return the secrets that a start reads: those that the container gets. The stack may have others."""
+    references = snapshot.references()
+    return [arn for arn in snapshot.live() if arn in references]
+
+
+def _arn_of(value_from: str) -> str:
+    return ":".join(value_from.split(":")[:7])
+
+
+def _without_region(arn: str) -> str:
+    fields = arn.split(":")
+    return ":".join([*fields[:3], *fields[4:]])
+
+
+def _denied(check_name: str, subject: str, action: str, decision: Decision, snapshot: Snapshot) -> Iterator[Finding]:
+    stack, role = snapshot.stack, snapshot.role
+    if decision.outcome == "explicit-deny":
+        found = f"{action} is denied by {decision.statement}"
+        yield Finding(check_name, "failure", subject, found, put_back(stack))
+    elif decision.outcome == "implicit-deny":
+        limited = " within its permissions boundary" if role and role.boundary is not None else ""
+        found = f"no policy allows {action}{limited}"
+        yield Finding(check_name, "failure", subject, found, put_back(stack))
+    elif decision.outcome == "conditional":
+        found = f"{action} depends on what can't be checked here: {'; '.join(decision.conditions)}"
+        yield Finding(check_name, "warning", subject, found, f"python -m ops access --stack {stack.environment}")
+
+
+def _start(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
+    stack = snapshot.stack
+    wanted: dict[tuple[str, str], str] = {}
+    for container in (c for d in snapshot.definitions for c in d.containers):
+        if container.log_group:
+            region = container.log_region or stack.region
+            stream = (
+                f"arn:{stack.partition}:logs:{region}:{stack.account}:log-group:{container.log_group}:log-stream:app/0"
+            )
+            for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+                wanted[action, stream] = container.log_group
+        if image := image_in_ecr(container.image):
+            repository = f"arn:{stack.partition}:ecr:{image.region}:{image.account}:repository/{image.repository}"
+            for action in ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"):
+                wanted[action, repository] = image.repository
+            wanted["ecr:GetAuthorizationToken", "*"] = "ECR"
+    for (action, resource), subject in wanted.items():
+        request = Request(action, resource, role.arn, _context(stack, role))
+        decision = decide(request, identity=role.identity, boundary=role.boundary)
+        yield from _denied("start", f"{role.name} on {subject}", action, decision, snapshot)
+
+
+def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
+    stack, wanted = snapshot.stack, _wanted(snapshot)
+    for arn, record in snapshot.live().items():
+        name, key = stack.name_of(arn), snapshot.keys.get(record.kms_key_id or "")
+        if record.kms_key_id is None:
+            if stack.kms_key_arn:
+                found = "is encrypted with the AWS-managed key, not with the stack's own"
+                yield Finding("key", "warning", name, found, put_back(stack))
+            continue
+        if key is None:
+            found = f"its key {record.kms_key_id} doesn't exist: the value can't be decrypted any more"
+            yield Finding("key", "failure", name, found, f"{put_back(stack)}, then python -m ops restore FILE")
+        elif key.state != "Enabled":
+            yield Finding(
+                "key",
+                "failure",
+                name,
+                f"its key is {key.state}: nothing can be decrypted",
+                _mend_key(key),
+            )
+        elif stack.kms_key_arn and key.arn != stack.kms_key_arn:
+            found = f"is encrypted with {key.arn}, not with the stack's own key"
+            yield Finding("key", "warning", name, found, put_back(stack))
+        if key is not None and key.state == "Enabled" and arn in wanted:
+            if key.policy is None:
+                found = "not checked, you may not read the key's policy"
+                yield Finding("key", "warning", name, found, "ask for kms:GetKeyPolicy")
+                continue
+            via = {
+                "kms:viaservice": f"secretsmanager.{stack.region}.{_dns_suffix(stack)}",
+                "kms:calleraccount": stack.account,
+                "kms:encryptioncontext:secretarn": arn,
+            }
+            request = Request("kms:Decrypt", key.arn, role.arn, _context(stack, role) | via)
+            decision = decide(
+                request, identity=role.identity, boundary=role.boundary, resource=key.policy, resource_must_allow=True
+            )
+            yield from _denied("key", f"{role.name} on the key of {name}", "kms:Decrypt", decision, snapshot)
+
+
+def _mend_key(key: Key) -> str:
+    which = f"--key-id {key.arn.rpartition('/')[2]} --region {key.arn.split(':')[3]}"
+    cancel = f"aws kms cancel-key-deletion {which} && " if key.state == "PendingDeletion" else ""
+    return f"{cancel}aws kms enable-key {which}"
+
+
+def _context(stack: Stack, role: Role) -> dict[str, str | None]:
+    return {
+        "aws:securetransport": "true",
+        "aws:principalarn": role.arn,
+        "aws:principalaccount": stack.account,
+        "aws:principaltype": "AssumedRole",
+        "aws:requestedregion": stack.region,
+        "aws:resourceaccount": stack.account,
+        "secretsmanager:versionstage": "AWSCURRENT",
+        "aws:multifactorauthpresent": None,
+    }
+
+
+def _dns_suffix(stack: Stack) -> str:
+    return "amazonaws.com.cn" if stack.partition == "aws-cn" else "amazonaws.com"

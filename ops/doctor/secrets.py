@@ -1,0 +1,190 @@
+"""Checks of the secrets themselves: do they exist, do they have a value, is it what the container references?"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from declarations import JsonSecret
+from ops._errors import DENIED
+from ops._ownership import declaration_of, ownership
+from ops._secrets import CURRENT, PREVIOUS, Record, Unreadable, Value
+from ops.doctor.finding import Finding, put_back, summed_up
+from ops.doctor.snapshot import Snapshot
+
+
+def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
+    """Yield what is to be said of the secrets."""
+    stack, count = snapshot.stack, len(snapshot.stack.secret_arns)
+    where = f"in account {stack.account}, {stack.region}"
+    yield from summed_up("exists", _existence(snapshot), ok=f"all {count} secrets exist {where}")
+    yield from summed_up("deletion", _deletion(snapshot), ok="none is pending deletion")
+    yield from summed_up("value", _values(snapshot), ok=f"all have a value at {CURRENT}")
+    if snapshot.values_read:
+        keys = sum(1 for references in snapshot.references().values() for reference in references if reference.key)
+        ok = f"every JSON is flat and all strings, and has the {keys} referenced keys"
+        yield from summed_up("json", _json(snapshot), ok=ok)
+    else:
+        yield Finding("json", "ok", "", "not checked: values were not to be read")
+    if max_age_days is not None:
+        ok = f"no value is older than {max_age_days} days"
+        yield from summed_up("age", _ages(snapshot, max_age_days), ok=ok)
+
+
+def _existence(snapshot: Snapshot) -> Iterator[Finding]:
+    stack = snapshot.stack
+    for name, arn in sorted(stack.secret_arns.items()):
+        fields = arn.split(":")
+        for kind, found, expected in (("account", fields[4], stack.account), ("Region", fields[3], stack.region)):
+            if found != expected:
+                text = f"the outputs place it in {kind} {found}; the stack is in {expected}"
+                yield Finding("exists", "failure", name, text, put_back(stack))
+                break
+        else:
+            if snapshot.records[arn] is None:
+                mend = (
+                    f"{put_back(stack)}   (a value that Pulumi doesn't own: python -m ops restore FILE --only {name})"
+                )
+                yield Finding("exists", "failure", name, "doesn't exist (deleted for good)", mend)
+
+
+def _deletion(snapshot: Snapshot) -> Iterator[Finding]:
+    for arn, record in snapshot.records.items():
+        if record and record.deleted:
+            found = f"marked for deletion on {record.deleted:%Y-%m-%d %H:%M} UTC; nothing can read it"
+            mend = f"aws secretsmanager restore-secret --secret-id {arn} --region {snapshot.stack.region}"
+            yield Finding("deletion", "failure", snapshot.stack.name_of(arn), found, mend)
+
+
+def _values(snapshot: Snapshot) -> Iterator[Finding]:
+    for arn, record in snapshot.live().items():
+        name, value = snapshot.stack.name_of(arn), snapshot.values.get(arn)
+        current = record.version(CURRENT)
+        if current is None:
+            found = f"no version has {CURRENT}: ECS finds no value" if record.stages else "has no value yet"
+            yield Finding("value", "failure", name, found, _mend_current(snapshot, record))
+        elif isinstance(value, Unreadable):
+            yield _unreadable(snapshot, record, value)
+        elif value and value.text is None:
+            found = "is binary: ECS reads text only"
+            yield Finding("value", "failure", name, found, _mend_value(snapshot, record))
+        elif value and not value.text:
+            yield Finding("value", "failure", name, "is empty", _mend_value(snapshot, record))
+        elif value and value.text != (value.text or "").strip():
+            # The classic of a value that was pasted or echoed: every sign-in with it fails.
+            found = "begins or ends in white space, most likely a line break that was pasted along"
+            yield Finding("value", "warning", name, found, _mend_value(snapshot, record))
+        elif _changed_by_hand(snapshot, record):
+            found = "was changed by hand; Pulumi's configuration owns it and doesn't know the new value"
+            yield Finding("value", "warning", name, found, _mend_value(snapshot, record))
+
+
+def _unreadable(snapshot: Snapshot, record: Record, value: Unreadable) -> Finding:
+    name = snapshot.stack.name_of(record.arn)
+    if value.code in DENIED:
+        found = f"not checked, you may not read it: {value.message}"
+        mend = "ask for the right to read, or use --no-values"
+        return Finding("value", "warning", name, found, mend)
+    return Finding("value", "failure", name, f"can't be read: {value.message}", put_back(snapshot.stack))
+
+
+def _changed_by_hand(snapshot: Snapshot, record: Record) -> bool:
+    labels = record.stages.get(record.version(CURRENT) or "", ())
+    owner = ownership(snapshot.stack, record, declaration_of(snapshot.stack, record.arn)).owner
+    return owner == "configuration" and not any(label.startswith("pulumi-") for label in labels)
+
+
+def _json(snapshot: Snapshot) -> Iterator[Finding]:
+    references = snapshot.references()
+    for arn, record in snapshot.live().items():
+        name, text = snapshot.stack.name_of(arn), snapshot.text(arn)
+        wanted = references.get(arn, set())
+        staged = {reference.stage for reference in wanted if reference.key and reference.stage}
+        is_json = isinstance(declaration_of(snapshot.stack, arn), JsonSecret)
+        keys = {reference.key for reference in wanted if reference.key and reference.stage in {None, CURRENT}}
+        if text is not None and (is_json or keys):
+            yield from _json_problems(snapshot, record, name, text, keys)
+        for stage in sorted(staged - {CURRENT}):
+            at_stage = {reference.key for reference in wanted if reference.stage == stage and reference.key}
+            older = snapshot.text(arn, stage)
+            if older is not None:
+                yield from _json_problems(snapshot, record, f"{name} at {stage}", older, at_stage)
+
+
+def _json_problems(
+    snapshot: Snapshot, record: Record, subject: str, text: str, referenced: set[str]
+) -> Iterator[Finding]:
+    mend = _mend_value(snapshot, record)
+    try:
+        found: object = json.loads(text)
+    except ValueError as error:
+        # Only the position: the text around it is the value.
+        position = f" (position {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
+        yield Finding("json", "failure", subject, f"is no valid JSON{position}", mend)
+        return
+    if not isinstance(found, dict):
+        yield Finding("json", "failure", subject, "is JSON, but no object with keys", mend)
+        return
+    values = cast("dict[str, object]", found)
+    for key in sorted(referenced - set(values)):
+        text = f"has no key {key}, which the container references; it has {', '.join(sorted(values)) or 'none'}"
+        yield Finding("json", "failure", subject, text, _mend_value(snapshot, record, key))
+    for key, value in sorted(values.items()):
+        if not isinstance(value, str):
+            kind = "nested" if isinstance(value, dict | list) else f"of type {type(value).__name__}, not text"
+            # ECS prints values the way Go does: 1000000 becomes 1e+06.
+            text = f"key {key} is {kind}: ECS would pass on something else"
+            status = "failure" if key in referenced else "warning"
+            yield Finding("json", status, subject, text, _mend_value(snapshot, record, key))
+        elif not value and key in referenced:
+            yield Finding("json", "failure", subject, f"key {key} is empty", _mend_value(snapshot, record, key))
+
+
+def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:
+    for arn, record in snapshot.live().items():
+        value = snapshot.values.get(arn)
+        since = value.created if isinstance(value, Value) else record.changed
+        days = (datetime.now(UTC) - since) // timedelta(days=1) if since else 0
+        if days > limit:
+            found = f"unchanged for {days} days, the limit is {limit}"
+            yield Finding("age", "warning", snapshot.stack.name_of(arn), found, _mend_value(snapshot, record))
+
+
+def _mend_current(snapshot: Snapshot, record: Record) -> str:
+    owner = ownership(snapshot.stack, record, declaration_of(snapshot.stack, record.arn)).owner
+    version = _version_of_pulumi(record) or record.version(PREVIOUS) or next(iter(record.stages), None)
+    if version:
+        return _move(snapshot, record, version)
+    if owner == "operator":
+        return f"python -m ops set {snapshot.stack.name_of(record.arn)} --stack {snapshot.stack.environment}"
+    return put_back(snapshot.stack)
+
+
+def _mend_value(snapshot: Snapshot, record: Record, key: str | None = None) -> str:
+    """Return the command that gives a secret another value, or the one that the configuration owns back."""
+    stack = snapshot.stack
+    owner = ownership(stack, record, declaration_of(stack, record.arn), key)
+    version = _version_of_pulumi(record)
+    if owner.owner == "configuration" and version and version != record.version(CURRENT):
+        return _move(snapshot, record, version)
+    if owner.how:
+        return "; ".join(owner.how)
+    option = f" --key {key}" if key else ""
+    return f"python -m ops set {stack.name_of(record.arn)}{option} --stack {stack.environment}"
+
+
+def _version_of_pulumi(record: Record) -> str | None:
+    """Return the version that the program wrote last: of two, the one that was current more recently."""
+    # The program's label of live values comes before that of the generation before (components/app_secrets.py).
+    written = [version for label in ("pulumi-odd", "pulumi-even") if (version := record.version(label))]
+    recent = [version for stage in (CURRENT, PREVIOUS) if (version := record.version(stage)) in written]
+    return next(iter([*recent, *written]), None)
+
+
+def _move(snapshot: Snapshot, record: Record, version: str) -> str:
+    current = record.version(CURRENT)
+    remove = f" --remove-from-version-id {current}" if current else ""
+    return (
+        f"aws secretsmanager update-secret-version-stage --secret-id {record.arn} --region {snapshot.stack.region} "
+        f"--version-stage {CURRENT} --move-to-version-id {version}{remove}"
+    )

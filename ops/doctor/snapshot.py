@@ -1,0 +1,303 @@
+"""Everything that the checks look at, read once: batch calls where AWS has them, several at a time where it hasn't."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from ops._aws import Aws
+from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of, explained
+from ops._policies import Statement, parse
+from ops._roles import Role, read_key_policy, read_role
+from ops._secrets import (
+    CURRENT,
+    Record,
+    Unreadable,
+    Value,
+    describe_all,
+    list_records,
+    read_value,
+    read_values,
+    resource_policies,
+)
+from ops._stack import Stack
+from references import Reference, parse_value_from
+
+_ECR_IMAGE = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
+    r"(?P<repository>[^:@]+)(?:(?::(?P<tag>[^@]+))?@(?P<digest>sha256:[0-9a-f]+)|:(?P<only_tag>.+))"
+)
+
+
+_FEW = 20
+"""Up to so many secrets each is described alone, which is never minutes old; more are listed a hundred a call."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """What matters here of a container definition. `log_group` is None for any driver but awslogs."""
+
+    name: str
+    image: str
+    secrets: tuple[tuple[str, str], ...]
+    environment: tuple[tuple[str, str], ...] = field(repr=False)
+    log_group: str | None
+    log_region: str | None
+
+
+@dataclass(frozen=True)
+class TaskDefinition:
+    """A revision of a task definition."""
+
+    arn: str
+    active: bool
+    registered: datetime | None
+    execution_role_arn: str | None
+    containers: tuple[Container, ...]
+
+    @property
+    def label(self) -> str:
+        """Family and revision."""
+        return self.arn.rpartition("/")[2]
+
+    def references(self) -> Iterable[tuple[str, str]]:
+        """Yield variables with their `valueFrom`."""
+        for container in self.containers:
+            yield from container.secrets
+
+
+@dataclass(frozen=True)
+class Key:
+    """A KMS key. `policy` is None when it may not be read."""
+
+    arn: str
+    state: str
+    policy: tuple[Statement, ...] | None
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image in ECR."""
+
+    name: str
+    account: str
+    region: str
+    repository: str
+    identifier: Mapping[str, str]
+
+    @property
+    def in_words(self) -> str:
+        """Repository with tag or digest."""
+        return f"{self.repository} {' '.join(self.identifier.values())}"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The stack as it is now.
+
+    Attributes:
+        records: The stack's secrets by ARN, None where one doesn't exist.
+        values: Current values by ARN; empty when values were not to be read.
+        staged: Values of other staging labels that a `valueFrom` takes a JSON key of, by ARN and label.
+        policies: Statements of the secrets' resource policies by ARN.
+        deployed: The stack's revision of the task definition, None when it is gone.
+        others: Further revisions that may run: the family's newest, the service's.
+        role: The execution role, None when it doesn't exist, or when `role_denied` says why it may not be read.
+        keys: Customer-managed keys by the id that the secrets know them by, None for one that doesn't exist.
+        values_read: Whether values were to be read.
+    """
+
+    stack: Stack
+    records: Mapping[str, Record | None]
+    values: Mapping[str, Value | Unreadable] = field(repr=False)
+    staged: Mapping[tuple[str, str], Value | Unreadable] = field(repr=False)
+    policies: Mapping[str, tuple[Statement, ...]]
+    deployed: TaskDefinition | None
+    others: tuple[TaskDefinition, ...]
+    role: Role | None
+    keys: Mapping[str, Key | None]
+    values_read: bool = True
+    role_denied: str = ""
+
+    @property
+    def definitions(self) -> tuple[TaskDefinition, ...]:
+        """All revisions that may run."""
+        return (*((self.deployed,) if self.deployed else ()), *self.others)
+
+    def live(self) -> dict[str, Record]:
+        """Return the secrets that exist and aren't pending deletion."""
+        return {arn: record for arn, record in self.records.items() if record and not record.deleted}
+
+    def text(self, arn: str, stage: str | None = None) -> str | None:
+        """Return a secret's value at a staging label, None when it could not be read."""
+        found = self.values.get(arn) if stage in {None, CURRENT} else self.staged.get((arn, stage or ""))
+        return found.text if isinstance(found, Value) else None
+
+    def references(self) -> dict[str, set[Reference]]:
+        """Return the well-formed references by ARN: of the deployed task definitions and of the outputs."""
+        found: dict[str, set[Reference]] = {}
+        texts = [
+            *self.stack.container_secrets.values(),
+            *(text for d in self.definitions for _, text in d.references()),
+        ]
+        for text in texts:
+            try:
+                reference = parse_value_from(text)
+            except ValueError:
+                continue
+            found.setdefault(reference.arn, set()).add(reference)
+        return found
+
+
+def take(aws: Aws, stack: Stack, *, values: bool = True, also: Iterable[str] = ()) -> Snapshot:
+    """Read a stack.
+
+    Args:
+        aws: The stack's account.
+        stack: The stack.
+        values: Whether to read the secrets' values, which CloudTrail records.
+        also: ARNs of further task definitions that run.
+    """
+    arns = list(stack.secret_arns.values())
+    # An output that names another account or Region is a finding; asking there would only be refused.
+    here = [arn for arn in arns if arn.split(":")[3:5] == [stack.region, stack.account]]
+    read = read_values(aws, here) if values else {}
+    records = _records(aws, stack, here, read)
+    records |= {arn: None for arn in arns if arn not in records}
+    live = {arn for arn, record in records.items() if record and not record.deleted}
+    policies = {
+        arn: parse(text, source="the secret's resource policy") if text else ()
+        for arn, text in resource_policies(aws, live).items()
+    }
+    deployed = read_task_definition(aws, stack.task_definition_arn)
+    newest = read_task_definition(aws, stack.task_definition_family)
+    others = {d.arn: d for d in (newest, *(read_task_definition(aws, arn) for arn in also)) if d and d.active}
+    others.pop(stack.task_definition_arn, None)
+    role, role_denied = _role(aws, stack.execution_role_arn)
+    snapshot = Snapshot(
+        stack=stack,
+        records=records,
+        values=read,
+        staged={},
+        policies=policies,
+        deployed=deployed,
+        others=tuple(others.values()),
+        role=role,
+        keys={
+            key: read_key(aws, key) for key in sorted({r.kms_key_id for r in records.values() if r and r.kms_key_id})
+        },
+        values_read=values,
+        role_denied=role_denied,
+    )
+    return _with_staged(aws, snapshot, live) if values else snapshot
+
+
+def _records(
+    aws: Aws, stack: Stack, arns: list[str], values: Mapping[str, Value | Unreadable]
+) -> dict[str, Record | None]:
+    if len(arns) <= _FEW:
+        return dict(describe_all(aws, arns))
+    names = {stack.secret_names[name]: arn for name, arn in stack.secret_arns.items() if arn in arns}
+    found: dict[str, Record | None] = dict(list_records(aws, names))
+    # The list may be minutes old: whatever looks wrong, or doesn't know the version just read, is asked for alone. So is
+    # what has replicas, whose state the list doesn't tell.
+    doubtful = [arn for arn in arns if _doubtful(found.get(arn), values.get(arn))]
+    return found | describe_all(aws, doubtful)
+
+
+def _doubtful(record: Record | None, value: Value | Unreadable | None) -> bool:
+    if record is None or record.deleted or record.primary_region or record.replicas:
+        return True
+    if isinstance(value, Value):
+        return record.version(CURRENT) != value.version_id
+    return isinstance(value, Unreadable) or not record.version(CURRENT)
+
+
+def _role(aws: Aws, arn: str) -> tuple[Role | None, str]:
+    try:
+        return read_role(aws, arn), ""
+    except aws_errors() as error:
+        if code_of(error) not in DENIED:
+            raise
+        return None, str(explained(error))
+
+
+def _with_staged(aws: Aws, snapshot: Snapshot, live: set[str]) -> Snapshot:
+    wanted: list[tuple[str, str]] = sorted(
+        {
+            (arn, reference.stage)
+            for arn, references in snapshot.references().items()
+            for reference in references
+            if reference.key and reference.stage and reference.stage != CURRENT and arn in live
+        }
+    )
+
+    def read(item: tuple[str, str]) -> Value | Unreadable:
+        arn, stage = item
+        try:
+            return read_value(aws, arn, stage=stage)
+        except AwsError as error:
+            return Unreadable(arn, error.code, str(error))
+
+    return replace(snapshot, staged=aws.each(read, wanted))
+
+
+def read_task_definition(aws: Aws, name: str) -> TaskDefinition | None:
+    """Return a task definition by ARN, or the newest active revision of a family; None when there is none."""
+    try:
+        raw: Any = aws.client("ecs").describe_task_definition(taskDefinition=name)["taskDefinition"]
+    except aws_errors() as error:
+        if code_of(error) == "ClientException":  # "Unable to describe task definition."
+            return None
+        raise
+    return TaskDefinition(
+        arn=raw["taskDefinitionArn"],
+        active=raw.get("status", "ACTIVE") == "ACTIVE",
+        registered=raw.get("registeredAt"),
+        execution_role_arn=raw.get("executionRoleArn"),
+        containers=tuple(map(_container, raw.get("containerDefinitions", ()))),
+    )
+
+
+def _container(raw: Mapping[str, Any]) -> Container:
+    log = raw.get("logConfiguration") or {}
+    options = log.get("options", {}) if log.get("logDriver") == "awslogs" else {}
+    return Container(
+        name=raw.get("name", ""),
+        image=raw.get("image", ""),
+        secrets=tuple((item["name"], item["valueFrom"]) for item in raw.get("secrets") or ()),
+        environment=tuple((item["name"], item.get("value", "")) for item in raw.get("environment") or ()),
+        log_group=options.get("awslogs-group"),
+        log_region=options.get("awslogs-region"),
+    )
+
+
+def read_key(aws: Aws, key_id: str) -> Key | None:
+    """Return a KMS key by id, alias or ARN; None when it doesn't exist."""
+    region = key_id.split(":")[3] if key_id.startswith("arn:") else None
+    try:
+        metadata = aws.client("kms", region).describe_key(KeyId=key_id)["KeyMetadata"]
+    except aws_errors() as error:
+        if code_of(error) in MISSING:
+            return None
+        if code_of(error) in DENIED:
+            return Key(key_id, "Enabled", None)  # as far as is known; the check then says that it couldn't look
+        raise
+    try:
+        policy = read_key_policy(aws, metadata["Arn"])
+    except aws_errors() as error:
+        if code_of(error) not in DENIED:
+            raise
+        policy = None
+    return Key(metadata["Arn"], metadata["KeyState"], policy)
+
+
+def image_in_ecr(name: str) -> Image | None:
+    """Return the parts of an image's name when it is in ECR."""
+    match = _ECR_IMAGE.fullmatch(name)
+    if not match:
+        return None
+    tag = match["tag"] or match["only_tag"]
+    identifier = {"imageDigest": match["digest"]} if match["digest"] else {"imageTag": tag}
+    return Image(name, match["account"], match["region"], match["repository"], identifier)

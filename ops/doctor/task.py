@@ -1,0 +1,166 @@
+"""Checks of the deployed task definition: does each `valueFrom` lead to a secret of this stack, are image and log there?"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ops._aws import Aws
+from ops._errors import MISSING, aws_errors, code_of
+from ops._stack import Stack, uses_local_aws
+from ops.doctor.finding import Finding, put_back, summed_up
+from ops.doctor.snapshot import Snapshot, TaskDefinition, image_in_ecr
+from references import parse_value_from
+
+_LEAK_CHARACTERS = 8
+"""The shortest secret value that is looked for among plain variables; a shorter one would be found by chance."""
+
+
+def check(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield what is to be said of the task definition."""
+    deployed = snapshot.deployed
+    label = deployed.label if deployed else ""
+    yield from summed_up("task-definition", _state(snapshot), ok=f"{label} is active and the newest of its family")
+    count = len(list(deployed.references())) if deployed else 0
+    yield from summed_up(
+        "value-from", _references(snapshot), ok=f"all {count} references lead to secrets of this stack"
+    )
+    yield from summed_up("plain-text", _leaks(snapshot), ok="no plain variable holds a secret")
+
+
+def _state(snapshot: Snapshot) -> Iterator[Finding]:
+    stack, deployed = snapshot.stack, snapshot.deployed
+    label = stack.task_definition_arn.rpartition("/")[2]
+    if deployed is None:
+        yield Finding("task-definition", "failure", label, "doesn't exist", put_back(stack))
+    elif not deployed.active:
+        yield Finding("task-definition", "failure", label, "is deregistered: no new task can use it", put_back(stack))
+    for other in snapshot.others:
+        if other.arn.rpartition(":")[0] == stack.task_definition_arn.rpartition(":")[0] and _newer(other, stack):
+            found = f"{other.label} is newer than {label} that this stack made: somebody registered it by hand"
+            mend = f"aws ecs deregister-task-definition --task-definition {other.label} --region {stack.region}"
+            yield Finding("task-definition", "warning", other.label, found, mend)
+    for definition in snapshot.definitions:
+        if not definition.execution_role_arn:
+            found = "has no execution role: ECS can read no secret"
+            yield Finding("task-definition", "failure", definition.label, found, put_back(stack))
+        elif definition.execution_role_arn != stack.execution_role_arn:
+            found = f"is started by {definition.execution_role_arn}, not by this stack's execution role"
+            yield Finding("task-definition", "failure", definition.label, found, put_back(stack))
+
+
+def _newer(other: TaskDefinition, stack: Stack) -> bool:
+    return int(other.arn.rpartition(":")[2]) > int(stack.task_definition_arn.rpartition(":")[2])
+
+
+def _references(snapshot: Snapshot) -> Iterator[Finding]:
+    stack = snapshot.stack
+    for definition in snapshot.definitions:
+        given = dict(definition.references())
+        for variable, text in definition.references():
+            if wrong := _wrong_reference(snapshot, text):
+                yield Finding("value-from", "failure", f"{variable} in {definition.label}", wrong, put_back(stack))
+            elif variable in stack.container_secrets and text != stack.container_secrets[variable]:
+                found = f"takes {text}; the stack's outputs say {stack.container_secrets[variable]}"
+                yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, put_back(stack))
+        for variable in sorted(set(stack.container_secrets) - set(given)):
+            found = "is not among the container's secrets: the application starts without it"
+            yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, put_back(stack))
+        for container in definition.containers:
+            names = Counter(name for name, _ in (*container.secrets, *container.environment))
+            for variable in sorted(name for name, count in names.items() if count > 1):
+                found = f"is set more than once in container {container.name}: ECS refuses to start it"
+                yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, put_back(stack))
+
+
+def _wrong_reference(snapshot: Snapshot, text: str) -> str | None:
+    stack = snapshot.stack
+    try:
+        reference = parse_value_from(text)
+    except ValueError as error:
+        return (
+            f"{error}" if text.startswith("arn:") else f"{text!r} is no ARN of a secret: ECS takes it for a parameter"
+        )
+    if reference.arn not in stack.secret_arns.values():
+        return _stranger(stack, reference.arn)
+    record = snapshot.records.get(reference.arn)
+    if record and reference.stage and not record.version(reference.stage):
+        return f"asks for the version {reference.stage}, which {stack.name_of(reference.arn)} doesn't have"
+    return None
+
+
+def _stranger(stack: Stack, arn: str) -> str:
+    fields = arn.split(":")
+    if fields[4] != stack.account:
+        return f"points to account {fields[4]}; this stack is in {stack.account}"
+    if fields[3] != stack.region:
+        return f"points to Region {fields[3]}; this stack is in {stack.region}"
+    whole = next((own for own in stack.secret_arns.values() if own.rpartition("-")[0] == arn), None)
+    if whole:
+        return f"lacks the ARN's last part {whole[len(arn) :]}: the role's policy doesn't match it"
+    return f"points to {fields[6]}, which is no secret of this stack"
+
+
+def _leaks(snapshot: Snapshot) -> Iterator[Finding]:
+    stack = snapshot.stack
+    values = {text: stack.name_of(arn) for arn in snapshot.values if (text := snapshot.text(arn))}
+    known = {text: name for text, name in values.items() if len(text) >= _LEAK_CHARACTERS}
+    for definition in snapshot.definitions:
+        for container in definition.containers:
+            for variable, plain in container.environment:
+                subject = f"{variable} in {definition.label}"
+                found = ""
+                if variable in stack.container_secrets:
+                    found = "stands in the clear, it should be a reference"
+                elif names := [name for text, name in known.items() if text in plain]:
+                    found = f"holds the value of {names[0]} in the clear"
+                if found:
+                    text = f"{found}: everybody who may describe the task definition reads it"
+                    mend = f"{put_back(stack)}, then a new value for it and python -m ops migrate clean"
+                    yield Finding("plain-text", "failure", subject, text, mend)
+
+
+def check_images(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield whether the images can be pulled."""
+    names = sorted({container.image for definition in snapshot.definitions for container in definition.containers})
+    outside = [name for name in names if image_in_ecr(name) is None]
+    ok = f"{', '.join(names)} exists" if not outside else f"not checked, not in ECR: {', '.join(outside)}"
+    yield from summed_up("image", _images(aws, names), ok=ok)
+
+
+def _images(aws: Aws, names: list[str]) -> Iterator[Finding]:
+    for image in filter(None, map(image_in_ecr, names)):
+        try:
+            aws.client("ecr", image.region).describe_images(
+                registryId=image.account, repositoryName=image.repository, imageIds=[dict(image.identifier)]
+            )
+        except aws_errors() as error:
+            if code_of(error) not in MISSING:
+                raise
+            no_repository = code_of(error).startswith("Repository")
+            if no_repository and uses_local_aws():
+                found = "not checked: the sandbox starts no container, so its registry has no such repository"
+                yield Finding("image", "ok", image.in_words, found)
+                continue
+            what = "repository" if no_repository else "tag or digest"
+            found = f"can't be pulled: its {what} doesn't exist in ECR"
+            mend = f"docker push {image.name}   (or set another: pulumi config set image NAME:TAG)"
+            yield Finding("image", "failure", image.in_words, found, mend)
+
+
+def check_logs(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield whether the log groups exist."""
+    stack = snapshot.stack
+    used = {
+        (container.log_group, container.log_region or stack.region)
+        for definition in snapshot.definitions
+        for container in definition.containers
+        if container.log_group
+    }
+
+    def problems() -> Iterator[Finding]:
+        for name, region in sorted(used | {(stack.log_group_name, stack.region)}):
+            groups = aws.client("logs", region).describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+            if all(group["logGroupName"] != name for group in groups):
+                found = f"doesn't exist in {region}: the log driver stops the task"
+                yield Finding("log-group", "failure", name, found, put_back(stack))
+
+    yield from summed_up("log-group", problems(), ok=f"{stack.log_group_name} exists")

@@ -1,0 +1,139 @@
+"""Checks of what keeps secrets good: rotation, replicas, and tasks that know the newest value."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from ops._aws import Aws
+from ops._errors import MISSING, aws_errors, code_of
+from ops._policies import Request, parse, trusts
+from ops._secrets import CURRENT, PENDING, PREVIOUS, Record, Value
+from ops.doctor.finding import Finding, put_back, summed_up
+from ops.doctor.snapshot import Snapshot
+
+_GRACE = timedelta(days=1)
+"""How late a rotation may be: Secrets Manager starts it within the schedule's window, at most a day long."""
+
+
+def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield what is to be said of rotation and replicas."""
+    live = snapshot.live()
+    rotating = [snapshot.stack.name_of(arn) for arn, record in live.items() if record.rotation.enabled]
+    ok = (
+        f"{', '.join(rotating)} rotate{'s' if len(rotating) == 1 else ''} on time"
+        if rotating
+        else "no secret rotates on schedule"
+    )
+    problems = (finding for record in live.values() for finding in _rotation(aws, snapshot, record))
+    yield from summed_up("rotation", problems, ok=ok)
+    regions = sorted({replica.region for record in live.values() for replica in record.replicas})
+    ok = f"in sync in {', '.join(regions)}" if regions else "none"
+    yield from summed_up("replica", _replicas(snapshot), ok=ok)
+
+
+def _rotation(aws: Aws, snapshot: Snapshot, record: Record) -> Iterator[Finding]:
+    stack, rotation = snapshot.stack, record.rotation
+    name = stack.name_of(record.arn)
+    if not rotation.enabled and rotation.lambda_arn:
+        mend = (
+            f"aws secretsmanager rotate-secret --secret-id {record.arn} --region {stack.region} --no-rotate-immediately"
+        )
+        yield Finding("rotation", "warning", name, "its rotation was cancelled", mend)
+    if not rotation.enabled:
+        return
+    pending = record.version(PENDING)
+    if pending and pending != record.version(CURRENT):
+        found = "a rotation is unfinished: still running, or failed and about to be tried again"
+        mend = (
+            f"python -m ops rotate {name} --stack {stack.environment}   (follows it; docs/rotation.md for a failed one)"
+        )
+        yield Finding("rotation", "failure", name, found, mend)
+    if late := _late(record):
+        mend = f"python -m ops rotate {name} --stack {stack.environment}"
+        yield Finding("rotation", "failure", name, late, mend)
+    if rotation.lambda_arn and (wrong := _wrong_function(aws, rotation.lambda_arn)):
+        yield Finding("rotation", "failure", name, wrong, put_back(stack))
+
+
+def _late(record: Record) -> str | None:
+    rotation, now = record.rotation, datetime.now(UTC)
+    if rotation.next and rotation.next + _GRACE < now:
+        return f"was to rotate by {rotation.next:%Y-%m-%d} and didn't"
+    last = rotation.last or record.created
+    if rotation.every_days and last and last + timedelta(days=rotation.every_days) + _GRACE < now:
+        return f"last rotated on {last:%Y-%m-%d}, it should every {rotation.every_days} days"
+    return None
+
+
+def _wrong_function(aws: Aws, arn: str) -> str | None:
+    functions, name = aws.client("lambda", arn.split(":")[3]), arn.rpartition(":")[2]
+    try:
+        state = functions.get_function(FunctionName=arn)["Configuration"].get("State", "Active")
+    except aws_errors() as error:
+        if code_of(error) in MISSING:
+            return f"its function {name} doesn't exist"
+        raise
+    if state not in {"Active", "Inactive"}:  # Inactive: not called for weeks, wakes up by itself
+        return f"its function {name} is {state}"
+    try:
+        policy = parse(functions.get_policy(FunctionName=arn)["Policy"], source=f"policy of {name}")
+    except aws_errors() as error:
+        if code_of(error) not in MISSING:
+            raise
+        policy = ()
+    if not trusts(policy, Request("lambda:InvokeFunction", arn, "secretsmanager.amazonaws.com")).allows:
+        return f"Secrets Manager may not call its function {name}"
+    return None
+
+
+def _replicas(snapshot: Snapshot) -> Iterator[Finding]:
+    for arn, record in snapshot.live().items():
+        for replica in record.replicas:
+            if replica.status == "InSync":
+                continue
+            name = f"{snapshot.stack.name_of(arn)} in {replica.region}"
+            if replica.status == "InProgress":
+                mend = f"aws secretsmanager describe-secret --secret-id {arn} --region {snapshot.stack.region}"
+                yield Finding("replica", "warning", name, "is being replicated", mend)
+                continue
+            mend = (
+                f"aws secretsmanager replicate-secret-to-regions --secret-id {arn} --region {snapshot.stack.region} "
+                f"--add-replica-regions Region={replica.region} --force-overwrite-replica-secret"
+            )
+            found = f"replication {replica.status or 'is in an unknown state'}: {replica.message or 'no reason given'}"
+            yield Finding("replica", "failure", name, found, mend)
+
+
+def changed_after(snapshot: Snapshot, moment: datetime) -> list[str]:
+    """Return the referenced secrets whose current value replaced another one after a moment.
+
+    A first value replaces nothing: before it no task could start.
+    """
+    live, references = snapshot.live(), snapshot.references()
+    return [
+        snapshot.stack.name_of(arn)
+        for arn, value in snapshot.values.items()
+        if isinstance(value, Value) and arn in references and value.created > moment
+        if arn in live and live[arn].version(PREVIOUS)
+    ]
+
+
+def check_deployed(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield whether the task definition is newer than the values, as far as that can be told without a service."""
+    if snapshot.deployed is None:
+        return
+    registered = snapshot.deployed.registered
+    if registered is None or not snapshot.values_read:
+        why = "values were not to be read" if registered else "this endpoint doesn't tell when it was registered"
+        yield Finding("redeploy", "ok", "", f"not checked: {why}")
+        return
+    newer = changed_after(snapshot, registered)
+    found = (
+        f"changed after {snapshot.deployed.label} was registered on {registered:%Y-%m-%d %H:%M} UTC: "
+        "tasks that started before have the old value"
+    )
+    mend = (
+        f"aws ecs update-service --force-new-deployment --region {snapshot.stack.region} --cluster CLUSTER --service SERVICE"
+        "   (done already? python -m ops doctor --service CLUSTER/SERVICE looks at the running tasks)"
+    )
+    problems = [Finding("redeploy", "warning", name, found, mend) for name in newer]
+    yield from summed_up("redeploy", problems, ok=f"{snapshot.deployed.label} is newer than every value")

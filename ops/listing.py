@@ -1,0 +1,122 @@
+"""`ops list` and `ops describe`: what exists, without a value."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from ops._aws import Aws, connect
+from ops._console import print_json, print_table, working
+from ops._errors import MisuseError
+from ops._options import JsonOption, NameArgument, OutputsOption, StackOption
+from ops._ownership import declaration_of, ownership
+from ops._secrets import CURRENT, Record, describe, describe_all, list_records, resource_policies
+from ops._stack import Stack, load
+
+
+def list_secrets(stack: StackOption = None, outputs: OutputsOption = None, *, json_: JsonOption = False) -> None:
+    """List the stack's secrets: names, age, rotation, who owns the value. Never a value."""
+    where = load(stack, outputs)
+    aws = connect(where)
+    with working(f"Listing the secrets of {where.environment}"):
+        found = records_of(aws, where)
+    if json_:
+        print_json([_listed(where, name, found[arn]) for name, arn in where.secret_arns.items()])
+        return
+    rows = [
+        (
+            name,
+            _state(record),
+            age(record.changed) if record else "",
+            _rotation(record) if record else "",
+            ownership(where, record, declaration_of(where, arn)).owner if record else "",
+            arn,
+        )
+        for name, arn in sorted(where.secret_arns.items())
+        for record in (found[arn],)
+    ]
+    print_table(f"Secrets of {where.place}", ("name", "state", "changed", "rotation", "owner", "ARN"), rows, fold=False)
+
+
+def describe_secret(
+    name: NameArgument, stack: StackOption = None, outputs: OutputsOption = None, *, json_: JsonOption = False
+) -> None:
+    """Describe one secret: versions and their labels, rotation, replicas, key, who uses it. Never a value."""
+    where = load(stack, outputs)
+    arn = where.arn_of(name)
+    aws = connect(where)
+    record = describe(aws, arn)
+    if record is None:
+        raise MisuseError(f"{arn} doesn't exist any more; see python -m ops doctor --stack {where.environment}")
+    policy = resource_policies(aws, [arn])[arn]
+    owner = ownership(where, record, declaration_of(where, arn))
+    variables = sorted(v for v, reference in where.container_secrets.items() if reference.startswith(arn))
+    if json_:
+        extra = {"owner": owner.owner, "variables": variables, "resource_policy": policy}
+        print_json(_listed(where, where.name_of(arn), record) | asdict(record) | extra)
+        return
+    rows: list[tuple[str, Any]] = [
+        ("name", record.name),
+        ("ARN", record.arn),
+        ("state", _state(record)),
+        ("description", record.description),
+        ("changed", f"{record.changed:%Y-%m-%d %H:%M %Z} ({age(record.changed)})" if record.changed else "never"),
+        *((f"version {version}", ", ".join(labels) or "no label") for version, labels in record.stages.items()),
+        ("rotation", _rotation(record)),
+        ("key", record.kms_key_id or "AWS-managed (aws/secretsmanager)"),
+        *((f"replica in {r.region}", r.status) for r in record.replicas),
+        ("resource policy", "yes" if policy else "none"),
+        ("tags", ", ".join(f"{key}={value}" for key, value in sorted(record.tags.items()))),
+        ("variables", ", ".join(variables) or "none"),
+        ("owner of the value", owner.owner),
+        *(("changed by", line) for line in owner.how),
+    ]
+    print_table(f"Secret {where.name_of(arn)} of {where.place}", ("", ""), rows)
+
+
+def records_of(aws: Aws, stack: Stack) -> dict[str, Record | None]:
+    """Return the stack's secrets by ARN as they are now, None where one doesn't exist.
+
+    The list is one call for a hundred; what it doesn't hold is asked for alone, since the list lags behind.
+    """
+    here = {stack.secret_names[name]: arn for name, arn in stack.secret_arns.items() if arn.split(":")[3] == aws.region}
+    listed: dict[str, Record | None] = dict(list_records(aws, here))
+    return listed | describe_all(aws, [arn for arn in stack.secret_arns.values() if arn not in listed])
+
+
+def age(moment: datetime | None) -> str:
+    """Return how long ago something was, in words."""
+    if moment is None:
+        return ""
+    days = (datetime.now(UTC) - moment).days
+    return "today" if days < 1 else f"{days} day{'s' if days > 1 else ''} ago"
+
+
+def _state(record: Record | None) -> str:
+    if record is None:
+        return "missing"
+    if record.deleted:
+        return f"pending deletion since {record.deleted:%Y-%m-%d}"
+    return "ok" if record.version(CURRENT) else "no value"
+
+
+def _rotation(record: Record) -> str:
+    rotation = record.rotation
+    if not rotation.enabled:
+        return "cancelled" if rotation.lambda_arn else "off"
+    when = rotation.schedule or (f"every {rotation.every_days} days" if rotation.every_days else "on")
+    return f"{when}, last {f'{rotation.last:%Y-%m-%d}' if rotation.last else 'never'}"
+
+
+def _listed(stack: Stack, name: str, record: Record | None) -> dict[str, Any]:
+    if record is None:
+        return {"name": name, "arn": stack.secret_arns[name], "state": "missing"}
+    return {
+        "name": name,
+        "full_name": record.name,
+        "arn": record.arn,
+        "state": _state(record),
+        "changed": record.changed,
+        "rotation": asdict(record.rotation),
+        "labels": {label: version for version, labels in record.stages.items() for label in labels},
+        "owner": ownership(stack, record, declaration_of(stack, record.arn)).owner,
+    }

@@ -1,0 +1,163 @@
+"""A stack's configuration through the user's own `pulumi`. Secrets reach it by its standard input, never as an argument."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ops._errors import MisuseError, OpsError
+from ops._stack import uses_local_aws
+
+ROOT = Path(__file__).parents[2]
+
+_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Configured:
+    """One configured value, kept out of `repr`. Objects and arrays are JSON text."""
+
+    value: str = field(repr=False)
+    secret: bool
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The configuration of one stack.
+
+    Attributes:
+        stack: The stack's name, None for the one that is selected.
+        directory: The Pulumi project's folder.
+    """
+
+    stack: str | None
+    directory: Path = ROOT
+
+    @property
+    def project(self) -> str:
+        """The Pulumi project's name."""
+        return str(project_file(self.directory)["name"])
+
+    def read(self) -> dict[str, Configured]:
+        """Return what is configured, by key without the project's name; what is empty or a default's empty value is not there."""
+        raw: Mapping[str, Any] = json.loads(self._run("config", "--json", "--show-secrets"))
+        prefix = f"{self.project}:"
+        return {
+            key.removeprefix(prefix): Configured(str(found.get("value", "")), bool(found.get("secret")))
+            for key, found in raw.items()
+            if key.startswith(prefix) and found.get("value") not in (None, "", "{}", "[]")
+        }
+
+    def set_secret(self, key: str, value: str) -> None:
+        """Encrypt a value into the stack's file."""
+        # The CLI takes one newline off the end of its standard input.
+        self._run("config", "set", "--secret", key, stdin=value + "\n")
+
+    def set_plain(self, path: str, value: str) -> None:
+        """Set a value in the clear; `path` may lead into an object (`environment.LOG_LEVEL`)."""
+        # --plaintext: the CLI refuses what looks like a secret to it, such as the long ARN of one.
+        self._run("config", "set", "--plaintext", *(("--path",) if "." in path else ()), path, "--", value)
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command line of `pulumi` for this stack."""
+        at = ("--stack", self.stack) if self.stack else ()
+        # Options end at `--`, after which the value stands.
+        cut = arguments.index("--") if "--" in arguments else len(arguments)
+        return [find_pulumi(), *arguments[:cut], *at, *arguments[cut:]]
+
+    def _run(self, *arguments: str, stdin: str = "") -> str:
+        try:
+            done = subprocess.run(  # noqa: S603 - the user's own pulumi, no shell
+                self.command(*arguments),
+                input=stdin,
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd=self.directory,
+                timeout=_SECONDS,
+                env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            )
+        except subprocess.TimeoutExpired:
+            raise OpsError(f"`pulumi {arguments[0]}` gave no answer within {_SECONDS} s") from None
+        if done.returncode:
+            said = [line for line in done.stderr.splitlines() if line.strip()]
+            raise MisuseError(
+                f"`pulumi {' '.join(arguments[:2])}`: {said[0].removeprefix('error: ') if said else 'failed'}"
+            )
+        return done.stdout
+
+
+@dataclass(frozen=True)
+class SandboxRun:
+    """The sandbox's way: configuration that counts for one run, since it never writes a stack file."""
+
+    stack: str
+    directory: Path = ROOT
+
+    def command(self, verb: str, plain: Mapping[str, str], secrets: Sequence[str]) -> list[str]:
+        """Return the command line; the values of `secrets` follow on the standard input, one a line."""
+        overrides = [f"{key}={value}" for key, value in plain.items()] + [f"secret:{key}" for key in secrets]
+        project = () if self.directory == ROOT else ("--project", str(self.directory))
+        pairs = [part for override in overrides for part in ("-c", override)]
+        return [sys.executable, "-m", "sandbox", verb, "--stack", self.stack, *project, *pairs]
+
+    def run(self, verb: str, plain: Mapping[str, str], secrets: Mapping[str, str]) -> int:
+        """Run the sandbox and return its exit status; what it prints is shown on the standard error.
+
+        Raises:
+            MisuseError: When a value has several lines, which the sandbox doesn't take.
+        """
+        if several := [key for key, value in secrets.items() if "\n" in value or "\r" in value]:
+            raise MisuseError(f"{', '.join(several)}: the sandbox takes values of one line only")
+        paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
+        return subprocess.run(  # noqa: S603 - our own command, no shell
+            self.command(verb, plain, list(secrets)),
+            input="".join(f"{value}\n" for value in secrets.values()),
+            text=True,
+            check=False,
+            stdout=sys.stderr,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        ).returncode
+
+
+def find_pulumi() -> str:
+    """Return the path of `pulumi`: the user's own, else the one that the sandbox built.
+
+    Raises:
+        MisuseError: When there is none.
+    """
+    built = ROOT / "tools" / "bin" / "pulumi"
+    found = shutil.which("pulumi") or (str(built) if built.is_file() else None)
+    if found is None:
+        raise MisuseError("there is no `pulumi` on the PATH")
+    return found
+
+
+def runs_in_sandbox() -> bool:
+    """Tell whether AWS is a local one, so that the sandbox's configuration is meant and not the user's."""
+    return uses_local_aws()
+
+
+def project_file(directory: Path) -> Mapping[str, Any]:
+    """Return `Pulumi.yaml`.
+
+    Raises:
+        MisuseError: When the folder is no Pulumi project.
+    """
+    try:
+        found: Any = yaml.safe_load((directory / "Pulumi.yaml").read_text(encoding="utf-8"))
+        return {"name": str(found["name"])}
+    except (OSError, KeyError, TypeError, yaml.YAMLError):
+        raise MisuseError(f"{directory} holds no Pulumi project (Pulumi.yaml)") from None
+
+
+def property_path(parent: str, name: str) -> str:
+    """Return the path of a part of a configuration object, quoted where its name needs it."""
+    return f"{parent}.{name}" if name.replace("-", "").replace("_", "").isalnum() else f'{parent}["{name}"]'

@@ -1,0 +1,286 @@
+"""`ops migrate adopt`: secrets that exist already become the stack's own, with their value, ARN and name."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+import yaml
+
+from catalogue import CATALOGUE
+from declarations import full_name
+from ops._ask import confirm
+from ops._aws import Aws
+from ops._console import print_json, print_table, say, working
+from ops._errors import MisuseError
+from ops._options import JsonOption, YesOption
+from ops._secrets import CURRENT, Record, describe
+from ops.migrate._pulumi import ROOT, Configuration, project_file, property_path, runs_in_sandbox
+from ops.migrate._source import open_aws
+from ops.migrate.apply import ProjectOption
+from ops.migrate.scan import RegionOption
+
+_SECRET = "aws_secretsmanager_secret"  # noqa: S105 - a Terraform type
+_PARTS = {_SECRET, f"{_SECRET}_version", f"{_SECRET}_policy", f"{_SECRET}_rotation"}
+"""Terraform's resources of one secret."""
+
+_STATE_VERSION = 4
+
+NOT_FOUND = "not found: the stack makes a new one"
+"""What stands for where a secret was found when there is none; `--secret` names one that is called differently."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource of a Terraform state, without its values.
+
+    Attributes:
+        address: What `terraform state rm` takes.
+        secret: The ARN of the secret that it is, or is a part of.
+        name: The secret's name, for the secret itself.
+    """
+
+    address: str
+    kind: str
+    secret: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """One secret to take over.
+
+    Attributes:
+        name: Its name in the catalogue.
+        arn: Its ARN.
+        found: Where: `live`, `Terraform`, `named` by the operator, or NOT_FOUND.
+        problem: Why it can't be taken over, empty when it can.
+    """
+
+    name: str
+    arn: str
+    found: str
+    problem: str = ""
+
+
+def adopt(
+    terraform_state: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="TFSTATE", help="A terraform.tfstate (`terraform state pull > FILE`)."),
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option("--secret", metavar="NAME=ARN|NAME", help="Which secret is meant; may be given several times."),
+    ] = None,
+    stack: Annotated[
+        str, typer.Option("--stack", "-s", metavar="NAME", help="The stack that takes them over.")
+    ] = "dev",
+    project: ProjectOption = ROOT,
+    region: RegionOption = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be configured.")] = False,
+    yes: YesOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Take secrets over that Terraform or a person made: found live, in a Terraform state, or named with --secret.
+
+    It writes their ARNs into the stack's configuration (`adopt`), no value; the next `up` imports them and leaves value, ARN and
+    name as they are. Exit status 1: one can't be taken over.
+    """
+    expected = stack_place(project, stack)
+    aws = open_aws(region=region or expected.region)
+    account = aws.caller().account
+    if expected.accounts and account not in expected.accounts:
+        raise MisuseError(
+            f"your credentials are of account {account}, Pulumi.{stack}.yaml allows {', '.join(expected.accounts)} only"
+        )
+    named = _named(secret or ())
+    resources = read_terraform(terraform_state) if terraform_state else []
+    with working("Looking for the secrets"):
+        live = _live(aws)
+        adoptions = list(find(str(project_file(project)["name"]), stack, live, resources, named))
+        checked = [_checked(aws, adoption, account) for adoption in adoptions]
+    good = [adoption for adoption in checked if adoption.arn and not adoption.problem]
+    removals = [r.address for r in resources if r.secret in {adoption.arn for adoption in good}]
+    if json_:
+        print_json(_document(checked, removals, stack))
+    else:
+        rows = [(a.name, a.arn, a.found, a.problem or ("can be taken over" if a.arn else "")) for a in checked]
+        print_table(f"Stack {stack}, account {account}, {aws.region}", ("secret", "ARN", "found", ""), rows)
+    if good:
+        _configure(good, stack, project, dry_run=dry_run, yes=yes)
+    if removals:
+        say("\nAfter the `up` (Terraform then no longer owns them; nothing is deleted):")
+        for address in removals:
+            say(f"    terraform state rm '{address}'")
+    if not good or any(adoption.problem for adoption in checked):
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class StackPlace:
+    """Where a stack may live, by its file."""
+
+    region: str | None
+    accounts: tuple[str, ...]
+
+
+def stack_place(directory: Path, stack: str) -> StackPlace:
+    """Return the Region and the accounts that a stack's file allows; nothing when it has none."""
+    path = directory / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+    if not path.is_file():
+        return StackPlace(None, ())
+    content: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    config = cast("Mapping[str, Any]", content.get("config") or {})
+    return StackPlace(config.get("aws:region"), tuple(map(str, config.get("aws:allowedAccountIds") or ())))
+
+
+def find(
+    project: str, stack: str, live: Mapping[str, str], resources: Sequence[Resource], named: Mapping[str, str]
+) -> Iterator[Adoption]:
+    """Yield which secret is meant by each entry of the catalogue; with an empty ARN where none is found.
+
+    Args:
+        project: The Pulumi project's name.
+        stack: The stack's name.
+        live: ARNs of the account's secrets by name.
+        resources: Terraform's resources.
+        named: ARNs or names by name in the catalogue, as the operator gave them.
+    """
+    short = stack.rpartition("/")[2]
+    in_terraform = {r.name: r.secret for r in resources if r.kind == _SECRET}
+    addresses = {r.address: r.secret for r in resources if r.kind == _SECRET}
+    for declaration in CATALOGUE:
+        name = declaration.name
+        if name in named:
+            given = named[name]
+            yield Adoption(name, given if given.startswith("arn:") else live.get(given, ""), "named")
+            continue
+        for where, candidates in (("Terraform", in_terraform), ("Terraform", addresses), ("live", live)):
+            wanted = full_name(project, short, name)
+            if wanted in candidates:
+                yield Adoption(name, candidates[wanted], where)
+                break
+            named_so = [n for n in candidates if f"-{_plain(name)}-" in f"-{_plain(n)}-"]
+            # A name without the stack's could be another stack's; a Terraform state is one environment's.
+            alike = [n for n in named_so if short in _plain(n).split("-")] or (named_so if where == "Terraform" else [])
+            if len(alike) == 1:
+                yield Adoption(name, candidates[alike[0]], where)
+                break
+            if alike:
+                yield Adoption(name, "", where, f"several fit ({', '.join(sorted(alike))}): --secret {name}=ARN")
+                break
+        else:
+            yield Adoption(name, "", NOT_FOUND)
+
+
+def read_terraform(path: Path) -> list[Resource]:
+    """Return the Secrets Manager resources of a Terraform state; values in it are passed over.
+
+    Raises:
+        MisuseError: When the file is no state of version 4.
+    """
+    try:
+        state: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise MisuseError(f"{path} is no Terraform state: terraform state pull > {path}") from None
+    if not isinstance(state, dict) or state.get("version") != _STATE_VERSION:
+        raise MisuseError(f"{path} is no Terraform state of version {_STATE_VERSION}")
+    return [found for raw in state.get("resources", ()) if raw.get("type") in _PARTS for found in _resources(raw)]
+
+
+def _resources(raw: Mapping[str, Any]) -> Iterator[Resource]:
+    if raw.get("mode") != "managed":
+        return
+    base = ".".join(filter(None, (raw.get("module"), raw["type"], raw["name"])))
+    for instance in raw.get("instances", ()):
+        attributes = instance.get("attributes") or {}
+        index = instance.get("index_key")
+        suffix = "" if index is None else f"[{json.dumps(index)}]"
+        secret = attributes.get("arn") if raw["type"] == _SECRET else attributes.get("secret_id")
+        yield Resource(base + suffix, raw["type"], str(secret), str(attributes.get("name", "")))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _named(given: Sequence[str]) -> dict[str, str]:
+    known = [declaration.name for declaration in CATALOGUE]
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, secret = text.partition("=")
+        if not equals or not secret or name not in known:
+            raise MisuseError(f"--secret takes NAME=ARN or NAME=NAME, the first one of {', '.join(known)}")
+        found[name] = secret
+    return found
+
+
+def _live(aws: Aws) -> dict[str, str]:
+    listed = aws.pages("secretsmanager", "list_secrets", "SecretList", IncludePlannedDeletion=True, MaxResults=100)
+    return {secret["Name"]: secret["ARN"] for secret in listed}
+
+
+def _checked(aws: Aws, adoption: Adoption, account: str) -> Adoption:
+    if adoption.problem or adoption.found == NOT_FOUND:
+        return adoption
+    record = describe(aws, adoption.arn) if adoption.arn else None
+    return Adoption(adoption.name, adoption.arn, adoption.found, _problem(aws, adoption.arn, record, account))
+
+
+def _problem(aws: Aws, arn: str, record: Record | None, account: str) -> str:
+    if record is None:
+        return "doesn't exist here (another Region or account? deleted?)"
+    fields = record.arn.split(":")
+    if (fields[3], fields[4]) != (aws.region, account):
+        return f"is in account {fields[4]}, {fields[3]}; a stack takes over what is in its own"
+    if record.arn != arn:
+        return f"is given by a part of its ARN; it is {record.arn}"
+    if record.deleted:
+        return f"is pending deletion: aws secretsmanager restore-secret --secret-id {record.arn}"
+    if record.primary_region not in {None, aws.region}:
+        return f"is a replica; the original is in {record.primary_region}"
+    return (
+        ""
+        if record.version(CURRENT)
+        else "has no value: python -m ops set after the `up`, or let the stack make its own"
+    )
+
+
+def _configure(good: Sequence[Adoption], stack: str, project: Path, *, dry_run: bool, yes: bool) -> None:
+    paths = {property_path("adopt", adoption.name): adoption.arn for adoption in good}
+    if runs_in_sandbox():
+        say("\nLocal AWS: nothing is written. Bring the stack up with them:")
+        say(
+            "    python -m sandbox up --stack "
+            + stack
+            + "".join(f" \\\n        -c {path}={arn}" for path, arn in paths.items())
+        )
+        return
+    if not dry_run:
+        confirm(f"Write {len(paths)} ARNs into the configuration of stack {stack}?", yes=yes)
+        configuration = Configuration(stack, project)
+        for path, arn in paths.items():
+            configuration.set_plain(path, arn)
+        say(
+            f"\nWritten. Next: pulumi preview --stack {stack} (it shows {len(paths)} imports and no replacement), then pulumi up"
+        )
+        return
+    say("\nWould write:")
+    for path, arn in paths.items():
+        say(f"    pulumi config set --stack {stack} --plaintext --path '{path}' {arn}")
+
+
+def _document(checked: Sequence[Adoption], removals: Sequence[str], stack: str) -> dict[str, Any]:
+    good = {a.name: a.arn for a in checked if a.arn and not a.problem}
+    overrides = [f"{property_path('adopt', name)}={arn}" for name, arn in good.items()]
+    return {
+        "stack": stack,
+        "adopt": good,
+        "secrets": [asdict(a) for a in checked],
+        "sandbox_arguments": [part for override in overrides for part in ("-c", override)],
+        "terraform_state_rm": list(removals),
+    }

@@ -1,0 +1,176 @@
+"""`ops migrate apply`: the plan's values become configuration, unseen; then Pulumi's preview."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catalogue import CATALOGUE
+from ops._ask import confirm
+from ops._console import print_json, print_table, say
+from ops._errors import MisuseError, OpsError
+from ops._options import JsonOption, YesOption
+from ops.migrate._detect import json_object
+from ops.migrate._plan import Plan, PlanError, Step, make, value_of
+from ops.migrate._pulumi import ROOT, Configuration, Configured, SandboxRun, runs_in_sandbox
+from ops.migrate._source import read_source
+from ops.migrate.scan import PlanArgument, RegionOption, load_plan
+
+StackName = Annotated[
+    str | None, typer.Option("--stack", "-s", metavar="NAME", help="The stack; by default Pulumi's selected one.")
+]
+ProjectOption = Annotated[Path, typer.Option("--project", metavar="DIR", help="The Pulumi project's folder.")]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One configuration value to set, kept out of `repr`.
+
+    Attributes:
+        key: The configuration key, with a path into an object where it has one.
+        state: `new`, `same` (nothing to do) or `replaces` another value.
+    """
+
+    key: str
+    value: str = field(repr=False)
+    secret: bool
+    state: str
+
+
+def apply(
+    plan: PlanArgument,
+    stack: StackName = None,
+    project: ProjectOption = ROOT,
+    region: RegionOption = None,
+    *,
+    preview: Annotated[bool, typer.Option(help="Run Pulumi's preview afterwards.")] = True,
+    up: Annotated[bool, typer.Option("--up", help="Deploy instead of only previewing.")] = False,
+    yes: YesOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Set the configuration that a plan needs, without showing a value, and run the preview.
+
+    Values are read from the old task definition again and reach `pulumi config set --secret` by its standard input. With the
+    sandbox's AWS nothing is written: the sandbox previews (--up: deploys) with the values.
+    """
+    loaded = load_plan(plan)
+    if undecided := loaded.undecided():
+        raise OpsError(
+            f"needs a decision first: {', '.join(s.name for s in undecided)} (python -m ops migrate plan {plan})"
+        )
+    wanted = wanted_configuration(loaded, region)
+    for step in loaded.steps:
+        if step.verdict == "secret" and step.config_key is None:
+            say(f"{step.name} is no configuration: python -m ops set {step.secret} after the first `pulumi up`")
+    if runs_in_sandbox():
+        _in_sandbox(wanted, stack or "dev", project, "up" if up else "preview", json_=json_)
+        return
+    configuration = Configuration(stack, project)
+    changes = compare(wanted, configuration.read())
+    if not json_:
+        rows = [(c.key, "secret" if c.secret else c.value, c.state) for c in changes]
+        print_table("Configuration", ("key", "value", "state"), rows)
+    count = _set(configuration, changes, yes=yes)
+    if json_:
+        print_json({"set": [{"key": c.key, "secret": c.secret, "state": c.state} for c in changes]})
+    say(f"{count} values set. Next: pulumi up, then python -m ops migrate verify {plan}")
+    if preview or up:
+        _run_pulumi(configuration, "up" if up else "preview", yes=yes, quiet=json_)
+
+
+def _set(configuration: Configuration, changes: Sequence[Change], *, yes: bool) -> int:
+    todo = [change for change in changes if change.state != "same"]
+    if todo:
+        name = configuration.stack or "the selected stack"
+        replaced = [change.key for change in todo if change.state == "replaces"]
+        warning = f" {', '.join(replaced)} had another value, which is lost." if replaced else ""
+        confirm(f"Set {len(todo)} values in the configuration of {name}?{warning}", yes=yes)
+    for change in todo:
+        if change.secret:
+            configuration.set_secret(change.key, change.value)
+        else:
+            configuration.set_plain(change.key, change.value)
+    return len(todo)
+
+
+def wanted_configuration(plan: Plan, region: str | None = None) -> dict[str, tuple[str, bool]]:
+    """Return the values that a plan needs by key, and whether each is a secret.
+
+    Raises:
+        MisuseError: When the source has changed since the scan, or two values want one key.
+    """
+    source = read_source(plan.source, plan.container, region)
+    fresh = make(source.task_definition, source.container, source.values, CATALOGUE)
+    if {step.name for step in fresh.steps} != {step.name for step in plan.steps}:
+        raise MisuseError(f"the variables of {plan.source} have changed since the scan: scan again")
+    wanted = {key: (value, False) for key, value in plan.settings.items()}
+    for step in plan.steps:
+        if step.config_key is None or step.verdict not in {"secret", "plain"}:
+            continue
+        value = (_value(step, source.values), step.verdict == "secret")
+        if not value[0]:
+            continue  # empty, as unset, means that Pulumi makes the value or misses it
+        if wanted.setdefault(step.config_key, value) != value:
+            raise MisuseError(f"{step.name} and another variable have different values for {step.config_key}")
+    return wanted
+
+
+def compare(wanted: Mapping[str, tuple[str, bool]], configured: Mapping[str, Configured]) -> list[Change]:
+    """Return what is to be set, compared with what is."""
+    changes: list[Change] = []
+    for key, (value, secret) in wanted.items():
+        found = _configured(configured, key)
+        same = found is not None and found.value == value and found.secret == secret
+        changes.append(Change(key, value, secret, "new" if found is None else "same" if same else "replaces"))
+    return changes
+
+
+def _configured(configured: Mapping[str, Configured], key: str) -> Configured | None:
+    parent, _, name = key.partition(".")
+    found = configured.get(parent)
+    if found is None or not name:
+        return found
+    value = (json_object(found.value) or {}).get(name)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return None if value is None else Configured(text, found.secret)
+
+
+def _value(step: Step, values: Mapping[str, str]) -> str:
+    try:
+        return value_of(step, values)
+    except PlanError as error:
+        raise MisuseError(str(error)) from None
+
+
+def _in_sandbox(wanted: Mapping[str, tuple[str, bool]], stack: str, project: Path, verb: str, *, json_: bool) -> None:
+    plain = {key: value for key, (value, secret) in wanted.items() if not secret}
+    secrets = {key: value for key, (value, secret) in wanted.items() if secret}
+    run = SandboxRun(stack, project)
+    say(f"Local AWS: `python -m sandbox {verb} --stack {stack}` with these values; no stack file is written.")
+    status = run.run(verb, plain, secrets)
+    if json_:
+        print_json(
+            {"set": [{"key": key, "secret": secret, "state": "this run"} for key, (_, secret) in wanted.items()]}
+        )
+    if status:
+        raise typer.Exit(status)
+    say("Next: " + ("python -m ops migrate verify with this plan" if verb == "up" else "the same command with --up"))
+
+
+def _run_pulumi(configuration: Configuration, verb: str, *, yes: bool, quiet: bool) -> None:
+    arguments = [verb, *(("--yes",) if verb == "up" and yes else ())]
+    environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    done = subprocess.run(  # noqa: S603 - the user's own pulumi, no shell
+        configuration.command(*arguments),
+        check=False,
+        cwd=configuration.directory,
+        env=environment,
+        stdout=sys.stderr if quiet else None,
+    )
+    if done.returncode:
+        raise OpsError(f"`pulumi {verb}` failed; the values stay set")

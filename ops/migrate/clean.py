@@ -1,0 +1,235 @@
+"""`ops migrate clean`: old revisions that hold secrets in the clear go; what else still holds them is told."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import typer
+
+from catalogue import CATALOGUE
+from ops._ask import confirm
+from ops._aws import Aws
+from ops._console import print_json, print_table, say, working
+from ops._errors import MISSING, aws_errors, code_of, explained
+from ops._options import JsonOption, YesOption
+from ops._stack import uses_local_aws
+from ops.migrate._detect import json_object, why_secret, why_text_is_secret
+from ops.migrate._source import open_aws
+from ops.migrate._task_definition import parse
+from ops.migrate.scan import RegionOption
+
+BATCH = 10
+"""Revisions that one DeleteTaskDefinitions takes. Source: AWS, Amazon ECS API."""
+
+PACE_SECONDS = 1.0
+"""Between two writes to ECS, whose sustained rate for task definitions is one a second. Source: AWS, "Request throttling for the
+Amazon ECS API"."""
+
+_SERVICES = 10
+"""Services that one DescribeServices takes."""
+
+_TASKS = 100
+"""Tasks that one DescribeTasks takes."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A revision that holds something in the clear.
+
+    Attributes:
+        status: ACTIVE, INACTIVE or DELETE_IN_PROGRESS.
+        holds: Where, such as `environment.DB_PASSWORD`.
+        used_by: Services, tasks, rules and schedules that run it.
+    """
+
+    arn: str
+    status: str
+    holds: tuple[str, ...]
+    used_by: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The family and the revision."""
+        return self.arn.rpartition("/")[2]
+
+
+def clean(
+    family: Annotated[str, typer.Argument(metavar="FAMILY", help="The old task definition's family.")],
+    region: RegionOption = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be deleted.")] = False,
+    yes: YesOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Deregister and delete the revisions of a family that hold secrets in the clear, unless something still runs them.
+
+    Exit status 1: some are left, because they are in use or AWS refused.
+    """
+    aws = open_aws(region=region)
+    with working(f"Reading every revision of {family}"):
+        found = find(aws, family)
+    caller = aws.caller()
+    free = [revision for revision in found if not revision.used_by and revision.status != "DELETE_IN_PROGRESS"]
+    used = [revision for revision in found if revision.used_by]
+    if not json_:
+        _show(family, found)
+    failures: list[str] = []
+    if free and not dry_run:
+        confirm(
+            f"Deregister and delete {len(free)} revisions of {family} in account {caller.account}, {aws.region}? "
+            "This can't be undone.",
+            yes=yes,
+        )
+        with working(f"Deleting {len(free)} revisions"):
+            failures = delete(aws, free)
+    others = elsewhere(aws)
+    if json_:
+        document = {
+            "dry_run": dry_run,
+            "revisions": [asdict(r) for r in found],
+            "failures": failures,
+            "elsewhere": others,
+        }
+        print_json(document)
+    else:
+        for failure in failures:
+            say(failure)
+        for revision in used:
+            say(
+                f"{revision.name} stays: {', '.join(revision.used_by)} runs it; deploy the new task definition there first"
+            )
+        if found:
+            say("What else may still hold the values:")
+            for line in others:
+                say(f"  - {line}")
+            say(
+                "They were readable by whoever could read the task definition. Change them: python -m ops rotate, ops set, "
+                "or `rotations` in the stack's configuration."
+            )
+    if failures or used:
+        raise typer.Exit(1)
+
+
+def find(aws: Aws, family: str) -> list[Revision]:
+    """Return the revisions of a family that hold something in the clear, oldest first."""
+    arns: list[str] = []
+    for status in ("ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"):
+        # Despite its name the prefix is the whole family.
+        arns += aws.pages("ecs", "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status=status)
+    holding = [r for r in aws.each(lambda arn: _revision(aws, arn), arns).values() if r and r.holds]
+    users = _users(aws, [r.arn for r in holding]) if holding else {}
+    holding.sort(key=lambda revision: int(revision.arn.rpartition(":")[2]))
+    return [Revision(r.arn, r.status, r.holds, tuple(users.get(r.arn, ()))) for r in holding]
+
+
+def _revision(aws: Aws, arn: str) -> Revision | None:
+    try:
+        raw = aws.client("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    except aws_errors() as error:
+        if code_of(error) in MISSING | {"ClientException"}:  # deleted in between
+            return None
+        raise
+    return Revision(arn, raw["status"], tuple(_held(raw, arn)))
+
+
+def _held(raw: Mapping[str, Any], arn: str) -> Iterator[str]:
+    known = {variable for declaration in CATALOGUE for variable, _ in declaration.references()}
+    for container in parse(raw, arn).containers:
+        for variable, value in container.plain.items():
+            parts = {variable: value} | {k: str(v) for k, v in (json_object(value) or {}).items()}
+            if (variable in known and value) or any(why_secret(name, part) for name, part in parts.items()):
+                yield f"{container.name}: environment.{variable}"
+        for where, text in container.texts.items():
+            if why_text_is_secret(text):
+                yield f"{container.name}: {where}"
+
+
+def _users(aws: Aws, arns: Sequence[str]) -> dict[str, list[str]]:
+    """Return what runs each revision: services, tasks, EventBridge rules and schedules."""
+    found = {arn: list[str]() for arn in arns}
+    for arn, user in (*_in_clusters(aws), *_scheduled(aws)):
+        if arn in found and user not in found[arn]:
+            found[arn].append(user)
+    return found
+
+
+def _in_clusters(aws: Aws) -> Iterator[tuple[str | None, str]]:
+    ecs, events = aws.client("ecs"), aws.client("events")
+    for cluster in aws.pages("ecs", "list_clusters", "clusterArns"):
+        name = cluster.rpartition("/")[2]
+        for some in _chunks(aws.pages("ecs", "list_services", "serviceArns", cluster=cluster), _SERVICES):
+            for service in ecs.describe_services(cluster=cluster, services=some)["services"]:
+                for deployment in (service, *service.get("deployments", ())):
+                    yield deployment.get("taskDefinition"), f"service {name}/{service['serviceName']}"
+        for some in _chunks(aws.pages("ecs", "list_tasks", "taskArns", cluster=cluster), _TASKS):
+            for task in ecs.describe_tasks(cluster=cluster, tasks=some)["tasks"]:
+                yield task.get("taskDefinitionArn"), f"task {name}/{task['taskArn'].rpartition('/')[2]}"
+        for rule in aws.pages("events", "list_rule_names_by_target", "RuleNames", TargetArn=cluster):
+            for target in events.list_targets_by_rule(Rule=rule)["Targets"]:
+                yield target.get("EcsParameters", {}).get("TaskDefinitionArn"), f"rule {rule}"
+
+
+def _scheduled(aws: Aws) -> Iterator[tuple[str | None, str]]:
+    for schedule in aws.pages("scheduler", "list_schedules", "Schedules"):
+        full = aws.client("scheduler").get_schedule(Name=schedule["Name"], GroupName=schedule["GroupName"])
+        yield full["Target"].get("EcsParameters", {}).get("TaskDefinitionArn"), f"schedule {schedule['Name']}"
+
+
+def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    listed = list(items)
+    for at in range(0, len(listed), size):
+        yield listed[at : at + size]
+
+
+def delete(aws: Aws, revisions: Sequence[Revision]) -> list[str]:
+    """Deregister and delete revisions; return what failed, in words. It may be run again."""
+    ecs = aws.client("ecs")
+    pause = 0.0 if uses_local_aws() else PACE_SECONDS
+    failures: list[str] = []
+    inactive: list[Revision] = []
+    for revision in revisions:
+        try:
+            if revision.status == "ACTIVE":
+                ecs.deregister_task_definition(taskDefinition=revision.arn)
+                time.sleep(pause)
+            inactive.append(revision)
+        except aws_errors() as error:
+            failures.append(f"{revision.name}: {explained(error)}")
+    for at in range(0, len(inactive), BATCH):
+        batch = inactive[at : at + BATCH]
+        try:
+            done = ecs.delete_task_definitions(taskDefinitions=[revision.arn for revision in batch])
+        except aws_errors() as error:
+            failures.append(f"{batch[0].name} to {batch[-1].name}: {explained(error)}")
+            continue
+        failures += [f"{f.get('arn', '').rpartition('/')[2]}: {f.get('reason')}" for f in done.get("failures", ())]
+        time.sleep(pause)
+    return failures
+
+
+def elsewhere(aws: Aws) -> list[str]:
+    """Return where else values of a task definition live on, as far as can be told from here."""
+    lines = [
+        "the repository and CI that registered the task definition: their history and logs",
+        "a Terraform or other state that made it: `terraform state list`, older versions of the state file",
+        "CloudTrail's RegisterTaskDefinition events, as long as the trail's bucket keeps them",
+        "logs of an application that prints its environment",
+    ]
+    try:
+        recorders = aws.client("config").describe_configuration_recorders()["ConfigurationRecorders"]
+    except aws_errors():
+        return [*lines, "AWS Config, if it records here (it may not be asked with these credentials)"]
+    if recorders:
+        lines.append(
+            "AWS Config records resources here: its history keeps AWS::ECS::TaskDefinition items for up to seven years"
+        )
+    return lines
+
+
+def _show(family: str, found: Sequence[Revision]) -> None:
+    if not found:
+        say(f"No revision of {family} holds a secret in the clear.")
+        return
+    rows = [(r.name, r.status, ", ".join(r.holds), ", ".join(r.used_by)) for r in found]
+    print_table(f"Revisions of {family} with secrets in the clear", ("revision", "status", "holds", "run by"), rows)

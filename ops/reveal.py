@@ -1,0 +1,122 @@
+"""`ops reveal`: one value, to a terminal after a confirmation, to a pipe or to the clipboard."""
+
+import json
+import shutil
+import subprocess
+import sys
+from typing import Annotated, cast
+
+import typer
+
+from ops._ask import confirm
+from ops._aws import connect
+from ops._console import print_json, say
+from ops._errors import MisuseError
+from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
+from ops._secrets import Value, read_value
+from ops._stack import load
+
+_CLIPBOARDS = (
+    ("pbcopy",),
+    ("wl-copy",),
+    ("xclip", "-selection", "clipboard"),
+    ("xsel", "--clipboard", "--input"),
+    ("clip.exe",),
+)
+_COPY_SECONDS = 10
+_VERSION_ID_CHARACTERS = 32
+"""The shortest version id. Source: AWS, Secrets Manager API, PutSecretValue, ClientRequestToken."""
+
+
+def reveal(
+    name: NameArgument,
+    key: KeyOption = None,
+    version: Annotated[
+        str | None,
+        typer.Option(
+            "--version", metavar="LABEL", help="CURRENT, PREVIOUS, PENDING, a label of your own, or a version id."
+        ),
+    ] = None,
+    stack: StackOption = None,
+    outputs: OutputsOption = None,
+    *,
+    copy: Annotated[bool, typer.Option("--copy", help="To the clipboard instead of the screen.")] = False,
+    yes: YesOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Show one value. It asks first, and CloudTrail records who read it."""
+    where = load(stack, outputs)
+    arn = where.arn_of(name)
+    what = f"{where.name_of(arn)}{f', key {key}' if key else ''}{f', version {version}' if version else ''}"
+    # Before the question: nobody should agree to something that can't be done.
+    clipboard = _clipboard() if copy else None
+    aws = connect(where)
+    target = "the clipboard" if copy else "this terminal" if sys.stdout.isatty() else "a pipe or file"
+    confirm(f"Show {what} of {where.place} on {target}? The read is recorded in CloudTrail.", yes=yes)
+    stage, version_id = _which(version)
+    found = read_value(aws, arn, stage=stage, version_id=version_id)
+    value = _part(found, key)
+    say(f"Read as {aws.caller().arn}: recorded in CloudTrail as GetSecretValue.")
+    if clipboard:
+        _copy(value, clipboard)
+        say("Copied. Clear the clipboard when you have used it.")
+    elif json_:
+        labels = list(found.stages)
+        print_json({"name": found.name, "key": key, "version_id": found.version_id, "labels": labels, "value": value})
+    else:
+        # A pipe gets the value and nothing else; a terminal needs the line break.
+        sys.stdout.write(value + ("\n" if sys.stdout.isatty() else ""))
+        sys.stdout.flush()
+
+
+def _which(version: str | None) -> tuple[str | None, str | None]:
+    """Return staging label and version id."""
+    if version is None:
+        return None, None
+    if version.upper() in {"CURRENT", "PREVIOUS", "PENDING"}:
+        return f"AWS{version.upper()}", None
+    if len(version) >= _VERSION_ID_CHARACTERS:
+        return None, version
+    return version, None
+
+
+def _part(value: Value, key: str | None) -> str:
+    if value.text is None:
+        raise MisuseError(
+            f"{value.name} holds a binary value: aws secretsmanager get-secret-value --secret-id {value.arn}"
+        )
+    if key is None:
+        return value.text
+    try:
+        found: object = json.loads(value.text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise MisuseError(f"{value.name} is no JSON object; leave --key out")
+    parts = cast("dict[str, object]", found)
+    if key not in parts:
+        raise MisuseError(f"{value.name} has no key {key!r}; it has {', '.join(sorted(parts))}")
+    part = parts[key]
+    return part if isinstance(part, str) else json.dumps(part)
+
+
+def _clipboard() -> tuple[str, ...]:
+    for command in _CLIPBOARDS:
+        if shutil.which(command[0]):
+            return command
+    raise MisuseError(f"--copy needs one of {', '.join(command[0] for command in _CLIPBOARDS)} on the PATH")
+
+
+def _copy(value: str, command: tuple[str, ...]) -> None:
+    try:
+        # By its standard input: arguments show in the process list.
+        subprocess.run(  # noqa: S603 - one of the commands above, no shell
+            command,
+            input=value.encode(),
+            check=True,
+            timeout=_COPY_SECONDS,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError):
+        raise MisuseError(f"{command[0]} failed; nothing was copied") from None

@@ -1,0 +1,193 @@
+"""`ops rotate`: start a rotation, or join one that is under way, and follow it to its end."""
+
+import http.client
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from ops._ask import confirm
+from ops._aws import Aws, connect
+from ops._console import print_json, say
+from ops._errors import AwsError, MisuseError, OpsError, aws_errors, code_of, explained
+from ops._options import JsonOption, NameArgument, OutputsOption, StackOption, YesOption
+from ops._ownership import declaration_of, ownership
+from ops._secrets import CURRENT, PENDING, Record, describe
+from ops._stack import Stack, load, uses_local_aws
+
+_POLL_SECONDS = 2.0
+_LOG_EVENTS = 100
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """A finished rotation."""
+
+    secret: str
+    arn: str
+    version_id: str
+    seconds: float
+
+
+def rotate(
+    name: NameArgument,
+    stack: StackOption = None,
+    outputs: OutputsOption = None,
+    *,
+    timeout: Annotated[int, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long to follow it.")] = 300,
+    yes: YesOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Rotate a secret now and follow it to its end; a generated value is rotated by the configuration, which it says."""
+    where = load(stack, outputs)
+    arn = where.arn_of(name)
+    aws = connect(where)
+    short, record = where.name_of(arn), describe(aws, arn)
+    if record is None or record.deleted:
+        state = "is marked for deletion" if record else "doesn't exist"
+        raise AwsError(f"{short} {state}: python -m ops doctor --stack {where.environment} says what to do")
+    if not record.rotation.lambda_arn:
+        raise MisuseError(_why_not(where, record))
+    _refuse_moto(where, short)
+    begun = _begin(aws, where, record, yes=yes)
+    began = time.monotonic()
+    try:
+        follow(lambda: describe(aws, arn), begun, deadline=began + timeout, say_step=say, pause=_POLL_SECONDS)
+    except RotationError as error:
+        raise OpsError(f"{error}{_last_words(aws, record.rotation.lambda_arn, timeout)}") from None
+    done = Rotated(short, arn, begun, round(time.monotonic() - began, 1))
+    if json_:
+        print_json(asdict(done))
+    else:
+        say(f"{short} rotated in {done.seconds} s: {begun} is {CURRENT}.")
+    say(
+        "Tasks that run keep the value they started with until they are replaced: "
+        f"python -m ops doctor --stack {where.environment} --service CLUSTER/SERVICE"
+    )
+
+
+class RotationError(Exception):
+    """A rotation that did not end as it should."""
+
+
+def follow(
+    look: Callable[[], Record | None],
+    version: str,
+    *,
+    deadline: float,
+    say_step: Callable[[str], None],
+    pause: float,
+) -> None:
+    """Return when a version has become current.
+
+    Args:
+        look: Describes the secret.
+        version: The version that the rotation makes.
+        deadline: `time.monotonic()` at which to stop waiting.
+        say_step: Told each step once.
+        pause: Seconds between two looks.
+
+    Raises:
+        RotationError: When the secret is gone, the rotation was abandoned, or the time is over.
+    """
+    seen: tuple[str, ...] | None = None
+    while True:
+        record = look()
+        if record is None or record.deleted:
+            raise RotationError("the secret was deleted during the rotation")
+        labels = record.stages.get(version, ())
+        if labels != seen:
+            say_step(_step(labels))
+        if CURRENT in labels:
+            return
+        if seen and PENDING in seen and PENDING not in labels:
+            raise RotationError("the rotation was abandoned: somebody else wrote to the secret, or cancelled it")
+        if time.monotonic() > deadline:
+            raise RotationError("the rotation has not ended in time; Secrets Manager goes on to try, and so can you")
+        seen = labels
+        time.sleep(pause)
+
+
+def _step(labels: tuple[str, ...]) -> str:
+    if CURRENT in labels:
+        return "finishSecret: the new value is current"
+    if PENDING in labels:
+        return "createSecret: the new value exists; setSecret and testSecret are next"
+    return "waiting for createSecret"
+
+
+def _why_not(stack: Stack, record: Record) -> str:
+    name = stack.name_of(record.arn)
+    owner = ownership(stack, record, declaration_of(stack, record.arn))
+    if owner.owner == "configuration":
+        how = "\n  ".join(owner.how)
+        return f"no function rotates {name}: Pulumi's configuration owns its value, change it there:\n  {how}"
+    return f"no function rotates {name}; give it a new value: python -m ops set {name} --stack {stack.environment}"
+
+
+def _refuse_moto(stack: Stack, name: str) -> None:
+    """Refuse where a rotation would break the secret: moto runs no function and loses the current value."""
+    if uses_local_aws() and _is_moto():
+        command = f"python -m sandbox rotate {name} --stack {stack.environment}"
+        raise MisuseError(f"the local AWS runs no functions; the sandbox does it itself: {command}")
+
+
+def _is_moto() -> bool:
+    address = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+    connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=5)
+    try:
+        connection.request("GET", "/moto-api/config")
+        return connection.getresponse().status < http.HTTPStatus.MULTIPLE_CHOICES
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _begin(aws: Aws, stack: Stack, record: Record, *, yes: bool) -> str:
+    """Return the version that a rotation makes: a new one, or the one that is under way already."""
+    name, pending = stack.name_of(record.arn), record.version(PENDING)
+    if pending and pending != record.version(CURRENT):
+        say(f"A rotation of {name} is under way; following it.")
+        return pending
+    confirm(f"Rotate {name} of {stack.place} now?", yes=yes)
+    token = str(uuid.uuid4())
+    try:
+        aws.client("secretsmanager").rotate_secret(
+            SecretId=record.arn, ClientRequestToken=token, RotateImmediately=True
+        )
+    except aws_errors() as error:
+        if code_of(error) == "InvalidRequestException":
+            raise MisuseError(f"Secrets Manager doesn't start a rotation of {name} now: {explained(error)}") from None
+        raise explained(error) from None
+    return token
+
+
+def _last_words(aws: Aws, function_arn: str, seconds: int) -> str:
+    """Return what the function logged last as an error, for the operator; its logs never hold a value."""
+    group = f"/aws/lambda/{function_arn.split(':')[6]}"
+    since = int((datetime.now(UTC) - timedelta(seconds=seconds + 60)).timestamp() * 1000)
+    try:
+        events: list[Any] = aws.client("logs").filter_log_events(
+            logGroupName=group, startTime=since, filterPattern="ERROR", limit=_LOG_EVENTS
+        )["events"]
+    except aws_errors() as error:
+        return f"\n  its log {group} can't be read: {explained(error)}"
+    if not events:
+        return f"\n  {group} has no error since then"
+    return f"\n  {group} says: {_message(events[-1]['message'])}"
+
+
+def _message(line: str) -> str:
+    try:
+        entry: Any = json.loads(line)
+        return str(entry.get("message", line.strip()))
+    except (ValueError, AttributeError):
+        return line.strip()

@@ -1,0 +1,561 @@
+"""Stacks for the operator's tools: made by boto3 in the shape that the program makes them, each in an account of its own."""
+
+import contextlib
+import fcntl
+import http.client
+import io
+import json
+import logging
+import os
+import random
+import select
+import subprocess
+import sys
+import termios
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import botocore.loaders
+import botocore.session
+import pytest
+from moto.server import ThreadedMotoServer
+from typer.testing import CliRunner
+
+import catalogue as catalogue_module
+from components import _policies
+from components._containers import container_definitions
+from components._key_policy import key_policy
+from components._location import Location
+from declarations import Catalogue, JsonSecret, is_external
+from ops.cli import app
+from references import value_from
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "service-ticket-system"
+REGION = "eu-west-1"
+
+
+@pytest.fixture(scope="session")
+def local_aws() -> Generator[str]:
+    """The URL of a moto server in this process."""
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # it logs every request
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def service_models() -> Generator[None]:
+    """Parse botocore's service models once for all sessions of this process: that is most of what a client costs."""
+    loader: Any = botocore.loaders.create_loader()
+
+    def shared(_search_path: str | None = None) -> Any:
+        return loader
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", shared)
+        yield
+
+
+@dataclass
+class Deployed:
+    """One stack in the local AWS.
+
+    Attributes:
+        values: The live values by catalogue name, as they were put.
+        outputs: The stack's outputs, as they stand in `outputs_file`.
+    """
+
+    endpoint: str
+    environment: str
+    account: str
+    credentials: Mapping[str, str]
+    outputs_file: Path
+    region: str = REGION
+    catalogue: Catalogue = ()
+    values: dict[str, str] = field(default_factory=dict[str, str])
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    key_arn: str | None = None
+    image: str = ""
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
+
+    @property
+    def prefix(self) -> str:
+        return f"{PROJECT}-{self.environment}"
+
+    @property
+    def location(self) -> Location:
+        return Location("aws", self.region, self.account)
+
+    @property
+    def role_name(self) -> str:
+        return f"{self.prefix}-execution"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that point a process at this stack's account."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.credentials["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": self.credentials["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": self.credentials["SessionToken"],
+            "AWS_REGION": self.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        key = (service, region or self.region)
+        if key not in self._clients:
+            session: Any = boto3.Session()
+            self._clients[key] = session.client(
+                service,
+                endpoint_url=self.endpoint,
+                region_name=key[1],
+                aws_access_key_id=self.credentials["AccessKeyId"],
+                aws_secret_access_key=self.credentials["SecretAccessKey"],
+                aws_session_token=self.credentials["SessionToken"],
+            )
+        return self._clients[key]
+
+    @property
+    def secrets(self) -> Any:
+        return self.client("secretsmanager")
+
+    def arn(self, name: str) -> str:
+        return self.outputs["secret_arns"][name]
+
+    def current(self, name: str) -> str:
+        # moto's default is the version that was put last, also when the label has moved since.
+        return self.secrets.get_secret_value(SecretId=self.arn(name), VersionStage="AWSCURRENT")["SecretString"]
+
+    def write_outputs(self, **changes: Any) -> None:
+        self.outputs |= changes
+        self.outputs_file.write_text(json.dumps(self.outputs), encoding="utf-8")
+
+    def containers(self, **changes: Any) -> list[dict[str, Any]]:
+        """The program's container definitions; changes replace fields of the one container."""
+        definitions = json.loads(
+            container_definitions(
+                image=self.image,
+                port=3000,
+                environment={"DATABASE_HOST": "db.internal", "REDIS_HOST": "redis.internal"},
+                secrets=self.outputs["container_secrets"],
+                version_ids=[],
+                log_group_name=f"/ecs/{self.prefix}",
+                region=self.region,
+            )
+        )
+        return [{**definitions[0], **changes}]
+
+    def register(self, containers: list[dict[str, Any]] | None = None, **changes: Any) -> str:
+        """Register a revision as the program does, or with changes; return its ARN."""
+        parameters: dict[str, Any] = {
+            "family": self.prefix,
+            "requiresCompatibilities": ["FARGATE"],
+            "networkMode": "awsvpc",
+            "cpu": "256",
+            "memory": "512",
+            "executionRoleArn": self.location.role_arn(self.role_name),
+            "taskRoleArn": self.location.role_arn(f"{self.prefix}-task"),
+            "containerDefinitions": containers or self.containers(),
+        }
+        return self.client("ecs").register_task_definition(**parameters | changes)["taskDefinition"][
+            "taskDefinitionArn"
+        ]
+
+    def deploy_revision(self, containers: list[dict[str, Any]] | None = None, **changes: Any) -> None:
+        """Register a revision and make it the stack's output."""
+        self.write_outputs(task_definition_arn=self.register(containers, **changes))
+
+    def grant(self, *statements: Mapping[str, Any]) -> None:
+        """Replace the execution role's policy."""
+        self.client("iam").put_role_policy(
+            RoleName=self.role_name, PolicyName="execution", PolicyDocument=_policies.document(statements)
+        )
+
+    def grants(self) -> list[Mapping[str, Any]]:
+        """The statements that the program gives the execution role."""
+        repository = self.location.ecr_repository_arn(self.image)
+        key = self.key_arn
+        return [
+            _policies.read_secrets(self.outputs["secret_arns"].values()),
+            *(
+                [_policies.decrypt_through_secrets_manager(key, region=self.region, dns_suffix="amazonaws.com")]
+                if key
+                else []
+            ),
+            _policies.write_logs(self.location.log_group_arn(f"/ecs/{self.prefix}")),
+            *(_policies.pull_image(repository) if repository else ()),
+        ]
+
+    def rotate_by_function(self, name: str, schedule_days: int = 30) -> str:
+        """Let a function rotate a secret on schedule; return the function's ARN."""
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as content:
+            content.writestr("rotate.py", "def handler(event, context):\n    pass\n")
+        function = self.client("lambda").create_function(
+            FunctionName=f"{self.prefix}-rotation",
+            Runtime="python3.13",
+            Role=self.location.role_arn(self.role_name),
+            Handler="rotate.handler",
+            Code={"ZipFile": archive.getvalue()},
+        )["FunctionArn"]
+        self.secrets.rotate_secret(
+            SecretId=self.arn(name),
+            RotationLambdaARN=function,
+            RotationRules={"AutomaticallyAfterDays": schedule_days},
+            RotateImmediately=False,
+        )
+        # AWS removes the label after its test of the function; moto leaves it.
+        stages = self.secrets.describe_secret(SecretId=self.arn(name))["VersionIdsToStages"]
+        pending = next(version for version, labels in stages.items() if "AWSPENDING" in labels)
+        self.secrets.update_secret_version_stage(
+            SecretId=self.arn(name), VersionStage="AWSPENDING", RemoveFromVersionId=pending
+        )
+        self.client("lambda").add_permission(
+            FunctionName=function,
+            StatementId="secrets-manager",
+            Action="lambda:InvokeFunction",
+            Principal="secretsmanager.amazonaws.com",
+        )
+        return function
+
+
+Deploy = Callable[..., Deployed]
+
+
+@pytest.fixture
+def deploy(local_aws: str, tmp_path: Path) -> Deploy:
+    """Make a stack: `deploy(environment="dev", catalogue=CATALOGUE, customer_managed_key=False, ecr=True)`."""
+
+    def make(
+        environment: str = "dev",
+        *,
+        catalogue: Catalogue | None = None,
+        customer_managed_key: bool = False,
+        ecr: bool = True,
+        region: str = REGION,
+    ) -> Deployed:
+        account = str(random.randrange(10**11, 10**12))  # noqa: S311 - no secret
+        untyped: Any = boto3
+        sts = untyped.client(
+            "sts",
+            endpoint_url=local_aws,
+            region_name=region,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        credentials = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/operator", RoleSessionName="night-call")
+        stack = Deployed(
+            local_aws, environment, account, credentials["Credentials"], tmp_path / f"{environment}.json", region
+        )
+        _build(stack, catalogue_module.CATALOGUE if catalogue is None else catalogue, customer_managed_key, ecr=ecr)
+        return stack
+
+    return make
+
+
+@pytest.fixture
+def stack(deploy: Deploy) -> Deployed:
+    """A stack `dev` as the program makes it from the project's catalogue."""
+    return deploy()
+
+
+def _build(stack: Deployed, catalogue: Catalogue, customer_managed_key: bool, *, ecr: bool) -> None:  # noqa: FBT001
+    stack.catalogue = catalogue
+    location, prefix = stack.location, stack.prefix
+    if customer_managed_key:
+        policy = key_policy(location, prefix=prefix, log_group_names=[f"/ecs/{prefix}"])
+        stack.key_arn = stack.client("kms").create_key(Policy=policy)["KeyMetadata"]["Arn"]
+    arns, names, references = _create_secrets(stack, catalogue)
+    stack.outputs = {
+        "environment": stack.environment,
+        "secret_arns": arns,
+        "secret_names": names,
+        "container_secrets": references,
+        "execution_role_arn": location.role_arn(stack.role_name),
+        "task_role_arn": location.role_arn(f"{prefix}-task"),
+        "task_definition_family": prefix,
+        "log_group_name": f"/ecs/{prefix}",
+        "kms_key_arn": stack.key_arn,
+        "alarm_topic_arn": None,
+        "monthly_cost_usd": 0.4 * len(arns),
+    }
+    stack.image = "public.ecr.aws/docker/library/nginx:1.27"
+    if ecr:
+        stack.image = f"{stack.account}.dkr.ecr.{stack.region}.amazonaws.com/{PROJECT}:1.0.0"
+        stack.client("ecr").create_repository(repositoryName=PROJECT)
+        stack.client("ecr").put_image(repositoryName=PROJECT, imageManifest=_MANIFEST, imageTag="1.0.0")
+    stack.client("logs").create_log_group(logGroupName=f"/ecs/{prefix}")
+    for role in (stack.role_name, f"{prefix}-task"):
+        trust = _policies.trust(
+            "ecs-tasks.amazonaws.com", account_id=stack.account, source_arn=location.arn("ecs", "*")
+        )
+        stack.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=trust)
+    stack.grant(*stack.grants())
+    stack.deploy_revision()
+
+
+def _create_secrets(stack: Deployed, catalogue: Catalogue) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    arns: dict[str, str] = {}
+    names: dict[str, str] = {}
+    references: dict[str, str] = {}
+    key = {"KmsKeyId": stack.key_arn} if stack.key_arn else {}
+    for declaration in catalogue:
+        name = declaration.name
+        names[name] = f"{stack.prefix}-{name}"
+        arns[name] = stack.secrets.create_secret(Name=names[name], **key)["ARN"]
+        stack.secrets.put_resource_policy(
+            SecretId=arns[name], ResourcePolicy=_policies.document([_policies.require_tls()])
+        )
+        if not is_external(declaration):
+            value = f"live-value-of-{name}"
+            if isinstance(declaration, JsonSecret) and isinstance(declaration.keys, Mapping):
+                value = json.dumps({k: f"live-value-of-{k}" for k in declaration.keys}, sort_keys=True)
+            stack.values[name] = value
+            stack.secrets.put_secret_value(
+                SecretId=arns[name], SecretString=value, VersionStages=["AWSCURRENT", "pulumi-odd"]
+            )
+        references |= {variable: value_from(arns[name], json_key) for variable, json_key in declaration.references()}
+    return arns, names, references
+
+
+_MANIFEST = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {
+            "mediaType": "application/vnd.docker.container.image.v1+json",
+            "size": 7023,
+            "digest": "sha256:" + "b5" * 32,
+        },
+        "layers": [],
+        "built": datetime.now(UTC).isoformat(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished command."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Ops = Callable[..., Done]
+
+
+@pytest.fixture
+def ops() -> Ops:
+    """Run `python -m ops ...` as its user does: `ops(stack, "doctor", "--json")`; the outputs come from the stack's file.
+
+    Keywords: `stdin` (bytes), `env` (changes of the environment, None takes a variable away).
+    """
+
+    def run(
+        stack: Deployed | None, *arguments: str, stdin: bytes = b"", env: Mapping[str, str | None] | None = None
+    ) -> Done:
+        environment: dict[str, str | None] = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "COLUMNS": "200"}
+        command = [sys.executable, "-m", "ops", *arguments]
+        if stack:
+            environment |= stack.variables
+            command += ["--outputs", str(stack.outputs_file)]
+        environment |= dict(env or {})
+        done = subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            check=False,
+            cwd=ROOT,
+            env={name: value for name, value in environment.items() if value is not None},
+            timeout=60,
+        )
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+@pytest.fixture
+def ops_inside(monkeypatch: pytest.MonkeyPatch) -> Ops:
+    """As `ops`, in this process: quicker, for tables of cases. No standard input."""
+
+    def run(stack: Deployed, *arguments: str) -> Done:
+        for name, value in stack.variables.items():
+            monkeypatch.setenv(name, value)
+        done = CliRunner().invoke(app, [*arguments, "--outputs", str(stack.outputs_file)])
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Done(done.exit_code, done.stdout, done.stderr)
+
+    return run
+
+
+@dataclass
+class Proxy:
+    """Stands before the local AWS. By action, such as `GetSecretValue`: answers instead of it, or does something first.
+
+    Attributes:
+        seen: The actions in the order in which they came.
+    """
+
+    url: str
+    seen: list[str] = field(default_factory=list[str])
+    _rules: dict[str, Callable[[], tuple[int, bytes] | None]] = field(
+        default_factory=dict[str, Callable[[], tuple[int, bytes] | None]]
+    )
+
+    def before(self, action: str, do: Callable[[], tuple[int, bytes] | None]) -> None:
+        """Call `do` when an action comes; what it returns (status, body) is the answer, None passes the call on."""
+        self._rules[action] = do
+
+    def refuse(self, action: str, code: str, times: int | None = None, message: str = "no") -> None:
+        """Refuse an action with AWS's error code, always or some times."""
+        left = [times]
+
+        def answer() -> tuple[int, bytes] | None:
+            if left[0] is not None:
+                left[0] -= 1
+                if left[0] < 0:
+                    return None
+            if action in {"GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy"}:
+                error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+                return 400, f"<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>".encode()
+            return 400, json.dumps({"__type": code, "message": message}).encode()
+
+        self.before(action, answer)
+
+    def rule(self, action: str) -> tuple[int, bytes] | None:
+        self.seen.append(action)
+        return self._rules[action]() if action in self._rules else None
+
+
+@pytest.fixture
+def proxy(local_aws: str) -> Generator[Proxy]:
+    """A proxy to put before a stack: `stack.endpoint = proxy.url`. It has no moto-api, as AWS hasn't."""
+    target = urlsplit(local_aws)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_request(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            action = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+            action = action or parse_qs(body.decode()).get("Action", [self.path])[0]
+            status, answer, kind = self.answer(action, body)
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_GET = do_POST = handle_request  # noqa: N815 - the base class's names
+
+        def answer(self, action: str, body: bytes) -> tuple[int, bytes, str]:
+            if self.path.startswith("/moto-api"):
+                return 404, b"", "text/plain"
+            instead = found.rule(action)
+            if instead:
+                return *instead, "text/xml" if instead[1].startswith(b"<") else "application/x-amz-json-1.1"
+            connection = http.client.HTTPConnection(target.hostname or "", target.port or 80)
+            try:
+                connection.request(self.command, self.path, body, dict(self.headers))
+                response = connection.getresponse()
+                return response.status, response.read(), response.getheader("Content-Type") or ""
+            finally:
+                connection.close()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    found = Proxy(f"http://127.0.0.1:{server.server_address[1]}")
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield found
+    server.shutdown()
+    server.server_close()
+
+
+class Terminal:
+    """A command on a terminal of its own.
+
+    Attributes:
+        shown: Everything that the terminal showed so far.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
+        self._process = process
+        self._descriptor = descriptor
+        self.shown = ""
+
+    def expect(self, text: str, seconds: float = 20) -> None:
+        """Wait until the terminal shows a text."""
+        deadline = time.monotonic() + seconds
+        while text not in self.shown:
+            assert time.monotonic() < deadline, f"{text!r} was not shown, but: {self.shown!r}"
+            self._read()
+
+    def send(self, text: str) -> None:
+        os.write(self._descriptor, text.encode())
+
+    def status(self) -> int:
+        """Wait for the end; return the exit status."""
+        while self._read():
+            pass
+        return self._process.wait(20)
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._descriptor], [], [], 1)
+        if not ready:
+            return self._process.poll() is None
+        try:
+            data = os.read(self._descriptor, 65536)
+        except OSError:  # Linux's way to tell that nobody has the terminal open any more
+            return False
+        self.shown += data.decode().replace("\r\n", "\n")
+        return bool(data)
+
+
+@pytest.fixture
+def terminal() -> Callable[..., Any]:
+    """Run `python -m ops ...` on a terminal: `with terminal(stack, "reveal", "jwt-secret") as session:`."""
+
+    @contextlib.contextmanager
+    def run(stack: Deployed, *arguments: str) -> Generator[Terminal]:
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, (50, 250))
+        command = [sys.executable, "-m", "ops", *arguments, "--outputs", str(stack.outputs_file)]
+        environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TERM": "xterm", **stack.variables}
+        process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=environment, start_new_session=True,
+            # Ctrl-C reaches only the process whose terminal this is.
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one system call, no lock
+        )  # fmt: skip
+        os.close(theirs)
+        try:
+            yield Terminal(process, ours)
+        finally:
+            process.kill()
+            process.wait()
+            os.close(ours)
+
+    return run

@@ -1,0 +1,294 @@
+"""`ops backup` and `restore` against the local AWS."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops._backup_file import Backup, SavedSecret, SavedVersion, encrypt
+
+# conftest.py's types, which importlib mode gives no module name for.
+Deployed = Any
+Deploy = Any
+Ops = Any
+
+
+def _key(stack: Deployed) -> str:
+    return stack.client("kms").create_key()["KeyMetadata"]["Arn"]
+
+
+def _current(stack: Deployed, name: str) -> str:
+    # With the label: without it moto reads the version that was put last, not the one that AWSCURRENT was moved to.
+    return stack.secrets.get_secret_value(SecretId=stack.arn(name), VersionStage="AWSCURRENT")["SecretString"]
+
+
+def _versions(stack: Deployed, name: str) -> dict[str, tuple[set[str], str]]:
+    """A secret's versions with labels and values, by id."""
+    listed = stack.secrets.list_secret_version_ids(SecretId=name, IncludeDeprecated=True)["Versions"]
+    return {
+        v["VersionId"]: (
+            set(v.get("VersionStages", ())),
+            stack.secrets.get_secret_value(SecretId=name, VersionId=v["VersionId"])["SecretString"],
+        )
+        for v in listed
+    }
+
+
+def _tags(stack: Deployed, name: str) -> dict[str, str]:
+    return {t["Key"]: t["Value"] for t in stack.secrets.describe_secret(SecretId=name).get("Tags", ())}
+
+
+def _policy(stack: Deployed, name: str) -> Mapping[str, Any]:
+    return json.loads(stack.secrets.get_resource_policy(SecretId=name)["ResourcePolicy"])
+
+
+@pytest.fixture
+def saved(stack: Deployed, ops: Ops, tmp_path: Path) -> Path:
+    """The file of a backup of a stack with a previous and a labelled version, tags and policies."""
+    jwt = stack.arn("jwt-secret")
+    stack.secrets.put_secret_value(SecretId=jwt, SecretString="the second value")
+    stack.secrets.put_secret_value(SecretId=jwt, SecretString="the third value")
+    stack.secrets.tag_resource(SecretId=jwt, Tags=[{"Key": "team", "Value": "tickets"}])
+    file = tmp_path / "stack.backup"
+    done = ops(stack, "backup", "--to", str(file), "--kms-key", _key(stack))
+    assert done.status == 0, done.err
+    return file
+
+
+def test_backup_tells_what_it_saved_and_no_value(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    file, key = tmp_path / "b", _key(stack)
+    done = ops(stack, "backup", "--to", str(file), "--kms-key", key, "--json")
+    assert done.status == 0
+    assert done.json["secrets"] == 3
+    assert done.json["versions"] == 3
+    assert done.json["kms_keys"] == [key]
+    assert not any(value in done.out + done.err for value in stack.values.values())
+
+
+def test_the_file_is_private_and_holds_no_value(stack: Deployed, saved: Path) -> None:
+    data = saved.read_bytes()
+    assert saved.stat().st_mode & 0o777 == 0o600
+    assert data.startswith(b"service-ticket-system secrets backup 1\n")
+    assert not any(
+        value.encode() in data for value in (*stack.values.values(), "the third value", "live-value-of-API_KEY")
+    )
+
+
+def test_a_backup_needs_a_key(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    done = ops(stack, "backup", "--to", str(tmp_path / "b"))
+    assert done.status == 2
+    assert "--kms-key" in done.err
+
+
+def test_a_backup_does_not_replace_a_file_unasked(stack: Deployed, ops: Ops, saved: Path) -> None:
+    before = saved.read_bytes()
+    done = ops(stack, "backup", "--to", str(saved), "--kms-key", _key(stack))
+    assert done.status == 2
+    assert "--force" in done.err
+    assert saved.read_bytes() == before
+
+
+def test_the_stacks_own_key_is_refused(deploy: Deploy, ops: Ops, tmp_path: Path) -> None:
+    stack = deploy(customer_managed_key=True)
+    done = ops(stack, "backup", "--to", str(tmp_path / "b"), "--kms-key", stack.key_arn)
+    assert done.status == 2
+    assert "use another --kms-key" in done.err
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_key_pending_deletion_is_refused(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    key = _key(stack)
+    stack.client("kms").schedule_key_deletion(KeyId=key.rpartition("/")[2])
+    done = ops(stack, "backup", "--to", str(tmp_path / "b"), "--kms-key", key)
+    assert done.status == 2
+    assert "PendingDeletion" in done.err
+
+
+@pytest.mark.parametrize(
+    ("recovery", "word"),
+    [({"RecoveryWindowInDays": 7}, "pending deletion"), ({"ForceDeleteWithoutRecovery": True}, "doesn't exist")],
+)
+def test_an_incomplete_backup_is_not_written(
+    stack: Deployed, ops: Ops, tmp_path: Path, recovery: dict[str, Any], word: str
+) -> None:
+    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), **recovery)
+    done = ops(stack, "backup", "--to", str(tmp_path / "b"), "--kms-key", _key(stack))
+    assert done.status == 1
+    assert f"jwt-secret {'is ' if 'pending' in word else ''}{word}" in done.err
+    assert not (tmp_path / "b").exists()
+
+
+def test_restore_makes_deleted_secrets_again_as_they_were(stack: Deployed, ops: Ops, saved: Path) -> None:
+    names = list(stack.outputs["secret_names"].values())
+    versions = {name: _versions(stack, name) for name in names}
+    policies = {name: _policy(stack, name) for name in names}
+    for name in names:
+        stack.secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    done = ops(stack, "restore", str(saved), "--yes")
+    assert done.status == 0, done.err
+    assert {name: _versions(stack, name) for name in names} == versions
+    assert {name: _policy(stack, name) for name in names} == policies
+    assert _tags(stack, stack.outputs["secret_names"]["jwt-secret"]) == {"team": "tickets"}
+    assert "migrate adopt" in done.err
+
+
+def test_restore_puts_labels_back_and_keeps_newer_versions(stack: Deployed, ops: Ops, saved: Path) -> None:
+    jwt = stack.arn("jwt-secret")
+    before = _versions(stack, jwt)
+    stack.secrets.put_secret_value(
+        SecretId=jwt, SecretString="put after the backup", VersionStages=["AWSCURRENT", "pulumi-odd"]
+    )
+    done = ops(stack, "restore", str(saved), "--yes")
+    assert done.status == 0, done.err
+    after = _versions(stack, jwt)
+    assert _current(stack, "jwt-secret") == "the third value"
+    assert {id_: after[id_] for id_ in before} == before
+    assert [value for id_, (_, value) in after.items() if id_ not in before] == ["put after the backup"]
+
+
+def test_a_second_restore_has_nothing_to_do(stack: Deployed, ops: Ops, saved: Path) -> None:
+    stack.secrets.delete_secret(SecretId=stack.arn("app-config"), ForceDeleteWithoutRecovery=True)
+    ops(stack, "restore", str(saved), "--yes")
+    done = ops(stack, "restore", str(saved), "--json")
+    assert done.status == 0
+    assert {work["action"] for work in done.json["secrets"]} == {"nothing"}
+
+
+def test_a_dry_run_changes_nothing(stack: Deployed, ops: Ops, saved: Path) -> None:
+    stack.secrets.delete_secret(SecretId=stack.arn("app-config"), ForceDeleteWithoutRecovery=True)
+    stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
+    done = ops(stack, "restore", str(saved), "--dry-run", "--json")
+    assert done.status == 0
+    assert {w["name"].removeprefix(f"{stack.prefix}-"): w["action"] for w in done.json["secrets"]} == {
+        "app-config": "create",
+        "db-master-password": "nothing",
+        "jwt-secret": "change",
+    }
+    assert _current(stack, "jwt-secret") == "put after the backup"
+    listed = {s["Name"] for s in stack.secrets.list_secrets()["SecretList"]}
+    assert f"{stack.prefix}-app-config" not in listed
+
+
+def test_restore_takes_a_secret_back_that_is_pending_deletion(stack: Deployed, ops: Ops, saved: Path) -> None:
+    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=7)
+    done = ops(stack, "restore", str(saved), "--yes", "--json")
+    assert done.status == 0, done.err
+    assert [w["action"] for w in done.json["secrets"]] == ["nothing", "nothing", "recover"]
+    assert _current(stack, "jwt-secret") == "the third value"
+    assert "DeletedDate" not in stack.secrets.describe_secret(SecretId=stack.arn("jwt-secret"))
+
+
+def test_restore_pending_needs_no_backup(stack: Deployed, ops: Ops) -> None:
+    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=7)
+    done = ops(stack, "restore", "--pending", "--yes")
+    assert done.status == 0, done.err
+    assert _current(stack, "jwt-secret") == stack.values["jwt-secret"]
+
+
+def test_restore_asks_first(stack: Deployed, ops: Ops, saved: Path) -> None:
+    stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
+    done = ops(stack, "restore", str(saved))
+    assert done.status == 2
+    assert stack.account in done.err
+    assert _current(stack, "jwt-secret") == "put after the backup"
+
+
+def test_only_restores_the_named_secret(stack: Deployed, ops: Ops, saved: Path) -> None:
+    for name in ("jwt-secret", "db-master-password"):
+        stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString="put after the backup")
+    done = ops(stack, "restore", str(saved), "--yes", "--only", "jwt-secret")
+    assert done.status == 0, done.err
+    assert _current(stack, "jwt-secret") == "the third value"
+    assert _current(stack, "db-master-password") == "put after the backup"
+
+
+def test_another_account_must_be_named(stack: Deployed, ops: Ops, saved: Path, deploy: Deploy) -> None:
+    # moto gives each set of credentials an account of its own: the same file is opened by its key's ARN.
+    other = deploy("spare", ecr=False)
+    done = ops(other, "restore", str(saved), "--dry-run")
+    assert done.status == 2
+    assert "another account: name it with --kms-key" in done.err
+    assert not any(value in done.err for value in stack.values.values())
+
+
+@pytest.fixture
+def foreign(stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A backup that was made in account 999999999999, with a key that this stack's account may use."""
+    for name, value in stack.variables.items():
+        monkeypatch.setenv(name, value)
+    version = SavedVersion("1" * 36, ("AWSCURRENT",), "2026-11-01T00:00:00+00:00", text="the foreign value")
+    secret = SavedSecret(
+        "jwt-secret", "service-ticket-system-dr-jwt-secret", "arn", "", None, {}, None,
+        rotates=True, replica_regions=(), versions=(version,),
+    )  # fmt: skip
+    created = "2026-11-02T00:00:00+00:00"
+    saved = Backup("dr", "service-ticket-system-dr", "999999999999", "eu-west-1", "aws", created, (secret,))
+    file = tmp_path / "foreign.backup"
+    file.write_bytes(encrypt(saved, [_key(stack)]))
+    return file
+
+
+def test_restore_into_another_account_must_be_meant(stack: Deployed, ops: Ops, foreign: Path) -> None:
+    done = ops(stack, "restore", str(foreign), "--yes")
+    assert done.status == 2
+    assert f"--account {stack.account}" in done.err
+
+
+def test_restore_into_another_account(stack: Deployed, ops: Ops, foreign: Path) -> None:
+    done = ops(stack, "restore", str(foreign), "--yes", "--account", stack.account)
+    assert done.status == 0, done.err
+    value = stack.secrets.get_secret_value(SecretId="service-ticket-system-dr-jwt-secret")["SecretString"]
+    assert value == "the foreign value"
+    assert "pulumi up" in done.err
+
+
+def test_restore_into_another_region_and_stack(stack: Deployed, ops: Ops, saved: Path) -> None:
+    done = ops(stack, "restore", str(saved), "--yes", "--region", "us-east-2", env={"AWS_REGION": "eu-west-1"})
+    assert done.status == 0, done.err
+    there = stack.client("secretsmanager", "us-east-2")
+    assert there.get_secret_value(SecretId=f"{stack.prefix}-jwt-secret")["SecretString"] == "the third value"
+
+
+def test_restore_as_another_stack_renames_the_secrets(stack: Deployed, ops: Ops, saved: Path) -> None:
+    stack.outputs_file.unlink()
+    done = ops(stack, "restore", str(saved), "--yes", "--stack", "copy")
+    assert done.status == 0, done.err
+    value = stack.secrets.get_secret_value(SecretId="service-ticket-system-copy-jwt-secret")["SecretString"]
+    assert value == "the third value"
+
+
+def test_a_backup_goes_to_s3_and_back(stack: Deployed, ops: Ops) -> None:
+    bucket = f"backups-{stack.account}"
+    stack.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": stack.region})
+    place = f"s3://{bucket}/dev/first"
+    assert ops(stack, "backup", "--to", place, "--kms-key", _key(stack)).status == 0
+    again = ops(stack, "backup", "--to", place, "--kms-key", _key(stack))
+    assert (again.status, "--force" in again.err) == (2, True)
+    stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
+    assert ops(stack, "restore", place, "--yes").status == 0
+    assert _current(stack, "jwt-secret") == stack.values["jwt-secret"]
+
+
+def test_a_binary_value_survives(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    arn, value = stack.arn("jwt-secret"), bytes(range(256))
+    stack.secrets.put_secret_value(SecretId=arn, SecretBinary=value)
+    file = tmp_path / "b"
+    assert ops(stack, "backup", "--to", str(file), "--kms-key", _key(stack)).status == 0
+    stack.secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
+    assert ops(stack, "restore", str(file), "--yes").status == 0
+    found = stack.secrets.get_secret_value(SecretId=f"{stack.prefix}-jwt-secret")
+    assert hashlib.sha256(found["SecretBinary"]).digest() == hashlib.sha256(value).digest()
+
+
+def test_a_damaged_file_is_one_line_and_changes_nothing(stack: Deployed, ops: Ops, saved: Path) -> None:
+    data = saved.read_bytes()
+    saved.write_bytes(data[:800] + bytes([data[800] ^ 1]) + data[801:])
+    stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
+    done = ops(stack, "restore", str(saved), "--yes")
+    assert done.status == 2
+    assert done.err.startswith("error: ")
+    assert len(done.err.splitlines()) == 1
+    assert _current(stack, "jwt-secret") == "put after the backup"

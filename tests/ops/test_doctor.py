@@ -1,0 +1,435 @@
+"""`ops doctor` on stacks that are well, on large ones, on services, and when AWS doesn't play along."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from moto.secretsmanager.models import secretsmanager_backends
+
+from declarations import External, Generated, JsonSecret, TextSecret
+from ops._policies import parse
+from ops._secrets import Record, Value
+from ops._stack import parse as parse_outputs
+from ops.doctor.secrets import check as check_secrets
+from ops.doctor.snapshot import Snapshot, TaskDefinition
+from ops.doctor.upkeep import check_deployed
+
+Stack = Any  # conftest.Deployed
+
+
+def statuses(report: dict[str, Any]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for finding in report["findings"]:
+        found.setdefault(finding["check"], set()).add(finding["status"])
+    return found
+
+
+def age_by(stack: Stack, name: str, days: int) -> None:
+    secret = secretsmanager_backends[stack.account][stack.region].secrets[stack.outputs["secret_names"][name]]
+    for version in secret.versions.values():
+        version["createdate"] -= days * 86_400
+
+
+@pytest.mark.parametrize("customer_managed_key", [False, True])
+def test_healthy_stack(deploy: Any, ops: Any, customer_managed_key: bool) -> None:  # noqa: FBT001
+    stack = deploy("prod", customer_managed_key=customer_managed_key)
+
+    done = ops(stack, "doctor")
+
+    assert (done.status, done.err) == (0, "")
+    assert done.out.splitlines()[0] == f"prod (account {stack.account}, eu-west-1)"
+    assert done.out.splitlines()[-1] == "healthy"
+    assert not any(value in done.out for value in stack.values.values())
+
+
+def test_healthy_stack_with_rotation_and_replicas(stack: Stack, ops_inside: Any) -> None:
+    stack.rotate_by_function("db-master-password")
+    stack.secrets.replicate_secret_to_regions(
+        SecretId=stack.arn("jwt-secret"), AddReplicaRegions=[{"Region": "eu-central-1"}]
+    )
+
+    done = ops_inside(stack, "doctor", "--json")
+
+    assert done.status == 0
+    texts = {finding["check"]: finding["found"] for finding in done.json["findings"]}
+    assert texts["rotation"] == "db-master-password rotates on time"
+    assert texts["replica"] == "in sync in eu-central-1"
+
+
+def test_image_outside_ecr_is_no_finding(deploy: Any, ops_inside: Any) -> None:
+    done = ops_inside(deploy(ecr=False), "doctor")
+
+    assert done.status == 0
+    assert "not checked, not in ECR: public.ecr.aws/" in done.out
+
+
+def test_secret_that_no_variable_takes_needs_no_grant(deploy: Any, ops_inside: Any) -> None:
+    wired = TextSecret("wired", Generated("wired"), variable="WIRED")
+    stack = deploy(catalogue=(wired, TextSecret("apart", Generated("apart"))))
+    only = [dict(statement) for statement in stack.grants()]
+    only[0]["Resource"] = [stack.arn("wired")]
+    stack.grant(*only)
+    assert ops_inside(stack, "doctor").status == 0
+
+    stack.grant(*stack.grants())
+
+    done = ops_inside(stack, "doctor", "--json")
+    (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
+    assert (found["check"], found["status"]) == ("permission", "warning")
+    assert f"more than the container's secrets: {stack.arn('apart')}" in found["found"]
+
+
+def test_external_secret_without_a_value(deploy: Any, ops_inside: Any) -> None:
+    stack = deploy(catalogue=(TextSecret("payment-token", External(), variable="PAYMENT_TOKEN"),))
+
+    done = ops_inside(stack, "doctor", "--json")
+
+    (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
+    assert (found["check"], found["found"]) == ("value", "has no value yet")
+    assert found["mend"] == "python -m ops set payment-token --stack dev"
+
+
+def test_every_finding_of_a_broken_stack_shows_its_mending_command(stack: Stack, ops: Any) -> None:
+    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=7)
+
+    done = ops(stack, "doctor")
+
+    assert done.status == 1
+    assert (
+        f"mend: aws secretsmanager restore-secret --secret-id {stack.arn('jwt-secret')} --region eu-west-1" in done.out
+    )
+    assert done.out.splitlines()[-1] == "1 failure"
+
+
+def test_no_values_reads_no_value(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+    stack.endpoint = proxy.url
+
+    done = ops_inside(stack, "doctor", "--no-values", "--json")
+
+    assert done.status == 0
+    assert not {"GetSecretValue", "BatchGetSecretValue"} & set(proxy.seen)
+    texts = {finding["check"]: finding["found"] for finding in done.json["findings"]}
+    assert texts["json"] == "not checked: values were not to be read"
+
+
+@pytest.mark.parametrize(("days", "status"), [("90", 0), ("89", 1)])
+def test_old_values_are_a_finding_past_the_limit(stack: Stack, ops_inside: Any, days: str, status: int) -> None:
+    age_by(stack, "jwt-secret", 90)
+
+    done = ops_inside(stack, "doctor", "--max-age-days", days, "--json")
+
+    assert done.status == status
+    if status:
+        (found,) = [finding for finding in done.json["findings"] if finding["check"] == "age"]
+        assert (found["subject"], found["found"]) == ("jwt-secret", "unchanged for 90 days, the limit is 89")
+        assert "rotations.jwtSecret" in found["mend"]
+
+
+def test_overdue_rotation(stack: Stack, ops_inside: Any) -> None:
+    stack.rotate_by_function("db-master-password", schedule_days=30)
+    secret: Any = secretsmanager_backends[stack.account][stack.region].secrets[
+        stack.outputs["secret_names"]["db-master-password"]
+    ]
+    secret.next_rotation_date = int((datetime.now(UTC) - timedelta(days=3)).timestamp())
+
+    done = ops_inside(stack, "doctor", "--json")
+
+    (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
+    assert found["found"].startswith("was to rotate by ")
+    assert found["mend"] == "python -m ops rotate db-master-password --stack dev"
+
+
+def test_previous_value_of_a_json_key_is_looked_for_at_its_label(deploy: Any, ops_inside: Any) -> None:
+    catalogue = (JsonSecret("app-config", {"A": Generated("a"), "B": Generated("b")}, variables={"A"}),)
+    stack = deploy(catalogue=catalogue)
+    previous = f"{stack.arn('app-config')}:B:AWSPREVIOUS:"
+    stack.write_outputs(container_secrets={**stack.outputs["container_secrets"], "B_PREVIOUS": previous})
+    stack.secrets.put_secret_value(SecretId=stack.arn("app-config"), SecretString=json.dumps({"A": "only-a-here"}))
+    stack.secrets.put_secret_value(SecretId=stack.arn("app-config"), SecretString=json.dumps({"A": "x", "B": "y"}))
+    stack.deploy_revision()
+
+    done = ops_inside(stack, "doctor", "--json")
+
+    found = [finding for finding in done.json["findings"] if finding["check"] == "json"]
+    assert [(f["subject"], f["status"]) for f in found] == [("app-config at AWSPREVIOUS", "failure")]
+    assert "has no key B" in found[0]["found"]
+
+
+def test_300_secrets_take_batch_calls(deploy: Any, ops_inside: Any) -> None:
+    catalogue = tuple(
+        TextSecret(f"service-{number:03}-token", Generated(f"token{number}"), variable=f"TOKEN_{number}")
+        for number in range(300)
+    )
+    stack = deploy(catalogue=catalogue)
+
+    done = ops_inside(stack, "doctor", "--json")
+
+    assert done.status == 0
+    calls = done.json["calls"]
+    assert calls["secrets-manager:ListSecrets"] == 3
+    assert calls["secrets-manager:BatchGetSecretValue"] == 15
+    assert not {"secrets-manager:GetSecretValue", "secrets-manager:DescribeSecret"} & set(calls)
+
+
+def test_secret_deleted_half_way(deploy: Any, proxy: Any, ops_inside: Any) -> None:
+    catalogue = tuple(
+        TextSecret(f"service-{number:02}-token", Generated(f"token{number}"), variable=f"TOKEN_{number}")
+        for number in range(25)
+    )
+    stack = deploy(catalogue=catalogue)
+    secrets, gone = stack.secrets, stack.arn("service-07-token")
+    stack.endpoint = proxy.url
+
+    def delete() -> None:
+        if proxy.seen.count("BatchGetSecretValue") == 1:
+            secrets.delete_secret(SecretId=gone, ForceDeleteWithoutRecovery=True)
+
+    proxy.before("BatchGetSecretValue", delete)
+
+    done = ops_inside(stack, "doctor", "--json")
+
+    assert done.status == 1
+    (found,) = [finding for finding in done.json["findings"] if finding["check"] == "exists"]
+    assert (found["subject"], found["status"]) == ("service-07-token", "failure")
+
+
+def test_throttling_is_survived(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+    stack.endpoint = proxy.url
+    proxy.refuse("GetResourcePolicy", "ThrottlingException", times=1)
+
+    done = ops_inside(stack, "doctor", "--json")
+
+    assert done.status == 0
+    assert done.json["calls"]["secrets-manager:GetResourcePolicy"] == 4
+
+
+def test_values_that_may_not_be_read_are_a_warning(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+    stack.endpoint = proxy.url
+    for action in ("BatchGetSecretValue", "GetSecretValue"):
+        proxy.refuse(action, "AccessDeniedException", message=f"you are not authorized to perform {action}")
+
+    done = ops_inside(stack, "doctor", "--json")
+
+    assert done.status == 1
+    assert statuses(done.json)["value"] == {"warning"}
+    assert statuses(done.json)["permission"] == {"ok"}
+
+
+def test_batch_that_is_not_allowed_is_replaced_by_single_reads(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+    stack.endpoint = proxy.url
+    proxy.refuse("BatchGetSecretValue", "AccessDeniedException")
+
+    assert ops_inside(stack, "doctor").status == 0
+
+
+def test_role_that_may_not_be_read_is_a_warning(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+    stack.endpoint = proxy.url
+    proxy.refuse("GetRole", "AccessDenied", message="not authorized to perform: iam:GetRole")
+
+    done = ops_inside(stack, "doctor", "--json")
+
+    assert done.status == 1
+    assert statuses(done.json)["role"] == {"warning"}
+
+
+def simulated(stack: Stack, *denied: str) -> bytes:
+    members = "".join(
+        f"<member><EvalActionName>secretsmanager:GetSecretValue</EvalActionName><EvalResourceName>{arn}</EvalResourceName>"
+        f"<EvalDecision>{'implicitDeny' if name in denied else 'allowed'}</EvalDecision></member>"
+        for name, arn in stack.outputs["secret_arns"].items()
+    )
+    return (
+        '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><SimulatePrincipalPolicyResult>'
+        f"<IsTruncated>false</IsTruncated><EvaluationResults>{members}</EvaluationResults>"
+        "</SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+    ).encode()
+
+
+def test_iam_s_simulator_decides_where_there_is_one(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+    stack.endpoint = proxy.url
+    proxy.before("SimulatePrincipalPolicy", lambda: (200, simulated(stack, "jwt-secret")))
+
+    done = ops_inside(stack, "doctor", "--json")
+
+    (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
+    assert (found["check"], "jwt-secret" in found["subject"]) == ("permission", True)
+
+
+def test_report_says_how_permissions_were_judged(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+    assert "static evaluation of the policies" in ops_inside(stack, "doctor").out
+
+    stack.endpoint = proxy.url
+    proxy.before("SimulatePrincipalPolicy", lambda: (200, simulated(stack)))
+
+    assert "iam:SimulatePrincipalPolicy and the secrets' policies" in ops_inside(stack, "doctor").out
+
+
+# --- a service -----------------------------------------------------------------------------------------------------------
+
+
+def run_service(stack: Stack, desired: int = 0) -> None:
+    ecs = stack.client("ecs")
+    ecs.create_cluster(clusterName="main")
+    ecs.create_service(
+        cluster="main",
+        serviceName="tickets",
+        taskDefinition=stack.outputs["task_definition_arn"],
+        desiredCount=desired,
+        launchType="FARGATE",
+    )
+
+
+def service_findings(stack: Stack, ops_inside: Any) -> list[dict[str, str]]:
+    done = ops_inside(stack, "doctor", "--service", "main/tickets", "--json")
+    return [finding for finding in done.json["findings"] if finding["check"] in {"service", "stopped"}]
+
+
+def test_service_that_runs_the_stack_s_revision(stack: Stack, ops_inside: Any) -> None:
+    run_service(stack)
+
+    found = service_findings(stack, ops_inside)
+
+    assert [(f["check"], f["status"]) for f in found] == [("service", "ok"), ("stopped", "ok")]
+
+
+def test_service_that_runs_an_old_revision(stack: Stack, ops_inside: Any) -> None:
+    run_service(stack)
+    stack.deploy_revision()
+
+    (found, _) = service_findings(stack, ops_inside)
+
+    assert found["status"] == "warning"
+    assert "runs service-ticket-system-dev:1, the stack made service-ticket-system-dev:2" in found["found"]
+    assert f"--cluster main --service tickets --task-definition {stack.outputs['task_definition_arn']}" in found["mend"]
+
+
+def test_service_without_enough_tasks(stack: Stack, ops_inside: Any) -> None:
+    run_service(stack, desired=2)
+
+    (found, _) = service_findings(stack, ops_inside)
+
+    assert (found["status"], found["found"]) == ("failure", "only 0 of 2 tasks run")
+
+
+def test_service_that_does_not_exist(stack: Stack, ops_inside: Any) -> None:
+    stack.client("ecs").create_cluster(clusterName="main")
+
+    (found,) = service_findings(stack, ops_inside)
+
+    assert (found["status"], found["subject"]) == ("failure", "main/tickets")
+
+
+def test_stopped_tasks_are_explained(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+    run_service(stack)
+    stack.endpoint = proxy.url
+    reason = "unable to retrieve secret from asm: did not contain json key SMTP_PASSWORD"
+    arn = f"arn:aws:ecs:eu-west-1:{stack.account}:task/main/1"
+    asked = iter(["RUNNING", "STOPPED"])
+    proxy.before(
+        "ListTasks", lambda: (200, json.dumps({"taskArns": [arn] if next(asked) == "STOPPED" else []}).encode())
+    )
+    task = {"taskArn": arn, "lastStatus": "STOPPED", "stoppedReason": reason, "containers": [{"name": "app"}]}
+    proxy.before("DescribeTasks", lambda: (200, json.dumps({"tasks": [task, task], "failures": []}).encode()))
+
+    (_, found) = service_findings(stack, ops_inside)
+
+    assert (found["status"], found["subject"]) == ("failure", "json-key")
+    assert found["found"].startswith("2 tasks stopped: the secret's JSON has no key SMTP_PASSWORD")
+    assert "--key SMTP_PASSWORD" in found["mend"]
+
+
+def test_tasks_that_started_before_a_change_are_to_be_replaced(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+    run_service(stack)
+    stack.endpoint = proxy.url
+    arn = f"arn:aws:ecs:eu-west-1:{stack.account}:task/main/1"
+    asked = iter(["RUNNING", "STOPPED"])
+    proxy.before(
+        "ListTasks", lambda: (200, json.dumps({"taskArns": [arn] if next(asked) == "RUNNING" else []}).encode())
+    )
+    started = (datetime.now(UTC) - timedelta(hours=1)).timestamp()
+    task = {"taskArn": arn, "lastStatus": "RUNNING", "startedAt": started, "containers": []}
+    proxy.before("DescribeTasks", lambda: (200, json.dumps({"tasks": [task], "failures": []}).encode()))
+    for name in ("db-master-password", "jwt-secret"):
+        stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString="the-value-that-came-second")
+    age_by(stack, "jwt-secret", 1)
+
+    done = ops_inside(stack, "doctor", "--service", "main/tickets", "--json")
+
+    stale = [finding for finding in done.json["findings"] if finding["check"] == "redeploy"]
+    assert [(f["subject"], f["status"]) for f in stale] == [("db-master-password", "warning")]
+    assert "--force-new-deployment --region eu-west-1 --cluster main --service tickets" in stale[0]["mend"]
+
+
+def test_service_in_another_form_is_misuse(stack: Stack, ops_inside: Any) -> None:
+    done = ops_inside(stack, "doctor", "--service", "tickets")
+
+    assert (done.status, done.err) == (2, "error: --service tickets: give CLUSTER/SERVICE\n")
+
+
+# --- without a service: the moment of registration, which moto doesn't tell -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("minutes", "labels", "status"),
+    [
+        (-1, {"1": ("AWSCURRENT",), "0": ("AWSPREVIOUS",)}, "ok"),
+        (1, {"1": ("AWSCURRENT",), "0": ("AWSPREVIOUS",)}, "warning"),
+        (1, {"1": ("AWSCURRENT",)}, "ok"),  # the first value: before it no task could start
+    ],
+)
+def test_values_newer_than_the_task_definition_ask_for_a_redeployment(
+    stack: Stack, minutes: int, labels: dict[str, tuple[str, ...]], status: str
+) -> None:
+    registered = datetime(2026, 11, 24, tzinfo=UTC)
+    created = registered + timedelta(minutes=minutes)
+
+    snapshot = picture(stack, "db-master-password", labels, created=created, registered=registered)
+
+    assert [finding.status for finding in check_deployed(snapshot)] == [status]
+
+
+# --- changed by hand: moto takes the program's label away then, AWS leaves it ------------------------------------------------
+
+
+def test_value_changed_by_hand_is_put_back_by_its_label(stack: Stack) -> None:
+    labels = {"mine": ("AWSCURRENT",), "pulumi": ("AWSPREVIOUS", "pulumi-odd"), "before": ("pulumi-even",)}
+
+    found = list(check_secrets(picture(stack, "jwt-secret", labels), None))
+
+    (changed,) = [finding for finding in found if finding.status != "ok"]
+    assert (changed.check, changed.status) == ("value", "warning")
+    assert changed.found.startswith("was changed by hand")
+    assert changed.mend.endswith("--version-stage AWSCURRENT --move-to-version-id pulumi --remove-from-version-id mine")
+
+
+def test_value_of_the_program_is_not_changed_by_hand(stack: Stack) -> None:
+    labels = {"2": ("AWSCURRENT", "pulumi-odd"), "1": ("AWSPREVIOUS", "pulumi-even")}
+
+    assert {finding.status for finding in check_secrets(picture(stack, "jwt-secret", labels), None)} == {"ok"}
+
+
+def picture(
+    stack: Stack,
+    name: str,
+    labels: dict[str, tuple[str, ...]],
+    *,
+    created: datetime = datetime(2026, 11, 24, tzinfo=UTC),
+    registered: datetime | None = None,
+) -> Snapshot:
+    """A stack of one secret."""
+    arn = stack.arn(name)
+    outputs = {**stack.outputs, "secret_arns": {name: arn}}
+    where = parse_outputs(outputs, "test")
+    version = next(version for version, found in labels.items() if "AWSCURRENT" in found)
+    return Snapshot(
+        stack=where,
+        records={arn: Record(arn, name, stages=labels)},
+        values={arn: Value(arn, name, version, labels[version], created, "a-value")},
+        staged={},
+        policies={arn: parse({"Statement": []}, source="test")},
+        deployed=TaskDefinition(where.task_definition_arn, True, registered, None, ()),
+        others=(),
+        role=None,
+        keys={},
+    )

@@ -1,0 +1,113 @@
+"""`ops doctor --explain`: the errors of tasks that do not start, as ECS words them."""
+
+from typing import Any
+
+import pytest
+
+from ops.doctor.explain import explain
+
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:service-ticket-system-prod-app-config-AbCdEf"
+PULL = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed:"
+ASM = f"{PULL} unable to retrieve secret from asm:"
+
+CASES = {
+    f"{ASM} service call has been retried 5 time(s): failed to fetch secret {ARN} from secrets manager: RequestCanceled: "
+    "request context canceled caused by: context deadline exceeded": "network",
+    f"{PULL} The task can't retrieve the secret with ARN '{ARN}' from AWS Secrets Manager. There is a connection issue between "
+    "the task and AWS Secrets Manager. Check your task network configuration.": "network",
+    f"{PULL} unable to retrieve ecr registry auth: service call has been retried 3 time(s): RequestError: send request failed "
+    'caused by: Post "https://api.ecr.eu-west-1.amazonaws.com/": dial tcp 10.0.0.1:443: i/o timeout': "network",
+    'CannotPullContainerError: Get "https://registry.example.com/v2/": net/http: TLS handshake timeout': "network",
+    f'{ASM} Post "https://secretsmanager.eu-west-1.amazonaws.com/": net/http: request canceled (Client.Timeout exceeded while '
+    "awaiting headers)": "network",
+    f"{ASM} retrieved secret from Secrets Manager did not contain json key SMTP_PASSWORD":
+    "json-key",
+    f"{ASM} service call has been retried 1 time(s): invalid character 's' looking for beginning of value": "not-json",
+    f"{ASM} unexpected ARN format with parameters when trying to retrieve ASM secret": "malformed-arn",
+    f"{PULL} invalid ARN format": "malformed-arn",
+    f"{ASM} AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/x/y is not authorized to perform: "
+    f"secretsmanager:GetSecretValue on resource: {ARN} because no identity-based policy allows it": "permission",
+    f"{ASM} AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/x/y is not authorized to perform: "
+    f"secretsmanager:GetSecretValue on resource: {ARN} with an explicit deny in a resource-based policy": "explicit-deny",
+    f"{ASM} AccessDeniedException: Access to KMS is not allowed": "key-access",
+    f"{ASM} KMSInvalidStateException: key arn:aws:kms:eu-west-1:123456789012:key/1 is pending deletion.": "key-state",
+    f"{ASM} ResourceNotFoundException: Secrets Manager can't find the specified secret value for staging label: AWSCURRENT":
+    "no-value",
+    f"{ASM} InvalidRequestException: You can't perform this operation on the secret because it was marked for deletion.":
+    "pending-deletion",
+    f"{ASM} ResourceNotFoundException: Secrets Manager can't find the specified secret.": "missing",
+    f"{PULL} The task can\N{RIGHT SINGLE QUOTATION MARK}t retrieve the secret with ARN '{ARN}' from AWS Secrets Manager. Check "
+    "whether the secret exists in the specified Region.": "missing",
+    "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/x' that was provided for this task.": "assume-role",
+    f"{PULL} unable to retrieve ecr registry auth: AccessDeniedException: not authorized to perform: ecr:GetAuthorizationToken":
+    "registry",
+    "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref x: not found": "registry",
+    "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
+    "ResourceNotFoundException: The specified log group does not exist.": "log-driver",
+    "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch "
+    "log stream": "log-driver",
+    f"{ASM} ThrottlingException: Rate exceeded": "throttled",
+    "exec /usr/local/bin/node: exec format error": "architecture",
+    "OutOfMemoryError: Container killed due to memory usage": "memory",
+    "Essential container in task exited": "application",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_known_error_is_classified(text: str) -> None:
+    found = explain(text)
+
+    assert found is not None
+    assert found.cause == CASES[text]
+    assert found.mend
+    assert "{" not in found.mend + found.means
+
+
+def test_line_breaks_and_capitals_of_a_pasted_error_do_not_matter() -> None:
+    found = explain("... DID NOT\n   contain JSON key\tSMTP_PASSWORD ...")
+
+    assert found is not None
+    assert (found.cause, found.means) == ("json-key", "the secret's JSON has no key SMTP_PASSWORD")
+
+
+def test_explanation_names_secret_and_key() -> None:
+    found = explain(f"{ASM} failed to fetch secret {ARN}: did not contain json key API_KEY")
+
+    assert found is not None
+    assert f"python -m ops set {ARN} --key API_KEY" in found.mend
+
+
+def test_network_explanation_names_the_host() -> None:
+    found = explain("dial tcp: lookup secretsmanager.eu-west-1.amazonaws.com: i/o timeout")
+
+    assert found is not None
+    assert "can't reach secretsmanager.eu-west-1.amazonaws.com" in found.means
+
+
+def test_unknown_error_is_not_guessed() -> None:
+    assert explain("the moon is in the wrong quarter") is None
+
+
+def test_command_needs_no_stack_and_no_credentials(ops: Any) -> None:
+    done = ops(None, "doctor", "--explain", "Access to KMS is not allowed", "--json")
+
+    assert done.status == 0
+    assert done.json["cause"] == "key-access"
+
+
+def test_command_reads_a_pipe(ops: Any) -> None:
+    done = ops(None, "doctor", "--explain", "-", stdin=b"... marked for deletion ...")
+
+    assert done.status == 0
+    assert done.out.startswith("pending-deletion: ")
+
+
+def test_command_with_an_unknown_error_exits_with_1(ops: Any) -> None:
+    done = ops(None, "doctor", "--explain", "no such thing")
+
+    assert (done.status, done.out) == (1, "")
+    assert "docs/operations.md" in done.err
+
+
+def test_command_without_text_is_misuse(ops: Any) -> None:
+    assert ops(None, "doctor", "--explain", "  ").status == 2

@@ -1,0 +1,237 @@
+"""`ops migrate adopt`: which secrets are meant, what is configured, what Terraform must forget."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ops._errors import MisuseError
+from ops.migrate.adopt import NOT_FOUND, Adoption, Resource, find, read_terraform, stack_place
+
+Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
+Ops = Any
+
+PREFIX = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:"
+NAMES = ("db-master-password", "jwt-secret", "app-config")
+
+
+def _live(*names: str) -> dict[str, str]:
+    return {name: f"{PREFIX}{name}-AbCdEf" for name in names}
+
+
+def _found(live: dict[str, str], resources: list[Resource] | None = None, **named: str) -> dict[str, Adoption]:
+    by_name = {name.replace("_", "-"): secret for name, secret in named.items()}
+    return {a.name: a for a in find("service-ticket-system", "dev", live, resources or [], by_name)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "service-ticket-system-dev-jwt-secret",
+        "ticketing/dev/jwt-secret",
+        "dev_jwt_secret",
+        "jwt-secret-dev",
+        "Ticketing-Dev-JWT-Secret",
+    ],
+)
+def test_a_live_secret_is_found_by_its_name(name: str) -> None:
+    assert _found(_live(name))["jwt-secret"] == Adoption("jwt-secret", f"{PREFIX}{name}-AbCdEf", "live")
+
+
+@pytest.mark.parametrize(
+    "name", ["service-ticket-system-prod-jwt-secret", "jwt-secret", "dev-myjwt-secrets", "dev-jwt"]
+)
+def test_another_stacks_secret_is_not_meant(name: str) -> None:
+    assert _found(_live(name))["jwt-secret"] == Adoption("jwt-secret", "", NOT_FOUND)
+
+
+def test_the_projects_own_name_wins_over_one_that_is_alike() -> None:
+    own = "service-ticket-system-dev-jwt-secret"
+    assert _found(_live(own, "old/dev/jwt-secret"))["jwt-secret"].arn == f"{PREFIX}{own}-AbCdEf"
+
+
+def test_several_that_fit_are_a_question() -> None:
+    found = _found(_live("a/dev/jwt-secret", "b/dev/jwt-secret"))["jwt-secret"]
+    assert found.arn == ""
+    assert found.problem == "several fit (a/dev/jwt-secret, b/dev/jwt-secret): --secret jwt-secret=ARN"
+
+
+def test_the_operator_names_one_by_name_or_arn() -> None:
+    live = _live("a/dev/jwt-secret", "strange")
+    assert _found(live, jwt_secret="strange")["jwt-secret"].arn == live["strange"]
+    assert _found(live, jwt_secret=f"{PREFIX}x-AbCdEf")["jwt-secret"].arn == f"{PREFIX}x-AbCdEf"
+
+
+def _state(tmp_path: Path, **changes: Any) -> Path:
+    arn = f"{PREFIX}ticketing-jwt-AbCdEf"
+    secret = {"arn": arn, "name": "ticketing-jwt"}
+    version = {"secret_id": arn, "secret_string": "a value in the state"}
+    each = {"arn": f"{PREFIX}app-AbCdEf", "name": "app"}
+    module = {"module": "module.secrets", "mode": "managed"}
+    resources = [
+        {**module, "type": "aws_secretsmanager_secret", "name": "jwt_secret", "instances": [{"attributes": secret}]},
+        {**module, "type": "aws_secretsmanager_secret_version", "name": "jwt", "instances": [{"attributes": version}]},
+        {
+            "mode": "managed",
+            "type": "aws_secretsmanager_secret",
+            "name": "this",
+            "instances": [{"index_key": "app_config", "attributes": each}],
+        },
+        {"mode": "data", "type": "aws_secretsmanager_secret", "name": "other", "instances": [{"attributes": secret}]},
+        {"mode": "managed", "type": "random_password", "name": "jwt", "instances": [{"attributes": {"result": "r"}}]},
+    ]
+    path = tmp_path / "terraform.tfstate"
+    path.write_text(json.dumps({"version": 4, "resources": resources, **changes}))
+    return path
+
+
+def test_terraforms_resources_are_read_without_their_values(tmp_path: Path) -> None:
+    found = read_terraform(_state(tmp_path))
+    assert [r.address for r in found] == [
+        "module.secrets.aws_secretsmanager_secret.jwt_secret",
+        "module.secrets.aws_secretsmanager_secret_version.jwt",
+        'aws_secretsmanager_secret.this["app_config"]',
+    ]
+    assert "a value in the state" not in repr(found)
+
+
+def test_a_secret_is_found_by_its_name_in_terraform(tmp_path: Path) -> None:
+    found = _found({}, read_terraform(_state(tmp_path)))
+    assert found["jwt-secret"] == Adoption("jwt-secret", f"{PREFIX}ticketing-jwt-AbCdEf", "Terraform")
+    assert found["app-config"] == Adoption("app-config", f"{PREFIX}app-AbCdEf", "Terraform")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"version": 3}', '{"resources": []}'])
+def test_what_is_no_terraform_state_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "x"
+    path.write_text(content)
+    with pytest.raises(MisuseError, match="is no Terraform state"):
+        read_terraform(path)
+
+
+def test_the_stack_file_says_where_a_stack_lives(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.dev.yaml").write_text('config:\n  aws:region: eu-west-1\n  aws:allowedAccountIds: ["1"]\n')
+    place = stack_place(tmp_path, "organization/p/dev")
+    assert (place.region, place.accounts) == ("eu-west-1", ("1",))
+    assert stack_place(tmp_path, "nope").region is None
+
+
+@pytest.fixture
+def old(stack: Deployed) -> dict[str, str]:
+    """ARNs of secrets that somebody else made in the stack's account."""
+    made = {n: stack.secrets.create_secret(Name=f"ticketing/qa/{n}", SecretString="v")["ARN"] for n in NAMES}
+    stack.secrets.create_secret(Name="unrelated", SecretString="v")
+    return made
+
+
+def _project(tmp_path: Path, account: str) -> Path:
+    directory = tmp_path / "project"
+    directory.mkdir()
+    (directory / "Pulumi.yaml").write_text("name: service-ticket-system\nruntime: python\n")
+    (directory / "Pulumi.qa.yaml").write_text(
+        f'config:\n  aws:region: eu-west-1\n  aws:allowedAccountIds: ["{account}"]\n'
+    )
+    return directory
+
+
+def _adopt(stack: Deployed, ops: Ops, project: Path, *arguments: str, **more: Any) -> Any:
+    # Without the stack's outputs: it need not exist.
+    return ops(
+        None, "migrate", "adopt", "--stack", "qa", "--project", str(project), *arguments, env=stack.variables, **more
+    )
+
+
+def test_adopt_tells_the_sandboxs_arguments(stack: Deployed, ops: Ops, old: dict[str, str], tmp_path: Path) -> None:
+    done = _adopt(stack, ops, _project(tmp_path, stack.account), "--json")
+    assert done.status == 0, done.err
+    assert done.json["adopt"] == old
+    assert done.json["sandbox_arguments"] == [part for n in NAMES for part in ("-c", f"adopt.{n}={old[n]}")]
+    assert "python -m sandbox up --stack qa" in done.err
+
+
+def test_adopt_tells_what_terraform_forgets(stack: Deployed, ops: Ops, old: dict[str, str], tmp_path: Path) -> None:
+    resource = {
+        "mode": "managed",
+        "type": "aws_secretsmanager_secret",
+        "name": "jwt_secret",
+        "instances": [{"attributes": {"arn": old["jwt-secret"], "name": "ticketing/qa/jwt-secret"}}],
+    }
+    state = _state(tmp_path, resources=[resource])
+    done = _adopt(stack, ops, _project(tmp_path, stack.account), "--from", str(state), "--json")
+    assert done.status == 0, done.err
+    assert done.json["terraform_state_rm"] == ["aws_secretsmanager_secret.jwt_secret"]
+    assert "terraform state rm 'aws_secretsmanager_secret.jwt_secret'" in done.err
+
+
+def test_a_secret_pending_deletion_is_not_adopted(
+    stack: Deployed, ops: Ops, old: dict[str, str], tmp_path: Path
+) -> None:
+    stack.secrets.delete_secret(SecretId=old["jwt-secret"], RecoveryWindowInDays=7)
+    done = _adopt(stack, ops, _project(tmp_path, stack.account), "--json")
+    assert done.status == 1
+    assert set(done.json["adopt"]) == {"db-master-password", "app-config"}
+    problems = {s["name"]: s["problem"] for s in done.json["secrets"]}
+    assert problems["jwt-secret"].startswith("is pending deletion: aws secretsmanager restore-secret")
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("arn:aws:secretsmanager:eu-west-1:111111111111:secret:nope-AbCdEf", "doesn't exist here"),
+        ("no-such-name", "doesn't exist here"),
+    ],
+)
+def test_a_secret_that_is_not_there_is_told(
+    stack: Deployed, ops: Ops, tmp_path: Path, given: str, problem: str
+) -> None:
+    project = _project(tmp_path, stack.account)
+    done = _adopt(stack, ops, project, "--secret", f"jwt-secret={given}", "--json")
+    assert done.status == 1
+    assert problem in {s["name"]: s["problem"] for s in done.json["secrets"]}["jwt-secret"]
+
+
+def test_a_secret_without_a_value_is_told(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    empty = stack.secrets.create_secret(Name="empty")["ARN"]
+    done = _adopt(stack, ops, _project(tmp_path, stack.account), "--secret", f"jwt-secret={empty}", "--json")
+    assert done.status == 1
+    assert "has no value" in {s["name"]: s["problem"] for s in done.json["secrets"]}["jwt-secret"]
+
+
+def test_adopt_refuses_an_account_that_the_stack_does_not_allow(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    done = _adopt(stack, ops, _project(tmp_path, "999999999999"))
+    assert done.status == 2
+    assert "allows 999999999999 only" in done.err
+
+
+def test_an_unknown_catalogue_name_is_misuse(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    done = _adopt(stack, ops, _project(tmp_path, stack.account), "--secret", "jwt=arn")
+    assert done.status == 2
+    assert "the first one of db-master-password, jwt-secret, app-config" in done.err
+
+
+def test_adopt_writes_arns_into_the_stacks_configuration(
+    stack: Deployed, ops: Ops, old: dict[str, str], tmp_path: Path, pulumi_cli: Path
+) -> None:
+    project = _project(tmp_path, stack.account)
+    pulumi = {
+        "PULUMI_HOME": str(tmp_path / "pulumi"),
+        "PULUMI_BACKEND_URL": tmp_path.as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "p",
+        "PATH": f"{pulumi_cli.parent}:/usr/bin:/bin",
+    }
+    subprocess.run(["pulumi", "stack", "init", "qa"], cwd=project, env=pulumi, check=True, capture_output=True)
+    # By a service's own endpoint variables AWS is the local one here, while it doesn't look so to the command.
+    services = ("SECRETS_MANAGER", "STS")
+    endpoints = {f"AWS_ENDPOINT_URL_{service}": stack.endpoint for service in services}
+    environment = {**stack.variables, **endpoints, **pulumi, "AWS_ENDPOINT_URL": None}
+    arguments = ("migrate", "adopt", "--stack", "qa", "--project", str(project))
+    shown = ops(None, *arguments, "--dry-run", env=environment)
+    assert shown.status == 0, shown.err
+    assert "adopt" not in (project / "Pulumi.qa.yaml").read_text()
+    done = ops(None, *arguments, "--yes", env=environment)
+    assert done.status == 0, done.err
+    config = yaml.safe_load((project / "Pulumi.qa.yaml").read_text())["config"]
+    assert config["service-ticket-system:adopt"] == old

@@ -1,0 +1,307 @@
+"""`ops migrate scan`, `plan`, `apply`, `verify` and `clean` as their user runs them."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
+Ops = Any
+
+OLD = {
+    "DATABASE_HOST": "db.internal",
+    "REDIS_HOST": "redis.internal",
+    "DB_PASSWORD": "-the old database password\nwith two lines\n",
+    "JWT_SECRET": "the old jwt secret",
+    "SMTP_PASSWORD": "the old smtp password",
+    "NODE_ENV": "production",
+}
+SECRET_VALUES = [OLD["JWT_SECRET"], OLD["SMTP_PASSWORD"], "the old database password"]
+
+
+def _definition(environment: dict[str, str] = OLD, **more: Any) -> dict[str, Any]:
+    container = {
+        "name": "api",
+        "image": "registry.example.com/app:1.0",
+        "environment": [{"name": name, "value": value} for name, value in environment.items()],
+        **more,
+    }
+    return {"family": "old", "cpu": "256", "memory": "512", "containerDefinitions": [container]}
+
+
+@pytest.fixture
+def old_file(tmp_path: Path) -> Path:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(_definition()))
+    return path
+
+
+@pytest.fixture
+def plan(old_file: Path, ops: Ops, tmp_path: Path) -> Path:
+    path = tmp_path / "plan.json"
+    done = ops(None, "migrate", "scan", str(old_file), "--to", str(path))
+    assert done.status == 0, done.err
+    return path
+
+
+def _register(stack: Deployed, definition: dict[str, Any]) -> str:
+    return stack.client("ecs").register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"]
+
+
+def test_scan_of_a_file_needs_no_aws_and_shows_no_value(old_file: Path, ops: Ops, tmp_path: Path) -> None:
+    done = ops(None, "migrate", "scan", str(old_file), "--to", str(tmp_path / "p"))
+    assert done.status == 0
+    assert "db-master-password" in done.out
+    assert not any(v in done.out + done.err + (tmp_path / "p").read_text() for v in SECRET_VALUES)
+
+
+def test_scan_of_a_family_reads_references_too(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    stack.client("ssm").put_parameter(Name="/old/jwt", Value="from parameter store", Type="SecureString")
+    reference = {"name": "JWT_SECRET", "valueFrom": f"arn:aws:ssm:eu-west-1:{stack.account}:parameter/old/jwt"}
+    _register(stack, _definition({"DATABASE_HOST": "db"}, secrets=[reference]))
+    path = tmp_path / "p"
+    done = ops(None, "migrate", "scan", "old", "--to", str(path), "--json", env=stack.variables)
+    assert done.status == 0, done.err
+    assert {s["variable"]: s["verdict"] for s in done.json["steps"]} == {
+        "DATABASE_HOST": "plain",
+        "JWT_SECRET": "secret",
+    }
+    assert "from parameter store" not in path.read_text() + done.out
+
+
+def test_scan_wants_a_decision_about_an_unknown_secret(ops: Ops, tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(_definition({"SENTRY_DSN": "https://abc@sentry.example.com/1"})))
+    assert ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p")).status == 1
+    shown = ops(None, "migrate", "plan", str(tmp_path / "p"))
+    assert shown.status == 1
+    assert '"SENTRY_DSN": Supplied("sentryDsn")' in shown.err
+    refused = ops(None, "migrate", "apply", str(tmp_path / "p"))
+    assert (refused.status, "SENTRY_DSN" in refused.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("no/such/file.json", "there is no file"),
+        ("README.md", "is no JSON"),
+    ],
+)
+def test_scan_of_nothing_is_misuse(ops: Ops, source: str, message: str) -> None:
+    done = ops(None, "migrate", "scan", source, env={"AWS_REGION": "eu-west-1"})
+    assert done.status == 2
+    assert message in done.err
+
+
+def test_scan_of_an_unknown_family_is_one_line(stack: Deployed, ops: Ops) -> None:
+    done = ops(None, "migrate", "scan", "nope", env=stack.variables)
+    assert done.status == 2
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_plan_that_does_not_exist_is_misuse(ops: Ops, tmp_path: Path) -> None:
+    done = ops(None, "migrate", "plan", str(tmp_path / "nope.json"))
+    assert done.status == 2
+    assert "migrate scan" in done.err
+
+
+@pytest.fixture
+def project(tmp_path: Path, pulumi_cli: Path) -> tuple[Path, dict[str, str]]:
+    """A Pulumi project with a stack `qa`, and the environment in which `pulumi` finds it."""
+    directory = tmp_path / "project"
+    directory.mkdir()
+    (directory / "Pulumi.yaml").write_text("name: service-ticket-system\nruntime: python\n")
+    environment = {
+        "PULUMI_HOME": str(tmp_path / "pulumi"),
+        "PULUMI_BACKEND_URL": tmp_path.as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "p",
+        "PATH": f"{pulumi_cli.parent}:/usr/bin:/bin",
+    }
+    subprocess.run(["pulumi", "stack", "init", "qa"], cwd=directory, env=environment, check=True, capture_output=True)
+    return directory, environment
+
+
+def _apply(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]], *arguments: str) -> Any:
+    directory, environment = project
+    at = ("--stack", "qa", "--project", str(directory), "--no-preview")
+    return ops(None, "migrate", "apply", str(plan), *at, *arguments, env=environment)
+
+
+def test_apply_sets_the_configuration_encrypted_and_unseen(
+    ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]
+) -> None:
+    done = _apply(ops, plan, project, "--yes")
+    assert done.status == 0, done.err
+    directory, environment = project
+    text = (directory / "Pulumi.qa.yaml").read_text()
+    assert not any(value in text + done.out + done.err for value in SECRET_VALUES)
+    config = yaml.safe_load(text)["config"]
+    assert config["service-ticket-system:databaseHost"] == "db.internal"
+    assert config["service-ticket-system:environment"] == {"NODE_ENV": "production"}
+    shown = subprocess.run(
+        ["pulumi", "config", "get", "dbMasterPassword", "--json", "--stack", "qa"],
+        cwd=directory, env=environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert json.loads(shown.stdout) | {"objectValue": None} == {
+        "value": OLD["DB_PASSWORD"], "secret": True, "objectValue": None
+    }  # fmt: skip
+
+
+def test_apply_asks_before_it_sets_anything(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]) -> None:
+    done = _apply(ops, plan, project)
+    assert done.status == 2
+    assert "Nobody can be asked" in done.err
+    assert "config" not in (yaml.safe_load((project[0] / "Pulumi.qa.yaml").read_text()) or {})
+
+
+def test_a_second_apply_sets_nothing(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]) -> None:
+    assert _apply(ops, plan, project, "--yes").status == 0
+    again = _apply(ops, plan, project, "--json")
+    assert again.status == 0
+    assert {change["state"] for change in again.json["set"]} == {"same"}
+
+
+def test_no_value_is_an_argument_of_pulumi(
+    ops: Ops, plan: Path, project: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    directory, environment = project
+    real = environment["PATH"].partition(":")[0]
+    spy = tmp_path / "spy"
+    spy.mkdir()
+    (spy / "pulumi").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {spy}/arguments\nexec {real}/pulumi "$@"\n')
+    (spy / "pulumi").chmod(0o755)
+    spied = {**environment, "PATH": f"{spy}:{environment['PATH']}"}
+    assert _apply(ops, plan, (directory, spied), "--yes").status == 0
+    arguments = (spy / "arguments").read_text()
+    assert "dbMasterPassword" in arguments
+    assert not any(value in arguments for value in SECRET_VALUES)
+
+
+def test_apply_refuses_a_source_that_has_changed(
+    ops: Ops, plan: Path, old_file: Path, project: tuple[Path, dict[str, str]]
+) -> None:
+    old_file.write_text(json.dumps(_definition({**OLD, "NEW": "x"})))
+    done = _apply(ops, plan, project, "--yes")
+    assert done.status == 2
+    assert "scan again" in done.err
+
+
+def test_an_unknown_stack_is_one_line(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]) -> None:
+    directory, environment = project
+    done = ops(
+        None, "migrate", "apply", str(plan), "--stack", "nope", "--project", str(directory), "--yes", env=environment
+    )
+    assert done.status == 2
+    assert "no stack named 'nope' found" in done.err
+
+
+def test_verify_compares_with_what_is_deployed(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    live = {"DB_PASSWORD": "db-master-password", "JWT_SECRET": "jwt-secret"}
+    old = {variable: stack.values[name] for variable, name in live.items()} | {"DATABASE_HOST": "db.internal"}
+    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
+    path.write_text(json.dumps(_definition(old)))
+    assert ops(None, "migrate", "scan", str(path), "--to", str(plan)).status == 0
+    good = ops(stack, "migrate", "verify", str(plan), "--json")
+    assert good.status == 0, good.out
+    assert {f["variable"]: f["state"] for f in good.json["findings"] if f["state"] != "added"} == dict.fromkeys(
+        old, "equal"
+    )
+    stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="something quite new")
+    bad = ops(stack, "migrate", "verify", str(plan), "--json")
+    assert bad.status == 1
+    assert {f["variable"] for f in bad.json["findings"] if f["state"] == "different"} == {"JWT_SECRET"}
+    assert not any(value in good.out + bad.out + bad.err for value in (*stack.values.values(), "something quite new"))
+
+
+def test_verify_finds_a_secret_left_in_the_clear(stack: Deployed, ops: Ops, plan: Path) -> None:
+    environment = [{"name": "DATABASE_HOST", "value": "db.internal"}, {"name": "COPY", "value": OLD["JWT_SECRET"]}]
+    stack.deploy_revision(stack.containers(environment=environment))
+    done = ops(stack, "migrate", "verify", str(plan), "--json")
+    assert done.status == 1
+    found = {f["variable"]: f["detail"] for f in done.json["findings"] if f["state"] == "in the clear"}
+    assert found == {"COPY": "holds the value of JWT_SECRET"}
+
+
+@pytest.fixture
+def revisions(stack: Deployed) -> list[str]:
+    """Three old revisions of `old` with secrets in the clear, one without, and one of another family."""
+    found = [_register(stack, _definition()) for _ in range(3)]
+    _register(stack, _definition({"NODE_ENV": "production"}))
+    _register(stack, {**_definition(), "family": "older"})
+    return found
+
+
+def _clean(stack: Deployed, ops: Ops, *arguments: str) -> Any:
+    return ops(None, "migrate", "clean", "old", *arguments, env=stack.variables)
+
+
+def _active(stack: Deployed, family: str) -> list[str]:
+    return stack.client("ecs").list_task_definitions(familyPrefix=family, status="ACTIVE")["taskDefinitionArns"]
+
+
+@pytest.mark.usefixtures("revisions")
+def test_clean_deletes_the_revisions_with_secrets_only(stack: Deployed, ops: Ops) -> None:
+    done = _clean(stack, ops, "--yes")
+    assert done.status == 0, done.err
+    assert [arn.rpartition("/")[2] for arn in _active(stack, "old")] == ["old:4"]
+    assert len(_active(stack, "older")) == 1
+    again = _clean(stack, ops, "--json")
+    assert again.status == 0
+    assert [r for r in again.json["revisions"] if r["status"] != "DELETE_IN_PROGRESS"] == []
+    assert not any(value in done.out + done.err for value in SECRET_VALUES)
+
+
+@pytest.mark.usefixtures("revisions")
+def test_clean_asks_first(stack: Deployed, ops: Ops) -> None:
+    done = _clean(stack, ops)
+    assert done.status == 2
+    assert f"account {stack.account}" in done.err
+    assert len(_active(stack, "old")) == 4
+
+
+@pytest.mark.usefixtures("revisions")
+def test_a_dry_run_of_clean_deletes_nothing(stack: Deployed, ops: Ops) -> None:
+    done = _clean(stack, ops, "--dry-run", "--json")
+    assert done.status == 0
+    assert [r["arn"].rpartition("/")[2] for r in done.json["revisions"]] == ["old:1", "old:2", "old:3"]
+    assert len(_active(stack, "old")) == 4
+
+
+def test_clean_leaves_what_a_service_runs(stack: Deployed, ops: Ops, revisions: list[str]) -> None:
+    ecs = stack.client("ecs")
+    ecs.create_cluster(clusterName="c")
+    ecs.create_service(cluster="c", serviceName="api", taskDefinition=revisions[1], desiredCount=1)
+    done = _clean(stack, ops, "--yes")
+    assert done.status == 1
+    assert "old:2 stays: service c/api" in done.err
+    assert [arn.rpartition("/")[2] for arn in _active(stack, "old")] == ["old:2", "old:4"]
+
+
+def test_clean_leaves_what_a_rule_or_a_schedule_runs(stack: Deployed, ops: Ops, revisions: list[str]) -> None:
+    cluster = stack.client("ecs").create_cluster(clusterName="c")["cluster"]["clusterArn"]
+    role = stack.outputs["execution_role_arn"]
+    events, scheduler = stack.client("events"), stack.client("scheduler")
+    events.put_rule(Name="nightly", ScheduleExpression="rate(1 day)")
+    target = {"Arn": cluster, "RoleArn": role, "EcsParameters": {"TaskDefinitionArn": revisions[0]}}
+    events.put_targets(Rule="nightly", Targets=[{"Id": "1", **target}])
+    target = {**target, "EcsParameters": {"TaskDefinitionArn": revisions[2]}}
+    scheduler.create_schedule(
+        Name="hourly", ScheduleExpression="rate(1 hour)", FlexibleTimeWindow={"Mode": "OFF"}, Target=target
+    )
+    done = _clean(stack, ops, "--yes", "--json")
+    assert done.status == 1
+    assert {r["arn"].rpartition(":")[2]: r["used_by"] for r in done.json["revisions"] if r["used_by"]} == {
+        "1": ["rule nightly"],
+        "3": ["schedule hourly"],
+    }
+
+
+def test_clean_goes_in_batches_of_ten(stack: Deployed, ops: Ops) -> None:
+    for _ in range(23):
+        _register(stack, _definition())
+    done = _clean(stack, ops, "--yes")
+    assert done.status == 0, done.err
+    assert _active(stack, "old") == []

@@ -1,0 +1,75 @@
+"""What counts as a secret in a task definition."""
+
+import pytest
+
+from ops.migrate._detect import why_secret, why_text_is_secret
+
+SECRETS = {
+    "AWS_KEY": ("AKIAIOSFODNN7" + "EXAMPLE", "known format: AWS Access Key"),
+    "GITHUB": ("ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8", "known format: GitHub Token"),
+    "PAYMENTS": ("sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc", "known format: Stripe Access Key"),
+    "SESSION": (
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+        "known format: JSON Web Token",
+    ),
+    "PEM": ("-----BEGIN RSA PRIVATE" + " KEY-----", "known format: Private Key"),
+    "DATABASE_URL": ("postgres://app:sup3rs3cret@db.internal:5432/tickets", "known format: Basic Auth Credentials"),
+    "CACHE_URL": ("redis://:hunter2xyz@redis:6379", "URL with a password"),
+    "SMTP_PASS": ("abc12345", "name of a secret"),
+    "smtp_password": ("Sommer2024!", "name of a secret"),
+    "WEBHOOK_SIGNING_KEY": ("two words", "name of a secret"),
+    "SALT": ("Xk29_fLq0-Zt7WvB3mNs8RyUe5CgJh1A", "random as a key"),
+    "CHECKSUM_SEED": ("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b", "random as a key"),
+    "CLOUD": ("v1.0-e24fd090c02efcfecb4de8f4ff246fd5c75b48946fdf0ce26c59f91d", "random as a key"),
+}
+
+PLAIN = {
+    "NODE_ENV": "production",
+    "LOG_LEVEL": "info",
+    "PORT": "3000",
+    "TLS": "true",
+    "TOKEN_TTL": "3600",
+    "PASSWORD": "",
+    "PASSWORD_MIN_LENGTH": "12",
+    "USE_API_KEY": "false",
+    "TZ": "Europe/Berlin",
+    "DATABASE_HOST": "ticketing-dev.cluster-c1a2b3c4d5e6.eu-central-1.rds.amazonaws.com",
+    "CORS_ORIGINS": "https://a.example.com,https://b.example.com",
+    "TENANT": "2b1f0a54-7a3a-4d29-8a10-0a7e94c7b1a2",
+    "TOPIC": "arn:aws:sns:eu-west-1:123456789012:service-ticket-events",
+    "CA": "/usr/local/share/ca-certificates/company-root",
+    "BUCKET": "service-ticket-system-attachments-prod-eu-west-1",
+    "SIDECAR": "registry.example.com/app@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b9f86d081884c7d659a2feaa0",
+    "FEATURES": '{"search": true, "export": false}',
+    "PRICE_KEY": "basic",
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_found_and_never_quoted(name: str) -> None:
+    value, reason = SECRETS[name]
+    found = why_secret(name, value) or ""
+    assert reason in found
+    assert value not in found
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_plain_value_is_no_secret(name: str) -> None:
+    assert why_secret(name, PLAIN[name]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("node server.js --port 3000", None),
+        ('sh -c "export DB_PASSWORD=hunter2hunter2; node x"', "sets DB_PASSWORD"),
+        ("app --api-key=abcdef", "sets api-key"),
+        ("app --password=$PW", None),
+        ("psql postgres://u:pw1234@h/db", "known format: Basic Auth Credentials"),
+        ("redis-cli -u redis://:pw1234@h/0", "URL with a password"),
+        ("com.example.owner=tickets", None),
+    ],
+)
+def test_a_command_or_label_with_a_secret_is_found(text: str, reason: str | None) -> None:
+    found = why_text_is_secret(text)
+    assert (found is None) if reason is None else (reason in (found or ""))

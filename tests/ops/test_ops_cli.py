@@ -1,0 +1,319 @@
+"""The command line itself: help, errors in one line, exit status, where the outputs come from."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops._ownership import declaration_of, ownership
+from ops._secrets import Record, Rotation
+from ops._stack import parse
+from ops.cli import COMMANDS
+
+Stack = Any  # conftest.Deployed
+
+
+def test_help_names_every_command_without_loading_boto3(ops: Any) -> None:
+    done = ops(None, "--help")
+
+    assert done.status == 0
+    assert all(f" {name} " in done.out for name in COMMANDS)
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "ops", "--help"], capture_output=True, text=True, check=True
+    ).stderr
+    assert not [line for line in loaded.splitlines() if line.endswith((" boto3", " botocore", " pulumi"))]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(ops: Any, command: str) -> None:
+    done = ops(None, command, "--help")
+
+    assert done.status == 0
+    assert done.out.strip().startswith(f"Usage: python -m ops {command}")
+
+
+def test_unknown_command_is_misuse(ops: Any) -> None:
+    assert ops(None, "docter").status == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("ops ro", {"rollback", "rotate"}), ("ops doctor --ex", {"--explain"}), ("ops migrate ad", {"adopt"})],
+)
+def test_bash_completes(ops: Any, typed: str, offered: set[str]) -> None:
+    script = ops(None, "--completion", "bash").out
+    words = typed.split()
+    ask = f"COMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; _ops_completion; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+
+    done = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True)
+
+    assert set(done.stdout.split()) == offered
+
+
+def test_function_of_the_completion_keeps_the_folder(ops: Any, tmp_path: Path) -> None:
+    script = ops(None, "--completion", "bash").out
+    (tmp_path / "here.json").write_text("{}")
+
+    done = subprocess.run(
+        ["bash", "-c", f"{script}\nops list --outputs here.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+
+    assert "here.json holds no outputs" in done.stderr
+
+
+# --- list and describe ---------------------------------------------------------------------------------------------------
+
+
+def test_list_shows_names_and_no_values(stack: Stack, ops: Any) -> None:
+    done = ops(stack, "list")
+
+    assert done.status == 0
+    assert all(stack.arn(name) in done.out for name in stack.values)
+    assert not any(value in done.out for value in stack.values.values())
+
+
+def test_list_as_json(stack: Stack, ops: Any) -> None:
+    stack.rotate_by_function("db-master-password")
+    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), ForceDeleteWithoutRecovery=True)
+
+    found = {secret["name"]: secret for secret in ops(stack, "list", "--json").json}
+
+    assert found["db-master-password"]["owner"] == "rotation"
+    assert found["app-config"]["owner"] == "configuration"
+    assert found["app-config"]["state"] == "ok"
+    assert found["jwt-secret"]["state"] == "missing"
+
+
+def test_list_reads_no_value(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+    stack.endpoint = proxy.url
+
+    ops_inside(stack, "list")
+
+    assert not {"GetSecretValue", "BatchGetSecretValue"} & set(proxy.seen)
+
+
+def test_describe_shows_labels_variables_and_owner(stack: Stack, ops: Any) -> None:
+    found = ops(stack, "describe", "app-config", "--json").json
+
+    assert found["labels"].keys() == {"AWSCURRENT", "pulumi-odd"}
+    assert found["variables"] == ["APP_CONFIG", "CLOUDFLARE_TOKEN", "REDIS_PASSWORD", "SMTP_PASSWORD"]
+    assert "DenyWithoutTls" in found["resource_policy"]
+    assert found["owner"] == "configuration"
+    shown = ops(stack, "describe", "app-config")
+    assert "SMTP_PASSWORD: pulumi config set --secret smtpPassword --stack dev" in shown.out
+    assert not any(value in shown.out for value in json.loads(stack.values["app-config"]).values())
+
+
+def test_describe_of_a_deleted_secret_points_to_the_doctor(stack: Stack, ops: Any) -> None:
+    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), ForceDeleteWithoutRecovery=True)
+
+    done = ops(stack, "describe", "jwt-secret")
+
+    assert done.status == 2
+    assert "python -m ops doctor --stack dev" in done.err
+
+
+# --- who owns a value ----------------------------------------------------------------------------------------------------
+
+LABELLED = {"1": ("AWSCURRENT", "pulumi-odd")}
+UNLABELLED = {"1": ("AWSCURRENT",)}
+
+
+@pytest.mark.parametrize(
+    ("stages", "rotation", "expected"),
+    [
+        (LABELLED, Rotation(), "configuration"),
+        ({"1": ("pulumi-odd",), "2": ("AWSCURRENT",)}, Rotation(), "configuration"),
+        (UNLABELLED, Rotation(), "operator"),
+        ({}, Rotation(), "operator"),
+        (LABELLED, Rotation(enabled=True, lambda_arn="arn"), "rotation"),
+        (LABELLED, Rotation(enabled=False, lambda_arn="arn"), "rotation"),
+    ],
+)
+def test_owner_of_a_value(stack: Stack, stages: dict[str, tuple[str, ...]], rotation: Rotation, expected: str) -> None:
+    where = parse(stack.outputs, "test")
+    arn = stack.arn("jwt-secret")
+    record = Record(arn, "jwt", stages=stages, rotation=rotation)
+
+    assert ownership(where, record, declaration_of(where, arn)).owner == expected
+
+
+# --- errors --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("ExpiredToken", "your AWS credentials have expired: sign in again"),
+        ("InvalidClientTokenId", "AWS doesn't know your credentials (InvalidClientTokenId): sign in again"),
+        ("AccessDenied", "you may not call GetCallerIdentity: no"),
+        ("Throttling", "AWS throttles GetCallerIdentity"),
+    ],
+)
+def test_error_of_aws_is_one_clear_line(stack: Stack, proxy: Any, ops: Any, code: str, message: str) -> None:
+    stack.endpoint = proxy.url
+    proxy.refuse("GetCallerIdentity", code)
+
+    done = ops(stack, "doctor", env={"AWS_MAX_ATTEMPTS": "1"})
+
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"error: {message}")
+    assert done.err.count("\n") == 1
+
+
+def test_no_credentials(stack: Stack, ops: Any) -> None:
+    nobody = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_SESSION_TOKEN": None}
+
+    done = ops(stack, "list", env=nobody)
+
+    assert (done.status, done.err.partition(":")[2]) == (
+        2,
+        " no AWS credentials found: sign in again (`aws sso login`, or your own way)\n",
+    )
+
+
+def test_nothing_answers_at_the_endpoint(stack: Stack, ops: Any) -> None:
+    done = ops(stack, "list", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"})
+
+    assert done.status == 2
+    assert "check the network" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_credentials_of_another_account(stack: Stack, deploy: Any, ops: Any) -> None:
+    other = deploy("prod")
+
+    done = ops(stack, "doctor", env=other.variables)
+
+    assert done.status == 2
+    assert f"your credentials are of account {other.account}, stack dev is in {stack.account}" in done.err
+
+
+def test_region_of_the_environment_does_not_matter(stack: Stack, ops: Any) -> None:
+    assert ops(stack, "doctor", env={"AWS_REGION": "us-west-2"}).status == 0
+
+
+def test_error_inside_a_command_shows_no_local_variables(stack: Stack, ops: Any) -> None:
+    done = ops(stack, "list", env={"AWS_ENDPOINT_URL": "no-url-at-all"})
+
+    assert done.status in {1, 2}
+    assert "locals" not in done.err
+
+
+def test_broken_pipe_is_quiet(stack: Stack) -> None:
+    command = f"{sys.executable} -m ops list --json --outputs {stack.outputs_file} | head -c 1"
+
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False, env={**os.environ, **stack.variables}
+    )
+
+    assert done.stdout == "["
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_during_a_call_is_130_and_quiet(stack: Stack, proxy: Any) -> None:
+    stack.endpoint = proxy.url
+    proxy.before("DescribeSecret", lambda: time.sleep(5))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops", "list", "--outputs", str(stack.outputs_file)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **stack.variables},
+    )
+    deadline = time.monotonic() + 20
+    while not {"ListSecrets", "DescribeSecret"} & set(proxy.seen) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    proxy.before("DescribeSecret", lambda: None)
+    process.send_signal(2)
+
+    _, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert err == "error: interrupted\n"
+
+
+# --- where the outputs come from -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "can't be read: No such file or directory"),
+        ("", "holds no JSON"),
+        ("[]", "holds no JSON object of outputs"),
+        ("{}", "holds no outputs of a deployed stack of this project: environment, secret_arns"),
+        ('{"secret_arns": "[secret]"}', "secret_arns"),
+    ],
+)
+def test_file_without_outputs(ops: Any, tmp_path: Path, content: str | None, message: str) -> None:
+    file = tmp_path / "outputs.json"
+    if content is not None:
+        file.write_text(content)
+
+    done = ops(None, "doctor", "--outputs", str(file))
+
+    assert (done.status, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_outputs_from_standard_input(stack: Stack, ops: Any) -> None:
+    done = ops(None, "list", "--outputs", "-", "--json", stdin=stack.outputs_file.read_bytes(), env=stack.variables)
+
+    assert len(done.json) == 3
+
+
+def test_outputs_of_another_stack(stack: Stack, ops: Any) -> None:
+    done = ops(stack, "doctor", "--stack", "prod")
+
+    assert done.status == 2
+    assert "holds the outputs of stack dev, not of prod" in done.err
+
+
+def test_outputs_that_are_null_may_be_absent(stack: Stack, ops: Any) -> None:
+    del stack.outputs["kms_key_arn"], stack.outputs["alarm_topic_arn"]
+    stack.write_outputs()
+
+    assert ops(stack, "list").status == 0
+
+
+def pulumi(folder: Path, script: str) -> dict[str, str]:
+    command = folder / "pulumi"
+    command.write_text(f"#!/bin/sh\n{script}\n")
+    command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    return {"PATH": f"{folder}:/usr/bin:/bin"}
+
+
+def test_outputs_from_pulumi(stack: Stack, ops: Any, tmp_path: Path) -> None:
+    env = pulumi(tmp_path, f'echo "$@" > {tmp_path}/arguments; cat {stack.outputs_file}')
+
+    done = ops(None, "list", "--stack", "dev", "--json", env=stack.variables | env)
+
+    assert len(done.json) == 3
+    assert (tmp_path / "arguments").read_text() == "stack output --json --non-interactive --stack dev\n"
+
+
+def test_stack_that_pulumi_does_not_know(stack: Stack, ops: Any, tmp_path: Path) -> None:
+    env = pulumi(tmp_path, "echo \"error: no stack named 'nope' found\" >&2; exit 255")
+
+    done = ops(None, "list", "--stack", "nope", env=stack.variables | env)
+
+    assert (done.status, done.err) == (2, "error: `pulumi stack output`: error: no stack named 'nope' found\n")
+
+
+def test_neither_outputs_nor_pulumi(ops: Any, tmp_path: Path) -> None:
+    done = ops(None, "doctor", env={"PATH": str(tmp_path)})
+
+    assert done.status == 2
+    assert "give --outputs FILE" in done.err

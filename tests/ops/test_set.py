@@ -1,0 +1,308 @@
+"""`ops set` and `ops rollback`: who may change a value, what is accepted, what stays."""
+
+import json
+from typing import Any
+
+import pytest
+
+from declarations import External, Generated, JsonSecret, TextSecret
+
+Stack = Any  # conftest.Deployed
+
+TOKEN = TextSecret("payment-token", External(), variable="PAYMENT_TOKEN")
+PARTNERS = JsonSecret("partners", External(), variables={"ALPHA", "BETA"})
+
+
+@pytest.fixture
+def external(deploy: Any) -> Stack:
+    """A stack with two secrets that the project's catalogue doesn't have: nobody but the operator owns their values."""
+    stack = deploy(catalogue=(TOKEN, PARTNERS))
+    stack.secrets.put_secret_value(SecretId=stack.arn("payment-token"), SecretString="the-first-value")
+    return stack
+
+
+@pytest.fixture
+def adopted(stack: Stack) -> Stack:
+    """A stack whose secrets exist longer than it: without Pulumi's label, nobody but the operator owns their values."""
+    for name in ("app-config", "jwt-secret"):
+        # moto takes the program's label away when a value is put.
+        stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString=stack.values[name])
+    return stack
+
+
+def labels(stack: Stack, name: str) -> dict[str, str]:
+    stages = stack.secrets.describe_secret(SecretId=stack.arn(name))["VersionIdsToStages"]
+    return {label: version for version, found in stages.items() for label in found}
+
+
+def test_new_value_from_a_pipe(external: Stack, ops: Any) -> None:
+    before = labels(external, "payment-token")["AWSCURRENT"]
+
+    done = ops(external, "set", "payment-token", "--yes", stdin=b"the-second-value\n")
+
+    assert (done.status, done.out) == (0, "")
+    assert external.current("payment-token") == "the-second-value"
+    assert labels(external, "payment-token")["AWSPREVIOUS"] == before
+    assert "force-new-deployment" in done.err
+    assert "the-second-value" not in done.err
+
+
+def test_only_one_line_break_is_taken_off(external: Stack, ops: Any) -> None:
+    ops(external, "set", "payment-token", "--yes", stdin=b"line\n\n")
+
+    assert external.current("payment-token") == "line\n"
+
+
+def test_json_result_holds_no_value(external: Stack, ops: Any) -> None:
+    done = ops(external, "set", "payment-token", "--yes", "--json", stdin=b"the-second-value")
+
+    assert done.json["secret"] == "payment-token"
+    assert done.json["current"] == labels(external, "payment-token")["AWSCURRENT"]
+    assert "the-second-value" not in done.out
+
+
+def test_value_is_never_an_argument(external: Stack, ops: Any) -> None:
+    done = ops(external, "set", "payment-token", "the-second-value", "--yes")
+
+    assert done.status == 2
+    assert external.current("payment-token") == "the-first-value"
+
+
+def test_first_value_of_an_external_json_secret(external: Stack, ops: Any) -> None:
+    done = ops(external, "set", "partners", "--key", "ALPHA", "--yes", stdin=b"value-of-alpha")
+
+    assert done.status == 0
+    assert json.loads(external.current("partners")) == {"ALPHA": "value-of-alpha"}
+
+
+def test_key_is_merged_into_the_json(adopted: Stack, ops: Any) -> None:
+    done = ops(adopted, "set", "app-config", "--key", "SMTP_PASSWORD", "--yes", stdin=b"new-smtp-password")
+
+    assert done.status == 0
+    expected = json.loads(adopted.values["app-config"]) | {"SMTP_PASSWORD": "new-smtp-password"}
+    assert json.loads(adopted.current("app-config")) == expected
+
+
+def test_whole_json_is_taken_and_sorted(adopted: Stack, ops: Any) -> None:
+    value = {"SMTP_PASSWORD": "s", "REDIS_PASSWORD": "r", "CLOUDFLARE_TOKEN": "c"}
+
+    done = ops(adopted, "set", "app-config", "--yes", stdin=json.dumps(value).encode())
+
+    assert done.status == 0
+    assert adopted.current("app-config") == json.dumps(value, sort_keys=True)
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "message"),
+    [
+        ("jwt-secret", b"", "the value is empty"),
+        ("jwt-secret", b"\n", "the value is empty"),
+        ("jwt-secret", b"\xff\xfe", "no UTF-8 text"),
+        ("jwt-secret", b"x" * 65_537, "has 65,537 bytes; Secrets Manager takes 65,536"),
+        ("jwt-secret --key A", b"x", "is plain text; leave --key out"),
+        ("app-config", b"secret-but-no-json", "is a JSON object of strings"),
+        ("app-config", b"[]", "is a JSON object of strings"),
+        ("app-config", b'{"REDIS_PASSWORD": 1}', "must be a string that is not empty; not so: REDIS_PASSWORD"),
+        ("app-config", b'{"API_KEY": "x"}', "are missing: CLOUDFLARE_TOKEN, REDIS_PASSWORD, SMTP_PASSWORD"),
+        ("app-config --key A:B", b"secret-with-a-wrong-key", "ECS can't reference the key"),
+    ],
+)
+def test_bad_value_changes_nothing(adopted: Stack, ops: Any, what: str, value: bytes, message: str) -> None:
+    before = labels(adopted, what.split(maxsplit=1)[0])
+
+    done = ops(adopted, "set", *what.split(), "--yes", stdin=value)
+
+    assert (done.status, done.out) == (2, "")
+    assert message in done.err
+    assert len(value) < 6 or value.decode("latin-1") not in done.err
+    assert labels(adopted, what.split(maxsplit=1)[0]) == before
+
+
+def test_same_value_makes_no_version(external: Stack, ops: Any) -> None:
+    before = labels(external, "payment-token")
+
+    done = ops(external, "set", "payment-token", "--yes", stdin=b"the-first-value")
+
+    assert done.status == 0
+    assert "has that value already" in done.err
+    assert labels(external, "payment-token") == before
+
+
+def test_pipe_without_yes_changes_nothing(external: Stack, ops: Any) -> None:
+    done = ops(external, "set", "payment-token", stdin=b"the-second-value")
+
+    assert done.status == 2
+    assert f"Change payment-token of dev (account {external.account}, eu-west-1)?" in done.err
+    assert external.current("payment-token") == "the-first-value"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "commands"),
+    [
+        ("jwt-secret", [], ["pulumi config set --secret jwtSecret --stack dev", "rotations.jwtSecret", "pulumi up"]),
+        (
+            "app-config",
+            ["--key", "SMTP_PASSWORD"],
+            ["SMTP_PASSWORD: pulumi config set --secret smtpPassword", "pulumi up"],
+        ),
+        ("app-config", ["--key", "NEW_KEY"], ["app-config has no key NEW_KEY: add it in catalogue.py"]),
+    ],
+)
+def test_value_of_the_configuration_is_changed_there(
+    stack: Stack, ops: Any, name: str, arguments: list[str], commands: list[str]
+) -> None:
+    done = ops(stack, "set", name, *arguments, "--yes", stdin=b"my-own-idea-of-it")
+
+    assert done.status == 2
+    assert f"Pulumi's configuration owns the value of {name}" in done.err
+    assert all(command in done.err for command in commands)
+    assert stack.current(name) == stack.values[name]
+
+
+def test_rotated_secret_is_set_here_with_a_warning(stack: Stack, ops: Any) -> None:
+    stack.rotate_by_function("db-master-password")
+
+    done = ops(stack, "set", "db-master-password", "--yes", stdin=b"as-reset-in-the-database")
+
+    assert done.status == 0
+    assert stack.current("db-master-password") == "as-reset-in-the-database"
+    assert "Its function goes on to rotate it" in done.err
+
+
+def test_rotation_under_way_is_not_disturbed(stack: Stack, ops: Any) -> None:
+    stack.rotate_by_function("db-master-password")
+    arn = stack.arn("db-master-password")
+    stack.secrets.put_secret_value(SecretId=arn, SecretString="in-waiting", VersionStages=["AWSPENDING"])
+
+    done = ops(stack, "set", "db-master-password", "--yes", stdin=b"something-else")
+
+    assert done.status == 2
+    assert "a rotation of db-master-password is under way" in done.err
+    assert stack.current("db-master-password") == stack.values["db-master-password"]
+
+
+def test_secret_pending_deletion_names_the_way_out(external: Stack, ops: Any) -> None:
+    external.secrets.delete_secret(SecretId=external.arn("payment-token"), RecoveryWindowInDays=7)
+
+    done = ops(external, "set", "payment-token", "--yes", stdin=b"x")
+
+    assert done.status == 2
+    assert f"aws secretsmanager restore-secret --secret-id {external.arn('payment-token')}" in done.err
+
+
+def test_change_by_somebody_else_meanwhile_is_not_overwritten(adopted: Stack, proxy: Any, ops: Any) -> None:
+    secrets, arn = adopted.secrets, adopted.arn("app-config")
+    adopted.endpoint = proxy.url
+    other = json.dumps({"API_KEY": "by-somebody-else"})
+    described = 0
+
+    def meanwhile() -> None:
+        nonlocal described
+        described += 1
+        if described == 2:
+            secrets.put_secret_value(SecretId=arn, SecretString=other)
+
+    proxy.before("DescribeSecret", meanwhile)
+
+    done = ops(adopted, "set", "app-config", "--key", "SMTP_PASSWORD", "--yes", stdin=b"mine")
+
+    assert done.status == 2
+    assert "was changed by somebody else meanwhile" in done.err
+    assert adopted.current("app-config") == other
+
+
+def test_refused_write_quotes_no_value(external: Stack, proxy: Any, ops: Any) -> None:
+    external.endpoint = proxy.url
+    proxy.refuse("PutSecretValue", "ValidationException", message="Value 'the-second-value' failed to satisfy")
+
+    done = ops(external, "set", "payment-token", "--yes", stdin=b"the-second-value")
+
+    assert done.status == 2
+    assert done.err == "error: AWS refused PutSecretValue (ValidationException)\n"
+
+
+def test_terminal_asks_twice_and_hides_it(external: Stack, terminal: Any) -> None:
+    with terminal(external, "set", "payment-token") as session:
+        session.expect("[y/N]")
+        session.send("y\n")
+        session.expect("New value of payment-token")
+        session.send("typed-by-hand\n")
+        session.expect("Once more: ")
+        session.send("typed-by-hand\n")
+        assert session.status() == 0
+        assert "typed-by-hand" not in session.shown
+    assert external.current("payment-token") == "typed-by-hand"
+
+
+def test_two_different_values_change_nothing(external: Stack, terminal: Any) -> None:
+    with terminal(external, "set", "payment-token", "--yes") as session:
+        session.expect("New value")
+        session.send("typed-by-hand\n")
+        session.expect("Once more: ")
+        session.send("typed-by-hnad\n")
+        assert session.status() == 2
+        assert "the two values differ" in session.shown
+    assert external.current("payment-token") == "the-first-value"
+
+
+def test_ctrl_c_at_the_hidden_prompt_changes_nothing(external: Stack, terminal: Any) -> None:
+    with terminal(external, "set", "payment-token", "--yes") as session:
+        session.expect("New value")
+        session.send("half-a-val\x03")
+        assert session.status() == 130
+        assert "Traceback" not in session.shown
+    assert external.current("payment-token") == "the-first-value"
+
+
+# --- rollback ------------------------------------------------------------------------------------------------------------
+
+
+def test_rollback_changes_the_two_values_round(external: Stack, ops: Any) -> None:
+    ops(external, "set", "payment-token", "--yes", stdin=b"the-second-value")
+    before = labels(external, "payment-token")
+
+    done = ops(external, "rollback", "payment-token", "--yes", "--json")
+
+    assert done.status == 0
+    assert external.current("payment-token") == "the-first-value"
+    assert done.json["current"] == before["AWSPREVIOUS"]
+    assert labels(external, "payment-token")["AWSPREVIOUS"] == before["AWSCURRENT"]
+
+
+def test_rollback_twice_is_where_it_began(external: Stack, ops: Any) -> None:
+    ops(external, "set", "payment-token", "--yes", stdin=b"the-second-value")
+
+    for _ in range(2):
+        assert ops(external, "rollback", "payment-token", "--yes").status == 0
+
+    assert external.current("payment-token") == "the-second-value"
+
+
+def test_rollback_without_a_previous_value(external: Stack, ops: Any) -> None:
+    done = ops(external, "rollback", "payment-token", "--yes")
+
+    assert (done.status, done.err) == (2, "error: payment-token has no AWSPREVIOUS version to go back to\n")
+
+
+def test_rollback_of_a_value_of_the_configuration_says_how(stack: Stack, ops: Any) -> None:
+    done = ops(stack, "rollback", "jwt-secret", "--yes")
+
+    assert done.status == 2
+    assert "rotations.jwtSecret" in done.err
+
+
+def test_rollback_of_a_rotated_password_reminds_of_the_database(stack: Stack, ops: Any) -> None:
+    stack.rotate_by_function("db-master-password")
+    stack.secrets.put_secret_value(SecretId=stack.arn("db-master-password"), SecretString="rotated-one")
+
+    done = ops(stack, "rollback", "db-master-password", "--yes")
+
+    assert done.status == 0
+    assert "The database still has the newer password" in done.err
+    assert stack.current("db-master-password") == stack.values["db-master-password"]
+
+
+def test_generated_secret_of_another_catalogue_is_the_operator_s(deploy: Any, ops: Any) -> None:
+    stack = deploy(catalogue=(TextSecret("elsewhere", Generated("elsewhere")),))
+
+    assert ops(stack, "set", "elsewhere", "--yes", stdin=b"a-new-value").status == 0
