@@ -100,7 +100,10 @@ execution_role = ExecutionRole(
     secret_arns={secrets.names[d.name]: secrets.arns[d.name] for d in config.catalogue if any(d.references())},
     log_group_name=log_group_name,
     image=config.image,
-    kms_key_arns={location.region: key_arn} if key_arn else {},
+    kms_key_arns={
+        **({location.region: key_arn} if key_arn else {}),
+        **(config.replica_kms_keys if config.grant_replicas else {}),
+    },
     replica_regions=config.replica_regions if config.grant_replicas else (),
     bind_trust_to_account=config.confused_deputy_protection,
     permissions_boundary=config.permissions_boundary,

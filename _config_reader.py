@@ -42,14 +42,14 @@ class Reader:
             (self._prefix + key, "is not allowed (encrypted, so not shown)" if hidden else found, remedy)
         )
 
-    def reject_unknown(self, known: Collection[str]) -> None:
-        """Report each key that nobody reads, with the nearest one that somebody does."""
+    def reject_unknown(self, known: Collection[str], remedy: str = "see README.md, Configuration") -> None:
+        """Report each key that nobody reads, with the nearest one that somebody does, else with `remedy`."""
         for key in sorted(set(self._values) - set(known)):
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
             self.report(
                 key,
                 "is not a known key",
-                f"did you mean {self._prefix}{near[0]}?" if near else "see README.md, Configuration",
+                f"did you mean {self._prefix}{near[0]}?" if near else remedy,
             )
 
     def has(self, key: str) -> bool:

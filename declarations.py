@@ -42,8 +42,8 @@ class Generated:
         keeps_previous: Whether the application still needs the value before the last rotation (to decrypt, to verify),
             which it then gets as `<NAME>_PREVIOUS`.
 
-    The random value has letters, digits, `-` and `_` only: every consumer of this project (PostgreSQL, Redis and their
-    URLs, an HTTP header, a shell) takes those unquoted.
+    The random value has letters and digits only: every consumer of this project (PostgreSQL, Redis and their URLs, an HTTP
+    header, a shell) takes those unquoted.
     """
 
     config_key: str
@@ -183,6 +183,7 @@ def problems(catalogue: Catalogue, *, project: str, stack: str, plain_variables:
     found += _partial_arn_problems([d.name for d in catalogue])
     found += _repeated("secret", [d.name for d in catalogue], "every secret has a name of its own")
     variables = [variable for d in catalogue for variable, _ in d.references()]
+    variables += [variable + PREVIOUS_SUFFIX for d in catalogue for variable in _with_previous(d)]
     found += _repeated("variable", [*variables, *plain_variables], "every container variable is set once")
     keys = [s.config_key for d in catalogue for s in d.sources() if isinstance(s, Generated | Supplied)]
     found += _repeated("configuration key", keys, "every value has a configuration key of its own")
@@ -192,7 +193,7 @@ def problems(catalogue: Catalogue, *, project: str, stack: str, plain_variables:
 def _declaration_problems(declaration: Declaration, project: str, stack: str) -> Iterator[Problem]:
     yield from _name_problems(declaration.name, full_name(project, stack, declaration.name))
     for source in declaration.sources():
-        yield from _source_problems(declaration.name, source)
+        yield from _source_problems(declaration, source)
     for variable, key in declaration.references():
         if not _VARIABLE.fullmatch(variable):
             yield declaration.name, f"sets the variable {variable!r}", "letters, digits and _, no digit first"
@@ -203,19 +204,44 @@ def _declaration_problems(declaration: Declaration, project: str, stack: str) ->
 
 
 def _name_problems(name: str, full: str) -> Iterator[Problem]:
-    if not _NAME.fullmatch(full):
-        yield name, "is no name for a secret", "letters, digits and / _ + = . @ -"
+    if not name or not _NAME.fullmatch(full):
+        yield name or '""', "is no name for a secret", "letters, digits and / _ + = . @ -"
     if len(full) > MAX_NAME_CHARACTERS:
         yield _short(name), f"makes a name of {len(full)} characters", f"at most {MAX_NAME_CHARACTERS} altogether"
     if _LOOKS_LIKE_ARN_SUFFIX.fullmatch(full):
         yield name, "ends in a hyphen and six characters", "another ending: AWS adds such a suffix to ARNs itself"
 
 
-def _source_problems(name: str, source: Source) -> Iterator[Problem]:
+def _source_problems(declaration: Declaration, source: Source) -> Iterator[Problem]:
+    name = declaration.name
+    if not _is_source(source):
+        # Not quoted: whoever wrote a text here may have meant it as the value.
+        yield name, "has a value that is no source", 'Generated("configKey"), Supplied("configKey") or External()'
+    if isinstance(source, External) and isinstance(declaration, JsonSecret) and declaration.keys is not source:
+        yield (
+            name,
+            "has External() for one of its keys",
+            f'the whole JSON or none of it: JsonSecret("{name}", External())',
+        )
     if isinstance(source, Generated | Supplied) and not _CONFIG_KEY.fullmatch(source.config_key):
         yield name, f"has the configuration key {source.config_key!r}", "letters, digits, - and _, a letter first"
     if isinstance(source, Generated) and not MIN_LENGTH <= source.length <= MAX_LENGTH:
         yield name, f"generates {source.length} characters", f"{MIN_LENGTH} to {MAX_LENGTH} characters"
+
+
+def _is_source(source: object) -> bool:
+    return isinstance(source, Generated | Supplied | Constant | External)
+
+
+def _with_previous(declaration: Declaration) -> Iterator[str]:
+    """Yield the variables that get a second one, with the value before, once a rotation has made one."""
+    for variable, key in declaration.references():
+        if isinstance(declaration, TextSecret):
+            source: Source | None = declaration.source
+        else:
+            source = declaration.keys.get(key) if key and isinstance(declaration.keys, Mapping) else None
+        if isinstance(source, Generated) and source.keeps_previous:
+            yield variable
 
 
 def _reference_problems(declaration: Declaration, key: str) -> Iterator[Problem]:

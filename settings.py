@@ -26,6 +26,9 @@ Architecture = Literal["X86_64", "ARM64"]
 MIN_PRODUCTION_CHARACTERS = 16
 """The shortest secret that a protected or production stack takes."""
 
+MAX_PREFIX_CHARACTERS = 64 - len("-start-redeploy")
+"""Characters of `<project>-<stack>`: what IAM leaves of a role's name beside the longest ending that this program gives one."""
+
 LOG_RETENTION_DAYS = (
     1,
     3,
@@ -51,6 +54,9 @@ LOG_RETENTION_DAYS = (
     3653,
 )
 """Source: AWS, CloudWatch Logs API, PutRetentionPolicy."""
+
+_MIN_HOURS_BETWEEN_ROTATIONS = 4
+"""Source: AWS, Secrets Manager API, RotationRulesType, ScheduleExpression."""
 
 FARGATE_MEMORY: Mapping[int, Sequence[int]] = {
     256: (512, 1024, 2048),
@@ -194,7 +200,7 @@ def load() -> Settings:
     everything = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     values = {key.removeprefix(prefix): value for key, value in everything.items() if key.startswith(prefix)}
     encrypted = {key for key in values if runtime_config.is_config_secret(prefix + key)}
-    return parse(values, encrypted, project=project, stack=stack)
+    return parse(values, encrypted, project=project, stack=stack, region=everything.get("aws:region"))
 
 
 def parse(
@@ -203,6 +209,7 @@ def parse(
     *,
     project: str,
     stack: str,
+    region: str | None = None,
     catalogue: Catalogue | None = None,
 ) -> Settings:
     """Return the settings that a configuration means.
@@ -212,6 +219,7 @@ def parse(
         encrypted: The keys that were set with `--secret`.
         project: The Pulumi project's name.
         stack: The stack's name.
+        region: The Region of the secrets, when the configuration tells it.
         catalogue: The declared secrets, by default those of `catalogue.py`.
 
     Raises:
@@ -228,9 +236,15 @@ def parse(
     effective = declarations.adopted(effective, adopt)
 
     every_secret = catalogue_module.with_application_user(declared, "")
-    reader.reject_unknown((*_KEYS, *declarations.secret_config_keys(every_secret)))
+    reader.reject_unknown(
+        (*_KEYS, *declarations.secret_config_keys(every_secret)),
+        "README.md, Configuration, has them all; of a secret that left catalogue.py: take it out of Pulumi.yaml as well",
+    )
+    for key in sorted(set(_KEYS) & set(declarations.secret_config_keys(every_secret))):
+        reader.report(key, "is the key of a setting and of a secret", "another configuration key in catalogue.py")
+    _check_names(reader, project, stack)
     values = _values(reader, raw, encrypted, effective, strict=protect or stack == "prod")
-    environment = _environment(reader)
+    environment = _environment(reader, encrypted="environment" in encrypted)
     for subject, found, allowed in declarations.problems(
         effective, project=project, stack=stack, plain_variables=("DATABASE_HOST", "REDIS_HOST", *environment)
     ):
@@ -251,7 +265,7 @@ def parse(
         cpu_architecture=cast("Architecture", reader.choice("cpuArchitecture", ("X86_64", "ARM64"), "X86_64")),
         log_retention_in_days=_retention(reader, "logRetentionInDays", 30),
         values=values,
-        generations=_generations(reader, effective, values, rotation),
+        generations=_generations(reader, effective, values),
         adopt=adopt,
         recovery_window_in_days=reader.integer(
             "recoveryWindowInDays", 30, allowed=(0, *range(7, 31)), rule="0 (delete at once) or 7 to 30 days"
@@ -262,7 +276,7 @@ def parse(
             "keyDeletionWindowInDays", 30, allowed=range(7, 31), rule="7 to 30 days"
         ),
         replica_regions=reader.texts("replicaRegions", check=_wrong_region),
-        replica_kms_keys=_texts_by_name(reader, "replicaKmsKeys", "a key's ARN by Region"),
+        replica_kms_keys=_replica_keys(reader),
         grant_replicas=reader.boolean("grantReplicas", default=False),
         permissions_boundary=reader.text("permissionsBoundary", "", check=_wrong_policy_arn) or None,
         confused_deputy_protection=reader.boolean("confusedDeputyProtection", default=True),
@@ -275,6 +289,8 @@ def parse(
         audit=_audit(reader),
     )
     _check_together(reader, settings)
+    if region in settings.replica_regions:
+        reader.report("replicaRegions", f"holds {region}, where the secrets are", "other Regions than aws:region")
     if reader.problems:
         raise ConfigurationError(_table(reader.problems, stack))
     return settings
@@ -337,19 +353,28 @@ def _wrong_secret(value: str, *, strict: bool) -> str | None:
     return None
 
 
-_LOOKS_SECRET = re.compile(r".*(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)", re.IGNORECASE)
+_LOOKS_SECRET = re.compile(
+    r".*(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)_?KEY|CREDENTIALS?)",
+    re.IGNORECASE,
+)
+_PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/@]+@")
 
 
-def _environment(reader: Reader) -> dict[str, str]:
+def _environment(reader: Reader, *, encrypted: bool) -> dict[str, str]:
+    readable = "plain variables are readable by many: add an entry to catalogue.py"
     found: dict[str, str] = {}
+    if encrypted:
+        # Whoever encrypted it wants it kept secret; in a plain variable it would stand in the clear in ECS and in the state.
+        reader.report("environment", "holds an encrypted value", readable)
+        return found
     for name, value in reader.object("environment").items():
         key = f"environment.{name}"
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             reader.report(key, "is no name of a variable", "letters, digits and _, no digit first")
         elif _LOOKS_SECRET.fullmatch(name):
-            reader.report(
-                key, "looks like a secret", "plain variables are readable by many: add an entry to catalogue.py"
-            )
+            reader.report(key, "looks like a secret", readable)
+        elif isinstance(value, str) and _PASSWORD_IN_URL.search(value):
+            reader.report(key, "holds a password in a URL", readable)
         elif isinstance(value, bool):
             found[name] = str(value).lower()
         elif isinstance(value, str | int):
@@ -379,11 +404,8 @@ def _retention(reader: Reader, key: str, default: int) -> int:
     return reader.integer(key, default, allowed=LOG_RETENTION_DAYS, rule=f"days that CloudWatch Logs takes: {allowed}")
 
 
-def _generations(
-    reader: Reader, catalogue: Catalogue, values: Mapping[str, str], rotation: RotationSettings | None
-) -> dict[str, int]:
+def _generations(reader: Reader, catalogue: Catalogue, values: Mapping[str, str]) -> dict[str, int]:
     generated = declarations.generated(catalogue)
-    by_function = _rotated_config_keys(catalogue, rotation)
     found: dict[str, int] = {}
     section = reader.section("rotations", generated)
     for key in sorted(generated) if section else ():
@@ -394,15 +416,8 @@ def _generations(
             section.report(
                 key, f"but {key} is set", f"pulumi config set --secret {key}   (the configuration owns this value)"
             )
-        if key in by_function:
-            section.report(key, "is rotated by the function", "python -m ops rotate")
         found[key] = generation
     return found
-
-
-def _rotated_config_keys(catalogue: Catalogue, rotation: RotationSettings | None) -> set[str]:
-    name = rotated_secret(rotation)
-    return {s.config_key for d in catalogue if d.name == name for s in d.sources() if isinstance(s, Generated)}
 
 
 def rotated_secret(rotation: RotationSettings | None) -> str | None:
@@ -433,6 +448,10 @@ def _rotation(reader: Reader) -> tuple[RotationSettings | None, int | None]:
         if not section.has(key):
             section.report(key, "is required", f"an array: {rule} that reach the database and Secrets Manager")
     username = section.text("username", "postgres" if strategy == "single-user" else None, check=_wrong_database_name)
+    if strategy == "single-user" and section.has("masterUsername"):
+        section.report(
+            "masterUsername", "is for alternating-users", "rotation.username: the user whose password rotates"
+        )
     return RotationSettings(
         schedule=section.text("schedule", check=_wrong_schedule),
         strategy=strategy,
@@ -462,7 +481,7 @@ def _audit(reader: Reader) -> AuditSettings | None:
     if section is None:
         return None
     trail = cast('Literal["create", "existing"]', section.choice("trail", ("create", "existing"), "create"))
-    log_group_name = section.text("logGroupName", None if trail == "existing" else "")
+    log_group_name = section.text("logGroupName", None if trail == "existing" else "", check=_wrong_log_group)
     if trail == "create" and log_group_name:
         section.report("logGroupName", "is set with trail create", "audit.trail: existing, or no logGroupName")
     return AuditSettings(
@@ -477,14 +496,27 @@ def _audit(reader: Reader) -> AuditSettings | None:
     )
 
 
-def _texts_by_name(reader: Reader, key: str, rule: str) -> dict[str, str]:
+def _replica_keys(reader: Reader) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, value in reader.object(key).items():
-        if isinstance(value, str) and value:
-            found[name] = value
-        else:
-            reader.report(f"{key}.{name}", "is not text", rule)
+    for region, value in reader.object("replicaKmsKeys").items():
+        # A replica's key is in the replica's Region; Secrets Manager refuses any other only when it replicates.
+        key = rf"arn:[a-z-]+:kms:{re.escape(region)}:\d{{12}}:key/[\w-]+"
+        found[region] = str(value)
+        if not re.fullmatch(key, found[region]):
+            reader.report(
+                f"replicaKmsKeys.{region}", "is no key of that Region", f"arn:...:kms:{region}:ACCOUNT:key/ID"
+            )
     return found
+
+
+def _check_names(reader: Reader, project: str, stack: str) -> None:
+    """Report a stack whose name would be refused by AWS only when half of the stack exists."""
+    prefix = f"{project}-{stack}"
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", prefix):
+        reader.report("stack", "has a name that AWS takes for no alias and no topic", "letters, digits, _ and -")
+    if len(prefix) > MAX_PREFIX_CHARACTERS:
+        room = MAX_PREFIX_CHARACTERS - len(project) - 1
+        reader.report("stack", f"has a name of {len(stack)} characters", f"at most {room}: a role's name takes 64")
 
 
 def _check_together(reader: Reader, settings: Settings) -> None:
@@ -543,8 +575,11 @@ def _wrong_schedule(value: str) -> tuple[str, str] | None:
             "cron(minutes hours day-of-month month day-of-week year), such as cron(0 3 ? * SUN *)",
         )
     minutes, hours, day, _month, weekday, year = fields[1].split()
-    if minutes != "0" or "?" not in (day, weekday) or year != "*" or not hours:
+    if minutes != "0" or [day, weekday].count("?") != 1 or year != "*":
         return f"is {value[:40]!r}", "minutes 0, a ? for one of the two days, year *: Secrets Manager takes no other"
+    every = re.fullmatch(r"(?:\d{1,2}|\*)?/(\d{1,2})", hours)
+    if not (int(every[1]) >= _MIN_HOURS_BETWEEN_ROTATIONS if every else re.fullmatch(r"[01]?\d|2[0-3]", hours)):
+        return f"is {value[:40]!r}", "one hour of the day, 0 to 23, or every so many, at least 4: 3, /6 or 2/12"
     return None
 
 
@@ -571,6 +606,7 @@ _wrong_principal = _matching(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[\w+=,.@/-]+"
 _wrong_secret_arn = _matching(
     r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+-[A-Za-z0-9]{6}", "the secret's ARN"
 )
+_wrong_log_group = _matching(r"[\w./#-]{1,512}", "a log group's name: letters, digits and . / # _ -")
 _wrong_email = _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 _wrong_ecs_name = _matching(r"[A-Za-z0-9_-]{1,255}", "a name: letters, digits, _ and -, at most 255")
 _wrong_database_name = _matching(r"[^\x00]{1,63}", "1 to 63 characters")

@@ -127,32 +127,34 @@ def write_events(names: AuditNames) -> Statement:
 
 
 def topic_policy(names: AuditNames) -> str:
-    """Return the topic's policy: alarms and rules of this account publish, and the stack's own roles (the scheduler's).
+    """Return the topic's policy: alarms of this account, EventBridge, and the stack's own roles (the scheduler's) publish.
 
     A message on this topic makes people act, so that nobody else may publish, whatever their identity policy says.
     EventBridge Scheduler publishes as the role that it is given, which has `<project>-<stack>-` before its name.
     """
     location = names.location
 
-    def publish(sid: str, service: str, sources: str) -> Statement:
+    def publish(sid: str, service: str) -> Statement:
         return {
             "Sid": sid,
             "Effect": "Allow",
             "Principal": {"Service": service},
             "Action": "sns:Publish",
             "Resource": names.topic_arn,
-            "Condition": {
-                "StringEquals": {"aws:SourceAccount": location.account_id},
-                "ArnLike": {"aws:SourceArn": sources},
-            },
         }
 
+    own_alarms = {
+        "StringEquals": {"aws:SourceAccount": location.account_id},
+        "ArnLike": {"aws:SourceArn": location.arn("cloudwatch", "alarm:*")},
+    }
     own_roles = location.role_arn(f"{names.prefix}-*")
     deny: Statement = {"Effect": "Deny", "Principal": "*", "Action": "sns:Publish", "Resource": names.topic_arn}
     return document(
         [
-            publish("PublishAlarms", "cloudwatch.amazonaws.com", location.arn("cloudwatch", "alarm:*")),
-            publish("PublishNotices", "events.amazonaws.com", location.arn("events", "rule/*")),
+            {**publish("PublishAlarms", "cloudwatch.amazonaws.com"), "Condition": own_alarms},
+            # EventBridge sends SNS no source either: AWS takes no condition here, and with one every notice would be lost
+            # without a word.
+            publish("PublishNotices", "events.amazonaws.com"),
             {
                 "Sid": "PublishByOwnRoles",
                 "Effect": "Allow",
@@ -165,7 +167,8 @@ def topic_policy(names: AuditNames) -> str:
                 "Sid": "NobodyElse",
                 **deny,
                 "Condition": {
-                    "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+                    # Not BoolIfExists: it would deny a service whose request lacks the key.
+                    "Bool": {"aws:PrincipalIsAWSService": "false"},
                     "ArnNotLike": {"aws:PrincipalArn": own_roles},
                 },
             },

@@ -11,9 +11,10 @@ from typing import Any
 from components._location import Location
 from components._policies import Statement, document
 
+# Without CreateGrant: whoever gives himself a grant decrypts past every condition below, and no alarm tells of it.
 _ADMINISTRATION = [
-    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateGrant", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey",
-    "kms:DisableKeyRotation", "kms:EnableKey", "kms:EnableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
+    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey", "kms:DisableKeyRotation",
+    "kms:EnableKey", "kms:EnableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
     "kms:ListAliases", "kms:ListGrants", "kms:ListKeyPolicies", "kms:ListKeyRotations", "kms:ListResourceTags",
     "kms:PutKeyPolicy", "kms:ReplicateKey", "kms:RevokeGrant", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion",
     "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription", "kms:UpdatePrimaryRegion",
@@ -48,7 +49,7 @@ def key_policy(
     if log_group_names:
         statements.append(_by_logs(location, log_group_names))
     if topic_arns:
-        statements += [_by_publishers(location, topic_arns), _through_sns(location, topic_arns)]
+        statements += [*_by_publishers(location, topic_arns), _through_sns(location, topic_arns)]
     if trail_arn:
         statements += _by_trail(location, trail_arn)
     return document(statements)
@@ -83,17 +84,18 @@ def _by_logs(location: Location, log_group_names: Sequence[str]) -> Statement:
     )
 
 
-def _by_publishers(location: Location, topic_arns: Sequence[str]) -> Statement:
+def _by_publishers(location: Location, topic_arns: Sequence[str]) -> list[Statement]:
     # The services that publish to an encrypted topic, not SNS itself, need the key.
-    return _allow(
-        "PublishToEncryptedTopics",
-        {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
-        ["kms:Decrypt", "kms:GenerateDataKey*"],
-        {
-            "StringEquals": {"aws:SourceAccount": location.account_id},
-            "ArnEquals": {"kms:EncryptionContext:aws:sns:topicArn": sorted(topic_arns)},
-        },
-    )
+    actions = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    topics = {"ArnEquals": {"kms:EncryptionContext:aws:sns:topicArn": sorted(topic_arns)}}
+    own_account = {"StringEquals": {"aws:SourceAccount": location.account_id}}
+    return [
+        _allow("PublishAlarms", {"Service": "cloudwatch.amazonaws.com"}, actions, own_account | topics),
+        # EventBridge sends KMS neither aws:SourceAccount nor aws:SourceArn: with either, every notice would be lost without a
+        # word. The topic's own policy says which rules publish. Source: AWS, "Securing Amazon SNS data with server-side
+        # encryption", event sources.
+        _allow("PublishNotices", {"Service": "events.amazonaws.com"}, actions, topics),
+    ]
 
 
 def _through_sns(location: Location, topic_arns: Sequence[str]) -> Statement:

@@ -6,8 +6,8 @@ import json
 def redeploy_service(partition: str, cluster: str, service: str) -> str:
     """Return a state machine that starts a new deployment of one ECS service, with retries.
 
-    Several secrets may change within seconds and ECS takes one deployment after the other; ten tries with doubling waits of
-    at most a minute outlast that and a throttled API, within the five minutes of an express workflow.
+    Several secrets may change within seconds and ECS takes one deployment after the other; six retries with doubling waits
+    (two minutes together at most) outlast that and a throttled API, within the five minutes of an express workflow.
     """
     return json.dumps(
         {

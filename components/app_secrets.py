@@ -1,7 +1,7 @@
 """The secrets of the catalogue in AWS Secrets Manager, with the values that Pulumi owns."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
 import pulumi
@@ -26,6 +26,9 @@ from references import PREVIOUS_STAGE, value_from
 _JsonSource = Generated | Supplied | Constant
 
 _RANDOM_INPUTS = ["length", "special", "overrideSpecial", "minLower", "minUpper", "minNumeric", "minSpecial", "keepers"]
+
+_LIVE_LABEL, _PREVIOUS_LABEL = "pulumi-odd", "pulumi-even"
+"""Labels of the version that holds the live value, and of the one that was put before it: a secret takes twenty."""
 
 # What an adopted secret keeps as it was found: an import fails when the program asks for anything else.
 _ADOPTED_AS_FOUND = [
@@ -222,34 +225,47 @@ def _version(
     """Return the live version of a secret that is not external."""
 
     def put(
-        value: pulumi.Output[str], generation: int, after: list[pulumi.Resource]
+        part: str,
+        value: pulumi.Output[str],
+        label: str,
+        ignored: Collection[str],
+        after: Sequence[pulumi.Resource] = (),
     ) -> aws.secretsmanager.SecretVersion:
         # The version carries a label of its own: AWS drops a version without labels some time after two more values were
         # put, by a rotation or by hand; a refresh would then lose it from the state and the next `up` put the old value
-        # back as the current one. Two labels in turn, since a secret takes twenty and the last two generations need one each.
-        # The labels are left alone afterwards (an update would move AWSCURRENT back), and so is the value once a rotation
-        # owns it. AWS deletes no version, and the provider's attempt fails when a label has moved, so none is made.
+        # back as the current one. The labels are left alone afterwards (an update would move AWSCURRENT back), and so is the
+        # value once a rotation owns it. AWS deletes no version, and the provider's attempt fails when a label has moved, so
+        # none is made.
         return aws.secretsmanager.SecretVersion(
-            f"{values.name}-{declaration.name}-{generation}",
+            f"{values.name}-{declaration.name}-{part}",
             secret_id=secret.id,
             secret_string=value,
-            version_stages=["AWSCURRENT", "pulumi-odd" if generation % 2 else "pulumi-even"],
+            version_stages=["AWSCURRENT", label],
             opts=pulumi.ResourceOptions(
                 parent=values.component,
-                ignore_changes=["versionStages", *(["secretString"] if rotated else [])],
+                ignore_changes=["versionStages", *ignored],
                 retain_on_delete=True,
                 depends_on=after,
             ),
         )
 
+    own = ["secretString"] if rotated else []
     if isinstance(declaration, JsonSecret):
-        return put(_json_value(cast("Mapping[str, _JsonSource]", declaration.keys), values), 1, [])
+        return put("value", _json_value(cast("Mapping[str, _JsonSource]", declaration.keys), values), _LIVE_LABEL, own)
     source = cast("Generated | Supplied", declaration.source)
     generation = values.generation(source)
-    # The previous generation is a version of its own, put first: AWSPREVIOUS then holds it even in a stack that is created
-    # with `rotations` already set.
-    before = [put(values.of(source, generation - 1), generation - 1, [])] if generation > 1 else []
-    return put(values.of(source, generation), generation, [*before])
+    before: list[pulumi.Resource] = []
+    if rotated and generation > 1:
+        pulumi.log.info(
+            f"{declaration.name}: the rotation function owns the value; its number in `rotations` counts when rotation is off"
+        )
+    if generation > 1:
+        # AWSPREVIOUS must be there from the first rotation on, also in a stack that is created with `rotations` already set:
+        # the value before is put once, first. From then on each change of the live value moves AWSPREVIOUS along, in either
+        # direction, so that this version is never put again: it would be the current one for a moment.
+        earlier = values.of(source, generation - 1)
+        before = [put("previous-value", earlier, _PREVIOUS_LABEL, ["secretString"])]
+    return put("value", values.of(source, generation), _LIVE_LABEL, own, before)
 
 
 def _json_value(keys: Mapping[str, _JsonSource], values: _SourceValues) -> pulumi.Output[str]:

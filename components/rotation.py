@@ -90,6 +90,13 @@ class Rotation(pulumi.ComponentResource):
         )
         role_policy = aws.iam.RolePolicy(name, name="rotation", role=role.name, policy=policy, opts=child)
         bundle = settings.certificate_bundle
+        if not bundle and ".rds.amazonaws.com" in database_host:
+            # Source: github.com/aws/aws-lambda-base-images, issue 123.
+            pulumi.log.warn(
+                "rotation.certificateBundle is not set: Lambda's runtime may not know the authorities that sign the "
+                "certificates of Amazon RDS, and the rotation would then fail (docs/rotation.md says where to get them)",
+                resource=self,
+            )
         archive = rotation_archive(Path(bundle).read_bytes() if bundle else None)
         variables: dict[str, pulumi.Input[str]] = {
             "STRATEGY": settings.strategy,

@@ -47,7 +47,8 @@ def _command(project: Project, key: str, stack: str) -> str:
     declared = _declared(project, key)
     kind = declared.get("type", "string")
     at_stack = f" --stack {stack}"
-    if declared.get("secret"):
+    # Pulumi.yaml can't say `secret: true` of a key that has a default; there the description does.
+    if declared.get("secret") or str(declared.get("description", "")).startswith("Secret"):
         return f"pulumi config set --secret {key}{at_stack}"
     if kind == "array":
         return f"pulumi config set --path '{key}[0]' VALUE{at_stack}"

@@ -73,7 +73,8 @@ class PulumiProcess(PulumiCommand):
         with _pid_file(self.pids, process.pid), self._interrupts(process) as was_interrupted:
             stdout, stderr = process.communicate(stdin)
         result = CommandResult(stdout=stdout, stderr=stderr, code=process.returncode)
-        if was_interrupted.is_set() and result.code != 0:
+        # Whatever its status: a `destroy` that was stopped half way ends with 0.
+        if was_interrupted.is_set():
             raise InterruptedRunError("stopped by Ctrl-C")
         if result.code != 0:
             raise create_command_error(result)

@@ -170,6 +170,8 @@ class Recorder:
         text = re.sub(r"^(preview|update|refresh|destroy) failed: ", "", text, flags=re.IGNORECASE)
         if text.lower().startswith(_ECHOES):
             return ""
+        # How gRPC tells a second error of the program, one that an `apply` raised after the first.
+        text = text.removeprefix("Exception calling application: ")
         if urn and "::pulumi:pulumi:Stack::" not in urn:
             return f"{_short_type(urn.split('::')[2].rpartition('$')[2])} {urn.split('::')[3]}: {text}"
         return text

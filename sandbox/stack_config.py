@@ -57,13 +57,14 @@ def parse_override(text: str) -> Override:
     """
     secret = text.startswith(_SECRET)
     key, equals, value = text.removeprefix(_SECRET).partition("=")
-    if not key or not (equals or secret):
+    path = tuple(_steps(key))
+    if not path or not (equals or secret):
         raise MisuseError(
             "-c takes key=value, secret:key=value, or secret:key to read the value from the standard input"
         )
     if not equals:
         value = getpass.getpass(f"{key}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    return Override(tuple(_steps(key)), value, secret)
+    return Override(path, value, secret)
 
 
 class StackConfig:
@@ -79,6 +80,8 @@ class StackConfig:
         self.root = root if isinstance(root, yaml.MappingNode) else _node({})
         self.root.value = [(key, value) for key, value in self.root.value if key.value not in _OWN_TOP_LEVEL]
         self.config = _child(self.root, "config")
+        if not isinstance(self.config, yaml.MappingNode):
+            raise MisuseError(f"{path}: `config` is no mapping; it takes lines such as: {project.name}:KEY: VALUE")
         self.undecryptable = tuple(_take_encrypted(self.config, ()))
 
     def has(self, key: str) -> bool:

@@ -56,7 +56,8 @@ class RotatedSecret:
         """Look the secret up; raises `RotationError` unless this version is being, or has been, rotated in."""
         with _explained("DescribeSecret", secret_id):
             described = client.describe_secret(SecretId=secret_id)
-        if not described.get("RotationEnabled"):
+        # Absent while Secrets Manager tries a rotation that is just being configured (testSecret alone, RotateImmediately false).
+        if described.get("RotationEnabled") is False:
             raise RotationError(Cause.SECRET, f"rotation is not enabled for {secret_id}")
         labels = {version: frozenset(found) for version, found in described.get("VersionIdsToStages", {}).items()}
         own = labels.get(version_id)

@@ -8,7 +8,7 @@ import pytest
 from botocore.client import BaseClient
 
 from functions.rotate_postgresql import rotate
-from tests.functions.conftest import STEPS, Rotation, Rotations
+from tests.functions.conftest import STEPS, Rotation, Rotations, stored
 
 
 def test_the_new_value_signs_in_after_each_of_three_rotations(rotation: Rotation) -> None:
@@ -53,6 +53,17 @@ def test_current_stays_current_until_the_last_step(rotation: Rotation) -> None:
     before = rotation.value()
     rotation.steps(rotation.start(), "createSecret", "setSecret", "testSecret")
     assert rotation.value() == before
+
+
+def test_the_trial_of_a_rotation_that_is_being_configured_signs_in_and_changes_nothing(rotation: Rotation) -> None:
+    """With RotateImmediately false, Secrets Manager runs testSecret alone, on a pending version that it makes and removes."""
+    token = rotation.start()
+    secret = stored(rotation.secret_id)
+    secret.versions[token]["secret_string"] = rotation.value()
+    secret.rotation_requested = False  # DescribeSecret leaves RotationEnabled out
+    before = rotation.state()
+    rotation.step("testSecret", token)
+    assert rotation.state() == before
 
 
 @pytest.mark.parametrize(("variable", "length"), [(None, 32), ("64", 64)])

@@ -101,6 +101,20 @@ def test_a_broken_file_is_misuse_with_its_line(stack_file: Make) -> None:
         stack_file("config:\n  a: [1\n  b: }")
 
 
+def test_a_config_that_is_no_mapping_is_misuse(stack_file: Make) -> None:
+    with pytest.raises(MisuseError, match="`config` is no mapping"):
+        stack_file("config: [1, 2]\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["value-to-hide", "=value-to-hide", "secret:=value-to-hide", "...=value-to-hide", "[]=value-to-hide"]
+)
+def test_an_override_without_a_key_is_misuse_and_not_quoted(text: str) -> None:
+    with pytest.raises(MisuseError, match="-c takes key=value") as caught:
+        parse_override(text)
+    assert "value-to-hide" not in str(caught.value)
+
+
 def test_a_projects_own_backend_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.yaml").write_text(
         "name: shop\nruntime: python\nbackend: {url: s3://own}\nconfig: {a: string}\n"

@@ -21,8 +21,14 @@ Make = Callable[..., Any]
         ("memory=4096", "cpu 256 with memory 4096 memory for 256 is 512, 1024 or 2048"),
         ("recoveryWindowInDays=3", "recoveryWindowInDays is 3 0 (delete at once) or 7 to 30 days"),
         ("databseHost=x", "databseHost is not a known key did you mean databaseHost?"),
-        ("cpu=lots", "cpu"),
-        ("replicaRegions=eu-west-1", "replicaRegions"),
+        ("cpu=lots", "cpu has the wrong type; allowed is an integer pulumi config set cpu NUMBER"),
+        ("replicaRegions=eu-west-1", "replicaRegions has the wrong type; allowed is an array"),
+        ('replicaRegions=["eu-central-1"]', "replicaRegions holds eu-central-1, where the secrets are"),
+        (
+            "smtpPassword.part=hunter2",
+            "smtpPassword has the wrong type; allowed is a string pulumi config set --secret",
+        ),
+        ("secret:environment.PGPASS=hunter2", "environment is not allowed (encrypted, so not shown) plain variables"),
         ('aws:allowedAccountIds=["123456789012"]', "AWS account ID not allowed"),
     ],
 )
@@ -66,6 +72,7 @@ def test_a_value_over_65536_bytes_is_refused_before_anything_is_created(sandbox:
             'JsonSecret("other", {"A:B": Generated("other")}, variables={"A:B": "V"})',
             "references the JSON key 'A:B' a key that is not empty and has no colon",
         ),
+        ('TextSecret("pager-key", "hunter2")', "pager-key has a value that is no source"),
     ],
 )
 def test_a_wrong_catalogue_is_refused(sandbox: Any, project_copy: Make, entry: str, said: str) -> None:
@@ -76,6 +83,7 @@ def test_a_wrong_catalogue_is_refused(sandbox: Any, project_copy: Make, entry: s
     result = sandbox.quick("preview", *copy.options)
     assert result.status == 1
     assert said in " ".join(result.err.split())
+    assert "hunter2" not in result.err
 
 
 def test_restricting_readers_without_the_caller_among_them_is_refused(sandbox: Any, project_copy: Make) -> None:

@@ -192,6 +192,32 @@ def test_a_rotation_on_request_makes_one_new_value_and_keeps_the_previous(sandbo
     assert again["SecretString"] == after["jwt-secret"]
     assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *third)["changes"] == []
 
+    sandbox.ok("up", *copy.options, *rotated)  # back by one: the very values of then
+    assert values(sandbox, copy) == after
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *rotated)["changes"] == []
+
+
+def test_the_first_rotation_on_request_is_undone_by_setting_the_number_back(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    sandbox.ok("up", *copy.options)
+    before = values(sandbox, copy)
+    rotated = given(rotations={"apiKey": 2, "encryptionKey": 2, "jwtSecret": 2})
+    sandbox.ok("up", *copy.options, *rotated)
+    sandbox.ok("up", *copy.options)
+    assert values(sandbox, copy) == before
+    sandbox.ok("refresh", *copy.options)
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options)["changes"] == []
+    sandbox.ok("up", *copy.options, *rotated)
+    again = values(sandbox, copy)
+    assert again["jwt-secret"] != before["jwt-secret"]
+    assert (
+        json.loads(again["app-config"])["ENCRYPTION_KEY_PREVIOUS"] == json.loads(before["app-config"])["ENCRYPTION_KEY"]
+    )
+    previous = sandbox.aws("secretsmanager", copy).get_secret_value(
+        SecretId=sandbox.ok("outputs", *copy.options)["secret_arns"]["jwt-secret"], VersionStage="AWSPREVIOUS"
+    )
+    assert previous["SecretString"] == before["jwt-secret"]
+
 
 def test_a_stack_that_starts_with_rotations_has_previous_values_at_once(sandbox: Any, project_copy: Make) -> None:
     copy = project_copy()
@@ -265,7 +291,7 @@ def test_a_changed_supplied_value_is_a_new_version_and_a_new_revision_and_nothin
     sandbox.ok("up", *copy.options)
     before = values(sandbox, copy)
     result = sandbox.ok("up", *copy.options, "-c", "secret:smtpPassword=a-new-smtp-password-1")
-    assert changed(result) == {("replace", "secrets-app-config-1"), ("replace", "task-definition")}
+    assert changed(result) == {("replace", "secrets-app-config-value"), ("replace", "task-definition")}
     after = values(sandbox, copy)
     assert json.loads(after["app-config"])["SMTP_PASSWORD"] == "a-new-smtp-password-1"
     assert {**after, "app-config": ""} == {**before, "app-config": ""}

@@ -54,6 +54,21 @@ def test_ctrl_c_ends_in_good_order_and_the_next_up_goes_on(sandbox: Any, tiny: M
     sandbox.ok("preview", "--expect-no-changes", *_OPTION, *copy.options)
 
 
+def test_a_destroy_that_ctrl_c_stopped_half_way_does_not_end_well(sandbox: Any, tiny: Make) -> None:
+    copy = tiny()
+    sandbox.ok("up", *_OPTION, *copy.options)
+    whole = len(_resources(sandbox, copy))
+    process = sandbox.start("destroy", *copy.options)
+    _wait_until(lambda: 0 < len(_resources(sandbox, copy)) < whole)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    # The engine itself ends with 0, whatever is left.
+    assert process.returncode == 130, err
+    assert "Stopped by Ctrl-C: " in err
+    sandbox.ok("destroy", *copy.options)
+    assert _resources(sandbox, copy) == ()
+
+
 @pytest.mark.parametrize("verb", ["preview", "destroy"])
 def test_every_other_command_recovers_too(sandbox: Any, tiny: Make, verb: str) -> None:
     copy = tiny()

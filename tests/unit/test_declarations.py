@@ -1,6 +1,7 @@
 """The rules that a catalogue must keep."""
 
 import re
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -48,6 +49,20 @@ def test_the_projects_own_catalogue_keeps_the_rules(catalogue: Catalogue) -> Non
         (text("a", "1key"), "a", "has the configuration key '1key'"),
         (text("a", variable="1A"), "a", "sets the variable '1A'"),
         (text("a", variable="A-B"), "a", "sets the variable 'A-B'"),
+        (text(""), '""', "is no name for a secret"),
+        (
+            TextSecret("a", Generated("key", keeps_previous=True), variable="A"),
+            "A_PREVIOUS",
+            "is the variable of 2 entries",
+        ),
+        (
+            JsonSecret("a", {"A": Generated("key", keeps_previous=True)}, variables={"A"}),
+            "A_PREVIOUS",
+            "is the variable of 2 entries",
+        ),
+        (JsonSecret("a", cast("Any", {"K": External()})), "a", "has External() for one of its keys"),
+        (JsonSecret("a", cast("Any", {"K": "hunter2"})), "a", "has a value that is no source"),
+        (TextSecret("a", cast("Any", "hunter2")), "a", "has a value that is no source"),
         (TextSecret("a", Generated("key", length=8)), "a", "generates 8 characters"),
         (JsonSecret("a", {}), "a", "has no keys"),
         (
@@ -65,7 +80,9 @@ def test_the_projects_own_catalogue_keeps_the_rules(catalogue: Catalogue) -> Non
     ],
 )
 def test_a_broken_rule_is_named(declaration: Declaration, subject: str, said: str) -> None:
-    assert any(name == subject and said.partition(", which")[0] in what for name, what, _ in found(declaration))
+    rows = found(declaration, text("other", "other", variable="A_PREVIOUS"))
+    assert any(name == subject and said.partition(", which")[0] in what for name, what, _ in rows)
+    assert "hunter2" not in str(rows)
 
 
 def test_two_entries_with_one_name_variable_or_key_are_named() -> None:

@@ -176,7 +176,8 @@ def statements_of(policy: str) -> dict[str, Any]:
 def test_the_account_administers_the_key_and_cannot_use_it_directly() -> None:
     statement = statements_of(key_policy(HERE, prefix="p-dev", log_group_names=[]))["AdministerByAccount"]
     assert statement["Principal"] == {"AWS": "arn:aws:iam::111122223333:root"}
-    used = {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:*"}
+    # A grant would give the use of the key past every condition.
+    used = {"kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:*"}
     assert not used & set(statement["Action"])
     assert not [action for action in statement["Action"] if "*" in action]
 
@@ -206,11 +207,17 @@ def test_logs_and_topics_get_the_key_for_this_stacks_own_only() -> None:
     logs = statements["EncryptLogGroups"]
     assert logs["Principal"] == {"Service": "logs.cn-north-1.amazonaws.com.cn"}
     assert logs["Condition"] == {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": [CHINA.log_group_arn("/ecs/p")]}}
-    publishers = statements["PublishToEncryptedTopics"]["Condition"]
-    assert publishers["ArnEquals"] == {"kms:EncryptionContext:aws:sns:topicArn": ["topic"]}
-    assert publishers["StringEquals"] == {"aws:SourceAccount": "111122223333"}
+    topics = {"kms:EncryptionContext:aws:sns:topicArn": ["topic"]}
+    assert statements["PublishAlarms"]["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert statements["PublishAlarms"]["Condition"] == {
+        "ArnEquals": topics,
+        "StringEquals": {"aws:SourceAccount": "111122223333"},
+    }
+    # EventBridge sends KMS no source: a condition on it loses every notice.
+    assert statements["PublishNotices"]["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statements["PublishNotices"]["Condition"] == {"ArnEquals": topics}
     scheduler = statements["UseThroughSns"]["Condition"]
-    assert scheduler["ArnEquals"] == publishers["ArnEquals"]
+    assert scheduler["ArnEquals"] == topics
     assert scheduler["StringEquals"]["kms:ViaService"] == "sns.cn-north-1.amazonaws.com.cn"
     assert statements["EncryptTrail"]["Condition"]["StringEquals"] == {"aws:SourceArn": "trail"}
 

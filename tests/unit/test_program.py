@@ -57,7 +57,7 @@ def container(recording: Recording) -> dict[str, Any]:
 
 
 def app_config(recording: Recording) -> dict[str, str]:
-    return json.loads(recording.named("secrets-app-config-1").inputs["secretString"].value)
+    return json.loads(recording.named("secrets-app-config-value").inputs["secretString"].value)
 
 
 def test_dev_registers_exactly_what_it_needs(record: Recorder) -> None:
@@ -82,7 +82,7 @@ def test_secrets_have_the_names_that_aws_and_people_know_them_by(record: Recorde
 
 
 def test_app_config_is_valid_flat_json_of_strings_with_sorted_keys(record: Recorder) -> None:
-    text = main(record).named("secrets-app-config-1").inputs["secretString"].value
+    text = main(record).named("secrets-app-config-value").inputs["secretString"].value
     document = json.loads(text)
     assert list(document) == sorted(document)
     assert set(document) == {
@@ -103,13 +103,14 @@ def test_every_value_reaches_the_engine_as_a_secret(record: Recorder) -> None:
 
 def test_a_configured_value_wins_over_the_generated_one(record: Recorder) -> None:
     recording = main(record, secrets={"jwtSecret": "j" * 64})
-    assert recording.named("secrets-jwt-secret-1").inputs["secretString"].value == "j" * 64
+    assert recording.named("secrets-jwt-secret-value").inputs["secretString"].value == "j" * 64
     assert recording.named("secrets-jwtSecret-1").type == PASSWORD_TYPE
 
 
 def test_an_empty_value_means_generated(record: Recorder) -> None:
     assert (
-        "random" in main(record, secrets={"jwtSecret": ""}).named("secrets-jwt-secret-1").inputs["secretString"].value
+        "random"
+        in main(record, secrets={"jwtSecret": ""}).named("secrets-jwt-secret-value").inputs["secretString"].value
     )
 
 
@@ -220,9 +221,9 @@ def test_external_is_created_and_wired_without_a_value(
     recording = main(record)
     assert recording.one(SECRET_TYPE, "secrets-licence").inputs["name"] == f"{PREFIX}-licence"
     assert [v.name for v in recording.of(VERSION_TYPE)] == [
-        "secrets-db-master-password-1",
-        "secrets-jwt-secret-1",
-        "secrets-app-config-1",
+        "secrets-db-master-password-value",
+        "secrets-jwt-secret-value",
+        "secrets-app-config-value",
     ]
     assert "LICENCE" in {entry["name"] for entry in container(recording)["secrets"]}
 
@@ -245,9 +246,15 @@ def test_a_rotated_encryption_key_keeps_its_previous_value_in_the_json(record: R
 
 def test_a_rotated_text_secret_puts_its_previous_generation_first(record: Recorder) -> None:
     recording = main(record, rotations={"jwtSecret": 2})
-    current = recording.named("secrets-jwt-secret-2")
-    assert "secrets-jwt-secret-1" in current.options.depends_on
-    assert current.inputs["versionStages"] == ["AWSCURRENT", "pulumi-even"]
+    current, previous = (
+        recording.named("secrets-jwt-secret-value"),
+        recording.named("secrets-jwt-secret-previous-value"),
+    )
+    assert "secrets-jwt-secret-previous-value" in current.options.depends_on
+    assert current.inputs["versionStages"] == ["AWSCURRENT", "pulumi-odd"]
+    assert current.options.ignore_changes == ("versionStages",)
+    assert previous.inputs["versionStages"] == ["AWSCURRENT", "pulumi-even"]
+    assert previous.options.ignore_changes == ("versionStages", "secretString")
     references = {entry["name"]: entry["valueFrom"] for entry in container(recording)["secrets"]}
     assert references["JWT_SECRET_PREVIOUS"] == references["JWT_SECRET"] + "::AWSPREVIOUS:"
 
@@ -264,7 +271,7 @@ def test_an_adopted_secret_is_imported_as_found_without_a_value(record: Recorder
     secret = next(r for r in recording.of(SECRET_TYPE) if r.name == "secrets-jwt-secret")
     assert (secret.inputs["name"], secret.options.import_id) == ("old/jwt", arn)
     assert {"description", "kmsKeyId", "tags"} <= set(secret.options.ignore_changes)
-    assert "secrets-jwt-secret-1" not in {version.name for version in recording.of(VERSION_TYPE)}
+    assert "secrets-jwt-secret-value" not in {version.name for version in recording.of(VERSION_TYPE)}
 
 
 def test_customer_managed_key_is_used_by_secrets_and_log_and_granted_through_secrets_manager(record: Recorder) -> None:
@@ -300,6 +307,10 @@ def test_replicas_are_made_and_readable_only_when_asked(record: Recorder) -> Non
     assert "eu-west-1" not in recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
     granted = main(record, **replicas, grantReplicas=True).one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
     assert granted.count(":secretsmanager:eu-west-1:") == granted.count(":secretsmanager:eu-central-1:") == 3
+    decrypt = [s for s in json.loads(granted)["Statement"] if "kms:Decrypt" in s["Action"]]
+    assert [(s["Resource"], s["Condition"]) for s in decrypt] == [
+        ([key], {"StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"}})
+    ]
 
 
 def test_redeployment_starts_on_new_values_of_exactly_these_secrets(record: Recorder) -> None:
@@ -384,8 +395,8 @@ def test_single_user_rotation_schedules_the_master_password(record: Recorder) ->
 
 def test_the_value_of_a_rotated_secret_is_ignored_and_others_are_not(record: Recorder) -> None:
     ignored = {v.name: v.options.ignore_changes for v in main(record, rotation=ROTATION).of(VERSION_TYPE)}
-    assert ignored["secrets-db-master-password-1"] == ("versionStages", "secretString")
-    assert ignored["secrets-jwt-secret-1"] == ("versionStages",)
+    assert ignored["secrets-db-master-password-value"] == ("versionStages", "secretString")
+    assert ignored["secrets-jwt-secret-value"] == ("versionStages",)
 
 
 def test_alternating_users_rotates_the_application_user_with_the_master_as_superuser(record: Recorder) -> None:
@@ -428,3 +439,25 @@ def test_cost_counts_what_is_switched_on(record: Recorder) -> None:
     recording = main(record, encryption="customer-managed", replicaRegions=["eu-west-1"], audit={"trail": "create"})
     # Three secrets and three replicas, one key, five metrics, five alarms, one dashboard.
     assert recording.exports[outputs.MONTHLY_COST_USD] == round(6 * 0.4 + 1 + 5 * 0.3 + 5 * 0.1 + 3, 2)
+
+
+@pytest.mark.usefixtures("in_folder_with_bundle")
+@pytest.mark.parametrize(
+    ("host", "bundle", "warnings"),
+    [
+        ("tickets.c1a2b3c4d5e6.eu-central-1.rds.amazonaws.com", "", 1),
+        ("tickets.c1a2b3c4d5e6.eu-central-1.rds.amazonaws.com", "bundle.pem", 0),
+        ("db.internal", "", 0),
+    ],
+)
+def test_a_rotation_that_may_not_know_who_signed_the_databases_certificate_is_warned_about(
+    record: Recorder, host: str, bundle: str, warnings: int
+) -> None:
+    log = main(record, databaseHost=host, rotation={**ROTATION, "certificateBundle": bundle}).log
+    assert len([line for line in log if "certificateBundle is not set" in line]) == warnings
+
+
+@pytest.fixture
+def in_folder_with_bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # the archive is written there, too
+    Path("bundle.pem").write_text("a bundle", encoding="utf-8")

@@ -24,11 +24,16 @@ ROTATION = {
 
 
 def parsed(
-    stack: str = "dev", *, catalogue: Catalogue | None = None, plain: tuple[str, ...] = (), **config: Any
+    stack: str = "dev",
+    *,
+    catalogue: Catalogue | None = None,
+    plain: tuple[str, ...] = (),
+    region: str | None = None,
+    **config: Any,
 ) -> Settings:
     values = {key: json.dumps(v) if isinstance(v, list | dict) else v for key, v in {**VALID, **config}.items()}
     encrypted = {*declarations.secret_config_keys(catalogue or CATALOGUE), "dbAppUserPassword"} - set(plain)
-    return parse(values, encrypted, project="service-ticket-system", stack=stack, catalogue=catalogue)
+    return parse(values, encrypted, project="service-ticket-system", stack=stack, region=region, catalogue=catalogue)
 
 
 def refusal(stack: str = "dev", **config: Any) -> str:
@@ -89,12 +94,33 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         ({"replicaRegions": [1]}, "replicaRegions  holds a number  an array of strings"),
         ({"replicaRegions": "eu-west-1"}, "replicaRegions  is not an array of strings"),
         ({"replicaKmsKeys": {"eu-west-1": "arn"}}, "replicaKmsKeys.eu-west-1  is not in replicaRegions"),
+        (
+            {"replicaRegions": ["eu-west-1"], "replicaKmsKeys": {"eu-west-1": "alias/mine"}},
+            "replicaKmsKeys.eu-west-1  is no key of that Region",
+        ),
+        (
+            {
+                "replicaRegions": ["eu-west-1"],
+                "replicaKmsKeys": {"eu-west-1": "arn:aws:kms:eu-central-1:111111111111:key/0-1"},
+            },
+            "replicaKmsKeys.eu-west-1  is no key of that Region  arn:...:kms:eu-west-1:ACCOUNT:key/ID",
+        ),
+        (
+            {"region": "eu-central-1", "replicaRegions": ["eu-central-1"]},
+            "replicaRegions  holds eu-central-1, where the secrets are",
+        ),
         ({"grantReplicas": True}, "grantReplicas  needs replicaRegions"),
         ({"permissionsBoundary": "boundary"}, "permissionsBoundary  is 'boundary'  the ARN of a managed policy"),
         ({"environment": ["A"]}, "environment  is not an object"),
         ({"environment": {"1A": "x"}}, "environment.1A  is no name of a variable"),
         ({"environment": {"A": None}}, "environment.A  is neither text nor a whole number"),
         ({"environment": {"STRIPE_TOKEN": "x"}}, "environment.STRIPE_TOKEN  looks like a secret"),
+        ({"environment": {"AWS_SECRET_ACCESS_KEY": "x"}}, "environment.AWS_SECRET_ACCESS_KEY  looks like a secret"),
+        (
+            {"environment": {"DATABASE_URL": "postgres://u:pw@h/db"}},
+            "environment.DATABASE_URL  holds a password in a URL",
+        ),
+        ({"environment": {"JWT_SECRET_PREVIOUS": "x"}}, "JWT_SECRET_PREVIOUS  is the variable of 2 entries"),
         ({"environment": {"REDIS_HOST": "x"}}, "REDIS_HOST  is the variable of 2 entries"),
         ({"environment": {"APP_CONFIG": "x"}}, "APP_CONFIG  is the variable of 2 entries"),
         ({"databseHost": "x"}, "databseHost  is not a known key  did you mean databaseHost?"),
@@ -104,15 +130,20 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         ({"rotation": {"strategy": "both"}}, "rotation.strategy  is 'both'  one of single-user, alternating-users"),
         ({"rotation": {**ROTATION, "schedule": "rate(7 days)"}}, "rotation.schedule  is 'rate(7 days)'"),
         ({"rotation": {**ROTATION, "schedule": "cron(0 3 * * * *)"}}, "rotation.schedule"),
+        ({"rotation": {**ROTATION, "schedule": "cron(0 3 ? * ? *)"}}, "rotation.schedule"),
+        ({"rotation": {**ROTATION, "schedule": "cron(0 24 ? * SUN *)"}}, "0 to 23, or every so many, at least 4"),
+        ({"rotation": {**ROTATION, "schedule": "cron(0 /1 * * ? *)"}}, "0 to 23, or every so many, at least 4"),
+        ({"rotation": {**ROTATION, "schedule": "cron(0 * * * ? *)"}}, "0 to 23, or every so many, at least 4"),
         ({"rotation": {**ROTATION, "subnetIds": []}}, "rotation.subnetIds  is required"),
         ({"rotation": {**ROTATION, "strategy": "alternating-users"}}, "rotation.username  is required"),
+        ({"rotation": {**ROTATION, "masterUsername": "other"}}, "rotation.masterUsername  is for alternating-users"),
         ({"rotation": {**ROTATION, "shedule": "x"}}, "did you mean rotation.schedule?"),
         ({"rotation": {**ROTATION, "certificateBundle": "no.pem"}}, "rotation.certificateBundle  'no.pem' is no file"),
-        ({"rotation": ROTATION, "rotations": {"dbMasterPassword": 2}}, "is rotated by the function"),
         ({"rotation": {"remindEveryDays": 90}}, "rotation.remindEveryDays  needs the alarm topic"),
         ({"redeploy": {"cluster": "main"}}, "redeploy.service  is required"),
         ({"redeploy": {"cluster": "a/b", "service": "web"}}, "redeploy.cluster  is 'a/b'"),
         ({"audit": {"trail": "existing"}}, "audit.logGroupName  is required"),
+        ({"audit": {"trail": "existing", "logGroupName": "a b"}}, "audit.logGroupName  is 'a b'  a log group's name"),
         ({"audit": {"alarmEmails": ["nobody"]}}, "audit.alarmEmails  is 'nobody'  an e-mail address"),
         ({"audit": {"trustedReaders": ["*"]}}, "audit.trustedReaders  is '*'"),
         ({"restrictReaders": True}, "breakGlassRoles  is required by restrictReaders"),
@@ -195,6 +226,39 @@ def test_what_is_said_of_an_encrypted_key_never_quotes_it() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_an_encrypted_plain_variable_is_refused_without_being_quoted() -> None:
+    raw = {**VALID, "environment": json.dumps({"PGPASS": "hunter2"})}
+    with pytest.raises(ConfigurationError) as caught:
+        parse(raw, {*SUPPLIED, "environment"}, project="p", stack="dev")
+    assert "environment  is not allowed (encrypted, so not shown)  plain variables are readable by many" in str(
+        caught.value
+    )
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("stack", "said"),
+    [
+        ("dev.test", "stack  has a name that AWS takes for no alias and no topic  letters, digits, _ and -"),
+        ("s" * 28, "stack  has a name of 28 characters  at most 27"),
+    ],
+)
+def test_a_stack_whose_name_aws_would_refuse_half_way_is_refused(stack: str, said: str) -> None:
+    assert said in refusal(stack)
+    assert parsed("s" * 27).prefix == "service-ticket-system-" + "s" * 27
+
+
+def test_a_secret_with_the_configuration_key_of_a_setting_is_refused() -> None:
+    catalogue = (*CATALOGUE, TextSecret("pager", Generated("image")))
+    assert "image  is the key of a setting and of a secret" in refusal(catalogue=catalogue)
+
+
+def test_a_declared_key_whose_secret_left_the_catalogue_is_told_where_it_still_is() -> None:
+    message = refusal(catalogue=CATALOGUE[:1], smtpPassword="", cloudflareToken="")
+    assert "cloudflareToken  is not a known key" in message
+    assert "of a secret that left catalogue.py: take it out of Pulumi.yaml as well" in message
+
+
 def test_values_are_kept_out_of_repr() -> None:
     assert SUPPLIED["smtpPassword"] not in repr(parsed())
 
@@ -239,3 +303,17 @@ def test_no_message_ever_holds_a_supplied_value(value: str) -> None:
 def test_a_json_secret_of_generated_values_counts_their_lengths() -> None:
     big = JsonSecret("big", {f"K{n}": Generated(f"k{n}", length=4096) for n in range(17)})
     assert "big  has 6" in refusal(catalogue=(*CATALOGUE, big))
+
+
+@pytest.mark.parametrize("hours", ["0", "03", "23", "/6", "2/12", "*/4"])
+def test_schedules_of_secrets_manager_are_taken(hours: str) -> None:
+    schedule = f"cron(0 {hours} * * ? *)"
+    rotation = parsed(rotation={**ROTATION, "schedule": schedule}).rotation
+    assert rotation is not None
+    assert rotation.schedule == schedule
+
+
+def test_a_generation_is_kept_while_the_function_rotates_the_value() -> None:
+    # Taken out, it would be another value, put over the rotated one, on the day that the rotation is switched off.
+    settings = parsed(rotation=ROTATION, rotations={"dbMasterPassword": 2})
+    assert settings.generations == {"dbMasterPassword": 2}

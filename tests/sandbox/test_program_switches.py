@@ -1,0 +1,171 @@
+"""Switches on a stack that lives: encryption, replicas, strategies of rotation, trails, readers. No value is lost on the way."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+Make = Callable[..., Any]
+
+NETWORK = {
+    "schedule": "cron(0 3 ? * SUN *)",
+    "subnetIds": ["subnet-0123456789abcdef0"],
+    "securityGroupIds": ["sg-0123456789abcdef0"],
+}
+SINGLE_USER = {**NETWORK, "strategy": "single-user"}
+ALTERNATING = {**NETWORK, "strategy": "alternating-users", "username": "ticketing"}
+
+
+def given(**config: Any) -> tuple[str, ...]:
+    """The `-c` options of a configuration."""
+    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    return tuple(part for key, value in values.items() for part in ("-c", f"{key}={value}"))
+
+
+def values(sandbox: Any, copy: Any) -> dict[str, str]:
+    """The live values by catalogue name, read back from the local AWS."""
+    client = sandbox.aws("secretsmanager", copy)
+    names = sandbox.ok("outputs", *copy.options)["secret_names"]
+    return {name: client.get_secret_value(SecretId=full)["SecretString"] for name, full in names.items()}
+
+
+def up_and_idle(sandbox: Any, copy: Any, *options: str) -> dict[str, Any]:
+    """Bring the stack up; a refresh and a second look change nothing."""
+    outputs = sandbox.ok("up", *copy.options, *options)["outputs"]
+    assert sandbox.ok("refresh", *copy.options, *options)["changes"] == []
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *options)["changes"] == []
+    return outputs
+
+
+def test_a_live_stack_gets_a_key_of_its_own_and_gives_it_back_with_every_value_kept(
+    sandbox: Any, project_copy: Make
+) -> None:
+    copy = project_copy()
+    arns = up_and_idle(sandbox, copy)["secret_arns"]
+    live = values(sandbox, copy)
+    client = sandbox.aws("secretsmanager", copy)
+
+    def keys() -> set[str | None]:
+        return {client.describe_secret(SecretId=arn).get("KmsKeyId") for arn in arns.values()}
+
+    own = up_and_idle(sandbox, copy, *given(encryption="customer-managed"))["kms_key_arn"]
+    assert keys() == {own}
+    assert values(sandbox, copy) == live
+    sandbox.ok("up", *copy.options, *given(encryption="returning-to-aws-managed"))
+    assert keys() == {None}  # AWS's own
+    assert up_and_idle(sandbox, copy).get("kms_key_arn") is None
+    assert values(sandbox, copy) == live
+
+
+def test_replicas_come_and_go_with_their_regions(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    two = given(replicaRegions=["eu-west-1", "eu-west-3"])
+    arns = up_and_idle(sandbox, copy, *two)["secret_arns"]
+    live = values(sandbox, copy)
+    client = sandbox.aws("secretsmanager", copy)
+
+    def regions() -> set[frozenset[str]]:
+        found = (client.describe_secret(SecretId=arn).get("ReplicationStatus", []) for arn in arns.values())
+        return {frozenset(replica["Region"] for replica in replicas) for replicas in found}
+
+    assert regions() == {frozenset({"eu-west-1", "eu-west-3"})}
+    up_and_idle(sandbox, copy, *given(replicaRegions=["eu-west-3"]))
+    assert regions() == {frozenset({"eu-west-3"})}
+    up_and_idle(sandbox, copy)
+    assert regions() == {frozenset()}
+    assert values(sandbox, copy) == live
+
+
+def test_the_strategy_of_a_live_rotation_is_switched_there_and_back_and_off_and_on(
+    sandbox: Any, project_copy: Make
+) -> None:
+    copy = project_copy()
+    single, alternating = given(rotation=SINGLE_USER), given(rotation=ALTERNATING)
+    sandbox.ok("up", *copy.options, *single)
+    assert sandbox.command("rotate", "db-master-password", *copy.options).status == 0
+    rotated = values(sandbox, copy)
+
+    up_and_idle(sandbox, copy, *alternating)
+    assert {**values(sandbox, copy), "db-app-user": ""} == {**rotated, "db-app-user": ""}
+    turn = sandbox.command("rotate", "db-app-user", *copy.options)
+    assert turn.status == 0, turn.err
+    application = values(sandbox, copy)["db-app-user"]
+    up_and_idle(sandbox, copy, *alternating)
+    assert values(sandbox, copy)["db-app-user"] == application
+
+    up_and_idle(sandbox, copy, *single)
+    assert values(sandbox, copy) == rotated
+    up_and_idle(sandbox, copy)
+    assert values(sandbox, copy) == rotated
+    up_and_idle(sandbox, copy, *single)
+    assert values(sandbox, copy) == rotated
+    assert sandbox.command("rotate", "db-master-password", *copy.options).status == 0
+    again = values(sandbox, copy)
+    assert again["db-master-password"] != rotated["db-master-password"]
+    up_and_idle(sandbox, copy, *single)
+    assert values(sandbox, copy) == again
+
+
+def test_an_existing_trail_is_watched_and_no_second_one_is_made(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    sandbox.ok("preview", *copy.options)  # starts the local AWS
+    logs, trails = sandbox.aws("logs", copy), sandbox.aws("cloudtrail", copy)
+    logs.create_log_group(logGroupName="organisation/trail")
+    existing = given(audit={"trail": "existing", "logGroupName": "organisation/trail"})
+    up_and_idle(sandbox, copy, *existing)
+    assert trails.describe_trails()["trailList"] == []
+    filters = logs.describe_metric_filters(logGroupName="organisation/trail")["metricFilters"]
+    assert {f["metricTransformations"][0]["metricName"] for f in filters} == {
+        "Reads", "UnexpectedReads", "DeniedReads", "Tampering", "FailedRotations",
+    }  # fmt: skip
+    assert len(sandbox.aws("cloudwatch", copy).describe_alarms()["MetricAlarms"]) == 5
+
+    up_and_idle(sandbox, copy, *given(audit={"trail": "create"}))
+    assert [trail["IsMultiRegionTrail"] for trail in trails.describe_trails()["trailList"]] == [True]
+    assert logs.describe_metric_filters(logGroupName="organisation/trail")["metricFilters"] == []
+    sandbox.ok("destroy", *copy.options)
+    assert trails.describe_trails()["trailList"] == []
+    assert [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]] == ["organisation/trail"]
+
+
+def test_readers_are_restricted_and_freed_again_and_every_role_is_bounded(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    role = f"arn:aws:iam::{copy.account}:role/"
+    boundary = f"arn:aws:iam::{copy.account}:policy/boundary"
+    everything = given(
+        rotation=ALTERNATING,
+        audit={"trustedReaders": [role + "auditor"]},
+        redeploy={"cluster": "main", "service": "web"},
+        permissionsBoundary=boundary,
+        deployerRoles=[role + "sandbox"],
+    )
+    restricted = given(restrictReaders="true", breakGlassRoles=[role + "break-glass"])
+    sandbox.ok("preview", *copy.options)  # starts the local AWS
+    sandbox.aws("iam", copy).create_policy(
+        PolicyName="boundary",
+        PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        ),
+    )
+    outputs = up_and_idle(sandbox, copy, *everything, *restricted)
+    client = sandbox.aws("secretsmanager", copy)
+
+    def statements() -> list[list[dict[str, Any]]]:
+        policies = (
+            client.get_resource_policy(SecretId=arn)["ResourcePolicy"] for arn in outputs["secret_arns"].values()
+        )
+        return [json.loads(policy)["Statement"] for policy in policies]
+
+    readers = {"auditor", "break-glass", "sandbox", f"service-ticket-system-{copy.stack}-execution"}
+    readers |= {f"service-ticket-system-{copy.stack}-rotation"}
+    for only, tls in statements():
+        assert (only["Effect"], only["Action"]) == ("Deny", "secretsmanager:GetSecretValue")
+        assert set(only["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]) == {role + name for name in readers}
+        assert tls["Sid"] == "DenyWithoutTls"
+    iam = sandbox.aws("iam", copy)
+    names = [r["RoleName"] for r in iam.list_roles()["Roles"] if r["RoleName"].startswith("service-ticket-system-")]
+    assert len(names) == 6
+    found = [iam.get_role(RoleName=name)["Role"].get("PermissionsBoundary", {}) for name in names]
+    assert {bound.get("PermissionsBoundaryArn") for bound in found} == {boundary}
+
+    up_and_idle(sandbox, copy, *everything)
+    assert [len(policy) for policy in statements()] == [1, 1, 1, 1]
