@@ -31,7 +31,8 @@ test: $(VENV)/installed    ## formatting, lint, types, import rules, every test:
 	$(BIN)/ruff check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n auto
+	@# Four on two cores: most tests wait for the engine or the local AWS a good part of their time.
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 format: $(VENV)/installed  ## let ruff format and mend what it can
 	$(BIN)/ruff format
