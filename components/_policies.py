@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pulumi
+
 Statement = Mapping[str, Any]
 
 INLINE_POLICY_CHARACTERS = 10_240
@@ -129,6 +131,10 @@ def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statem
     return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
 
 
+class TooManySecretsError(pulumi.RunError):
+    """One role cannot be granted that many secrets. Pulumi prints it without a traceback."""
+
+
 @dataclass(frozen=True)
 class ReadPlan:
     """How the secrets that one role reads spread over its policies.
@@ -152,7 +158,7 @@ def plan_reads(arn_lengths: Mapping[str, int], *, inline_characters_left: int) -
         inline_characters_left: What the role's other inline policies leave of INLINE_POLICY_CHARACTERS.
 
     Raises:
-        ValueError: When even MANAGED_POLICIES_PER_ROLE policies are too few.
+        TooManySecretsError: When even MANAGED_POLICIES_PER_ROLE policies are too few.
     """
     names = sorted(arn_lengths)
     empty = len(document([read_secrets([])]))
@@ -161,7 +167,7 @@ def plan_reads(arn_lengths: Mapping[str, int], *, inline_characters_left: int) -
         return ReadPlan(tuple(names), ())
     chunks = in_chunks(sizes, MANAGED_POLICY_CHARACTERS - empty)
     if len(chunks) > MANAGED_POLICIES_PER_ROLE:
-        raise ValueError(
+        raise TooManySecretsError(
             f"{len(names)} secrets need {len(chunks)} policies of {MANAGED_POLICY_CHARACTERS:,} characters; "
             f"a role takes {MANAGED_POLICIES_PER_ROLE}: group values in JSON secrets"
         )

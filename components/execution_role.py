@@ -52,7 +52,7 @@ class ExecutionRole(pulumi.ComponentResource):
             opts: Options of the component.
 
         Raises:
-            ValueError: When the secrets' ARNs do not fit in the policies that AWS allows a role.
+            TooManySecretsError: When the secrets' ARNs do not fit in the policies that AWS allows a role.
         """
         super().__init__("ticketing:index:ExecutionRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)

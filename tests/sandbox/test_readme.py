@@ -50,18 +50,10 @@ def test_the_commands_of_the_first_section_run_in_their_order(own_sandbox: Any) 
             environment |= dict(re.findall(r"^export (\w+)='?([^'\n]+)'?$", shown, re.MULTILINE))
         elif words[0] == "aws":
             _aws(words[1:], environment)
-        elif "examples/service" in line and not ran_consumer_base(ran):
-            subprocess.run(["make", "up"], cwd=REPOSITORY, env=environment, capture_output=True, check=True)
-            ran.append("base for the consumer")
-            _run(words, environment)
         else:
             _run(words, environment)
         ran.append(line)
     assert {"make up", "make preview", "make refresh", "make destroy", "make down", "python -m ops doctor"} <= set(ran)
-
-
-def ran_consumer_base(ran: list[str]) -> bool:
-    return "base for the consumer" in ran
 
 
 def _run(words: list[str], environment: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
 import catalogue
@@ -461,3 +462,15 @@ def test_a_rotation_that_may_not_know_who_signed_the_databases_certificate_is_wa
 def in_folder_with_bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)  # the archive is written there, too
     Path("bundle.pem").write_text("a bundle", encoding="utf-8")
+
+
+def test_more_secrets_than_one_role_can_read_are_refused_with_the_limit(
+    record: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from declarations import Generated  # noqa: PLC0415 - as above
+
+    with_entry(
+        monkeypatch, *(TextSecret(f"many-{n:04}x", Generated(f"many{n}"), variable=f"MANY_{n}") for n in range(600))
+    )
+    with pytest.raises(pulumi.RunError, match="a role takes 10: group values in JSON secrets"):
+        main(record)
