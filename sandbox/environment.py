@@ -30,7 +30,8 @@ def engine(home: Home, emulator: str) -> dict[str, str]:
     """What the Pulumi CLI sees; the plugins inherit it."""
     return clean(home) | {
         "PULUMI_HOME": str(home.pulumi),
-        "PULUMI_BACKEND_URL": home.state(emulator).as_uri(),
+        # No sidecar files: an engine that is killed while it writes one leaves it empty, and then no state can be read.
+        "PULUMI_BACKEND_URL": f"{home.state(emulator).as_uri()}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(home.passphrase),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",

@@ -5,6 +5,7 @@ leaves a mark in an account that nobody uses and remembers it beside the state.
 """
 
 import contextlib
+import functools
 import ipaddress
 import json
 import os
@@ -104,18 +105,25 @@ class LocalAws:
         return self._client("secretsmanager", "us-east-1", self.credentials(_MARK_ACCOUNT))
 
     def _client(self, service: str, region: str, credentials: Credentials) -> Any:
-        import boto3  # noqa: PLC0415 - 0.2 s that `--help` need not pay
-        from botocore.config import Config  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415 - 0.2 s that `--help` need not pay
 
-        session = boto3.Session(
+        return _session().create_client(
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint,
             aws_access_key_id=credentials.access_key_id,
             aws_secret_access_key=credentials.secret_access_key,
             aws_session_token=credentials.session_token or None,
-            region_name=region,
+            config=Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 2}, proxies={}),
         )
-        config = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 2}, proxies={})
-        untyped: Any = session
-        return untyped.client(service, endpoint_url=self.endpoint, config=config)
+
+
+@functools.cache
+def _session() -> Any:
+    """The one session of this process: each keeps the service models that it has parsed, 0.1 s a service."""
+    import botocore.session  # noqa: PLC0415 - as above
+
+    return botocore.session.Session()
 
 
 def at(endpoint: str) -> LocalAws:

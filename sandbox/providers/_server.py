@@ -85,6 +85,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         del request, context
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, supports_autonaming_configuration=True)
 
+    def Attach(self, request: Any, context: Any) -> Any:  # noqa: N802 - to a plugin that serves already, as under a debugger
+        del request, context
+        return Empty()
+
     def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
         del request, context
         return plugin_pb2.PluginInfo(version=self._plugin.version)

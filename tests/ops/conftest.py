@@ -15,12 +15,13 @@ import termios
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -366,7 +367,7 @@ Ops = Callable[..., Done]
 
 @pytest.fixture
 def ops() -> Ops:
-    """Run `python -m ops ...` as its user does: `ops(stack, "doctor", "--json")`; the outputs come from the stack's file.
+    """Run `python -m ops ...` in this process: `ops(stack, "doctor", "--json")`; the outputs come from the stack's file.
 
     Keywords: `stdin` (bytes), `env` (changes of the environment, None takes a variable away).
     """
@@ -374,19 +375,31 @@ def ops() -> Ops:
     def run(
         stack: Deployed | None, *arguments: str, stdin: bytes = b"", env: Mapping[str, str | None] | None = None
     ) -> Done:
-        environment: dict[str, str | None] = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "COLUMNS": "200"}
-        command = [sys.executable, "-m", "ops", *arguments]
-        if stack:
-            environment |= stack.variables
-            command += ["--outputs", str(stack.outputs_file)]
-        environment |= dict(env or {})
+        command, environment = _command(stack, arguments, env)
+        with mock.patch.dict(os.environ, environment, clear=True), contextlib.chdir(ROOT):
+            done = CliRunner().invoke(app, command, input=stdin)
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Done(done.exit_code, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def ops_process() -> Ops:
+    """As `ops`, in a process of its own, as its user does; 0.4 s slower."""
+
+    def run(
+        stack: Deployed | None, *arguments: str, stdin: bytes = b"", env: Mapping[str, str | None] | None = None
+    ) -> Done:
+        command, environment = _command(stack, arguments, env)
         done = subprocess.run(
-            command,
+            [sys.executable, "-m", "ops", *command],
             input=stdin,
             capture_output=True,
             check=False,
             cwd=ROOT,
-            env={name: value for name, value in environment.items() if value is not None},
+            env=environment,
             timeout=60,
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -394,19 +407,17 @@ def ops() -> Ops:
     return run
 
 
-@pytest.fixture
-def ops_inside(monkeypatch: pytest.MonkeyPatch) -> Ops:
-    """As `ops`, in this process: quicker, for tables of cases. No standard input."""
-
-    def run(stack: Deployed, *arguments: str) -> Done:
-        for name, value in stack.variables.items():
-            monkeypatch.setenv(name, value)
-        done = CliRunner().invoke(app, [*arguments, "--outputs", str(stack.outputs_file)])
-        if done.exception and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return Done(done.exit_code, done.stdout, done.stderr)
-
-    return run
+def _command(
+    stack: Deployed | None, arguments: Sequence[str], env: Mapping[str, str | None] | None
+) -> tuple[list[str], dict[str, str]]:
+    """The arguments and the whole environment of a command on a stack."""
+    environment: dict[str, str | None] = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "COLUMNS": "200"}
+    command = list(arguments)
+    if stack:
+        environment |= stack.variables
+        command += ["--outputs", str(stack.outputs_file)]
+    environment |= dict(env or {})
+    return command, {name: value for name, value in environment.items() if value is not None}
 
 
 @dataclass

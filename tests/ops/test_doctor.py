@@ -43,13 +43,13 @@ def test_healthy_stack(deploy: Any, ops: Any, customer_managed_key: bool) -> Non
     assert not any(value in done.out for value in stack.values.values())
 
 
-def test_healthy_stack_with_rotation_and_replicas(stack: Stack, ops_inside: Any) -> None:
+def test_healthy_stack_with_rotation_and_replicas(stack: Stack, ops: Any) -> None:
     stack.rotate_by_function("db-master-password")
     stack.secrets.replicate_secret_to_regions(
         SecretId=stack.arn("jwt-secret"), AddReplicaRegions=[{"Region": "eu-central-1"}]
     )
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
 
     assert done.status == 0
     texts = {finding["check"]: finding["found"] for finding in done.json["findings"]}
@@ -57,33 +57,33 @@ def test_healthy_stack_with_rotation_and_replicas(stack: Stack, ops_inside: Any)
     assert texts["replica"] == "in sync in eu-central-1"
 
 
-def test_image_outside_ecr_is_no_finding(deploy: Any, ops_inside: Any) -> None:
-    done = ops_inside(deploy(ecr=False), "doctor")
+def test_image_outside_ecr_is_no_finding(deploy: Any, ops: Any) -> None:
+    done = ops(deploy(ecr=False), "doctor")
 
     assert done.status == 0
     assert "not checked, not in ECR: public.ecr.aws/" in done.out
 
 
-def test_secret_that_no_variable_takes_needs_no_grant(deploy: Any, ops_inside: Any) -> None:
+def test_secret_that_no_variable_takes_needs_no_grant(deploy: Any, ops: Any) -> None:
     wired = TextSecret("wired", Generated("wired"), variable="WIRED")
     stack = deploy(catalogue=(wired, TextSecret("apart", Generated("apart"))))
     only = [dict(statement) for statement in stack.grants()]
     only[0]["Resource"] = [stack.arn("wired")]
     stack.grant(*only)
-    assert ops_inside(stack, "doctor").status == 0
+    assert ops(stack, "doctor").status == 0
 
     stack.grant(*stack.grants())
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
     (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
     assert (found["check"], found["status"]) == ("permission", "warning")
     assert f"more than the container's secrets: {stack.arn('apart')}" in found["found"]
 
 
-def test_external_secret_without_a_value(deploy: Any, ops_inside: Any) -> None:
+def test_external_secret_without_a_value(deploy: Any, ops: Any) -> None:
     stack = deploy(catalogue=(TextSecret("payment-token", External(), variable="PAYMENT_TOKEN"),))
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
 
     (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
     assert (found["check"], found["found"]) == ("value", "has no value yet")
@@ -102,10 +102,10 @@ def test_every_finding_of_a_broken_stack_shows_its_mending_command(stack: Stack,
     assert done.out.splitlines()[-1] == "1 failure"
 
 
-def test_no_values_reads_no_value(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+def test_no_values_reads_no_value(stack: Stack, proxy: Any, ops: Any) -> None:
     stack.endpoint = proxy.url
 
-    done = ops_inside(stack, "doctor", "--no-values", "--json")
+    done = ops(stack, "doctor", "--no-values", "--json")
 
     assert done.status == 0
     assert not {"GetSecretValue", "BatchGetSecretValue"} & set(proxy.seen)
@@ -114,10 +114,10 @@ def test_no_values_reads_no_value(stack: Stack, proxy: Any, ops_inside: Any) -> 
 
 
 @pytest.mark.parametrize(("days", "status"), [("90", 0), ("89", 1)])
-def test_old_values_are_a_finding_past_the_limit(stack: Stack, ops_inside: Any, days: str, status: int) -> None:
+def test_old_values_are_a_finding_past_the_limit(stack: Stack, ops: Any, days: str, status: int) -> None:
     age_by(stack, "jwt-secret", 90)
 
-    done = ops_inside(stack, "doctor", "--max-age-days", days, "--json")
+    done = ops(stack, "doctor", "--max-age-days", days, "--json")
 
     assert done.status == status
     if status:
@@ -126,21 +126,21 @@ def test_old_values_are_a_finding_past_the_limit(stack: Stack, ops_inside: Any, 
         assert "rotations.jwtSecret" in found["mend"]
 
 
-def test_overdue_rotation(stack: Stack, ops_inside: Any) -> None:
+def test_overdue_rotation(stack: Stack, ops: Any) -> None:
     stack.rotate_by_function("db-master-password", schedule_days=30)
     secret: Any = secretsmanager_backends[stack.account][stack.region].secrets[
         stack.outputs["secret_names"]["db-master-password"]
     ]
     secret.next_rotation_date = int((datetime.now(UTC) - timedelta(days=3)).timestamp())
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
 
     (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
     assert found["found"].startswith("was to rotate by ")
     assert found["mend"] == "python -m ops rotate db-master-password --stack dev"
 
 
-def test_previous_value_of_a_json_key_is_looked_for_at_its_label(deploy: Any, ops_inside: Any) -> None:
+def test_previous_value_of_a_json_key_is_looked_for_at_its_label(deploy: Any, ops: Any) -> None:
     catalogue = (JsonSecret("app-config", {"A": Generated("a"), "B": Generated("b")}, variables={"A"}),)
     stack = deploy(catalogue=catalogue)
     previous = f"{stack.arn('app-config')}:B:AWSPREVIOUS:"
@@ -149,21 +149,21 @@ def test_previous_value_of_a_json_key_is_looked_for_at_its_label(deploy: Any, op
     stack.secrets.put_secret_value(SecretId=stack.arn("app-config"), SecretString=json.dumps({"A": "x", "B": "y"}))
     stack.deploy_revision()
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
 
     found = [finding for finding in done.json["findings"] if finding["check"] == "json"]
     assert [(f["subject"], f["status"]) for f in found] == [("app-config at AWSPREVIOUS", "failure")]
     assert "has no key B" in found[0]["found"]
 
 
-def test_300_secrets_take_batch_calls(deploy: Any, ops_inside: Any) -> None:
+def test_300_secrets_take_batch_calls(deploy: Any, ops: Any) -> None:
     catalogue = tuple(
         TextSecret(f"service-{number:03}-token", Generated(f"token{number}"), variable=f"TOKEN_{number}")
         for number in range(300)
     )
     stack = deploy(catalogue=catalogue)
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
 
     assert done.status == 0
     calls = done.json["calls"]
@@ -172,7 +172,7 @@ def test_300_secrets_take_batch_calls(deploy: Any, ops_inside: Any) -> None:
     assert not {"secrets-manager:GetSecretValue", "secrets-manager:DescribeSecret"} & set(calls)
 
 
-def test_secret_deleted_half_way(deploy: Any, proxy: Any, ops_inside: Any) -> None:
+def test_secret_deleted_half_way(deploy: Any, proxy: Any, ops: Any) -> None:
     catalogue = tuple(
         TextSecret(f"service-{number:02}-token", Generated(f"token{number}"), variable=f"TOKEN_{number}")
         for number in range(25)
@@ -187,47 +187,47 @@ def test_secret_deleted_half_way(deploy: Any, proxy: Any, ops_inside: Any) -> No
 
     proxy.before("BatchGetSecretValue", delete)
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
 
     assert done.status == 1
     (found,) = [finding for finding in done.json["findings"] if finding["check"] == "exists"]
     assert (found["subject"], found["status"]) == ("service-07-token", "failure")
 
 
-def test_throttling_is_survived(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+def test_throttling_is_survived(stack: Stack, proxy: Any, ops: Any) -> None:
     stack.endpoint = proxy.url
     proxy.refuse("GetResourcePolicy", "ThrottlingException", times=1)
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
 
     assert done.status == 0
     assert done.json["calls"]["secrets-manager:GetResourcePolicy"] == 4
 
 
-def test_values_that_may_not_be_read_are_a_warning(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+def test_values_that_may_not_be_read_are_a_warning(stack: Stack, proxy: Any, ops: Any) -> None:
     stack.endpoint = proxy.url
     for action in ("BatchGetSecretValue", "GetSecretValue"):
         proxy.refuse(action, "AccessDeniedException", message=f"you are not authorized to perform {action}")
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
 
     assert done.status == 1
     assert statuses(done.json)["value"] == {"warning"}
     assert statuses(done.json)["permission"] == {"ok"}
 
 
-def test_batch_that_is_not_allowed_is_replaced_by_single_reads(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+def test_batch_that_is_not_allowed_is_replaced_by_single_reads(stack: Stack, proxy: Any, ops: Any) -> None:
     stack.endpoint = proxy.url
     proxy.refuse("BatchGetSecretValue", "AccessDeniedException")
 
-    assert ops_inside(stack, "doctor").status == 0
+    assert ops(stack, "doctor").status == 0
 
 
-def test_role_that_may_not_be_read_is_a_warning(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+def test_role_that_may_not_be_read_is_a_warning(stack: Stack, proxy: Any, ops: Any) -> None:
     stack.endpoint = proxy.url
     proxy.refuse("GetRole", "AccessDenied", message="not authorized to perform: iam:GetRole")
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
 
     assert done.status == 1
     assert statuses(done.json)["role"] == {"warning"}
@@ -246,23 +246,23 @@ def simulated(stack: Stack, *denied: str) -> bytes:
     ).encode()
 
 
-def test_iam_s_simulator_decides_where_there_is_one(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+def test_iam_s_simulator_decides_where_there_is_one(stack: Stack, proxy: Any, ops: Any) -> None:
     stack.endpoint = proxy.url
     proxy.before("SimulatePrincipalPolicy", lambda: (200, simulated(stack, "jwt-secret")))
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
 
     (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
     assert (found["check"], "jwt-secret" in found["subject"]) == ("permission", True)
 
 
-def test_report_says_how_permissions_were_judged(stack: Stack, proxy: Any, ops_inside: Any) -> None:
-    assert "static evaluation of the policies" in ops_inside(stack, "doctor").out
+def test_report_says_how_permissions_were_judged(stack: Stack, proxy: Any, ops: Any) -> None:
+    assert "static evaluation of the policies" in ops(stack, "doctor").out
 
     stack.endpoint = proxy.url
     proxy.before("SimulatePrincipalPolicy", lambda: (200, simulated(stack)))
 
-    assert "iam:SimulatePrincipalPolicy and the secrets' policies" in ops_inside(stack, "doctor").out
+    assert "iam:SimulatePrincipalPolicy and the secrets' policies" in ops(stack, "doctor").out
 
 
 # --- a service -----------------------------------------------------------------------------------------------------------
@@ -280,47 +280,47 @@ def run_service(stack: Stack, desired: int = 0) -> None:
     )
 
 
-def service_findings(stack: Stack, ops_inside: Any) -> list[dict[str, str]]:
-    done = ops_inside(stack, "doctor", "--service", "main/tickets", "--json")
+def service_findings(stack: Stack, ops: Any) -> list[dict[str, str]]:
+    done = ops(stack, "doctor", "--service", "main/tickets", "--json")
     return [finding for finding in done.json["findings"] if finding["check"] in {"service", "stopped"}]
 
 
-def test_service_that_runs_the_stack_s_revision(stack: Stack, ops_inside: Any) -> None:
+def test_service_that_runs_the_stack_s_revision(stack: Stack, ops: Any) -> None:
     run_service(stack)
 
-    found = service_findings(stack, ops_inside)
+    found = service_findings(stack, ops)
 
     assert [(f["check"], f["status"]) for f in found] == [("service", "ok"), ("stopped", "ok")]
 
 
-def test_service_that_runs_an_old_revision(stack: Stack, ops_inside: Any) -> None:
+def test_service_that_runs_an_old_revision(stack: Stack, ops: Any) -> None:
     run_service(stack)
     stack.deploy_revision()
 
-    (found, _) = service_findings(stack, ops_inside)
+    (found, _) = service_findings(stack, ops)
 
     assert found["status"] == "warning"
     assert "runs service-ticket-system-dev:1, the stack made service-ticket-system-dev:2" in found["found"]
     assert f"--cluster main --service tickets --task-definition {stack.outputs['task_definition_arn']}" in found["mend"]
 
 
-def test_service_without_enough_tasks(stack: Stack, ops_inside: Any) -> None:
+def test_service_without_enough_tasks(stack: Stack, ops: Any) -> None:
     run_service(stack, desired=2)
 
-    (found, _) = service_findings(stack, ops_inside)
+    (found, _) = service_findings(stack, ops)
 
     assert (found["status"], found["found"]) == ("failure", "only 0 of 2 tasks run")
 
 
-def test_service_that_does_not_exist(stack: Stack, ops_inside: Any) -> None:
+def test_service_that_does_not_exist(stack: Stack, ops: Any) -> None:
     stack.client("ecs").create_cluster(clusterName="main")
 
-    (found,) = service_findings(stack, ops_inside)
+    (found,) = service_findings(stack, ops)
 
     assert (found["status"], found["subject"]) == ("failure", "main/tickets")
 
 
-def test_stopped_tasks_are_explained(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+def test_stopped_tasks_are_explained(stack: Stack, proxy: Any, ops: Any) -> None:
     run_service(stack)
     stack.endpoint = proxy.url
     reason = "unable to retrieve secret from asm: did not contain json key SMTP_PASSWORD"
@@ -332,14 +332,14 @@ def test_stopped_tasks_are_explained(stack: Stack, proxy: Any, ops_inside: Any) 
     task = {"taskArn": arn, "lastStatus": "STOPPED", "stoppedReason": reason, "containers": [{"name": "app"}]}
     proxy.before("DescribeTasks", lambda: (200, json.dumps({"tasks": [task, task], "failures": []}).encode()))
 
-    (_, found) = service_findings(stack, ops_inside)
+    (_, found) = service_findings(stack, ops)
 
     assert (found["status"], found["subject"]) == ("failure", "json-key")
     assert found["found"].startswith("2 tasks stopped: the secret's JSON has no key SMTP_PASSWORD")
     assert "--key SMTP_PASSWORD" in found["mend"]
 
 
-def test_tasks_that_started_before_a_change_are_to_be_replaced(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+def test_tasks_that_started_before_a_change_are_to_be_replaced(stack: Stack, proxy: Any, ops: Any) -> None:
     run_service(stack)
     stack.endpoint = proxy.url
     arn = f"arn:aws:ecs:eu-west-1:{stack.account}:task/main/1"
@@ -354,15 +354,15 @@ def test_tasks_that_started_before_a_change_are_to_be_replaced(stack: Stack, pro
         stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString="the-value-that-came-second")
     age_by(stack, "jwt-secret", 1)
 
-    done = ops_inside(stack, "doctor", "--service", "main/tickets", "--json")
+    done = ops(stack, "doctor", "--service", "main/tickets", "--json")
 
     stale = [finding for finding in done.json["findings"] if finding["check"] == "redeploy"]
     assert [(f["subject"], f["status"]) for f in stale] == [("db-master-password", "warning")]
     assert "--force-new-deployment --region eu-west-1 --cluster main --service tickets" in stale[0]["mend"]
 
 
-def test_service_in_another_form_is_misuse(stack: Stack, ops_inside: Any) -> None:
-    done = ops_inside(stack, "doctor", "--service", "tickets")
+def test_service_in_another_form_is_misuse(stack: Stack, ops: Any) -> None:
+    done = ops(stack, "doctor", "--service", "tickets")
 
     assert (done.status, done.err) == (2, "error: --service tickets: give CLUSTER/SERVICE\n")
 

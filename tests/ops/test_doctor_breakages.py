@@ -322,11 +322,11 @@ def problems(report: dict[str, Any]) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_doctor_names_what_is_broken(case: str, stack: Stack, ops_inside: Any) -> None:
+def test_doctor_names_what_is_broken(case: str, stack: Stack, ops: Any) -> None:
     broken, check, status, subject, text = CASES[case]
     broken(stack)
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
 
     found = problems(done.json)
     assert any(
@@ -337,26 +337,26 @@ def test_doctor_names_what_is_broken(case: str, stack: Stack, ops_inside: Any) -
     assert not any(value in done.out + done.err for value in stack.values.values())
 
 
-def test_doctor_names_a_deleted_repository(stack: Stack, ops_inside: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_a_deleted_repository(stack: Stack, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     delete_repository(stack)
     # The local AWS has no repository unless somebody makes one: there it is no finding.
-    assert ops_inside(stack, "doctor").status == 0
+    assert ops(stack, "doctor").status == 0
     monkeypatch.setattr("ops.doctor.task.uses_local_aws", lambda: False)
 
-    (found,) = problems(ops_inside(stack, "doctor", "--json").json)
+    (found,) = problems(ops(stack, "doctor", "--json").json)
 
     assert (found["check"], found["status"]) == ("image", "failure")
     assert "its repository doesn't exist in ECR" in found["found"]
 
 
 @pytest.mark.parametrize("case", KEY_CASES)
-def test_doctor_names_what_is_wrong_with_the_key(case: str, deploy: Any, ops_inside: Any) -> None:
+def test_doctor_names_what_is_wrong_with_the_key(case: str, deploy: Any, ops: Any) -> None:
     broken, text, subject = KEY_CASES[case]
     stack = deploy("prod", customer_managed_key=True)
-    assert ops_inside(stack, "doctor", "--json").status == 0
+    assert ops(stack, "doctor", "--json").status == 0
     broken(stack)
 
-    done = ops_inside(stack, "doctor", "--json")
+    done = ops(stack, "doctor", "--json")
 
     found = problems(done.json)
     assert any(f["check"] == "key" and text in f["found"] and subject in f["subject"] and f["mend"] for f in found), (
@@ -366,24 +366,24 @@ def test_doctor_names_what_is_wrong_with_the_key(case: str, deploy: Any, ops_ins
 
 
 @pytest.mark.parametrize("case", ["secret pending deletion", "task definition made by hand"])
-def test_the_mending_command_mends(case: str, stack: Stack, ops_inside: Any) -> None:
+def test_the_mending_command_mends(case: str, stack: Stack, ops: Any) -> None:
     CASES[case][0](stack)
-    (found,) = problems(ops_inside(stack, "doctor", "--json").json)
+    (found,) = problems(ops(stack, "doctor", "--json").json)
 
     run_aws(stack, found["mend"])
 
-    assert problems(ops_inside(stack, "doctor", "--json").json) == []
+    assert problems(ops(stack, "doctor", "--json").json) == []
 
 
 @pytest.mark.parametrize("case", ["key disabled", "key pending deletion"])
-def test_the_mending_command_mends_the_key(case: str, deploy: Any, ops_inside: Any) -> None:
+def test_the_mending_command_mends_the_key(case: str, deploy: Any, ops: Any) -> None:
     stack = deploy("prod", customer_managed_key=True)
     KEY_CASES[case][0](stack)
-    found = problems(ops_inside(stack, "doctor", "--json").json)
+    found = problems(ops(stack, "doctor", "--json").json)
 
     run_aws(stack, found[0]["mend"])
 
-    assert problems(ops_inside(stack, "doctor", "--json").json) == []
+    assert problems(ops(stack, "doctor", "--json").json) == []
 
 
 def run_aws(stack: Stack, commands: str) -> None:

@@ -19,6 +19,12 @@ from ops.cli import COMMANDS
 Stack = Any  # conftest.Deployed
 
 
+@pytest.fixture
+def ops(ops_process: Any) -> Any:
+    """These tests are about the process: its streams, its status, its environment."""
+    return ops_process
+
+
 def test_help_names_every_command_without_loading_boto3(ops: Any) -> None:
     done = ops(None, "--help")
 
@@ -94,10 +100,10 @@ def test_list_as_json(stack: Stack, ops: Any) -> None:
     assert found["jwt-secret"]["state"] == "missing"
 
 
-def test_list_reads_no_value(stack: Stack, proxy: Any, ops_inside: Any) -> None:
+def test_list_reads_no_value(stack: Stack, proxy: Any, ops: Any) -> None:
     stack.endpoint = proxy.url
 
-    ops_inside(stack, "list")
+    ops(stack, "list")
 
     assert not {"GetSecretValue", "BatchGetSecretValue"} & set(proxy.seen)
 

@@ -12,6 +12,12 @@ Stack = Any  # conftest.Deployed
 AUDITED = "recorded in CloudTrail as GetSecretValue"
 
 
+@pytest.fixture
+def ops(ops_process: Any) -> Any:
+    """These tests are about the process: its streams, its status, its environment."""
+    return ops_process
+
+
 def test_pipe_gets_exactly_the_value(stack: Stack, ops: Any) -> None:
     done = ops(stack, "reveal", "db-master-password", "--yes")
 
@@ -29,33 +35,33 @@ def test_pipe_without_yes_gets_nothing(stack: Stack, ops: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["jwt-secret", "service-ticket-system-dev-jwt-secret", "ARN"])
-def test_secret_is_found_by_name_full_name_and_arn(stack: Stack, ops_inside: Any, name: str) -> None:
+def test_secret_is_found_by_name_full_name_and_arn(stack: Stack, ops: Any, name: str) -> None:
     asked = stack.arn("jwt-secret") if name == "ARN" else name
 
-    assert ops_inside(stack, "reveal", asked, "--yes").out == stack.values["jwt-secret"]
+    assert ops(stack, "reveal", asked, "--yes").out == stack.values["jwt-secret"]
 
 
-def test_key_of_a_json_secret(stack: Stack, ops_inside: Any) -> None:
-    done = ops_inside(stack, "reveal", "app-config", "--key", "SMTP_PASSWORD", "--yes")
+def test_key_of_a_json_secret(stack: Stack, ops: Any) -> None:
+    done = ops(stack, "reveal", "app-config", "--key", "SMTP_PASSWORD", "--yes")
 
     assert done.out == json.loads(stack.values["app-config"])["SMTP_PASSWORD"]
 
 
 @pytest.mark.parametrize("version", ["PREVIOUS", "previous", "AWSPREVIOUS", "pulumi-odd", "ID"])
-def test_older_version(stack: Stack, ops_inside: Any, version: str) -> None:
+def test_older_version(stack: Stack, ops: Any, version: str) -> None:
     arn = stack.arn("jwt-secret")
     first = stack.secrets.get_secret_value(SecretId=arn)["VersionId"]
     # moto takes the program's own label from the older version when a value is put, AWS leaves it there.
     stages = ["AWSCURRENT"] if version != "pulumi-odd" else ["other"]
     stack.secrets.put_secret_value(SecretId=arn, SecretString="the-newer-value", VersionStages=stages)
 
-    done = ops_inside(stack, "reveal", "jwt-secret", "--version", first if version == "ID" else version, "--yes")
+    done = ops(stack, "reveal", "jwt-secret", "--version", first if version == "ID" else version, "--yes")
 
     assert (done.status, done.out) == (0, stack.values["jwt-secret"])
 
 
-def test_json_tells_which_version_it_is(stack: Stack, ops_inside: Any) -> None:
-    done = ops_inside(stack, "reveal", "jwt-secret", "--yes", "--json")
+def test_json_tells_which_version_it_is(stack: Stack, ops: Any) -> None:
+    done = ops(stack, "reveal", "jwt-secret", "--yes", "--json")
 
     assert done.json["value"] == stack.values["jwt-secret"]
     assert "AWSCURRENT" in done.json["labels"]
@@ -71,8 +77,8 @@ def test_json_tells_which_version_it_is(stack: Stack, ops_inside: Any) -> None:
         (["jwt-secret", "--version", "PREVIOUS"], "staging label"),
     ],
 )
-def test_what_is_not_there_is_one_line(stack: Stack, ops_inside: Any, arguments: list[str], message: str) -> None:
-    done = ops_inside(stack, "reveal", *arguments, "--yes")
+def test_what_is_not_there_is_one_line(stack: Stack, ops: Any, arguments: list[str], message: str) -> None:
+    done = ops(stack, "reveal", *arguments, "--yes")
 
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith("error: ")

@@ -69,11 +69,11 @@ def accept(stack: Stack, proxy: Any, *steps: Callable[[str], object], monkeypatc
 
 
 def test_rotation_is_followed_to_its_end(
-    rotating: Stack, proxy: Any, ops_inside: Any, monkeypatch: pytest.MonkeyPatch
+    rotating: Stack, proxy: Any, ops: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accept(rotating, proxy, create(rotating), finish(rotating), monkeypatch=monkeypatch)
 
-    done = ops_inside(rotating, "rotate", NAME, "--yes", "--json")
+    done = ops(rotating, "rotate", NAME, "--yes", "--json")
 
     assert done.status == 0
     assert done.json["version_id"] == "0f0e0d0c-0000-4000-8000-000000000001"
@@ -83,15 +83,13 @@ def test_rotation_is_followed_to_its_end(
     assert "rotated-value" not in done.out + done.err
 
 
-def test_rotation_under_way_is_joined(
-    rotating: Stack, proxy: Any, ops_inside: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rotation_under_way_is_joined(rotating: Stack, proxy: Any, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     token = "0f0e0d0c-0000-4000-8000-000000000002"
     monkeypatch.setattr("ops.rotate._POLL_SECONDS", 0.01)
     create(rotating)(token)
     play(proxy, token, finish(rotating))
 
-    done = ops_inside(rotating, "rotate", NAME)
+    done = ops(rotating, "rotate", NAME)
 
     assert done.status == 0
     assert done.err.startswith(f"A rotation of {NAME} is under way; following it.")
@@ -99,18 +97,18 @@ def test_rotation_under_way_is_joined(
 
 
 def test_abandoned_rotation_is_a_finding(
-    rotating: Stack, proxy: Any, ops_inside: Any, monkeypatch: pytest.MonkeyPatch
+    rotating: Stack, proxy: Any, ops: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accept(rotating, proxy, create(rotating), abandon(rotating), monkeypatch=monkeypatch)
 
-    done = ops_inside(rotating, "rotate", NAME, "--yes")
+    done = ops(rotating, "rotate", NAME, "--yes")
 
     assert done.status == 1
     assert "the rotation was abandoned" in done.err
 
 
 def test_rotation_that_does_not_end_shows_the_function_s_last_error(
-    rotating: Stack, proxy: Any, ops_inside: Any, monkeypatch: pytest.MonkeyPatch
+    rotating: Stack, proxy: Any, ops: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = f"/aws/lambda/{rotating.prefix}-rotation"
     logs = rotating.client("logs")
@@ -121,7 +119,7 @@ def test_rotation_that_does_not_end_shows_the_function_s_last_error(
     )
     accept(rotating, proxy, create(rotating), monkeypatch=monkeypatch)
 
-    done = ops_inside(rotating, "rotate", NAME, "--yes", "--timeout", "1")
+    done = ops(rotating, "rotate", NAME, "--yes", "--timeout", "1")
 
     assert done.status == 1
     assert "has not ended in time" in done.err

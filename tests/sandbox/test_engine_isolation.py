@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +61,7 @@ def test_another_stack_reads_the_outputs_by_reference(sandbox: Any, tiny: Make) 
 def test_two_commands_on_one_stack_take_turns(sandbox: Any, tiny: Make) -> None:
     copy = tiny(SLOW_PROGRAM)
     first = sandbox.start("up", *copy.options)
-    _wait_until(lambda: sandbox.home.holder(f"throwaway.{copy.stack}") is not None)
+    sandbox.wait_until(lambda: sandbox.home.holder(f"throwaway.{copy.stack}") is not None)
     second = sandbox.quick("up", *copy.options)
     _, err = first.communicate(timeout=60)
     assert (first.returncode, second.status) == (0, 0), err
@@ -82,7 +81,7 @@ def test_two_stacks_go_up_at_once(sandbox: Any, tiny: Make) -> None:
 def test_down_refuses_while_a_command_works(own_sandbox: Any, tiny: Make) -> None:
     copy = tiny(SLOW_PROGRAM)
     process = own_sandbox.start("up", *copy.options)
-    _wait_until(lambda: own_sandbox.home.holder(f"throwaway.{copy.stack}") is not None)
+    own_sandbox.wait_until(lambda: own_sandbox.home.holder(f"throwaway.{copy.stack}") is not None)
     result = own_sandbox.quick("down")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -95,7 +94,7 @@ def test_after_the_local_aws_died_the_next_up_says_so_and_starts_afresh(own_sand
     own_sandbox.ok("up", *copy.options)
     pid = own_sandbox.ok("status")["local_aws"]["pid"]
     os.kill(pid, signal.SIGKILL)
-    _wait_until(lambda: own_sandbox.ok("status")["local_aws"] is None)
+    own_sandbox.wait_until(lambda: own_sandbox.ok("status")["local_aws"] is None)
     assert "does not run" in own_sandbox.quick("env", *copy.options).err
     result = own_sandbox.quick("up", "--json", *copy.options)
     assert result.status == 0, result.err
@@ -172,15 +171,16 @@ def test_a_pid_file_of_another_process_kills_nobody(tmp_path: Path) -> None:
 
 def test_a_held_lock_is_an_error_or_waited_for(tmp_path: Path) -> None:
     home, told = Home(tmp_path), list[str]()
-    release = threading.Event()
+    held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
         with home.lock("a.b", "first"):
+            held.set()
             release.wait(10)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    _wait_until(lambda: home.holder("a.b") is not None)
+    assert held.wait(10)
     with pytest.raises(SandboxError, match=r"a\.b is in use by `first`"), home.lock("a.b", "second"):
         pass
 
@@ -202,10 +202,3 @@ value = random.RandomPassword("p", length=20)
 time.sleep(2)
 pulumi.export("done", True)
 """
-
-
-def _wait_until(ready: Callable[[], bool], seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.05)

@@ -28,9 +28,14 @@ def values(sandbox: Any, copy: Any) -> dict[str, str]:
     return {name: client.get_secret_value(SecretId=full)["SecretString"] for name, full in names.items()}
 
 
+def up(sandbox: Any, copy: Any, *options: str) -> dict[str, Any]:
+    """Bring the stack up; returns its outputs."""
+    return sandbox.ok("up", *copy.options, *options)["outputs"]
+
+
 def up_and_idle(sandbox: Any, copy: Any, *options: str) -> dict[str, Any]:
     """Bring the stack up; a refresh and a second look change nothing."""
-    outputs = sandbox.ok("up", *copy.options, *options)["outputs"]
+    outputs = up(sandbox, copy, *options)
     assert sandbox.ok("refresh", *copy.options, *options)["changes"] == []
     assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *options)["changes"] == []
     return outputs
@@ -40,7 +45,7 @@ def test_a_live_stack_gets_a_key_of_its_own_and_gives_it_back_with_every_value_k
     sandbox: Any, project_copy: Make
 ) -> None:
     copy = project_copy()
-    arns = up_and_idle(sandbox, copy)["secret_arns"]
+    arns = up(sandbox, copy)["secret_arns"]
     live = values(sandbox, copy)
     client = sandbox.aws("secretsmanager", copy)
 
@@ -50,7 +55,7 @@ def test_a_live_stack_gets_a_key_of_its_own_and_gives_it_back_with_every_value_k
     own = up_and_idle(sandbox, copy, *given(encryption="customer-managed"))["kms_key_arn"]
     assert keys() == {own}
     assert values(sandbox, copy) == live
-    sandbox.ok("up", *copy.options, *given(encryption="returning-to-aws-managed"))
+    up(sandbox, copy, *given(encryption="returning-to-aws-managed"))
     assert keys() == {None}  # AWS's own
     assert up_and_idle(sandbox, copy).get("kms_key_arn") is None
     assert values(sandbox, copy) == live
@@ -68,7 +73,7 @@ def test_replicas_come_and_go_with_their_regions(sandbox: Any, project_copy: Mak
         return {frozenset(replica["Region"] for replica in replicas) for replicas in found}
 
     assert regions() == {frozenset({"eu-west-1", "eu-west-3"})}
-    up_and_idle(sandbox, copy, *given(replicaRegions=["eu-west-3"]))
+    up(sandbox, copy, *given(replicaRegions=["eu-west-3"]))
     assert regions() == {frozenset({"eu-west-3"})}
     up_and_idle(sandbox, copy)
     assert regions() == {frozenset()}
@@ -80,11 +85,11 @@ def test_the_strategy_of_a_live_rotation_is_switched_there_and_back_and_off_and_
 ) -> None:
     copy = project_copy()
     single, alternating = given(rotation=SINGLE_USER), given(rotation=ALTERNATING)
-    sandbox.ok("up", *copy.options, *single)
+    up(sandbox, copy, *single)
     assert sandbox.command("rotate", "db-master-password", *copy.options).status == 0
     rotated = values(sandbox, copy)
 
-    up_and_idle(sandbox, copy, *alternating)
+    up(sandbox, copy, *alternating)
     assert {**values(sandbox, copy), "db-app-user": ""} == {**rotated, "db-app-user": ""}
     turn = sandbox.command("rotate", "db-app-user", *copy.options)
     assert turn.status == 0, turn.err
@@ -92,11 +97,11 @@ def test_the_strategy_of_a_live_rotation_is_switched_there_and_back_and_off_and_
     up_and_idle(sandbox, copy, *alternating)
     assert values(sandbox, copy)["db-app-user"] == application
 
-    up_and_idle(sandbox, copy, *single)
+    up(sandbox, copy, *single)
     assert values(sandbox, copy) == rotated
-    up_and_idle(sandbox, copy)
+    up(sandbox, copy)
     assert values(sandbox, copy) == rotated
-    up_and_idle(sandbox, copy, *single)
+    up(sandbox, copy, *single)
     assert values(sandbox, copy) == rotated
     assert sandbox.command("rotate", "db-master-password", *copy.options).status == 0
     again = values(sandbox, copy)
@@ -111,7 +116,7 @@ def test_an_existing_trail_is_watched_and_no_second_one_is_made(sandbox: Any, pr
     logs, trails = sandbox.aws("logs", copy), sandbox.aws("cloudtrail", copy)
     logs.create_log_group(logGroupName="organisation/trail")
     existing = given(audit={"trail": "existing", "logGroupName": "organisation/trail"})
-    up_and_idle(sandbox, copy, *existing)
+    up(sandbox, copy, *existing)
     assert trails.describe_trails()["trailList"] == []
     filters = logs.describe_metric_filters(logGroupName="organisation/trail")["metricFilters"]
     assert {f["metricTransformations"][0]["metricName"] for f in filters} == {
@@ -167,5 +172,5 @@ def test_readers_are_restricted_and_freed_again_and_every_role_is_bounded(sandbo
     found = [iam.get_role(RoleName=name)["Role"].get("PermissionsBoundary", {}) for name in names]
     assert {bound.get("PermissionsBoundaryArn") for bound in found} == {boundary}
 
-    up_and_idle(sandbox, copy, *everything)
+    up(sandbox, copy, *everything)
     assert [len(policy) for policy in statements()] == [1, 1, 1, 1]

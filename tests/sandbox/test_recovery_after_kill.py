@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ _OPTION = ("-c", f"count={_COUNT}")
 def test_after_kill_9_the_next_up_converges(sandbox: Any, tiny: Make, victims: str, recorded: int) -> None:
     copy = tiny()
     process = sandbox.start("up", *_OPTION, *copy.options)
-    _wait_until(lambda: len(_resources(sandbox, copy)) >= recorded)
+    sandbox.wait_until(lambda: len(_resources(sandbox, copy)) >= recorded, process)
     values = _passwords(sandbox, copy)
     _kill(sandbox, copy, process, victims)
     process.communicate(timeout=60)
@@ -39,7 +38,7 @@ def test_after_kill_9_the_next_up_converges(sandbox: Any, tiny: Make, victims: s
 def test_ctrl_c_ends_in_good_order_and_the_next_up_goes_on(sandbox: Any, tiny: Make) -> None:
     copy = tiny()
     process = sandbox.start("up", *_OPTION, *copy.options)
-    _wait_until(lambda: len(_resources(sandbox, copy)) >= 6)
+    sandbox.wait_until(lambda: len(_resources(sandbox, copy)) >= 6, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -56,10 +55,16 @@ def test_ctrl_c_ends_in_good_order_and_the_next_up_goes_on(sandbox: Any, tiny: M
 
 def test_a_destroy_that_ctrl_c_stopped_half_way_does_not_end_well(sandbox: Any, tiny: Make) -> None:
     copy = tiny()
+    program = (copy.directory / "__main__.py").read_text(encoding="utf-8")
+    one_by_one = "pulumi.ResourceOptions(depends_on=version if i else None)"  # so that it takes a while
+    program = program.replace("days=0,", f"days=0, opts={one_by_one},")
+    copy.set_program(
+        program.replace("    aws.secretsmanager.SecretVersion", "    version = aws.secretsmanager.SecretVersion")
+    )
     sandbox.ok("up", *_OPTION, *copy.options)
     whole = len(_resources(sandbox, copy))
     process = sandbox.start("destroy", *copy.options)
-    _wait_until(lambda: 0 < len(_resources(sandbox, copy)) < whole)
+    sandbox.wait_until(lambda: 0 < len(_resources(sandbox, copy)) < whole, process)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     # The engine itself ends with 0, whatever is left.
@@ -199,13 +204,6 @@ def _make_pending(path: Path, chosen: Callable[[Any], bool]) -> None:
 
 def _before_creation(resource: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in resource.items() if key not in {"id", "outputs", "created", "modified"}}
-
-
-def _wait_until(ready: Callable[[], bool], seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.002)
 
 
 MANY_KINDS = """
