@@ -293,11 +293,3 @@ for i in range(config.require_int("count")):
     pulumi.export("arn", secret.arn)
     pulumi.export("hidden", value.result)
 """
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A program that fails in the test's own process leaves coroutines that nobody awaited; a process of its own would end."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore:coroutine .* was never awaited"))
-            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
