@@ -229,7 +229,7 @@ def parse(
     reader = Reader(raw, encrypted=set(encrypted) - set(declarations.secret_config_keys(declared)))
     protect = reader.boolean("protect", default=False)
     rotation, remind_every_days = _rotation(reader)
-    adopt = _adopt(reader, declared)
+    adopt = _adopt(reader, raw, declared)
     effective = declared
     if rotation and rotation.strategy == "alternating-users":
         effective = catalogue_module.with_application_user(effective, rotation.username)
@@ -265,7 +265,7 @@ def parse(
         cpu_architecture=cast("Architecture", reader.choice("cpuArchitecture", ("X86_64", "ARM64"), "X86_64")),
         log_retention_in_days=_retention(reader, "logRetentionInDays", 30),
         values=values,
-        generations=_generations(reader, effective, values),
+        generations=_generations(reader, declared, effective, values),
         adopt=adopt,
         recovery_window_in_days=reader.integer(
             "recoveryWindowInDays", 30, allowed=(0, *range(7, 31)), rule="0 (delete at once) or 7 to 30 days"
@@ -404,12 +404,19 @@ def _retention(reader: Reader, key: str, default: int) -> int:
     return reader.integer(key, default, allowed=LOG_RETENTION_DAYS, rule=f"days that CloudWatch Logs takes: {allowed}")
 
 
-def _generations(reader: Reader, catalogue: Catalogue, values: Mapping[str, str]) -> dict[str, int]:
-    generated = declarations.generated(catalogue)
+def _generations(
+    reader: Reader, declared: Catalogue, effective: Catalogue, values: Mapping[str, str]
+) -> dict[str, int]:
+    """Return the generations that are asked for; `effective` lacks the sources of adopted secrets."""
+    generated = declarations.generated((*declared, *effective))
+    made_here = declarations.generated(effective)
     found: dict[str, int] = {}
     section = reader.section("rotations", generated)
     for key in sorted(generated) if section else ():
         if section is None or not section.has(key):
+            continue
+        if key not in made_here:
+            section.report(key, "is of a secret that is adopted: its value is not made here", "python -m ops set NAME")
             continue
         generation = section.integer(key, 1, allowed=range(1, 1_000_000), rule="1 or more, one more for each new value")
         if key in values:
@@ -428,10 +435,21 @@ def rotated_secret(rotation: RotationSettings | None) -> str | None:
     return catalogue_module.DATABASE_MASTER if single_user else catalogue_module.DATABASE_APP_USER
 
 
-def _adopt(reader: Reader, catalogue: Catalogue) -> dict[str, str]:
+def _adopt(reader: Reader, raw: Mapping[str, Any], catalogue: Catalogue) -> dict[str, str]:
     names = [d.name for d in catalogue]
     section = reader.section("adopt", names)
-    return {name: section.text(name, check=_wrong_secret_arn) for name in names if section and section.has(name)}
+    if section is None:
+        return {}
+    found = {name: section.text(name, check=_wrong_secret_arn) for name in names if section.has(name)}
+    for name, arn in found.items():
+        if twins := [other for other, twin in found.items() if other < name and twin == arn]:
+            section.report(name, f"is the ARN of {twins[0]}, too", "one secret for each entry of the catalogue")
+    # The value stays as it was found; a configured one would be passed over without a word.
+    own = declarations.secret_config_keys([d for d in catalogue if d.name not in found])
+    for key in sorted(set(declarations.secret_config_keys(catalogue)) - set(own)):
+        if raw.get(key) not in (None, ""):
+            reader.report(key, "is set, but its secret is adopted and keeps its value", f"pulumi config rm {key}")
+    return found
 
 
 def _rotation(reader: Reader) -> tuple[RotationSettings | None, int | None]:

@@ -22,7 +22,10 @@ def confirm(question: str, *, yes: bool) -> None:
         raise MisuseError(f"{question} Nobody can be asked here: add --yes if that is meant")
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    answer = sys.stdin.readline()
+    if not answer:
+        sys.stderr.write("\n")  # Ctrl-D leaves the cursor behind the question
+    if answer.strip().lower() not in {"y", "yes"}:
         raise MisuseError("not confirmed; nothing was done")
 
 
@@ -33,8 +36,12 @@ def new_value(what: str) -> str:
         MisuseError: When the two differ, or the value is empty or no text.
     """
     if sys.stdin.isatty():
-        value = getpass.getpass(f"New value of {what} (hidden): ", stream=sys.stderr)
-        if value and getpass.getpass("Once more: ", stream=sys.stderr) != value:
+        try:
+            value = getpass.getpass(f"New value of {what} (hidden): ", stream=sys.stderr)
+            again = value and getpass.getpass("Once more: ", stream=sys.stderr)
+        except EOFError:
+            raise MisuseError("no value was given; nothing was changed") from None
+        if again != value:
             raise MisuseError("the two values differ; nothing was changed")
     else:
         try:
@@ -42,6 +49,11 @@ def new_value(what: str) -> str:
             value = sys.stdin.buffer.read().decode("utf-8").removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError:
             raise MisuseError("the standard input is no UTF-8 text; nothing was changed") from None
-    if not value:
-        raise MisuseError("the value is empty; nothing was changed")
+    if not value.strip():
+        raise MisuseError("the value is empty or blank; nothing was changed")
+    # Both come with files of other systems; no sign-in with them works, and nobody sees why.
+    if value.startswith("\ufeff") or "\0" in value:
+        raise MisuseError(
+            "the value holds a byte order mark or a zero byte: save it as plain UTF-8; nothing was changed"
+        )
     return value

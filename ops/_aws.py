@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from ops._errors import AwsError
+from ops._errors import AwsError, MisuseError
 from ops._stack import Stack
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ class Aws:
     def __init__(self, region: str) -> None:
         import boto3  # noqa: PLC0415 - a tenth of a second that `--help` need not pay
 
+        _check_endpoint(os.environ.get("AWS_ENDPOINT_URL", ""))
         self.region = region
         self.calls: Counter[str] = Counter()
         self._session: Any = boto3.Session(region_name=region)
@@ -55,7 +57,7 @@ class Aws:
         """
         from botocore.config import Config  # noqa: PLC0415 - see above
 
-        attempts = attempts or int(os.environ.get("AWS_MAX_ATTEMPTS") or _ATTEMPTS)
+        attempts = attempts or _attempts()
         key = (service, region or self.region, attempts)
         with self._lock:  # making a client is not thread-safe, using one is
             if key not in self._clients:
@@ -88,6 +90,23 @@ class Aws:
         service, operation = event_name.split(".")[1:]
         with self._lock:
             self.calls[f"{service}:{operation}"] += 1
+
+
+def _check_endpoint(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = not url or (parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise MisuseError(f"AWS_ENDPOINT_URL is no URL: {url}")
+
+
+def _attempts() -> int:
+    text = os.environ.get("AWS_MAX_ATTEMPTS") or str(_ATTEMPTS)
+    if not text.isdecimal() or int(text) < 1:
+        raise MisuseError("AWS_MAX_ATTEMPTS is no number above 0")
+    return int(text)
 
 
 def connect(stack: Stack) -> Aws:

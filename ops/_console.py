@@ -4,6 +4,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Generator, Sequence
+from datetime import datetime
 from typing import Any
 
 _UNFOLDED = 1000
@@ -18,7 +19,11 @@ def say(text: str) -> None:
 
 def print_json(data: Any) -> None:
     """Print a result for programs."""
-    sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+    sys.stdout.write(json.dumps(data, indent=2, default=_text) + "\n")
+
+
+def _text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, fold: bool = True) -> None:

@@ -4,6 +4,8 @@ Exit status: 0 healthy, 1 a finding, 2 the command could not be carried out as i
 reachable), 130 Ctrl-C. Only 1 says something about the stack.
 """
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 
@@ -96,6 +98,17 @@ def explained(error: Exception) -> AwsError:
     return AwsError(_of_code(error, code) if code else _of_kind(error), code)
 
 
+def unexpected(error: Exception) -> MisuseError:
+    """Return what is said of an exception that nobody foresaw: its kind and place. Its own text could quote a value."""
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return MisuseError(f"{place}{error.strerror}")
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "ops" in Path(frame.filename).parts] or frames
+    where = f" at {Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else ""
+    return MisuseError(f"input that this tool doesn't know, or a mistake of its own: {type(error).__name__}{where}")
+
+
 def _of_code(error: Any, code: str) -> str:
     call = getattr(error, "operation_name", "the call")
     if code in EXPIRED:
@@ -139,4 +152,6 @@ def _of_kind(error: Exception) -> str:
 
 
 def _message(error: Any) -> str:
+    if str(error.response.get("Error", {}).get("Message", "")).startswith("<"):
+        return "AWS broke down, or something before it that answers in HTML"
     return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())

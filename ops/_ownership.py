@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import catalogue as catalogue_module
-from declarations import Constant, Declaration, External, Generated, JsonSecret, Supplied, is_external
-from ops._secrets import Record
-from ops._stack import Stack
+from declarations import Declaration, External, Generated, JsonSecret, Source, Supplied, is_external
+from ops._secrets import LABEL_OF_PULUMI, Record
+from ops._stack import Stack, uses_local_aws
 
 Owner = Literal["configuration", "rotation", "operator"]
 
-_LABEL_OF_PULUMI = "pulumi-"
-"""How the staging labels begin that the program gives the versions it writes (components/app_secrets.py)."""
+
+_NEXT = "3 when it is 2 already, and so on"
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,13 @@ class Ownership:
 
     Attributes:
         owner: `configuration`: Pulumi's, changed there; `rotation`: a function changes it; `operator`: set here.
-        how: The commands that change it, one a line; empty when it is set here.
+        how: The commands that change it, with remarks; empty when it is set here.
+        mend: One of the ways as one line for a shell.
     """
 
     owner: Owner
     how: tuple[str, ...] = ()
+    mend: str = ""
 
 
 def declaration_of(stack: Stack, arn: str) -> Declaration | None:
@@ -44,38 +46,48 @@ def ownership(stack: Stack, record: Record, declaration: Declaration | None, key
     A version that Pulumi wrote carries a label of Pulumi's; a secret without one was adopted, or is external.
     """
     if record.rotation.lambda_arn:  # also of a cancelled one: the program ignores the value from then on
-        return Ownership("rotation", (f"python -m ops rotate {stack.name_of(record.arn)} --stack {stack.environment}",))
+        command = f"python -m ops rotate {stack.name_of(record.arn)} --stack {stack.environment}"
+        return Ownership("rotation", (command,), command)
     if declaration is None or is_external(declaration) or not _written_by_pulumi(record.stages):
         return Ownership("operator")
-    return Ownership("configuration", tuple(_commands(stack, declaration, key)))
+    return _change(stack, declaration, key)
 
 
 def _written_by_pulumi(stages: Mapping[str, tuple[str, ...]]) -> bool:
-    return any(stage.startswith(_LABEL_OF_PULUMI) for labels in stages.values() for stage in labels)
+    return any(stage.startswith(LABEL_OF_PULUMI) for labels in stages.values() for stage in labels)
 
 
-def _commands(stack: Stack, declaration: Declaration, key: str | None) -> list[str]:
+def _change(stack: Stack, declaration: Declaration, key: str | None) -> Ownership:
+    """Return the commands for a value, or one key of it, that the configuration owns."""
     at = f"--stack {stack.environment}"
-    sources = declaration.keys if isinstance(declaration, JsonSecret) else {"": declaration.source}
-    if isinstance(sources, External):
+    if isinstance(declaration, JsonSecret):
+        keys = {} if isinstance(declaration.keys, External) else declaration.keys
+        sources = {f" for {name}": source for name, source in keys.items() if key in {None, name}}
+    else:
+        sources = {"": declaration.source}
+    if not sources:
+        return Ownership("configuration", (f"# {declaration.name} has no key {key}: add it in catalogue.py",))
+    ways = {name: _ways(source, at) for name, source in sources.items()}
+    how = [f"{command}   # {remark}{name}" for name, found in ways.items() for command, remark in found]
+    up = [] if uses_local_aws() else [f"pulumi up {at}"]
+    mend = [found[-1][0] for found in ways.values() if found] + up
+    remark = f"   # {_NEXT}" if any("rotations." in command for command in mend) else ""
+    return Ownership("configuration", (*how, *up), " && ".join(mend) + remark)
+
+
+def _ways(source: Source, at: str) -> list[tuple[str, str]]:
+    """Return the commands that change a source's value, each with a remark; the best one last."""
+    if not isinstance(source, Generated | Supplied):
         return []
-    commands: list[str] = []
-    for name, source in sources.items():
-        if key is not None and isinstance(declaration, JsonSecret) and name != key:
-            continue
-        prefix = f"{name}: " if name else ""
-        match source:
-            case Supplied():
-                commands.append(f"{prefix}pulumi config set --secret {source.config_key} {at}")
-            case Generated():
-                commands.append(
-                    f"{prefix}pulumi config set --secret {source.config_key} {at}   (a value of your own), or "
-                    f"pulumi config set --path rotations.{source.config_key} N {at}   (a new random one; N: 2, then 3 ...)"
-                )
-            case Constant():
-                commands.append(f"{prefix}edit catalogue.py")
-            case External():
-                pass
-    if not commands:
-        return [f"{declaration.name} has no key {key}: add it in catalogue.py, then: pulumi up {at}"]
-    return [*commands, f"then: pulumi up {at}"]
+    if uses_local_aws():
+        given, made = (
+            f"python -m sandbox up {at} -c {option}"
+            for option in (f"secret:{source.config_key}", f"rotations.{source.config_key}=2")
+        )
+    else:
+        given, made = (
+            f"pulumi config set {at} {option}"
+            for option in (f"--secret {source.config_key}", f"--path rotations.{source.config_key} 2")
+        )
+    own = [(given, "a value of your own")]
+    return [*own, (made, f"a new random value; {_NEXT}")] if isinstance(source, Generated) else own

@@ -22,7 +22,7 @@ class Statement:
     """One statement of a policy, in lists throughout.
 
     Attributes:
-        source: Which policy it stands in, in words.
+        source: Which policy it stands in, in words: `inline policy NAME`, `managed policy NAME`, ...
         label: Its Sid, or its position as `statement 2`.
         allows: Whether its effect is Allow.
         actions: Patterns, lower case; with `not_actions` everything else is meant.

@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ops._aws import Aws
 from ops._backup_file import Backup, SavedSecret, SavedVersion
 from ops._errors import MISSING, aws_errors, code_of
-from ops._secrets import CURRENT, PREVIOUS
+from ops._secrets import CURRENT, LABEL_OF_PULUMI, PREVIOUS
 
 _TEMPORARY = "ops-restore"
 """Label of a version that has none of its own, while it is put: AWS makes a version without labels the current one."""
@@ -145,19 +145,18 @@ def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret) -> Work:
     if target.environment != backup.environment:
         name = name.replace(backup.prefix, _prefix(backup, target), 1)
     client = aws.client("secretsmanager")
+    found = _described(client, name)
+    existing = _existing(aws, name, found) if found else {}
+    if not any(label.startswith(LABEL_OF_PULUMI) for labels in existing.values() for label in labels):
+        saved = _without_owner(saved)
     wanted = {label: version.id for version in saved.versions for label in version.stages}
     tags = {key: value for key, value in saved.tags.items() if not key.startswith(_SYSTEM_TAGS)}
     policy = translated(saved.policy, backup, target) if saved.policy and target.with_policies else None
-    try:
-        found: Any = client.describe_secret(SecretId=name)
-    except aws_errors() as error:
-        if code_of(error) not in MISSING:
-            raise
+    if found is None:
         home = (backup.account, backup.region) == (target.account, target.region)
         key = target.secret_key or (saved.kms_key_id if home else None)
         return Work(saved, name, "create", saved.versions, wanted, tags, policy, key)
     deleted = bool(found.get("DeletedDate"))
-    existing = _existing(aws, name, found)
     have = {label: version for version, labels in existing.items() for label in labels}
     puts = tuple(version for version in saved.versions if version.id not in existing)
     moves = {label: version for label, version in wanted.items() if have.get(label) != version}
@@ -168,6 +167,25 @@ def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret) -> Work:
         policy = None
     action = "recover" if deleted else "change" if puts or moves or tags or policy else "nothing"
     return Work(saved, name, action, puts, moves, tags, policy, None)
+
+
+def _described(client: Any, name: str) -> Any:
+    """Return what DescribeSecret says, None for a secret that doesn't exist."""
+    try:
+        return client.describe_secret(SecretId=name)
+    except aws_errors() as error:
+        if code_of(error) in MISSING:
+            return None
+        raise
+
+
+def _without_owner(saved: SavedSecret) -> SavedSecret:
+    """Leave out Pulumi's labels: no state knows a secret that is made anew, and its value is the operator's from then on."""
+    versions = tuple(
+        replace(version, stages=tuple(label for label in version.stages if not label.startswith(LABEL_OF_PULUMI)))
+        for version in saved.versions
+    )
+    return replace(saved, versions=versions)
 
 
 def _prefix(backup: Backup, target: Target) -> str:

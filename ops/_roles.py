@@ -16,6 +16,7 @@ class Role:
         trust: Who may assume it.
         identity: The statements of its inline and attached policies.
         boundary: Those of its permissions boundary, None without one.
+        attached: ARNs of the attached policies.
     """
 
     arn: str
@@ -23,6 +24,7 @@ class Role:
     trust: tuple[Statement, ...]
     identity: tuple[Statement, ...]
     boundary: tuple[Statement, ...] | None
+    attached: tuple[str, ...] = ()
 
 
 def read_role(aws: Aws, arn: str) -> Role | None:
@@ -51,6 +53,7 @@ def read_role(aws: Aws, arn: str) -> Role | None:
         trust=parse(raw["AssumeRolePolicyDocument"], source="trust policy"),
         identity=tuple(identity),
         boundary=read_managed_policy(aws, limit) if limit else None,
+        attached=tuple(sorted(attached)),
     )
 
 

@@ -19,6 +19,8 @@ _ROOT = Path(__file__).parents[1]
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _COMMAND_SECONDS = 120
 _ARN_FIELDS = 6
+_ARN_COLONS = 6
+"""In the ARN of a secret."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def load(stack: str | None = None, outputs_file: Path | None = None) -> Stack:
     Raises:
         MisuseError: When there are no such outputs, or they aren't this project's.
     """
+    if stack == "":
+        raise MisuseError("--stack is empty: name the stack, or leave the option out")
     if outputs_file is not None:
         source, raw = str(outputs_file), _from_file(outputs_file)
     elif uses_local_aws() and _sandbox_runs():
@@ -111,6 +115,12 @@ def parse(raw: Mapping[str, Any], source: str) -> Stack:
             f"{source} holds no outputs of a deployed stack of this project: {', '.join(wrong)} missing or wrong; "
             "run `pulumi up`, then `pulumi stack output --json`"
         )
+    for name in (outputs.SECRET_ARNS, outputs.SECRET_NAMES, outputs.CONTAINER_SECRETS):
+        if not all(isinstance(value, str) for value in raw[name].values()):
+            raise MisuseError(f"{source}: {name} holds something else than text")
+    arns, names = raw[outputs.SECRET_ARNS], raw[outputs.SECRET_NAMES]
+    if not arns.keys() <= names.keys() or any(text.count(":") != _ARN_COLONS for text in arns.values()):
+        raise MisuseError(f"{source}: {outputs.SECRET_ARNS} are no ARNs, or {outputs.SECRET_NAMES} lack some of them")
     fields = {name: raw.get(name) for name in outputs.ALL}
     arn = str(raw[outputs.TASK_DEFINITION_ARN]).split(":")
     if len(arn) < _ARN_FIELDS:
@@ -125,7 +135,8 @@ def uses_local_aws() -> bool:
 
 def _from_file(path: Path) -> Mapping[str, Any]:
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        # PowerShell's redirection writes a byte order mark.
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise MisuseError(f"{path} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -139,7 +150,7 @@ def _sandbox_runs() -> bool:
         port = json.loads((home / "moto.json").read_text(encoding="utf-8"))["port"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).port == port
+    return urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).netloc.rpartition(":")[2] == str(port)
 
 
 def _from_sandbox(stack: str) -> Mapping[str, Any]:
@@ -176,7 +187,7 @@ def _run(command: list[str], source: str, environment: Mapping[str, str]) -> Map
 def _json_object(text: str, source: str) -> Mapping[str, Any]:
     try:
         found: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise MisuseError(f"{source} holds no JSON") from None
     if not isinstance(found, dict):
         raise MisuseError(f"{source} holds no JSON object of outputs")

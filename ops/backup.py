@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +20,11 @@ from ops._options import JsonOption, OutputsOption, StackOption, YesOption
 from ops._restoring import Target, Work, differing_versions, list_versions, plan
 from ops._restoring import restore as restore_secret
 from ops._secrets import Record, describe, read_value, resource_policies
-from ops._stack import Stack, load
+from ops._stack import Stack, load, uses_local_aws
 from ops.listing import records_of
 
 _ATTEMPTS = 3
+_STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 KeysOption = Annotated[
     list[str] | None,
@@ -238,7 +240,7 @@ def _open(
     data = _read(start, source)
     caller = start.caller()
     partition = caller.arn.split(":")[1]
-    saved = decrypt(data, key_arns=kms_key, account=caller.account, partition=partition)
+    saved = decrypt(data, key_arns=_key_arns(start, kms_key), account=caller.account, partition=partition)
     if account not in {None, caller.account}:
         raise MisuseError(f"your credentials are of account {caller.account}, not of {account}: switch the profile")
     if account is None and caller.account != saved.account:
@@ -246,8 +248,11 @@ def _open(
             f"the backup is of account {saved.account}, your credentials are of {caller.account}: "
             f"if that is meant, add --account {caller.account}"
         )
+    environment = (stack or saved.environment).rpartition("/")[2]
+    if not _STACK_NAME.fullmatch(environment):
+        raise MisuseError(f"{stack!r} is no name of a stack: letters, digits, hyphens, underscores and full stops")
     target = Target(
-        environment=(stack or saved.environment).rpartition("/")[2],
+        environment=environment,
         account=caller.account,
         region=region or saved.region,
         partition=partition,
@@ -255,6 +260,11 @@ def _open(
         with_policies=policies,
     )
     return saved, Aws(target.region), target
+
+
+def _key_arns(aws: Aws, keys: Sequence[str]) -> list[str]:
+    # The ARN of a key is enough to decrypt with it; only other names need the right to describe it.
+    return [key if ":key/" in key else resolve_keys(aws, [key])[0] for key in keys]
 
 
 def _restore_all(aws: Aws, works: list[Work]) -> list[str]:
@@ -291,10 +301,13 @@ def _show(works: list[Work], saved: Backup, target: Target) -> None:
 
 def _tell_next(works: list[Work], target: Target) -> None:
     say(f"{len(works)} secrets read back as they were saved.")
-    if any(work.action == "create" for work in works):
+    if made := [work for work in works if work.action == "create"]:
+        refresh = "python -m sandbox refresh" if uses_local_aws() else "pulumi refresh"
+        named = "".join(f" --secret {work.saved.name}={work.name}" for work in made)
         say(
-            "Secrets that were made have new ARNs: `pulumi refresh` forgets the old ones, then "
-            f"`python -m ops migrate adopt --stack {target.environment}` takes the new ones over."
+            "Secrets that were made have new ARNs. Take them over, after the stack has forgotten the old ones:\n"
+            f"    {refresh} --stack {target.environment}\n"
+            f"    python -m ops migrate adopt --stack {target.environment}{named}"
         )
     if any(work.saved.rotates or work.saved.replica_regions for work in works if work.action == "create"):
         say("Rotation and replicas are not part of a backup: `pulumi up` sets them up.")

@@ -67,6 +67,10 @@ def set_value(
     if before and (now := describe(aws, arn)) and now.version(CURRENT) != before.version_id:
         raise MisuseError(f"{where.name_of(arn)} was changed by somebody else meanwhile; nothing was done, try again")
     current = _put(aws, arn, text)
+    if (after := describe(aws, arn)) and after.version(CURRENT) != current:
+        raise AwsError(
+            f"AWS took the value as version {current}, but {CURRENT} is at {after.version(CURRENT)}: try again"
+        )
     _report(Change(where.name_of(arn), arn, current, before.version_id if before else None), json_=json_)
     if record.rotation.enabled:
         say("Its function goes on to rotate it. If the database doesn't have this password, rotate at once instead.")
@@ -128,8 +132,8 @@ def _whole(declaration: Declaration | None, value: str) -> str:
     if not isinstance(declaration, JsonSecret):
         return value
     try:
-        found: object = json.loads(value)
-    except ValueError:
+        found: object = json.loads(value, object_pairs_hook=_once)
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not found:
         raise MisuseError(f"{declaration.name} is a JSON object of strings; give one, or one key with --key")
@@ -143,12 +147,19 @@ def _whole(declaration: Declaration | None, value: str) -> str:
     return json.dumps(parts, sort_keys=True, ensure_ascii=False)
 
 
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse a JSON object with one key twice: of two values nobody knows which is meant."""
+    if twice := sorted({key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1}):
+        raise MisuseError(f"the JSON has a key twice: {', '.join(twice)}; nothing was changed")
+    return dict(pairs)
+
+
 def _merged(before: Value | None, key: str, value: str) -> str:
-    if ":" in key or not key.isprintable():
-        raise MisuseError(f"ECS can't reference the key {key!r}: no colon, no control character")
+    if ":" in key or not key.isprintable() or key != key.strip():
+        raise MisuseError(f"ECS can't reference the key {key!r}: no colon, no control character, no blank at its ends")
     try:
         found: object = json.loads(before.text or "") if before else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise MisuseError("the secret holds no JSON object; set it whole, without --key")

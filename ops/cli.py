@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from ops import _completion
-from ops._errors import OpsError, explained, is_aws
+from ops._errors import OpsError, explained, is_aws, unexpected
 
 COMMANDS = {
     "doctor": "ops.doctor.command:doctor",
@@ -60,10 +61,10 @@ class Commands(TyperGroup):
             _fail(str(error), error.status)
         except KeyboardInterrupt:
             _fail("interrupted", _INTERRUPTED)
-        except Exception as error:
-            if not is_aws(error):
-                raise
-            explanation = explained(error)
+        except (typer.Exit, typer.Abort, TyperException, BrokenPipeError):
+            raise  # typer's own business: a status, a usage error, a reader that went away
+        except Exception as error:  # noqa: BLE001 - status 1 would say something about the stack
+            explanation = explained(error) if is_aws(error) else unexpected(error)
             _fail(str(explanation), explanation.status)
 
 

@@ -1,5 +1,6 @@
 """`python -m ops cost`: what the deployed stack costs a month, item by item, and what SSM Parameter Store would cost instead."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from catalogue import CATALOGUE
 from declarations import JsonSecret
 from ops._aws import Aws, connect
 from ops._console import print_json, print_table, working
+from ops._errors import MisuseError
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._secrets import describe_all
 from ops._stack import Stack, load
@@ -61,6 +63,8 @@ def cost(
     json_: JsonOption = False,
 ) -> None:
     """Show what the stack costs a month, by item, and what SSM Parameter Store would cost instead."""
+    if not math.isfinite(tasks_per_day):
+        raise MisuseError("--tasks-per-day takes a number of tasks")
     loaded = load(stack, outputs)
     with working("Counting what is deployed"):
         deployed = count(connect(loaded), loaded)

@@ -52,7 +52,7 @@ def describe_secret(
     variables = sorted(v for v, reference in where.container_secrets.items() if reference.startswith(arn))
     if json_:
         extra = {"owner": owner.owner, "variables": variables, "resource_policy": policy}
-        print_json(_listed(where, where.name_of(arn), record) | asdict(record) | extra)
+        print_json(asdict(record) | _listed(where, where.name_of(arn), record) | extra)
         return
     rows: list[tuple[str, Any]] = [
         ("name", record.name),
@@ -95,7 +95,7 @@ def _state(record: Record | None) -> str:
     if record is None:
         return "missing"
     if record.deleted:
-        return f"pending deletion since {record.deleted:%Y-%m-%d}"
+        return f"pending deletion, gone after {record.deleted:%Y-%m-%d}"
     return "ok" if record.version(CURRENT) else "no value"
 
 

@@ -89,7 +89,7 @@ def _part(value: Value, key: str | None) -> str:
         return value.text
     try:
         found: object = json.loads(value.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise MisuseError(f"{value.name} is no JSON object; leave --key out")

@@ -9,7 +9,7 @@ import importlib
 import re
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -231,7 +231,7 @@ class _Run:
                 config.apply(override)
         overridden = {override.key for override in request.overrides}
         missing = {_path_text(path): path for path in config.undecryptable}
-        for key in _supplied_keys(request.project):
+        for key in _supplied_keys(request.project, config.names("adopt")):
             if not config.has(key):
                 missing.setdefault(f"{request.project.name}:{key}", (key,))
         wanted = {
@@ -350,14 +350,18 @@ class _Stack(automation.Stack):
         return automation.UpdateSummary("update", _EPOCH, "", {}, {}, "succeeded")
 
 
-def _supplied_keys(project: Project) -> tuple[str, ...]:
-    """The configuration keys of the catalogue's supplied secrets; none for a project without a catalogue."""
+def _supplied_keys(project: Project, adopted: Collection[str]) -> tuple[str, ...]:
+    """The configuration keys of the catalogue's supplied secrets; none for a project without a catalogue.
+
+    Adopted secrets keep the value that they have.
+    """
     if not (project.directory / "catalogue.py").is_file():
         return ()
     try:
         catalogue: Any = importlib.import_module("catalogue")
         declarations: Any = importlib.import_module("declarations")
-        return tuple(declarations.supplied_config_keys(catalogue.CATALOGUE))
+        own = [declaration for declaration in catalogue.CATALOGUE if declaration.name not in adopted]
+        return tuple(declarations.supplied_config_keys(own))
     except Exception as error:
         raise EngineError(f"catalogue.py can't be read: {type(error).__name__}: {error}") from error
 

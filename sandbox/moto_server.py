@@ -37,6 +37,7 @@ def fill_gaps() -> None:
     _wrap(FakeSecret, "to_dict", _describe_schedule)
     _wrap(SecretsManagerBackend, "rotate_secret", _schedule_rotation)
     _wrap(SecretsManagerBackend, "get_secret_value", _get_current_value)
+    _wrap(SecretsManagerBackend, "update_secret_version_stage", _move_label)
     _wrap(LambdaFunction, "get_code", _give_code)
     _wrap(Service, "_validate_network", _take_network_for_granted)
     _wrap(EC2ContainerServiceBackend, "register_task_definition", _take_image_for_granted)
@@ -109,6 +110,28 @@ def _get_current_value(
     """Without a version it is AWSCURRENT that counts; moto forgets that UpdateSecretVersionStage has moved it."""
     stage = version_stage or (None if version_id else "AWSCURRENT")
     return original(secret_id=secret_id, version_id=version_id, version_stage=stage)
+
+
+def _move_label(  # noqa: PLR0917 - moto's own signature
+    original: Callable[..., Any],
+    backend: SecretsManagerBackend,
+    secret_id: str,
+    version_stage: str,
+    remove_from_version_id: str,
+    move_to_version_id: str,
+) -> Any:
+    """The next put takes AWSCURRENT from where it was moved to, moto from where it was put last; and it may be nowhere."""
+    secret = backend.secrets.get(secret_id)
+    if not isinstance(secret, FakeSecret) or version_stage != "AWSCURRENT":
+        return original(secret_id, version_stage, remove_from_version_id, move_to_version_id)
+    target = secret.versions.get(move_to_version_id)
+    if target and not any("AWSCURRENT" in version["version_stages"] for version in secret.versions.values()):
+        target["version_stages"].append("AWSCURRENT")
+        moved = secret.arn, secret.name
+    else:
+        moved = original(secret_id, version_stage, remove_from_version_id, move_to_version_id)
+    secret.set_default_version_id(move_to_version_id or None)
+    return moved
 
 
 def _give_code(original: Callable[..., dict[str, Any]], function: Any) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def explain(text: str) -> Explanation | None:
             filled = {
                 "secret": arn[0].rstrip(".") if arn else "NAME",
                 "key": key[1].rstrip(".") if key else "KEY",
-                "host": host[1] if host else "AWS Secrets Manager",
+                "host": host[1] if host else "the image's registry" if "cannotpull" in lower else "AWS Secrets Manager",
                 "doctor": _DOCTOR,
                 "network": _MEND_NETWORK,
             }

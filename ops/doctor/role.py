@@ -105,7 +105,7 @@ def _reads(snapshot: Snapshot, role: Role, simulated: _Simulated) -> Iterator[Fi
         wide = _wider(statement, stack)
         if wide:
             found = f"may read more than the container's secrets: {', '.join(wide)} ({statement})"
-            mend = f"python -m ops access --stack {stack.environment}, then {put_back(stack)}"
+            mend = _take_off(role, statement) or put_back(stack)
             yield Finding("permission", "warning", role.name, found, mend)
 
 
@@ -139,7 +139,8 @@ def _denied(check_name: str, subject: str, action: str, decision: Decision, snap
     stack, role = snapshot.stack, snapshot.role
     if decision.outcome == "explicit-deny":
         found = f"{action} is denied by {decision.statement}"
-        yield Finding(check_name, "failure", subject, found, put_back(stack))
+        mend = role and decision.statement and _take_off(role, decision.statement)
+        yield Finding(check_name, "failure", subject, found, mend or put_back(stack))
     elif decision.outcome == "implicit-deny":
         limited = " within its permissions boundary" if role and role.boundary is not None else ""
         found = f"no policy allows {action}{limited}"
@@ -147,6 +148,20 @@ def _denied(check_name: str, subject: str, action: str, decision: Decision, snap
     elif decision.outcome == "conditional":
         found = f"{action} depends on what can't be checked here: {'; '.join(decision.conditions)}"
         yield Finding(check_name, "warning", subject, found, f"python -m ops access --stack {stack.environment}")
+
+
+def _take_off(role: Role, statement: Statement) -> str:
+    """Return the command that takes a policy off the role that the program didn't give it, "" for one of the program's.
+
+    Pulumi leaves such a policy where it is: it only manages what it made (components/execution_role.py).
+    """
+    kind, _, name = statement.source.partition(" policy ")
+    if statement not in role.identity or name == "execution" or name.startswith(f"{role.name}-read-"):
+        return ""
+    if kind == "inline":
+        return f"aws iam delete-role-policy --role-name {role.name} --policy-name {name}"
+    arn = next(arn for arn in role.attached if arn.rpartition("/")[2] == name)
+    return f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
 
 
 def _start(snapshot: Snapshot, role: Role) -> Iterator[Finding]:

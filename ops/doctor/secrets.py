@@ -8,7 +8,7 @@ from typing import cast
 from declarations import JsonSecret
 from ops._errors import DENIED
 from ops._ownership import declaration_of, ownership
-from ops._secrets import CURRENT, PREVIOUS, Record, Unreadable, Value
+from ops._secrets import CURRENT, LABEL_OF_PULUMI, PREVIOUS, Record, Unreadable, Value
 from ops.doctor.finding import Finding, put_back, summed_up
 from ops.doctor.snapshot import Snapshot
 
@@ -51,7 +51,7 @@ def _existence(snapshot: Snapshot) -> Iterator[Finding]:
 def _deletion(snapshot: Snapshot) -> Iterator[Finding]:
     for arn, record in snapshot.records.items():
         if record and record.deleted:
-            found = f"marked for deletion on {record.deleted:%Y-%m-%d %H:%M} UTC; nothing can read it"
+            found = f"marked for deletion: it is gone for good after {record.deleted:%Y-%m-%d %H:%M} UTC; nothing can read it"
             mend = f"aws secretsmanager restore-secret --secret-id {arn} --region {snapshot.stack.region}"
             yield Finding("deletion", "failure", snapshot.stack.name_of(arn), found, mend)
 
@@ -91,7 +91,7 @@ def _unreadable(snapshot: Snapshot, record: Record, value: Unreadable) -> Findin
 def _changed_by_hand(snapshot: Snapshot, record: Record) -> bool:
     labels = record.stages.get(record.version(CURRENT) or "", ())
     owner = ownership(snapshot.stack, record, declaration_of(snapshot.stack, record.arn)).owner
-    return owner == "configuration" and not any(label.startswith("pulumi-") for label in labels)
+    return owner == "configuration" and not any(label.startswith(LABEL_OF_PULUMI) for label in labels)
 
 
 def _json(snapshot: Snapshot) -> Iterator[Finding]:
@@ -117,7 +117,7 @@ def _json_problems(
     mend = _mend_value(snapshot, record)
     try:
         found: object = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # thousands of nested objects are refused, too
         # Only the position: the text around it is the value.
         position = f" (position {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
         yield Finding("json", "failure", subject, f"is no valid JSON{position}", mend)
@@ -167,8 +167,8 @@ def _mend_value(snapshot: Snapshot, record: Record, key: str | None = None) -> s
     version = _version_of_pulumi(record)
     if owner.owner == "configuration" and version and version != record.version(CURRENT):
         return _move(snapshot, record, version)
-    if owner.how:
-        return "; ".join(owner.how)
+    if owner.mend:
+        return owner.mend
     option = f" --key {key}" if key else ""
     return f"python -m ops set {stack.name_of(record.arn)}{option} --stack {stack.environment}"
 
@@ -176,7 +176,9 @@ def _mend_value(snapshot: Snapshot, record: Record, key: str | None = None) -> s
 def _version_of_pulumi(record: Record) -> str | None:
     """Return the version that the program wrote last: of two, the one that was current more recently."""
     # The program's label of live values comes before that of the generation before (components/app_secrets.py).
-    written = [version for label in ("pulumi-odd", "pulumi-even") if (version := record.version(label))]
+    written = [
+        version for label in (f"{LABEL_OF_PULUMI}odd", f"{LABEL_OF_PULUMI}even") if (version := record.version(label))
+    ]
     recent = [version for stage in (CURRENT, PREVIOUS) if (version := record.version(stage)) in written]
     return next(iter([*recent, *written]), None)
 

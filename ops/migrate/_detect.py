@@ -1,5 +1,6 @@
 """Tells whether a variable's value is, or looks like, a secret. Answers are reasons for people and never hold the value."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -7,12 +8,38 @@ from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-# The endings that settings.py refuses for a plain variable, and a few that only an older deployment would use.
-_SECRET_NAME = re.compile(
-    r".*(PASSWORD|PASSWD|PASS|PWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ENCRYPTION_?KEY|ACCESS_?KEY|SIGNING_?KEY|CREDENTIALS?|DSN)",
+REFUSED_NAME = re.compile(
+    r".*(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)_?KEY|CREDENTIALS?)",
     re.IGNORECASE,
 )
+"""Names that settings.py refuses for a plain variable, whatever the value; a test holds the two together."""
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Names that settings.py takes for a plain variable."""
+
+# Capitals, then camel case: DB_PASSWORD, dbPassword, DBPassword. Digits belong to no word: TOKEN_V2, PASSWORD1.
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SECRET_WORD = re.compile(
+    r".*(PASSWORD|PASSWD|PASSPHRASE|PASSCODE|SECRET|TOKEN|CREDENTIAL)S?"
+    r"|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION|SECRET|MASTER|AUTH|SESSION|SSH)?KEYS?"
+    r"|(DB|SMTP|USER)?(PASS|PWD)|CREDS?|DSN|SALTS?|PEPPER|AUTH|BEARER|PSK|PRIV"
+)
+# After a secret's word: the variable tells something about a secret.
+_ABOUT = re.compile(
+    r"(AGE|ALG|ALGORITHM|ALIAS|ARN|AUDIENCE|BACKEND|BUCKET|COLUMN|COUNT|DAY|DIR|DISABLED|DOMAIN|ENABLED|ENDPOINT|EXPIRATION"
+    r"|EXPIRE|EXPIRY|FIELD|FILE|FORMAT|HEADER|HOST|HOUR|ID|ISSUER|ITERATION|LEN|LENGTH|LIFETIME|LIMIT|MAX|METHOD|MIN"
+    r"|MINUTE|MODE|NAME|PATH|PATTERN|POLICY|PORT|PREFIX|PROVIDER|REALM|REGION|REQUIRED|ROUND|SCHEME|SECOND|SERVER"
+    r"|SERVICE|SIZE|SPACE|STRATEGY|SUFFIX|TIMEOUT|TTL|TYPE|URI|URL|USER|USERNAME|VERSION)S?"
+)
+# Before KEY: no key that opens anything.
+_OPEN_KEYS = {"CACHE", "FOREIGN", "IDEMPOTENCY", "ISSUE", "OBJECT", "PARTITION", "PRICE", "PUBLIC", "ROUTING", "SORT"}
 _NO_SECRET = re.compile(r"|true|false|yes|no|on|off|none|null|-?\d{1,6}", re.IGNORECASE)
+_PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/@]+@")
+_SETS = re.compile(r"(?<![\w-])-{0,2}(\w[\w-]*)[=:](?=\s*([^\s,;&]+))")
+_HTTP_CREDENTIALS = re.compile(r"(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE)
+_OPEN_PEM = re.compile(r"-----BEGIN (\w+ )?(PUBLIC KEY|CERTIFICATE)-----")
+# A private key of PKCS #8, PKCS #1 or SEC 1 begins with a version; a public key and a certificate don't. Source: RFC 5958,
+# 8017 and 5915.
+_PRIVATE_DER = re.compile(rb"\x30([\x00-\x7f]|\x81.|\x82..)\x02\x01[\x00\x01]", re.DOTALL)
 _ENTROPY = ("Base64HighEntropyString", "HexHighEntropyString")
 # Characters below which a part of a value is no key.
 _KEY_CHARACTERS = 20
@@ -23,18 +50,19 @@ _NOT_USED = ("KeywordDetector", "IPPublicDetector")
 def why_secret(name: str, value: str) -> str | None:
     """Return why a variable must not stay in the clear, None when nothing speaks for a secret.
 
-    In this order: a key format that is known for certain, a URL with a password, the variable's name, the value's entropy
-    (detect-secrets' detectors and limits).
+    In this order: a key format that is known for certain, a URL with a password, the variable's name, what the value sets, its
+    entropy (detect-secrets' detectors and limits). Of a JSON object every value is looked at, under its own key.
     """
-    if _NO_SECRET.fullmatch(value.strip()):
-        return None
-    if known := _known_format(name, value):
-        return f"holds a known format: {known}"
-    if _url_with_password(value):
-        return "is a URL with a password"
-    if _SECRET_NAME.fullmatch(name):
-        return "has the name of a secret"
-    return "is as random as a key" if _is_random(name, value) else None
+    return next(filter(None, (_why(*part) for part in _parts(name, value))), None)
+
+
+def why_refused(name: str, value: str) -> str | None:
+    """Return why settings.py would refuse a plain variable, None when it takes it: told here before anything is set."""
+    if not VARIABLE_NAME.fullmatch(name):
+        return "has no name that a plain variable can have: letters, digits and _, no digit first"
+    if REFUSED_NAME.fullmatch(name):
+        return "has a name that the program refuses for a plain variable"
+    return "is a URL with a password" if _url_with_password(value) else None
 
 
 def why_text_is_secret(text: str) -> str | None:
@@ -44,10 +72,7 @@ def why_text_is_secret(text: str) -> str | None:
             return f"holds a known format: {known}"
         if _url_with_password(word):
             return "holds a URL with a password"
-    for name, value in re.findall(r"-{0,2}([A-Za-z][\w-]*)[=:]\s*(\S+)", text):
-        if _SECRET_NAME.fullmatch(name.replace("-", "_")) and not _NO_SECRET.fullmatch(value) and "$" not in value:
-            return f"sets {name}"
-    return None
+    return _what_it_sets(text)
 
 
 def json_object(value: str) -> Mapping[str, Any] | None:
@@ -56,21 +81,77 @@ def json_object(value: str) -> Mapping[str, Any] | None:
         return None
     try:
         parsed: object = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return cast("Mapping[str, Any]", parsed) if isinstance(parsed, dict) else None
 
 
+def _parts(name: str, value: str) -> Iterator[tuple[str, str]]:
+    """Yield a variable and, when it is a JSON object, everything in it by the key that it stands under."""
+    yield name, value
+    todo: list[tuple[str, Any]] = [*(json_object(value) or {}).items()]
+    for key, part in todo:
+        if isinstance(part, dict):
+            todo += cast("dict[str, Any]", part).items()
+        elif isinstance(part, list):
+            todo += ((key, item) for item in cast("list[Any]", part))
+        else:
+            yield key, str(part)
+
+
+def _why(name: str, value: str) -> str | None:
+    if _NO_SECRET.fullmatch(value.strip()):
+        return None
+    if known := _known_format(name, value):
+        return f"holds a known format: {known}"
+    if _url_with_password(value):
+        return "is a URL with a password"
+    if _is_name_of_secret(name):
+        return "has the name of a secret"
+    return _what_it_sets(value) or ("is as random as a key" if _is_random(name, value) else None)
+
+
+def _is_name_of_secret(name: str) -> bool:
+    words = [word.upper() for word in _WORD.findall(name)]
+    found = [at for at, word in enumerate(words) if _SECRET_WORD.fullmatch(word)]
+    if not found:
+        return False
+    word, before, after = words[found[-1]], words[: found[-1]], words[found[-1] + 1 :]
+    if word in {"KEY", "KEYS"} and before and before[-1] in _OPEN_KEYS:
+        return False
+    # A key's id is no secret, but the `secret_id` of Vault's AppRole is one.
+    return not any(_ABOUT.fullmatch(other) for other in after) or (word, *after) == ("SECRET", "ID")
+
+
+def _what_it_sets(text: str) -> str | None:
+    # `secret:NAME` in an ARN sets nothing. The value is only looked at, since it may set something itself: `a=b,key=c`.
+    for name, value in _SETS.findall(re.sub(r"\barn:\S+", "", text)):
+        if _is_name_of_secret(name) and not _NO_SECRET.fullmatch(value) and "$" not in value:
+            return f"sets {name}"
+    return None
+
+
 def _url_with_password(value: str) -> bool:
+    if _PASSWORD_IN_URL.search(value):
+        return True
     try:
-        return "://" in value and bool(urlsplit(value).password)
+        return any(urlsplit(word).password for word in re.split(r"[\s,;]+", value) if "://" in word)
     except ValueError:  # brackets that are no IPv6 address
         return False
 
 
+def _is_private_key(value: str) -> bool:
+    start = value.lstrip()[:12]
+    return bool(re.fullmatch(r"[A-Za-z0-9+/]{12}", start) and _PRIVATE_DER.match(base64.b64decode(start)))
+
+
 def _known_format(name: str, value: str) -> str | None:
-    found = sorted(kind for plugin, kind in _findings(name, value) if plugin not in _ENTROPY)
-    return ", ".join(found) or None
+    found = {kind for plugin, kind in _findings(name, value) if plugin not in _ENTROPY}
+    if _is_private_key(value):
+        found.add("Private Key")
+    if _HTTP_CREDENTIALS.fullmatch(value.strip()):
+        found.add("HTTP Credentials")
+    return ", ".join(sorted(found)) or None
 
 
 def _is_random(name: str, value: str) -> bool:
@@ -78,7 +159,8 @@ def _is_random(name: str, value: str) -> bool:
 
     # The detectors look at values of one character set; a key often stands behind a prefix or between dots.
     parts = (value, *(part for part in re.split(r"[^A-Za-z0-9+/=_]", value) if len(part) >= _KEY_CHARACTERS))
-    return "sha256:" not in value and any(
+    # A digest, a public key and a certificate are random, and no secret.
+    return not ("sha256:" in value or _OPEN_PEM.search(value)) and any(
         plugin in _ENTROPY
         for part in parts
         if not is_potential_uuid(part) and not is_sequential_string(part)

@@ -5,25 +5,29 @@ An operator may edit one field of it: the verdict of a variable.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from declarations import Catalogue, Constant, External, Generated, JsonSecret, Supplied
-from ops.migrate._detect import json_object, why_secret, why_text_is_secret
-from ops.migrate._task_definition import Container, TaskDefinition
+from ops.migrate._detect import json_object, why_refused, why_secret, why_text_is_secret
+from ops.migrate._pulumi import property_path
+from ops.migrate._task_definition import Container, TaskDefinition, read_json
 
 FORMAT = "service-ticket-system migration plan"
 VERSION = 1
 
 Verdict = Literal["secret", "plain", "undecided", "drop"]
 """`secret`: into Secrets Manager. `plain`: stays a plain variable. `undecided`: looks like a secret that the catalogue lacks.
-`drop`: is not carried over (only an operator writes that)."""
+`drop`: is not carried over: an empty variable, or what an operator decides so."""
 
 _MIN_SHARED_CHARACTERS = 8
 """Characters below which two equal values may be a coincidence."""
 
+_SETTINGS = ("image", "containerPort", "cpu", "memory", "cpuArchitecture")
+_PARTS = {"source": str, "family": str, "container": str, "steps": list, "elsewhere": dict, "settings": dict}
 _HOSTS = {"DATABASE_HOST": "databaseHost", "REDIS_HOST": "redisHost"}
 
 
@@ -57,6 +61,11 @@ class Step:
     def name(self) -> str:
         """What the step is called: `APP_CONFIG` or `APP_CONFIG.API_KEY`."""
         return self.variable if self.json_key is None else f"{self.variable}.{self.json_key}"
+
+    @property
+    def can_be_plain(self) -> bool:
+        """Whether the value may become a plain variable, should the operator decide so."""
+        return self.secret is None and self.json_key is None and self.config_key == _plain_key(self.variable)
 
     @property
     def goes_to(self) -> str:
@@ -96,6 +105,13 @@ class Plan:
         """Return the steps that need a decision before the plan can be applied."""
         return [step for step in self.steps if step.verdict == "undecided"]
 
+    def differences(self, fresh: "Plan") -> list[str]:
+        """Return the names of what differs, beside the verdicts, from a plan that was just made from the same source."""
+        ours, theirs = (Counter(replace(step, verdict="drop") for step in plan.steps) for plan in (self, fresh))
+        changed = {step.name for step in (ours - theirs) + (theirs - ours)}
+        parts = ("family", "container", "elsewhere", "settings")
+        return [*sorted(changed), *(name for name in parts if getattr(self, name) != getattr(fresh, name))]
+
     def save(self, path: Path) -> None:
         """Write the plan as JSON."""
         document = {"format": FORMAT, "version": VERSION, **asdict(self)}
@@ -103,32 +119,60 @@ class Plan:
 
 
 def load(path: Path) -> Plan:
-    """Return the plan in a file.
+    """Return the plan in a file. Whether it still fits its source, `_source.reread` tells.
 
     Raises:
         PlanError: When it is no plan of this version, or an edit left it without sense.
     """
+    if not path.exists():
+        raise PlanError(f"there is no plan {path}: python -m ops migrate scan ... --to {path}")
     try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PlanError(f"there is no plan {path}: python -m ops migrate scan ... --to {path}") from error
+        document: Any = read_json(path)
     except ValueError as error:
-        raise PlanError(f"{path} is no JSON: {error}") from error
+        raise PlanError(str(error)) from None
     if not isinstance(document, dict) or document.get("format") != FORMAT or document.get("version") != VERSION:
         raise PlanError(f"{path} is no migration plan of version {VERSION}: scan again")
-    try:
-        steps = tuple(Step(**step) for step in document["steps"])
-        fields = {name: document[name] for name in ("source", "family", "container", "elsewhere", "settings")}
-    except (KeyError, TypeError) as error:
-        raise PlanError(f"{path} has been changed in more than its verdicts: {error}") from error
-    for step in steps:
-        if step.verdict not in get_args(Verdict):
-            raise PlanError(f"{path}: the verdict of {step.name} is one of {', '.join(get_args(Verdict))}")
-        if step.verdict == "secret" and step.secret is None:
-            raise PlanError(f"{path}: {step.name} has no place in catalogue.py yet: add one and scan again")
-        if step.verdict == "plain" and not step.config_key:
-            raise PlanError(f"{path}: {step.name} can be no plain variable")
-    return Plan(steps=steps, **fields)
+    plan = _parsed(cast("Mapping[str, Any]", document))
+    if plan is None:
+        raise PlanError(f"{path} has been changed in more than its verdicts: scan again")
+    for step in plan.steps:
+        if wrong := _wrong_verdict(step):
+            raise PlanError(f"{path}: {wrong}")
+    return plan
+
+
+def _parsed(document: Mapping[str, Any]) -> Plan | None:
+    """Return the plan in a document, None when a part is missing, unknown or of another type than `save` writes."""
+    parts: dict[str, Any] = {name: document.get(name) for name in _PARTS}
+    if not all(isinstance(parts[name], kind) for name, kind in _PARTS.items()):
+        return None
+    texts = (*parts["elsewhere"].values(), *parts["settings"].values())
+    known = all(isinstance(text, str) for text in texts) and set(parts["settings"]) <= set(_SETTINGS)
+    if not known or not all(_is_step(step) for step in parts["steps"]):
+        return None
+    steps = tuple(Step(**step) for step in parts.pop("steps"))
+    return Plan(steps=steps, **parts)
+
+
+def _is_step(step: Any) -> bool:
+    may_be_none = {"json_key", "config_key", "secret", "secret_key"}
+    return (
+        isinstance(step, dict)
+        and set(cast("dict[str, Any]", step)) == {field.name for field in fields(Step)}
+        and all(isinstance(step[name], str) or (step[name] is None and name in may_be_none) for name in step)
+    )
+
+
+def _wrong_verdict(step: Step) -> str | None:
+    if step.verdict not in get_args(Verdict):
+        return f"the verdict of {step.name} is one of {', '.join(get_args(Verdict))}"
+    if step.verdict == "secret" and step.secret is None:
+        return f"{step.name} has no place in catalogue.py yet: add one and scan again"
+    if step.verdict == "plain" and step.secret is not None:
+        return f"{step.name} is a secret of the catalogue and can be no plain variable"
+    if step.verdict == "plain" and not step.can_be_plain:
+        return f"{step.name} can be no plain variable: it {step.why}"
+    return None
 
 
 def make(
@@ -207,17 +251,22 @@ def _steps(variable: str, value: str, places: Mapping[str, _Place | JsonSecret])
     elif isinstance(place, JsonSecret) and (content := json_object(value)) is not None:
         for key in sorted(content):
             yield _json_step(place, variable, key)
+    elif not value:
+        # To the configuration an empty value is none, so that `apply` could not set it.
+        yield Step(variable, None, "drop", "is empty")
     elif place is not None:
         yield Step(variable, None, "undecided", "is no JSON object, which the catalogue takes it for")
-    elif variable in _HOSTS:
-        yield Step(variable, None, "plain", "is a setting of the program", _HOSTS[variable])
     else:
-        content = json_object(value) or {}
-        texts = {variable: value} | {f"{variable}.{key}": str(part) for key, part in content.items()}
-        reasons = (why_secret(name.rpartition(".")[2], text) for name, text in texts.items())
-        why = next((reason for reason in reasons if reason), None)
-        verdict: Verdict = "undecided" if why else "plain"
-        yield Step(variable, None, verdict, why or "nothing speaks for a secret", f"environment.{variable}")
+        refused = why_refused(variable, value)
+        why = why_secret(variable, value) or refused
+        fine = "is a setting of the program" if variable in _HOSTS else "nothing speaks for a secret"
+        config_key = None if refused else _plain_key(variable)
+        yield Step(variable, None, "undecided" if why else "plain", why or fine, config_key)
+
+
+def _plain_key(variable: str) -> str:
+    """Return what a plain variable is in the configuration."""
+    return _HOSTS.get(variable) or property_path("environment", variable)
 
 
 def _json_step(declaration: JsonSecret, variable: str, key: str) -> Step:
@@ -258,17 +307,15 @@ def _elsewhere(task_definition: TaskDefinition, chosen: Container) -> Iterator[t
         for variable, value in container.plain.items() if container is not chosen else ():
             if why := why_secret(variable, value):
                 yield f"container {container.name}, environment.{variable}", why
+        for file in container.environment_files:
+            why = "has variables that are not read: move them by hand"
+            yield f"container {container.name}, environmentFiles: {file}", why
 
 
 def _settings(task_definition: TaskDefinition, container: Container) -> dict[str, str]:
-    found = {
-        "image": container.image,
-        "containerPort": str(container.port or ""),
-        "cpu": task_definition.cpu,
-        "memory": task_definition.memory,
-        "cpuArchitecture": task_definition.architecture,
-    }
-    return {key: value for key, value in found.items() if value}
+    port = str(container.port or "")
+    found = (container.image, port, task_definition.cpu, task_definition.memory, task_definition.architecture)
+    return {key: value for key, value in zip(_SETTINGS, found, strict=True) if value}
 
 
 def proposal(step: Step) -> str:

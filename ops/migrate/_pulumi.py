@@ -103,10 +103,30 @@ class SandboxRun:
 
     def command(self, verb: str, plain: Mapping[str, str], secrets: Sequence[str]) -> list[str]:
         """Return the command line; the values of `secrets` follow on the standard input, one a line."""
-        overrides = [f"{key}={value}" for key, value in plain.items()] + [f"secret:{key}" for key in secrets]
+        parts = {key: value for key, value in plain.items() if key.startswith("environment.")}
+        overrides = [f"{key}={value}" for key, value in plain.items() if key not in parts]
+        if parts:
+            # As one object: on its own, a value that is JSON text would become what it says.
+            own = {key.removeprefix("environment."): value for key, value in parts.items()}
+            overrides.append(f"environment={json.dumps({**self._environment(), **own})}")
+        overrides += [f"secret:{key}" for key in secrets]
         project = () if self.directory == ROOT else ("--project", str(self.directory))
         pairs = [part for override in overrides for part in ("-c", override)]
         return [sys.executable, "-m", "sandbox", verb, "--stack", self.stack, *project, *pairs]
+
+    def _environment(self) -> Mapping[str, str | int]:
+        """Return the plain variables in the stack's file, {} when it has none or can't be read: the sandbox tells why.
+
+        What is encrypted is left out, as the sandbox does.
+        """
+        files = (self.directory / f"Pulumi.{self.stack}{end}" for end in (".yaml", ".yml"))
+        try:
+            path = next(file for file in files if file.exists())
+            config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
+            found = config.get(f"{project_file(self.directory)['name']}:environment") or {}
+            return {k: value for k, value in found.items() if k != "secure" and isinstance(value, str | int)}
+        except (StopIteration, OSError, ValueError, KeyError, TypeError, AttributeError, MisuseError, yaml.YAMLError):
+            return {}
 
     def run(self, verb: str, plain: Mapping[str, str], secrets: Mapping[str, str]) -> int:
         """Run the sandbox and return its exit status; what it prints is shown on the standard error.

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from catalogue import CATALOGUE
 from ops._aws import Aws
-from ops._errors import AwsError, MisuseError
+from ops._errors import MisuseError, OpsError, aws_errors, explained, is_aws
 from ops._secrets import read_value
 from ops.migrate._detect import json_object
+from ops.migrate._plan import Plan, make
 from ops.migrate._task_definition import Container, TaskDefinition, TaskDefinitionError, read
 from references import parse_value_from
 
@@ -46,6 +48,21 @@ def read_source(source: str, container: str | None = None, region: str | None = 
     return Source(found, chosen, values_of(chosen, aws, region))
 
 
+def reread(plan: Plan, region: str | None = None) -> Source:
+    """Return the source of a plan, as it is now.
+
+    Raises:
+        MisuseError: When it can't be read, or the plan says something else of it than a scan would now, beside the verdicts.
+    """
+    source = read_source(plan.source, plan.container, region)
+    fresh = make(source.task_definition, source.container, source.values, CATALOGUE)
+    if changed := plan.differences(fresh):
+        raise MisuseError(
+            f"the plan and {plan.source} don't fit any more ({', '.join(changed)}); only verdicts may be edited: scan again"
+        )
+    return source
+
+
 def open_aws(source: str = "", region: str | None = None) -> Aws:
     """Return AWS in the Region given, an ARN's, or the environment's.
 
@@ -70,27 +87,37 @@ def values_of(container: Container, aws: Aws | None = None, region: str | None =
     """
     values = dict(container.plain)
     for variable, reference in container.references.items():
-        aws = aws or open_aws(reference, region)
         try:
+            aws = aws or open_aws(reference, region)
             values[variable] = _resolve(aws, reference)
-        except (AwsError, ValueError) as error:
-            raise MisuseError(f"{variable} can't be read: {error}") from None
+        except (OpsError, ValueError, *aws_errors()) as error:
+            said = explained(error) if is_aws(error) else error
+            raise MisuseError(f"{variable} can't be read: {said}") from None
     return values
 
 
 def _resolve(aws: Aws, reference: str) -> str:
-    fields = reference.split(":")
-    if fields[0] == "arn" and fields[2] == "secretsmanager":
-        parsed = parse_value_from(reference)
-        found = read_value(aws, parsed.arn, stage=parsed.stage or "AWSCURRENT", version_id=parsed.version_id)
-        if found.text is None:
-            raise ValueError("its secret is binary")
-        if parsed.key is None:
-            return found.text
-        value = (json_object(found.text) or {}).get(parsed.key)
-        if not isinstance(value, str):
-            raise ValueError(f"its secret has no text under the JSON key {parsed.key}")
-        return value
-    region = fields[3] if fields[0] == "arn" else None
-    name = reference.partition(":parameter")[2] if fields[0] == "arn" else reference
+    if reference.partition(":")[0] != "arn":
+        return _parameter(aws, reference)
+    fields = reference.split(":", 5)
+    service, region, resource = (fields[2], fields[3], fields[5]) if len(fields) > 5 else ("", "", "")  # noqa: PLR2004 - an ARN's
+    if service == "ssm" and resource.startswith("parameter/"):
+        return _parameter(aws, reference, region)
+    if service != "secretsmanager":
+        raise ValueError("its valueFrom is no whole ARN of a secret or a parameter")
+    parsed = parse_value_from(reference)
+    found = read_value(aws, parsed.arn, stage=parsed.stage or "AWSCURRENT", version_id=parsed.version_id)
+    if found.text is None:
+        raise ValueError("its secret is binary")
+    if parsed.key is None:
+        return found.text
+    value = (json_object(found.text) or {}).get(parsed.key)
+    if not isinstance(value, str):  # ECS starts no task then, too
+        raise ValueError(f"its secret has no text under the JSON key {parsed.key}")  # noqa: TRY004 - nobody passed a wrong type
+    return value
+
+
+def _parameter(aws: Aws, name: str, region: str | None = None) -> str:
+    if not name:
+        raise ValueError("it has no valueFrom")
     return aws.client("ssm", region).get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]

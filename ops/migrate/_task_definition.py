@@ -1,6 +1,7 @@
 """A task definition as the migration reads it: from a JSON file, or from ECS by family, family:revision or ARN."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ class Container:
         plain: Values in the clear by variable: kept out of `repr`.
         references: `valueFrom` by variable.
         texts: Everything else that could hold a secret, by where it stands: kept out of `repr`.
+        environment_files: ARNs of the files in S3 that hold further variables. Nobody reads those.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Container:
     plain: Mapping[str, str] = field(repr=False)
     references: Mapping[str, str]
     texts: Mapping[str, str] = field(repr=False)
+    environment_files: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,32 @@ def read(source: str, ecs: "ECSClient | None" = None) -> TaskDefinition:
     path = Path(source)
     if path.is_file():
         try:
-            content: object = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise TaskDefinitionError(f"{source} is no JSON") from None
+            content = read_json(path)
+        except ValueError as error:
+            raise TaskDefinitionError(str(error)) from None
         return parse(content, str(path.resolve()))
     if ecs is None or ("/" in source and not source.startswith("arn:")):
         raise TaskDefinitionError(f"there is no file {source}")
     found = ecs.describe_task_definition(taskDefinition=source)["taskDefinition"]
     return parse(found, found.get("taskDefinitionArn", source))
+
+
+def read_json(path: Path) -> object:
+    """Return the document in a JSON file; a byte order mark, which Windows' editors write, is passed over.
+
+    Raises:
+        ValueError: When there is none; the message never quotes the content.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ValueError(f"{path} can't be read: {error.strerror}") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is no JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except ValueError:
+        raise ValueError(f"{path} is no JSON: it is no UTF-8 text") from None
+    except RecursionError:
+        raise ValueError(f"{path} is no JSON that can be read: it is nested too deeply") from None
 
 
 def parse(content: object, source: str) -> TaskDefinition:
@@ -107,47 +128,78 @@ def parse(content: object, source: str) -> TaskDefinition:
         raise TaskDefinitionError(f"{source} has no containerDefinitions: it is no task definition")
     return TaskDefinition(
         source=source,
-        family=str(document.get("family", "")),
-        cpu=str(document.get("cpu", "")),
-        memory=str(document.get("memory", "")),
-        architecture=str((document.get("runtimePlatform") or {}).get("cpuArchitecture", "")),
+        family=_text(document.get("family")),
+        cpu=_text(document.get("cpu")),
+        memory=_text(document.get("memory")),
+        architecture=_text(_object(document, "runtimePlatform", source).get("cpuArchitecture")),
         containers=tuple(_container(definition, index) for index, definition in enumerate(definitions)),
     )
 
 
 def _container(definition: Mapping[str, Any], index: int) -> Container:
-    name = str(definition.get("name") or f"container-{index}")
-    ports = [mapping.get("containerPort") for mapping in definition.get("portMappings") or ()]
+    name = _text(definition.get("name")) or f"container-{index}"
+    where = f"container {name}"
     return Container(
         name=name,
-        image=str(definition.get("image", "")),
-        port=int(ports[0]) if ports and ports[0] is not None else None,
-        plain=_pairs(definition, "environment", "value", name),
-        references=_pairs(definition, "secrets", "valueFrom", name),
-        texts=dict(_texts(definition)),
+        image=_text(definition.get("image")),
+        port=_port(definition, where),
+        plain=_pairs(definition, "environment", "value", where),
+        references=_pairs(definition, "secrets", "valueFrom", where),
+        texts=dict(_texts(definition, where)),
+        environment_files=[_text(file.get("value")) for file in _objects(definition, "environmentFiles", where)],
     )
 
 
-def _pairs(definition: Mapping[str, Any], section: str, field_name: str, container: str) -> dict[str, str]:
+def _port(definition: Mapping[str, Any], where: str) -> int | None:
+    ports = [_text(mapping.get("containerPort")) for mapping in _objects(definition, "portMappings", where)]
+    if not ports or not ports[0]:
+        return None
+    if not re.fullmatch(r"[0-9]{1,5}", ports[0]):
+        raise TaskDefinitionError(f"{where}: the containerPort is no number of a port")
+    return int(ports[0])
+
+
+def _pairs(definition: Mapping[str, Any], section: str, field_name: str, where: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for entry in definition.get(section) or ():
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-            raise TaskDefinitionError(f"container {container}: {section} holds an entry without a name")
-        variable = entry["name"]
+    for entry in _objects(definition, section, where):
+        variable = entry.get("name")
+        if not isinstance(variable, str):
+            raise TaskDefinitionError(f"{where}: {section} holds an entry without a name")
         if variable in found:
-            raise TaskDefinitionError(f"container {container}: {section} sets {variable} twice")
-        value = entry.get(field_name)
-        found[variable] = "" if value is None else str(value)
+            raise TaskDefinitionError(f"{where}: {section} sets {variable} twice")
+        found[variable] = _text(entry.get(field_name))
     return found
 
 
-def _texts(definition: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for section in ("command", "entryPoint"):
-        if words := definition.get(section):
-            yield section, " ".join(map(str, words))
-    for key, value in (definition.get("dockerLabels") or {}).items():
-        yield f"dockerLabels.{key}", f"{key}={value}"
-    for key, value in ((definition.get("logConfiguration") or {}).get("options") or {}).items():
-        yield f"logConfiguration.options.{key}", f"{key}={value}"
-    if words := (definition.get("healthCheck") or {}).get("command"):
-        yield "healthCheck.command", " ".join(map(str, words))
+def _texts(definition: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
+    health_check = _object(definition, "healthCheck", where)
+    commands = {section: definition.get(section) for section in ("command", "entryPoint")}
+    for section, words in (*commands.items(), ("healthCheck.command", health_check.get("command"))):
+        if words:
+            yield section, " ".join(map(_text, cast("list[Any]", words))) if isinstance(words, list) else _text(words)
+    log = _object(definition, "logConfiguration", where)
+    for section, pairs in (
+        ("dockerLabels", _object(definition, "dockerLabels", where)),
+        ("logConfiguration.options", _object(log, "options", where)),
+    ):
+        for key, value in pairs.items():
+            yield f"{section}.{key}", f"{key}={_text(value)}"
+
+
+def _object(parent: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    found = parent.get(key) or {}
+    if not isinstance(found, dict):
+        raise TaskDefinitionError(f"{where}: {key} is no object")
+    return cast("Mapping[str, Any]", found)
+
+
+def _objects(parent: Mapping[str, Any], key: str, where: str) -> list[Mapping[str, Any]]:
+    found: Any = parent.get(key) or []
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in cast("list[Any]", found)):
+        raise TaskDefinitionError(f"{where}: {key} is no list of objects")
+    return cast("list[Mapping[str, Any]]", found)
+
+
+def _text(value: object) -> str:
+    """Return what ECS would take a value for, "" for none; anything that is no text stays as it stands in the JSON."""
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)

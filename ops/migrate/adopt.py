@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -17,7 +17,8 @@ from ops._aws import Aws
 from ops._console import print_json, print_table, say, working
 from ops._errors import MisuseError
 from ops._options import JsonOption, YesOption
-from ops._secrets import CURRENT, Record, describe
+from ops._secrets import CURRENT, LABEL_OF_PULUMI, Record, describe
+from ops._stack import load
 from ops.migrate._pulumi import ROOT, Configuration, project_file, property_path, runs_in_sandbox
 from ops.migrate._source import open_aws
 from ops.migrate.apply import ProjectOption
@@ -31,6 +32,11 @@ _STATE_VERSION = 4
 
 NOT_FOUND = "not found: the stack makes a new one"
 """What stands for where a secret was found when there is none; `--secret` names one that is called differently."""
+
+OWN = "the stack has it already"
+
+_RANDOM_SUFFIX = re.compile(r"-?[0-9a-f]{26}$")
+"""What Terraform's `name_prefix` adds. Source: terraform-plugin-sdk, id.UniqueId."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Adoption:
     Attributes:
         name: Its name in the catalogue.
         arn: Its ARN.
-        found: Where: `live`, `Terraform`, `named` by the operator, or NOT_FOUND.
+        found: Where: `live`, `Terraform`, `named` by the operator, NOT_FOUND or OWN.
         problem: Why it can't be taken over, empty when it can.
     """
 
@@ -100,9 +106,10 @@ def adopt(
     named = _named(secret or ())
     resources = read_terraform(terraform_state) if terraform_state else []
     with working("Looking for the secrets"):
-        live = _live(aws)
-        adoptions = list(find(str(project_file(project)["name"]), stack, live, resources, named))
-        checked = [_checked(aws, adoption, account) for adoption in adoptions]
+        live, own = _live(aws), _own(stack, project)
+        place = str(project_file(project)["name"]), stack, other_stacks(project, stack)
+        checked = [_checked(aws, adoption, account, own) for adoption in find(*place, live, resources, named)]
+        checked = list(_each_once(checked))
     good = [adoption for adoption in checked if adoption.arn and not adoption.problem]
     removals = [r.address for r in resources if r.secret in {adoption.arn for adoption in good}]
     if json_:
@@ -116,7 +123,7 @@ def adopt(
         say("\nAfter the `up` (Terraform then no longer owns them; nothing is deleted):")
         for address in removals:
             say(f"    terraform state rm '{address}'")
-    if not good or any(adoption.problem for adoption in checked):
+    if any(a.problem for a in checked) or not (good or any(a.found == OWN for a in checked)):
         raise typer.Exit(1)
 
 
@@ -129,23 +136,39 @@ class StackPlace:
 
 
 def stack_place(directory: Path, stack: str) -> StackPlace:
-    """Return the Region and the accounts that a stack's file allows; nothing when it has none."""
+    """Return the Region and the accounts that a stack's file allows.
+
+    Raises:
+        MisuseError: When the stack has no file.
+    """
     path = directory / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
     if not path.is_file():
-        return StackPlace(None, ())
+        raise MisuseError(f"there is no {path}: is {stack!r} the stack's name?")
     content: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     config = cast("Mapping[str, Any]", content.get("config") or {})
     return StackPlace(config.get("aws:region"), tuple(map(str, config.get("aws:allowedAccountIds") or ())))
 
 
-def find(
-    project: str, stack: str, live: Mapping[str, str], resources: Sequence[Resource], named: Mapping[str, str]
+def other_stacks(directory: Path, stack: str) -> set[str]:
+    """Return the names of the project's other stacks, by their files."""
+    names = {path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in directory.glob("Pulumi.*.yaml")}
+    return names - {stack.rpartition("/")[2]}
+
+
+def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
+    project: str,
+    stack: str,
+    others: Collection[str],
+    live: Mapping[str, str],
+    resources: Sequence[Resource],
+    named: Mapping[str, str],
 ) -> Iterator[Adoption]:
     """Yield which secret is meant by each entry of the catalogue; with an empty ARN where none is found.
 
     Args:
         project: The Pulumi project's name.
         stack: The stack's name.
+        others: Names of the project's other stacks, whose secrets are not meant.
         live: ARNs of the account's secrets by name.
         resources: Terraform's resources.
         named: ARNs or names by name in the catalogue, as the operator gave them.
@@ -164,9 +187,7 @@ def find(
             if wanted in candidates:
                 yield Adoption(name, candidates[wanted], where)
                 break
-            named_so = [n for n in candidates if f"-{_plain(name)}-" in f"-{_plain(n)}-"]
-            # A name without the stack's could be another stack's; a Terraform state is one environment's.
-            alike = [n for n in named_so if short in _plain(n).split("-")] or (named_so if where == "Terraform" else [])
+            alike = [n for n in candidates if _fits(n, name, short, others, one_environment=where == "Terraform")]
             if len(alike) == 1:
                 yield Adoption(name, candidates[alike[0]], where)
                 break
@@ -185,11 +206,14 @@ def read_terraform(path: Path) -> list[Resource]:
     """
     try:
         state: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise MisuseError(f"{path} is no Terraform state: terraform state pull > {path}") from None
     if not isinstance(state, dict) or state.get("version") != _STATE_VERSION:
         raise MisuseError(f"{path} is no Terraform state of version {_STATE_VERSION}")
-    return [found for raw in state.get("resources", ()) if raw.get("type") in _PARTS for found in _resources(raw)]
+    try:
+        return [found for raw in state.get("resources", ()) if raw.get("type") in _PARTS for found in _resources(raw)]
+    except (AttributeError, KeyError, TypeError):
+        raise MisuseError(f"{path} has resources of a form that is not known: terraform state pull > {path}") from None
 
 
 def _resources(raw: Mapping[str, Any]) -> Iterator[Resource]:
@@ -202,6 +226,24 @@ def _resources(raw: Mapping[str, Any]) -> Iterator[Resource]:
         suffix = "" if index is None else f"[{json.dumps(index)}]"
         secret = attributes.get("arn") if raw["type"] == _SECRET else attributes.get("secret_id")
         yield Resource(base + suffix, raw["type"], str(secret), str(attributes.get("name", "")))
+
+
+def _fits(secret: str, name: str, stack: str, others: Collection[str], *, one_environment: bool) -> bool:
+    """Tell whether a secret's name or Terraform address means an entry of the catalogue for this stack.
+
+    The last part of its path is the entry's name; the stack's stands before or after it, or is a part of the path. A Terraform
+    state is one environment's and need not name the stack, and may put anything before the entry's name.
+    """
+    parts = [_plain(part) for part in re.split(r'[/.:"\[\]]+', _RANDOM_SUFFIX.sub("", secret))]
+    parts = [part for part in parts if part and not part.isdecimal()]  # an index says nothing
+    whole = f"-{'-'.join(parts)}-"
+    if not parts or any(f"-{_plain(other)}-" in whole for other in others):
+        return False
+    before, found, after = f"-{parts[-1]}-".partition(f"-{_plain(name)}-")
+    before, after, here = before.strip("-"), after.strip("-"), _plain(stack)
+    if not found or after not in {"", here}:
+        return False
+    return one_environment or here == after or f"-{before}".endswith(f"-{here}") or (not before and here in parts)
 
 
 def _plain(name: str) -> str:
@@ -224,7 +266,28 @@ def _live(aws: Aws) -> dict[str, str]:
     return {secret["Name"]: secret["ARN"] for secret in listed}
 
 
-def _checked(aws: Aws, adoption: Adoption, account: str) -> Adoption:
+def _own(stack: str, project: Path) -> set[str]:
+    """Return the ARNs of the secrets that the stack has; none before its first `up`."""
+    if project.resolve() != ROOT:
+        return set()
+    try:
+        return set(load(stack, None).secret_arns.values())
+    except MisuseError:
+        return set()
+
+
+def _each_once(adoptions: Iterable[Adoption]) -> Iterator[Adoption]:
+    """Yield the adoptions; of two that mean the same secret the second has a problem."""
+    taken: dict[str, str] = {}
+    for adoption in adoptions:
+        first = taken.setdefault(adoption.arn, adoption.name) if adoption.arn else adoption.name
+        problem = adoption.problem or ("" if first == adoption.name else f"is taken for {first}")
+        yield replace(adoption, problem=problem)
+
+
+def _checked(aws: Aws, adoption: Adoption, account: str, own: Collection[str]) -> Adoption:
+    if adoption.arn in own:
+        return Adoption(adoption.name, "", OWN)
     if adoption.problem or adoption.found == NOT_FOUND:
         return adoption
     record = describe(aws, adoption.arn) if adoption.arn else None
@@ -243,11 +306,21 @@ def _problem(aws: Aws, arn: str, record: Record | None, account: str) -> str:
         return f"is pending deletion: aws secretsmanager restore-secret --secret-id {record.arn}"
     if record.primary_region not in {None, aws.region}:
         return f"is a replica; the original is in {record.primary_region}"
-    return (
-        ""
-        if record.version(CURRENT)
-        else "has no value: python -m ops set after the `up`, or let the stack make its own"
-    )
+    return _problem_of_versions(aws, record)
+
+
+def _problem_of_versions(aws: Aws, record: Record) -> str:
+    if record.version(CURRENT) is None:
+        return "has no value: python -m ops set after the `up`, or let the stack make its own"
+    labels = [(label, version) for version, labels in record.stages.items() for label in labels]
+    for label, version in labels:
+        if label.startswith(LABEL_OF_PULUMI):
+            return (
+                f"has Pulumi's label {label}: it is another stack's, or of a state that is lost; then first: aws "
+                f"secretsmanager update-secret-version-stage --secret-id {record.arn} --region {aws.region} "
+                f"--version-stage {label} --remove-from-version-id {version}"
+            )
+    return ""
 
 
 def _configure(good: Sequence[Adoption], stack: str, project: Path, *, dry_run: bool, yes: bool) -> None:

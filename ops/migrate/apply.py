@@ -10,15 +10,14 @@ from typing import Annotated
 
 import typer
 
-from catalogue import CATALOGUE
 from ops._ask import confirm
 from ops._console import print_json, print_table, say
 from ops._errors import MisuseError, OpsError
 from ops._options import JsonOption, YesOption
 from ops.migrate._detect import json_object
-from ops.migrate._plan import Plan, PlanError, Step, make, value_of
+from ops.migrate._plan import Plan, value_of
 from ops.migrate._pulumi import ROOT, Configuration, Configured, SandboxRun, runs_in_sandbox
-from ops.migrate._source import read_source
+from ops.migrate._source import reread
 from ops.migrate.scan import PlanArgument, RegionOption, load_plan
 
 StackName = Annotated[
@@ -102,17 +101,14 @@ def wanted_configuration(plan: Plan, region: str | None = None) -> dict[str, tup
     """Return the values that a plan needs by key, and whether each is a secret.
 
     Raises:
-        MisuseError: When the source has changed since the scan, or two values want one key.
+        MisuseError: When the plan no longer fits its source, or two values want one key.
     """
-    source = read_source(plan.source, plan.container, region)
-    fresh = make(source.task_definition, source.container, source.values, CATALOGUE)
-    if {step.name for step in fresh.steps} != {step.name for step in plan.steps}:
-        raise MisuseError(f"the variables of {plan.source} have changed since the scan: scan again")
+    source = reread(plan, region)
     wanted = {key: (value, False) for key, value in plan.settings.items()}
     for step in plan.steps:
         if step.config_key is None or step.verdict not in {"secret", "plain"}:
             continue
-        value = (_value(step, source.values), step.verdict == "secret")
+        value = (value_of(step, source.values), step.verdict == "secret")
         if not value[0]:
             continue  # empty, as unset, means that Pulumi makes the value or misses it
         if wanted.setdefault(step.config_key, value) != value:
@@ -138,13 +134,6 @@ def _configured(configured: Mapping[str, Configured], key: str) -> Configured | 
     value = (json_object(found.value) or {}).get(name)
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return None if value is None else Configured(text, found.secret)
-
-
-def _value(step: Step, values: Mapping[str, str]) -> str:
-    try:
-        return value_of(step, values)
-    except PlanError as error:
-        raise MisuseError(str(error)) from None
 
 
 def _in_sandbox(wanted: Mapping[str, tuple[str, bool]], stack: str, project: Path, verb: str, *, json_: bool) -> None:

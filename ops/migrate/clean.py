@@ -1,5 +1,6 @@
 """`ops migrate clean`: old revisions that hold secrets in the clear go; what else still holds them is told."""
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,12 +12,12 @@ from catalogue import CATALOGUE
 from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import print_json, print_table, say, working
-from ops._errors import MISSING, aws_errors, code_of, explained
+from ops._errors import MISSING, MisuseError, aws_errors, code_of, explained
 from ops._options import JsonOption, YesOption
 from ops._stack import uses_local_aws
-from ops.migrate._detect import json_object, why_secret, why_text_is_secret
+from ops.migrate._detect import why_secret, why_text_is_secret
 from ops.migrate._source import open_aws
-from ops.migrate._task_definition import parse
+from ops.migrate._task_definition import TaskDefinitionError, parse
 from ops.migrate.scan import RegionOption
 
 BATCH = 10
@@ -25,6 +26,9 @@ BATCH = 10
 PACE_SECONDS = 1.0
 """Between two writes to ECS, whose sustained rate for task definitions is one a second. Source: AWS, "Request throttling for the
 Amazon ECS API"."""
+
+_FAMILY = re.compile(r"[A-Za-z0-9_-]{1,255}")
+"""Source: AWS, Amazon ECS API, RegisterTaskDefinition, family."""
 
 _SERVICES = 10
 """Services that one DescribeServices takes."""
@@ -66,19 +70,23 @@ def clean(
 
     Exit status 1: some are left, because they are in use or AWS refused.
     """
+    if not _FAMILY.fullmatch(family):
+        raise MisuseError(f"a family is wanted, without revision or ARN around it, not {family!r}")
     aws = open_aws(region=region)
+    place = f"account {aws.caller().account}, Region {aws.region}"
     with working(f"Reading every revision of {family}"):
-        found = find(aws, family)
-    caller = aws.caller()
+        revisions = list_revisions(aws, family)
+        found = find(aws, revisions)
+    if not revisions:
+        raise MisuseError(f"there is no task definition family {family} in {place}")
     free = [revision for revision in found if not revision.used_by and revision.status != "DELETE_IN_PROGRESS"]
     used = [revision for revision in found if revision.used_by]
     if not json_:
-        _show(family, found)
+        _show(family, found, f"{len(revisions)} looked at, {place}")
     failures: list[str] = []
     if free and not dry_run:
         confirm(
-            f"Deregister and delete {len(free)} revisions of {family} in account {caller.account}, {aws.region}? "
-            "This can't be undone.",
+            f"Deregister and delete {len(free)} revisions of {family} in {place}? This can't be undone.",
             yes=yes,
         )
         with working(f"Deleting {len(free)} revisions"):
@@ -87,36 +95,29 @@ def clean(
     if json_:
         document = {
             "dry_run": dry_run,
+            "looked_at": len(revisions),
             "revisions": [asdict(r) for r in found],
             "failures": failures,
             "elsewhere": others,
         }
         print_json(document)
     else:
-        for failure in failures:
-            say(failure)
-        for revision in used:
-            say(
-                f"{revision.name} stays: {', '.join(revision.used_by)} runs it; deploy the new task definition there first"
-            )
-        if found:
-            say("What else may still hold the values:")
-            for line in others:
-                say(f"  - {line}")
-            say(
-                "They were readable by whoever could read the task definition. Change them: python -m ops rotate, ops set, "
-                "or `rotations` in the stack's configuration."
-            )
+        _tell_rest(failures, used, others if found else ())
     if failures or used:
         raise typer.Exit(1)
 
 
-def find(aws: Aws, family: str) -> list[Revision]:
-    """Return the revisions of a family that hold something in the clear, oldest first."""
+def list_revisions(aws: Aws, family: str) -> list[str]:
+    """Return the ARNs of all revisions of a family that ECS still knows."""
     arns: list[str] = []
     for status in ("ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"):
         # Despite its name the prefix is the whole family.
         arns += aws.pages("ecs", "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status=status)
+    return arns
+
+
+def find(aws: Aws, arns: Iterable[str]) -> list[Revision]:
+    """Return the revisions that hold something in the clear, oldest first."""
     holding = [r for r in aws.each(lambda arn: _revision(aws, arn), arns).values() if r and r.holds]
     users = _users(aws, [r.arn for r in holding]) if holding else {}
     holding.sort(key=lambda revision: int(revision.arn.rpartition(":")[2]))
@@ -130,15 +131,17 @@ def _revision(aws: Aws, arn: str) -> Revision | None:
         if code_of(error) in MISSING | {"ClientException"}:  # deleted in between
             return None
         raise
-    return Revision(arn, raw["status"], tuple(_held(raw, arn)))
+    try:
+        return Revision(arn, raw["status"], tuple(_held(raw, arn)))
+    except TaskDefinitionError as error:
+        raise MisuseError(str(error)) from None
 
 
 def _held(raw: Mapping[str, Any], arn: str) -> Iterator[str]:
     known = {variable for declaration in CATALOGUE for variable, _ in declaration.references()}
     for container in parse(raw, arn).containers:
         for variable, value in container.plain.items():
-            parts = {variable: value} | {k: str(v) for k, v in (json_object(value) or {}).items()}
-            if (variable in known and value) or any(why_secret(name, part) for name, part in parts.items()):
+            if (variable in known and value) or why_secret(variable, value):
                 yield f"{container.name}: environment.{variable}"
         for where, text in container.texts.items():
             if why_text_is_secret(text):
@@ -227,9 +230,28 @@ def elsewhere(aws: Aws) -> list[str]:
     return lines
 
 
-def _show(family: str, found: Sequence[Revision]) -> None:
+def _show(family: str, found: Sequence[Revision], looked_at: str) -> None:
     if not found:
-        say(f"No revision of {family} holds a secret in the clear.")
+        say(f"No revision of {family} holds a secret in the clear ({looked_at}).")
         return
     rows = [(r.name, r.status, ", ".join(r.holds), ", ".join(r.used_by)) for r in found]
-    print_table(f"Revisions of {family} with secrets in the clear", ("revision", "status", "holds", "run by"), rows)
+    print_table(
+        f"Revisions of {family} with secrets in the clear ({looked_at})",
+        ("revision", "status", "holds", "run by"),
+        rows,
+    )
+
+
+def _tell_rest(failures: Sequence[str], used: Sequence[Revision], others: Sequence[str]) -> None:
+    for failure in failures:
+        say(failure)
+    for revision in used:
+        say(f"{revision.name} stays: {', '.join(revision.used_by)} runs it; deploy the new task definition there first")
+    if others:
+        say("What else may still hold the values:")
+        for line in others:
+            say(f"  - {line}")
+        say(
+            "They were readable by whoever could read the task definition. Change them: python -m ops rotate, ops set, "
+            "or `rotations` in the stack's configuration."
+        )

@@ -31,15 +31,20 @@ def scan(
     container: ContainerOption = None,
     region: RegionOption = None,
     *,
+    force: Annotated[bool, typer.Option("--force", help="Replace the plan that is there.")] = False,
     json_: JsonOption = False,
 ) -> None:
     """Find what is or looks like a secret in a task definition, and write a plan. No value gets into the plan.
 
     Exit status 1: something needs a decision (see the table) before `migrate apply`.
     """
+    _check_place(to, source, force=force)
     read = read_source(source, container, region)
     plan = make(read.task_definition, read.container, read.values, CATALOGUE)
-    plan.save(to)
+    try:
+        plan.save(to)
+    except OSError as error:
+        raise MisuseError(f"{to} can't be written: {error.strerror}") from None
     if json_:
         _print_json(plan, to)
     else:
@@ -76,13 +81,25 @@ def load_plan(path: Path) -> Plan:
         raise MisuseError(str(error)) from None
 
 
+def _check_place(to: Path, source: str, *, force: bool) -> None:
+    """Refuse a place for the plan before anything is read, which CloudTrail might record."""
+    if to.is_dir():
+        raise MisuseError(f"{to} is a folder: name a file in it")
+    if not to.parent.is_dir():
+        raise MisuseError(f"there is no folder {to.parent} for the plan")
+    if to.exists() and Path(source).exists() and to.samefile(source):
+        raise MisuseError(f"{to} is the task definition itself: choose another name")
+    if to.exists() and not force:
+        raise MisuseError(f"{to} exists: add --force to replace it, verdicts included, or choose another name")
+
+
 def _print(plan: Plan) -> None:
     rows = [(step.name, step.verdict, step.goes_to, step.why) for step in plan.steps]
     rows += [(key, "setting", f"{key} = {value}", "from the task definition") for key, value in plan.settings.items()]
     title = f"{plan.source}, container {plan.container}"
     print_table(title, ("variable", "verdict", "goes to", "because it"), rows)
     if plan.elsewhere:
-        print_table("\nNot carried over, and in the clear", ("where", "because it"), list(plan.elsewhere.items()))
+        print_table("\nNot carried over", ("where", "because it"), list(plan.elsewhere.items()))
 
 
 def _tell_decisions(undecided: list[Step], path: Path) -> None:
@@ -92,6 +109,8 @@ def _tell_decisions(undecided: list[Step], path: Path) -> None:
             f'    {proposal(step)},   in the keys of app-config, and "{step.json_key or step.variable}" in its variables'
         )
     say(f'or no secret: its "verdict" in {path} becomes "plain" (a plain variable) or "drop" (left out).')
+    if never := [step.name for step in undecided if not step.can_be_plain]:
+        say(f'"plain" is nothing for {", ".join(never)}: the program takes no such plain variable.')
 
 
 def _print_json(plan: Plan, path: Path) -> None:

@@ -1,6 +1,7 @@
 """`ops migrate verify`: the new task definition gives the application the same values, and none in the clear."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -15,14 +16,15 @@ from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import load
 from ops.migrate._detect import json_object, why_secret, why_text_is_secret
 from ops.migrate._plan import Plan, PlanError, Step, value_of
-from ops.migrate._source import read_source, values_of
+from ops.migrate._source import reread, values_of
 from ops.migrate._task_definition import Container, TaskDefinitionError, read
 from ops.migrate.scan import PlanArgument, RegionOption, load_plan
 
-State = Literal["equal", "moved", "left out", "added", "missing", "different", "in the clear"]
-"""`moved`: not a variable of its own any more, but a key of one that holds JSON."""
+State = Literal["equal", "moved", "left out", "added", "missing", "different", "in the clear", "not compared"]
+"""`moved`: not a variable of its own any more, but a key of one that holds JSON. `not compared`: variables in a file that is not
+read."""
 
-_BAD = {"missing", "different", "in the clear"}
+_BAD = {"missing", "different", "in the clear", "not compared"}
 _MIN_CHARACTERS = 6
 """Characters below which a value found in another text is most likely a coincidence."""
 
@@ -46,19 +48,20 @@ def verify(
 ) -> None:
     """Compare the deployed task definition with the old one, value by value; show no value.
 
-    Every secret is read once for it, which CloudTrail records. Exit status 1: something is missing, different or in the clear.
+    Every secret is read once for it, which CloudTrail records. Exit status 1: something is missing, different, in the clear or
+    can't be compared.
     """
     loaded = load_plan(plan)
     deployed = load(stack, outputs)
     aws = connect(deployed)
     with working("Reading both task definitions and every value"):
-        old = read_source(loaded.source, loaded.container, region)
+        old = reread(loaded, region)
         try:
             new = read(deployed.task_definition_arn, aws.client("ecs")).container(None)
         except TaskDefinitionError as error:
             raise MisuseError(f"{deployed.task_definition_arn}: {error}") from None
         new_values = values_of(new, aws)
-    findings = list(compare(loaded, old.values, new, new_values))
+    findings = [*compare(loaded, old.values, new, new_values), *_files(old.container, new)]
     bad = [finding for finding in findings if finding.state in _BAD]
     if json_:
         print_json(
@@ -67,14 +70,26 @@ def verify(
     else:
         title = f"{loaded.source} -> {deployed.task_definition_arn}"
         print_table(title, ("variable", "state", ""), [(f.variable, f.state, f.detail) for f in findings])
-        say(
-            f"{len(bad)} of {len(findings)} are wrong."
-            if bad
-            else "Every variable has its old value, and no secret is in the clear. Next: deploy it, then "
-            f"python -m ops migrate clean {old.task_definition.family or 'OLD_FAMILY'}"
-        )
+        say(_conclusion(loaded, findings, old.task_definition.family or "OLD_FAMILY"))
     if bad:
         raise typer.Exit(1)
+
+
+def _conclusion(plan: Plan, findings: Sequence[Finding], family: str) -> str:
+    counts = Counter(finding.state for finding in findings)
+    left = counts["left out"]
+    left_out = f"; {left} variable{'s were' if left > 1 else ' was'} left out, as the plan says" if left else ""
+    if bad := sum(counts[state] for state in _BAD):
+        files = counts["not compared"]
+        unread = (
+            f" The variables of {files} environment file{'s' if files > 1 else ''} were not compared." if files else ""
+        )
+        return f"{bad} of {len(findings)} are wrong{left_out}.{unread}"
+    other = " other" if any(step.verdict == "drop" and step.secret for step in plan.steps) else ""
+    return (
+        f"Every{other} variable has its old value, and no secret is in the clear{left_out}. Next: deploy it, then "
+        f"python -m ops migrate clean {family}"
+    )
 
 
 def compare(plan: Plan, old: Mapping[str, str], new: Container, new_values: Mapping[str, str]) -> Iterator[Finding]:
@@ -91,6 +106,13 @@ def compare(plan: Plan, old: Mapping[str, str], new: Container, new_values: Mapp
     for variable in sorted(set(new_values) - {step.variable for step in plan.steps}):
         yield Finding(variable, "added", "the old task definition lacked it")
     yield from _in_the_clear(plan, old, new)
+
+
+def _files(old: Container, new: Container) -> Iterator[Finding]:
+    for file in old.environment_files:
+        same = file in new.environment_files
+        detail = "the same environment file" if same else "the variables of this environment file are not read"
+        yield Finding(file, "equal" if same else "not compared", detail)
 
 
 def _compared(step: Step, old: Mapping[str, str], new: Container, new_values: Mapping[str, str]) -> Finding:

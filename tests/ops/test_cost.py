@@ -139,6 +139,11 @@ def test_the_table_says_its_assumptions(stack: Stack, ops: Ops) -> None:
     assert "SSM Parameter Store" in done.out
 
 
+@pytest.mark.parametrize("number", ["inf", "nan", "-1"])
+def test_tasks_per_day_are_a_number(stack: Any, ops: Any, number: str) -> None:
+    assert ops(stack, "cost", "--tasks-per-day", number, "--json").status == 2
+
+
 @pytest.mark.parametrize(
     ("what", "price"),
     [

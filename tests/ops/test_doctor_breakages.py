@@ -375,6 +375,24 @@ def test_the_mending_command_mends(case: str, stack: Stack, ops: Any) -> None:
     assert problems(ops(stack, "doctor", "--json").json) == []
 
 
+def attach_too_much(stack: Stack) -> None:
+    arn = stack.client("iam").create_policy(
+        PolicyName="by-hand",
+        PolicyDocument=_policies.document([{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}]),
+    )["Policy"]["Arn"]
+    stack.client("iam").attach_role_policy(RoleName=stack.role_name, PolicyArn=arn)
+
+
+@pytest.mark.parametrize("broken", [deny_in_role, attach_too_much])
+def test_a_policy_that_pulumi_did_not_make_is_taken_off_by_name(broken: Break, stack: Stack, ops: Any) -> None:
+    broken(stack)
+    found = problems(ops(stack, "doctor", "--json").json)
+
+    run_aws(stack, found[0]["mend"])
+
+    assert problems(ops(stack, "doctor", "--json").json) == []
+
+
 @pytest.mark.parametrize("case", ["key disabled", "key pending deletion"])
 def test_the_mending_command_mends_the_key(case: str, deploy: Any, ops: Any) -> None:
     stack = deploy("prod", customer_managed_key=True)

@@ -111,3 +111,10 @@ def test_command_with_an_unknown_error_exits_with_1(ops: Any) -> None:
 
 def test_command_without_text_is_misuse(ops: Any) -> None:
     assert ops(None, "doctor", "--explain", "  ").status == 2
+
+
+def test_an_unreachable_registry_is_not_taken_for_secrets_manager() -> None:
+    found = explain("CannotPullContainerError: ref pull has been retried 5 time(s): dial tcp 10.0.0.1:443: i/o timeout")
+
+    assert found is not None
+    assert "can't reach the image's registry" in found.means

@@ -1,6 +1,7 @@
 """`ops migrate adopt`: which secrets are meant, what is configured, what Terraform must forget."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def _live(*names: str) -> dict[str, str]:
 
 def _found(live: dict[str, str], resources: list[Resource] | None = None, **named: str) -> dict[str, Adoption]:
     by_name = {name.replace("_", "-"): secret for name, secret in named.items()}
-    return {a.name: a for a in find("service-ticket-system", "dev", live, resources or [], by_name)}
+    return {a.name: a for a in find("service-ticket-system", "dev", {"prod"}, live, resources or [], by_name)}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,7 @@ def _found(live: dict[str, str], resources: list[Resource] | None = None, **name
         "dev_jwt_secret",
         "jwt-secret-dev",
         "Ticketing-Dev-JWT-Secret",
+        "ticketing/dev/jwt-secret-20240115093012345600000001",
     ],
 )
 def test_a_live_secret_is_found_by_its_name(name: str) -> None:
@@ -42,7 +44,17 @@ def test_a_live_secret_is_found_by_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["service-ticket-system-prod-jwt-secret", "jwt-secret", "dev-myjwt-secrets", "dev-jwt"]
+    "name",
+    [
+        "service-ticket-system-prod-jwt-secret",
+        "jwt-secret",
+        "dev-myjwt-secrets",
+        "dev-jwt",
+        "dev/prod/jwt-secret",
+        "ticketing/dev/not-the-jwt-secret",
+        "ticketing/dev/jwt-secret-old-backup",
+        "jwt-secret/dev",
+    ],
 )
 def test_another_stacks_secret_is_not_meant(name: str) -> None:
     assert _found(_live(name))["jwt-secret"] == Adoption("jwt-secret", "", NOT_FOUND)
@@ -104,7 +116,24 @@ def test_a_secret_is_found_by_its_name_in_terraform(tmp_path: Path) -> None:
     assert found["app-config"] == Adoption("app-config", f"{PREFIX}app-AbCdEf", "Terraform")
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"version": 3}', '{"resources": []}'])
+def test_in_terraform_the_stack_need_not_be_named_but_another_one_must_not() -> None:
+    def state(name: str) -> list[Resource]:
+        return [Resource("aws_secretsmanager_secret.a[0]", "aws_secretsmanager_secret", PREFIX + name, name)]
+
+    assert _found({}, state("ticketing-jwt-secret"))["jwt-secret"].found == "Terraform"
+    assert _found({}, state("ticketing-prod-jwt-secret"))["jwt-secret"].found == NOT_FOUND
+
+
+_BARE = {"type": "aws_secretsmanager_secret", "mode": "managed"}
+
+
+@pytest.mark.parametrize("resources", [None, [5], [_BARE], [{**_BARE, "name": "a", "instances": [7]}]])
+def test_a_terraform_state_of_another_form_is_one_line(tmp_path: Path, resources: Any) -> None:
+    with pytest.raises(MisuseError, match="of a form that is not known"):
+        read_terraform(_state(tmp_path, resources=resources))
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"version": 3}', '{"resources": []}', '{"a":' * 100_000])
 def test_what_is_no_terraform_state_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "x"
     path.write_text(content)
@@ -116,7 +145,8 @@ def test_the_stack_file_says_where_a_stack_lives(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.dev.yaml").write_text('config:\n  aws:region: eu-west-1\n  aws:allowedAccountIds: ["1"]\n')
     place = stack_place(tmp_path, "organization/p/dev")
     assert (place.region, place.accounts) == ("eu-west-1", ("1",))
-    assert stack_place(tmp_path, "nope").region is None
+    with pytest.raises(MisuseError, match=r"there is no .*Pulumi\.nope\.yaml"):
+        stack_place(tmp_path, "nope")
 
 
 @pytest.fixture
@@ -198,6 +228,36 @@ def test_a_secret_without_a_value_is_told(stack: Deployed, ops: Ops, tmp_path: P
     done = _adopt(stack, ops, _project(tmp_path, stack.account), "--secret", f"jwt-secret={empty}", "--json")
     assert done.status == 1
     assert "has no value" in {s["name"]: s["problem"] for s in done.json["secrets"]}["jwt-secret"]
+
+
+def test_one_secret_is_not_taken_twice(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    one = stack.secrets.create_secret(Name="one", SecretString="v")["ARN"]
+    both = [part for name in ("jwt-secret", "app-config") for part in ("--secret", f"{name}={one}")]
+    done = _adopt(stack, ops, _project(tmp_path, stack.account), *both, "--json")
+    assert done.status == 1
+    assert {s["name"]: s["problem"] for s in done.json["secrets"]}["app-config"] == "is taken for jwt-secret"
+
+
+def test_a_secret_that_a_stack_of_pulumis_writes_is_not_taken_unasked(
+    stack: Deployed, ops: Ops, tmp_path: Path
+) -> None:
+    project = _project(tmp_path, stack.account)
+    given = ("--secret", f"jwt-secret={stack.arn('jwt-secret')}", "--json")
+    refused = _adopt(stack, ops, project, *given)
+    assert refused.status == 1
+    problem = {s["name"]: s["problem"] for s in refused.json["secrets"]}["jwt-secret"]
+    label, version = re.findall(r"--version-stage (\S+) --remove-from-version-id (\S+)", problem)[0]
+    stack.secrets.update_secret_version_stage(
+        SecretId=stack.arn("jwt-secret"), VersionStage=label, RemoveFromVersionId=version
+    )
+    assert _adopt(stack, ops, project, *given).status == 0
+
+
+def test_an_unknown_stack_is_misuse(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    project = str(_project(tmp_path, stack.account))
+    done = ops(None, "migrate", "adopt", "--stack", "nope", "--project", project, env=stack.variables)
+    assert (done.status, done.out) == (2, "")
+    assert "Pulumi.nope.yaml" in done.err
 
 
 def test_adopt_refuses_an_account_that_the_stack_does_not_allow(stack: Deployed, ops: Ops, tmp_path: Path) -> None:

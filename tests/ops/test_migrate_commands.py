@@ -96,6 +96,77 @@ def test_scan_of_nothing_is_misuse(ops: Ops, source: str, message: str) -> None:
     assert message in done.err
 
 
+def test_scan_replaces_a_plan_only_when_it_is_told_to(ops: Ops, old_file: Path, plan: Path) -> None:
+    edited = plan.read_text().replace('"secret",', '"drop",')
+    plan.write_text(edited)
+    refused = ops(None, "migrate", "scan", str(old_file), "--to", str(plan))
+    assert (refused.status, "add --force" in refused.err) == (2, True)
+    assert plan.read_text() == edited
+    assert ops(None, "migrate", "scan", str(old_file), "--to", str(plan), "--force").status == 0
+    assert plan.read_text() != edited
+
+
+def test_scan_never_writes_over_its_source(ops: Ops, old_file: Path) -> None:
+    before = old_file.read_text()
+    done = ops(None, "migrate", "scan", str(old_file), "--to", str(old_file), "--force")
+    assert (done.status, "is the task definition itself" in done.err) == (2, True)
+    assert old_file.read_text() == before
+
+
+@pytest.mark.parametrize(("to", "message"), [("", "is a folder"), ("no/plan", "there is no folder")])
+def test_scan_tells_where_a_plan_cannot_be_written(
+    ops: Ops, old_file: Path, tmp_path: Path, to: str, message: str
+) -> None:
+    done = ops(None, "migrate", "scan", str(old_file), "--to", str(tmp_path / to))
+    assert (done.status, len(done.err.splitlines())) == (2, 1)
+    assert message in done.err
+
+
+def test_a_full_disk_is_one_line(ops: Ops, old_file: Path) -> None:
+    done = ops(None, "migrate", "scan", str(old_file), "--to", "/dev/full", "--force")
+    assert (done.status, len(done.err.splitlines())) == (2, 1)
+    assert "can't be written: No space left" in done.err
+
+
+def test_scan_lists_environment_files(ops: Ops, tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(_definition(environmentFiles=[{"value": "arn:aws:s3:::b/api.env", "type": "s3"}])))
+    done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"))
+    assert done.status == 1
+    assert "Not carried over" in done.out
+    assert "environmentFiles: arn:aws:s3:::b/api.env" in done.out
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("/old/jwt", "AWS refused GetParameter (ParameterNotFound)"),
+        ("arn", "no whole ARN"),
+        ("arn:aws:secretsmanager", "no whole ARN"),
+        ("arn:aws:secretsmanager:eu-west-1:1:x", "does not start with the ARN of a secret"),
+        ("arn:aws:ssm:eu-west-1:123456789012:document/x", "no whole ARN"),
+        ("", "it has no valueFrom"),
+    ],
+)
+def test_a_reference_that_cannot_be_read_names_its_variable(
+    stack: Deployed, ops: Ops, tmp_path: Path, reference: str, message: str
+) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(_definition({}, secrets=[{"name": "JWT_SECRET", "valueFrom": reference}])))
+    done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"), env=stack.variables)
+    assert (done.status, len(done.err.splitlines())) == (2, 1)
+    assert "JWT_SECRET can't be read: " in done.err
+    assert message in done.err
+
+
+def test_a_reference_without_a_region_names_its_variable(ops: Ops, tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(_definition({}, secrets=[{"name": "JWT_SECRET", "valueFrom": "/old/jwt"}])))
+    done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"))
+    assert done.status == 2
+    assert "JWT_SECRET can't be read: in which Region?" in done.err
+
+
 def test_scan_of_an_unknown_family_is_one_line(stack: Deployed, ops: Ops) -> None:
     done = ops(None, "migrate", "scan", "nope", env=stack.variables)
     assert done.status == 2
@@ -189,6 +260,69 @@ def test_apply_refuses_a_source_that_has_changed(
     assert "scan again" in done.err
 
 
+def _edit(plan: Path, variable: str, **changes: object) -> None:
+    document = json.loads(plan.read_text())
+    for step in document["steps"]:
+        if step["variable"] == variable:
+            step.update(changes)
+    plan.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"verdict": "plain"}, "DB_PASSWORD is a secret of the catalogue and can be no plain variable"),
+        (
+            {"verdict": "plain", "secret": None, "config_key": "environment.DB_PASSWORD"},
+            "don't fit any more (DB_PASSWORD); only verdicts may be edited",
+        ),
+        ({"config_key": "aws:region"}, "don't fit any more (DB_PASSWORD); only verdicts may be edited"),
+    ],
+)
+def test_no_edit_makes_apply_show_a_secret(
+    ops: Ops, plan: Path, project: tuple[Path, dict[str, str]], changes: dict[str, object], message: str
+) -> None:
+    _edit(plan, "DB_PASSWORD", **changes)
+    done = _apply(ops, plan, project, "--yes")
+    assert (done.status, len(done.err.splitlines())) == (2, 1)
+    assert message in done.err
+    assert "config" not in (yaml.safe_load((project[0] / "Pulumi.qa.yaml").read_text()) or {})
+    assert "the old database password" not in done.out + done.err
+
+
+def test_apply_refuses_settings_that_the_source_lacks(
+    ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]
+) -> None:
+    plan.write_text(plan.read_text().replace('"cpu": "256"', '"cpu": "4096"'))
+    done = _apply(ops, plan, project, "--yes")
+    assert (done.status, "(settings); only verdicts" in done.err) == (2, True)
+
+
+def test_an_empty_variable_is_left_out_by_every_command(
+    stack: Deployed, ops: Ops, tmp_path: Path, project: tuple[Path, dict[str, str]]
+) -> None:
+    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
+    path.write_text(json.dumps(_definition({"DATABASE_HOST": "db.internal", "EMPTY": ""})))
+    assert ops(None, "migrate", "scan", str(path), "--to", str(plan)).status == 0
+    assert "left out" in ops(None, "migrate", "plan", str(plan)).out
+    applied = _apply(ops, plan, project, "--yes", "--json")
+    assert {change["key"] for change in applied.json["set"]} == {"databaseHost", "image", "cpu", "memory"}
+    done = ops(stack, "migrate", "verify", str(plan))
+    assert done.status == 0, done.out
+    assert "Every variable has its old value" in done.err
+    assert "1 variable was left out, as the plan says" in done.err
+
+
+def test_json_in_a_plain_variable_stays_text(ops: Ops, tmp_path: Path, project: tuple[Path, dict[str, str]]) -> None:
+    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
+    path.write_text(json.dumps(_definition({"JS": '{"a": 1}'})))
+    assert ops(None, "migrate", "scan", str(path), "--to", str(plan)).status == 0
+    assert _apply(ops, plan, project, "--yes").status == 0
+    config = yaml.safe_load((project[0] / "Pulumi.qa.yaml").read_text())["config"]
+    assert config["service-ticket-system:environment"] == {"JS": '{"a": 1}'}
+    assert {change["state"] for change in _apply(ops, plan, project, "--json").json["set"]} == {"same"}
+
+
 def test_an_unknown_stack_is_one_line(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]) -> None:
     directory, environment = project
     done = ops(
@@ -225,6 +359,41 @@ def test_verify_finds_a_secret_left_in_the_clear(stack: Deployed, ops: Ops, plan
     assert found == {"COPY": "holds the value of JWT_SECRET"}
 
 
+@pytest.mark.parametrize("removed", ["JWT_SECRET", None])
+def test_verify_wants_a_plan_of_every_variable(stack: Deployed, ops: Ops, plan: Path, removed: str | None) -> None:
+    document = json.loads(plan.read_text())
+    document["steps"] = [step for step in document["steps"] if removed and step["variable"] != removed]
+    plan.write_text(json.dumps(document))
+    done = ops(stack, "migrate", "verify", str(plan))
+    assert done.status == 2
+    assert "JWT_SECRET" in done.err
+    assert "scan again" in done.err
+
+
+def test_verify_says_that_a_secret_was_left_out(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
+    path.write_text(json.dumps(_definition({"DATABASE_HOST": "db.internal", "JWT_SECRET": "the old jwt secret"})))
+    assert ops(None, "migrate", "scan", str(path), "--to", str(plan)).status == 0
+    _edit(plan, "JWT_SECRET", verdict="drop")
+    done = ops(stack, "migrate", "verify", str(plan))
+    assert done.status == 0, done.out
+    assert "Every other variable has its old value" in done.err
+    assert "1 variable was left out, as the plan says" in done.err
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_verify_tells_of_an_environment_file(stack: Deployed, ops: Ops, tmp_path: Path, kept: bool) -> None:  # noqa: FBT001
+    files = [{"value": "arn:aws:s3:::bucket/api.env", "type": "s3"}]
+    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
+    path.write_text(json.dumps(_definition({"DATABASE_HOST": "db.internal"}, environmentFiles=files)))
+    assert ops(None, "migrate", "scan", str(path), "--to", str(plan)).status == 1
+    stack.deploy_revision(stack.containers(environmentFiles=files if kept else []))
+    done = ops(stack, "migrate", "verify", str(plan))
+    assert done.status == (0 if kept else 1), done.out
+    assert ("Every variable has its old value" in done.err) is kept
+    assert ("The variables of 1 environment file were not compared" in done.err) is not kept
+
+
 @pytest.fixture
 def revisions(stack: Deployed) -> list[str]:
     """Three old revisions of `old` with secrets in the clear, one without, and one of another family."""
@@ -252,6 +421,27 @@ def test_clean_deletes_the_revisions_with_secrets_only(stack: Deployed, ops: Ops
     assert again.status == 0
     assert [r for r in again.json["revisions"] if r["status"] != "DELETE_IN_PROGRESS"] == []
     assert not any(value in done.out + done.err for value in SECRET_VALUES)
+
+
+@pytest.mark.usefixtures("revisions")
+def test_clean_of_no_family_is_misuse(stack: Deployed, ops: Ops) -> None:
+    place = f"in account {stack.account}, Region {stack.region}"
+    for family in ("nope", "ol"):
+        done = ops(None, "migrate", "clean", family, env=stack.variables)
+        assert (done.status, done.err) == (2, f"error: there is no task definition family {family} {place}\n")
+    for family in ("", "old:3", f"arn:aws:ecs:eu-west-1:{stack.account}:task-definition/old:1"):
+        done = ops(None, "migrate", "clean", family, env=stack.variables)
+        assert (done.status, "a family is wanted" in done.err) == (2, True)
+
+
+def test_clean_tells_what_it_looked_at(stack: Deployed, ops: Ops) -> None:
+    _register(stack, _definition({"NODE_ENV": "production"}))
+    done = _clean(stack, ops)
+    assert done.status == 0
+    assert (
+        f"No revision of old holds a secret in the clear (1 looked at, account {stack.account}, Region {stack.region})"
+        in done.err
+    )
 
 
 @pytest.mark.usefixtures("revisions")

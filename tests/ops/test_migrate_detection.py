@@ -2,7 +2,9 @@
 
 import pytest
 
-from ops.migrate._detect import why_secret, why_text_is_secret
+import settings
+from ops.migrate import _detect
+from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
 
 SECRETS = {
     "AWS_KEY": ("AKIAIOSFODNN7" + "EXAMPLE", "known format: AWS Access Key"),
@@ -18,9 +20,38 @@ SECRETS = {
     "SMTP_PASS": ("abc12345", "name of a secret"),
     "smtp_password": ("Sommer2024!", "name of a secret"),
     "WEBHOOK_SIGNING_KEY": ("two words", "name of a secret"),
-    "SALT": ("Xk29_fLq0-Zt7WvB3mNs8RyUe5CgJh1A", "random as a key"),
+    "FINGERPRINT": ("Xk29_fLq0-Zt7WvB3mNs8RyUe5CgJh1A", "random as a key"),
     "CHECKSUM_SEED": ("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b", "random as a key"),
     "CLOUD": ("v1.0-e24fd090c02efcfecb4de8f4ff246fd5c75b48946fdf0ce26c59f91d", "random as a key"),
+    "DB_PASSWORD_RO": ("hunter2", "name of a secret"),
+    "JWT_SECRET_OLD": ("hunter2", "name of a secret"),
+    "API_KEY_2": ("hunter2", "name of a secret"),
+    "PASSWORDS": ("one,two", "name of a secret"),
+    "SECRET_ID": ("2b1f0a54-7a3a-4d29-8a10-0a7e94c7b1a2", "name of a secret"),
+    "TOKEN_V2": ("hunter2", "name of a secret"),
+    "STRIPE_KEY": ("hunter2", "name of a secret"),
+    "SESSION_KEY": ("keyboard cat", "name of a secret"),
+    "COOKIE_KEYS": ("one,two", "name of a secret"),
+    "SALT": ("hunter2", "name of a secret"),
+    "APIKEY": ("hunter2", "name of a secret"),
+    "REDIS_PWD": ("hunter2", "name of a secret"),
+    "AUTH_OLD": ("hunter2", "name of a secret"),
+    "TOKEN_URL_KEY": ("hunter2", "name of a secret"),
+    "dbPassword": ("hunter2", "name of a secret"),
+    "DBPassword1": ("hunter2", "name of a secret"),
+    "spring.datasource.password": ("hunter2", "name of a secret"),
+    "x-api-key": ("hunter2", "name of a secret"),
+    "clientSecretOld": ("hunter2", "name of a secret"),
+    "AUTH": ("Basic dXNlcjpwYXNzd29yZA==", "known format: HTTP Credentials"),
+    "UPSTREAM": ("bearer 0123456789abcdef", "known format: HTTP Credentials"),
+    "PRIV": ("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "known format: Private Key"),
+    "EC": ("MHcCAQEEIIGHAgEAMBMGByqGSM49AgEG", "known format: Private Key"),
+    "MIRRORS": ("redis://a, amqp://user@corp:pw12@b", "URL with a password"),
+    "JAVA_OPTS": ("-Xmx1g -Dspring.datasource.password=hunter2", "sets password"),
+    "LIBPQ": ("host=db user=app password=hunter2", "sets password"),
+    "SQL": ("Server=db;User Id=app;Password=hunter2;Encrypt=true", "sets Password"),
+    "MAPS": ("https://maps.example.com/v1?zoom=3&key=hunter2", "sets key"),
+    "SETTINGS": ('{"db": {"replicas": [{"host": "b", "password": "hunter2"}]}}', "name of a secret"),
 }
 
 PLAIN = {
@@ -42,6 +73,27 @@ PLAIN = {
     "SIDECAR": "registry.example.com/app@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b9f86d081884c7d659a2feaa0",
     "FEATURES": '{"search": true, "export": false}',
     "PRICE_KEY": "basic",
+    "KEY_PREFIX": "tickets:",
+    "SECRET_NAME": "ticketing/dev/jwt-secret",
+    "SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ticketing-jwt-AbCdEf",
+    "AWS_ACCESS_KEY_ID": "local",
+    "KMS_KEY_ID": "2b1f0a54-7a3a-4d29-8a10-0a7e94c7b1a2",
+    "PUBLIC_KEY": "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9\n"
+    "-----END PUBLIC KEY-----",
+    "KEYSPACE": "tickets",
+    "MONKEY": "banana",
+    "AUTHOR": "ada",
+    "AUTH_URL": "https://login.example.com/authorize",
+    "AUTH_METHOD": "oidc",
+    "AUTH0_CLIENT_ID": "tickets",
+    "PASSENGER": "first class",
+    "PASSWORD_FILE": "/run/secrets/db",
+    "TOKENIZERS_PARALLELISM": "sequential",
+    "COMPASS": "north",
+    "MAX_TOKENS": "4096",
+    "TOKEN_EXPIRES_IN": "15m",
+    "OPTIONS": "tls=true,token=false,password-min-length=twelve,secret=$SECRET",
+    "JVM": "-Xmx1g -Dspring.profiles.active=prod",
 }
 
 
@@ -73,3 +125,29 @@ def test_a_plain_value_is_no_secret(name: str) -> None:
 def test_a_command_or_label_with_a_secret_is_found(text: str, reason: str | None) -> None:
     found = why_text_is_secret(text)
     assert (found is None) if reason is None else (reason in (found or ""))
+
+
+def test_deeply_nested_json_is_no_object() -> None:
+    assert _detect.json_object('{"a":' * 100_000) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("LOG_LEVEL", "info", None),
+        ("dot.ted", "x", "has no name"),
+        ("EXT[1", "x", "has no name"),
+        (" sp ace", "x", "has no name"),
+        ("1ST", "x", "has no name"),
+        ("USE_API_KEY", "false", "a name that the program refuses"),
+        ("DB", "see postgres://app:pw@db/x", "URL with a password"),
+    ],
+)
+def test_what_the_program_refuses_is_known_before(name: str, value: str, reason: str | None) -> None:
+    found = why_refused(name, value)
+    assert (found is None) if reason is None else (reason in (found or ""))
+
+
+def test_the_names_refused_are_those_of_the_program() -> None:
+    assert _detect.REFUSED_NAME == settings._LOOKS_SECRET  # pyright: ignore[reportPrivateUsage]
+    assert _detect._PASSWORD_IN_URL == settings._PASSWORD_IN_URL  # pyright: ignore[reportPrivateUsage]

@@ -2,17 +2,22 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from catalogue import CATALOGUE
 from ops.migrate._plan import Plan, PlanError, load, make, proposal, value_of
-from ops.migrate._pulumi import Configured, property_path
+from ops.migrate._pulumi import Configured, SandboxRun, property_path
 from ops.migrate._task_definition import TaskDefinition, TaskDefinitionError, parse, read
 from ops.migrate.apply import compare
 from ops.migrate.verify import compare as verified
+from sandbox.project import Project
+from sandbox.stack_config import StackConfig, parse_override
 
 PASSWORD = "an old database password"
 APP_CONFIG = {"REDIS_PASSWORD": "the old redis password", "SMTP_PASSWORD": "the old smtp password"}
@@ -139,14 +144,95 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "no place": (_verdict("secret"), "has no place in catalogue.py"),
     "a field less": (lambda d: d["steps"][1].pop("variable"), "changed in more than its verdicts"),
     "no steps": (lambda d: d.pop("steps"), "changed in more than its verdicts"),
+    "a field more": (lambda d: d["steps"][1].update(colour="red"), "changed in more than its verdicts"),
+    "a step that is text": (lambda d: d["steps"].append("DB_PASSWORD"), "changed in more than its verdicts"),
+    "a step of numbers": (lambda d: d["steps"][1].update(verdict=[]), "changed in more than its verdicts"),
+    "settings as a list": (lambda d: d.update(settings=[]), "changed in more than its verdicts"),
+    "a setting of another kind": (lambda d: d["settings"].update(cpu=5), "changed in more than its verdicts"),
+    "a setting of its own": (lambda d: d["settings"].update({"aws:region": "x"}), "changed in more than its verdicts"),
+    "elsewhere as text": (lambda d: d.update(elsewhere="x"), "changed in more than its verdicts"),
+    "source as a number": (lambda d: d.update(source=5), "changed in more than its verdicts"),
+    "a secret in the clear": (
+        lambda d: d["steps"][0].update(verdict="plain"),
+        "DB_PASSWORD is a secret of the catalogue and can be no plain variable",
+    ),
+    "a secret in the clear without its place": (
+        lambda d: d["steps"][0].update(verdict="plain", secret=None),
+        "DB_PASSWORD can be no plain variable",
+    ),
+    "a plain variable elsewhere": (
+        lambda d: d["steps"][1].update(verdict="plain", config_key="aws:region"),
+        "SENTRY_DSN can be no plain variable",
+    ),
 }
 
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_a_plan_that_makes_no_sense_is_refused(tmp_path: Path, edit: str) -> None:
     change, message = EDITS[edit]
-    with pytest.raises(PlanError, match=message):
+    with pytest.raises(PlanError, match=message) as refused:
         load(_edited(tmp_path, change))
+    assert not any(internal in str(refused.value) for internal in ("__init__", "NoneType", "\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"{", "line 1, column 2"), (b"\xff\xfe", "no UTF-8 text"), (b"[" * 200_000, "nested too deeply")],
+)
+def test_a_plan_that_is_no_json_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "plan.json"
+    path.write_bytes(content)
+    with pytest.raises(PlanError, match=message):
+        load(path)
+    with pytest.raises(PlanError, match="Is a directory"):
+        load(tmp_path)
+
+
+def test_an_edit_of_more_than_a_verdict_is_a_difference(tmp_path: Path) -> None:
+    fresh = _plan({"SENTRY_DSN": "https://abc@sentry.example.com/1", "DB_PASSWORD": PASSWORD})
+    edits: dict[str, Edit] = {
+        "": _verdict("drop"),
+        "DB_PASSWORD": lambda d: d["steps"][0].update(config_key="aws:region"),
+        "SENTRY_DSN": lambda d: d["steps"].append(d["steps"][1]),
+        "DB_PASSWORD, SENTRY_DSN": lambda d: d["steps"].clear(),
+        "settings": lambda d: d["settings"].update(cpu="256"),
+        "family": lambda d: d.update(family="other"),
+    }
+    for name, edit in edits.items():
+        assert ", ".join(load(_edited(tmp_path, edit)).differences(fresh)) == name
+
+
+def test_an_empty_variable_is_left_out() -> None:
+    plan = _plan({"EMPTY": "", "DATABASE_HOST": "", "APP_CONFIG": "", "DB_PASSWORD": ""})
+    assert {step.name: (step.verdict, step.why) for step in plan.steps} == {
+        "EMPTY": ("drop", "is empty"),
+        "DATABASE_HOST": ("drop", "is empty"),
+        "APP_CONFIG": ("drop", "is empty"),
+        "DB_PASSWORD": ("secret", "is in the catalogue"),
+    }
+
+
+@pytest.mark.parametrize("name", ["dot.ted", "EXT[1", " sp ace", "1ST", "USE_API_KEY"])
+def test_a_name_that_the_program_refuses_is_undecided_and_never_plain(name: str, tmp_path: Path) -> None:
+    plan = _plan({name: "false"})
+    (step,) = plan.undecided()
+    assert "name" in step.why
+    assert step.config_key is None
+    replace(plan, steps=(replace(step, verdict="plain"),)).save(tmp_path / "p")
+    with pytest.raises(PlanError, match="can be no plain variable: it has"):
+        load(tmp_path / "p")
+
+
+def test_a_host_that_is_a_url_with_a_password_is_no_plain_variable() -> None:
+    (step,) = _plan({"DATABASE_HOST": "postgres://app:hunter2xyz@db"}).steps
+    assert (step.verdict, step.config_key) == ("undecided", None)
+
+
+def test_environment_files_are_not_carried_over() -> None:
+    file = {"value": "arn:aws:s3:::bucket/api.env", "type": "s3"}
+    assert _plan({}, environmentFiles=[file]).elsewhere == {
+        "container api, environmentFiles: arn:aws:s3:::bucket/api.env": "has variables that are not read: move them by hand"
+    }
 
 
 def test_a_value_that_is_gone_is_told() -> None:
@@ -164,11 +250,53 @@ def test_a_value_that_is_gone_is_told() -> None:
         ({"taskDefinition": {"containerDefinitions": []}}, "no containerDefinitions"),
         ([{"name": "a", "environment": [{"value": "x"}]}], "an entry without a name"),
         ([{"name": "a", "environment": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}], "sets A twice"),
+        ([{"name": "a", "environment": ["A=geheim"]}], "container a: environment is no list of objects"),
+        ([{"name": "a", "environment": 5}], "environment is no list of objects"),
+        ([{"name": "a", "secrets": "geheim"}], "secrets is no list of objects"),
+        ([{"name": "a", "environmentFiles": ["geheim"]}], "environmentFiles is no list of objects"),
+        ([{"name": "a", "portMappings": ["3000"]}], "portMappings is no list of objects"),
+        ([{"name": "a", "portMappings": [{"containerPort": "abc"}]}], "the containerPort is no number"),
+        ([{"name": "a", "dockerLabels": ["geheim"]}], "dockerLabels is no object"),
+        ([{"name": "a", "logConfiguration": "geheim"}], "logConfiguration is no object"),
+        ([{"name": "a", "logConfiguration": {"options": ["geheim"]}}], "options is no object"),
+        ([{"name": "a", "healthCheck": "geheim"}], "healthCheck is no object"),
+        ({"containerDefinitions": [{"name": "a"}], "runtimePlatform": "ARM64"}, "f: runtimePlatform is no object"),
     ],
 )
 def test_what_is_no_task_definition_is_refused(document: Any, message: str) -> None:
-    with pytest.raises(TaskDefinitionError, match=message):
+    with pytest.raises(TaskDefinitionError, match=message) as refused:
         parse(document, "f")
+    assert "geheim" not in str(refused.value)
+
+
+def test_what_ecs_would_not_take_is_still_read() -> None:
+    container = parse(
+        [
+            {
+                "name": "api",
+                "portMappings": [{"containerPort": "3000"}],
+                "command": "app --password=geheim123",
+                "environment": [{"name": "DEBUG", "value": True}, {"name": "N", "value": 5}, {"name": "NONE"}],
+            }
+        ],
+        "f",
+    ).containers[0]
+    assert container.port == 3000
+    assert container.plain == {"DEBUG": "true", "N": "5", "NONE": ""}
+    assert container.texts == {"command": "app --password=geheim123"}
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "td.json"
+    path.write_text('[{"name": "api"}]', encoding="utf-8-sig")
+    assert read(str(path)).container(None).name == "api"
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "td.json"
+    path.write_text("[" * 200_000)
+    with pytest.raises(TaskDefinitionError, match="nested too deeply"):
+        read(str(path))
 
 
 def test_all_three_forms_of_a_file_are_read(tmp_path: Path) -> None:
@@ -224,6 +352,24 @@ def test_configuration_is_compared_before_it_is_set() -> None:
 )
 def test_a_path_is_quoted_where_it_must_be(name: str, path: str) -> None:
     assert property_path("adopt", name) == path
+
+
+def test_the_sandbox_gets_plain_variables_as_texts_beside_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: app\nruntime: python\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text(
+        "config:\n  app:environment: {LOG_LEVEL: debug, NODE_ENV: development, OLD: {secure: x}}\n"
+    )
+    plain = {"cpu": "256", "environment.JS": '{"a": 1}', "environment.NODE_ENV": "production"}
+    command = SandboxRun("dev", tmp_path).command("up", plain, ["jwtSecret"])
+    overrides = [parse_override(text) for option, text in pairwise(command) if option == "-c" and "=" in text]
+    assert {override.path: override.value for override in overrides if override.key == "cpu"} == {("cpu",): "256"}
+    assert command[-2:] == ["-c", "secret:jwtSecret"]
+    config = StackConfig(Project(tmp_path, "app", {}), "dev")
+    for override in overrides:
+        config.apply(override)
+    (tmp_path / "out").mkdir()
+    written = yaml.safe_load(config.write(tmp_path / "out", None).read_text())["config"]
+    assert written["app:environment"] == {"LOG_LEVEL": "debug", "NODE_ENV": "production", "JS": '{"a": 1}'}
 
 
 SECRETS = {

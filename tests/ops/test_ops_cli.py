@@ -5,16 +5,19 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from ops._ownership import declaration_of, ownership
 from ops._secrets import Record, Rotation
 from ops._stack import parse
-from ops.cli import COMMANDS
+from ops.cli import COMMANDS, app
 
 Stack = Any  # conftest.Deployed
 
@@ -115,8 +118,12 @@ def test_describe_shows_labels_variables_and_owner(stack: Stack, ops: Any) -> No
     assert found["variables"] == ["APP_CONFIG", "CLOUDFLARE_TOKEN", "REDIS_PASSWORD", "SMTP_PASSWORD"]
     assert "DenyWithoutTls" in found["resource_policy"]
     assert found["owner"] == "configuration"
+    assert (found["name"], found["full_name"]) == ("app-config", "service-ticket-system-dev-app-config")
+    datetime.fromisoformat(found["changed"])
     shown = ops(stack, "describe", "app-config")
-    assert "SMTP_PASSWORD: pulumi config set --secret smtpPassword --stack dev" in shown.out
+    assert (
+        "python -m sandbox up --stack dev -c secret:smtpPassword   # a value of your own for SMTP_PASSWORD" in shown.out
+    )
     assert not any(value in shown.out for value in json.loads(stack.values["app-config"]).values())
 
 
@@ -152,6 +159,35 @@ def test_owner_of_a_value(stack: Stack, stages: dict[str, tuple[str, ...]], rota
     record = Record(arn, "jwt", stages=stages, rotation=rotation)
 
     assert ownership(where, record, declaration_of(where, arn)).owner == expected
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "how", "mend"),
+    [
+        (
+            "http://127.0.0.1:4566",
+            "python -m sandbox up --stack dev -c secret:jwtSecret   # a value of your own",
+            "python -m sandbox up --stack dev -c rotations.jwtSecret=2   # 3 when it is 2 already, and so on",
+        ),
+        (
+            "",
+            "pulumi config set --stack dev --secret jwtSecret   # a value of your own",
+            (
+                "pulumi config set --stack dev --path rotations.jwtSecret 2 && pulumi up --stack dev   # 3 when it is 2 already, "
+                "and so on"
+            ),
+        ),
+    ],
+)
+def test_ways_to_change_a_value_of_the_configuration(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, endpoint: str, how: str, mend: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    where, arn = parse(stack.outputs, "test"), stack.arn("jwt-secret")
+    found = ownership(where, Record(arn, "jwt", stages=LABELLED), declaration_of(where, arn))
+
+    assert how in found.how
+    assert found.mend == mend
 
 
 # --- errors --------------------------------------------------------------------------------------------------------------
@@ -209,11 +245,43 @@ def test_region_of_the_environment_does_not_matter(stack: Stack, ops: Any) -> No
     assert ops(stack, "doctor", env={"AWS_REGION": "us-west-2"}).status == 0
 
 
-def test_error_inside_a_command_shows_no_local_variables(stack: Stack, ops: Any) -> None:
-    done = ops(stack, "list", env={"AWS_ENDPOINT_URL": "no-url-at-all"})
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        ({"AWS_ENDPOINT_URL": "no-url-at-all"}, "AWS_ENDPOINT_URL is no URL: no-url-at-all"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:abc"}, "AWS_ENDPOINT_URL is no URL"),
+        ({"AWS_MAX_ATTEMPTS": "abc"}, "AWS_MAX_ATTEMPTS is no number"),
+    ],
+)
+def test_unusable_variable_is_named(stack: Stack, ops: Any, env: dict[str, str], message: str) -> None:
+    done = ops(stack, "list", env=env)
 
-    assert done.status in {1, 2}
-    assert "locals" not in done.err
+    assert (done.status, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_mistake_of_the_tool_is_one_line_without_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(*_: object) -> None:
+        raise KeyError("a-value-that-is-nobodys-business")
+
+    monkeypatch.setattr("ops.listing.load", mistaken)
+    done = CliRunner().invoke(app, ["list"])
+
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: input that this tool doesn't know, or a mistake of its own: KeyError at ")
+    assert done.stderr.count("\n") == 1
+    assert "nobodys-business" not in done.output
+
+
+def test_full_disk_is_no_finding(stack: Stack) -> None:
+    command = f"{sys.executable} -m ops list --outputs {stack.outputs_file} > /dev/full"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False, env={**os.environ, **stack.variables}
+    )
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
 
 
 def test_broken_pipe_is_quiet(stack: Stack) -> None:
@@ -229,7 +297,8 @@ def test_broken_pipe_is_quiet(stack: Stack) -> None:
 
 def test_ctrl_c_during_a_call_is_130_and_quiet(stack: Stack, proxy: Any) -> None:
     stack.endpoint = proxy.url
-    proxy.before("DescribeSecret", lambda: time.sleep(5))
+    interrupted = threading.Event()
+    proxy.before("ListSecrets", lambda: interrupted.wait(20) and None)
     process = subprocess.Popen(
         [sys.executable, "-m", "ops", "list", "--outputs", str(stack.outputs_file)],
         stderr=subprocess.PIPE,
@@ -238,10 +307,10 @@ def test_ctrl_c_during_a_call_is_130_and_quiet(stack: Stack, proxy: Any) -> None
         env={**os.environ, **stack.variables},
     )
     deadline = time.monotonic() + 20
-    while not {"ListSecrets", "DescribeSecret"} & set(proxy.seen) and time.monotonic() < deadline:
+    while "ListSecrets" not in proxy.seen and time.monotonic() < deadline:
         time.sleep(0.02)
-    proxy.before("DescribeSecret", lambda: None)
     process.send_signal(2)
+    interrupted.set()
 
     _, err = process.communicate(timeout=20)
 
@@ -260,6 +329,7 @@ def test_ctrl_c_during_a_call_is_130_and_quiet(stack: Stack, proxy: Any) -> None
         ("[]", "holds no JSON object of outputs"),
         ("{}", "holds no outputs of a deployed stack of this project: environment, secret_arns"),
         ('{"secret_arns": "[secret]"}', "secret_arns"),
+        ('{"a":' * 100_000, "holds no JSON"),
     ],
 )
 def test_file_without_outputs(ops: Any, tmp_path: Path, content: str | None, message: str) -> None:
@@ -285,6 +355,36 @@ def test_outputs_of_another_stack(stack: Stack, ops: Any) -> None:
 
     assert done.status == 2
     assert "holds the outputs of stack dev, not of prod" in done.err
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"secret_arns": {"jwt-secret": 5}},
+        {"secret_arns": {"jwt-secret": "arn:aws"}},
+        {"secret_names": {}},
+        {"container_secrets": {"JWT_SECRET": 5}},
+    ],
+)
+def test_outputs_of_another_form(stack: Stack, ops: Any, changes: dict[str, Any]) -> None:
+    stack.write_outputs(**changes)
+    done = ops(stack, "list")
+
+    assert (done.status, done.out) == (2, "")
+    assert next(iter(changes)) in done.err
+
+
+def test_outputs_with_a_byte_order_mark(stack: Stack, ops: Any) -> None:
+    stack.outputs_file.write_text(json.dumps(stack.outputs), encoding="utf-8-sig")
+
+    assert ops(stack, "list").status == 0
+
+
+def test_empty_stack_name_is_not_the_default(ops: Any) -> None:
+    done = ops(None, "list", "--stack", "")
+
+    assert (done.status, done.out) == (2, "")
+    assert "--stack is empty" in done.err
 
 
 def test_outputs_that_are_null_may_be_absent(stack: Stack, ops: Any) -> None:

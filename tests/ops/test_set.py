@@ -53,6 +53,54 @@ def test_only_one_line_break_is_taken_off(external: Stack, ops: Any) -> None:
     assert external.current("payment-token") == "line\n"
 
 
+@pytest.mark.parametrize("value", [b"  \n", b"\xef\xbb\xbfvalue", b"va\0lue"])
+def test_value_that_no_sign_in_would_work_with(external: Stack, ops: Any, value: bytes) -> None:
+    done = ops(external, "set", "payment-token", "--yes", stdin=value)
+
+    assert done.status == 2
+    assert external.current("payment-token") == "the-first-value"
+
+
+def test_key_with_a_blank_at_its_end(external: Stack, ops: Any) -> None:
+    assert ops(external, "set", "partners", "--key", "ALPHA ", "--yes", stdin=b"value-of-alpha").status == 2
+
+
+def test_json_with_a_key_twice(adopted: Stack, ops: Any) -> None:
+    value = {"SMTP_PASSWORD": "s", "REDIS_PASSWORD": "r", "CLOUDFLARE_TOKEN": "c"}
+    twice = json.dumps(value).replace("{", '{"SMTP_PASSWORD": "t", ')
+    done = ops(adopted, "set", "app-config", "--yes", stdin=twice.encode())
+
+    assert done.status == 2
+    assert "the JSON has a key twice: SMTP_PASSWORD" in done.err
+
+
+def test_json_that_nests_without_end(external: Stack, ops: Any) -> None:
+    deep = '{"a":' * 20_000
+    assert ops(external, "set", "partners", "--yes", stdin=deep.encode()).status == 2
+    external.secrets.put_secret_value(SecretId=external.arn("partners"), SecretString=deep)
+    assert ops(external, "set", "partners", "--key", "ALPHA", "--yes", stdin=b"a").status == 2
+    assert ops(external, "reveal", "partners", "--key", "ALPHA", "--yes").status == 2
+    assert "partners: is no valid JSON" in ops(external, "doctor").out
+
+
+def test_end_of_input_at_the_prompt(external: Stack, terminal: Any) -> None:
+    with terminal(external, "set", "payment-token", "--yes") as session:
+        session.expect("New value")
+        session.send("\x04")
+        assert session.status() == 2
+    assert external.current("payment-token") == "the-first-value"
+
+
+def test_put_that_did_not_become_current_is_told(external: Stack, ops: Any, proxy: Any) -> None:
+    external.endpoint = proxy.url
+    answer = json.dumps({"ARN": "arn", "Name": "n", "VersionId": "0" * 32}).encode()
+    proxy.before("PutSecretValue", lambda: (200, answer))
+    done = ops(external, "set", "payment-token", "--yes", stdin=b"the-second-value")
+
+    assert done.status == 2
+    assert "AWSCURRENT is at" in done.err
+
+
 def test_json_result_holds_no_value(external: Stack, ops: Any) -> None:
     done = ops(external, "set", "payment-token", "--yes", "--json", stdin=b"the-second-value")
 
@@ -139,11 +187,11 @@ def test_pipe_without_yes_changes_nothing(external: Stack, ops: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "commands"),
     [
-        ("jwt-secret", [], ["pulumi config set --secret jwtSecret --stack dev", "rotations.jwtSecret", "pulumi up"]),
+        ("jwt-secret", [], ["up --stack dev -c secret:jwtSecret ", "up --stack dev -c rotations.jwtSecret=2 "]),
         (
             "app-config",
             ["--key", "SMTP_PASSWORD"],
-            ["SMTP_PASSWORD: pulumi config set --secret smtpPassword", "pulumi up"],
+            ["up --stack dev -c secret:smtpPassword   # a value of your own for SMTP_PASSWORD"],
         ),
         ("app-config", ["--key", "NEW_KEY"], ["app-config has no key NEW_KEY: add it in catalogue.py"]),
     ],

@@ -15,6 +15,7 @@ from settings import FARGATE_MEMORY, ConfigurationError, Settings, parse
 
 SUPPLIED = {"smtpPassword": "smtp-value-0123456789", "cloudflareToken": "token-value-0123456789"}
 VALID = {"image": "registry/app:1.0.0", "databaseHost": "db.internal", "redisHost": "redis.internal", **SUPPLIED}
+SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:jwt-AbCdEf"
 ROTATION = {
     "schedule": "cron(0 3 ? * SUN *)",
     "strategy": "single-user",
@@ -149,6 +150,18 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         ({"restrictReaders": True}, "breakGlassRoles  is required by restrictReaders"),
         ({"adopt": {"jwt-secret": "jwt"}}, "adopt.jwt-secret  is 'jwt'  the secret's ARN"),
         ({"adopt": {"jwt-secrets": "x"}}, "did you mean adopt.jwt-secret?"),
+        (
+            {"adopt": {"jwt-secret": SECRET_ARN}, "rotations": {"jwtSecret": 2}},
+            "rotations.jwtSecret  is of a secret that is adopted: its value is not made here  python -m ops set NAME",
+        ),
+        (
+            {"adopt": {"jwt-secret": SECRET_ARN}, "jwtSecret": "j" * 40},
+            "jwtSecret  is set, but its secret is adopted and keeps its value  pulumi config rm jwtSecret",
+        ),
+        (
+            {"adopt": {"jwt-secret": SECRET_ARN, "db-master-password": SECRET_ARN}},
+            "adopt.jwt-secret  is the ARN of db-master-password, too",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(config: Mapping[str, Any], said: str) -> None:
