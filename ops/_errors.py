@@ -4,6 +4,7 @@ Exit status: 0 healthy, 1 a finding, 2 the command could not be carried out as i
 reachable), 130 Ctrl-C. Only 1 says something about the stack.
 """
 
+import re
 import traceback
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,8 @@ def _of_code(error: Any, code: str) -> str:
         return f"you may not call {call}: {_message(error)}"
     if code in MISSING:
         return f"{call}: {_message(error) or 'not found'}"
+    if re.search(r"marked (for deletion|deleted)", _message(error)):
+        return f"{call}: the secret is pending deletion: python -m ops restore --pending"
     # A validation error may quote its input, which for a write is the value.
     return f"AWS refused {call} ({code})" + ("" if "Valid" in code else f": {_message(error)}")
 

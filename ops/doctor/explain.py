@@ -85,6 +85,12 @@ _KNOWN: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
         "aws kms enable-key --key-id KEY (pending deletion: aws kms cancel-key-deletion first)",
     ),
     (
+        "parameter",
+        ("not authorized to perform: ssm:getparameters", "unable to retrieve secrets from ssm"),
+        "ECS takes a valueFrom for a parameter of SSM, because it is no ARN of a secret",
+        "{doctor} names the variable; pulumi up --refresh",
+    ),
+    (
         "permission",
         ("is not authorized to perform: secretsmanager:getsecretvalue", "not authorized to perform: secretsmanager"),
         "the execution role may not read the secret: its policy lacks exactly this ARN",

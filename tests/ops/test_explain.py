@@ -25,6 +25,8 @@ CASES = {
     f"{ASM} service call has been retried 1 time(s): invalid character 's' looking for beginning of value": "not-json",
     f"{ASM} unexpected ARN format with parameters when trying to retrieve ASM secret": "malformed-arn",
     f"{PULL} invalid ARN format": "malformed-arn",
+    f"{PULL} unable to retrieve secrets from ssm: service call has been retried 1 time(s): AccessDeniedException: User: "
+    "arn:aws:sts::123456789012:assumed-role/x/y is not authorized to perform: ssm:GetParameters on resource: *": "parameter",
     f"{ASM} AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/x/y is not authorized to perform: "
     f"secretsmanager:GetSecretValue on resource: {ARN} because no identity-based policy allows it": "permission",
     f"{ASM} AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/x/y is not authorized to perform: "

@@ -26,6 +26,14 @@ def test_pipe_gets_exactly_the_value(stack: Stack, ops: Any) -> None:
     assert stack.values["db-master-password"] not in done.err
 
 
+def test_secret_pending_deletion_is_told_with_the_way_back(stack: Stack, ops: Any) -> None:
+    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=7)
+    done = ops(stack, "reveal", "jwt-secret", "--yes")
+
+    assert (done.status, done.out) == (2, "")
+    assert "python -m ops restore --pending" in done.err
+
+
 def test_pipe_without_yes_gets_nothing(stack: Stack, ops: Any) -> None:
     done = ops(stack, "reveal", "db-master-password")
 

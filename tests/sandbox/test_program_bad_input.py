@@ -32,8 +32,8 @@ Make = Callable[..., Any]
         ('aws:allowedAccountIds=["123456789012"]', "AWS account ID not allowed"),
     ],
 )
-def test_preview_refuses_it(sandbox: Any, project_copy: Make, options: str, said: str) -> None:
-    result = sandbox.quick("preview", *project_copy().options, "-c", options)
+def test_preview_refuses_it(sandbox: Any, unchanged_copy: Any, options: str, said: str) -> None:
+    result = sandbox.quick("preview", *unchanged_copy.options, "-c", options)
     message = " ".join(result.err.split())
     assert result.status == 1
     assert said in message
