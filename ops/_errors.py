@@ -111,22 +111,24 @@ def unexpected(error: Exception) -> MisuseError:
 
 
 def _of_code(error: Any, code: str) -> str:
-    call = getattr(error, "operation_name", "the call")
+    call, said = getattr(error, "operation_name", "the call"), _message(error)
     if code in EXPIRED:
-        return f"your AWS credentials have expired: {_SIGN_IN}"
-    if code in INVALID:
-        return f"AWS doesn't know your credentials ({code}): {_SIGN_IN}"
-    if code in THROTTLED:
-        return f"AWS throttles {call}, also after several attempts: try again in a minute"
-    if code in DENIED:
+        text = f"your AWS credentials have expired: {_SIGN_IN}"
+    elif code in INVALID:
+        text = f"AWS doesn't know your credentials ({code}): {_SIGN_IN}"
+    elif code in THROTTLED:
+        text = f"AWS throttles {call}, also after several attempts: try again in a minute"
+    elif code in DENIED:
         # AWS's sentence names the caller, the action and the resource, never a value.
-        return f"you may not call {call}: {_message(error)}"
-    if code in MISSING:
-        return f"{call}: {_message(error) or 'not found'}"
-    if re.search(r"marked (for deletion|deleted)", _message(error)):
-        return f"{call}: the secret is pending deletion: python -m ops restore --pending"
-    # A validation error may quote its input, which for a write is the value.
-    return f"AWS refused {call} ({code})" + ("" if "Valid" in code else f": {_message(error)}")
+        text = f"you may not call {call}: {said}"
+    elif code in MISSING:
+        text = f"{call}: {said or 'not found'}"
+    elif re.search(r"marked (for deletion|deleted)", said):
+        text = f"{call}: the secret is pending deletion: python -m ops restore --pending"
+    else:
+        # A validation error may quote its input, which for a write is the value.
+        text = f"AWS refused {call} ({code})" + ("" if "Valid" in code else f": {said}")
+    return text
 
 
 _KINDS = (
