@@ -189,6 +189,12 @@ class _SourceValues:
             f"{self.name}-{source.config_key}-{generation}",
             length=source.length,
             special=False,
+            # Said, not left to the provider's defaults: an ignored property that was one counts as given the next time, and
+            # the engine then writes the whole state for it, once a value.
+            min_lower=0,
+            min_upper=0,
+            min_numeric=0,
+            min_special=0,
             opts=pulumi.ResourceOptions(
                 parent=self.component,
                 # The previous generation makes room for the next one, so only the live value is protected.

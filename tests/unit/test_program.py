@@ -117,7 +117,10 @@ def test_an_empty_value_means_generated(record: Recorder) -> None:
 
 def test_generated_values_ignore_every_change_of_their_recipe(record: Recorder) -> None:
     for password in main(record).of(PASSWORD_TYPE):
-        assert {"length", "special", "overrideSpecial", "keepers"} <= set(password.options.ignore_changes)
+        ignored = set(password.options.ignore_changes)
+        assert {"length", "special", "overrideSpecial", "keepers"} <= ignored
+        # None is left to a default: see _password. These two have none.
+        assert ignored - {"overrideSpecial", "keepers"} <= set(password.inputs)
 
 
 def test_versions_carry_a_label_of_their_own_and_leave_labels_alone(record: Recorder) -> None:
