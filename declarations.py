@@ -15,6 +15,18 @@ MAX_NAME_CHARACTERS = 512
 MAX_VALUE_BYTES = 65_536
 """Size limit of a secret's value. Source: AWS, "Secrets Manager quotas"."""
 
+PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Names that a plain variable may have."""
+
+SECRET_NAME = re.compile(
+    r".*(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)_?KEY|CREDENTIALS?)",
+    re.IGNORECASE,
+)
+"""Names that no plain variable may have, whatever its value."""
+
+PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/@]+@")
+"""What no plain variable may hold."""
+
 MIN_LENGTH, MAX_LENGTH = 16, 4096
 """Characters of a generated value."""
 

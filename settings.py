@@ -353,13 +353,6 @@ def _wrong_secret(value: str, *, strict: bool) -> str | None:
     return None
 
 
-_LOOKS_SECRET = re.compile(
-    r".*(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)_?KEY|CREDENTIALS?)",
-    re.IGNORECASE,
-)
-_PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/@]+@")
-
-
 def _environment(reader: Reader, *, encrypted: bool) -> dict[str, str]:
     readable = "plain variables are readable by many: add an entry to catalogue.py"
     found: dict[str, str] = {}
@@ -369,11 +362,11 @@ def _environment(reader: Reader, *, encrypted: bool) -> dict[str, str]:
         return found
     for name, value in reader.object("environment").items():
         key = f"environment.{name}"
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        if not declarations.PLAIN_NAME.fullmatch(name):
             reader.report(key, "is no name of a variable", "letters, digits and _, no digit first")
-        elif _LOOKS_SECRET.fullmatch(name):
+        elif declarations.SECRET_NAME.fullmatch(name):
             reader.report(key, "looks like a secret", readable)
-        elif isinstance(value, str) and _PASSWORD_IN_URL.search(value):
+        elif isinstance(value, str) and declarations.PASSWORD_IN_URL.search(value):
             reader.report(key, "holds a password in a URL", readable)
         elif isinstance(value, bool):
             found[name] = str(value).lower()

@@ -78,6 +78,11 @@ class SavedSecret:
     replica_regions: tuple[str, ...]
     versions: tuple[SavedVersion, ...]
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Each label with the id of the version that has it."""
+        return {label: version.id for version in self.versions for label in version.stages}
+
 
 @dataclass(frozen=True)
 class Backup:

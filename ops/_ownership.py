@@ -79,15 +79,10 @@ def _ways(source: Source, at: str) -> list[tuple[str, str]]:
     """Return the commands that change a source's value, each with a remark; the best one last."""
     if not isinstance(source, Generated | Supplied):
         return []
+    key = source.config_key
     if uses_local_aws():
-        given, made = (
-            f"python -m sandbox up {at} -c {option}"
-            for option in (f"secret:{source.config_key}", f"rotations.{source.config_key}=2")
-        )
+        run, given, made = "python -m sandbox up", f"-c secret:{key}", f"-c rotations.{key}=2"
     else:
-        given, made = (
-            f"pulumi config set {at} {option}"
-            for option in (f"--secret {source.config_key}", f"--path rotations.{source.config_key} 2")
-        )
-    own = [(given, "a value of your own")]
-    return [*own, (made, f"a new random value; {_NEXT}")] if isinstance(source, Generated) else own
+        run, given, made = "pulumi config set", f"--secret {key}", f"--path rotations.{key} 2"
+    own = [(f"{run} {at} {given}", "a value of your own")]
+    return [*own, (f"{run} {at} {made}", f"a new random value; {_NEXT}")] if isinstance(source, Generated) else own

@@ -149,7 +149,7 @@ def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret) -> Work:
     existing = _existing(aws, name, found) if found else {}
     if not any(label.startswith(LABEL_OF_PULUMI) for labels in existing.values() for label in labels):
         saved = _without_owner(saved)
-    wanted = {label: version.id for version in saved.versions for label in version.stages}
+    wanted = saved.labels
     tags = {key: value for key, value in saved.tags.items() if not key.startswith(_SYSTEM_TAGS)}
     policy = translated(saved.policy, backup, target) if saved.policy and target.with_policies else None
     if found is None:
@@ -213,7 +213,7 @@ def list_versions(aws: Aws, secret: str) -> Iterator[Mapping[str, Any]]:
 
 def _move_labels(client: Any, work: Work) -> None:
     """Move each label to its version. Moving AWSCURRENT moves AWSPREVIOUS along, so that one comes after it."""
-    wanted = {label: version.id for version in work.saved.versions for label in version.stages}
+    wanted = work.saved.labels
     order = sorted(wanted, key=lambda label: (label != CURRENT, label != PREVIOUS, label))
     for label in order:
         holder = _holder(client, work.name, label)

@@ -10,6 +10,7 @@ from ops._ask import confirm, new_value
 from ops._aws import Aws, connect
 from ops._console import print_json, say
 from ops._errors import AwsError, MisuseError, aws_errors, explained
+from ops._json import json_object
 from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
 from ops._ownership import declaration_of, ownership
 from ops._secrets import CURRENT, PENDING, PREVIOUS, Record, Value, describe, read_value
@@ -157,13 +158,10 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def _merged(before: Value | None, key: str, value: str) -> str:
     if ":" in key or not key.isprintable() or key != key.strip():
         raise MisuseError(f"ECS can't reference the key {key!r}: no colon, no control character, no blank at its ends")
-    try:
-        found: object = json.loads(before.text or "") if before else {}
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+    found = json_object(before.text or "") if before else {}
+    if found is None:
         raise MisuseError("the secret holds no JSON object; set it whole, without --key")
-    return json.dumps({**cast("dict[str, object]", found), key: value}, sort_keys=True, ensure_ascii=False)
+    return json.dumps({**found, key: value}, sort_keys=True, ensure_ascii=False)
 
 
 def _put(aws: Aws, arn: str, text: str) -> str:

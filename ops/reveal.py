@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from ops._ask import confirm
 from ops._aws import connect
 from ops._console import print_json, say
 from ops._errors import MisuseError
+from ops._json import json_object
 from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
 from ops._secrets import Value, read_value
 from ops._stack import load
@@ -87,13 +88,9 @@ def _part(value: Value, key: str | None) -> str:
         )
     if key is None:
         return value.text
-    try:
-        found: object = json.loads(value.text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+    parts = json_object(value.text)
+    if parts is None:
         raise MisuseError(f"{value.name} is no JSON object; leave --key out")
-    parts = cast("dict[str, object]", found)
     if key not in parts:
         raise MisuseError(f"{value.name} has no key {key!r}; it has {', '.join(sorted(parts))}")
     part = parts[key]

@@ -154,9 +154,7 @@ def _prepare_aws(home: Home, request: Request, screen: Screen, note: Callable[[s
         with home.all_stacks_locked(request.command, _tell_waiting(screen)):
             return state.forget(folder)
 
-    if request.endpoint is None and local_aws.running(home) is None:
-        screen.status("Starting the local AWS (moto) on loopback")
-    return local_aws.ensure(home, request.endpoint, note, forget)
+    return local_aws.ensure(home, request.endpoint, status=screen.status, say=note, forget=forget)
 
 
 @dataclass

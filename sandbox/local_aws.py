@@ -161,19 +161,26 @@ def running(home: Home) -> LocalAws | None:
 
 
 def ensure(
-    home: Home, endpoint: str | None, say: Callable[[str], None], forget: Callable[[Path], list[str]]
+    home: Home,
+    endpoint: str | None,
+    *,
+    status: Callable[[str], None],
+    say: Callable[[str], None],
+    forget: Callable[[Path], list[str]],
 ) -> LocalAws:
     """Return a local AWS that answers, with no state that claims resources which it doesn't have.
 
     Args:
         home: Where moto's pid and port are kept.
         endpoint: URL of an emulator that runs already; None starts and keeps the built-in moto.
+        status: Told what takes a moment.
         say: Told, one sentence at a time, what the user should know.
         forget: Empties a state folder, once nobody works on it, and returns the stacks that had resources.
     """
     if endpoint is None:
         aws = running(home)
         if aws is None:
+            status("Starting the local AWS (moto) on loopback")
             died = (home.root / "moto.json").exists()
             _stop_recorded(home)
             aws = _start(home)

@@ -1,20 +1,14 @@
 """Tells whether a variable's value is, or looks like, a secret. Answers are reasons for people and never hold the value."""
 
 import base64
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-REFUSED_NAME = re.compile(
-    r".*(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)_?KEY|CREDENTIALS?)",
-    re.IGNORECASE,
-)
-"""Names that settings.py refuses for a plain variable, whatever the value; a test holds the two together."""
-VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""Names that settings.py takes for a plain variable."""
+from declarations import PASSWORD_IN_URL, PLAIN_NAME, SECRET_NAME
+from ops._json import json_object
 
 # Capitals, then camel case: DB_PASSWORD, dbPassword, DBPassword. Digits belong to no word: TOKEN_V2, PASSWORD1.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -33,7 +27,6 @@ _ABOUT = re.compile(
 # Before KEY: no key that opens anything.
 _OPEN_KEYS = {"CACHE", "FOREIGN", "IDEMPOTENCY", "ISSUE", "OBJECT", "PARTITION", "PRICE", "PUBLIC", "ROUTING", "SORT"}
 _NO_SECRET = re.compile(r"|true|false|yes|no|on|off|none|null|-?\d{1,6}", re.IGNORECASE)
-_PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/@]+@")
 _SETS = re.compile(r"(?<![\w-])-{0,2}(\w[\w-]*)[=:](?=\s*([^\s,;&]+))")
 _HTTP_CREDENTIALS = re.compile(r"(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE)
 _OPEN_PEM = re.compile(r"-----BEGIN (\w+ )?(PUBLIC KEY|CERTIFICATE)-----")
@@ -58,9 +51,9 @@ def why_secret(name: str, value: str) -> str | None:
 
 def why_refused(name: str, value: str) -> str | None:
     """Return why settings.py would refuse a plain variable, None when it takes it: told here before anything is set."""
-    if not VARIABLE_NAME.fullmatch(name):
+    if not PLAIN_NAME.fullmatch(name):
         return "has no name that a plain variable can have: letters, digits and _, no digit first"
-    if REFUSED_NAME.fullmatch(name):
+    if SECRET_NAME.fullmatch(name):
         return "has a name that the program refuses for a plain variable"
     return "is a URL with a password" if _url_with_password(value) else None
 
@@ -73,17 +66,6 @@ def why_text_is_secret(text: str) -> str | None:
         if _url_with_password(word):
             return "holds a URL with a password"
     return _what_it_sets(text)
-
-
-def json_object(value: str) -> Mapping[str, Any] | None:
-    """Return the object that a value is as JSON, None when it is none."""
-    if not value.lstrip().startswith("{"):
-        return None
-    try:
-        parsed: object = json.loads(value)
-    except (ValueError, RecursionError):
-        return None
-    return cast("Mapping[str, Any]", parsed) if isinstance(parsed, dict) else None
 
 
 def _parts(name: str, value: str) -> Iterator[tuple[str, str]]:
@@ -132,7 +114,7 @@ def _what_it_sets(text: str) -> str | None:
 
 
 def _url_with_password(value: str) -> bool:
-    if _PASSWORD_IN_URL.search(value):
+    if PASSWORD_IN_URL.search(value):
         return True
     try:
         return any(urlsplit(word).password for word in re.split(r"[\s,;]+", value) if "://" in word)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from declarations import Catalogue, Constant, External, Generated, JsonSecret, Supplied
-from ops.migrate._detect import json_object, why_refused, why_secret, why_text_is_secret
+from ops._json import json_object, read_json
+from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
 from ops.migrate._pulumi import property_path
-from ops.migrate._task_definition import Container, TaskDefinition, read_json
+from ops.migrate._task_definition import Container, TaskDefinition
 
 FORMAT = "service-ticket-system migration plan"
 VERSION = 1

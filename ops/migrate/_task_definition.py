@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ops._json import read_json
+
 if TYPE_CHECKING:  # the stubs are a development requirement
     from mypy_boto3_ecs import ECSClient
 
@@ -92,24 +94,6 @@ def read(source: str, ecs: "ECSClient | None" = None) -> TaskDefinition:
         raise TaskDefinitionError(f"there is no file {source}")
     found = ecs.describe_task_definition(taskDefinition=source)["taskDefinition"]
     return parse(found, found.get("taskDefinitionArn", source))
-
-
-def read_json(path: Path) -> object:
-    """Return the document in a JSON file; a byte order mark, which Windows' editors write, is passed over.
-
-    Raises:
-        ValueError: When there is none; the message never quotes the content.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ValueError(f"{path} can't be read: {error.strerror}") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except ValueError:
-        raise ValueError(f"{path} is no JSON: it is no UTF-8 text") from None
-    except RecursionError:
-        raise ValueError(f"{path} is no JSON that can be read: it is nested too deeply") from None
 
 
 def parse(content: object, source: str) -> TaskDefinition:

@@ -16,6 +16,7 @@ from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import print_json, print_table, say, working
 from ops._errors import MisuseError
+from ops._json import read_json
 from ops._options import JsonOption, YesOption
 from ops._secrets import CURRENT, LABEL_OF_PULUMI, Record, describe
 from ops._stack import load
@@ -205,8 +206,8 @@ def read_terraform(path: Path) -> list[Resource]:
         MisuseError: When the file is no state of version 4.
     """
     try:
-        state: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        state: Any = read_json(path)
+    except ValueError:
         raise MisuseError(f"{path} is no Terraform state: terraform state pull > {path}") from None
     if not isinstance(state, dict) or state.get("version") != _STATE_VERSION:
         raise MisuseError(f"{path} is no Terraform state of version {_STATE_VERSION}")

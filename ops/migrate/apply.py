@@ -13,8 +13,8 @@ import typer
 from ops._ask import confirm
 from ops._console import print_json, print_table, say
 from ops._errors import MisuseError, OpsError
+from ops._json import json_object
 from ops._options import JsonOption, YesOption
-from ops.migrate._detect import json_object
 from ops.migrate._plan import Plan, value_of
 from ops.migrate._pulumi import ROOT, Configuration, Configured, SandboxRun, runs_in_sandbox
 from ops.migrate._source import reread

@@ -12,9 +12,10 @@ from declarations import JsonSecret
 from ops._aws import connect
 from ops._console import print_json, print_table, say, working
 from ops._errors import MisuseError
+from ops._json import json_object
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import load
-from ops.migrate._detect import json_object, why_secret, why_text_is_secret
+from ops.migrate._detect import why_secret, why_text_is_secret
 from ops.migrate._plan import Plan, PlanError, Step, value_of
 from ops.migrate._source import reread, values_of
 from ops.migrate._task_definition import Container, TaskDefinitionError, read

@@ -20,11 +20,6 @@ def _key(stack: Deployed) -> str:
     return stack.client("kms").create_key()["KeyMetadata"]["Arn"]
 
 
-def _current(stack: Deployed, name: str) -> str:
-    # With the label: without it moto reads the version that was put last, not the one that AWSCURRENT was moved to.
-    return stack.secrets.get_secret_value(SecretId=stack.arn(name), VersionStage="AWSCURRENT")["SecretString"]
-
-
 def _versions(stack: Deployed, name: str) -> dict[str, tuple[set[str], str]]:
     """A secret's versions with labels and values, by id."""
     listed = stack.secrets.list_secret_version_ids(SecretId=name, IncludeDeprecated=True)["Versions"]
@@ -169,7 +164,7 @@ def test_restore_puts_labels_back_and_keeps_newer_versions(stack: Deployed, ops:
     done = ops(stack, "restore", str(saved), "--yes")
     assert done.status == 0, done.err
     after = _versions(stack, jwt)
-    assert _current(stack, "jwt-secret") == "the third value"
+    assert stack.current("jwt-secret") == "the third value"
     assert {id_: after[id_] for id_ in before} == before
     assert [value for id_, (_, value) in after.items() if id_ not in before] == ["put after the backup"]
 
@@ -192,7 +187,7 @@ def test_a_dry_run_changes_nothing(stack: Deployed, ops: Ops, saved: Path) -> No
         "db-master-password": "nothing",
         "jwt-secret": "change",
     }
-    assert _current(stack, "jwt-secret") == "put after the backup"
+    assert stack.current("jwt-secret") == "put after the backup"
     listed = {s["Name"] for s in stack.secrets.list_secrets()["SecretList"]}
     assert f"{stack.prefix}-app-config" not in listed
 
@@ -202,7 +197,7 @@ def test_restore_takes_a_secret_back_that_is_pending_deletion(stack: Deployed, o
     done = ops(stack, "restore", str(saved), "--yes", "--json")
     assert done.status == 0, done.err
     assert [w["action"] for w in done.json["secrets"]] == ["nothing", "nothing", "recover"]
-    assert _current(stack, "jwt-secret") == "the third value"
+    assert stack.current("jwt-secret") == "the third value"
     assert "DeletedDate" not in stack.secrets.describe_secret(SecretId=stack.arn("jwt-secret"))
 
 
@@ -210,7 +205,7 @@ def test_restore_pending_needs_no_backup(stack: Deployed, ops: Ops) -> None:
     stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=7)
     done = ops(stack, "restore", "--pending", "--yes")
     assert done.status == 0, done.err
-    assert _current(stack, "jwt-secret") == stack.values["jwt-secret"]
+    assert stack.current("jwt-secret") == stack.values["jwt-secret"]
 
 
 def test_restore_asks_first(stack: Deployed, ops: Ops, saved: Path) -> None:
@@ -218,7 +213,7 @@ def test_restore_asks_first(stack: Deployed, ops: Ops, saved: Path) -> None:
     done = ops(stack, "restore", str(saved))
     assert done.status == 2
     assert stack.account in done.err
-    assert _current(stack, "jwt-secret") == "put after the backup"
+    assert stack.current("jwt-secret") == "put after the backup"
 
 
 def test_only_restores_the_named_secret(stack: Deployed, ops: Ops, saved: Path) -> None:
@@ -226,8 +221,8 @@ def test_only_restores_the_named_secret(stack: Deployed, ops: Ops, saved: Path) 
         stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString="put after the backup")
     done = ops(stack, "restore", str(saved), "--yes", "--only", "jwt-secret")
     assert done.status == 0, done.err
-    assert _current(stack, "jwt-secret") == "the third value"
-    assert _current(stack, "db-master-password") == "put after the backup"
+    assert stack.current("jwt-secret") == "the third value"
+    assert stack.current("db-master-password") == "put after the backup"
 
 
 def test_another_account_must_be_named(stack: Deployed, ops: Ops, saved: Path, deploy: Deploy) -> None:
@@ -294,7 +289,7 @@ def test_a_backup_goes_to_s3_and_back(stack: Deployed, ops: Ops) -> None:
     assert (again.status, "--force" in again.err) == (2, True)
     stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
     assert ops(stack, "restore", place, "--yes").status == 0
-    assert _current(stack, "jwt-secret") == stack.values["jwt-secret"]
+    assert stack.current("jwt-secret") == stack.values["jwt-secret"]
 
 
 def test_a_binary_value_survives(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
@@ -316,4 +311,4 @@ def test_a_damaged_file_is_one_line_and_changes_nothing(stack: Deployed, ops: Op
     assert done.status == 2
     assert done.err.startswith("error: ")
     assert len(done.err.splitlines()) == 1
-    assert _current(stack, "jwt-secret") == "put after the backup"
+    assert stack.current("jwt-secret") == "put after the backup"

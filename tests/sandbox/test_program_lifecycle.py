@@ -9,38 +9,17 @@ from typing import Any
 import pytest
 
 from sandbox.home import REPOSITORY
+from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER, given, values
 
 Make = Callable[..., Any]
 
-SINGLE_USER = {
-    "schedule": "cron(0 3 ? * SUN *)",
-    "strategy": "single-user",
-    "subnetIds": ["subnet-0123456789abcdef0"],
-    "securityGroupIds": ["sg-0123456789abcdef0"],
-}
-ALTERNATING = {**SINGLE_USER, "strategy": "alternating-users", "username": "ticketing", "remindEveryDays": 90}
-
-
-def given(**config: Any) -> tuple[str, ...]:
-    """The `-c` options of a configuration."""
-    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    return tuple(part for key, value in values.items() for part in ("-c", f"{key}={value}"))
-
-
 EVERYTHING = given(
     encryption="customer-managed",
-    rotation=ALTERNATING,
+    rotation={**ALTERNATING, "remindEveryDays": 90},
     redeploy={"cluster": "main", "service": "web"},
     audit={"alarmEmails": ["night@example.com"]},
     replicaRegions=["eu-west-1"],
 )
-
-
-def values(sandbox: Any, copy: Any) -> dict[str, str]:
-    """The live values by catalogue name, read back from the local AWS."""
-    client = sandbox.aws("secretsmanager", copy)
-    names = sandbox.ok("outputs", *copy.options)["secret_names"]
-    return {name: client.get_secret_value(SecretId=full)["SecretString"] for name, full in names.items()}
 
 
 def changed(result: dict[str, Any]) -> set[tuple[str, str]]:

@@ -1,19 +1,13 @@
 """`python -m sandbox rotate`: the deployed function against a real PostgreSQL, and what `up` does afterwards: nothing."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-Make = Callable[..., Any]
+from tests.sandbox.stack_options import ALTERNATING, given
 
-NETWORK = {
-    "schedule": "cron(0 3 ? * SUN *)",
-    "subnetIds": ["subnet-0123456789abcdef0"],
-    "securityGroupIds": ["sg-0123456789abcdef0"],
-    "username": "ticketing",
-}
+Make = Callable[..., Any]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +21,7 @@ def test_rotated_values_sign_in_and_survive_up_and_refresh(
     sandbox: Any, project_copy: Make, strategy: str, secret: str, old_value: str
 ) -> None:
     copy = project_copy()
-    option = ("-c", f"rotation={json.dumps({**NETWORK, 'strategy': strategy})}")
+    option = given(rotation={**ALTERNATING, "strategy": strategy})
     arn = sandbox.ok("up", *copy.options, *option)["outputs"]["secret_arns"][secret]
     client = sandbox.aws("secretsmanager", copy)
     seen = [client.get_secret_value(SecretId=arn)["SecretString"]]

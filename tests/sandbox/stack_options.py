@@ -1,0 +1,25 @@
+"""Configurations of a stack, as options of the command line, and what a stack then holds."""
+
+import json
+from typing import Any
+
+NETWORK = {
+    "schedule": "cron(0 3 ? * SUN *)",
+    "subnetIds": ["subnet-0123456789abcdef0"],
+    "securityGroupIds": ["sg-0123456789abcdef0"],
+}
+SINGLE_USER = {**NETWORK, "strategy": "single-user"}
+ALTERNATING = {**NETWORK, "strategy": "alternating-users", "username": "ticketing"}
+
+
+def given(**config: Any) -> tuple[str, ...]:
+    """The `-c` options of a configuration."""
+    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    return tuple(part for key, value in values.items() for part in ("-c", f"{key}={value}"))
+
+
+def values(sandbox: Any, copy: Any) -> dict[str, str]:
+    """The live values by catalogue name, read back from the local AWS."""
+    client = sandbox.aws("secretsmanager", copy)
+    names = sandbox.ok("outputs", *copy.options)["secret_names"]
+    return {name: client.get_secret_value(SecretId=full)["SecretString"] for name, full in names.items()}
