@@ -1,10 +1,14 @@
 """What every test may use."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from sandbox import pulumi_cli as cli
+
+# Under `make test &` a shell ignores Ctrl-C, and so would every command that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -530,8 +530,9 @@ class Terminal:
 
     def status(self) -> int:
         """Wait for the end; return the exit status."""
+        deadline = time.monotonic() + 60
         while self._read():
-            pass
+            assert time.monotonic() < deadline, f"the command goes on, having shown: {self.shown!r}"
         return self._process.wait(20)
 
     def _read(self) -> bool:
