@@ -3,16 +3,8 @@
 import pulumi
 import pulumi_aws as aws
 
-import outputs
-import pricing
-import settings
 from catalogue import DATABASE_MASTER
-from components import _policies
 from components._audit_patterns import Metric
-from components._audit_policies import AuditNames
-from components._key_policy import key_policy
-from components._location import Location
-from components._reader_policy import reader_policy
 from components.app_secrets import AppSecrets
 from components.audit import Audit
 from components.encryption import Encryption
@@ -21,7 +13,14 @@ from components.redeployment import Redeployment
 from components.reminder import Reminder
 from components.rotation import Rotation
 from components.task_definition import TaskDefinition
-from declarations import supplied_config_keys
+from config import settings
+from model import outputs, pricing
+from model.declarations import supplied_config_keys
+from model.location import Location
+from policies import identity
+from policies.key import key_policy
+from policies.resource import reader_policy
+from policies.trail import AuditNames
 
 config = settings.load()
 prefix = config.prefix
@@ -74,7 +73,7 @@ if config.restrict_readers:
         caller_arn=caller.arn,
     )
 else:
-    resource_policy = _policies.document([_policies.require_tls()])
+    resource_policy = identity.document([identity.require_tls()])
 secrets = AppSecrets(
     "secrets",
     catalogue=config.catalogue,

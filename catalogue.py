@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from declarations import Catalogue, Constant, Generated, JsonSecret, Supplied, TextSecret
+from model.declarations import Catalogue, Constant, Generated, JsonSecret, Supplied, TextSecret
 
 CATALOGUE: Catalogue = (
     TextSecret("db-master-password", Generated("dbMasterPassword"), variable="DB_PASSWORD"),

@@ -103,7 +103,7 @@ pulumi.export("task_definition_arn", task.arn)
 
 CATALOGUE = '''"""The benchmark's catalogue of {size} secrets."""
 
-from declarations import Catalogue, Constant, Generated, JsonSecret, TextSecret
+from model.declarations import Catalogue, Constant, Generated, JsonSecret, TextSecret
 
 CATALOGUE: Catalogue = tuple(
     TextSecret(f"bench-{{n:04}}", Generated(f"bench{{n:04}}"), variable=f"BENCH_{{n:04}}") for n in range({size})
@@ -201,7 +201,7 @@ class _Bench:
     def _project(self, program: str, size: int) -> Path:
         directory = self.folder / f"{program}-{size}"
         if program == "this":
-            wanted = ("[a-z_]*.py", "components", "functions")
+            wanted = ("[a-z_]*.py", "model", "config", "policies", "components", "functions")
             for path in (path for pattern in wanted for path in REPOSITORY.glob(pattern)):
                 copy = shutil.copytree if path.is_dir() else shutil.copy
                 directory.mkdir(exist_ok=True)

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 import pulumi
 
-from components._location import Location
+from model.location import Location
 
 MAX_FILTER_CHARACTERS = 1024
 MAX_RULE_CHARACTERS = 2048

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from declarations import (
+from model.declarations import (
     PREVIOUS_SUFFIX,
     Catalogue,
     Constant,
@@ -21,7 +21,7 @@ from declarations import (
     full_name,
     is_external,
 )
-from references import PREVIOUS_STAGE, value_from
+from model.references import PREVIOUS_STAGE, value_from
 
 _JsonSource = Generated | Supplied | Constant
 

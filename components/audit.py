@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import _audit_patterns, _audit_policies, _policies
+from components import _audit_patterns
 from components._audit_dashboard import dashboard_body
 from components._audit_patterns import Metric, Notice, Subject, Values
-from components._audit_policies import AuditNames
-from components._location import Location
-from settings import AuditSettings
+from config.settings import AuditSettings
+from model.location import Location
+from policies import identity, trail
+from policies.trail import AuditNames
 
 MIN_LOG_FILE_DAYS = 365
 """How long the bucket keeps the trail's files at least: an incident is often older than a log group."""
@@ -129,7 +130,7 @@ class Audit(pulumi.ComponentResource):
             description=f"CloudTrail writes the events of {self._prefix} to their log group",
             # CloudTrail documents no condition key for this trust, and refuses a trail whose role it can't assume. Nobody
             # can hand it the role of an account that isn't theirs: that takes iam:PassRole on it.
-            assume_role_policy=_policies.trust("cloudtrail.amazonaws.com"),
+            assume_role_policy=identity.trust("cloudtrail.amazonaws.com"),
             permissions_boundary=self._boundary,
             opts=self._child,
         )
@@ -137,7 +138,7 @@ class Audit(pulumi.ComponentResource):
             f"{self._name}-write-events",
             name="write-events",
             role=role.name,
-            policy=_policies.document([_audit_policies.write_events(self._names)]),
+            policy=identity.document([trail.write_events(self._names)]),
             opts=self._child,
         )
         bucket = self._bucket(max(settings.log_retention_in_days, MIN_LOG_FILE_DAYS))
@@ -202,7 +203,7 @@ class Audit(pulumi.ComponentResource):
             f"{name}-policy",
             # S3 refuses two changes of one bucket's access at a time.
             bucket=private.bucket,
-            policy=_audit_policies.bucket_policy(self._names),
+            policy=trail.bucket_policy(self._names),
             opts=self._child,
         )
         return policy.bucket
@@ -218,7 +219,7 @@ class Audit(pulumi.ComponentResource):
             opts=self._child,
         )
         policy = aws.sns.TopicPolicy(
-            self._name, arn=topic.arn, policy=_audit_policies.topic_policy(self._names), opts=self._child
+            self._name, arn=topic.arn, policy=trail.topic_policy(self._names), opts=self._child
         )
         for number, email in enumerate(emails, start=1):
             aws.sns.TopicSubscription(

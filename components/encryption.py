@@ -30,7 +30,7 @@ class Encryption(pulumi.ComponentResource):
         Args:
             name: The component's name.
             alias: The alias, without `alias/`.
-            policy: JSON of the key policy, see `_key_policy.key_policy`.
+            policy: JSON of the key policy, see `policies.key.key_policy`.
             deletion_window_in_days: 7 to 30; until it ends a deletion can be cancelled, after it every value is lost.
             protect: Whether Pulumi refuses to delete the key.
             opts: Options of the component.

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_aws as aws
 
-from components import _policies
-from components._location import Location, in_region
+from model.location import Location, in_region
+from policies import identity
 
 
 class ExecutionRole(pulumi.ComponentResource):
@@ -57,13 +57,13 @@ class ExecutionRole(pulumi.ComponentResource):
         super().__init__("ticketing:index:ExecutionRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         regions = (location.region, *replica_regions)
-        everything_else = [_policies.write_logs(location.log_group_arn(log_group_name))]
+        everything_else = [identity.write_logs(location.log_group_arn(log_group_name))]
         if repository := location.ecr_repository_arn(image):
-            everything_else += _policies.pull_image(repository)
+            everything_else += identity.pull_image(repository)
 
-        def decrypt(key_arns: Mapping[str, str]) -> list[_policies.Statement]:
+        def decrypt(key_arns: Mapping[str, str]) -> list[identity.Statement]:
             return [
-                _policies.decrypt_through_secrets_manager(arn, region=region, dns_suffix=location.dns_suffix)
+                identity.decrypt_through_secrets_manager(arn, region=region, dns_suffix=location.dns_suffix)
                 for region, arn in sorted(key_arns.items())
             ]
 
@@ -71,8 +71,8 @@ class ExecutionRole(pulumi.ComponentResource):
         expected_keys = {
             region: in_region(location.arn("kms", f"key/{'0' * 36}"), region) for region in kms_key_arns or ()
         }
-        reserved = len(_policies.document([*everything_else, *decrypt(expected_keys)]))
-        plan = _policies.plan_reads(
+        reserved = len(identity.document([*everything_else, *decrypt(expected_keys)]))
+        plan = identity.plan_reads(
             {
                 full_name: sum(
                     location.secret_arn_length(full_name) + len(region) - len(location.region) for region in regions
@@ -80,14 +80,14 @@ class ExecutionRole(pulumi.ComponentResource):
                 + len('"",') * len(replica_regions)
                 for full_name in secret_arns
             },
-            inline_characters_left=_policies.INLINE_POLICY_CHARACTERS - reserved,
+            inline_characters_left=identity.INLINE_POLICY_CHARACTERS - reserved,
         )
 
         role = aws.iam.Role(
             name,
             name=role_name,
             description="Starts the tasks: reads their secrets, pulls their image, writes their log",
-            assume_role_policy=_policies.trust(
+            assume_role_policy=identity.trust(
                 "ecs-tasks.amazonaws.com",
                 account_id=location.account_id if bind_trust_to_account else None,
                 source_arn=location.arn("ecs", "*") if bind_trust_to_account else None,
@@ -96,15 +96,15 @@ class ExecutionRole(pulumi.ComponentResource):
             opts=child,
         )
 
-        def read(names: Sequence[str]) -> pulumi.Output[_policies.Statement]:
+        def read(names: Sequence[str]) -> pulumi.Output[identity.Statement]:
             arns = pulumi.Output.all(*(secret_arns[name] for name in names))
             return arns.apply(
-                lambda known: _policies.read_secrets(in_region(arn, region) for arn in known for region in regions)
+                lambda known: identity.read_secrets(in_region(arn, region) for arn in known for region in regions)
             )
 
         reads = [read(plan.inline)] if plan.inline else []
         inline = pulumi.Output.all(pulumi.Output.all(*reads), pulumi.Output.from_input(dict(kms_key_arns or {}))).apply(
-            lambda known: _policies.document([*known[0], *decrypt(known[1]), *everything_else])
+            lambda known: identity.document([*known[0], *decrypt(known[1]), *everything_else])
         )
         attached: list[pulumi.Output[str]] = [
             aws.iam.RolePolicy(name, name="execution", role=role.name, policy=inline, opts=child).id
@@ -113,7 +113,7 @@ class ExecutionRole(pulumi.ComponentResource):
             policy = aws.iam.Policy(
                 f"{name}-read-{number}",
                 name=f"{role_name}-read-{number}",
-                policy=read(names).apply(lambda statement: _policies.document([statement])),
+                policy=read(names).apply(lambda statement: identity.document([statement])),
                 opts=child,
             )
             attachment = aws.iam.RolePolicyAttachment(

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_aws as aws
 
-from components import _policies
-from components._location import Location
 from components._state_machines import redeploy_service
+from model.location import Location
+from policies import identity
 
 EVENT_PATTERN_CHARACTERS = 2_048
 """Size limit of an event pattern. Source: AWS, "Amazon EventBridge quotas"."""
@@ -63,14 +63,14 @@ class Redeployment(pulumi.ComponentResource):
             made = aws.iam.Role(
                 f"{name}-{part}",
                 name=f"{prefix}-{part}",
-                assume_role_policy=_policies.trust(
+                assume_role_policy=identity.trust(
                     service_principal, account_id=location.account_id, source_arn=source_arn
                 ),
                 permissions_boundary=permissions_boundary,
                 opts=child,
             )
             policy = pulumi.Output.from_input(resource).apply(
-                lambda arn: _policies.document([{"Effect": "Allow", "Action": [action], "Resource": [arn]}])
+                lambda arn: identity.document([{"Effect": "Allow", "Action": [action], "Resource": [arn]}])
             )
             aws.iam.RolePolicy(f"{name}-{part}", name=part, role=made.name, policy=policy, opts=child)
             return made
@@ -101,7 +101,7 @@ class Redeployment(pulumi.ComponentResource):
         rule_names: list[str] = []
         empty = len(_changed_pattern([]))
         sizes = {full_name: location.secret_arn_length(full_name) + len('"",') for full_name in secret_arns}
-        for number, names in enumerate(_policies.in_chunks(sizes, EVENT_PATTERN_CHARACTERS - empty), start=1):
+        for number, names in enumerate(identity.in_chunks(sizes, EVENT_PATTERN_CHARACTERS - empty), start=1):
             rule = aws.cloudwatch.EventRule(
                 f"{name}-{number}",
                 name=f"{prefix}-secret-changed-{number}",

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
-from components import _policies
-from components._location import Location
+from model.location import Location
+from policies import identity
 
 
 class Reminder(pulumi.ComponentResource):
@@ -43,7 +43,7 @@ class Reminder(pulumi.ComponentResource):
         role = aws.iam.Role(
             name,
             name=f"{prefix}-reminder",
-            assume_role_policy=_policies.trust(
+            assume_role_policy=identity.trust(
                 "scheduler.amazonaws.com",
                 account_id=location.account_id,
                 # The schedule's group is what Scheduler sends as the source.
@@ -53,7 +53,7 @@ class Reminder(pulumi.ComponentResource):
             opts=child,
         )
         policy = pulumi.Output.all(topic_arn, kms_key_arn).apply(
-            lambda known: _policies.document(_policies.publish(known[0], known[1]))
+            lambda known: identity.document(identity.publish(known[0], known[1]))
         )
         role_policy = aws.iam.RolePolicy(name, name="publish", role=role.name, policy=policy, opts=child)
         aws.scheduler.Schedule(

@@ -5,10 +5,10 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
-from components import _policies
 from components._archive import CA_BUNDLE_NAME, ROTATION_HANDLER, rotation_archive
-from components._location import Location
-from settings import RotationSettings
+from config.settings import RotationSettings
+from model.location import Location
+from policies import identity
 
 RUNTIME = "python3.13"
 TIMEOUT_SECONDS = 60
@@ -70,14 +70,14 @@ class Rotation(pulumi.ComponentResource):
             name=function_name,
             description="Changes the database password and the secret that holds it",
             # Lambda sends no source account or ARN when it assumes a function's role, so there is nothing to bind to.
-            assume_role_policy=_policies.trust("lambda.amazonaws.com"),
+            assume_role_policy=identity.trust("lambda.amazonaws.com"),
             permissions_boundary=permissions_boundary,
             opts=child,
         )
         function_arn = location.arn("lambda", f"function:{function_name}")
         policy = pulumi.Output.all(secret_arn, superuser_secret_arn, kms_key_arn).apply(
-            lambda known: _policies.document(
-                _policies.rotate_secret(
+            lambda known: identity.document(
+                identity.rotate_secret(
                     secret_arn=known[0],
                     superuser_secret_arn=known[1],
                     kms_key_arn=known[2],

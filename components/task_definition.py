@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 import pulumi
 import pulumi_aws as aws
 
-from components import _policies
 from components._containers import container_definitions
-from components._location import Location
+from model.location import Location
+from policies import identity
 
 
 class TaskDefinition(pulumi.ComponentResource):
@@ -81,7 +81,7 @@ class TaskDefinition(pulumi.ComponentResource):
             name,
             name=f"{family}-task",
             description="What the running application may do: nothing yet",
-            assume_role_policy=_policies.trust(
+            assume_role_policy=identity.trust(
                 "ecs-tasks.amazonaws.com", account_id=location.account_id, source_arn=location.arn("ecs", "*")
             ),
             permissions_boundary=permissions_boundary,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import catalogue as catalogue_module
-from declarations import Declaration, External, Generated, JsonSecret, Source, Supplied, is_external
+from model.declarations import Declaration, External, Generated, JsonSecret, Source, Supplied, is_external
 from ops._secrets import LABEL_OF_PULUMI, Record
 from ops._stack import Stack, uses_local_aws
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import outputs
+from model import outputs
 from ops._errors import MisuseError
 
 _ROOT = Path(__file__).parents[1]

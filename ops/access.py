@@ -12,12 +12,12 @@ from ops._aws import Aws, connect
 from ops._console import print_json, print_table, say, working
 from ops._errors import MisuseError
 from ops._options import JsonOption, OutputsOption, StackOption
-from ops._policies import Decision, Request, Statement, decide, glob, parse
 from ops._restoring import list_versions
 from ops._roles import Role, read_key_policy, read_managed_policy, read_role
 from ops._secrets import CURRENT, Record, resource_policies
 from ops._stack import Stack, load
 from ops.listing import age, records_of
+from policies.evaluator import Decision, Request, Statement, decide, glob, parse
 
 RIGHTS: Mapping[str, tuple[str, ...]] = {
     "read": ("secretsmanager:GetSecretValue",),

@@ -7,16 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-import pricing
 from catalogue import CATALOGUE
-from declarations import JsonSecret
+from model import pricing
+from model.declarations import JsonSecret
+from model.pricing import Item
 from ops._aws import Aws, connect
 from ops._console import print_json, print_table, working
 from ops._errors import MisuseError
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._secrets import describe_all
 from ops._stack import Stack, load
-from pricing import Item
 
 DAYS = 365 / 12
 """Days of an average month."""

@@ -357,7 +357,7 @@ def _supplied_keys(project: Project, adopted: Collection[str]) -> tuple[str, ...
         return ()
     try:
         catalogue: Any = importlib.import_module("catalogue")
-        declarations: Any = importlib.import_module("declarations")
+        declarations: Any = importlib.import_module("model.declarations")
         own = [declaration for declaration in catalogue.CATALOGUE if declaration.name not in adopted]
         return tuple(declarations.supplied_config_keys(own))
     except Exception as error:

@@ -20,7 +20,7 @@ from typing import Any
 
 import boto3
 
-import outputs as names
+from model import outputs as names
 from sandbox import postgresql
 from sandbox.errors import MisuseError, SandboxError
 from sandbox.moto_server import ROTATION_TOKEN_PREFIX

@@ -173,7 +173,7 @@ def _table(*columns: str) -> Table:
 
 
 def _output_names(project: Path) -> Any:
-    return importlib.import_module("outputs") if (project / "outputs.py").is_file() else None
+    return importlib.import_module("model.outputs") if (project / "model" / "outputs.py").is_file() else None
 
 
 def _kinds(found: Iterable[object]) -> str:

@@ -5,11 +5,11 @@ from typing import Any
 
 from ops._aws import Aws
 from ops._errors import aws_errors
-from ops._policies import Decision, Request, Statement, decide, matches_action, principal_match, trusts
 from ops._roles import Role
 from ops._stack import Stack
 from ops.doctor.finding import Finding, put_back, summed_up
 from ops.doctor.snapshot import Key, Snapshot, image_in_ecr
+from policies.evaluator import Decision, Request, Statement, decide, matches_action, principal_match, trusts
 
 READ = "secretsmanager:GetSecretValue"
 _SERVICE = "ecs-tasks.amazonaws.com"

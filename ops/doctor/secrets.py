@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from declarations import JsonSecret
+from model.declarations import JsonSecret
 from ops._errors import DENIED
 from ops._ownership import declaration_of, ownership
 from ops._secrets import CURRENT, LABEL_OF_PULUMI, PREVIOUS, Record, Unreadable, Value

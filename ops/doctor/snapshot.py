@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from model.references import Reference, parse_value_from
 from ops._aws import Aws
 from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of, explained
-from ops._policies import Statement, parse
 from ops._roles import Role, read_key_policy, read_role
 from ops._secrets import (
     CURRENT,
@@ -22,7 +22,7 @@ from ops._secrets import (
     resource_policies,
 )
 from ops._stack import Stack
-from references import Reference, parse_value_from
+from policies.evaluator import Statement, parse
 
 _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from model.references import parse_value_from
 from ops._aws import Aws
 from ops._errors import MISSING, aws_errors, code_of
 from ops._stack import Stack, uses_local_aws
 from ops.doctor.finding import Finding, put_back, summed_up
 from ops.doctor.snapshot import Snapshot, TaskDefinition, image_in_ecr
-from references import parse_value_from
 
 _LEAK_CHARACTERS = 8
 """The shortest secret value that is looked for among plain variables; a shorter one would be found by chance."""

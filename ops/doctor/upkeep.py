@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from ops._aws import Aws
 from ops._errors import MISSING, aws_errors, code_of
-from ops._policies import Request, parse, trusts
 from ops._secrets import CURRENT, PENDING, PREVIOUS, Record, Value
 from ops.doctor.finding import Finding, put_back, summed_up
 from ops.doctor.snapshot import Snapshot
+from policies.evaluator import Request, parse, trusts
 
 _GRACE = timedelta(days=1)
 """How late a rotation may be: Secrets Manager starts it within the schedule's window, at most a day long."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from declarations import PASSWORD_IN_URL, PLAIN_NAME, SECRET_NAME
+from model.declarations import PASSWORD_IN_URL, PLAIN_NAME, SECRET_NAME
 from ops._json import json_object
 
 # Capitals, then camel case: DB_PASSWORD, dbPassword, DBPassword. Digits belong to no word: TOKEN_V2, PASSWORD1.

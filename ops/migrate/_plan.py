@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from declarations import Catalogue, Constant, External, Generated, JsonSecret, Supplied
+from model.declarations import Catalogue, Constant, External, Generated, JsonSecret, Supplied
 from ops._json import json_object, read_json
 from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
 from ops.migrate._pulumi import property_path

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalogue import CATALOGUE
+from model.references import parse_value_from
 from ops._aws import Aws
 from ops._errors import MisuseError, OpsError, aws_errors, explained, is_aws
 from ops._json import json_object
 from ops._secrets import read_value
 from ops.migrate._plan import Plan, make
 from ops.migrate._task_definition import Container, TaskDefinition, TaskDefinitionError, read
-from references import parse_value_from
 
 
 @dataclass(frozen=True)

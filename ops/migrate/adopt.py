@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from catalogue import CATALOGUE
-from declarations import full_name
+from model.declarations import full_name
 from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import print_json, print_table, say, working

@@ -8,7 +8,7 @@ from typing import Literal
 import typer
 
 from catalogue import CATALOGUE
-from declarations import JsonSecret
+from model.declarations import JsonSecret
 from ops._aws import connect
 from ops._console import print_json, print_table, say, working
 from ops._errors import MisuseError

@@ -32,13 +32,13 @@ from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
 import catalogue as catalogue_module
-from components import _policies
 from components._containers import container_definitions
-from components._key_policy import key_policy
-from components._location import Location
-from declarations import Catalogue, JsonSecret, is_external
+from model.declarations import Catalogue, JsonSecret, is_external
+from model.location import Location
+from model.references import value_from
 from ops.cli import app
-from references import value_from
+from policies import identity
+from policies.key import key_policy
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "service-ticket-system"
@@ -184,7 +184,7 @@ class Deployed:
     def grant(self, *statements: Mapping[str, Any]) -> None:
         """Replace the execution role's policy."""
         self.client("iam").put_role_policy(
-            RoleName=self.role_name, PolicyName="execution", PolicyDocument=_policies.document(statements)
+            RoleName=self.role_name, PolicyName="execution", PolicyDocument=identity.document(statements)
         )
 
     def grants(self) -> list[Mapping[str, Any]]:
@@ -192,14 +192,14 @@ class Deployed:
         repository = self.location.ecr_repository_arn(self.image)
         key = self.key_arn
         return [
-            _policies.read_secrets(self.outputs["secret_arns"].values()),
+            identity.read_secrets(self.outputs["secret_arns"].values()),
             *(
-                [_policies.decrypt_through_secrets_manager(key, region=self.region, dns_suffix="amazonaws.com")]
+                [identity.decrypt_through_secrets_manager(key, region=self.region, dns_suffix="amazonaws.com")]
                 if key
                 else []
             ),
-            _policies.write_logs(self.location.log_group_arn(f"/ecs/{self.prefix}")),
-            *(_policies.pull_image(repository) if repository else ()),
+            identity.write_logs(self.location.log_group_arn(f"/ecs/{self.prefix}")),
+            *(identity.pull_image(repository) if repository else ()),
         ]
 
     def rotate_by_function(self, name: str, schedule_days: int = 30) -> str:
@@ -302,9 +302,7 @@ def _build(stack: Deployed, catalogue: Catalogue, customer_managed_key: bool, *,
         stack.client("ecr").put_image(repositoryName=PROJECT, imageManifest=_MANIFEST, imageTag="1.0.0")
     stack.client("logs").create_log_group(logGroupName=f"/ecs/{prefix}")
     for role in (stack.role_name, f"{prefix}-task"):
-        trust = _policies.trust(
-            "ecs-tasks.amazonaws.com", account_id=stack.account, source_arn=location.arn("ecs", "*")
-        )
+        trust = identity.trust("ecs-tasks.amazonaws.com", account_id=stack.account, source_arn=location.arn("ecs", "*"))
         stack.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=trust)
     stack.grant(*stack.grants())
     stack.deploy_revision()
@@ -320,7 +318,7 @@ def _create_secrets(stack: Deployed, catalogue: Catalogue) -> tuple[dict[str, st
         names[name] = f"{stack.prefix}-{name}"
         arns[name] = stack.secrets.create_secret(Name=names[name], **key)["ARN"]
         stack.secrets.put_resource_policy(
-            SecretId=arns[name], ResourcePolicy=_policies.document([_policies.require_tls()])
+            SecretId=arns[name], ResourcePolicy=identity.document([identity.require_tls()])
         )
         if not is_external(declaration):
             value = f"live-value-of-{name}"

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from ops._policies import parse
 from ops._roles import Role
 from ops._stack import Stack
 from ops.access import _Expected, _key_findings, _resource_findings, _role_findings
+from policies.evaluator import parse
 
 ACCOUNT = "111111111111"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"

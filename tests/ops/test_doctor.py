@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from moto.secretsmanager.models import secretsmanager_backends
 
-from declarations import External, Generated, JsonSecret, TextSecret
-from ops._policies import parse
+from model.declarations import External, Generated, JsonSecret, TextSecret
 from ops._secrets import Record, Value
 from ops._stack import parse as parse_outputs
 from ops.doctor.secrets import check as check_secrets
 from ops.doctor.snapshot import Snapshot, TaskDefinition
 from ops.doctor.upkeep import check_deployed
+from policies.evaluator import parse
 
 Stack = Any  # conftest.Deployed
 

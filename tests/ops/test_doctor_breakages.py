@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components import _policies
+from policies import identity
 
 Stack = Any  # conftest.Deployed; conftest can't be imported in pytest's importlib mode
 Break = Callable[[Stack], object]
@@ -52,7 +52,7 @@ def trust(**principal: str) -> Break:
     def broken(stack: Stack) -> None:
         statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
         stack.client("iam").update_assume_role_policy(
-            RoleName=stack.role_name, PolicyDocument=_policies.document([statement])
+            RoleName=stack.role_name, PolicyDocument=identity.document([statement])
         )
 
     return broken
@@ -125,17 +125,17 @@ def delete_policy(stack: Stack) -> None:
 
 def forget_one_secret(stack: Stack) -> None:
     others = [arn for name, arn in stack.outputs["secret_arns"].items() if name != APP]
-    stack.grant(_policies.read_secrets(others), *stack.grants()[1:])
+    stack.grant(identity.read_secrets(others), *stack.grants()[1:])
 
 
 def widen(stack: Stack) -> None:
     stack.client("iam").put_role_policy(
-        RoleName=stack.role_name, PolicyName="wide", PolicyDocument=_policies.document([_policies.read_secrets(["*"])])
+        RoleName=stack.role_name, PolicyName="wide", PolicyDocument=identity.document([identity.read_secrets(["*"])])
     )
 
 
 def trust_other_account(stack: Stack) -> None:
-    document = _policies.trust("ecs-tasks.amazonaws.com", account_id="210987654321")
+    document = identity.trust("ecs-tasks.amazonaws.com", account_id="210987654321")
     stack.client("iam").update_assume_role_policy(RoleName=stack.role_name, PolicyDocument=document)
 
 
@@ -147,19 +147,19 @@ def deny_in_resource_policy(stack: Stack) -> None:
         "Action": "secretsmanager:Get*",
         "Resource": "*",
     }
-    stack.secrets.put_resource_policy(SecretId=stack.arn(DB), ResourcePolicy=_policies.document([deny]))
+    stack.secrets.put_resource_policy(SecretId=stack.arn(DB), ResourcePolicy=identity.document([deny]))
 
 
 def deny_in_role(stack: Stack) -> None:
     deny = {"Sid": "Freeze", "Effect": "Deny", "Action": "*", "Resource": stack.arn(JWT)}
     stack.client("iam").put_role_policy(
-        RoleName=stack.role_name, PolicyName="freeze", PolicyDocument=_policies.document([deny])
+        RoleName=stack.role_name, PolicyName="freeze", PolicyDocument=identity.document([deny])
     )
 
 
 def bound(stack: Stack) -> None:
     limit = {"Effect": "Allow", "Action": ["logs:*", "ecr:*"], "Resource": "*"}
-    arn = stack.client("iam").create_policy(PolicyName="limit", PolicyDocument=_policies.document([limit]))["Policy"][
+    arn = stack.client("iam").create_policy(PolicyName="limit", PolicyDocument=identity.document([limit]))["Policy"][
         "Arn"
     ]
     stack.client("iam").put_role_permissions_boundary(RoleName=stack.role_name, PermissionsBoundary=arn)
@@ -204,7 +204,7 @@ def delete_key(stack: Stack) -> None:
 def close_key(stack: Stack) -> None:
     somebody = {"AWS": stack.location.role_arn("somebody")}
     only = {"Effect": "Allow", "Principal": somebody, "Action": "kms:*", "Resource": "*"}
-    stack.client("kms").put_key_policy(KeyId=stack.key_arn, PolicyName="default", Policy=_policies.document([only]))
+    stack.client("kms").put_key_policy(KeyId=stack.key_arn, PolicyName="default", Policy=identity.document([only]))
 
 
 def rotating(then: Break) -> Break:
@@ -378,7 +378,7 @@ def test_the_mending_command_mends(case: str, stack: Stack, ops: Any) -> None:
 def attach_too_much(stack: Stack) -> None:
     arn = stack.client("iam").create_policy(
         PolicyName="by-hand",
-        PolicyDocument=_policies.document([{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}]),
+        PolicyDocument=identity.document([{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}]),
     )["Policy"]["Arn"]
     stack.client("iam").attach_role_policy(RoleName=stack.role_name, PolicyArn=arn)
 

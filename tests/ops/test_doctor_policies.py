@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ops._policies import Request, conditions_met, decide, glob, parse, principal_match, trusts
+from policies.evaluator import Request, conditions_met, decide, glob, parse, principal_match, trusts
 
 ROLE = "arn:aws:iam::123456789012:role/app-execution"
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-dev-db-AbCdEf"

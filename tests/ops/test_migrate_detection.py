@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-import settings
+from config import settings
 from ops._json import json_object
 from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
 

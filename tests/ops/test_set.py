@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from declarations import External, Generated, JsonSecret, TextSecret
+from model.declarations import External, Generated, JsonSecret, TextSecret
 
 Stack = Any  # conftest.Deployed
 

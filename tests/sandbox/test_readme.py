@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-import outputs
+from model import outputs
 from sandbox.home import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

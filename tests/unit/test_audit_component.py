@@ -9,9 +9,9 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
-from components._location import Location
 from components.audit import Audit
-from settings import AuditSettings
+from config.settings import AuditSettings
+from model.location import Location
 from tests.unit.conftest import UNKNOWN, Recorder, Recording
 
 PREFIX = "service-ticket-system-prod"

@@ -24,7 +24,7 @@ from components._audit_patterns import (
     message,
     metric_filters,
 )
-from components._location import Location
+from model.location import Location
 from tests.unit.pattern_evaluator import filter_matches, rule_matches
 
 CORPUS = Path(__file__).parent / "corpus" / "cloudtrail"

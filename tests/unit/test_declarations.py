@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue import CATALOGUE, with_application_user
-from declarations import (
+from model.declarations import (
     Catalogue,
     Declaration,
     External,

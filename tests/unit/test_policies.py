@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import _policies
-from components._key_policy import key_policy
-from components._location import Location, in_region
+from model.location import Location, in_region
+from policies import identity
+from policies.key import key_policy
 
 HERE = Location("aws", "eu-central-1", "111122223333")
 CHINA = Location("aws-cn", "cn-north-1", "111122223333", "amazonaws.com.cn")
@@ -21,7 +21,7 @@ def arn(name: str) -> str:
 
 
 def test_reading_is_granted_on_sorted_arns_each_once() -> None:
-    assert _policies.read_secrets(["b", "a", "b"]) == {
+    assert identity.read_secrets(["b", "a", "b"]) == {
         "Sid": "ReadSecrets",
         "Effect": "Allow",
         "Action": ["secretsmanager:GetSecretValue"],
@@ -31,13 +31,13 @@ def test_reading_is_granted_on_sorted_arns_each_once() -> None:
 
 @given(st.permutations([arn("a"), arn("b"), arn("c"), arn("a")]))
 def test_order_does_not_change_the_policy(arns: list[str]) -> None:
-    assert _policies.document([_policies.read_secrets(arns)]) == _policies.document(
-        [_policies.read_secrets([arn("a"), arn("b"), arn("c")])]
+    assert identity.document([identity.read_secrets(arns)]) == identity.document(
+        [identity.read_secrets([arn("a"), arn("b"), arn("c")])]
     )
 
 
 def test_decryption_is_granted_through_secrets_manager_of_that_region_only() -> None:
-    statement = _policies.decrypt_through_secrets_manager("key", region="cn-north-1", dns_suffix="amazonaws.com.cn")
+    statement = identity.decrypt_through_secrets_manager("key", region="cn-north-1", dns_suffix="amazonaws.com.cn")
     assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt"], ["key"])
     assert statement["Condition"] == {"StringEquals": {"kms:ViaService": "secretsmanager.cn-north-1.amazonaws.com.cn"}}
 
@@ -56,13 +56,13 @@ def test_decryption_is_granted_through_secrets_manager_of_that_region_only() -> 
 def test_trust_names_one_service_and_is_bound_when_asked(
     bound: dict[str, str], condition: dict[str, Any] | None
 ) -> None:
-    (statement,) = json.loads(_policies.trust("ecs-tasks.amazonaws.com", **bound))["Statement"]
+    (statement,) = json.loads(identity.trust("ecs-tasks.amazonaws.com", **bound))["Statement"]
     assert statement["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
     assert statement.get("Condition") == condition
 
 
 def test_only_the_registry_token_has_a_wildcard_resource() -> None:
-    pull, token = _policies.pull_image("repository")
+    pull, token = identity.pull_image("repository")
     assert pull["Resource"] == ["repository"]
     assert (token["Action"], token["Resource"]) == (["ecr:GetAuthorizationToken"], ["*"])
 
@@ -90,23 +90,21 @@ def test_every_secret_is_granted_exactly_once_within_the_limits(names: list[str]
     lengths = {name: HERE.secret_arn_length(name) for name in names}
     assert all(len(arn(name)) == length for name, length in lengths.items())
     try:
-        plan = _policies.plan_reads(lengths, inline_characters_left=_policies.INLINE_POLICY_CHARACTERS)
-    except _policies.TooManySecretsError:
-        assert sum(lengths.values()) > 5 * _policies.MANAGED_POLICY_CHARACTERS
+        plan = identity.plan_reads(lengths, inline_characters_left=identity.INLINE_POLICY_CHARACTERS)
+    except identity.TooManySecretsError:
+        assert sum(lengths.values()) > 5 * identity.MANAGED_POLICY_CHARACTERS
         return
     granted = [name for names_of_one in (plan.inline, *plan.managed) for name in names_of_one]
     assert granted == sorted(names)
-    assert (
-        len(_policies.document([_policies.read_secrets(map(arn, plan.inline))])) <= _policies.INLINE_POLICY_CHARACTERS
-    )
+    assert len(identity.document([identity.read_secrets(map(arn, plan.inline))])) <= identity.INLINE_POLICY_CHARACTERS
     for chunk in plan.managed:
-        document = _policies.document([_policies.read_secrets(map(arn, chunk))])
-        assert len(document) <= _policies.MANAGED_POLICY_CHARACTERS
+        document = identity.document([identity.read_secrets(map(arn, chunk))])
+        assert len(document) <= identity.MANAGED_POLICY_CHARACTERS
 
 
 def test_many_secrets_move_from_the_inline_policy_to_managed_ones() -> None:
     lengths = {f"service-ticket-system-dev-secret-{number:03}": 110 for number in range(300)}
-    plan = _policies.plan_reads(lengths, inline_characters_left=9_000)
+    plan = identity.plan_reads(lengths, inline_characters_left=9_000)
     assert plan.inline == ()
     assert len(plan.managed) == 6
 
@@ -114,14 +112,14 @@ def test_many_secrets_move_from_the_inline_policy_to_managed_ones() -> None:
 def test_more_secrets_than_a_role_can_read_are_refused_with_the_limit() -> None:
     lengths = {f"secret-{number:04}": 110 for number in range(600)}
     with pytest.raises(
-        _policies.TooManySecretsError, match=r"600 secrets need 12 policies of 6,144 characters; a role takes 10"
+        identity.TooManySecretsError, match=r"600 secrets need 12 policies of 6,144 characters; a role takes 10"
     ):
-        _policies.plan_reads(lengths, inline_characters_left=9_000)
+        identity.plan_reads(lengths, inline_characters_left=9_000)
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=5), st.integers(1, 50)), st.integers(50, 100))
 def test_chunks_hold_every_name_and_never_more_than_fits(sizes: dict[str, int], room: int) -> None:
-    chunks = _policies.in_chunks(sizes, room)
+    chunks = identity.in_chunks(sizes, room)
     assert [name for chunk in chunks for name in chunk] == sorted(sizes)
     assert all(sum(sizes[name] for name in chunk) <= room for chunk in chunks)
 
@@ -129,7 +127,7 @@ def test_chunks_hold_every_name_and_never_more_than_fits(sizes: dict[str, int], 
 def test_a_rotation_function_reaches_its_secrets_and_nothing_else() -> None:
     statements = {
         statement["Sid"]: statement
-        for statement in _policies.rotate_secret(
+        for statement in identity.rotate_secret(
             secret_arn=arn("db-app-user"),
             superuser_secret_arn=arn("db-master-password"),
             kms_key_arn="key",
@@ -157,7 +155,7 @@ def test_a_rotation_function_reaches_its_secrets_and_nothing_else() -> None:
 
 
 def test_a_rotation_function_without_superuser_and_key_has_neither_right() -> None:
-    statements = _policies.rotate_secret(
+    statements = identity.rotate_secret(
         secret_arn="s", superuser_secret_arn=None, kms_key_arn=None, function_arn="f", log_group_arn="l",
         region="r", dns_suffix="d",
     )  # fmt: skip
@@ -167,8 +165,8 @@ def test_a_rotation_function_without_superuser_and_key_has_neither_right() -> No
 
 
 def test_publishing_needs_the_key_of_an_encrypted_topic() -> None:
-    assert [statement["Sid"] for statement in _policies.publish("topic", None)] == ["Publish"]
-    assert _policies.publish("topic", "key")[1]["Resource"] == ["key"]
+    assert [statement["Sid"] for statement in identity.publish("topic", None)] == ["Publish"]
+    assert identity.publish("topic", "key")[1]["Resource"] == ["key"]
 
 
 def statements_of(policy: str) -> dict[str, Any]:

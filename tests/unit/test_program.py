@@ -10,9 +10,9 @@ import pulumi
 import pytest
 
 import catalogue
-import outputs
-import settings
-from declarations import Catalogue, External, JsonSecret, TextSecret
+from config import settings
+from model import outputs
+from model.declarations import Catalogue, External, JsonSecret, TextSecret
 from tests.unit.conftest import Recorder, Recording, Secret
 
 ROOT = Path(__file__).parents[2]
@@ -199,7 +199,7 @@ def test_outputs_are_the_contract_and_hold_no_value(record: Recorder) -> None:
 
 
 def test_a_new_entry_reaches_aws_role_container_and_outputs(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    from declarations import Generated  # noqa: PLC0415 - as in the README's example
+    from model.declarations import Generated  # noqa: PLC0415 - as in the README's example
 
     with_entry(monkeypatch, TextSecret("pager", Generated("pagerKey"), variable="PAGER_KEY"))
     recording = main(record)
@@ -470,7 +470,7 @@ def in_folder_with_bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 def test_more_secrets_than_one_role_can_read_are_refused_with_the_limit(
     record: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from declarations import Generated  # noqa: PLC0415 - as above
+    from model.declarations import Generated  # noqa: PLC0415 - as above
 
     long = "n" * 400  # so that a few fill a policy
     with_entry(monkeypatch, *(TextSecret(f"{long}-{n}x", Generated(f"n{n}"), variable=f"N{n}") for n in range(140)))

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import declarations
 from catalogue import CATALOGUE
-from declarations import Catalogue, Generated, JsonSecret, Supplied, TextSecret
-from settings import FARGATE_MEMORY, ConfigurationError, Settings, parse
+from config.settings import FARGATE_MEMORY, ConfigurationError, Settings, parse
+from model import declarations
+from model.declarations import Catalogue, Generated, JsonSecret, Supplied, TextSecret
 
 SUPPLIED = {"smtpPassword": "smtp-value-0123456789", "cloudflareToken": "token-value-0123456789"}
 VALID = {"image": "registry/app:1.0.0", "databaseHost": "db.internal", "redisHost": "redis.internal", **SUPPLIED}

@@ -8,8 +8,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from components._location import Location
-from components._policies import Statement, document
+from model.location import Location
+from policies.identity import Statement, document
 
 MAX_BUCKET_NAME_CHARACTERS = 63
 MAX_ROLE_NAME_CHARACTERS = 64

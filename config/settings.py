@@ -14,9 +14,9 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 import catalogue as catalogue_module
-import declarations
-from _config_reader import Check, Reader
-from declarations import Catalogue, Generated, JsonSecret, Source, Supplied
+from config.reader import Check, Reader
+from model import declarations
+from model.declarations import Catalogue, Generated, JsonSecret, Source, Supplied
 
 Encryption = Literal["aws-managed", "customer-managed", "returning-to-aws-managed"]
 ENCRYPTIONS: tuple[Encryption, ...] = ("aws-managed", "customer-managed", "returning-to-aws-managed")

@@ -8,8 +8,8 @@ Sources: AWS, "Secret encryption and decryption in AWS Secrets Manager", "Encryp
 from collections.abc import Sequence
 from typing import Any
 
-from components._location import Location
-from components._policies import Statement, document
+from model.location import Location
+from policies.identity import Statement, document
 
 # Without CreateGrant: whoever gives himself a grant decrypts past every condition below, and no alarm tells of it.
 _ADMINISTRATION = [

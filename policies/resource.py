@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pulumi
 
-from components._policies import Statement, document, require_tls
+from policies.identity import Statement, document, require_tls
 
 MAX_CHARACTERS = 20_480
 """Size limit of a secret's resource policy. Source: AWS, "AWS Secrets Manager quotas"."""

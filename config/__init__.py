@@ -1,0 +1,1 @@
+"""The configuration of one stack: read, checked and turned into frozen settings."""

@@ -1,0 +1,1 @@
+"""IAM documents as pure functions, and the evaluator that judges them."""
