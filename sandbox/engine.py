@@ -23,6 +23,10 @@ from sandbox.errors import InterruptedRunError, SandboxError
 from sandbox.home import HOME_LOCK, Holder, Home
 from sandbox.local_aws import LocalAws
 from sandbox.project import Project, StackSettings
+from sandbox.providers._plugin import Plugin
+from sandbox.providers.aws import AwsPlugin
+from sandbox.providers.aws._session import Connection
+from sandbox.providers.random_ import RandomPlugin
 from sandbox.pulumi_process import PulumiProcess
 from sandbox.report import Change, Recorder
 from sandbox.screen import Screen
@@ -103,7 +107,7 @@ class EngineError(SandboxError):
 
 
 def run(request: Request, screen: Screen) -> Report:
-    """Carry out a request from nothing: builds the CLI, starts the local AWS, installs the plugins when they are missing.
+    """Carry out a request from nothing: builds the CLI and starts the local AWS when they are missing.
 
     Raises:
         MisuseError: The request names something that doesn't exist.
@@ -120,31 +124,31 @@ def run(request: Request, screen: Screen) -> Report:
         with home.lock(HOME_LOCK, request.command, _tell_waiting(screen)):
             aws = _prepare_aws(home, request, screen, notes.add)
             engine = environment.engine(home, aws.emulator)
-            plugins.install(home, PulumiProcess(cli, version, engine))
         name = f"{request.project.name}.{request.stack}"
         with home.lock(name, request.command, _tell_waiting(screen)), program.alone(request.project.directory):
             work = home.work(request.project.name, request.stack)
             pids = work / "pids"
             pids.mkdir(mode=0o700, parents=True, exist_ok=True)
             recovery.end_leftovers(pids)
-            pulumi = PulumiProcess(
-                cli,
-                version,
-                engine
-                | aws.credentials(settings.account).variables()
-                | {"SANDBOX_AWS_ENDPOINT": aws.endpoint, "SANDBOX_PIDS": str(pids)},
-                pids=pids,
-                interrupted=_tell_interrupt(screen),
-            )
             try:
-                report = _Run(request, home, aws, settings, pulumi, work, screen, notes, started).carry_out()
+                with plugins.served(_plugins(aws, settings)) as places:
+                    pulumi = PulumiProcess(
+                        cli, version, engine | places, pids=pids, interrupted=_tell_interrupt(screen)
+                    )
+                    return _Run(request, home, aws, settings, pulumi, work, screen, notes, started).carry_out()
             finally:
                 # A secret that the user gave in the clear, against the program's rules, must not stay on the disk.
                 for path in work.glob("Pulumi.*"):
                     path.unlink()
                 state.drop_history(home.state(aws.emulator), request.project.name, request.stack)
-            recovery.end_leftovers(pids)
-            return report
+
+
+def _plugins(aws: LocalAws, settings: StackSettings) -> dict[str, Callable[[], Plugin]]:
+    key = aws.credentials(settings.account)
+    connection = Connection(
+        aws.endpoint, key.access_key_id, key.secret_access_key, key.session_token, session=local_aws.session()
+    )
+    return {"aws": lambda: AwsPlugin(connection), "random": RandomPlugin}
 
 
 def _prepare_aws(home: Home, request: Request, screen: Screen, note: Callable[[str], None]) -> LocalAws:

@@ -1,4 +1,4 @@
-"""The environment of the engine, the plugins and the program: an allow-list of the user's variables and our own.
+"""The environment of the engine and the program: an allow-list of the user's variables and our own.
 
 Nothing that names an AWS account, a Pulumi backend, a proxy or a home folder of the user's passes.
 """
@@ -27,7 +27,7 @@ def clean(home: Home) -> dict[str, str]:
 
 
 def engine(home: Home, emulator: str) -> dict[str, str]:
-    """What the Pulumi CLI sees; the plugins inherit it."""
+    """What the Pulumi CLI sees."""
     return clean(home) | {
         "PULUMI_HOME": str(home.pulumi),
         # No sidecar files: an engine that is killed while it writes one leaves it empty, and then no state can be read.

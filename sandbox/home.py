@@ -2,7 +2,7 @@
 
 moto.json       the local AWS that runs: pid, port
 state/          Pulumi file backend of the built-in local AWS (`state-HOST-PORT/` of another emulator)
-pulumi/         PULUMI_HOME: the stand-in plugins
+pulumi/         PULUMI_HOME
 work/           one folder per stack: the copy of the project's YAML files that the engine works on
 stand-ins/      encrypted stand-ins of the secrets that a committed stack file can't hold
 passphrase      random; encrypts the states and derives the stand-ins

@@ -107,7 +107,7 @@ class LocalAws:
     def _client(self, service: str, region: str, credentials: Credentials) -> Any:
         from botocore.config import Config  # noqa: PLC0415 - 0.2 s that `--help` need not pay
 
-        return _session().create_client(
+        return session().create_client(
             service,
             region_name=region,
             endpoint_url=self.endpoint,
@@ -119,8 +119,8 @@ class LocalAws:
 
 
 @functools.cache
-def _session() -> Any:
-    """The one session of this process: each keeps the service models that it has parsed, 0.1 s a service."""
+def session() -> Any:
+    """The one botocore session of this process: each keeps the service models that it has parsed, 0.1 s a service."""
     import botocore.session  # noqa: PLC0415 - as above
 
     return botocore.session.Session()

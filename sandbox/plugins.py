@@ -1,39 +1,62 @@
-"""Puts the stand-in provider plugins into the sandbox's own Pulumi home, at exactly the versions that the SDKs ask for."""
+"""Serves the stand-in provider plugins from this process, on loopback, while the engine works.
 
-import shlex
-import sys
-from importlib.metadata import version
-from pathlib import Path
+The engine attaches to them by PULUMI_DEBUG_PROVIDERS instead of starting a process for each provider: that saves an interpreter's
+start and its imports for every command. Source: Pulumi, "Debugging providers"; NewProvider in pkg/resource/plugin (3.274)
+makes one connection for each provider of the program, so each connection gets a plugin of its own.
+"""
 
-from sandbox.home import REPOSITORY, Home
-from sandbox.pulumi_process import PulumiProcess
+import contextlib
+import threading
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-PROVIDERS = {"aws": "pulumi_aws", "random": "pulumi_random"}
-"""The stand-ins, with the distribution whose version each one takes."""
+import grpc
+from pulumi.runtime.proto import provider_pb2_grpc
 
+from sandbox.providers._plugin import Plugin
+from sandbox.providers._server import Servicer
 
-def install(home: Home, pulumi: PulumiProcess) -> None:
-    """Install the stand-ins; does nothing when they are there and unchanged."""
-    for provider, distribution in PROVIDERS.items():
-        number = version(distribution)
-        wrapper = _wrapper(provider)
-        installed = home.pulumi / "plugins" / f"resource-{provider}-v{number}" / f"pulumi-resource-{provider}"
-        if installed.exists() and installed.read_text(encoding="utf-8") == wrapper:
-            continue
-        script = home.root / f"pulumi-resource-{provider}"
-        script.write_text(wrapper, encoding="utf-8")
-        script.chmod(0o755)
-        pulumi.execute(
-            ["plugin", "install", "resource", provider, number, "--file", str(script), "--reinstall"], home.root
-        )
-        script.unlink()
+_THREADS = 32
+"""The engine runs up to 16 operations at once by default; reads and invokes come on top."""
+
+_MESSAGE_BYTES = 400 * 1024 * 1024
+"""The engine's own limit; a Lambda archive comes as a path, but a large state may come whole."""
 
 
-def _wrapper(provider: str) -> str:
-    # The pid file lets a later command end a plugin whose engine was killed (recovery.py); exec keeps the pid.
-    python = shlex.quote(str(Path(sys.executable)))
-    return (
-        "#!/bin/sh\n"
-        '[ -n "$SANDBOX_PIDS" ] && : > "$SANDBOX_PIDS/plugin-$$"\n'
-        f'PYTHONPATH={shlex.quote(str(REPOSITORY))} exec {python} -P -m sandbox.providers {provider} "$@"\n'
-    )
+@contextlib.contextmanager
+def served(plugins: Mapping[str, Callable[[], Plugin]]) -> Generator[dict[str, str]]:
+    """Serve each plugin on a free port; yields the variables that tell the engine where they are."""
+    servers: list[grpc.Server] = []
+    places: list[str] = []
+    options = [("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)]
+    try:
+        for name, make in plugins.items():
+            server = grpc.server(ThreadPoolExecutor(max_workers=_THREADS), options=options)
+            untyped: Any = _ByConnection(make)
+            provider_pb2_grpc.add_ResourceProviderServicer_to_server(untyped, server)
+            places.append(f"{name}:{server.add_insecure_port('127.0.0.1:0')}")
+            server.start()
+            servers.append(server)
+        yield {"PULUMI_DEBUG_PROVIDERS": ",".join(places)}
+    finally:
+        for server in servers:
+            server.stop(None)
+
+
+class _ByConnection:
+    """A servicer that gives each of the engine's connections a plugin of its own, as a process of its own would."""
+
+    def __init__(self, make: Callable[[], Plugin]) -> None:
+        self._make = make
+        self._made: dict[str, Servicer] = {}
+        self._lock = threading.Lock()
+
+    def __getattr__(self, method: str) -> Callable[[Any, grpc.ServicerContext], Any]:
+        def call(request: Any, context: grpc.ServicerContext) -> Any:
+            with self._lock:
+                peer = context.peer()
+                servicer = self._made.get(peer) or self._made.setdefault(peer, Servicer(self._make()))
+            return getattr(servicer, method)(request, context)
+
+        return call

@@ -27,27 +27,22 @@ from sandbox.project import Project, StackSettings
 from sandbox.pulumi_process import PulumiProcess
 
 _CLI_SECONDS = 20.0
-_PLUGIN_SECONDS = 2.0
-# A request that a plugin sent before it ended is answered within milliseconds.
+_KILL_SECONDS = 2.0
+# What a run asked of AWS before it was cut off is answered within milliseconds.
 _REQUEST_SECONDS = 0.2
 
 
 def end_leftovers(pids: Path) -> None:
-    """End the engine and the plugins of a run that was cut off, so that nothing changes under the recovery.
+    """End the engine of a run that was cut off, so that nothing changes under the recovery.
 
     The caller holds the stack's lock: whatever still runs belongs to nobody.
     """
-    ended = False
-    for path in sorted(pids.iterdir()):  # cli-* come before plugin-*
-        kind, _, number = path.name.partition("-")
-        pid, words = int(number), {"cli": "pulumi", "plugin": "sandbox.providers"}[kind]
-        if kind == "cli" and is_process(pid, words):
-            _wait_for_end(pid, words, _CLI_SECONDS)  # an engine whose program is gone ends by itself
-        if is_process(pid, words):
-            end_process(pid, signal.SIGKILL, _PLUGIN_SECONDS)
-            ended = True
+    for path in pids.iterdir():
+        pid = int(path.name.rpartition("-")[2])
+        if path.name.startswith("cli-") and is_process(pid, "pulumi"):
+            _wait_for_end(pid, "pulumi", _CLI_SECONDS)  # an engine whose program is gone ends by itself
+            end_process(pid, signal.SIGKILL, _KILL_SECONDS)
         path.unlink(missing_ok=True)
-    if ended:
         time.sleep(_REQUEST_SECONDS)
 
 

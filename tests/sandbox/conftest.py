@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import functools
 import io
 import json
 import os
@@ -16,19 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import boto3
 import pytest
-from pulumi.automation._cmd import CommandResult
 
 from sandbox import cli, local_aws, state
 from sandbox.home import REPOSITORY, Home
-from sandbox.providers.__main__ import serve
-from sandbox.providers.aws import AwsPlugin
-from sandbox.providers.aws._session import Connection
-from sandbox.providers.random_ import RandomPlugin
-from sandbox.pulumi_process import PulumiProcess
 
 _NOT_COPIED = shutil.ignore_patterns(
     ".*", "tests", "tools", "docs", "benchmarks", "sandbox", "ops", "examples", "Pulumi.*.yaml", "build"
@@ -124,16 +116,12 @@ class Sandbox:
             time.sleep(0.002)
 
     def quick(self, *arguments: str) -> Result:
-        """The same inside the test's process, the plugins too: half the time."""
+        """The same inside the test's process, which has imported already what it needs."""
         saved = os.environ.get("SANDBOX_HOME")
         os.environ["SANDBOX_HOME"] = str(self.home.root)
         out, err = io.StringIO(), io.StringIO()
         try:
-            with (
-                contextlib.redirect_stdout(out),
-                contextlib.redirect_stderr(err),
-                mock.patch("sandbox.engine.PulumiProcess", PulumiProcessWithPlugins),
-            ):
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 status = cli.run(arguments)
         finally:
             os.environ.pop("SANDBOX_HOME")
@@ -178,28 +166,6 @@ class Sandbox:
     def checkpoint_path(self, copy: Copy) -> Path:
         """The file that holds it."""
         return self.home.state() / ".pulumi" / "stacks" / copy.name / f"{copy.stack}.json"
-
-
-class PulumiProcessWithPlugins(PulumiProcess):
-    """Attaches the engine to plugins in this process, which have imported already what they need."""
-
-    def _run(self, args: list[str], cwd: str, additional_env: Mapping[str, str], stdin: str) -> CommandResult:
-        if args[0] not in {"up", "preview", "refresh", "destroy"}:
-            return super()._run(args, cwd, additional_env, stdin)
-        of_aws = ("SANDBOX_AWS_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-        connection = _connection(tuple((name, self.environment[name]) for name in of_aws))
-        served = {"aws": serve(AwsPlugin(connection)), "random": serve(RandomPlugin())}
-        try:
-            ports = ",".join(f"{name}:{port}" for name, (_, port) in served.items())
-            return super()._run(args, cwd, {**additional_env, "PULUMI_DEBUG_PROVIDERS": ports}, stdin)
-        finally:
-            for server, _ in served.values():
-                server.stop(None)
-
-
-@functools.cache
-def _connection(variables: tuple[tuple[str, str], ...]) -> Connection:
-    return Connection.from_environment(dict(variables))
 
 
 @pytest.fixture(scope="session")

@@ -173,8 +173,7 @@ def test_a_generated_value_that_was_never_used_is_made_anew(sandbox: Any, tiny: 
 def _kill(sandbox: Any, copy: Any, process: Any, victims: str) -> None:
     pids = sandbox.home.work(copy.name, copy.stack) / "pids"
     engines = [int(path.name.partition("-")[2]) for path in pids.glob("cli-*")]
-    plugins = [int(path.name.partition("-")[2]) for path in pids.glob("plugin-*")]
-    for pid in {"driver": [process.pid], "engine": engines, "all": [process.pid, *engines, *plugins]}[victims]:
+    for pid in {"driver": [process.pid], "engine": engines, "all": [process.pid, *engines]}[victims]:
         os.kill(pid, signal.SIGKILL)
 
 

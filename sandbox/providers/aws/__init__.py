@@ -56,11 +56,6 @@ class AwsPlugin(Plugin):
         self._account = ""
         self._default_tags: dict[str, str] = {}
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "AwsPlugin":
-        """With the endpoint and credentials of the environment; raises ProviderError."""
-        return cls(Connection.from_environment(environment))
-
     def check_config(self, config: Properties) -> list[tuple[str, str]]:
         """The region is required; the sandbox takes none from the user's environment."""
         if config.get("region"):

@@ -1,7 +1,6 @@
 """The connection to the local AWS: loopback only, one client for each service and region, errors as the real plugin."""
 
 import ipaddress
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -59,34 +58,13 @@ class Connection:
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
     service_endpoints: Mapping[str, str] = field(default_factory=dict[str, str])
-    _clients: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any], repr=False)
-    _lock: Any = field(default_factory=threading.Lock, repr=False)
-    _session: Any = field(default_factory=botocore.session.Session, repr=False)
+    session: Any = field(default_factory=botocore.session.Session, repr=False)
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any], init=False, repr=False)
+    _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "Connection":
-        """From SANDBOX_AWS_ENDPOINT and AWS_ACCESS_KEY_ID and so on; raises ProviderError.
-
-        The user's own AWS profile, configuration files and instance metadata are out of reach from then on.
-        """
-        endpoint = environment.get("SANDBOX_AWS_ENDPOINT", "")
-        if not endpoint:
-            raise ProviderError(
-                "the sandbox's stand-in of pulumi-aws does not start without SANDBOX_AWS_ENDPOINT "
-                "(http://127.0.0.1:PORT); `python -m sandbox up` sets it"
-            )
-        missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environment.get(name)]
-        if missing:
-            raise ProviderError(f"the sandbox's stand-in of pulumi-aws does not start without {' and '.join(missing)}")
-        os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
-        os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-        os.environ.pop("AWS_PROFILE", None)
-        return cls(
-            endpoint=require_loopback(endpoint),
-            access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-            session_token=environment.get("AWS_SESSION_TOKEN") or None,
-        )
+    def __post_init__(self) -> None:
+        """Refuse an endpoint that is not on this machine."""
+        require_loopback(self.endpoint)
 
     def client(self, service: str, region: str) -> Any:
         """The client of a service in a region; making one costs 10 to 90 ms, so it is kept."""
@@ -98,7 +76,7 @@ class Connection:
         return self._clients[key]
 
     def _new_client(self, service: str, region: str) -> Any:
-        client = self._session.create_client(
+        client = self.session.create_client(
             service,
             region_name=region,
             endpoint_url=self.service_endpoints.get(service, self.endpoint),

@@ -178,17 +178,8 @@ def moto_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def environment(moto_endpoint: str) -> dict[str, str]:
-    return {
-        "SANDBOX_AWS_ENDPOINT": moto_endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
-
-
-@pytest.fixture(scope="session")
-def connection(environment: dict[str, str]) -> Connection:
-    return Connection.from_environment(environment)
+def connection(moto_endpoint: str) -> Connection:
+    return Connection(moto_endpoint, "test", "test")
 
 
 @pytest.fixture

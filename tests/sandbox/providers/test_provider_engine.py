@@ -1,11 +1,8 @@
 """The stand-ins under the real Pulumi engine: a small program goes up, stays, changes and goes away."""
 
-import importlib.metadata
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +12,33 @@ import pulumi_random as random
 import pytest
 from pulumi import automation as auto
 
-REPOSITORY = Path(__file__).parents[3]
+from sandbox import plugins
+from sandbox.providers._resource import ProviderError
+from sandbox.providers.aws import AwsPlugin
+from sandbox.providers.aws._session import Connection
+from sandbox.providers.random_ import RandomPlugin
+
 ACCOUNT = "123456789012"
 
 
 @pytest.fixture(scope="module")
 def engine_environment(
-    tmp_path_factory: pytest.TempPathFactory, pulumi_cli: Path, environment: dict[str, str]
-) -> dict[str, str]:
+    tmp_path_factory: pytest.TempPathFactory, pulumi_cli: Path, connection: Connection
+) -> Iterator[dict[str, str]]:
     """A Pulumi home with both plugins, a state of its own and a passphrase, and nothing of the user's."""
     home = tmp_path_factory.mktemp("engine")
     (home / "state").mkdir()
-    variables = {
-        **environment,
-        "PATH": f"{pulumi_cli.parent}:/usr/bin:/bin",
-        "HOME": str(home),
-        "PULUMI_HOME": str(home / "pulumi"),
-        "PULUMI_BACKEND_URL": (home / "state").as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "a passphrase of the test",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-    }
-    for name in ("aws", "random"):
-        wrapper = home / f"pulumi-resource-{name}"
-        wrapper.write_text(
-            f'#!/bin/sh\nPYTHONPATH={REPOSITORY} exec {sys.executable} -P -m sandbox.providers {name} "$@"\n'
-        )
-        wrapper.chmod(0o755)
-        version = importlib.metadata.version(f"pulumi-{name}")
-        command = [str(pulumi_cli), "plugin", "install", "resource", name, version, "--file", str(wrapper)]
-        subprocess.run(command, env=variables, check=True, capture_output=True)
-    return variables
+    with plugins.served({"aws": lambda: AwsPlugin(connection), "random": RandomPlugin}) as places:
+        yield {
+            "PATH": f"{pulumi_cli.parent}:/usr/bin:/bin",
+            "HOME": str(home),
+            "PULUMI_HOME": str(home / "pulumi"),
+            "PULUMI_BACKEND_URL": (home / "state").as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "a passphrase of the test",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            **places,
+        }
 
 
 @pytest.fixture
@@ -213,3 +206,35 @@ def test_an_import_takes_a_secret_over_as_it_is(stack: Any, boto: Any) -> None:
     now = boto("secretsmanager").get_secret_value(SecretId="made-by-hand")
     assert (now["ARN"], now["VersionId"], now["SecretString"]) == (existing["ARN"], existing["VersionId"], "its value")
     made.destroy()
+
+
+def test_each_provider_of_a_program_has_a_configuration_of_its_own(stack: Any, boto: Any) -> None:
+    def two_regions() -> None:
+        other = aws.Provider("other", region="eu-west-1", default_tags={"tags": {"from": "other"}})
+        for name, options in (("here", None), ("there", pulumi.ResourceOptions(provider=other))):
+            secret = aws.secretsmanager.Secret(
+                name, name=f"two-regions-{name}", recovery_window_in_days=0, opts=options
+            )
+            pulumi.export(name, secret.arn)
+
+    made = stack(two_regions)
+    outputs = made.up().outputs
+    assert [outputs[name].value.split(":")[3] for name in ("here", "there")] == ["us-east-1", "eu-west-1"]
+    tags = boto("secretsmanager").describe_secret(SecretId="two-regions-here")["Tags"]
+    assert tags == [{"Key": "project", "Value": "tickets"}]
+    made.destroy()
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://secretsmanager.us-east-1.amazonaws.com",
+        "http://10.0.0.1:5000",
+        "http://localhost.example.com",
+        "file:///127.0.0.1",
+        "",
+    ],
+)
+def test_the_stand_in_of_aws_talks_to_this_machine_only(endpoint: str) -> None:
+    with pytest.raises(ProviderError, match="only talks to this machine"):
+        Connection(endpoint, "test", "test")
