@@ -3,6 +3,7 @@
 import getpass
 import sys
 
+from model.text import plain
 from ops._errors import MisuseError
 
 
@@ -20,7 +21,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise MisuseError(f"{question} Nobody can be asked here: add --yes if that is meant")
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{plain(question)} [y/N] ")
     sys.stderr.flush()
     answer = sys.stdin.readline()
     if not answer:
@@ -37,7 +38,7 @@ def new_value(what: str) -> str:
     """
     if sys.stdin.isatty():
         try:
-            value = getpass.getpass(f"New value of {what} (hidden): ", stream=sys.stderr)
+            value = getpass.getpass(f"New value of {plain(what)} (hidden): ", stream=sys.stderr)
             again = value and getpass.getpass("Once more: ", stream=sys.stderr)
         except EOFError:
             raise MisuseError("no value was given; nothing was changed") from None

@@ -1,4 +1,7 @@
-"""What the operator sees: results on the standard output, everything else on the standard error."""
+"""What the operator sees: results on the standard output, everything else on the standard error.
+
+What comes from AWS, files and outputs is shown without control characters; JSON escapes them anyway.
+"""
 
 import contextlib
 import json
@@ -7,13 +10,18 @@ from collections.abc import Generator, Sequence
 from datetime import datetime
 from typing import Any
 
+from rich.table import Table
+from rich.text import Text
+
+from model.text import PlainConsole, plain
+
 _UNFOLDED = 1000
 """Columns of a screen on which nothing is folded."""
 
 
 def say(text: str) -> None:
     """Tell something beside the result."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{plain(text, lines=True)}\n")
     sys.stderr.flush()
 
 
@@ -36,20 +44,16 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         fold: Whether cells are folded to the terminal's width; otherwise lines are as long as they are, so that a long last
             cell can be copied in one piece.
     """
-    from rich.console import Console  # noqa: PLC0415 - `--json` and pipes of values need no rich
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(title=plain(title, lines=True), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(plain(str(cell))) for cell in row))
     if fold and sys.stdout.isatty():
-        Console(highlight=False).print(table)
+        PlainConsole(highlight=False).print(table)
         return
     # A pipe has no width: nothing is folded there, so that a line can be searched and cut.
-    console = Console(highlight=False, width=_UNFOLDED)
+    console = PlainConsole(highlight=False, width=_UNFOLDED)
     with console.capture() as shown:
         console.print(table)
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in shown.get().splitlines())
@@ -61,7 +65,5 @@ def working(title: str) -> Generator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from rich.console import Console  # noqa: PLC0415 - only terminals need it
-
-    with Console(stderr=True).status(title):
+    with PlainConsole(stderr=True).status(title):
         yield

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from model.text import plain
 from ops._ask import confirm
 from ops._aws import connect
 from ops._console import print_json, say
@@ -65,9 +66,12 @@ def reveal(
         labels = list(found.stages)
         print_json({"name": found.name, "key": key, "version_id": found.version_id, "labels": labels, "value": value})
     else:
-        # A pipe gets the value and nothing else; a terminal needs the line break.
-        sys.stdout.write(value + ("\n" if sys.stdout.isatty() else ""))
+        # A pipe gets the value and nothing else; a terminal needs the line break, and would obey control characters.
+        shown = plain(value, lines=True) + "\n" if sys.stdout.isatty() else value
+        sys.stdout.write(shown)
         sys.stdout.flush()
+        if shown not in {value, f"{value}\n"}:
+            say("Characters that aren't printed are shown as escapes here: a pipe gets the exact value.")
 
 
 def _which(version: str | None) -> tuple[str | None, str | None]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from model.text import plain
 from sandbox.errors import InterruptedRunError, SandboxError
 from sandbox.home import HOME_LOCK, REPOSITORY, Home
 
@@ -160,7 +161,7 @@ def outputs(
         _print_json(values)
     else:
         for name, value in sorted(values.items()):
-            typer.echo(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+            typer.echo(plain(f"{name}: {value if isinstance(value, str) else json.dumps(value)}"))
 
 
 @app.command()
@@ -343,7 +344,7 @@ def _as_json(report: "Report") -> dict[str, Any]:
 
 def _failed(message: str, status: int, as_json: bool, changes: Sequence[Any] = ()) -> int:  # noqa: FBT001
     sys.stdout.flush()
-    typer.echo(message, err=True)
+    typer.echo(plain(message, lines=True), err=True)
     if as_json:
         _print_json({"result": "failed", "error": message, "changes": [dataclasses.asdict(c) for c in changes]})
     return status

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from model.text import plain
 from sandbox.state import SECRET_TEXT, readable
 
 CHANGING = {"create", "update", "delete", "replace", "import", "read-replacement"}
@@ -223,10 +224,10 @@ _ABSENT = object()
 
 
 def _at(value: Any, path: str) -> Any:
-    for quoted, index, plain in re.findall(r'\["([^"]*)"\]|\[(\d+)\]|([^.\[\]]+)', path):
+    for quoted, index, name in re.findall(r'\["([^"]*)"\]|\[(\d+)\]|([^.\[\]]+)', path):
         if value == SECRET_TEXT:
             return value
-        key: Any = int(index) if index else quoted or plain
+        key: Any = int(index) if index else quoted or name
         try:
             value = value[key]
         except (KeyError, IndexError, TypeError):
@@ -245,6 +246,7 @@ def _show(value: Any) -> str:
         text = str(int(value))
     else:
         text = str(value)
+    text = plain(text)
     # Part of a document tells little, and part of one that holds a secret might tell too much.
     return text if len(text) <= _SHOWN_CHARACTERS else f"({len(text)} characters)"
 

@@ -8,12 +8,13 @@ import time
 from collections.abc import Generator
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.status import Status
 from rich.text import Text
 
+from model.text import PlainConsole
 from sandbox.report import CHANGING, VERBS, Change
 
 SYMBOLS = {
@@ -34,7 +35,7 @@ class Screen:
 
     def __init__(self) -> None:
         """Decide by the standard error and `CI` how to show things."""
-        self.console = Console(stderr=True, highlight=False, emoji=False, markup=False, soft_wrap=True)
+        self.console = PlainConsole(stderr=True, highlight=False, emoji=False, markup=False, soft_wrap=True)
         self.live = self.console.is_terminal and not os.environ.get("CI")
         self._lock = threading.Lock()
         self._running: dict[str, tuple[Change, float]] = {}

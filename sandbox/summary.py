@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from model.text import PlainConsole
 from sandbox.engine import Report
 from sandbox.home import REPOSITORY
 from sandbox.screen import COLOURS, SYMBOLS
@@ -61,11 +62,11 @@ def show_changes(report: Report) -> None:
     console.print(_headline(report))
 
 
-def _console() -> Console:
+def _console() -> PlainConsole:
     """The standard output; where no person looks at it, lines are as long as they are, for `grep`."""
     width = None if sys.stdout.isatty() else _UNFOLDED_CHARACTERS
     # Without emoji=False rich makes a symbol of the `:secret:` in an ARN.
-    return Console(highlight=False, emoji=False, markup=False, width=width)
+    return PlainConsole(highlight=False, emoji=False, markup=False, width=width)
 
 
 def permissions(report: Report, role_arn: str) -> list[Permission]:

@@ -7,7 +7,9 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
+from model.text import PlainConsole
 from ops._aws import Aws, connect
 from ops._console import print_json, say, working
 from ops._errors import DENIED, MisuseError, aws_errors, code_of, explained
@@ -114,10 +116,7 @@ def _explain(text: str, *, json_: bool) -> None:
 
 
 def _print(stack: Stack, findings: list[Finding]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - `--json` needs no rich
-    from rich.text import Text  # noqa: PLC0415
-
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole(highlight=False, soft_wrap=True)
     console.print(Text(stack.place, "bold"))
     width = max(len(finding.check) for finding in findings)
     for finding in findings:
