@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from model.text import plain
 from ops import _completion
 from ops._errors import OpsError, explained, is_aws, unexpected
 
@@ -20,7 +21,7 @@ COMMANDS = {
     "set": "ops.changing:set_value",
     "rollback": "ops.changing:rollback",
     "rotate": "ops.rotate:rotate",
-    "access": "ops.access:access",
+    "access": "ops.access.command:access",
     "cost": "ops.cost:cost",
     "backup": "ops.backup:backup",
     "restore": "ops.backup:restore",
@@ -70,7 +71,7 @@ class Commands(TyperGroup):
 
 def _fail(message: str, status: int) -> None:
     sys.stdout.flush()
-    sys.stderr.write(f"error: {message}\n")
+    sys.stderr.write(f"error: {plain(message, lines=True)}\n")
     raise typer.Exit(status)
 
 

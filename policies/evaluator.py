@@ -53,7 +53,8 @@ class Request:
         action: Such as `secretsmanager:GetSecretValue`.
         resource: An ARN.
         principal: ARN of the role or user; the name of a service (`ecs-tasks.amazonaws.com`) for a trust policy.
-        context: Known condition keys in lower case. None means known to be absent; a key that is not here is unknown.
+        context: Known condition keys in lower case. None means known to be absent; a key that is not here is unknown, unless
+            `<what stands before its slash>/*` is here: then it is known to be absent.
     """
 
     action: str
@@ -80,6 +81,16 @@ class Decision:
     def allows(self) -> bool:
         """Whether nothing known stands against it."""
         return self.outcome in {"allowed", "conditional"}
+
+
+def resource_tags(tags: Mapping[str, str], service: str) -> dict[str, str | None]:
+    """Return the context that the tags of a request's resource give. Keys are not case-sensitive.
+
+    Source: AWS, "AWS global condition context keys", aws:ResourceTag; "Actions, resources, and condition keys" of the service.
+    """
+    names = ("aws:resourcetag", f"{service}:resourcetag")
+    found: dict[str, str | None] = {f"{name}/{key.lower()}": value for name in names for key, value in tags.items()}
+    return found | {f"{name}/*": None for name in names}
 
 
 def parse(document: str | Mapping[str, Any], *, source: str) -> tuple[Statement, ...]:
@@ -294,9 +305,10 @@ def shown_conditions(statement: Statement) -> tuple[str, ...]:
 def _condition_met(operator: str, key: str, values: Sequence[str], context: Mapping[str, str | None]) -> bool | None:
     quantifier, _, plain = operator.rpartition(":")
     name = plain.removesuffix("IfExists").lower()
-    if key.lower() not in context:
+    known = key.lower()
+    if known not in context and f"{known.partition('/')[0]}/*" not in context:
         return None
-    actual = context[key.lower()]
+    actual = context.get(known)
     if name == "null":
         return (actual is None) == (values[0].lower() == "true")
     negative = "not" in name

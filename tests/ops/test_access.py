@@ -25,8 +25,10 @@ def _allow(action: str, resource: str, **more: Any) -> dict[str, Any]:
     return {"Sid": "ByHand", "Effect": "Allow", "Action": action, "Resource": resource, **more}
 
 
-def _make_role(stack: Deployed, name: str, *statements: Mapping[str, Any]) -> str:
-    trust = _policy({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"})
+def _make_role(
+    stack: Deployed, name: str, *statements: Mapping[str, Any], service: str = "lambda.amazonaws.com"
+) -> str:
+    trust = _policy({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
     arn = stack.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     _put(stack, name, *statements)
     return arn
@@ -82,7 +84,8 @@ def test_a_secret_that_another_account_may_read_is_found(stack: Deployed, ops: O
     done = ops(stack, "access", "--json")
     assert done.status == 1
     assert [(f["where"], f["problem"]) for f in done.json["findings"]] == [
-        ("jwt-secret", f"allows {other}, of another account")
+        ("jwt-secret", f"allows {other}, of another account"),
+        ("jwt-secret", "requests without TLS are not denied: no Deny on aws:SecureTransport"),
     ]
     assert [(g["secret"], g["principal"]) for g in done.json["grants"] if g["wider"]] == [("jwt-secret", other)]
 
@@ -126,7 +129,12 @@ def test_everybody_lists_an_administrator_and_trusted_accepts_it(stack: Deployed
     assert ops(stack, "access").status == 0
     done = ops(stack, "access", "--everybody", "--json")
     assert done.status == 1
-    assert {g["right"] for g in done.json["grants"] if g["principal"] == admin} == {"read", "change", "delete"}
+    assert {g["right"] for g in done.json["grants"] if g["principal"] == admin} == {
+        "read",
+        "change",
+        "delete",
+        "take over",
+    }
     assert ops(stack, "access", "--everybody", "--trusted", admin).status == 0
 
 
@@ -177,3 +185,136 @@ def test_the_table_names_principal_and_statement(stack: Deployed, ops: Ops) -> N
 
 def test_markdown_and_json_exclude_each_other(stack: Deployed, ops: Ops) -> None:
     assert ops(stack, "access", "--markdown", "--json").status == 2
+
+
+def _trust(stack: Deployed, role: str, *statements: Mapping[str, Any]) -> None:
+    """Let somebody else assume a role, beside the service that the program lets."""
+    iam = stack.client("iam")
+    known = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+    more = [{"Sid": "ByHand", "Effect": "Allow", "Action": "sts:AssumeRole", **statement} for statement in statements]
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=_policy(*known["Statement"], *more))
+
+
+@pytest.mark.parametrize(
+    ("principal", "told"),
+    [
+        ({"AWS": "arn:aws:iam::222222222222:root"}, "arn:aws:iam::222222222222:root"),
+        ("*", "*"),
+        ({"AWS": "*"}, "*"),
+        ({"Federated": "cognito-identity.amazonaws.com"}, "cognito-identity.amazonaws.com"),
+    ],
+)
+def test_somebody_else_who_may_assume_the_execution_role_reads(
+    stack: Deployed, ops: Ops, principal: Any, told: str
+) -> None:
+    _trust(stack, stack.role_name, {"Principal": principal})
+    done = ops(stack, "access", "--json")
+    assert done.status == 1
+    assert [f["statement"] for f in done.json["findings"]] == ["ByHand of trust policy"]
+    assert done.json["findings"][0]["problem"].startswith(f"lets {told} assume the role")
+    wider = {(g["secret"], g["right"], g["principal"]) for g in done.json["grants"] if g["wider"]}
+    assert wider == {(name, "read", told) for name in stack.outputs["secret_arns"]}
+    assert "Nothing that was looked at" not in ops(stack, "access").err
+
+
+def test_the_task_role_is_assumed_by_ecs_alone(stack: Deployed, ops: Ops) -> None:
+    _trust(stack, f"{stack.prefix}-task", {"Principal": {"Service": "ec2.amazonaws.com"}})
+    done = ops(stack, "access", "--json")
+    assert [f["problem"] for f in done.json["findings"]] == [
+        "lets ec2.amazonaws.com assume the role: ecs-tasks.amazonaws.com alone needs it"
+    ]
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "iam:PutRolePolicy",
+        "iam:PassRole",
+        "sts:AssumeRole",
+        "ssmmessages:*",
+        "ecs:*",
+        "lambda:UpdateFunctionCode",
+        "s3:*",
+    ],
+)
+def test_an_action_that_leads_to_a_value_by_a_detour_is_found(stack: Deployed, ops: Ops, action: str) -> None:
+    _put(stack, stack.role_name, _allow(action, "*"))
+    done = ops(stack, "access", "--json")
+    assert done.status == 1
+    assert {f["statement"] for f in done.json["findings"]} == {"ByHand of inline policy by-hand"}
+    assert any(action.lower() in f["problem"] for f in done.json["findings"])
+
+
+def test_a_tls_policy_that_was_removed_is_found(stack: Deployed, ops: Ops) -> None:
+    stack.secrets.delete_resource_policy(SecretId=stack.arn("jwt-secret"))
+    done = ops(stack, "access", "--json")
+    assert done.status == 1
+    assert [(f["where"], f["problem"]) for f in done.json["findings"]] == [
+        ("jwt-secret", "requests without TLS are not denied: no Deny on aws:SecureTransport")
+    ]
+
+
+def test_a_grant_of_the_key_is_found(deploy: Deploy, ops: Ops) -> None:
+    stack = deploy(customer_managed_key=True)
+    somebody = f"arn:aws:iam::{stack.account}:role/somebody"
+    stack.client("kms").create_grant(KeyId=stack.key_arn, GranteePrincipal=somebody, Operations=["Decrypt"])
+    done = ops(stack, "access", "--json")
+    assert done.status == 1
+    assert [f["problem"] for f in done.json["findings"]] == [f"{somebody} may Decrypt, past the key's policy"]
+
+
+def test_who_takes_over_the_execution_role_is_named(stack: Deployed, ops: Ops) -> None:
+    admin = _make_role(stack, "RoleAdministrator", _allow("iam:UpdateAssumeRolePolicy", "*"))
+    done = ops(stack, "access", "--everybody", "--json")
+    wider = {(g["secret"], g["right"], g["principal"]) for g in done.json["grants"] if g["wider"]}
+    assert wider == {(name, "take over", admin) for name in stack.outputs["secret_arns"]}
+
+
+def test_a_customer_managed_policy_of_somebody_is_read(stack: Deployed, ops: Ops) -> None:
+    iam = stack.client("iam")
+    role = _make_role(stack, "Reader", _allow("s3:GetObject", "*"))
+    policy = iam.create_policy(PolicyName="read-all", PolicyDocument=_policy(_allow(READ, "*")))["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="Reader", PolicyArn=policy)
+    done = ops(stack, "access", "--everybody", "--json")
+    assert {g["statement"] for g in done.json["grants"] if g["principal"] == role} == {
+        "ByHand of managed policy read-all"
+    }
+
+
+@pytest.mark.parametrize("scope", ["aws", "secretsmanager"])
+@pytest.mark.parametrize(("value", "reads"), [("tickets", {"jwt-secret"}), ("others", set[str]())])
+def test_a_condition_on_the_secrets_tag_is_decided(
+    stack: Deployed, ops: Ops, scope: str, value: str, reads: set[str]
+) -> None:
+    stack.secrets.tag_resource(SecretId=stack.arn("jwt-secret"), Tags=[{"Key": "Team", "Value": "tickets"}])
+    condition = {"StringEquals": {f"{scope}:ResourceTag/team": value}}
+    role = _make_role(stack, "Reader", _allow(READ, "*", Condition=condition))
+    done = ops(stack, "access", "--everybody", "--json")
+    found = [g for g in done.json["grants"] if g["principal"] == role]
+    assert {g["secret"] for g in found} == reads
+    assert all(g["conditions"] == [] for g in found)
+
+
+def test_the_first_line_says_who_was_not_looked_for(stack: Deployed, ops: Ops) -> None:
+    assert "Administrators and others of the account were not looked for" in ops(stack, "access").out.splitlines()[0]
+    everybody = ops(stack, "access", "--everybody")
+    assert everybody.out.startswith("Looked at the policies of all 2 roles and users of the account.")
+    assert not any("--everybody" in gap for gap in ops(stack, "access", "--everybody", "--json").json["not_looked_at"])
+
+
+def test_what_may_not_be_read_is_named(stack: Deployed, ops: Ops, proxy: Any) -> None:
+    proxy.refuse("GetResourcePolicy", "AccessDeniedException")
+    stack.endpoint = proxy.url
+    done = ops(stack, "access", "--json")
+    assert [gap for gap in done.json["not_looked_at"] if "jwt-secret" in gap] == [
+        "the resource policy of jwt-secret: you may not read it, or the secret is pending deletion"
+    ]
+
+
+def test_another_stacks_role_is_not_judged_by_this_ones_secrets(deploy: Deploy, ops: Ops) -> None:
+    stack = deploy("prod")
+    other = f"arn:aws:secretsmanager:{stack.region}:{stack.account}:secret:service-ticket-system-prod-2-jwt-AbCdEf"
+    _make_role(stack, f"{stack.prefix}-2-execution", _allow(READ, other), service="ecs-tasks.amazonaws.com")
+    done = ops(stack, "access", "--json")
+    assert done.status == 0, done.out
+    assert any(f"{stack.prefix}-2-execution" in gap for gap in done.json["not_looked_at"])

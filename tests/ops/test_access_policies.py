@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from ops._roles import Role
+from ops._secrets import Record
 from ops._stack import Stack
-from ops.access import _Expected, _key_findings, _resource_findings, _role_findings
+from ops.access.gather import Key, Kind, Secret, StackRole
+from ops.access.judge import key_findings, role_findings, secret_findings, trust_findings
+from policies import identity
 from policies.evaluator import parse
 
 ACCOUNT = "111111111111"
@@ -36,22 +39,30 @@ READ = "secretsmanager:GetSecretValue"
 THROUGH = {"StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"}}
 
 
-def _of_role(role: str, **statement: Any) -> list[str]:
-    identity = parse({"Statement": [{"Effect": "Allow", **statement}]}, source="policy")
-    expected = _Expected({SECRET: frozenset({READ.lower()})}) if role == EXECUTION else None
-    return [f.problem for f in _role_findings(STACK, Role(role, "role", (), identity, None), expected, [KEY])]
+def _of_role(kind: Kind, **statement: Any) -> list[str]:
+    given = parse({"Statement": [{"Effect": "Allow", **statement}]}, source="policy")
+    meant = {SECRET: frozenset({READ.lower()})} if kind == "execution" else {}
+    found = StackRole(Role(EXECUTION, "role", (), given, None), kind, meant)
+    return [f.problem for f in role_findings(STACK, found, [KEY])]
+
+
+def _of_trust(kind: Kind, **statement: Any) -> list[str]:
+    given = parse({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", **statement}}, source="trust policy")
+    return [f.problem for f in trust_findings(STACK, StackRole(Role(EXECUTION, "role", given, (), None), kind))]
 
 
 def _of_secret(**statement: Any) -> list[str]:
-    policy = parse({"Statement": {"Effect": "Allow", "Action": READ, "Resource": "*", **statement}}, source="policy")
-    return [f.problem for f in _resource_findings(STACK, "jwt-secret", policy)]
+    raw = [{"Effect": "Allow", "Action": READ, "Resource": "*", **statement}, identity.require_tls()]
+    record = Record(SECRET, "service-ticket-system-dev-jwt-secret")
+    secret = Secret("jwt-secret", SECRET, record, parse({"Statement": raw}, source="policy"), None, None)
+    return [f.problem for f in secret_findings(STACK, secret)]
 
 
 def _of_key(**statement: Any) -> list[str]:
     policy = parse(
         {"Statement": {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*", **statement}}, source="p"
     )
-    return [f.problem for f in _key_findings(STACK, KEY, policy)]
+    return [f.problem for f in key_findings(STACK, Key(KEY, policy, ()))]
 
 
 @pytest.mark.parametrize(
@@ -59,14 +70,13 @@ def _of_key(**statement: Any) -> list[str]:
     [
         {"Action": READ, "Resource": SECRET},
         {"Action": [READ], "Resource": [SECRET, SECRET.replace("eu-west-1", "eu-central-1")]},
-        {"Action": "secretsmanager:GetRandomPassword", "Resource": "*"},
         {"Action": "kms:Decrypt", "Resource": KEY, "Condition": THROUGH},
         {"Action": "ecr:GetAuthorizationToken", "Resource": "*"},
         {"Action": "secretsmanager:*", "Resource": "*", "Effect": "Deny"},
     ],
 )
 def test_what_the_design_gives_is_not_too_wide(statement: dict[str, Any]) -> None:
-    assert _of_role(EXECUTION, **statement) == []
+    assert _of_role("execution", **statement) == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +90,7 @@ def test_what_the_design_gives_is_not_too_wide(statement: dict[str, Any]) -> Non
         (
             {"Action": "*", "Resource": "*"},
             [
-                "the action * has a wildcard",
+                "the action * has a wildcard: it could give itself or others any right",
                 "the resource * has a wildcard",
                 "decrypts without the condition kms:ViaService",
             ],
@@ -103,11 +113,70 @@ def test_what_the_design_gives_is_not_too_wide(statement: dict[str, Any]) -> Non
     ],
 )
 def test_a_role_with_more_than_it_needs(statement: dict[str, Any], problems: list[str]) -> None:
-    assert _of_role(EXECUTION, **statement) == problems
+    assert _of_role("execution", **statement) == problems
+
+
+@pytest.mark.parametrize(
+    ("kind", "statement", "problems"),
+    [
+        ("rotation", {"Action": "secretsmanager:GetRandomPassword", "Resource": "*"}, []),
+        ("execution", {"Action": "secretsmanager:GetRandomPassword", "Resource": SECRET},
+         ["secretsmanager:getrandompassword is not needed"]),
+        ("execution", {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}, ["s3:getobject is not needed"]),
+        ("execution", {"Action": "logs:PutLogEvents", "Resource": "*"}, ["the resource * has a wildcard"]),
+        ("rotation", {"Action": "ec2:CreateNetworkInterface", "Resource": "*"}, []),
+        ("rotation", {"Action": "sts:AssumeRole", "Resource": "*"},
+         ["sts:assumerole is not needed: it could become another role", "the resource * has a wildcard"]),
+        ("redeploy", {"Action": "ecs:UpdateService", "Resource": "arn"}, []),
+        ("redeploy", {"Action": "ecs:DescribeServices", "Resource": "*"}, []),
+        ("redeploy", {"Action": "ecs:RunTask", "Resource": "arn"},
+         ["ecs:runtask is not needed: it could run a container that prints the secrets"]),
+        ("redeploy-start", {"Action": "states:*", "Resource": "*"},
+         ["the action states:* has a wildcard: it could start something with the rights of another role"]),
+        ("trail", {"Action": "logs:*", "Resource": "*"},
+         ["the action logs:* has a wildcard: it could blind the audit"]),
+        ("reminder", {"Action": ["sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"], "Resource": KEY}, []),
+        ("reminder", {"Action": READ, "Resource": SECRET}, ["secretsmanager:getsecretvalue is not needed"]),
+        ("other", {"Action": "*", "Resource": "*"}, []),
+    ],
+)  # fmt: skip
+def test_each_kind_of_role_needs_its_own(kind: Kind, statement: dict[str, Any], problems: list[str]) -> None:
+    assert _of_role(kind, **statement) == problems
+
+
+BOUND = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "statement", "problems"),
+    [
+        ("execution", {"Principal": {"Service": "ecs-tasks.amazonaws.com"}}, []),
+        ("execution", {"Principal": {"Service": ["ecs-tasks.amazonaws.com"]}, "Condition": BOUND}, []),
+        ("execution", {"Principal": {"Service": "ecs-tasks.amazonaws.com"},
+                       "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:ecs:eu-west-1:222222222222:*"}}},
+         ["the service may assume it for account 222222222222"]),
+        ("rotation", {"Principal": {"Service": "lambda.amazonaws.com"}}, []),
+        ("rotation", {"Principal": {"Service": "ec2.amazonaws.com"}},
+         ["lets ec2.amazonaws.com assume the role: lambda.amazonaws.com alone needs it"]),
+        ("trail", {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/x"}},
+         [f"lets arn:aws:iam::{ACCOUNT}:role/x assume the role"]),
+        ("redeploy", {"Principal": {"Service": "states.amazonaws.com"}},
+         ["the service may assume it for any account: no condition aws:SourceAccount"]),
+        ("redeploy", {"Principal": {"Service": "states.amazonaws.com"}, "Condition": BOUND}, []),
+        ("reminder", {"Principal": {"AWS": ROOT}, "Condition": BOUND},
+         [f"lets {ROOT} assume the role: the whole account"]),
+        ("execution", {"NotPrincipal": {"AWS": ROOT}},
+         [f"lets everybody but {ROOT} assume the role: everybody but {ROOT}"]),
+        ("execution", {"Principal": "*", "Effect": "Deny"}, []),
+        ("other", {"Principal": "*"}, []),
+    ],
+)  # fmt: skip
+def test_a_trust_policy_that_lets_others_in(kind: Kind, statement: dict[str, Any], problems: list[str]) -> None:
+    assert _of_trust(kind, **statement) == problems
 
 
 def test_the_task_role_needs_nothing() -> None:
-    assert _of_role(TASK, Action="s3:GetObject", Resource="*") == [
+    assert _of_role("task", Action="s3:GetObject", Resource="*") == [
         "the task role needs no permission: the application gets its values when the task starts"
     ]
 

@@ -1,0 +1,1 @@
+"""`ops access`: gather what decides about the secrets, judge it, show it."""

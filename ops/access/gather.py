@@ -1,0 +1,281 @@
+"""Reads everything that `ops access` judges: the policies of the secrets and their keys, the stack's roles, the account's."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+
+from model.location import Location
+from ops._aws import Aws
+from ops._errors import DENIED, MISSING, aws_errors, code_of
+from ops._restoring import list_versions
+from ops._roles import Role, read_key_policy, read_managed_policy, read_role
+from ops._secrets import CURRENT, Record
+from ops._stack import Stack
+from ops.listing import records_of
+from policies.evaluator import Statement, parse
+from policies.trail import AuditNames
+
+T = TypeVar("T")
+
+Kind = Literal["execution", "task", "rotation", "trail", "redeploy", "redeploy-start", "reminder", "other"]
+"""What the program made a role for; `other` bears the stack's name, and the program did not make it."""
+
+READ = "secretsmanager:getsecretvalue"
+ROTATE = frozenset(
+    {READ, "secretsmanager:describesecret", "secretsmanager:putsecretvalue", "secretsmanager:updatesecretversionstage"}
+)
+_ARN_FIELDS = 7
+"""Fields of a secret's ARN; what follows in a `valueFrom` are key, stage and version."""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """One secret with what decides about it.
+
+    Attributes:
+        name: Its name in the catalogue.
+        policy: Its resource policy; None when that may not be read.
+        key_arn: Its customer-managed key; None for the AWS-managed one.
+        since: When its current value was put; None without one.
+    """
+
+    name: str
+    arn: str
+    record: Record
+    policy: tuple[Statement, ...] | None
+    key_arn: str | None
+    since: datetime | None
+
+
+@dataclass(frozen=True)
+class Key:
+    """A customer-managed key.
+
+    Attributes:
+        policy: None when it may not be read.
+        grants: Who is the grantee of which operations, past the policy; None when they may not be read.
+    """
+
+    arn: str
+    policy: tuple[Statement, ...] | None
+    grants: tuple[tuple[str, tuple[str, ...]], ...] | None
+
+
+@dataclass(frozen=True)
+class StackRole:
+    """A role of the stack.
+
+    Attributes:
+        meant: The actions that the design gives it, in lower case, by a secret's ARN.
+    """
+
+    role: Role
+    kind: Kind
+    meant: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was read.
+
+    Attributes:
+        missing: Catalogue names of secrets that don't exist.
+        roles: The stack's roles.
+        others: Every other role and user of the account; empty unless they were asked for.
+        everybody: Whether they were asked for.
+        not_looked_at: What was not read, in words.
+    """
+
+    stack: Stack
+    secrets: tuple[Secret, ...]
+    missing: tuple[str, ...]
+    keys: Mapping[str, Key]
+    roles: tuple[StackRole, ...]
+    others: tuple[Role, ...]
+    everybody: bool
+    not_looked_at: tuple[str, ...]
+
+
+def gather(aws: Aws, stack: Stack, *, everybody: bool = False) -> Facts:
+    """Read a stack. No value is read."""
+    records = {stack.name_of(arn): record for arn, record in records_of(aws, stack).items()}
+    live = {name: record for name, record in records.items() if record}
+    policies = aws.each(lambda name: _as_allowed(lambda: _resource_policy(aws, live[name])), live)
+    since = aws.each(lambda name: _put(aws, live[name]), live)
+    secrets = tuple(
+        Secret(name, record.arn, record, policies[name], _key_arn(stack, record.kms_key_id), since[name])
+        for name, record in sorted(live.items())
+    )
+    keys = {arn: _key(aws, arn) for arn in sorted(_keys(stack, secrets))}
+    roles = _stack_roles(aws, stack, live.values())
+    known = {found.role.arn for found in roles}
+    others = tuple(role for role in _account(aws) if role.arn not in known) if everybody else ()
+    return Facts(
+        stack=stack,
+        secrets=secrets,
+        missing=tuple(sorted(records.keys() - live.keys())),
+        keys=keys,
+        roles=roles,
+        others=others,
+        everybody=everybody,
+        not_looked_at=tuple(_gaps(secrets, keys.values(), roles, everybody=everybody)),
+    )
+
+
+def _gaps(
+    secrets: Iterable[Secret], keys: Iterable[Key], roles: Iterable[StackRole], *, everybody: bool
+) -> Iterator[str]:
+    if not everybody:
+        yield "administrators and every other role and user of the account (--everybody looks at them)"
+    yield "the account's root user, who may do everything"
+    for secret in secrets:
+        if secret.policy is None:
+            yield f"the resource policy of {secret.name}: you may not read it, or the secret is pending deletion"
+    for key in keys:
+        if key.policy is None:
+            yield f"the policy of the key {key.arn}: you may not read it"
+        if key.grants is None:
+            yield f"the grants of the key {key.arn}: you may not list them"
+    for found in roles:
+        if found.kind == "other":
+            yield f"what {found.role.name} may do beside the secrets, and who may assume it: the program did not make that role"
+    yield "service and resource control policies, session policies, policies of VPC endpoints: invisible from here"
+    yield "who may read Pulumi's state, backups and the containers' environment"
+
+
+def _as_allowed(read: Callable[[], T]) -> T | None:
+    """Return what is read, None when it may not be read; pending deletion is InvalidRequestException."""
+    try:
+        return read()
+    except aws_errors() as error:
+        if code_of(error) in DENIED | MISSING | {"InvalidRequestException"}:
+            return None
+        raise
+
+
+def _resource_policy(aws: Aws, record: Record) -> tuple[Statement, ...]:
+    region = record.arn.split(":")[3]
+    text = aws.client("secretsmanager", region).get_resource_policy(SecretId=record.arn).get("ResourcePolicy")
+    return parse(text, source="resource policy") if text else ()
+
+
+def _put(aws: Aws, record: Record) -> datetime | None:
+    current = record.version(CURRENT)
+    return next((v["CreatedDate"] for v in list_versions(aws, record.arn) if v["VersionId"] == current), None)
+
+
+def _keys(stack: Stack, secrets: Iterable[Secret]) -> set[str]:
+    """Return the ARNs of the customer-managed keys: the stack's, the secrets', their replicas'."""
+    found = {stack.kms_key_arn, *(secret.key_arn for secret in secrets)}
+    for secret in secrets:
+        for replica in secret.record.replicas:
+            found.add(_key_arn(stack, replica.kms_key_id, replica.region))
+    return {arn for arn in found if arn}
+
+
+def _key_arn(stack: Stack, key: str | None, region: str | None = None) -> str | None:
+    """Return the ARN of a key that a secret may know by its ARN, its id or an alias; None for the AWS-managed one."""
+    if not key or key.endswith("alias/aws/secretsmanager"):
+        return None
+    if key.startswith("arn:"):
+        return key
+    resource = key if key.startswith("alias/") else f"key/{key}"
+    return f"arn:{stack.partition}:kms:{region or stack.region}:{stack.account}:{resource}"
+
+
+def _key(aws: Aws, arn: str) -> Key:
+    policy = _as_allowed(lambda: read_key_policy(aws, arn))
+    return Key(arn, policy, _as_allowed(lambda: tuple(_key_grants(aws, arn))))
+
+
+def _key_grants(aws: Aws, arn: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    client = aws.client("kms", arn.split(":")[3])
+    for page in client.get_paginator("list_grants").paginate(KeyId=arn):
+        for grant in page["Grants"]:
+            yield grant["GranteePrincipal"], tuple(grant["Operations"])
+
+
+def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[StackRole, ...]:
+    """Return the stack's roles: those of its outputs, those that its functions run as, and those that bear its name."""
+    kinds: dict[str, Kind] = {}
+    meant: dict[str, dict[str, frozenset[str]]] = {}
+    prefix = stack.task_definition_family
+    names = AuditNames(prefix, Location(stack.partition, stack.region, stack.account))
+    made: dict[str, Kind] = {
+        names.role: "trail",
+        f"{prefix}-redeploy": "redeploy",
+        f"{prefix}-start-redeploy": "redeploy-start",
+        f"{prefix}-reminder": "reminder",
+    }
+    for role in aws.pages("iam", "list_roles", "Roles"):
+        if role["RoleName"] in made or role["RoleName"].startswith(f"{prefix}-"):
+            kinds[role["Arn"]] = made.get(role["RoleName"], "other")
+    for record in records:
+        if record.rotation.lambda_arn:
+            role_arn, signs_in = _function(aws, stack, record.rotation.lambda_arn)
+            kinds[role_arn] = "rotation"
+            rights = meant.setdefault(role_arn, {})
+            rights |= {arn: rights.get(arn, frozenset()) | {READ} for arn in signs_in} | {record.arn: ROTATE}
+    for execution, task, references in _services(stack):
+        kinds |= {execution: "execution", task: "task"}
+        meant[execution] = dict.fromkeys(references, frozenset({READ}))
+    read = aws.each(lambda arn: read_role(aws, arn), sorted(kinds))
+    return tuple(StackRole(role, kinds[arn], meant.get(arn, {})) for arn, role in read.items() if role)
+
+
+def _services(stack: Stack) -> Iterator[tuple[str, str, set[str]]]:
+    """Yield execution role, task role and referenced secrets of each service."""
+    referenced = {":".join(reference.split(":")[:_ARN_FIELDS]) for reference in stack.container_secrets.values()}
+    yield stack.execution_role_arn, stack.task_role_arn, referenced
+
+
+def _function(aws: Aws, stack: Stack, arn: str) -> tuple[str, set[str]]:
+    """Return the role of a rotation function, and the secrets that its configuration names: it signs in with their values."""
+    found = aws.client("lambda").get_function_configuration(FunctionName=arn)
+    given = set((found.get("Environment") or {}).get("Variables", {}).values())
+    return found["Role"], given & set(stack.secret_arns.values())
+
+
+def _account(aws: Aws) -> Iterator[Role]:
+    """Yield every role and user of the account with its policies, from IAM's one report."""
+    pages: Sequence[Mapping[str, Any]] = list(
+        aws.client("iam").get_paginator("get_account_authorization_details").paginate()
+    )
+    managed = {
+        # moto leaves the policy's name out.
+        policy["Arn"]: parse(version["Document"], source=f"managed policy {policy['Arn'].rpartition('/')[2]}")
+        for page in pages
+        for policy in page.get("Policies", ())
+        for version in policy["PolicyVersionList"]
+        if version["IsDefaultVersion"]
+    }
+
+    def attached(holder: Mapping[str, Any]) -> Iterator[Statement]:
+        for policy in holder.get("AttachedManagedPolicies", ()):
+            arn = policy["PolicyArn"]
+            yield from managed[arn] if arn in managed else read_managed_policy(aws, arn)
+
+    def inline(holder: Mapping[str, Any], kind: str) -> Iterator[Statement]:
+        for policy in holder.get(kind, ()):
+            yield from parse(policy["PolicyDocument"], source=f"inline policy {policy['PolicyName']}")
+
+    groups = {
+        group["GroupName"]: (*inline(group, "GroupPolicyList"), *attached(group))
+        for page in pages
+        for group in page.get("GroupDetailList", ())
+    }
+    for page in pages:
+        for raw in (*page.get("RoleDetailList", ()), *page.get("UserDetailList", ())):
+            of_groups = [statement for group in raw.get("GroupList", ()) for statement in groups[group]]
+            own = (*inline(raw, "RolePolicyList"), *inline(raw, "UserPolicyList"), *attached(raw), *of_groups)
+            limit = (raw.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+            boundary = (managed.get(limit) or read_managed_policy(aws, limit)) if limit else None
+            trust = raw.get("AssumeRolePolicyDocument")
+            yield Role(
+                raw["Arn"],
+                raw["Arn"].rpartition("/")[2],
+                parse(trust, source="trust policy") if trust else (),
+                own,
+                boundary,
+            )

@@ -1,0 +1,502 @@
+"""Judges what was gathered: who may do what, and what is wider than the design. Pure functions."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ops._roles import Role
+from ops._secrets import CURRENT
+from ops._stack import Stack
+from ops.access.gather import Facts, Key, Kind, Secret, StackRole
+from policies import identity
+from policies.evaluator import (
+    Decision,
+    Request,
+    Statement,
+    decide,
+    glob,
+    matches_action,
+    resource_tags,
+    shown_conditions,
+)
+
+RIGHTS: Mapping[str, tuple[str, ...]] = {
+    "read": ("secretsmanager:GetSecretValue",),
+    "change": (
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecret",
+        "secretsmanager:UpdateSecretVersionStage",
+        "secretsmanager:RotateSecret",
+        "secretsmanager:CancelRotateSecret",
+        "secretsmanager:PutResourcePolicy",
+        "secretsmanager:DeleteResourcePolicy",
+        "secretsmanager:RemoveRegionsFromReplication",
+    ),
+    "delete": ("secretsmanager:DeleteSecret",),
+}
+"""What is reported, and the actions that mean it."""
+
+TAKE_OVER = ("iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:UpdateAssumeRolePolicy")
+"""Whoever may do one of these to a role that reads a secret can have it read for themselves."""
+
+_ON_SECRETS = tuple(action for actions in RIGHTS.values() for action in actions)
+
+_ESCALATIONS: Mapping[str, tuple[str, ...]] = {
+    "it could give itself or others any right": (
+        "iam:AddUserToGroup", "iam:AttachGroupPolicy", "iam:AttachRolePolicy", "iam:AttachUserPolicy", "iam:CreateAccessKey",
+        "iam:CreateLoginProfile", "iam:CreatePolicyVersion", "iam:DeleteRolePermissionsBoundary", "iam:DeleteRolePolicy",
+        "iam:DetachRolePolicy", "iam:PutGroupPolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy", "iam:PutUserPolicy",
+        "iam:SetDefaultPolicyVersion", "iam:UpdateAssumeRolePolicy", "iam:UpdateLoginProfile",
+    ),
+    "it could start something with the rights of another role": (
+        "iam:PassRole", "lambda:CreateFunction", "states:CreateStateMachine", "states:UpdateStateMachine", "ec2:RunInstances",
+        "cloudformation:CreateStack", "cloudformation:UpdateStack", "events:PutTargets", "scheduler:CreateSchedule",
+    ),
+    "it could become another role": ("sts:AssumeRole",),
+    "a shell in the container: whoever opens one reads its variables": (
+        "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel",
+        "ssmmessages:OpenDataChannel", "ssm:StartSession", "ssm:SendCommand", "ecs:ExecuteCommand",
+    ),
+    "it could run a container that prints the secrets": (
+        "ecs:RunTask", "ecs:StartTask", "ecs:RegisterTaskDefinition", "ecs:CreateService", "ecs:UpdateService",
+        "ecs:CreateTaskSet",
+    ),
+    "it could run code with the rights of the rotation function": (
+        "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration", "lambda:AddPermission",
+    ),
+    "it could decrypt, or let others decrypt": (
+        "kms:Decrypt", "kms:ReEncryptFrom", "kms:CreateGrant", "kms:PutKeyPolicy", "kms:ReplicateKey",
+    ),
+    "it could blind the audit": (
+        "cloudtrail:StopLogging", "cloudtrail:DeleteTrail", "cloudtrail:UpdateTrail", "cloudtrail:PutEventSelectors",
+        "logs:DeleteLogGroup", "logs:DeleteMetricFilter", "logs:PutMetricFilter", "cloudwatch:DeleteAlarms",
+    ),
+}  # fmt: skip
+"""Actions that lead to a value by a detour, by what they lead to. Source: AWS, "Security best practices in IAM"; Rhino Security
+Labs, "AWS IAM Privilege Escalation"; AWS, "Using ECS Exec"."""
+
+_ARNS = {"secretsmanager", "kms"}
+"""Services whose resources are compared with the stack's own."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What the program gives a kind of role.
+
+    Attributes:
+        trusts: The AWS service that assumes it.
+        bound: Whether its trust names this account, since the service says for whom it acts.
+        actions: All that it may do, in lower case; None where only `allowed` escalations are known.
+        anywhere: Those whose resource is `*`, since AWS knows none.
+        allowed: Escalations that it needs.
+    """
+
+    trusts: str
+    bound: bool = False
+    actions: frozenset[str] | None = None
+    anywhere: frozenset[str] = frozenset()
+    allowed: frozenset[str] = frozenset()
+
+
+def _granted(trusts: str, *statements: identity.Statement, bound: bool = False) -> Design:
+    """Return a design from the statements that the program itself gives such a role."""
+    allows = [statement for statement in statements if statement["Effect"] == "Allow"]
+    return Design(
+        trusts,
+        bound,
+        frozenset(action.lower() for statement in allows for action in statement["Action"]),
+        frozenset(
+            action.lower() for statement in allows if "*" in statement["Resource"] for action in statement["Action"]
+        ),
+    )
+
+
+_ANY = "arn"
+"""Stands for an ARN where only the actions matter."""
+
+_DESIGNS: Mapping[Kind, Design] = {
+    "execution": _granted(
+        "ecs-tasks.amazonaws.com",
+        identity.read_secrets([_ANY]),
+        identity.decrypt_through_secrets_manager(_ANY, region="", dns_suffix=""),
+        identity.write_logs(_ANY),
+        *identity.pull_image(_ANY),
+    ),
+    "task": Design("ecs-tasks.amazonaws.com", actions=frozenset()),
+    "rotation": _granted(
+        "lambda.amazonaws.com",
+        *identity.rotate_secret(
+            secret_arn=_ANY, superuser_secret_arn=_ANY, kms_key_arn=_ANY, function_arn=_ANY, log_group_arn=_ANY, region="",
+            dns_suffix="",
+        ),
+    ),
+    "trail": Design("cloudtrail.amazonaws.com"),
+    "redeploy": Design("states.amazonaws.com", bound=True, allowed=frozenset({"ecs:updateservice"})),
+    "redeploy-start": Design("events.amazonaws.com", bound=True),
+    "reminder": _granted("scheduler.amazonaws.com", *identity.publish(_ANY, _ANY), bound=True),
+}  # fmt: skip
+"""By kind of role. Not bound: Lambda and CloudTrail name no source account, and `bindTrustToAccount` may be off for ECS."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Somebody may do something to a secret.
+
+    Attributes:
+        secret: Its name in the catalogue.
+        right: `read`, `change`, `delete`, or `take over`: give the rights of a role that reads it to somebody else.
+        principal: The ARN, or what the policy names.
+        statement: The statement that allows it.
+        conditions: What it depends on that can't be known from here.
+        wider: Whether the design doesn't provide for it.
+    """
+
+    secret: str
+    right: str
+    principal: str
+    statement: str
+    conditions: tuple[str, ...]
+    wider: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A statement that is wider than it needs to be, or one that is missing.
+
+    Attributes:
+        where: The principal, the secret or the key that has the policy.
+        statement: The statement, with its policy.
+        problem: What is too wide.
+    """
+
+    where: str
+    statement: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The access report.
+
+    Attributes:
+        grants: Who may do what.
+        findings: What is too wide.
+        looked_at: The principals whose policies were evaluated.
+        not_looked_at: What wasn't, in words.
+        unchanged_since: By secret when its current value was put, None without one; a secret that is missing is not in it.
+    """
+
+    grants: tuple[Grant, ...]
+    findings: tuple[Finding, ...]
+    looked_at: tuple[str, ...]
+    everybody: bool
+    not_looked_at: tuple[str, ...]
+    unchanged_since: Mapping[str, datetime | None]
+
+    @property
+    def wider(self) -> list[Grant]:
+        """The grants that the design doesn't provide for."""
+        return [grant for grant in self.grants if grant.wider]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing that was looked at is wider than the design."""
+        return not self.findings and not self.wider
+
+
+def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
+    """Return the access report.
+
+    Args:
+        facts: What was gathered.
+        trusted: ARNs of others who are meant to have what they have.
+    """
+    grants = [grant for secret in facts.secrets for grant in _grants(facts, secret, frozenset(trusted))]
+    findings = [
+        *(finding for found in facts.roles for finding in role_findings(facts.stack, found, facts.keys)),
+        *(finding for found in facts.roles for finding in trust_findings(facts.stack, found)),
+        *(finding for secret in facts.secrets for finding in secret_findings(facts.stack, secret)),
+        *(finding for key in facts.keys.values() for finding in key_findings(facts.stack, key)),
+    ]
+    return Report(
+        grants=tuple(grants),
+        findings=tuple(dict.fromkeys(findings)),
+        looked_at=tuple(role.arn for role in (*(found.role for found in facts.roles), *facts.others)),
+        everybody=facts.everybody,
+        not_looked_at=facts.not_looked_at,
+        unchanged_since={secret.name: secret.since for secret in facts.secrets},
+    )
+
+
+def _grants(facts: Facts, secret: Secret, trusted: frozenset[str]) -> Iterator[Grant]:
+    everybody = [(found.role, found.meant) for found in facts.roles] + [(role, {}) for role in facts.others]
+    readers: list[StackRole] = []
+    for role, meant in everybody:
+        for grant in _role_grants(facts, secret, role, meant.get(secret.arn, frozenset()), known=role.arn in trusted):
+            yield grant
+            readers += [found for found in facts.roles if found.role is role and grant.right == "read"]
+    for found in readers:
+        yield from _through_trust(secret, found.role)
+        for role, _ in everybody:
+            yield from _take_overs(facts.stack, secret, role, found.role, known=role.arn in trusted)
+    yield from _direct_grants(secret, {role.arn for role, _ in everybody})
+
+
+def _role_grants(facts: Facts, secret: Secret, role: Role, meant: frozenset[str], *, known: bool) -> Iterator[Grant]:
+    context = _context(facts.stack, role, secret)
+    for right, actions in RIGHTS.items():
+        for action in actions:
+            request = Request(action, secret.arn, role.arn, context)
+            found = decide(request, identity=role.identity, boundary=role.boundary, resource=secret.policy or ())
+            if right == "read" and found.allows:
+                found = _with_key(found, facts.keys.get(secret.key_arn or ""), role, context)
+            if found.allows:
+                wider = not known and action.lower() not in meant
+                yield Grant(secret.name, right, role.arn, str(found.statement), found.conditions, wider)
+                break
+
+
+def _context(stack: Stack, role: Role, secret: Secret) -> dict[str, str | None]:
+    suffix = "amazonaws.com.cn" if stack.partition == "aws-cn" else "amazonaws.com"
+    return {
+        "aws:principalarn": role.arn,
+        "aws:principalaccount": stack.account,
+        "aws:principaltype": "User" if ":user/" in role.arn else "AssumedRole",
+        "aws:resourceaccount": stack.account,
+        "aws:requestedregion": stack.region,
+        "aws:securetransport": "true",
+        "secretsmanager:versionstage": CURRENT,
+        "kms:calleraccount": stack.account,
+        "kms:viaservice": f"secretsmanager.{stack.region}.{suffix}",
+        "kms:encryptioncontext:secretarn": secret.arn,
+    } | resource_tags(secret.record.tags, "secretsmanager")
+
+
+def _with_key(read: Decision, key: Key | None, role: Role, context: Mapping[str, str | None]) -> Decision:
+    """Return whether somebody who may read may also decrypt; a key whose policy may not be read counts as open."""
+    if key is None or key.policy is None:
+        return read
+    # The tags are the secret's, not the key's.
+    of_key = {name: value for name, value in context.items() if "resourcetag/" not in name}
+    # In a key policy the resource "*" is the key itself.
+    opened = decide(
+        Request("kms:Decrypt", key.arn, role.arn, of_key),
+        identity=role.identity, boundary=role.boundary, resource=key.policy, resource_must_allow=True,
+    )  # fmt: skip
+    if not opened.allows:
+        return opened
+    outcome = read.outcome if opened.outcome == "allowed" else opened.outcome
+    return Decision(outcome, read.statement, (*read.conditions, *opened.conditions))
+
+
+def _through_trust(secret: Secret, role: Role) -> Iterator[Grant]:
+    """Yield who reads a secret as a role that reads it: whoever its trust policy names beside AWS services."""
+    for statement in role.trust:
+        for principal in _assuming(statement) if statement.allows else ():
+            way = f"{statement} of {role.name}"
+            yield Grant(secret.name, "read", principal, way, shown_conditions(statement), wider=True)
+
+
+def _take_overs(stack: Stack, secret: Secret, role: Role, reader: Role, *, known: bool) -> Iterator[Grant]:
+    context: dict[str, str | None] = {"aws:principalarn": role.arn, "aws:principalaccount": stack.account}
+    for action in TAKE_OVER:
+        request = Request(action, reader.arn, role.arn, context)
+        found = decide(request, identity=role.identity, boundary=role.boundary)
+        if found.allows:
+            way = f"{found.statement}: {action} on {reader.name}"
+            yield Grant(secret.name, "take over", role.arn, way, found.conditions, wider=not known)
+            return
+
+
+def _direct_grants(secret: Secret, known: set[str]) -> Iterator[Grant]:
+    """Yield what a resource policy allows to somebody who is none of the roles that were looked at."""
+    for statement in secret.policy or ():
+        if not statement.allows:
+            continue
+        for right, actions in RIGHTS.items():
+            if not any(matches_action(statement, action) for action in actions):
+                continue
+            for principal in _principals(statement):
+                if principal not in known:
+                    yield Grant(secret.name, right, principal, str(statement), shown_conditions(statement), wider=True)
+
+
+def _principals(statement: Statement) -> list[str]:
+    if "principal" in statement.negated:
+        return ["everybody but " + ", ".join(v for values in statement.principals.values() for v in values)]
+    return [value for values in statement.principals.values() for value in values]
+
+
+def _assuming(statement: Statement) -> list[str]:
+    """Return who assumes a role by a statement, AWS services left out."""
+    services = () if "principal" in statement.negated else statement.principals.get("Service", ())
+    return [principal for principal in _principals(statement) if principal not in services]
+
+
+def trust_findings(stack: Stack, found: StackRole) -> Iterator[Finding]:
+    """Yield who else than the one AWS service of its design may assume a role."""
+    if found.kind == "other":
+        return
+    design = _DESIGNS[found.kind]
+    for statement in found.role.trust:
+        if not statement.allows:
+            continue
+        problems = [f"lets {principal} assume the role{_whose(stack, principal)}" for principal in _assuming(statement)]
+        services = () if "principal" in statement.negated else statement.principals.get("Service", ())
+        problems += [
+            f"lets {service} assume the role: {design.trusts} alone needs it"
+            for service in services
+            if service != design.trusts
+        ]
+        problems += _unbound(stack, statement, must=design.bound)
+        for problem in problems:
+            yield Finding(found.role.arn, str(statement), problem)
+
+
+def _whose(stack: Stack, principal: str) -> str:
+    problem = _principal_problem(stack, principal)
+    return f": {problem.removeprefix('allows ')}" if problem else ""
+
+
+def _unbound(stack: Stack, statement: Statement, *, must: bool) -> Iterator[str]:
+    sources = [
+        (key.lower(), values)
+        for _, key, values in statement.conditions
+        if key.lower() in {"aws:sourceaccount", "aws:sourcearn"}
+    ]
+    accounts = {value.split(":")[4] if value.startswith("arn:") else value for _, values in sources for value in values}
+    if must and not sources:
+        yield "the service may assume it for any account: no condition aws:SourceAccount"
+    yield from (f"the service may assume it for account {account}" for account in sorted(accounts - {stack.account}))
+
+
+def role_findings(stack: Stack, found: StackRole, keys: Iterable[str]) -> Iterator[Finding]:
+    """Yield what in a role's own policies is wider than the design, whether or not a boundary or a deny stops it."""
+    if found.kind == "other":  # what it may do to the secrets is among the grants
+        return
+    design = _DESIGNS[found.kind]
+    for statement in found.role.identity:
+        if not statement.allows:
+            continue
+        problems = [*_action_problems(statement, found, design), *_resource_problems(statement, stack, design, keys)]
+        # The key's policy lets others use it through their own services only.
+        if found.meant and _decrypts_directly(statement):
+            problems.append("decrypts without the condition kms:ViaService")
+        for problem in problems:
+            yield Finding(found.role.arn, str(statement), problem)
+
+
+def _action_problems(statement: Statement, found: StackRole, design: Design) -> Iterator[str]:
+    if found.kind == "task":
+        yield "the task role needs no permission: the application gets its values when the task starts"
+        return
+    if "action" in statement.negated:
+        if any(matches_action(statement, action) for action in (*_ON_SECRETS, *_escalating())):
+            yield "NotAction allows everything else, reading and changing secrets included"
+        return
+    for pattern in statement.actions:
+        means = [why for why, actions in _ESCALATIONS.items() if any(glob(pattern, a.lower()) for a in actions)]
+        wild = "*" in pattern or "?" in pattern
+        dangerous = bool(means) or any(glob(pattern, action.lower()) for action in _ON_SECRETS)
+        fits = pattern in design.allowed or (pattern in design.actions if design.actions is not None else not dangerous)
+        reason = f": {means[0]}" if means else ""
+        if wild and not fits:
+            yield f"the action {pattern} has a wildcard{reason}"
+        elif not fits:
+            yield f"{pattern} is not needed{reason}"
+
+
+def _escalating() -> Iterator[str]:
+    for actions in _ESCALATIONS.values():
+        yield from actions
+
+
+def _resource_problems(statement: Statement, stack: Stack, design: Design, keys: Iterable[str]) -> Iterator[str]:
+    touched = set[str]() if "action" in statement.negated else set(statement.actions) - design.anywhere
+    if not any(pattern.partition(":")[0] in _ARNS or pattern == "*" for pattern in touched):
+        if touched and design.actions and ("*" in statement.resources or "resource" in statement.negated):
+            yield "the resource * has a wildcard"
+        return
+    if "resource" in statement.negated:
+        yield "NotResource allows every other secret"
+        return
+    own_keys = set(keys)
+    secrets = {":".join(arn.split(":")[5:]) for arn in stack.secret_arns.values()}
+    for resource in statement.resources:
+        service = resource.split(":")[2] if resource.startswith("arn:") else ""
+        if "*" in resource or "?" in resource:
+            yield f"the resource {resource} has a wildcard"
+        elif service == "secretsmanager" and ":".join(resource.split(":")[5:]) not in secrets:
+            yield f"{resource} is no secret of this stack"
+        elif service == "kms" and resource not in own_keys and not _replica_key(resource, own_keys):
+            yield f"{resource} is no key of this stack"
+
+
+def _decrypts_directly(statement: Statement) -> bool:
+    through = any(key.lower() == "kms:viaservice" for _, key, _ in statement.conditions)
+    return not through and "action" not in statement.negated and matches_action(statement, "kms:Decrypt")
+
+
+def _replica_key(resource: str, keys: Iterable[str]) -> bool:
+    """Tell whether a key is in another Region than the stack's: one of a replica."""
+    regions = {key.split(":")[3] for key in keys}
+    return resource.split(":")[3] not in regions
+
+
+def secret_findings(stack: Stack, secret: Secret) -> Iterator[Finding]:
+    """Yield what a secret's resource policy lets through: others, everything at once, requests without TLS."""
+    if secret.policy is None:
+        return
+    for statement in secret.policy:
+        if not statement.allows:
+            continue
+        for principal in _principals(statement):
+            if problem := _principal_problem(stack, principal):
+                yield Finding(secret.name, str(statement), problem)
+        if any("*" in action for action in statement.actions) or "action" in statement.negated:
+            yield Finding(secret.name, str(statement), "its actions have a wildcard")
+    somebody = f"arn:{stack.partition}:iam::{stack.account}:role/somebody"
+    without = {"aws:securetransport": "false"}
+    denied = [
+        decide(Request(action, secret.arn, somebody, without), identity=(), resource=secret.policy).outcome
+        for action in _ON_SECRETS
+    ]
+    if any(outcome != "explicit-deny" for outcome in denied):
+        yield Finding(
+            secret.name, "resource policy", "requests without TLS are not denied: no Deny on aws:SecureTransport"
+        )
+
+
+def key_findings(stack: Stack, key: Key) -> Iterator[Finding]:
+    """Yield who may decrypt past Secrets Manager: by the key's policy, and by a grant."""
+    where = f"key {key.arn.rpartition('/')[2]}"
+    for principal, operations in key.grants or ():
+        if any(operation in {"Decrypt", "ReEncryptFrom", "CreateGrant"} for operation in operations):
+            yield Finding(
+                where, "a grant of the key", f"{principal} may {', '.join(operations)}, past the key's policy"
+            )
+    root = f"arn:{stack.partition}:iam::{stack.account}:root"
+    for statement in key.policy or ():
+        if not statement.allows or not matches_action(statement, "kms:Decrypt"):
+            continue
+        bound = {name.lower() for _, name, _ in statement.conditions}
+        for principal in _principals(statement):
+            service = principal in statement.principals.get("Service", ())
+            if service and not bound:
+                yield Finding(where, str(statement), f"{principal} may decrypt on anybody's behalf: no condition")
+            wide = _principal_problem(stack, principal)
+            if not service and principal not in {root, stack.account} and wide:
+                yield Finding(where, str(statement), wide)
+            if not service and "kms:viaservice" not in bound:
+                yield Finding(where, str(statement), f"{principal} may decrypt directly: no condition kms:ViaService")
+
+
+def _principal_problem(stack: Stack, principal: str) -> str | None:
+    if principal == "*" or principal.startswith("everybody but"):
+        return f"allows {'everybody' if principal == '*' else principal}"
+    account = principal if principal.isdigit() else principal.split(":")[4] if principal.startswith("arn:") else ""
+    if account and account != stack.account:
+        return f"allows {principal}, of another account"
+    if principal in {stack.account, f"arn:{stack.partition}:iam::{stack.account}:root"}:
+        return "allows the whole account"
+    return None

@@ -1,0 +1,64 @@
+"""What others wrote into AWS reaches the terminal as text: in tags, descriptions, Sids, outputs, values."""
+
+import json
+from typing import Any
+
+import pytest
+
+Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
+Ops = Any
+
+HOSTILE = "ok\x1b[2J\x1b]0;title\x07\u202e\nsecond line"
+SHOWN = r"ok\x1b[2J\x1b]0;title\x07\u202e\nsecond line"
+
+
+def _obeyed(text: str) -> set[str]:
+    return {character for character in text if not character.isprintable() and character != "\n"}
+
+
+@pytest.fixture
+def hostile(stack: Deployed) -> Deployed:
+    """A stack with such text wherever AWS takes it."""
+    arn = stack.arn("jwt-secret")
+    stack.secrets.update_secret(SecretId=arn, Description=HOSTILE)
+    stack.secrets.tag_resource(SecretId=arn, Tags=[{"Key": "team", "Value": HOSTILE}])
+    statement = {"Sid": HOSTILE, "Effect": "Allow", "Action": "secretsmanager:*", "Resource": f"{arn}{HOSTILE}*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    stack.client("iam").put_role_policy(RoleName=stack.role_name, PolicyName="by-hand", PolicyDocument=policy)
+    return stack
+
+
+@pytest.mark.parametrize(
+    "command", [("list",), ("describe", "jwt-secret"), ("access",), ("access", "--markdown"), ("doctor",), ("cost",)]
+)
+def test_a_command_shows_text_that_others_wrote(hostile: Deployed, ops: Ops, command: tuple[str, ...]) -> None:
+    done = ops(hostile, *command)
+    assert _obeyed(done.out + done.err) == set()
+    if command in {("describe", "jwt-secret"), ("access",)}:
+        assert SHOWN in done.out
+
+
+def test_an_output_that_is_no_arn_is_shown_plain(stack: Deployed, ops: Ops) -> None:
+    stack.write_outputs(secret_arns={"jwt-secret": stack.arn("jwt-secret"), HOSTILE: "x"})
+    done = ops(stack, "list")
+    assert done.status == 2
+    assert _obeyed(done.out + done.err) == set()
+
+
+def test_a_question_is_plain(stack: Deployed, ops: Ops) -> None:
+    stack.write_outputs(environment=HOSTILE)
+    done = ops(stack, "reveal", "jwt-secret")
+    assert done.status == 2
+    assert _obeyed(done.out + done.err) == set()
+    assert r"\u202e" in done.err
+
+
+def test_a_value_is_exact_in_a_pipe_and_plain_on_a_terminal(stack: Deployed, ops_process: Ops, terminal: Any) -> None:
+    value = "a\tb\r\nc\x1b[2J\u202e"
+    stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString=value)
+    assert ops_process(stack, "reveal", "jwt-secret", "--yes").out == value
+    with terminal(stack, "reveal", "jwt-secret", "--yes") as session:
+        assert session.status() == 0
+    assert "\x1b" not in session.shown
+    assert r"c\x1b[2J\u202e" in session.shown
+    assert "shown as escapes here" in session.shown
