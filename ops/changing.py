@@ -13,7 +13,8 @@ from ops._errors import AwsError, MisuseError, aws_errors, explained
 from ops._json import json_object
 from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
 from ops._ownership import declaration_of, ownership
-from ops._secrets import CURRENT, PENDING, PREVIOUS, Record, Value, describe, read_value
+from ops._pending import settle, unfinished, way_out
+from ops._secrets import CURRENT, PREVIOUS, Record, Value, describe, read_value
 from ops._stack import Stack, load
 
 
@@ -67,6 +68,7 @@ def set_value(
     # Whoever wrote meanwhile would lose their value: the keys were merged into what was read above.
     if before and (now := describe(aws, arn)) and now.version(CURRENT) != before.version_id:
         raise MisuseError(f"{where.name_of(arn)} was changed by somebody else meanwhile; nothing was done, try again")
+    settle(aws, record)
     current = _put(aws, arn, text)
     if (after := describe(aws, arn)) and after.version(CURRENT) != current:
         raise AwsError(
@@ -97,6 +99,7 @@ def rollback(
     when = f" (last changed {record.changed:%Y-%m-%d %H:%M} UTC)" if record.changed else ""
     confirm(f"Put the previous value of {where.name_of(arn)} of {where.place} back{when}?", yes=yes)
     remove = {"RemoveFromVersionId": current} if current else {}
+    settle(aws, record)
     try:
         aws.client("secretsmanager").update_secret_version_stage(
             SecretId=arn, VersionStage=CURRENT, MoveToVersionId=previous, **remove
@@ -121,11 +124,9 @@ def _changeable(aws: Aws, stack: Stack, arn: str, key: str | None) -> Record:
     if owner.owner == "configuration":
         how = "\n  ".join(owner.how)
         raise MisuseError(f"Pulumi's configuration owns the value of {name}; change it there:\n  {how}")
-    pending = record.version(PENDING)
-    if pending and pending != record.version(CURRENT):
+    if pending := unfinished(record):
         # AWS abandons a rotation when somebody else writes; the database may have the new password by then.
-        command = f"python -m ops rotate {name} --stack {stack.environment}"
-        raise MisuseError(f"a rotation of {name} is under way; follow it to its end: {command}")
+        raise MisuseError(f"a rotation of {name} has not ended; {way_out(stack, record, pending)}")
     return record
 
 

@@ -19,6 +19,7 @@ from ops._console import print_json, say
 from ops._errors import AwsError, MisuseError, OpsError, aws_errors, code_of, explained
 from ops._options import JsonOption, NameArgument, OutputsOption, StackOption, YesOption
 from ops._ownership import declaration_of, ownership
+from ops._pending import settle, unfinished, way_out
 from ops._secrets import CURRENT, PENDING, Record, describe
 from ops._stack import Stack, load, uses_local_aws
 
@@ -61,7 +62,10 @@ def rotate(
     try:
         follow(lambda: describe(aws, arn), begun, deadline=began + timeout, say_step=say, pause=_POLL_SECONDS)
     except RotationError as error:
-        raise OpsError(f"{error}{_last_words(aws, record.rotation.lambda_arn, timeout)}") from None
+        last = describe(aws, arn)
+        pending = unfinished(last) if last else None
+        out = f"\n{way_out(where, last, pending)}" if last and pending else ""
+        raise OpsError(f"{error}{_last_words(aws, record.rotation.lambda_arn, timeout)}{out}") from None
     done = Rotated(short, arn, begun, round(time.monotonic() - began, 1))
     if json_:
         print_json(asdict(done))
@@ -153,11 +157,12 @@ def _is_moto() -> bool:
 
 def _begin(aws: Aws, stack: Stack, record: Record, *, yes: bool) -> str:
     """Return the version that a rotation makes: a new one, or the one that is under way already."""
-    name, pending = stack.name_of(record.arn), record.version(PENDING)
-    if pending and pending != record.version(CURRENT):
+    name = stack.name_of(record.arn)
+    if pending := unfinished(record):
         say(f"A rotation of {name} is under way; following it.")
         return pending
     confirm(f"Rotate {name} of {stack.place} now?", yes=yes)
+    settle(aws, record)
     token = str(uuid.uuid4())
     try:
         aws.client("secretsmanager").rotate_secret(

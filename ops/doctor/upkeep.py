@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from ops._aws import Aws
 from ops._errors import MISSING, aws_errors, code_of
-from ops._secrets import CURRENT, PENDING, PREVIOUS, Record, Value
+from ops._pending import left_over, remove_label_command, unfinished
+from ops._secrets import PREVIOUS, Record, Value
 from ops.doctor.finding import Finding, put_back, summed_up
 from ops.doctor.snapshot import Snapshot
 from policies.evaluator import Request, parse, trusts
@@ -40,13 +41,17 @@ def _rotation(aws: Aws, snapshot: Snapshot, record: Record) -> Iterator[Finding]
         yield Finding("rotation", "warning", name, "its rotation was cancelled", mend)
     if not rotation.enabled:
         return
-    pending = record.version(PENDING)
-    if pending and pending != record.version(CURRENT):
-        found = "a rotation is unfinished: still running, or failed and about to be tried again"
-        mend = (
-            f"python -m ops rotate {name} --stack {stack.environment}   (follows it; docs/rotation.md for a failed one)"
+    if unfinished(record):
+        found = (
+            "a rotation is unfinished: still running, or failed and about to be tried again; "
+            "docs/rotation.md, Cancel a rotation, is the way out of one that is stuck"
         )
-        yield Finding("rotation", "failure", name, found, mend)
+        yield Finding("rotation", "failure", name, found, f"python -m ops rotate {name} --stack {stack.environment}")
+    elif stale := left_over(record):
+        found = (
+            "has AWSPENDING at the version that was rolled back from: Secrets Manager takes its rotation for unfinished"
+        )
+        yield Finding("rotation", "failure", name, found, remove_label_command(stack, record, stale))
     if late := _late(record):
         mend = f"python -m ops rotate {name} --stack {stack.environment}"
         yield Finding("rotation", "failure", name, late, mend)

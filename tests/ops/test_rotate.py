@@ -124,6 +124,28 @@ def test_rotation_that_does_not_end_shows_the_function_s_last_error(
     assert done.status == 1
     assert "has not ended in time" in done.err
     assert f"{group} says: the database refuses TLS" in done.err
+    assert f"aws secretsmanager cancel-rotate-secret --secret-id {rotating.arn(NAME)}" in done.err
+    assert "--remove-from-version-id 0f0e0d0c-0000-4000-8000-000000000001" in done.err
+
+
+def test_rotation_that_was_rolled_back_from_is_not_taken_up(
+    rotating: Stack, proxy: Any, ops: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = "0f0e0d0c-0000-4000-8000-000000000000"
+    create(rotating)(old)
+    finish(rotating)(old)
+    assert ops(rotating, "rollback", NAME, "--yes").status == 0
+    # As by `aws secretsmanager`, which leaves the label.
+    rotating.direct.update_secret_version_stage(
+        SecretId=rotating.arn(NAME), VersionStage="AWSPENDING", MoveToVersionId=old
+    )
+    accept(rotating, proxy, create(rotating), finish(rotating), monkeypatch=monkeypatch)
+
+    done = ops(rotating, "rotate", NAME, "--yes", "--json")
+
+    assert done.json["version_id"] == "0f0e0d0c-0000-4000-8000-000000000001"
+    stages = rotating.direct.describe_secret(SecretId=rotating.arn(NAME))["VersionIdsToStages"]
+    assert "AWSPENDING" not in stages.get(old, [])
 
 
 def test_moto_is_not_asked_to_rotate_since_it_would_lose_the_value(stack: Stack, ops: Any) -> None:

@@ -1,0 +1,74 @@
+"""A rotation that has not ended, what a finished one leaves behind, and the way out of one that is stuck.
+
+AWSPENDING marks the version that a rotation makes. It may stay with that version after the end. While it is at any other version
+than AWSCURRENT's, Secrets Manager takes a rotation for unfinished and starts no other one.
+Source: AWS, Secrets Manager API, RotateSecret.
+"""
+
+from ops._aws import Aws
+from ops._errors import aws_errors, explained
+from ops._secrets import CURRENT, PENDING, PREVIOUS, Record
+from ops._stack import Stack
+from ops.doctor.finding import put_back
+
+
+def unfinished(record: Record) -> str | None:
+    """Return the version that an unfinished rotation makes, None when there is none."""
+    pending = record.version(PENDING)
+    return pending if pending and pending != record.version(CURRENT) and not left_over(record) else None
+
+
+def left_over(record: Record) -> str | None:
+    """Return the version of a finished rotation that has AWSPENDING still and was rolled back from, None when there is none.
+
+    A version has AWSPREVIOUS only once it was current, so that its rotation has ended.
+    """
+    pending = record.version(PENDING)
+    return pending if pending and pending == record.version(PREVIOUS) else None
+
+
+def settle(aws: Aws, record: Record) -> None:
+    """Take AWSPENDING off the version of a rotation that has ended, before AWSCURRENT leaves it or another rotation starts.
+
+    At a version that is no longer current it would stand for an unfinished rotation: no other one starts, and the one that
+    Secrets Manager goes on with puts back what was left.
+
+    Raises:
+        AwsError: When AWS refuses it.
+    """
+    version = record.version(PENDING)
+    if version is None or unfinished(record):
+        return
+    try:
+        aws.client("secretsmanager").update_secret_version_stage(
+            SecretId=record.arn, VersionStage=PENDING, RemoveFromVersionId=version
+        )
+    except aws_errors() as error:
+        raise explained(error) from None
+
+
+def remove_label_command(stack: Stack, record: Record, version: str) -> str:
+    """Return the command that takes AWSPENDING off a version."""
+    return (
+        f"aws secretsmanager update-secret-version-stage --secret-id {record.arn} --region {stack.region} "
+        f"--version-stage {PENDING} --remove-from-version-id {version}"
+    )
+
+
+def cancel_commands(stack: Stack, record: Record, version: str) -> tuple[str, ...]:
+    """Return the commands that end a stuck rotation and switch the schedule on again; the value in use stays as it is.
+
+    Source: AWS, Secrets Manager API, CancelRotateSecret: it leaves the staging labels to the caller.
+    """
+    cancel = f"aws secretsmanager cancel-rotate-secret --secret-id {record.arn} --region {stack.region}"
+    return cancel, remove_label_command(stack, record, version), put_back(stack)
+
+
+def way_out(stack: Stack, record: Record, version: str) -> str:
+    """Return what to do about an unfinished rotation: follow it, or cancel it when it is stuck."""
+    name = stack.name_of(record.arn)
+    cancel = "\n  ".join(cancel_commands(stack, record, version))
+    return (
+        f"follow it to its end:\n  python -m ops rotate {name} --stack {stack.environment}\n"
+        f"or, when it is stuck, cancel it (docs/rotation.md, Cancel a rotation):\n  {cancel}"
+    )
