@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 PREVIOUS_STAGE = "AWSPREVIOUS"
 
-_ARN = re.compile(r"arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+")
+SECRET_ARN = re.compile(r"arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+")
+"""The ARN of a secret, whole or without its suffix.
+
+The exclamation mark stands in the names that AWS services give the secrets that they manage, such as `rds!cluster-...`.
+Source: AWS, "AWS Secrets Manager secrets managed by other AWS services".
+"""
+
+WHOLE_SECRET_ARN = re.compile(SECRET_ARN.pattern + "-[A-Za-z0-9]{6}")
+"""The ARN of a secret with the hyphen and the six characters that AWS ends it with."""
+
 _ARN_FIELDS = 7
 _OPTION_FIELDS = 3
 
@@ -30,7 +39,7 @@ def value_from(arn: str, key: str | None = None, stage: str | None = None) -> st
     Raises:
         ValueError: When the ARN is not a secret's, or a part holds a colon, which ECS would read as a separator.
     """
-    if not _ARN.fullmatch(arn):
+    if not SECRET_ARN.fullmatch(arn):
         raise ValueError(f"{arn!r} is not the ARN of a secret")
     if key is not None and (not key or ":" in key):
         raise ValueError(f"ECS cannot reference the JSON key {key!r}: it must not be empty or hold a colon")
@@ -45,7 +54,7 @@ def parse_value_from(text: str) -> Reference:
     """
     fields = text.split(":")
     arn, options = ":".join(fields[:_ARN_FIELDS]), fields[_ARN_FIELDS:]
-    if not _ARN.fullmatch(arn):
+    if not SECRET_ARN.fullmatch(arn):
         raise ValueError(f"{text!r} does not start with the ARN of a secret")
     if len(options) not in (0, _OPTION_FIELDS):
         raise ValueError(

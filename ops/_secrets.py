@@ -54,6 +54,7 @@ class Record:
         deleted: When it was marked for deletion.
         stages: Staging labels by version id.
         primary_region: Where the original is, when it has replicas.
+        owning_service: The AWS service that manages the secret and alone may change it, such as `rds`.
     """
 
     arn: str
@@ -68,6 +69,7 @@ class Record:
     replicas: tuple[Replica, ...] = ()
     primary_region: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    owning_service: str | None = None
 
     def version(self, stage: str) -> str | None:
         """Return the id of the version that has a staging label."""
@@ -265,4 +267,5 @@ def _record(raw: Mapping[str, Any]) -> Record:
         ),
         primary_region=raw.get("PrimaryRegion"),
         tags={tag["Key"]: tag["Value"] for tag in raw.get("Tags", ())},
+        owning_service=raw.get("OwningService"),
     )

@@ -6,6 +6,8 @@ Sources: AWS, "Amazon ECS stopped task error messages" and "Resolve ResourceInit
 import re
 from dataclasses import dataclass
 
+from model.references import SECRET_ARN
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -173,7 +175,6 @@ _KNOWN: tuple[tuple[str, tuple[str, ...], str, str], ...] = (
     ),
 )
 
-_ARN = re.compile(r"arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+")
 _KEY = re.compile(r"json key\s*:?\s*[\"'`]?([^\s\"'`:,]+)", re.IGNORECASE)
 _HOST = re.compile(r"(?:https?://|dial tcp: lookup |lookup )([a-z0-9.-]+\.[a-z]{2,})", re.IGNORECASE)
 
@@ -184,7 +185,7 @@ def explain(text: str) -> Explanation | None:
     lower = plain.lower()
     for cause, parts, means, mend in _KNOWN:
         if any(part in lower for part in parts):
-            arn, key, host = _ARN.search(plain), _KEY.search(plain), _HOST.search(plain)
+            arn, key, host = SECRET_ARN.search(plain), _KEY.search(plain), _HOST.search(plain)
             filled = {
                 "secret": arn[0].rstrip(".") if arn else "NAME",
                 "key": key[1].rstrip(".") if key else "KEY",

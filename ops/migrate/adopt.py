@@ -15,7 +15,7 @@ from model.declarations import full_name
 from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import print_json, print_table, say, working
-from ops._errors import MisuseError
+from ops._errors import MisuseError, aws_errors
 from ops._json import read_json
 from ops._options import JsonOption, YesOption
 from ops._secrets import CURRENT, LABEL_OF_PULUMI, Record, describe
@@ -65,12 +65,14 @@ class Adoption:
         arn: Its ARN.
         found: Where: `live`, `Terraform`, `named` by the operator, NOT_FOUND or OWN.
         problem: Why it can't be taken over, empty when it can.
+        kms_key_arn: The customer-managed key that it is encrypted with, empty for the AWS-managed one: whoever reads it needs it.
     """
 
     name: str
     arn: str
     found: str
     problem: str = ""
+    kms_key_arn: str = ""
 
 
 def adopt(
@@ -94,8 +96,8 @@ def adopt(
 ) -> None:
     """Take secrets over that Terraform or a person made: found live, in a Terraform state, or named with --secret.
 
-    It writes their ARNs into the stack's configuration (`adopt`), no value; the next `up` imports them and leaves value, ARN and
-    name as they are. Exit status 1: one can't be taken over.
+    It writes their ARNs into the stack's configuration (`adopt`), with those of their customer-managed keys (`secretKmsKeys`), no
+    value; the next `up` imports them and leaves value, ARN, name and key as they are. Exit status 1: one can't be taken over.
     """
     expected = stack_place(project, stack)
     aws = open_aws(region=region or expected.region)
@@ -292,22 +294,46 @@ def _checked(aws: Aws, adoption: Adoption, account: str, own: Collection[str]) -
     if adoption.problem or adoption.found == NOT_FOUND:
         return adoption
     record = describe(aws, adoption.arn) if adoption.arn else None
-    return Adoption(adoption.name, adoption.arn, adoption.found, _problem(aws, adoption.arn, record, account))
+    if (problem := _problem(aws, adoption, record, account)) or record is None or record.kms_key_id is None:
+        return replace(adoption, problem=problem)
+    key = key_arn(aws, record)
+    problem = "" if key else f"is encrypted with {record.kms_key_id}, which can't be looked up: ask for kms:DescribeKey"
+    return replace(adoption, problem=problem, kms_key_arn=key)
 
 
-def _problem(aws: Aws, arn: str, record: Record | None, account: str) -> str:
+def key_arn(aws: Aws, record: Record) -> str:
+    """Return the ARN of a secret's customer-managed key; "" when it has an id or alias that AWS does not resolve."""
+    key = record.kms_key_id or ""
+    if ":key/" in key:
+        return key
+    try:
+        return str(aws.client("kms", record.arn.split(":")[3]).describe_key(KeyId=key)["KeyMetadata"]["Arn"])
+    except aws_errors():
+        return ""
+
+
+def _problem(aws: Aws, adoption: Adoption, record: Record | None, account: str) -> str:
     if record is None:
         return "doesn't exist here (another Region or account? deleted?)"
     fields = record.arn.split(":")
     if (fields[3], fields[4]) != (aws.region, account):
         return f"is in account {fields[4]}, {fields[3]}; a stack takes over what is in its own"
-    if record.arn != arn:
+    if record.arn != adoption.arn:
         return f"is given by a part of its ARN; it is {record.arn}"
     if record.deleted:
         return f"is pending deletion: aws secretsmanager restore-secret --secret-id {record.arn}"
     if record.primary_region not in {None, aws.region}:
         return f"is a replica; the original is in {record.primary_region}"
-    return _problem_of_versions(aws, record)
+    managed = record.owning_service
+    return _managed(adoption.name, managed) if managed else _problem_of_versions(aws, record)
+
+
+def _managed(name: str, service: str) -> str:
+    """Return what is said of a secret that an AWS service manages: no policy, value, key or name of it is ours to change."""
+    return (
+        f'is managed by {service}, which alone may change it: declare it in catalogue.py as ForeignSecret("{name}", "{service}") '
+        f"and set foreignSecrets.{name} to its ARN"
+    )
 
 
 def _problem_of_versions(aws: Aws, record: Record) -> str:
@@ -324,8 +350,14 @@ def _problem_of_versions(aws: Aws, record: Record) -> str:
     return ""
 
 
+def _paths(good: Sequence[Adoption]) -> dict[str, str]:
+    """Return what is configured: the ARNs of the secrets, and of the keys of those that have one of their own."""
+    secrets = {property_path("adopt", a.name): a.arn for a in good}
+    return secrets | {property_path("secretKmsKeys", a.name): a.kms_key_arn for a in good if a.kms_key_arn}
+
+
 def _configure(good: Sequence[Adoption], stack: str, project: Path, *, dry_run: bool, yes: bool) -> None:
-    paths = {property_path("adopt", adoption.name): adoption.arn for adoption in good}
+    paths = _paths(good)
     if runs_in_sandbox():
         say("\nLocal AWS: nothing is written. Bring the stack up with them:")
         say(
@@ -340,7 +372,7 @@ def _configure(good: Sequence[Adoption], stack: str, project: Path, *, dry_run: 
         for path, arn in paths.items():
             configuration.set_plain(path, arn)
         say(
-            f"\nWritten. Next: pulumi preview --stack {stack} (it shows {len(paths)} imports and no replacement), then pulumi up"
+            f"\nWritten. Next: pulumi preview --stack {stack} (it shows {len(good)} imports and no replacement), then pulumi up"
         )
         return
     say("\nWould write:")
@@ -349,11 +381,12 @@ def _configure(good: Sequence[Adoption], stack: str, project: Path, *, dry_run: 
 
 
 def _document(checked: Sequence[Adoption], removals: Sequence[str], stack: str) -> dict[str, Any]:
-    good = {a.name: a.arn for a in checked if a.arn and not a.problem}
-    overrides = [f"{property_path('adopt', name)}={arn}" for name, arn in good.items()]
+    good = [a for a in checked if a.arn and not a.problem]
+    overrides = [f"{path}={arn}" for path, arn in _paths(good).items()]
     return {
         "stack": stack,
-        "adopt": good,
+        "adopt": {a.name: a.arn for a in good},
+        "kms_keys": {a.name: a.kms_key_arn for a in good if a.kms_key_arn},
         "secrets": [asdict(a) for a in checked],
         "sandbox_arguments": [part for override in overrides for part in ("-c", override)],
         "terraform_state_rm": list(removals),

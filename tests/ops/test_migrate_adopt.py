@@ -295,3 +295,44 @@ def test_adopt_writes_arns_into_the_stacks_configuration(
     assert done.status == 0, done.err
     config = yaml.safe_load((project / "Pulumi.qa.yaml").read_text())["config"]
     assert config["service-ticket-system:adopt"] == old
+
+
+def _problem_of(done: Any, name: str) -> str:
+    return {s["name"]: s["problem"] for s in done.json["secrets"]}[name]
+
+
+def test_a_secret_that_rds_manages_is_not_adopted(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    database = stack.client("rds").create_db_cluster(
+        DBClusterIdentifier="tickets",
+        Engine="aurora-postgresql",
+        MasterUsername="postgres",
+        ManageMasterUserPassword=True,
+    )
+    arn = database["DBCluster"]["MasterUserSecret"]["SecretArn"]
+    assert ":secret:rds!cluster-" in arn
+    done = _adopt(stack, ops, _project(tmp_path, stack.account), "--secret", f"db-master-password={arn}", "--json")
+    assert done.status == 1
+    problem = _problem_of(done, "db-master-password")
+    assert problem.startswith(
+        "is managed by rds, which alone may change it: declare it in catalogue.py as ForeignSecret("
+    )
+    assert "foreignSecrets.db-master-password" in problem
+
+
+@pytest.mark.parametrize("by", ["Arn", "KeyId"])
+def test_the_key_of_an_adopted_secret_is_configured_too(stack: Deployed, ops: Ops, tmp_path: Path, by: str) -> None:
+    key = stack.client("kms").create_key()["KeyMetadata"]
+    made = stack.secrets.create_secret(Name="ticketing/qa/jwt-secret", SecretString="v", KmsKeyId=key[by])["ARN"]
+    done = _adopt(stack, ops, _project(tmp_path, stack.account), "--json")
+    assert done.status == 0
+    assert done.json["kms_keys"] == {"jwt-secret": key["Arn"]}
+    assert done.json["sandbox_arguments"] == [
+        "-c", f"adopt.jwt-secret={made}", "-c", f"secretKmsKeys.jwt-secret={key['Arn']}"
+    ]  # fmt: skip
+
+
+def test_a_key_that_cannot_be_looked_up_is_a_problem(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    stack.secrets.create_secret(Name="ticketing/qa/jwt-secret", SecretString="v", KmsKeyId="alias/of-somebody-else")
+    done = _adopt(stack, ops, _project(tmp_path, stack.account), "--json")
+    assert done.status == 1
+    assert "can't be looked up: ask for kms:DescribeKey" in _problem_of(done, "jwt-secret")

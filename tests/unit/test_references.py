@@ -52,3 +52,12 @@ def test_parsing_returns_what_was_written(key: str | None, stage: str | None) ->
 def test_every_partition_is_taken(partition: str) -> None:
     arn = ARN.replace("arn:aws:", f"arn:{partition}:")
     assert parse_value_from(value_from(arn, "K")).arn == arn
+
+
+@pytest.mark.parametrize(
+    "name", ["rds!cluster-5c6de1ba-8f4a-4c2f-9a2e-0f6f1a2b3c4d", "rds!db-1e0a4c6d-2222-4f1e-9d1c-aabbccddeeff"]
+)
+def test_the_name_of_a_secret_that_rds_manages_is_taken(name: str) -> None:
+    # Source: AWS, "Password management with Amazon RDS and AWS Secrets Manager"; the ARN as MasterUserSecret.SecretArn has it.
+    arn = f"arn:aws:secretsmanager:eu-central-1:111122223333:secret:{name}-AbCdEf"
+    assert parse_value_from(value_from(arn, "password")) == Reference(arn, "password")
