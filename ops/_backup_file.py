@@ -1,10 +1,14 @@
 """The file of a backup: versioned, encrypted on this side with KMS keys, authenticated whole.
 
-    service-ticket-system secrets backup 1      a line in the clear: format and version
-    AWS Encryption SDK message                  the content as JSON; committed key, signed
+    stack secrets backup 1          a line in the clear: format and version
+    AWS Encryption SDK message      the content as JSON; committed key, signed
 
 The SDK's encryption context repeats format and version and says what was saved, so that neither can be exchanged unnoticed.
 Whoever may decrypt with one of the KMS keys can read the backup; CloudTrail records each such read with that context.
+
+What it proves: nobody changed the file since it was made, and whoever made it may encrypt with the key that opened it. It does
+not prove who that was: the signature's own key travels in the message. So a file is opened with named keys only.
+Source: AWS, "AWS Encryption SDK algorithms reference" (signing), "Strict and discovery mode" of AWS KMS keyrings.
 """
 
 import base64
@@ -17,7 +21,7 @@ from typing import Any, cast
 
 from ops._errors import MisuseError, OpsError, is_aws
 
-FORMAT = "service-ticket-system secrets backup"
+FORMAT = "stack secrets backup"
 VERSION = 1
 
 _MAGIC = FORMAT.encode() + b" "
@@ -132,14 +136,13 @@ def encrypt(backup: Backup, key_arns: Sequence[str]) -> bytes:
     return _MAGIC + f"{VERSION}\n".encode() + message
 
 
-def decrypt(data: bytes, *, key_arns: Sequence[str], account: str, partition: str) -> Backup:
+def decrypt(data: bytes, *, key_arns: Sequence[str]) -> Backup:
     """Return what a file holds, once all of it is known to be whole.
 
     Args:
         data: The file.
-        key_arns: The keys to use; by default those that the file names, as far as they are of the account.
-        account: The account of the caller. Somebody else's key is used only when it is named.
-        partition: Its partition.
+        key_arns: The keys to use, at least one. What the file itself says of its keys is never believed: whoever may encrypt
+            with any other key could have made it.
 
     Raises:
         DamagedError: When it is no backup, of another version, damaged, or encrypted with a key that can't be used.
@@ -151,7 +154,7 @@ def decrypt(data: bytes, *, key_arns: Sequence[str], account: str, partition: st
         raise DamagedError(
             f"this backup has another version of the format than {VERSION}: use the release that made it"
         )
-    context, content = _decrypted(message, key_arns, account, partition)
+    context, content = _decrypted(message, key_arns)
     if context.get("format") != FORMAT or context.get("version") != str(VERSION):
         raise DamagedError("the encrypted part of the file is no backup; nothing was restored")
     try:
@@ -194,30 +197,20 @@ def _sdk() -> tuple[Any, Any]:
     return aws_encryption_sdk, client
 
 
-def _decrypted(
-    message: bytes, key_arns: Sequence[str], account: str, partition: str
-) -> tuple[Mapping[str, str], bytes]:
+def _decrypted(message: bytes, key_arns: Sequence[str]) -> tuple[Mapping[str, str], bytes]:
     from aws_encryption_sdk.exceptions import DecryptKeyError, MasterKeyProviderError  # noqa: PLC0415 - as above
-    from aws_encryption_sdk.key_providers import kms  # noqa: PLC0415
 
     sdk, client = _sdk()
-    discovery_filter: Any = kms.DiscoveryFilter  # the library has no types
-    provider: Any = (
-        sdk.StrictAwsKmsMasterKeyProvider(key_ids=list(key_arns))
-        if key_arns
-        else sdk.DiscoveryAwsKmsMasterKeyProvider(
-            discovery_filter=discovery_filter(account_ids=[account], partition=partition)
-        )
-    )
     stream = io.BytesIO(message)
     try:
         # Nothing is returned before the signature over the whole message is verified.
-        content, header = client.decrypt(source=stream, key_provider=provider)
+        content, header = client.decrypt(
+            source=stream, key_provider=sdk.StrictAwsKmsMasterKeyProvider(key_ids=list(key_arns))
+        )
     except (DecryptKeyError, MasterKeyProviderError):
-        where = "the keys given" if key_arns else f"a key of account {account}"
         raise DamagedError(
-            f"the file can't be opened with {where}: it is damaged, you may not use its key (kms:Decrypt), or its key is of "
-            "another account: name it with --kms-key"
+            "the file can't be opened with the keys given by --kms-key: it was made with another key, it is damaged, or you may "
+            "not use the key (kms:Decrypt); nothing was restored"
         ) from None
     except Exception as error:
         if is_aws(error):

@@ -30,14 +30,18 @@ class Ownership:
     mend: str = ""
 
 
-def declaration_of(stack: Stack, arn: str) -> Declaration | None:
-    """Return the catalogue's entry of a secret, None for one that this checkout's catalogue doesn't have."""
-    declared = (
+def declared() -> tuple[Declaration, ...]:
+    """Return the catalogue's entries, those that only some stacks have included."""
+    return (
         *catalogue_module.CATALOGUE,
         # Only the alternating-users rotation adds it; its user's name plays no part here.
         *catalogue_module.with_application_user((), "user"),
     )
-    return next((d for d in declared if d.name == stack.name_of(arn)), None)
+
+
+def declaration_of(stack: Stack, arn: str) -> Declaration | None:
+    """Return the catalogue's entry of a secret, None for one that this checkout's catalogue doesn't have."""
+    return next((d for d in declared() if d.name == stack.name_of(arn)), None)
 
 
 def ownership(stack: Stack, record: Record, declaration: Declaration | None, key: str | None = None) -> Ownership:

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from ops._aws import Aws
 from ops._backup_file import Backup, SavedSecret, SavedVersion
-from ops._errors import MISSING, aws_errors, code_of
+from ops._errors import MISSING, MisuseError, aws_errors, code_of
 from ops._secrets import CURRENT, LABEL_OF_PULUMI, PREVIOUS
+from policies.evaluator import parse
 
 _TEMPORARY = "ops-restore"
 """Label of a version that has none of its own, while it is put: AWS makes a version without labels the current one."""
@@ -23,6 +24,8 @@ class Target:
 
     Attributes:
         environment: The stack whose names the secrets get.
+        prefix: How these begin, without the hyphen: `<project>-<stack>`.
+        names: Full names that may be touched: those that the catalogue declares and the stack adopted.
         secret_key: The KMS key of secrets that are made; None keeps their own at home and takes the AWS-managed one elsewhere.
         with_policies: Whether resource policies are put back too.
     """
@@ -31,8 +34,14 @@ class Target:
     account: str
     region: str
     partition: str
+    prefix: str
+    names: frozenset[str]
     secret_key: str | None = None
     with_policies: bool = True
+
+    def name_of(self, saved: SavedSecret, backup: Backup) -> str:
+        """Return the full name that a saved secret gets: the one that it had, in another stack that stack's own."""
+        return saved.full_name if self.environment == backup.environment else f"{self.prefix}-{saved.name}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class Work:
         moves: Labels that move, with the version each goes to.
         tags: Tags that differ.
         policy: The resource policy to put; None when it has that one, or none was saved.
+        outsiders: Whom that policy allows something, unless they are of the target's account.
         kms_key_id: The key, when it is made.
     """
 
@@ -58,6 +68,7 @@ class Work:
     tags: Mapping[str, str]
     policy: str | None
     kms_key_id: str | None
+    outsiders: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return the work as data, without a value."""
@@ -68,6 +79,7 @@ class Work:
             "labels": dict(self.moves),
             "tags": sorted(self.tags),
             "policy": self.policy is not None,
+            "outsiders": self.outsiders,
             "kms_key": self.kms_key_id,
         }
 
@@ -80,9 +92,32 @@ def plan(aws: Aws, backup: Backup, target: Target, names: Sequence[str] = ()) ->
         backup: What was saved.
         target: Where to.
         names: Only these, by name in the catalogue; all by default.
+
+    Raises:
+        MisuseError: When the backup would touch a secret that is none of the target's, twice the same one, or use a key of
+            another account.
     """
     chosen = [secret for secret in backup.secrets if not names or secret.name in names]
+    _check(backup, target, chosen)
     return [_work(aws, backup, target, secret) for secret in chosen]
+
+
+def _check(backup: Backup, target: Target, chosen: Sequence[SavedSecret]) -> None:
+    # The file is only as good as its maker: it may name any secret of the account.
+    wanted = [target.name_of(saved, backup) for saved in chosen]
+    if strange := sorted(set(wanted) - target.names):
+        options = "".join(f" --also {name}" for name in strange)
+        raise MisuseError(
+            f"the backup holds {', '.join(strange)}, which stack {target.environment} neither declares nor has adopted; nothing "
+            f"was restored. Leave it out with --only, or, if it is meant, add{options}"
+        )
+    if len(set(wanted)) < len(wanted):
+        raise MisuseError("the backup holds two secrets for one name; nothing was restored")
+    foreign = {
+        key for key in (saved.kms_key_id for saved in chosen) if key and _account(key) not in {"", target.account}
+    }
+    if foreign and backup.account == target.account and not target.secret_key:
+        raise MisuseError(f"the backup names keys of another account: {', '.join(sorted(foreign))}; give --secret-key")
 
 
 def restore(aws: Aws, work: Work) -> None:
@@ -141,9 +176,7 @@ def translated(policy: str, backup: Backup, target: Target) -> str:
 
 
 def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret) -> Work:
-    name = saved.full_name
-    if target.environment != backup.environment:
-        name = name.replace(backup.prefix, _prefix(backup, target), 1)
+    name = target.name_of(saved, backup)
     client = aws.client("secretsmanager")
     found = _described(client, name)
     existing = _existing(aws, name, found) if found else {}
@@ -155,7 +188,7 @@ def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret) -> Work:
     if found is None:
         home = (backup.account, backup.region) == (target.account, target.region)
         key = target.secret_key or (saved.kms_key_id if home else None)
-        return Work(saved, name, "create", saved.versions, wanted, tags, policy, key)
+        return Work(saved, name, "create", saved.versions, wanted, tags, policy, key, _outsiders(policy, target))
     deleted = bool(found.get("DeletedDate"))
     have = {label: version for version, labels in existing.items() for label in labels}
     puts = tuple(version for version in saved.versions if version.id not in existing)
@@ -166,7 +199,26 @@ def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret) -> Work:
     if policy and not deleted and _same_policy(client.get_resource_policy(SecretId=name).get("ResourcePolicy"), policy):
         policy = None
     action = "recover" if deleted else "change" if puts or moves or tags or policy else "nothing"
-    return Work(saved, name, action, puts, moves, tags, policy, None)
+    return Work(saved, name, action, puts, moves, tags, policy, None, _outsiders(policy, target))
+
+
+def _outsiders(policy: str | None, target: Target) -> tuple[str, ...]:
+    """Return whom a policy allows something, unless they are of the account: other accounts, everybody, services."""
+    found: dict[str, None] = {}
+    for statement in parse(policy, source="resource policy") if policy else ():
+        if not statement.allows:
+            continue
+        if "principal" in statement.negated:
+            found["everybody but those whom the policy names"] = None
+            continue
+        for kind, values in statement.principals.items():
+            found |= dict.fromkeys(v for v in values if kind != "AWS" or _account(v) != target.account)
+    return tuple(found)
+
+
+def _account(principal: str) -> str:
+    """Return the account of a principal, "" for one that doesn't tell: an id, or everybody."""
+    return principal.split(":")[4] if principal.startswith("arn:") else principal if principal.isdigit() else ""
 
 
 def _described(client: Any, name: str) -> Any:
@@ -186,10 +238,6 @@ def _without_owner(saved: SavedSecret) -> SavedSecret:
         for version in saved.versions
     )
     return replace(saved, versions=versions)
-
-
-def _prefix(backup: Backup, target: Target) -> str:
-    return backup.prefix.removesuffix(backup.environment) + target.environment
 
 
 def _existing(aws: Aws, name: str, described: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

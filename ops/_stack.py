@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from model import outputs
 from ops._errors import MisuseError
 
-_ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _COMMAND_SECONDS = 120
 _ARN_FIELDS = 6
@@ -145,7 +145,7 @@ def _from_file(path: Path) -> Mapping[str, Any]:
 
 
 def _sandbox_runs() -> bool:
-    home = Path(os.environ.get("SANDBOX_HOME") or _ROOT / ".sandbox")
+    home = Path(os.environ.get("SANDBOX_HOME") or ROOT / ".sandbox")
     try:
         port = json.loads((home / "moto.json").read_text(encoding="utf-8"))["port"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -155,7 +155,7 @@ def _sandbox_runs() -> bool:
 
 def _from_sandbox(stack: str) -> Mapping[str, Any]:
     environment = dict(os.environ)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), environment.get("PYTHONPATH"))))
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
     command = [sys.executable, "-m", "sandbox", "outputs", "--stack", stack, "--json"]
     return _run(command, "`python -m sandbox outputs`", environment)
 

@@ -3,7 +3,9 @@
 import base64
 import os
 import re
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,11 +19,13 @@ from ops._backup_file import Backup, SavedSecret, SavedVersion, decrypt, encrypt
 from ops._console import print_json, print_table, say, working
 from ops._errors import MISSING, AwsError, MisuseError, OpsError, aws_errors, code_of, explained
 from ops._options import JsonOption, OutputsOption, StackOption, YesOption
+from ops._ownership import declared
 from ops._restoring import Target, Work, differing_versions, list_versions, plan
 from ops._restoring import restore as restore_secret
 from ops._secrets import Record, describe, read_value, resource_policies
-from ops._stack import Stack, load, uses_local_aws
+from ops._stack import ROOT, Stack, load, uses_local_aws
 from ops.listing import records_of
+from ops.migrate._pulumi import project_file
 
 _ATTEMPTS = 3
 _STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -157,6 +161,22 @@ def restore(
     ] = None,
     *,
     kms_key: KeysOption = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also",
+            metavar="NAME",
+            help="Full name of a secret that the stack doesn't know; may be given several times.",
+        ),
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            metavar="PRINCIPAL",
+            help="Somebody outside the account whom a saved policy lets in; may be given several times.",
+        ),
+    ] = None,
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Only this secret; may be given several times.")
     ] = None,
@@ -184,6 +204,8 @@ def restore(
 
     Secrets that exist keep their newer versions; labels move to the versions that had them. Secrets that are pending deletion are
     taken back. Version ids stay, so that Pulumi's state still fits. Running it again goes on where it ended.
+
+    It opens the file with the named keys only, and touches only secrets that the stack declares or has adopted.
     """
     if pending == (source is not None):
         raise MisuseError("give a backup, or --pending")
@@ -192,13 +214,14 @@ def restore(
         return
     saved, aws, target = _open(
         str(source),
-        kms_key=kms_key or (),
+        kms_key=kms_key,
         account=account,
         region=region,
         stack=stack,
         secret_key=secret_key,
         policies=policies,
     )
+    target = replace(target, names=target.names | _adopted(saved, target, outputs) | set(also or ()))
     unknown = set(only or ()) - {secret.name for secret in saved.secrets}
     if unknown:
         raise MisuseError(f"the backup holds no {', '.join(sorted(unknown))}; it holds {_names(saved)}")
@@ -213,6 +236,7 @@ def restore(
             f"{target.account}, {target.region}?",
             yes=yes or not busy,
         )
+        _confirm_outsiders(works, target, allow or ())
     failures = [] if dry_run else _restore_all(aws, works)
     if json_:
         done = {"dry_run": dry_run, "secrets": [work.document() for work in works], "failures": failures}
@@ -228,19 +252,22 @@ def restore(
 def _open(
     source: str,
     *,
-    kms_key: Sequence[str],
+    kms_key: Sequence[str] | None,
     account: str | None,
     region: str | None,
     stack: str | None,
     secret_key: str | None,
     policies: bool,
 ) -> tuple[Backup, Aws, Target]:
+    if not kms_key:
+        raise MisuseError(
+            "--kms-key is required: a key that `ops backup` was given. What the file says of it proves nothing"
+        )
     # Where the backup was made is inside it, so that reading it comes first, with the Region of the environment.
     start = Aws(region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1")
     data = _read(start, source)
     caller = start.caller()
-    partition = caller.arn.split(":")[1]
-    saved = decrypt(data, key_arns=_key_arns(start, kms_key), account=caller.account, partition=partition)
+    saved = decrypt(data, key_arns=_key_arns(start, kms_key))
     if account not in {None, caller.account}:
         raise MisuseError(f"your credentials are of account {caller.account}, not of {account}: switch the profile")
     if account is None and caller.account != saved.account:
@@ -251,15 +278,43 @@ def _open(
     environment = (stack or saved.environment).rpartition("/")[2]
     if not _STACK_NAME.fullmatch(environment):
         raise MisuseError(f"{stack!r} is no name of a stack: letters, digits, hyphens, underscores and full stops")
+    prefix = f"{project_file(ROOT)['name']}-{environment}"
     target = Target(
         environment=environment,
         account=caller.account,
         region=region or saved.region,
-        partition=partition,
+        partition=caller.arn.split(":")[1],
+        prefix=prefix,
+        names=frozenset(f"{prefix}-{declaration.name}" for declaration in declared()),
         secret_key=secret_key,
         with_policies=policies,
     )
     return saved, Aws(target.region), target
+
+
+def _adopted(saved: Backup, target: Target, outputs: Path | None) -> frozenset[str]:
+    """Return the full names of the deployed stack's secrets, asked for only when the catalogue doesn't have them all."""
+    if {target.name_of(secret, saved) for secret in saved.secrets} <= target.names:
+        return frozenset()
+    try:
+        stack = load(target.environment, outputs)
+    except MisuseError:  # it is not deployed
+        return frozenset()
+    here = (stack.environment, stack.account, stack.region) == (target.environment, target.account, target.region)
+    return frozenset(stack.secret_names.values()) if here else frozenset()
+
+
+def _confirm_outsiders(works: Sequence[Work], target: Target, allowed: Sequence[str]) -> None:
+    """Ask about everybody outside the account whom a saved policy would let in."""
+    found = {principal: work.name for work in works for principal in work.outsiders if principal not in allowed}
+    if not found:
+        return
+    for principal, name in found.items():
+        say(f"{name}: its policy lets {principal} in, who is not of account {target.account}")
+    if not sys.stdin.isatty():
+        options = "".join(f" --allow '{principal}'" for principal in found)
+        raise MisuseError(f"nothing was restored; if they are meant, add{options}, otherwise --no-policies")
+    confirm(f"Let {len(found)} outside account {target.account} in?", yes=False)
 
 
 def _key_arns(aws: Aws, keys: Sequence[str]) -> list[str]:
@@ -291,12 +346,18 @@ def _show(works: list[Work], saved: Backup, target: Target) -> None:
             len(work.puts),
             ", ".join(sorted(work.moves)),
             ", ".join(sorted(work.tags)),
-            "yes" if work.policy else "",
+            _policy_in_words(work),
         )
         for work in works
     ]
     title = f"{saved.environment} as of {saved.created} into {target.environment} (account {target.account}, {target.region})"
     print_table(title, ("secret", "action", "versions", "labels", "tags", "policy"), rows)
+
+
+def _policy_in_words(work: Work) -> str:
+    if not work.policy:
+        return ""
+    return f"lets {', '.join(work.outsiders)} in" if work.outsiders else "nobody outside the account"
 
 
 def _tell_next(works: list[Work], target: Target) -> None:

@@ -41,14 +41,20 @@ def _policy(stack: Deployed, name: str) -> Mapping[str, Any]:
 
 
 @pytest.fixture
-def saved(stack: Deployed, ops: Ops, tmp_path: Path) -> Path:
+def key(stack: Deployed) -> str:
+    """The key that opens the backups."""
+    return _key(stack)
+
+
+@pytest.fixture
+def saved(stack: Deployed, ops: Ops, tmp_path: Path, key: str) -> Path:
     """The file of a backup of a stack with a previous and a labelled version, tags and policies."""
     jwt = stack.arn("jwt-secret")
     stack.secrets.put_secret_value(SecretId=jwt, SecretString="the second value")
     stack.secrets.put_secret_value(SecretId=jwt, SecretString="the third value")
     stack.secrets.tag_resource(SecretId=jwt, Tags=[{"Key": "team", "Value": "tickets"}])
     file = tmp_path / "stack.backup"
-    done = ops(stack, "backup", "--to", str(file), "--kms-key", _key(stack))
+    done = ops(stack, "backup", "--to", str(file), "--kms-key", key)
     assert done.status == 0, done.err
     return file
 
@@ -66,7 +72,7 @@ def test_backup_tells_what_it_saved_and_no_value(stack: Deployed, ops: Ops, tmp_
 def test_the_file_is_private_and_holds_no_value(stack: Deployed, saved: Path) -> None:
     data = saved.read_bytes()
     assert saved.stat().st_mode & 0o777 == 0o600
-    assert data.startswith(b"service-ticket-system secrets backup 1\n")
+    assert data.startswith(b"stack secrets backup 1\n")
     assert not any(
         value.encode() in data for value in (*stack.values.values(), "the third value", "live-value-of-API_KEY")
     )
@@ -116,13 +122,13 @@ def test_an_incomplete_backup_is_not_written(
     assert not (tmp_path / "b").exists()
 
 
-def test_restore_makes_deleted_secrets_again_as_they_were(stack: Deployed, ops: Ops, saved: Path) -> None:
+def test_restore_makes_deleted_secrets_again_as_they_were(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
     names = list(stack.outputs["secret_names"].values())
     versions = {name: _versions(stack, name) for name in names}
     policies = {name: _policy(stack, name) for name in names}
     for name in names:
         stack.secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-    done = ops(stack, "restore", str(saved), "--yes")
+    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes")
     assert done.status == 0, done.err
     # No Pulumi knows the new secrets: they are the operator's until they are adopted, and afterwards.
     expected = {
@@ -133,7 +139,7 @@ def test_restore_makes_deleted_secrets_again_as_they_were(stack: Deployed, ops: 
     assert {name: _policy(stack, name) for name in names} == policies
     assert _tags(stack, stack.outputs["secret_names"]["jwt-secret"]) == {"team": "tickets"}
     assert f"migrate adopt --stack dev --secret app-config={names[2]}" in done.err
-    again = ops(stack, "restore", str(saved), "--yes", "--json")
+    again = ops(stack, "restore", str(saved), "--kms-key", key, "--yes", "--json")
     assert {work["action"] for work in again.json["secrets"]} == {"nothing"}
 
 
@@ -149,19 +155,19 @@ def test_the_key_of_a_restore_may_be_an_alias(stack: Deployed, ops: Ops, tmp_pat
     assert "alias/nope" in done.err
 
 
-def test_a_strange_name_is_no_stack(stack: Deployed, ops: Ops, saved: Path) -> None:
-    done = ops(stack, "restore", str(saved), "--stack", "qa/x y", "--dry-run")
+def test_a_strange_name_is_no_stack(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
+    done = ops(stack, "restore", str(saved), "--kms-key", key, "--stack", "qa/x y", "--dry-run")
     assert done.status == 2
     assert "is no name of a stack" in done.err
 
 
-def test_restore_puts_labels_back_and_keeps_newer_versions(stack: Deployed, ops: Ops, saved: Path) -> None:
+def test_restore_puts_labels_back_and_keeps_newer_versions(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
     jwt = stack.arn("jwt-secret")
     before = _versions(stack, jwt)
     stack.secrets.put_secret_value(
         SecretId=jwt, SecretString="put after the backup", VersionStages=["AWSCURRENT", "pulumi-odd"]
     )
-    done = ops(stack, "restore", str(saved), "--yes")
+    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes")
     assert done.status == 0, done.err
     after = _versions(stack, jwt)
     assert stack.current("jwt-secret") == "the third value"
@@ -169,18 +175,18 @@ def test_restore_puts_labels_back_and_keeps_newer_versions(stack: Deployed, ops:
     assert [value for id_, (_, value) in after.items() if id_ not in before] == ["put after the backup"]
 
 
-def test_a_second_restore_has_nothing_to_do(stack: Deployed, ops: Ops, saved: Path) -> None:
+def test_a_second_restore_has_nothing_to_do(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
     stack.secrets.delete_secret(SecretId=stack.arn("app-config"), ForceDeleteWithoutRecovery=True)
-    ops(stack, "restore", str(saved), "--yes")
-    done = ops(stack, "restore", str(saved), "--json")
+    ops(stack, "restore", str(saved), "--kms-key", key, "--yes")
+    done = ops(stack, "restore", str(saved), "--kms-key", key, "--json")
     assert done.status == 0
     assert {work["action"] for work in done.json["secrets"]} == {"nothing"}
 
 
-def test_a_dry_run_changes_nothing(stack: Deployed, ops: Ops, saved: Path) -> None:
+def test_a_dry_run_changes_nothing(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
     stack.secrets.delete_secret(SecretId=stack.arn("app-config"), ForceDeleteWithoutRecovery=True)
     stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
-    done = ops(stack, "restore", str(saved), "--dry-run", "--json")
+    done = ops(stack, "restore", str(saved), "--kms-key", key, "--dry-run", "--json")
     assert done.status == 0
     assert {w["name"].removeprefix(f"{stack.prefix}-"): w["action"] for w in done.json["secrets"]} == {
         "app-config": "create",
@@ -192,9 +198,9 @@ def test_a_dry_run_changes_nothing(stack: Deployed, ops: Ops, saved: Path) -> No
     assert f"{stack.prefix}-app-config" not in listed
 
 
-def test_restore_takes_a_secret_back_that_is_pending_deletion(stack: Deployed, ops: Ops, saved: Path) -> None:
+def test_restore_takes_a_secret_back_that_is_pending_deletion(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
     stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=7)
-    done = ops(stack, "restore", str(saved), "--yes", "--json")
+    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes", "--json")
     assert done.status == 0, done.err
     assert [w["action"] for w in done.json["secrets"]] == ["nothing", "nothing", "recover"]
     assert stack.current("jwt-secret") == "the third value"
@@ -208,34 +214,33 @@ def test_restore_pending_needs_no_backup(stack: Deployed, ops: Ops) -> None:
     assert stack.current("jwt-secret") == stack.values["jwt-secret"]
 
 
-def test_restore_asks_first(stack: Deployed, ops: Ops, saved: Path) -> None:
+def test_restore_asks_first(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
     stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
-    done = ops(stack, "restore", str(saved))
+    done = ops(stack, "restore", str(saved), "--kms-key", key)
     assert done.status == 2
     assert stack.account in done.err
     assert stack.current("jwt-secret") == "put after the backup"
 
 
-def test_only_restores_the_named_secret(stack: Deployed, ops: Ops, saved: Path) -> None:
+def test_only_restores_the_named_secret(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
     for name in ("jwt-secret", "db-master-password"):
         stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString="put after the backup")
-    done = ops(stack, "restore", str(saved), "--yes", "--only", "jwt-secret")
+    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes", "--only", "jwt-secret")
     assert done.status == 0, done.err
     assert stack.current("jwt-secret") == "the third value"
     assert stack.current("db-master-password") == "put after the backup"
 
 
-def test_another_account_must_be_named(stack: Deployed, ops: Ops, saved: Path, deploy: Deploy) -> None:
-    # moto gives each set of credentials an account of its own: the same file is opened by its key's ARN.
-    other = deploy("spare", ecr=False)
-    done = ops(other, "restore", str(saved), "--dry-run")
-    assert done.status == 2
-    assert "another account: name it with --kms-key" in done.err
-    assert not any(value in done.err for value in stack.values.values())
+def test_a_key_must_be_named_and_must_be_the_right_one(stack: Deployed, ops: Ops, saved: Path) -> None:
+    none = ops(stack, "restore", str(saved), "--dry-run")
+    assert (none.status, "--kms-key is required" in none.err) == (2, True)
+    other = ops(stack, "restore", str(saved), "--dry-run", "--kms-key", _key(stack))
+    assert (other.status, "made with another key" in other.err) == (2, True)
+    assert not any(value in other.err for value in stack.values.values())
 
 
 @pytest.fixture
-def foreign(stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def foreign(stack: Deployed, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A backup that was made in account 999999999999, with a key that this stack's account may use."""
     for name, value in stack.variables.items():
         monkeypatch.setenv(name, value)
@@ -247,68 +252,200 @@ def foreign(stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     created = "2026-11-02T00:00:00+00:00"
     saved = Backup("dr", "service-ticket-system-dr", "999999999999", "eu-west-1", "aws", created, (secret,))
     file = tmp_path / "foreign.backup"
-    file.write_bytes(encrypt(saved, [_key(stack)]))
+    file.write_bytes(encrypt(saved, [key]))
     return file
 
 
-def test_restore_into_another_account_must_be_meant(stack: Deployed, ops: Ops, foreign: Path) -> None:
-    done = ops(stack, "restore", str(foreign), "--yes")
+def test_restore_into_another_account_must_be_meant(stack: Deployed, ops: Ops, foreign: Path, key: str) -> None:
+    done = ops(stack, "restore", str(foreign), "--kms-key", key, "--yes")
     assert done.status == 2
     assert f"--account {stack.account}" in done.err
 
 
-def test_restore_into_another_account(stack: Deployed, ops: Ops, foreign: Path) -> None:
-    done = ops(stack, "restore", str(foreign), "--yes", "--account", stack.account)
+def test_restore_into_another_account(stack: Deployed, ops: Ops, foreign: Path, key: str) -> None:
+    done = ops(stack, "restore", str(foreign), "--kms-key", key, "--yes", "--account", stack.account)
     assert done.status == 0, done.err
     value = stack.secrets.get_secret_value(SecretId="service-ticket-system-dr-jwt-secret")["SecretString"]
     assert value == "the foreign value"
     assert "pulumi up" in done.err
 
 
-def test_restore_into_another_region_and_stack(stack: Deployed, ops: Ops, saved: Path) -> None:
-    done = ops(stack, "restore", str(saved), "--yes", "--region", "us-east-2", env={"AWS_REGION": "eu-west-1"})
+def test_restore_into_another_region_and_stack(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
+    done = ops(
+        stack,
+        "restore",
+        str(saved),
+        "--kms-key",
+        key,
+        "--yes",
+        "--region",
+        "us-east-2",
+        env={"AWS_REGION": "eu-west-1"},
+    )
     assert done.status == 0, done.err
     there = stack.client("secretsmanager", "us-east-2")
     assert there.get_secret_value(SecretId=f"{stack.prefix}-jwt-secret")["SecretString"] == "the third value"
 
 
-def test_restore_as_another_stack_renames_the_secrets(stack: Deployed, ops: Ops, saved: Path) -> None:
+def test_restore_as_another_stack_renames_the_secrets(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
     stack.outputs_file.unlink()
-    done = ops(stack, "restore", str(saved), "--yes", "--stack", "copy")
+    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes", "--stack", "copy")
     assert done.status == 0, done.err
     value = stack.secrets.get_secret_value(SecretId="service-ticket-system-copy-jwt-secret")["SecretString"]
     assert value == "the third value"
 
 
-def test_a_backup_goes_to_s3_and_back(stack: Deployed, ops: Ops) -> None:
+def test_a_backup_goes_to_s3_and_back(stack: Deployed, ops: Ops, key: str) -> None:
     bucket = f"backups-{stack.account}"
     stack.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": stack.region})
     place = f"s3://{bucket}/dev/first"
-    assert ops(stack, "backup", "--to", place, "--kms-key", _key(stack)).status == 0
-    again = ops(stack, "backup", "--to", place, "--kms-key", _key(stack))
+    assert ops(stack, "backup", "--to", place, "--kms-key", key).status == 0
+    again = ops(stack, "backup", "--to", place, "--kms-key", key)
     assert (again.status, "--force" in again.err) == (2, True)
     stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
-    assert ops(stack, "restore", place, "--yes").status == 0
+    assert ops(stack, "restore", place, "--kms-key", key, "--yes").status == 0
     assert stack.current("jwt-secret") == stack.values["jwt-secret"]
 
 
-def test_a_binary_value_survives(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+def test_a_binary_value_survives(stack: Deployed, ops: Ops, tmp_path: Path, key: str) -> None:
     arn, value = stack.arn("jwt-secret"), bytes(range(256))
     stack.secrets.put_secret_value(SecretId=arn, SecretBinary=value)
     file = tmp_path / "b"
-    assert ops(stack, "backup", "--to", str(file), "--kms-key", _key(stack)).status == 0
+    assert ops(stack, "backup", "--to", str(file), "--kms-key", key).status == 0
     stack.secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
-    assert ops(stack, "restore", str(file), "--yes").status == 0
+    assert ops(stack, "restore", str(file), "--kms-key", key, "--yes").status == 0
     found = stack.secrets.get_secret_value(SecretId=f"{stack.prefix}-jwt-secret")
     assert hashlib.sha256(found["SecretBinary"]).digest() == hashlib.sha256(value).digest()
 
 
-def test_a_damaged_file_is_one_line_and_changes_nothing(stack: Deployed, ops: Ops, saved: Path) -> None:
+def test_a_damaged_file_is_one_line_and_changes_nothing(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
     data = saved.read_bytes()
     saved.write_bytes(data[:800] + bytes([data[800] ^ 1]) + data[801:])
     stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
-    done = ops(stack, "restore", str(saved), "--yes")
+    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes")
     assert done.status == 2
     assert done.err.startswith("error: ")
     assert len(done.err.splitlines()) == 1
     assert stack.current("jwt-secret") == "put after the backup"
+
+
+def _forged(stack: Deployed, tmp_path: Path, key: str, **changes: Any) -> Path:
+    """A file that somebody made who may encrypt with the key, but has no right on the secrets."""
+    version = SavedVersion("2" * 36, ("AWSCURRENT",), "2026-11-01T00:00:00+00:00", text="the forged value")
+    fields: dict[str, Any] = {
+        "name": "jwt-secret", "full_name": f"{stack.prefix}-jwt-secret", "arn": "arn", "description": "", "kms_key_id": None,
+        "tags": {}, "policy": None, "rotates": False, "replica_regions": (), "versions": (version,),
+    }  # fmt: skip
+    secret = SavedSecret(**fields | changes)
+    made = "2026-11-02T00:00:00+00:00"
+    backup = Backup("dev", stack.prefix, stack.account, stack.region, "aws", made, (secret,))
+    file = tmp_path / "forged.backup"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in stack.variables.items():
+            patch.setenv(name, value)
+        file.write_bytes(encrypt(backup, [key]))
+    return file
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("jwt-secret", "payroll/master"),
+        ("2-jwt-secret", "service-ticket-system-dev-2-jwt-secret"),
+        ("jwt-secret", "service-ticket-system-prod-jwt-secret"),
+    ],
+)
+def test_a_secret_of_somebody_else_is_not_touched(
+    stack: Deployed, ops: Ops, tmp_path: Path, key: str, names: tuple[str, str]
+) -> None:
+    name, full_name = names
+    stack.secrets.create_secret(Name=full_name, SecretString="their value")
+    file = _forged(stack, tmp_path, key, name=name, full_name=full_name)
+    done = ops(stack, "restore", str(file), "--kms-key", key, "--yes")
+    assert done.status == 2
+    assert f"--also {full_name}" in done.err
+    assert stack.secrets.get_secret_value(SecretId=full_name)["SecretString"] == "their value"
+    meant = ops(stack, "restore", str(file), "--kms-key", key, "--yes", "--also", full_name)
+    assert meant.status == 0, meant.err
+
+
+def test_a_secret_that_the_stack_adopted_is_restored(stack: Deployed, ops: Ops, tmp_path: Path, key: str) -> None:
+    arn = stack.secrets.create_secret(Name="legacy/jwt", SecretString="the live value")["ARN"]
+    stack.write_outputs(
+        secret_arns=stack.outputs["secret_arns"] | {"jwt-secret": arn},
+        secret_names=stack.outputs["secret_names"] | {"jwt-secret": "legacy/jwt"},
+    )
+    file = _forged(stack, tmp_path, key, full_name="legacy/jwt")
+    done = ops(stack, "restore", str(file), "--kms-key", key, "--yes")
+    assert done.status == 0, done.err
+    assert stack.current("jwt-secret") == "the forged value"
+
+
+def test_an_adopted_secret_gets_a_name_of_its_own_in_another_stack(
+    stack: Deployed, ops: Ops, tmp_path: Path, key: str
+) -> None:
+    stack.secrets.create_secret(Name="legacy/jwt", SecretString="the live value")
+    file = _forged(stack, tmp_path, key, full_name="legacy/jwt")
+    done = ops(stack, "restore", str(file), "--kms-key", key, "--yes", "--stack", "copy")
+    assert done.status == 0, done.err
+    assert stack.secrets.get_secret_value(SecretId="legacy/jwt")["SecretString"] == "the live value"
+    copied = stack.secrets.get_secret_value(SecretId="service-ticket-system-copy-jwt-secret")
+    assert copied["SecretString"] == "the forged value"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ({"AWS": "arn:aws:iam::999999999999:root"}, "arn:aws:iam::999999999999:root"),
+        ({"AWS": "999999999999"}, "999999999999"),
+        ("*", "*"),
+        ({"Service": "backup.amazonaws.com"}, "backup.amazonaws.com"),
+        ({"AWS": "AIDAEXAMPLE"}, "AIDAEXAMPLE"),
+    ],
+)
+def test_whom_a_saved_policy_lets_in_is_shown_and_must_be_named(
+    stack: Deployed, ops: Ops, tmp_path: Path, key: str, case: tuple[Any, str]
+) -> None:
+    principal, outsider = case
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    file = _forged(stack, tmp_path, key, policy=policy)
+    before = _policy(stack, stack.arn("jwt-secret"))
+    shown = ops(stack, "restore", str(file), "--kms-key", key, "--dry-run")
+    assert (shown.status, f"lets {outsider} in" in shown.out) == (0, True)
+    done = ops(stack, "restore", str(file), "--kms-key", key, "--yes")
+    assert done.status == 2
+    assert f"--allow '{outsider}'" in done.err
+    assert _policy(stack, stack.arn("jwt-secret")) == before
+    assert stack.current("jwt-secret") == stack.values["jwt-secret"]
+    meant = ops(stack, "restore", str(file), "--kms-key", key, "--yes", "--allow", outsider)
+    assert meant.status == 0, meant.err
+    without = ops(stack, "restore", str(file), "--kms-key", key, "--yes", "--no-policies")
+    assert without.status == 0, without.err
+
+
+def test_the_operator_is_asked_about_outsiders(stack: Deployed, tmp_path: Path, key: str, terminal: Any) -> None:
+    statement = {"Effect": "Allow", "Principal": {"AWS": "999999999999"}, "Action": "secretsmanager:*", "Resource": "*"}
+    file = _forged(stack, tmp_path, key, policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    with terminal(stack, "restore", str(file), "--kms-key", key, "--yes") as session:
+        session.expect("Let 1 outside account")
+        session.send("n\n")
+        assert session.status() == 2
+    assert stack.current("jwt-secret") == stack.values["jwt-secret"]
+
+
+def test_a_principal_of_the_own_account_is_no_outsider(stack: Deployed, ops: Ops, tmp_path: Path, key: str) -> None:
+    statement = {
+        "Effect": "Allow", "Principal": {"AWS": [f"arn:aws:iam::{stack.account}:role/x", stack.account]},
+        "Action": "secretsmanager:GetSecretValue", "Resource": "*",
+    }  # fmt: skip
+    file = _forged(stack, tmp_path, key, policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    assert ops(stack, "restore", str(file), "--kms-key", key, "--yes").status == 0
+
+
+def test_a_key_of_another_account_is_not_taken_over(stack: Deployed, ops: Ops, tmp_path: Path, key: str) -> None:
+    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), ForceDeleteWithoutRecovery=True)
+    theirs = f"arn:aws:kms:{stack.region}:999999999999:key/1"
+    file = _forged(stack, tmp_path, key, kms_key_id=theirs)
+    done = ops(stack, "restore", str(file), "--kms-key", key, "--yes")
+    assert (done.status, theirs in done.err) == (2, True)

@@ -35,14 +35,14 @@ def key(local_aws: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_what_was_saved_is_read_back(key: str) -> None:
-    assert decrypt(encrypt(BACKUP, [key]), key_arns=(), account=ACCOUNT, partition="aws") == BACKUP
+    assert decrypt(encrypt(BACKUP, [key]), key_arns=[key]) == BACKUP
 
 
 def test_each_of_several_keys_opens_the_file(key: str) -> None:
     untyped: Any = boto3
     second = untyped.client("kms", region_name="us-east-2").create_key()["KeyMetadata"]["Arn"]
     data = encrypt(BACKUP, [key, second])
-    assert decrypt(data, key_arns=[second], account=ACCOUNT, partition="aws") == BACKUP
+    assert decrypt(data, key_arns=[second]) == BACKUP
 
 
 def _changed(data: bytes, at: int) -> bytes:
@@ -64,7 +64,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 def test_a_damaged_or_foreign_file_is_refused_whole(key: str, damage: str) -> None:
     data = DAMAGES[damage](encrypt(BACKUP, [key]))
     with pytest.raises(DamagedError) as refused:
-        decrypt(data, key_arns=(), account=ACCOUNT, partition="aws")
+        decrypt(data, key_arns=[key])
     assert "the live value" not in str(refused.value)
 
 
@@ -72,7 +72,7 @@ def test_any_changed_byte_is_noticed(key: str) -> None:
     data = encrypt(BACKUP, [key])
     for at in range(0, len(data), len(data) // 12):
         with pytest.raises(DamagedError):
-            decrypt(_changed(data, at), key_arns=(), account=ACCOUNT, partition="aws")
+            decrypt(_changed(data, at), key_arns=[key])
 
 
 def test_an_encrypted_file_of_another_kind_is_refused(key: str) -> None:
@@ -82,12 +82,14 @@ def test_an_encrypted_file_of_another_kind_is_refused(key: str) -> None:
     provider = sdk.StrictAwsKmsMasterKeyProvider(key_ids=[key])
     message, _ = sdk.EncryptionSDKClient().encrypt(source=b"{}", key_provider=provider)
     with pytest.raises(DamagedError, match="is no backup"):
-        decrypt(b"service-ticket-system secrets backup 1\n" + message, key_arns=(), account=ACCOUNT, partition="aws")
+        decrypt(b"stack secrets backup 1\n" + message, key_arns=[key])
 
 
-def test_another_accounts_key_is_not_used_unasked(key: str) -> None:
-    with pytest.raises(DamagedError, match="name it with --kms-key"):
-        decrypt(encrypt(BACKUP, [key]), key_arns=(), account="999999999999", partition="aws")
+def test_a_key_that_was_not_named_opens_nothing(key: str) -> None:
+    untyped: Any = boto3
+    other = untyped.client("kms", region_name="eu-west-1").create_key()["KeyMetadata"]["Arn"]
+    with pytest.raises(DamagedError, match="made with another key"):
+        decrypt(encrypt(BACKUP, [key]), key_arns=[other])
 
 
 def test_no_value_is_in_a_repr() -> None:
@@ -102,7 +104,7 @@ def test_a_policy_is_translated_for_the_target() -> None:
             "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
         }
     )
-    target = Target("dev", "333333333333", "us-gov-west-1", "aws-us-gov")
+    target = Target("dev", "333333333333", "us-gov-west-1", "aws-us-gov", "service-ticket-system-dev", frozenset())
     assert json.loads(translated(policy, BACKUP, target)) == {
         "Principal": {"AWS": ["arn:aws-us-gov:iam::333333333333:role/a", "arn:aws-us-gov:iam::222222222222:role/b"]},
         "Resource": "arn:aws-us-gov:secretsmanager:us-gov-west-1:333333333333:secret:x",
