@@ -223,7 +223,7 @@ def status(as_json: AsJson = False) -> None:  # noqa: FBT002
             "stack": f"{checkpoint.project}/{checkpoint.stack}",
             "emulator": folder.name.partition("-")[2] or "moto",
             "resources": checkpoint.objects,
-            "pending": len(checkpoint.pending),
+            "cut_off": checkpoint.cut_off,
             "used_by": str(home.holder(f"{checkpoint.project}.{checkpoint.stack}") or ""),
         }
         for folder in home.states()
@@ -236,7 +236,7 @@ def status(as_json: AsJson = False) -> None:  # noqa: FBT002
     typer.echo(f"Home       {home.root}")
     typer.echo(f"Local AWS  {f'{aws.endpoint} (moto, pid {aws.pid})' if aws else 'does not run'}")
     for row in stacks:
-        pending = f", {row['pending']} cut off: the next command takes them up" if row["pending"] else ""
+        pending = ", cut off: the next command takes it up" if row["cut_off"] and not row["used_by"] else ""
         used = f", in use by {row['used_by']}" if row["used_by"] else ""
         gone = "" if aws or row["emulator"] != "moto" else ", gone with the local AWS"
         typer.echo(f"Stack      {row['stack']}  {row['resources']} resources on {row['emulator']}{pending}{used}{gone}")

@@ -21,6 +21,7 @@ from pulumi.automation.errors import CommandError, StackAlreadyExistsError
 from sandbox import config_errors, environment, local_aws, plugins, program, pulumi_cli, recovery, state
 from sandbox.errors import InterruptedRunError, SandboxError
 from sandbox.home import HOME_LOCK, Holder, Home
+from sandbox.journal import Journal
 from sandbox.local_aws import LocalAws
 from sandbox.project import Project, StackSettings
 from sandbox.providers._plugin import Plugin
@@ -130,17 +131,20 @@ def run(request: Request, screen: Screen) -> Report:
             pids = work / "pids"
             pids.mkdir(mode=0o700, parents=True, exist_ok=True)
             recovery.end_leftovers(pids)
+            folder = home.state(aws.emulator)
+            path = state.journal_file(folder, request.project.name, request.stack)
+            journal = Journal(home, path, request.project.name, request.stack)
             try:
-                with plugins.served(_plugins(aws, settings)) as places:
+                with plugins.served(_plugins(aws, settings), journal) as places:
                     pulumi = PulumiProcess(
                         cli, version, engine | places, pids=pids, interrupted=_tell_interrupt(screen)
                     )
-                    return _Run(request, home, aws, settings, pulumi, work, screen, notes, started).carry_out()
+                    return _Run(request, home, aws, settings, pulumi, journal, work, screen, notes, started).carry_out()
             finally:
                 # A secret that the user gave in the clear, against the program's rules, must not stay on the disk.
                 for path in work.glob("Pulumi.*"):
                     path.unlink()
-                state.drop_history(home.state(aws.emulator), request.project.name, request.stack)
+                state.drop_history(folder, request.project.name, request.stack)
 
 
 def _plugins(aws: LocalAws, settings: StackSettings) -> dict[str, Callable[[], Plugin]]:
@@ -182,6 +186,7 @@ class _Run:
     aws: LocalAws
     settings: StackSettings
     pulumi: PulumiProcess
+    journal: Journal
     work: Path
     screen: Screen
     notes: _Notes
@@ -199,6 +204,7 @@ class _Run:
             self.aws,
             self.settings,
             stack,
+            self.journal,
             project=request.project,
             say=self.notes.add,
         )
@@ -262,7 +268,7 @@ class _Run:
         workspace = automation.LocalWorkspace(
             work_dir=str(self.work),
             pulumi_home=str(self.home.pulumi),
-            program=program.inline(self.request.project.directory),
+            program=program.inline(self.request.project.directory, self.journal),
             pulumi_command=self.pulumi,
         )
         return _Stack(self.request.stack, workspace)
@@ -273,6 +279,7 @@ class _Run:
             self._operate(stack, "preview", expect_no_changes=True)
         recorder = Recorder(self.request.project.directory, verb, self.screen)
         operation: Callable[..., object] = getattr(stack, verb)
+        before = self._written_at()
         try:
             title = f"{_WORD[verb]} {self.request.project.name}/{self.request.stack}"
             with self.screen.working(title), warnings.catch_warnings():
@@ -283,6 +290,9 @@ class _Run:
             raise EngineError(self._interrupted(recorder), recorder.changes, InterruptedRunError.status) from None
         except CommandError as error:
             raise EngineError(self._explain(error, recorder), recorder.changes) from None
+        finally:
+            if self._written_at() != before:  # else the engine was killed, and the next command needs the journal
+                self.journal.forget()
         if expect_no_changes and recorder.changes:
             listed = "".join(f"\n  {c.op} {c.type} {c.name}" for c in recorder.changes)
             count = len(recorder.changes)
@@ -328,6 +338,9 @@ class _Run:
             else "remove `protect` in the program and run `up` first"
         )
         return [f"{len(names)} resources are protected: {', '.join(names)}\n{mend}."]
+
+    def _written_at(self) -> int:
+        return state.written_at(self.home.state(self.aws.emulator), self.request.project.name, self.request.stack)
 
     def _checkpoint(self) -> state.Checkpoint:
         return state.Checkpoint.read(self.home.state(self.aws.emulator), self.request.project.name, self.request.stack)

@@ -36,6 +36,8 @@ def engine(home: Home, emulator: str) -> dict[str, str]:
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+        # The state is written once, at the end; journal.py keeps what happens until then.
+        "PULUMI_SKIP_CHECKPOINTS": "true",
         "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
         "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "20",
         "PULUMI_AUTOMATION_API": "true",

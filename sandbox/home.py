@@ -1,7 +1,7 @@
 """The sandbox's own folder: everything that it keeps between two commands, and the locks that order them.
 
 moto.json       the local AWS that runs: pid, port
-state/          Pulumi file backend of the built-in local AWS (`state-HOST-PORT/` of another emulator)
+state/          Pulumi file backend of the built-in local AWS (`state-HOST-PORT/` of another emulator), journals of runs
 pulumi/         PULUMI_HOME
 work/           one folder per stack: the copy of the project's YAML files that the engine works on
 stand-ins/      encrypted stand-ins of the secrets that a committed stack file can't hold

@@ -1,8 +1,7 @@
 """Takes up what a run left behind that was cut off: `kill -9`, a closed lid, a power cut.
 
-The engine records an operation as pending before it asks AWS, and the result afterwards. What was cut off in between may
-or may not exist in AWS. Each such object is looked up by its inputs and, when it is there, put into the state, so that
-nothing is made twice and nothing is left behind.
+The journal tells what the run had done and what it had begun. What it had begun may or may not exist in AWS: each such object
+is looked up by its inputs and, when it is there, put into the state, so that nothing is made twice and nothing is left behind.
 """
 
 import contextlib
@@ -22,9 +21,11 @@ from sandbox import lookup, state
 from sandbox.config_errors import stderr_of
 from sandbox.errors import SandboxError
 from sandbox.home import read_json
+from sandbox.journal import Journal
 from sandbox.local_aws import LocalAws, end_process, is_process
 from sandbox.project import Project, StackSettings
 from sandbox.pulumi_process import PulumiProcess
+from sandbox.replay import adopt, in_order, replay
 
 _CLI_SECONDS = 20.0
 _KILL_SECONDS = 2.0
@@ -51,6 +52,7 @@ def recover(
     aws: LocalAws,
     settings: StackSettings,
     stack: automation.Stack,
+    journal: Journal,
     *,
     project: Project,
     say: Callable[[str], None],
@@ -63,19 +65,23 @@ def recover(
     for path in locks:
         _remove_dead_lock(path)
     pending = state.Checkpoint.read(folder, project.name, stack.name).pending
-    if not pending:
+    entries = list(journal.entries())
+    if not pending and not any(str(entry["step"]).endswith(" begun") for entry in entries):
+        journal.forget()
         if locks:
             say(f"The last command on stack {stack.name} was cut off; it left nothing half done.")
         return
     pulumi = stack.workspace.pulumi_command
     if not isinstance(pulumi, PulumiProcess):
         raise TypeError("the sandbox runs the CLI through PulumiProcess")
-    say(f"The last command on stack {stack.name} was cut off while {len(pending)} operations were going on.")
     try:
-        settled = _Recovery(aws, settings, stack, pulumi, folder, project).settle()
+        settled = _Recovery(aws, settings, stack, pulumi, folder, project).settle(entries)
     except CommandError as error:
         raise SandboxError(f"recovering the state failed: {stderr_of(str(error))}") from None
-    for text in settled:
+    journal.forget()
+    say(f"The last command on stack {stack.name} was cut off while {len(settled)} operations were going on.")
+    done = sum(str(entry["step"]).endswith(" done") for entry in entries)
+    for text in [f"what {done} others had done is in the state"] * bool(done) + settled:
         say(f"  {text}")
 
 
@@ -88,13 +94,16 @@ class _Recovery:
     folder: Path
     project: Project
 
-    def settle(self) -> list[str]:
-        """Rewrite the state without pending operations; returns a line on each."""
+    def settle(self, entries: list[dict[str, Any]]) -> list[str]:
+        """Rewrite the state with what a journal tells and without pending operations; returns a line on each of these."""
         exported = self._export()
         deployment: dict[str, Any] = exported["deployment"]
-        pending: list[dict[str, Any]] = deployment.pop("pending_operations")
-        resources: list[dict[str, Any]] = deployment.setdefault("resources", [])
+        resources: list[dict[str, Any]] = deployment.get("resources") or []
+        pending: list[dict[str, Any]] = deployment.pop("pending_operations", None) or []
         revealed = self._revealed_inputs(pending)
+        begun = replay(entries, resources)
+        revealed |= {op["resource"]["urn"]: lookup.revealed(op["resource"].get("inputs") or {}) for op in begun}
+        pending += begun
         made: dict[str, str] = {}
         for operation in pending:
             resource: dict[str, Any] = operation["resource"]
@@ -102,7 +111,8 @@ class _Recovery:
                 found = self._look_up(resource, revealed.get(resource["urn"], {}), resources)
                 if found is not None:
                     made[resource["urn"]] = found
-                    _adopt(resources, resource, found)
+                    adopt(resources, resource, found)
+        deployment["resources"] = in_order(resources)
         self.pulumi.execute(["stack", "import", "--stack", self.stack.name], self._work, stdin=json.dumps(exported))
         touched = {operation["resource"]["urn"] for operation in pending}
         targets = [r["urn"] for r in resources if r["urn"] in touched and r.get("custom")]
@@ -146,33 +156,6 @@ class _Recovery:
             raise SandboxError(
                 f"looking up {resource['urn']} in the local AWS failed: {type(error).__name__}"
             ) from error
-
-
-def _adopt(resources: list[dict[str, Any]], resource: dict[str, Any], found: str) -> None:
-    """Put an object that exists into the state; the refresh that follows fills in its outputs."""
-    adopted = {**resource, "id": found, "outputs": dict(resource.get("inputs") or {})}
-    for index, old in enumerate(resources):
-        if old["urn"] == resource["urn"]:
-            if old.get("pendingReplacement"):  # the old one is deleted already
-                resources[index] = adopted
-            else:
-                # The new one comes first: Pulumi wants the one that is to be deleted after the one that counts.
-                resources[index : index + 1] = [adopted, {**old, "delete": True}]
-            return
-    # Before whatever depends on it: Pulumi refuses a state in another order.
-    dependents = (index for index, other in enumerate(resources) if resource["urn"] in _references(other))
-    resources.insert(next(dependents, len(resources)), adopted)
-
-
-def _references(resource: Mapping[str, Any]) -> set[str]:
-    by_property: Mapping[str, list[str] | None] = resource.get("propertyDependencies") or {}
-    named = {urn for urns in by_property.values() for urn in urns or ()}
-    return {
-        *named,
-        *(resource.get("dependencies") or ()),
-        str(resource.get("parent")),
-        str(resource.get("deletedWith")),
-    }
 
 
 def _is_recorded(resources: list[dict[str, Any]], resource: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ SIGNATURE = "4dabf18193072939515e22adb298388d"
 """The key that marks a special value in Pulumi's JSON. Source: Pulumi SDK, sdk/go/common/resource/sig."""
 
 SECRET_TEXT = "[secret]"  # noqa: S105 - what Pulumi shows instead of a secret
-_SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a type's mark
+SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a type's mark
 _STACK_TYPE = "pulumi:pulumi:Stack"
 
 
@@ -26,6 +26,7 @@ class Checkpoint:
         resources: Pulumi's own JSON, one object a resource.
         salt: What the state's secrets are encrypted with, beside the passphrase.
         pending: Operations that were going on when the state was last written: `{"type": "creating", "resource": {...}}`.
+        cut_off: Whether the last command on the stack was cut off, so that the next one has something to take up.
     """
 
     project: str
@@ -34,6 +35,7 @@ class Checkpoint:
     resources: tuple[Mapping[str, Any], ...]
     pending: tuple[Mapping[str, Any], ...]
     salt: str | None = None
+    cut_off: bool = False
 
     @classmethod
     def read(cls, state: Path, project: str, stack: str) -> "Checkpoint":
@@ -48,6 +50,7 @@ class Checkpoint:
             exists=True,
             resources=tuple(latest.get("resources") or ()),
             pending=tuple(latest.get("pending_operations") or ()),
+            cut_off=bool(latest.get("pending_operations")) or journal_file(state, project, stack).exists(),
             salt=((latest.get("secrets_providers") or {}).get("state") or {}).get("salt"),
         )
 
@@ -73,10 +76,22 @@ def lock_files(state: Path, project: str, stack: str) -> list[Path]:
     return sorted((state / ".pulumi" / "locks" / "organization" / project / stack).glob("*.json"))
 
 
+def journal_file(state: Path, project: str, stack: str) -> Path:
+    """Where a stack's journal lies while a command works on it, and after one that was cut off."""
+    return state / "journals" / f"{project}.{stack}"
+
+
+def written_at(state: Path, project: str, stack: str) -> int:
+    """When a stack's checkpoint was last written, in nanoseconds; 0 when there is none."""
+    path = _stacks(state) / project / f"{stack}.json"
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 def forget(state: Path) -> list[str]:
     """Empty a file backend and return the names of the stacks that had resources."""
-    had = [f"{c.project}/{c.stack}" for c in checkpoints(state) if c.objects or c.pending]
-    shutil.rmtree(state / ".pulumi", ignore_errors=True)
+    had = [f"{c.project}/{c.stack}" for c in checkpoints(state) if c.objects or c.cut_off]
+    for folder in (".pulumi", "journals"):
+        shutil.rmtree(state / folder, ignore_errors=True)
     return had
 
 
@@ -89,7 +104,7 @@ def readable(value: Any) -> Any:
     """Return a state's or an event's value as plain data, each secret as `[secret]`."""
     if isinstance(value, dict):
         mapping = cast("dict[str, Any]", value)
-        if mapping.get(SIGNATURE) == _SECRET_SIGNATURE:
+        if mapping.get(SIGNATURE) == SECRET_SIGNATURE:
             return SECRET_TEXT
         return {key: readable(item) for key, item in mapping.items()}
     if isinstance(value, list):
