@@ -49,11 +49,11 @@ SECRETS = {
     "PRIV": ("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "known format: Private Key"),
     "EC": ("MHcCAQEEIIGHAgEAMBMGByqGSM49AgEG", "known format: Private Key"),
     "MIRRORS": ("redis://a, amqp://user@corp:pw12@b", "URL with a password"),
-    "JAVA_OPTS": ("-Xmx1g -Dspring.datasource.password=hunter2", "sets password"),
+    "JAVA_OPTS": ("-Xmx1g -Dspring.datasource.password=hunter2", "sets spring.datasource.password"),
     "LIBPQ": ("host=db user=app password=hunter2", "sets password"),
     "SQL": ("Server=db;User Id=app;Password=hunter2;Encrypt=true", "sets Password"),
     "MAPS": ("https://maps.example.com/v1?zoom=3&key=hunter2", "sets key"),
-    "SETTINGS": ('{"db": {"replicas": [{"host": "b", "password": "hunter2"}]}}', "name of a secret"),
+    "SETTINGS": ('{"db": {"replicas": [{"host": "b", "password": "hunter2"}]}}', "sets password"),
 }
 
 PLAIN = {
