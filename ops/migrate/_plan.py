@@ -1,35 +1,41 @@
-"""The migration plan: where each variable of an old task definition goes. It never holds a value, so it may be reviewed and kept.
+"""The migration plan: where each part of an old task definition goes. It never holds a value, so it may be reviewed and kept.
 
-An operator may edit one field of it: the verdict of a variable.
+An operator may edit one field of it: the verdict of a variable or of a part.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from model.declarations import Catalogue, Constant, External, Generated, JsonSecret, Supplied
+from model import values as rules
 from ops._json import json_object, read_json
 from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
+from ops.migrate._fields import CONTAINER_FIELDS, lost
 from ops.migrate._pulumi import property_path
+from ops.migrate._target import Place, Target
 from ops.migrate._task_definition import Container, TaskDefinition
 
 FORMAT = "service-ticket-system migration plan"
-VERSION = 1
+VERSION = 2
 
-Verdict = Literal["secret", "plain", "undecided", "drop"]
+Verdict = Literal["secret", "plain", "undecided", "not read", "drop"]
 """`secret`: into Secrets Manager. `plain`: stays a plain variable. `undecided`: looks like a secret that the catalogue lacks.
-`drop`: is not carried over: an empty variable, or what an operator decides so."""
+`not read`: its value is somewhere that could not be read. `drop`: is not carried over: an empty variable, or what an operator
+decides so."""
+
+PartVerdict = Literal["carried", "undecided", "drop"]
+"""`carried`: becomes a setting. `undecided`: the new task definition lacks it. `drop`: an operator decided that it may."""
 
 _MIN_SHARED_CHARACTERS = 8
 """Characters below which two equal values may be a coincidence."""
 
-_SETTINGS = ("image", "containerPort", "cpu", "memory", "cpuArchitecture")
-_PARTS = {"source": str, "family": str, "container": str, "steps": list, "elsewhere": dict, "settings": dict}
-_HOSTS = {"DATABASE_HOST": "databaseHost", "REDIS_HOST": "redisHost"}
+_TYPES = {
+    "source": str, "stack": str, "name": str, "containers": dict, "steps": list, "parts": list,
+}  # fmt: skip
 
 
 class PlanError(ValueError):
@@ -41,7 +47,8 @@ class Step:
     """Where one variable, or one key of a variable that holds JSON, goes.
 
     Attributes:
-        variable: The variable of the old task definition.
+        container: The container of the old task definition.
+        variable: Its variable.
         json_key: The key in its JSON, None for the whole value.
         verdict: See Verdict.
         why: The reason, for people.
@@ -50,6 +57,7 @@ class Step:
         secret_key: The JSON key in that secret.
     """
 
+    container: str
     variable: str
     json_key: str | None
     verdict: Verdict
@@ -66,7 +74,9 @@ class Step:
     @property
     def can_be_plain(self) -> bool:
         """Whether the value may become a plain variable, should the operator decide so."""
-        return self.secret is None and self.json_key is None and self.config_key == _plain_key(self.variable)
+        key = self.config_key or ""
+        named = key.endswith(property_path("environment", self.variable)) or bool(re.fullmatch(r"[A-Za-z]\w*", key))
+        return self.secret is None and self.json_key is None and named
 
     @property
     def goes_to(self) -> str:
@@ -76,10 +86,27 @@ class Step:
                 return f"{self.secret}{f' key {self.secret_key}' if self.secret_key else ''}"
             case "plain":
                 return f"plain variable ({self.config_key})"
-            case "undecided":
+            case "undecided" | "not read":
                 return "nowhere yet"
             case "drop":
                 return "left out"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What becomes of anything in the task definition that is no variable.
+
+    Attributes:
+        where: What it is: a field of the task, a field of a container, a whole container.
+        verdict: See PartVerdict.
+        why: What is lost and what to do, or where it came from.
+        settings: The configuration that carries it, by key.
+    """
+
+    where: str
+    verdict: PartVerdict
+    why: str
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -88,30 +115,50 @@ class Plan:
 
     Attributes:
         source: The old task definition: a file's absolute path, or an ARN with its revision.
-        family: Its family.
-        container: The container whose variables move.
+        stack: The stack whose catalogue it follows.
+        name: The task definition's family, or what the file calls it.
+        containers: The service of `catalogue.py` that each container becomes; the others are sidecars.
         steps: One for each variable or JSON key.
-        elsewhere: Where else the old task definition seems to hold secrets, with the reason.
-        settings: Further configuration that follows from the old one (image, sizes, port), by key.
+        parts: One for everything else.
     """
 
     source: str
-    family: str
-    container: str
+    stack: str
+    name: str
+    containers: Mapping[str, str]
     steps: tuple[Step, ...]
-    elsewhere: Mapping[str, str]
-    settings: Mapping[str, str]
+    parts: tuple[Part, ...]
 
     def undecided(self) -> list[Step]:
-        """Return the steps that need a decision before the plan can be applied."""
-        return [step for step in self.steps if step.verdict == "undecided"]
+        """Return the variables that need a decision before the plan can be applied."""
+        return [step for step in self.steps if step.verdict in {"undecided", "not read"}]
+
+    def not_carried(self) -> list[Part]:
+        """Return what the new task definition will lack, and nobody said yet that it may."""
+        return [part for part in self.parts if part.verdict == "undecided"]
+
+    def settings(self) -> dict[str, str]:
+        """Return the configuration beside variables and secrets."""
+        return {key: value for part in self.parts if part.verdict == "carried" for key, value in part.settings.items()}
+
+    def label(self, step: Step) -> str:
+        """Return a step's name, with its container where there are several."""
+        return step.name if len(self.containers) == 1 else f"{step.container}: {step.name}"
 
     def differences(self, fresh: "Plan") -> list[str]:
         """Return the names of what differs, beside the verdicts, from a plan that was just made from the same source."""
-        ours, theirs = (Counter(replace(step, verdict="drop") for step in plan.steps) for plan in (self, fresh))
-        changed = {step.name for step in (ours - theirs) + (theirs - ours)}
-        parts = ("family", "container", "elsewhere", "settings")
-        return [*sorted(changed), *(name for name in parts if getattr(self, name) != getattr(fresh, name))]
+        ours, theirs = (
+            Counter(
+                [repr(replace(step, verdict="drop")) + step.name for step in plan.steps]
+                + [repr(replace(part, verdict="drop")) + part.where for part in plan.parts]
+            )
+            for plan in (self, fresh)
+        )
+        changed = {text.rpartition(")")[2] for text in (ours - theirs) + (theirs - ours)}
+        return [
+            *sorted(changed),
+            *(name for name in ("name", "containers") if getattr(self, name) != getattr(fresh, name)),
+        ]
 
     def save(self, path: Path) -> None:
         """Write the plan as JSON."""
@@ -136,23 +183,29 @@ def load(path: Path) -> Plan:
     plan = _parsed(cast("Mapping[str, Any]", document))
     if plan is None:
         raise PlanError(f"{path} has been changed in more than its verdicts: scan again")
-    for step in plan.steps:
-        if wrong := _wrong_verdict(step):
+    for wrong in (*map(_wrong_verdict, plan.steps), *map(_wrong_part, plan.parts)):
+        if wrong:
             raise PlanError(f"{path}: {wrong}")
     return plan
 
 
 def _parsed(document: Mapping[str, Any]) -> Plan | None:
     """Return the plan in a document, None when a part is missing, unknown or of another type than `save` writes."""
-    parts: dict[str, Any] = {name: document.get(name) for name in _PARTS}
-    if not all(isinstance(parts[name], kind) for name, kind in _PARTS.items()):
+    found: dict[str, Any] = {name: document.get(name) for name in _TYPES}
+    if not all(isinstance(found[name], kind) for name, kind in _TYPES.items()):
         return None
-    texts = (*parts["elsewhere"].values(), *parts["settings"].values())
-    known = all(isinstance(text, str) for text in texts) and set(parts["settings"]) <= set(_SETTINGS)
-    if not known or not all(_is_step(step) for step in parts["steps"]):
+    if (
+        not _are_texts(found["containers"])
+        or not all(map(_is_step, found["steps"]))
+        or not all(map(_is_part, found["parts"]))
+    ):
         return None
-    steps = tuple(Step(**step) for step in parts.pop("steps"))
-    return Plan(steps=steps, **parts)
+    steps, parts = found.pop("steps"), found.pop("parts")
+    return Plan(steps=tuple(Step(**step) for step in steps), parts=tuple(Part(**part) for part in parts), **found)
+
+
+def _are_texts(mapping: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, str) for value in mapping.values())
 
 
 def _is_step(step: Any) -> bool:
@@ -161,6 +214,16 @@ def _is_step(step: Any) -> bool:
         isinstance(step, dict)
         and set(cast("dict[str, Any]", step)) == {field.name for field in fields(Step)}
         and all(isinstance(step[name], str) or (step[name] is None and name in may_be_none) for name in step)
+    )
+
+
+def _is_part(part: Any) -> bool:
+    return (
+        isinstance(part, dict)
+        and set(cast("dict[str, Any]", part)) == {field.name for field in fields(Part)}
+        and all(isinstance(part[name], str) for name in ("where", "verdict", "why"))
+        and isinstance(part["settings"], dict)
+        and _are_texts(part["settings"])
     )
 
 
@@ -176,36 +239,69 @@ def _wrong_verdict(step: Step) -> str | None:
     return None
 
 
+def _wrong_part(part: Part) -> str | None:
+    if part.verdict not in get_args(PartVerdict):
+        return f"the verdict of {part.where} is one of {', '.join(get_args(PartVerdict))}"
+    if part.verdict == "carried" and not part.settings:
+        return f"{part.where} is carried over by no setting: drop it, or leave it undecided"
+    return None
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What a container's variables hold.
+
+    Attributes:
+        values: By variable: kept out of `repr`.
+        unread: Why others could not be read, by variable.
+    """
+
+    values: Mapping[str, str] = field(repr=False)
+    unread: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
 def make(
-    task_definition: TaskDefinition, container: Container, values: Mapping[str, str], catalogue: Catalogue
+    task: TaskDefinition,
+    containers: Mapping[str, str],
+    variables: Mapping[str, Variables],
+    target: Target,
+    stack: str = "",
 ) -> Plan:
     """Return the plan for a task definition.
 
     Args:
-        task_definition: The old one.
-        container: The container of the application.
-        values: The values of all its variables, plain ones and resolved references.
-        catalogue: The declared secrets.
+        task: The old one.
+        containers: The service that each container becomes; the others are sidecars.
+        variables: What the variables of these containers hold, by container.
+        target: The application.
+        stack: The stack whose catalogue the target has.
     """
-    places = _places(catalogue)
-    steps = [step for variable in sorted(values) for step in _steps(variable, values[variable], places)]
+    steps = [
+        step
+        for container in containers
+        for variable in sorted({*variables[container].values, *variables[container].unread})
+        for step in _steps(container, variable, variables[container], target)
+    ]
+    steps = list(_with_keys(steps, containers, variables, target))
+    parts = [*_sidecars(task, containers), *_settings(task, containers, target), *_not_carried(task, containers)]
     return Plan(
-        source=task_definition.source,
-        family=task_definition.family,
-        container=container.name,
-        steps=tuple(_with_shared_values(steps, values)),
-        elsewhere=dict(_elsewhere(task_definition, container)),
-        settings=_settings(task_definition, container),
+        source=task.source,
+        stack=stack,
+        name=task.name,
+        containers=dict(containers),
+        steps=tuple(_with_shared_values(steps, variables)),
+        parts=tuple(parts),
     )
 
 
-def value_of(step: Step, values: Mapping[str, str]) -> str:
+def value_of(step: Step, variables: Mapping[str, Variables]) -> str:
     """Return a step's value.
 
     Raises:
         PlanError: When the source no longer has it.
     """
-    value = values.get(step.variable)
+    found = variables.get(step.container)
+    value = found.values.get(step.variable) if found else None
     if value is not None and step.json_key is not None:
         value = (json_object(value) or {}).get(step.json_key)
     if value is None:
@@ -213,110 +309,174 @@ def value_of(step: Step, values: Mapping[str, str]) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-@dataclass(frozen=True)
-class _Place:
-    secret: str
-    key: str | None
-    config_key: str | None
-    why: str
-
-
-def _places(catalogue: Catalogue) -> dict[str, "_Place | JsonSecret"]:
-    """Return where the catalogue puts a variable; a JSON secret itself for the variable that holds the whole JSON."""
-    places: dict[str, _Place | JsonSecret] = {}
-    for declaration in catalogue:
-        if isinstance(declaration, JsonSecret) and not isinstance(declaration.keys, External):
-            for key, source in declaration.keys.items():
-                places.setdefault(key, _place(declaration.name, key, source))
-        for variable, key in declaration.references():
-            if not isinstance(declaration, JsonSecret):
-                places[variable] = _place(declaration.name, None, declaration.source)
-            elif isinstance(declaration.keys, External):
-                places[variable] = _place(declaration.name, key, declaration.keys)
-            else:
-                places[variable] = declaration if key is None else _place(declaration.name, key, declaration.keys[key])
-    return places
-
-
-def _place(secret: str, key: str | None, source: Generated | Supplied | Constant | External) -> _Place:
-    config_key = source.config_key if isinstance(source, Generated | Supplied) else None
-    return _Place(
-        secret, key, config_key, "is in the catalogue" if config_key else "is in the catalogue, set by `ops set`"
-    )
-
-
-def _steps(variable: str, value: str, places: Mapping[str, _Place | JsonSecret]) -> Iterator[Step]:
-    place = places.get(variable)
-    if isinstance(place, _Place):
-        yield Step(variable, None, "secret", place.why, place.config_key, place.secret, place.key)
-    elif isinstance(place, JsonSecret) and (content := json_object(value)) is not None:
-        for key in sorted(content):
-            yield _json_step(place, variable, key)
+def _steps(container: str, variable: str, variables: Variables, target: Target) -> Iterator[Step]:
+    place, value = target.places.get(variable), variables.values.get(variable)
+    if value is None:
+        found = place or Place("")
+        why = variables.unread[variable]
+        yield Step(container, variable, None, "not read", why, found.config_key, found.secret or None, found.key)
+    elif place is not None and place.whole is None:
+        yield Step(container, variable, None, "secret", place.why, place.config_key, place.secret, place.key)
+    elif place is not None and place.whole and (content := json_object(value)) is not None:
+        yield from (_json_step(place.whole, container, variable, key, target) for key in sorted(content))
     elif not value:
         # To the configuration an empty value is none, so that `apply` could not set it.
-        yield Step(variable, None, "drop", "is empty")
+        yield Step(container, variable, None, "drop", "is empty")
     elif place is not None:
-        yield Step(variable, None, "undecided", "is no JSON object, which the catalogue takes it for")
+        yield Step(container, variable, None, "undecided", "is no JSON object, which the catalogue takes it for")
     else:
-        refused = why_refused(variable, value)
+        refused = why_refused(variable, value) or _wrong_host(variable, value, target)
         why = why_secret(variable, value) or refused
-        fine = "is a setting of the program" if variable in _HOSTS else "nothing speaks for a secret"
-        config_key = None if refused else _plain_key(variable)
-        yield Step(variable, None, "undecided" if why else "plain", why or fine, config_key)
+        fine = "is a setting of the program" if variable in target.hosts else "nothing speaks for a secret"
+        config_key = None if refused else target.variable_key(variable, None)
+        yield Step(container, variable, None, "undecided" if why else "plain", why or fine, config_key)
 
 
-def _plain_key(variable: str) -> str:
-    """Return what a plain variable is in the configuration."""
-    return _HOSTS.get(variable) or property_path("environment", variable)
+def _wrong_host(variable: str, value: str, target: Target) -> str | None:
+    wrong = rules.wrong_host(value) if variable in target.hosts else None
+    return wrong and f"{wrong[0]}; {target.hosts[variable]} takes {wrong[1]}"
 
 
-def _json_step(declaration: JsonSecret, variable: str, key: str) -> Step:
-    source = cast("Mapping[str, Any]", declaration.keys).get(key)
-    if source is None:
-        return Step(variable, key, "undecided", f"is no key of {declaration.name} in the catalogue")
-    place = _place(declaration.name, key, source)
-    return Step(variable, key, "secret", place.why, place.config_key, place.secret, place.key)
+def _json_step(declaration: Any, container: str, variable: str, key: str, target: Target) -> Step:
+    if key not in declaration.keys:
+        return Step(container, variable, key, "undecided", f"is no key of {declaration.name} in the catalogue")
+    place = target.place(declaration, key)
+    return Step(container, variable, key, "secret", place.why, place.config_key, place.secret, place.key)
 
 
-def _with_shared_values(steps: Iterable[Step], values: Mapping[str, str]) -> Iterator[Step]:
-    """Yield the steps, undecided where a plain value holds a secret's or two secrets of one place differ."""
+def _with_keys(
+    steps: Sequence[Step], containers: Mapping[str, str], variables: Mapping[str, Variables], target: Target
+) -> Iterator[Step]:
+    """Yield the steps, plain variables that not every service has alike with the service's own key."""
+    for step in steps:
+        if step.secret or step.json_key or step.config_key is None or step.variable in target.hosts:
+            yield step
+            continue
+        values = {variables[container].values.get(step.variable) for container in containers}
+        common = len(values) == 1 and set(containers.values()) == set(target.services)
+        service = None if common else containers[step.container]
+        yield replace(step, config_key=target.variable_key(step.variable, service))
+
+
+def _with_shared_values(steps: Iterable[Step], variables: Mapping[str, Variables]) -> Iterator[Step]:
+    """Yield the steps, undecided where a plain value holds a secret's or two values of one place differ."""
     steps = list(steps)
-    secrets = {step: value_of(step, values) for step in steps if step.verdict == "secret"}
+    secrets = {step: value_of(step, variables) for step in steps if step.verdict == "secret"}
     by_place: dict[tuple[str | None, str | None], str] = {}
+    by_key: dict[str | None, str] = {}
     for step in steps:
         place = (step.secret, step.secret_key)
         if step.verdict == "plain":
-            value = value_of(step, values)
+            value = value_of(step, variables)
             shared = [s.name for s, v in secrets.items() if len(v) >= _MIN_SHARED_CHARACTERS and v in value]
             if shared:
-                yield Step(
-                    step.variable, step.json_key, "undecided", f"holds the value of {shared[0]}", step.config_key
+                yield replace(step, verdict="undecided", why=f"holds the value of {shared[0]}")
+                continue
+            if by_key.setdefault(step.config_key, value) != value:
+                yield replace(
+                    step, verdict="undecided", why=f"differs from another container's, and {step.config_key} is one"
                 )
                 continue
         elif step.verdict == "secret" and by_place.setdefault(place, secrets[step]) != secrets[step]:
-            why = f"differs from another variable that goes to {step.goes_to}"
-            yield Step(step.variable, step.json_key, "undecided", why, step.config_key, step.secret, step.secret_key)
+            yield replace(step, verdict="undecided", why=f"differs from another variable that goes to {step.goes_to}")
             continue
         yield step
 
 
-def _elsewhere(task_definition: TaskDefinition, chosen: Container) -> Iterator[tuple[str, str]]:
-    for container in task_definition.containers:
+def _sidecars(task: TaskDefinition, containers: Mapping[str, str]) -> Iterator[Part]:
+    for container in task.containers:
+        if container.name in containers:
+            continue
+        held = [
+            *(f"environment.{v} {why}" for v, value in container.plain.items() if (why := why_secret(v, value))),
+            *(f"{where} {why}" for where, text in container.texts.items() if (why := why_text_is_secret(text))),
+        ]
+        why = (
+            "is not run: make it a service of its own (SERVICES in catalogue.py, then scan with --container "
+            f"{container.name}=SERVICE), or do without it"
+        )
+        yield Part(f"container {container.name}", "undecided", "; ".join((why, *held)))
+
+
+def _settings(task: TaskDefinition, containers: Mapping[str, str], target: Target) -> Iterator[Part]:
+    several = len(containers) > 1
+    for name, service in containers.items():
+        container = task.container(name)
+        label = f"container {name}: " if several else ""
+
+        def key(setting: str, service: str = service) -> str:
+            return target.setting_key(setting, service)
+
+        if container.image:
+            wrong = rules.wrong_image(container.image)
+            given = {} if wrong else {key("image"): container.image}
+            why = f"{wrong[0]}: set {key('image')} yourself ({wrong[1]})" if wrong else "from the task definition"
+            yield Part(f"{label}image", "undecided" if wrong else "carried", why, given)
+        if container.port is not None and container.ports[0][1] == "tcp":
+            yield Part(
+                f"{label}containerPort",
+                "carried",
+                "from the task definition",
+                {key("containerPort"): str(container.port)},
+            )
+        if size := _size(task, container):
+            cpu, memory, why = size
+            sizes = {key("cpu"): cpu, key("memory"): memory} if cpu else {}
+            yield Part(f"{label}cpu, memory", "carried" if cpu else "undecided", why, sizes)
+        if task.architecture in {"X86_64", "ARM64"}:
+            yield Part(
+                f"{label}cpuArchitecture",
+                "carried",
+                "from the task definition",
+                {key("cpuArchitecture"): task.architecture},
+            )
+        elif task.architecture:
+            yield Part(f"{label}cpuArchitecture", "undecided", "is none that ECS has: X86_64 or ARM64")
+
+
+def _size(task: TaskDefinition, container: Container) -> tuple[str, str, str] | None:
+    """Return CPU units, MiB and where they come from: the task's own, or the next larger that Fargate has; None without any."""
+    own = [_text_of(container, name) for name in ("cpu", "memory", "memoryReservation")]
+    cpu, memory = task.cpu or own[0], task.memory or own[1] or own[2]
+    if not (cpu and cpu != "0") and not memory:
+        return None
+    if not all(re.fullmatch(r"[0-9]{0,7}", size) for size in (cpu, memory)):
+        return "", "", "is no size that ECS takes: set cpu and memory yourself"
+    wanted = int(cpu or 0), int(memory or 0)
+    for units, sizes in rules.FARGATE_MEMORY.items():
+        for size in sizes:
+            if units >= wanted[0] and size >= wanted[1]:
+                exact = (units, size) == wanted
+                why = "from the task definition" if exact else "Fargate has no such size; the next larger"
+                return str(units), str(size), why
+    return "", "", "is larger than any task on Fargate: set cpu and memory yourself"
+
+
+def _text_of(container: Container, name: str) -> str:
+    value = container.document.get(name)
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _not_carried(task: TaskDefinition, containers: Mapping[str, str]) -> Iterator[Part]:
+    found: dict[str, str] = {}
+    held: dict[str, list[str]] = {}
+    several = len(containers) > 1
+    for where, text in task.texts.items():
+        if why := why_text_is_secret(text):
+            held.setdefault(where.partition(".")[0], []).append(f"{where} {why}")
+    for name in containers:
+        container = task.container(name)
+        label = f"container {name}: " if several else ""
+        for where, why in lost(task, container).items():
+            found.setdefault(label + where if where in CONTAINER_FIELDS else where, why)
         for where, text in container.texts.items():
             if why := why_text_is_secret(text):
-                yield f"container {container.name}, {where}", why
-        for variable, value in container.plain.items() if container is not chosen else ():
-            if why := why_secret(variable, value):
-                yield f"container {container.name}, environment.{variable}", why
-        for file in container.environment_files:
-            why = "has variables that are not read: move them by hand"
-            yield f"container {container.name}, environmentFiles: {file}", why
-
-
-def _settings(task_definition: TaskDefinition, container: Container) -> dict[str, str]:
-    port = str(container.port or "")
-    found = (container.image, port, task_definition.cpu, task_definition.memory, task_definition.architecture)
-    return {key: value for key, value in zip(_SETTINGS, found, strict=True) if value}
+                held.setdefault(label + where.partition(".")[0], []).append(f"{where} {why}")
+    for where in {**found, **held}:
+        secrets = held.get(where, [])
+        lead = "; ".join(secrets)
+        # A field that the program has in another way may still hold a secret in the clear.
+        yield Part(where, "undecided", "; ".join(filter(None, (lead, found.get(where, "")))))
 
 
 def proposal(step: Step) -> str:

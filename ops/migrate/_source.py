@@ -1,51 +1,102 @@
 """The old deployment: its task definition and the values of its variables."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from catalogue import CATALOGUE
 from model.references import parse_value_from
 from ops._aws import Aws
-from ops._errors import MisuseError, OpsError, aws_errors, explained, is_aws
+from ops._errors import AwsError, MisuseError, OpsError, aws_errors, explained, is_aws
 from ops._json import json_object
 from ops._secrets import read_value
-from ops.migrate._plan import Plan, make
+from ops.migrate._plan import Plan, Variables, make
+from ops.migrate._target import Target, target_of
 from ops.migrate._task_definition import Container, TaskDefinition, TaskDefinitionError, read
 
 
 @dataclass(frozen=True)
 class Source:
-    """A task definition, the application's container in it, and all values of the container's variables.
+    """A task definition, and what the variables of the application's containers hold.
 
     Attributes:
-        values: Plain values and resolved references by variable: kept out of `repr`.
+        containers: The service that each container becomes.
+        variables: By container: kept out of `repr`.
     """
 
-    task_definition: TaskDefinition
-    container: Container
-    values: Mapping[str, str] = field(repr=False)
+    task: TaskDefinition
+    containers: Mapping[str, str]
+    variables: Mapping[str, Variables] = field(repr=False)
 
 
-def read_source(source: str, container: str | None = None, region: str | None = None) -> Source:
-    """Return the old deployment that a file, a family, `family:revision` or an ARN names.
+def read_task(source: str, region: str | None = None, family: str | None = None) -> TaskDefinition:
+    """Return the task definition that a file, a family, `family:revision` or an ARN names.
 
     Args:
         source: See above; AWS is asked only for what is no file.
-        container: The application's container; may be left out when there is one only.
         region: Where ECS is asked, by default the ARN's or the environment's Region.
+        family: Which one, of a file with several.
 
     Raises:
         MisuseError: When it can't be read or is no task definition.
     """
     aws = None if Path(source).is_file() else open_aws(source, region)
     try:
-        found = read(source, aws and aws.client("ecs"))
-        chosen = found.container(container)
+        return read(source, aws and aws.client("ecs"), family)
     except TaskDefinitionError as error:
         raise MisuseError(str(error)) from None
-    return Source(found, chosen, values_of(chosen, aws, region))
+
+
+def read_source(
+    source: str,
+    given: Sequence[str] = (),
+    region: str | None = None,
+    family: str | None = None,
+    target: Target | None = None,
+) -> Source:
+    """Return the old deployment.
+
+    Args:
+        source: See `read_task`.
+        given: The application's containers, as NAME or NAME=SERVICE.
+        region: See `read_task`.
+        family: See `read_task`.
+        target: The application, by default that of the sandbox's stack.
+
+    Raises:
+        MisuseError: When it can't be read, or it isn't clear which container becomes which service.
+    """
+    task = read_task(source, region, family)
+    containers = assigned(task, given, (target or target_of("dev")).services)
+    reader = _Reader(region)
+    return Source(task, containers, {name: reader.variables(task.container(name)) for name in containers})
+
+
+def assigned(task: TaskDefinition, given: Sequence[str], services: Sequence[str]) -> dict[str, str]:
+    """Return the service that each of the application's containers becomes.
+
+    Raises:
+        MisuseError: When that is not clear.
+    """
+    names = [container.name for container in task.containers]
+    found: dict[str, str] = {}
+    for text in given:
+        name, _, service = text.partition("=")
+        service = service or (name if name in services else services[0] if len(services) == 1 else "")
+        if name not in names:
+            raise MisuseError(f"there is no container {name}; {task.name} has {', '.join(names)}")
+        if service not in services:
+            raise MisuseError(f"--container {name}=SERVICE, one of {', '.join(services)} (SERVICES in catalogue.py)")
+        if service in found.values() or name in found:
+            raise MisuseError(f"--container {text}: one container becomes one service")
+        found[name] = service
+    if not found and len(names) == 1 and len(services) == 1:
+        return {names[0]: services[0]}
+    found = found or {name: name for name in names if name in services}
+    if not found:
+        become = f" (NAME={' | NAME='.join(services)})" if len(services) > 1 else ""
+        raise MisuseError(f"choose the application's container with --container{become}: {', '.join(names)}")
+    return found
 
 
 def reread(plan: Plan, region: str | None = None) -> Source:
@@ -54,8 +105,15 @@ def reread(plan: Plan, region: str | None = None) -> Source:
     Raises:
         MisuseError: When it can't be read, or the plan says something else of it than a scan would now, beside the verdicts.
     """
-    source = read_source(plan.source, plan.container, region)
-    fresh = make(source.task_definition, source.container, source.values, CATALOGUE)
+    given = [f"{name}={service}" for name, service in plan.containers.items()]
+    target = target_of(plan.stack)
+    several = Path(plan.source).is_file()
+    source = read_source(plan.source, given, region, plan.name if several else None, target)
+    for step in plan.steps:
+        unread = source.variables[step.container].unread if step.container in source.variables else {}
+        if step.variable in unread and step.verdict in {"secret", "plain"}:
+            raise MisuseError(f"{step.variable} can't be read: {unread[step.variable]}")
+    fresh = make(source.task, source.containers, source.variables, target, plan.stack)
     if changed := plan.differences(fresh):
         raise MisuseError(
             f"the plan and {plan.source} don't fit any more ({', '.join(changed)}); only verdicts may be edited: scan again"
@@ -77,23 +135,45 @@ def open_aws(source: str = "", region: str | None = None) -> Aws:
     return Aws(chosen)
 
 
-def values_of(container: Container, aws: Aws | None = None, region: str | None = None) -> dict[str, str]:
-    """Return the values that the container's variables have when a task starts now.
+def variables_of(container: Container, aws: Aws) -> Variables:
+    """Return what the container's variables hold when a task starts now.
 
     References to Secrets Manager and to Parameter Store are read, which CloudTrail records.
-
-    Raises:
-        MisuseError: When a reference can't be read, as no task could either.
     """
-    values = dict(container.plain)
-    for variable, reference in container.references.items():
+    return _Reader(aws=aws).variables(container)
+
+
+class _Reader:
+    """Reads references; when AWS can't be reached at all, it is asked once."""
+
+    def __init__(self, region: str | None = None, aws: Aws | None = None) -> None:
+        self._region = region
+        self._aws = aws
+        self._unreachable = ""
+
+    def variables(self, container: Container) -> Variables:
+        values, unread = dict(container.plain), dict(container.unread)
+        for variable, reference in container.references.items():
+            try:
+                values[variable] = self._read(reference)
+            except (OpsError, ValueError, *aws_errors()) as error:
+                unread[variable] = str(explained(error) if is_aws(error) else error)
+        return Variables(values, unread)
+
+    def _read(self, reference: str) -> str:
+        if self._unreachable:
+            raise ValueError(self._unreachable)
+        if "{" in reference or "<" in reference:
+            raise ValueError("its valueFrom is a placeholder that something fills in later")
         try:
-            aws = aws or open_aws(reference, region)
-            values[variable] = _resolve(aws, reference)
-        except (OpsError, ValueError, *aws_errors()) as error:
-            said = explained(error) if is_aws(error) else error
-            raise MisuseError(f"{variable} can't be read: {said}") from None
-    return values
+            # Without a Region of its own the first reference's counts, as its task definition's would.
+            self._aws = self._aws or open_aws(reference, self._region)
+            return _resolve(self._aws, reference)
+        except (AwsError, *aws_errors()) as error:
+            told = explained(error) if is_aws(error) else error
+            if not getattr(told, "code", ""):
+                self._unreachable = str(told)
+            raise
 
 
 def _resolve(aws: Aws, reference: str) -> str:
@@ -105,7 +185,10 @@ def _resolve(aws: Aws, reference: str) -> str:
         return _parameter(aws, reference, region)
     if service != "secretsmanager":
         raise ValueError("its valueFrom is no whole ARN of a secret or a parameter")
-    parsed = parse_value_from(reference)
+    try:
+        parsed = parse_value_from(reference)
+    except ValueError:
+        raise ValueError("its valueFrom is not the ARN of a secret that ECS takes") from None
     found = read_value(aws, parsed.arn, stage=parsed.stage or "AWSCURRENT", version_id=parsed.version_id)
     if found.text is None:
         raise ValueError("its secret is binary")

@@ -1,4 +1,4 @@
-"""A task definition as the migration reads it: from a JSON file, or from ECS by family, family:revision or ARN."""
+"""A task definition as the migration reads it: from a file, or from ECS by family, family:revision or ARN."""
 
 import json
 import re
@@ -7,37 +7,58 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ops._json import read_json
+from ops.migrate._formats import Document, FormatError, Unread, documents, read_documents
 
 if TYPE_CHECKING:  # the stubs are a development requirement
     from mypy_boto3_ecs import ECSClient
 
+TaskDefinitionError = FormatError
 
-class TaskDefinitionError(ValueError):
-    """What is read is no task definition; the message never quotes its content."""
+_VCPU = re.compile(r"([0-9]*\.?[0-9]+) *vcpu", re.IGNORECASE)
+_GB = re.compile(r"([0-9]*\.?[0-9]+) *gb", re.IGNORECASE)
+_UNITS = 1024
 
 
 @dataclass(frozen=True)
 class Container:
-    """One container's variables.
+    """One container.
 
     Attributes:
         name: Its name.
-        image: Its image, "" when the file leaves it out.
-        port: Its first port, None when it opens none.
+        document: Its definition as ECS prints it: kept out of `repr`.
         plain: Values in the clear by variable: kept out of `repr`.
         references: `valueFrom` by variable.
+        unread: Why a value is not in the file, by variable.
         texts: Everything else that could hold a secret, by where it stands: kept out of `repr`.
-        environment_files: ARNs of the files in S3 that hold further variables. Nobody reads those.
     """
 
     name: str
-    image: str
-    port: int | None
+    document: Mapping[str, Any] = field(repr=False)
     plain: Mapping[str, str] = field(repr=False)
     references: Mapping[str, str]
+    unread: Mapping[str, str]
     texts: Mapping[str, str] = field(repr=False)
-    environment_files: Sequence[str] = ()
+
+    @property
+    def image(self) -> str:
+        """The image as ECS runs it (without tag or digest that is `latest`), "" when the file leaves it out."""
+        image = _text(self.document.get("image"))
+        named = "@" in image or ":" in image.rpartition("/")[2]
+        return image if named or not image else f"{image}:latest"
+
+    @property
+    def ports(self) -> list[tuple[str, str]]:
+        """Every port or range with its protocol, in the file's order."""
+        found: list[tuple[str, str]] = []
+        for mapping in _objects(self.document, "portMappings", f"container {self.name}"):
+            port = _text(mapping.get("containerPort")) or _text(mapping.get("containerPortRange"))
+            found.append((port, _text(mapping.get("protocol")).lower() or "tcp"))
+        return found
+
+    @property
+    def port(self) -> int | None:
+        """The first port, None when it opens none."""
+        return int(self.ports[0][0]) if self.ports and self.ports[0][0].isdecimal() else None
 
 
 @dataclass(frozen=True)
@@ -46,38 +67,60 @@ class TaskDefinition:
 
     Attributes:
         source: Where it was read: the file's absolute path, or the ARN with the revision.
-        family: Its family.
-        cpu: CPU units, "" when the file leaves them out; memory likewise, in MiB.
+        name: What it is called there: its family where it has one.
+        document: The whole of it as ECS prints it, but the containers: kept out of `repr`.
+        whole: Whether the source says everything about the task.
+        texts: What could hold a secret outside the containers, by where it stands: kept out of `repr`.
         containers: Its containers, in order.
     """
 
     source: str
-    family: str
-    cpu: str
-    memory: str
-    architecture: str
+    name: str
+    document: Mapping[str, Any] = field(repr=False)
+    whole: bool
+    texts: Mapping[str, str] = field(repr=False)
     containers: Sequence[Container]
 
-    def container(self, name: str | None) -> Container:
-        """Return the named container, or the only one.
+    @property
+    def family(self) -> str:
+        """Its family, "" when the file has none."""
+        return _text(self.document.get("family"))
+
+    @property
+    def cpu(self) -> str:
+        """CPU units, as ECS reads `1024` and `1 vCPU`; "" when there are none."""
+        return _units(self.document.get("cpu"), _VCPU)
+
+    @property
+    def memory(self) -> str:
+        """MiB, as ECS reads `2048` and `2 GB`; "" when there are none."""
+        return _units(self.document.get("memory"), _GB)
+
+    @property
+    def architecture(self) -> str:
+        """The CPU architecture, "" when the file leaves it out."""
+        return _text(_object(self.document, "runtimePlatform", self.source).get("cpuArchitecture"))
+
+    def container(self, name: str) -> Container:
+        """Return the named container.
 
         Raises:
-            TaskDefinitionError: When there is no such container, or several to choose from.
+            TaskDefinitionError: When there is no such container.
         """
-        names = [container.name for container in self.containers]
-        if name is None and len(names) == 1:
-            return self.containers[0]
-        if name not in names:
-            raise TaskDefinitionError(f"choose the application's container with --container: {', '.join(names)}")
-        return self.containers[names.index(name)]
+        for container in self.containers:
+            if container.name == name:
+                return container
+        names = ", ".join(container.name for container in self.containers)
+        raise TaskDefinitionError(f"there is no container {name}; {self.name} has {names}")
 
 
-def read(source: str, ecs: "ECSClient | None" = None) -> TaskDefinition:
+def read(source: str, ecs: "ECSClient | None" = None, family: str | None = None) -> TaskDefinition:
     """Return the task definition that a path, an ARN or a family names.
 
     Args:
-        source: A path of a JSON file if one exists there, otherwise what ECS knows it by.
+        source: A path of a file if one exists there, otherwise what ECS knows it by.
         ecs: Asked when there is no such file.
+        family: Which one, of a file with several.
 
     Raises:
         TaskDefinitionError: When there is neither a file nor a client to ask, or the content is no task definition.
@@ -85,93 +128,150 @@ def read(source: str, ecs: "ECSClient | None" = None) -> TaskDefinition:
     """
     path = Path(source)
     if path.is_file():
-        try:
-            content = read_json(path)
-        except ValueError as error:
-            raise TaskDefinitionError(str(error)) from None
-        return parse(content, str(path.resolve()))
+        found = read_documents(path)
+        names = [document.name for document in found]
+        if family is not None and family not in names:
+            raise TaskDefinitionError(f"{source} has no task definition {family}, but {', '.join(names)}")
+        if family is None and len(found) > 1:
+            raise TaskDefinitionError(f"{source} has {len(found)} task definitions: --family {' | '.join(names)}")
+        chosen = found[0 if family is None else names.index(family)]
+        return _parsed(chosen, str(path.resolve()))
     if ecs is None or ("/" in source and not source.startswith("arn:")):
         raise TaskDefinitionError(f"there is no file {source}")
-    found = ecs.describe_task_definition(taskDefinition=source)["taskDefinition"]
-    return parse(found, found.get("taskDefinitionArn", source))
+    raw = ecs.describe_task_definition(taskDefinition=source)["taskDefinition"]
+    return parse(raw, raw.get("taskDefinitionArn", source))
 
 
 def parse(content: object, source: str) -> TaskDefinition:
-    """Return the task definition in a document: what `describe-task-definition` prints, what `register-task-definition`
-    takes, or the bare array of container definitions.
+    """Return the task definition in a document of any form that a file may have.
 
     Raises:
-        TaskDefinitionError: When it is none of these.
-    """  # noqa: D205 - one sentence that names the three forms
-    if isinstance(content, list):
-        content = {"containerDefinitions": content}
-    document = cast("Mapping[str, Any]", content) if isinstance(content, dict) else {}
-    document = document.get("taskDefinition", document)
-    definitions = document.get("containerDefinitions") if isinstance(document, dict) else None
-    if not isinstance(definitions, list) or not definitions or not all(isinstance(d, dict) for d in definitions):
-        raise TaskDefinitionError(f"{source} has no containerDefinitions: it is no task definition")
-    return TaskDefinition(
+        TaskDefinitionError: When it is none, or holds several.
+    """
+    found = documents(content, source, source)
+    if len(found) > 1:
+        raise TaskDefinitionError(f"{source} has {len(found)} task definitions")
+    return _parsed(found[0], source)
+
+
+def _parsed(found: Document, source: str) -> TaskDefinition:
+    definitions = cast("Sequence[Mapping[str, Any]]", found.content["containerDefinitions"])
+    document = {key: value for key, value in found.content.items() if key != "containerDefinitions"}
+    task = TaskDefinition(
         source=source,
-        family=_text(document.get("family")),
-        cpu=_text(document.get("cpu")),
-        memory=_text(document.get("memory")),
-        architecture=_text(_object(document, "runtimePlatform", source).get("cpuArchitecture")),
+        name=found.name,
+        document=document,
+        whole=found.whole,
+        texts=dict(_texts(document, _NO_SECRETS_IN_TASK)),
         containers=tuple(_container(definition, index) for index, definition in enumerate(definitions)),
     )
+    names = [container.name for container in task.containers]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise TaskDefinitionError(f"{source} has the container {twice[0]} twice")
+    _ = task.architecture  # refused here when it is malformed, not where it is used
+    return task
 
 
 def _container(definition: Mapping[str, Any], index: int) -> Container:
     name = _text(definition.get("name")) or f"container-{index}"
     where = f"container {name}"
-    return Container(
+    plain, unread = _pairs(definition, "environment", "value", where)
+    references, unread_references = _pairs(definition, "secrets", "valueFrom", where)
+    if both := sorted({*plain, *unread} & {*references, *unread_references}):
+        raise TaskDefinitionError(f"{where}: {both[0]} is in environment and in secrets")
+    container = Container(
         name=name,
-        image=_text(definition.get("image")),
-        port=_port(definition, where),
-        plain=_pairs(definition, "environment", "value", where),
-        references=_pairs(definition, "secrets", "valueFrom", where),
-        texts=dict(_texts(definition, where)),
-        environment_files=[_text(file.get("value")) for file in _objects(definition, "environmentFiles", where)],
+        document=definition,
+        plain=plain,
+        references=references,
+        unread={**unread, **unread_references},
+        texts=dict(_texts(definition, _NO_SECRETS_IN_CONTAINER)),
     )
+    for port, _ in container.ports:
+        if port and not re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", port) and not _is_unread(definition, "portMappings"):
+            raise TaskDefinitionError(f"{where}: the containerPort is no number of a port")
+    for section in ("healthCheck", "dockerLabels", "logConfiguration", "firelensConfiguration", "linuxParameters"):
+        found = _object(definition, section, where)
+        if section in {"logConfiguration", "firelensConfiguration"}:
+            _object(found, "options", where)
+    _objects(definition, "environmentFiles", where)
+    return container
 
 
-def _port(definition: Mapping[str, Any], where: str) -> int | None:
-    ports = [_text(mapping.get("containerPort")) for mapping in _objects(definition, "portMappings", where)]
-    if not ports or not ports[0]:
-        return None
-    if not re.fullmatch(r"[0-9]{1,5}", ports[0]):
-        raise TaskDefinitionError(f"{where}: the containerPort is no number of a port")
-    return int(ports[0])
+def _is_unread(definition: Mapping[str, Any], section: str) -> bool:
+    return any(isinstance(value, Unread) for entry in definition.get(section) or () for value in entry.values())
 
 
-def _pairs(definition: Mapping[str, Any], section: str, field_name: str, where: str) -> dict[str, str]:
+def _pairs(
+    definition: Mapping[str, Any], section: str, field_name: str, where: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the values by variable, and why others are not in the file."""
     found: dict[str, str] = {}
+    unread: dict[str, str] = {}
     for entry in _objects(definition, section, where):
-        variable = entry.get("name")
+        variable, value = entry.get("name"), entry.get(field_name)
         if not isinstance(variable, str):
             raise TaskDefinitionError(f"{where}: {section} holds an entry without a name")
-        if variable in found:
+        if variable in found or variable in unread:
             raise TaskDefinitionError(f"{where}: {section} sets {variable} twice")
-        found[variable] = _text(entry.get(field_name))
-    return found
+        if isinstance(value, Unread):
+            unread[variable] = value.why
+        else:
+            found[variable] = _text(value)
+    return found, unread
 
 
-def _texts(definition: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
-    health_check = _object(definition, "healthCheck", where)
-    commands = {section: definition.get(section) for section in ("command", "entryPoint")}
-    for section, words in (*commands.items(), ("healthCheck.command", health_check.get("command"))):
-        if words:
-            yield section, " ".join(map(_text, cast("list[Any]", words))) if isinstance(words, list) else _text(words)
-    log = _object(definition, "logConfiguration", where)
-    for section, pairs in (
-        ("dockerLabels", _object(definition, "dockerLabels", where)),
-        ("logConfiguration.options", _object(log, "options", where)),
-    ):
-        for key, value in pairs.items():
-            yield f"{section}.{key}", f"{key}={_text(value)}"
+_NO_SECRETS_IN_TASK = {
+    "taskDefinitionArn", "family", "taskRoleArn", "executionRoleArn", "networkMode", "status", "registeredBy", "cpu", "memory",
+    "requiresAttributes", "requiresCompatibilities", "compatibilities", "runtimePlatform", "pidMode", "ipcMode", "revision",
+    "registeredAt", "deregisteredAt", "deleteRequestedAt",
+}  # fmt: skip
+_NO_SECRETS_IN_CONTAINER = {"name", "image", "environment", "secrets", "environmentFiles", "portMappings"}
+"""What is looked at elsewhere, or made of words that AWS defines."""
+
+_JOINED = {"command", "entryPoint"}
+"""Lists of words of one command line."""
+
+
+def _texts(document: Mapping[str, Any], left_out: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield every text that could hold a secret, by where it stands."""
+    for key, value in document.items():
+        if key not in left_out:
+            yield from _texts_in(value, key)
+
+
+def _texts_in(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    name = where.rpartition(".")[2]
+    if isinstance(value, str):
+        # An option's name tells what its value is: `splunk-token=...`.
+        yield where, value if name in _JOINED or name.isdecimal() else f"{name}={value}"
+    elif isinstance(value, list):
+        items = cast("list[Any]", value)
+        if name in _JOINED and items:
+            yield where, " ".join(map(_text, items))
+            return
+        for index, item in enumerate(items):
+            yield from _texts_in(item, f"{where}.{index}")
+    elif isinstance(value, dict):
+        mapping = cast("Mapping[str, Any]", value)
+        if set(mapping) >= {"name", "value"} and isinstance(mapping["value"], str):
+            yield where, f"{_text(mapping['name'])}={mapping['value']}"
+            return
+        for key, item in mapping.items():
+            yield from _texts_in(item, f"{where}.{key}")
+
+
+def _units(value: object, unit: re.Pattern[str]) -> str:
+    """Return what ECS makes of a size. Source: AWS, "Amazon ECS task definition parameters for Fargate", task size."""
+    text = _text(value).strip()
+    with_unit = unit.fullmatch(text)
+    return str(round(float(with_unit[1]) * _UNITS)) if with_unit else text
 
 
 def _object(parent: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
     found = parent.get(key) or {}
+    if isinstance(found, Unread):
+        return {}
     if not isinstance(found, dict):
         raise TaskDefinitionError(f"{where}: {key} is no object")
     return cast("Mapping[str, Any]", found)
@@ -179,11 +279,18 @@ def _object(parent: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any
 
 def _objects(parent: Mapping[str, Any], key: str, where: str) -> list[Mapping[str, Any]]:
     found: Any = parent.get(key) or []
-    if not isinstance(found, list) or not all(isinstance(item, dict) for item in cast("list[Any]", found)):
+    if isinstance(found, Unread):
+        return []
+    if not isinstance(found, list):
         raise TaskDefinitionError(f"{where}: {key} is no list of objects")
-    return cast("list[Mapping[str, Any]]", found)
+    items = [item for item in cast("list[Any]", found) if not isinstance(item, Unread)]
+    if not all(isinstance(item, dict) for item in items):
+        raise TaskDefinitionError(f"{where}: {key} is no list of objects")
+    return items
 
 
 def _text(value: object) -> str:
     """Return what ECS would take a value for, "" for none; anything that is no text stays as it stands in the JSON."""
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    return "" if value is None or isinstance(value, Unread) else json.dumps(value, default=lambda _: None)

@@ -1,15 +1,17 @@
 """`ops migrate apply`: the plan's values become configuration, unseen; then Pulumi's preview."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
+from model import values
 from ops._ask import confirm
 from ops._console import print_json, print_table, say
 from ops._errors import MisuseError, OpsError
@@ -18,6 +20,7 @@ from ops._options import JsonOption, YesOption
 from ops.migrate._plan import Plan, value_of
 from ops.migrate._pulumi import ROOT, Configuration, Configured, SandboxRun, runs_in_sandbox
 from ops.migrate._source import reread
+from ops.migrate._target import target_of
 from ops.migrate.scan import PlanArgument, RegionOption, load_plan
 
 StackName = Annotated[
@@ -62,15 +65,21 @@ def apply(
         raise OpsError(
             f"needs a decision first: {', '.join(s.name for s in undecided)} (python -m ops migrate plan {plan})"
         )
+    stack = stack or loaded.stack
+    if stack.rpartition("/")[2] != loaded.stack:
+        raise MisuseError(f"{plan} is for stack {loaded.stack}: scan again with --stack {stack}")
     wanted = wanted_configuration(loaded, region)
     for step in loaded.steps:
         if step.verdict == "secret" and step.config_key is None:
             say(f"{step.name} is no configuration: python -m ops set {step.secret} after the first `pulumi up`")
     if runs_in_sandbox():
-        _in_sandbox(wanted, stack or "dev", project, "up" if up else "preview", json_=json_)
+        _refuse_wrong(wanted, strict=False)
+        _in_sandbox(wanted, stack, project, "up" if up else "preview", json_=json_)
         return
     configuration = Configuration(stack, project)
-    changes = compare(wanted, configuration.read())
+    configured = configuration.read()
+    _refuse_wrong(wanted, strict="protect" in configured and configured["protect"].value == "true")
+    changes = compare(wanted, configured)
     if not json_:
         rows = [(c.key, "secret" if c.secret else c.value, c.state) for c in changes]
         print_table("Configuration", ("key", "value", "state"), rows)
@@ -104,16 +113,38 @@ def wanted_configuration(plan: Plan, region: str | None = None) -> dict[str, tup
         MisuseError: When the plan no longer fits its source, or two values want one key.
     """
     source = reread(plan, region)
-    wanted = {key: (value, False) for key, value in plan.settings.items()}
+    wanted = {key: (value, False) for key, value in plan.settings().items()}
     for step in plan.steps:
         if step.config_key is None or step.verdict not in {"secret", "plain"}:
             continue
-        value = (value_of(step, source.values), step.verdict == "secret")
+        value = (value_of(step, source.variables), step.verdict == "secret")
         if not value[0]:
             continue  # empty, as unset, means that Pulumi makes the value or misses it
         if wanted.setdefault(step.config_key, value) != value:
             raise MisuseError(f"{step.name} and another variable have different values for {step.config_key}")
     return wanted
+
+
+def _refuse_wrong(wanted: Mapping[str, tuple[str, bool]], *, strict: bool) -> None:
+    """Refuse what the program would refuse, before the first value is set.
+
+    Raises:
+        MisuseError: It names every key that is wrong, and no value.
+    """
+    problems: list[str] = []
+    hosts = set(target_of("").hosts.values())
+    for key, (value, secret) in wanted.items():
+        if secret:
+            wrong = values.wrong_secret(value, strict=strict)
+        else:
+            name = key.rpartition(".")[2]
+            check = {"image": values.wrong_image, **dict.fromkeys(hosts, values.wrong_host)}.get(name)
+            said = check(value) if check and "environment" not in key else None
+            wrong = said and f"{said[0]}; allowed is {said[1]}"
+        if wrong:
+            problems.append(f"{key} {wrong}")
+    if problems:
+        raise MisuseError(f"the program would refuse, so nothing was set: {'; '.join(problems)}")
 
 
 def compare(wanted: Mapping[str, tuple[str, bool]], configured: Mapping[str, Configured]) -> list[Change]:
@@ -127,11 +158,13 @@ def compare(wanted: Mapping[str, tuple[str, bool]], configured: Mapping[str, Con
 
 
 def _configured(configured: Mapping[str, Configured], key: str) -> Configured | None:
-    parent, _, name = key.partition(".")
-    found = configured.get(parent)
-    if found is None or not name:
+    parent, *path = re.findall(r'\["([^"]*)"\]|([^.\[]+)', key)
+    found = configured.get(parent[1])
+    if found is None or not path:
         return found
-    value = (json_object(found.value) or {}).get(name)
+    value: Any = json_object(found.value) or {}
+    for quoted, plain in path:
+        value = cast("Mapping[str, Any]", value).get(quoted or plain) if isinstance(value, dict) else None
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return None if value is None else Configured(text, found.secret)
 

@@ -139,7 +139,11 @@ def _revision(aws: Aws, arn: str) -> Revision | None:
 
 def _held(raw: Mapping[str, Any], arn: str) -> Iterator[str]:
     known = {variable for declaration in CATALOGUE for variable, _ in declaration.references()}
-    for container in parse(raw, arn).containers:
+    task = parse(raw, arn)
+    for where, text in task.texts.items():
+        if why_text_is_secret(text):
+            yield where
+    for container in task.containers:
         for variable, value in container.plain.items():
             if (variable in known and value) or why_secret(variable, value):
                 yield f"{container.name}: environment.{variable}"

@@ -1,4 +1,4 @@
-"""`ops migrate scan` and `plan`: what an old task definition holds, and where each variable goes."""
+"""`ops migrate scan` and `plan`: what an old task definition holds, and where each part goes."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,29 +6,41 @@ from typing import Annotated, Any
 
 import typer
 
-from catalogue import CATALOGUE
 from ops._console import print_json, print_table, say
 from ops._errors import MisuseError
 from ops._options import JsonOption
 from ops.migrate._plan import Plan, PlanError, Step, load, make, proposal
 from ops.migrate._source import read_source
+from ops.migrate._target import target_of
 
 PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan that `migrate scan` wrote.")]
-ContainerOption = Annotated[
-    str | None, typer.Option("--container", metavar="NAME", help="The application's container, when there are several.")
-]
 RegionOption = Annotated[str | None, typer.Option("--region", metavar="REGION", help="By default AWS_REGION.")]
 
 
-def scan(
+def scan(  # noqa: PLR0917 - typer's options
     source: Annotated[
         str,
         typer.Argument(
-            metavar="FILE|FAMILY", help="A task definition: a JSON file, a family, family:revision or an ARN."
+            metavar="FILE|FAMILY",
+            help="A task definition: a file (ECS, CloudFormation or Terraform JSON, Compose, .env), a family, family:revision "
+            "or an ARN.",
         ),
     ],
     to: Annotated[Path, typer.Option("--to", metavar="PLAN", help="Where to write the plan.")] = Path("migration.json"),
-    container: ContainerOption = None,
+    container: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--container",
+            metavar="NAME[=SERVICE]",
+            help="The application's container, and the service it becomes; may be given several times. The others are sidecars.",
+        ),
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option("--family", metavar="NAME", help="Which task definition, of a file with several.")
+    ] = None,
+    stack: Annotated[
+        str, typer.Option("--stack", "-s", metavar="NAME", help="The stack that it becomes; its secrets are looked up.")
+    ] = "dev",
     region: RegionOption = None,
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace the plan that is there.")] = False,
@@ -36,11 +48,12 @@ def scan(
 ) -> None:
     """Find what is or looks like a secret in a task definition, and write a plan. No value gets into the plan.
 
-    Exit status 1: something needs a decision (see the table) before `migrate apply`.
+    Exit status 1: something needs a decision (see the tables) before the new task definition replaces the old one.
     """
     _check_place(to, source, force=force)
-    read = read_source(source, container, region)
-    plan = make(read.task_definition, read.container, read.values, CATALOGUE)
+    target = target_of(stack)
+    read = read_source(source, container or (), region, family, target)
+    plan = make(read.task, read.containers, read.variables, target, stack)
     try:
         plan.save(to)
     except OSError as error:
@@ -50,23 +63,20 @@ def scan(
     else:
         _print(plan)
         say(f"The plan is in {to}; it holds no value. Next: python -m ops migrate plan {to}")
-    if plan.undecided() or plan.elsewhere:
+    if plan.undecided() or plan.not_carried():
         raise typer.Exit(1)
 
 
 def show(plan: PlanArgument, *, json_: JsonOption = False) -> None:
-    """Show a plan variable by variable, and what still needs a decision (then exit status 1)."""
+    """Show a plan part by part, and what still needs a decision (then exit status 1)."""
     loaded = load_plan(plan)
     if json_:
         _print_json(loaded, plan)
     else:
         _print(loaded)
-    if undecided := loaded.undecided():
-        if not json_:
-            _tell_decisions(undecided, plan)
+        _tell_decisions(loaded, plan)
+    if loaded.undecided() or loaded.not_carried():
         raise typer.Exit(1)
-    if not json_:
-        say(f"Next: python -m ops migrate apply {plan}")
 
 
 def load_plan(path: Path) -> Plan:
@@ -83,6 +93,8 @@ def load_plan(path: Path) -> Plan:
 
 def _check_place(to: Path, source: str, *, force: bool) -> None:
     """Refuse a place for the plan before anything is read, which CloudTrail might record."""
+    if to.is_symlink():
+        raise MisuseError(f"{to} is a symbolic link: name the file itself")
     if to.is_dir():
         raise MisuseError(f"{to} is a folder: name a file in it")
     if not to.parent.is_dir():
@@ -94,25 +106,57 @@ def _check_place(to: Path, source: str, *, force: bool) -> None:
 
 
 def _print(plan: Plan) -> None:
-    rows = [(step.name, step.verdict, step.goes_to, step.why) for step in plan.steps]
-    rows += [(key, "setting", f"{key} = {value}", "from the task definition") for key, value in plan.settings.items()]
-    title = f"{plan.source}, container {plan.container}"
-    print_table(title, ("variable", "verdict", "goes to", "because it"), rows)
-    if plan.elsewhere:
-        print_table("\nNot carried over", ("where", "because it"), list(plan.elsewhere.items()))
+    become = ", ".join(f"{name} -> service {service}" for name, service in plan.containers.items())
+    say(f"{plan.source}: container {become}")
+    rows = [(plan.label(step), step.verdict, step.goes_to, step.why) for step in plan.steps]
+    print_table("Variables", ("variable", "verdict", "goes to", "because it"), rows)
+    carried = [
+        (key, value, part.why)
+        for part in plan.parts
+        if part.verdict == "carried"
+        for key, value in part.settings.items()
+    ]
+    if carried:
+        print_table("\nSettings", ("setting", "value", ""), carried)
+    lost = [(part.where, part.verdict, part.why) for part in plan.parts if part.verdict != "carried"]
+    if lost:
+        print_table("\nNot carried over", ("what", "verdict", "what to do"), lost)
 
 
-def _tell_decisions(undecided: list[Step], path: Path) -> None:
-    say("\nUndecided. Either a secret: an entry of catalogue.py each, then scan again, such as")
-    for step in undecided:
+def _tell_decisions(plan: Plan, path: Path) -> None:
+    undecided = [step for step in plan.undecided() if step.verdict == "undecided"]
+    if undecided:
+        say("\nUndecided. Either a secret: an entry of catalogue.py each, then scan again, such as")
+        for step in undecided:
+            say(
+                f'    {proposal(step)},   in the keys of a JsonSecret, and "{step.json_key or step.variable}" in its variables'
+            )
+        say(f'or no secret: its "verdict" in {path} becomes "plain" (a plain variable) or "drop" (left out).')
+        _tell_never_plain(undecided)
+    if unread := [step.name for step in plan.undecided() if step.verdict == "not read"]:
         say(
-            f'    {proposal(step)},   in the keys of app-config, and "{step.json_key or step.variable}" in its variables'
+            f"\nNot read: {', '.join(unread)}. Scan again where they can be read, or set what they hold by hand and let their "
+            f'"verdict" in {path} become "drop".'
         )
-    say(f'or no secret: its "verdict" in {path} becomes "plain" (a plain variable) or "drop" (left out).')
+    if parts := plan.not_carried():
+        say(
+            f"\nNot carried over: {', '.join(part.where for part in parts)}. The new task definition lacks them. Do what the "
+            f'table says, or accept it: their "verdict" in {path} becomes "drop". Until then `migrate verify` ends with 1.'
+        )
+    if not plan.undecided():
+        say(f"\nNext: python -m ops migrate apply {path}")
+
+
+def _tell_never_plain(undecided: list[Step]) -> None:
     if never := [step.name for step in undecided if not step.can_be_plain]:
         say(f'"plain" is nothing for {", ".join(never)}: the program takes no such plain variable.')
 
 
 def _print_json(plan: Plan, path: Path) -> None:
-    document: dict[str, Any] = {"plan": str(path), **asdict(plan), "undecided": [s.name for s in plan.undecided()]}
+    document: dict[str, Any] = {
+        "plan": str(path),
+        **asdict(plan),
+        "undecided": [plan.label(step) for step in plan.undecided()],
+        "not_carried": [part.where for part in plan.not_carried()],
+    }
     print_json(document)

@@ -1,4 +1,4 @@
-"""`ops migrate verify`: the new task definition gives the application the same values, and none in the clear."""
+"""`ops migrate verify`: the new task definition gives the application what the old one did, and no secret in the clear."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,36 +7,40 @@ from typing import Literal
 
 import typer
 
-from catalogue import CATALOGUE
-from model.declarations import JsonSecret
 from ops._aws import connect
 from ops._console import print_json, print_table, say, working
 from ops._errors import MisuseError
 from ops._json import json_object
 from ops._options import JsonOption, OutputsOption, StackOption
-from ops._stack import load
+from ops._stack import Stack, load
 from ops.migrate._detect import why_secret, why_text_is_secret
-from ops.migrate._plan import Plan, PlanError, Step, value_of
-from ops.migrate._source import reread, values_of
-from ops.migrate._task_definition import Container, TaskDefinitionError, read
+from ops.migrate._fields import CONTAINER_FIELDS, different
+from ops.migrate._plan import Part, Plan, PlanError, Step, Variables, value_of
+from ops.migrate._source import Source, reread, variables_of
+from ops.migrate._target import Target, target_of
+from ops.migrate._task_definition import Container, TaskDefinition, TaskDefinitionError, read
 from ops.migrate.scan import PlanArgument, RegionOption, load_plan
 
-State = Literal["equal", "moved", "left out", "added", "missing", "different", "in the clear", "not compared"]
-"""`moved`: not a variable of its own any more, but a key of one that holds JSON. `not compared`: variables in a file that is not
-read."""
+State = Literal["equal", "moved", "left out", "added", "missing", "different", "in the clear", "not read"]
+"""`moved`: not a variable of its own any more, but a key of one that holds JSON. `left out`: as the plan says."""
 
-_BAD = {"missing", "different", "in the clear", "not compared"}
+_BAD = {"missing", "different", "in the clear", "not read"}
 _MIN_CHARACTERS = 6
 """Characters below which a value found in another text is most likely a coincidence."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one variable."""
+    """What became of one variable or part.
 
-    variable: str
+    Attributes:
+        kind: `variable`, or `part` for everything else in a task definition.
+    """
+
+    name: str
     state: State
     detail: str = ""
+    kind: Literal["variable", "part"] = "variable"
 
 
 def verify(
@@ -47,93 +51,119 @@ def verify(
     *,
     json_: JsonOption = False,
 ) -> None:
-    """Compare the deployed task definition with the old one, value by value; show no value.
+    """Compare the deployed task definition with the old one, variable by variable and field by field; show no value.
 
     Every secret is read once for it, which CloudTrail records. Exit status 1: something is missing, different, in the clear or
-    can't be compared.
+    could not be read.
     """
     loaded = load_plan(plan)
     deployed = load(stack, outputs)
+    if deployed.environment != loaded.stack:
+        raise MisuseError(
+            f"{plan} is for stack {loaded.stack}, the outputs are of {deployed.environment}: scan with --stack"
+        )
     aws = connect(deployed)
+    target = target_of(loaded.stack)
+    findings: list[Finding] = []
     with working("Reading both task definitions and every value"):
         old = reread(loaded, region)
-        try:
-            new = read(deployed.task_definition_arn, aws.client("ecs")).container(None)
-        except TaskDefinitionError as error:
-            raise MisuseError(f"{deployed.task_definition_arn}: {error}") from None
-        new_values = values_of(new, aws)
-    findings = [*compare(loaded, old.values, new, new_values), *_files(old.container, new)]
+        arns = {service: _arn_of(deployed, service) for service in loaded.containers.values()}
+        for name, service in loaded.containers.items():
+            try:
+                task = read(arns[service], aws.client("ecs"))
+            except TaskDefinitionError as error:
+                raise MisuseError(f"{arns[service]}: {error}") from None
+            new = task.containers[0]
+            findings += compare(loaded, name, old.variables, new, variables_of(new, aws), target)
+            findings += compare_parts(loaded, name, old, task, new)
+        findings += _sidecars(loaded)
     bad = [finding for finding in findings if finding.state in _BAD]
     if json_:
-        print_json(
-            {"ok": not bad, "task_definition": deployed.task_definition_arn, "findings": [asdict(f) for f in findings]}
-        )
+        print_json({"ok": not bad, "task_definitions": arns, "findings": [asdict(f) for f in findings]})
     else:
-        title = f"{loaded.source} -> {deployed.task_definition_arn}"
-        print_table(title, ("variable", "state", ""), [(f.variable, f.state, f.detail) for f in findings])
-        say(_conclusion(loaded, findings, old.task_definition.family or "OLD_FAMILY"))
+        say(f"{loaded.source} -> {', '.join(arns.values())}")
+        print_table("Variables", ("variable", "state", ""), _rows(findings, "variable"))
+        print_table("\nEverything else", ("what", "state", ""), _rows(findings, "part"))
+        say(_conclusion(findings, old.task.family or "OLD_FAMILY"))
     if bad:
         raise typer.Exit(1)
 
 
-def _conclusion(plan: Plan, findings: Sequence[Finding], family: str) -> str:
+def _arn_of(deployed: Stack, service: str) -> str:  # noqa: ARG001 - the stack has one service
+    return deployed.task_definition_arn
+
+
+def _rows(findings: Sequence[Finding], kind: str) -> list[tuple[str, str, str]]:
+    return [(f.name, f.state, f.detail) for f in findings if f.kind == kind]
+
+
+def _conclusion(findings: Sequence[Finding], family: str) -> str:
+    left = {kind: sum(f.state == "left out" and f.kind == kind for f in findings) for kind in ("variable", "part")}
+    words = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in left.items() if count]
+    were = "were" if sum(left.values()) > 1 else "was"
+    left_out = f"; {' and '.join(words)} {were} left out, as the plan says" if words else ""
     counts = Counter(finding.state for finding in findings)
-    left = counts["left out"]
-    left_out = f"; {left} variable{'s were' if left > 1 else ' was'} left out, as the plan says" if left else ""
     if bad := sum(counts[state] for state in _BAD):
-        files = counts["not compared"]
-        unread = (
-            f" The variables of {files} environment file{'s' if files > 1 else ''} were not compared." if files else ""
-        )
-        return f"{bad} of {len(findings)} are wrong{left_out}.{unread}"
-    other = " other" if any(step.verdict == "drop" and step.secret for step in plan.steps) else ""
+        unread = f" {counts['not read']} could not be read." if counts["not read"] else ""
+        return f"{bad} of {len(findings)} {'is' if bad == 1 else 'are'} wrong{left_out}.{unread}"
+    others = " other" if words else ""
     return (
-        f"Every{other} variable has its old value, and no secret is in the clear{left_out}. Next: deploy it, then "
-        f"python -m ops migrate clean {family}"
+        f"Every{others} variable has its old value, every{others} part of the task definition is as it was, and no secret is in "
+        f"the clear{left_out}. Next: deploy it, then python -m ops migrate clean {family}"
     )
 
 
-def compare(plan: Plan, old: Mapping[str, str], new: Container, new_values: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield what became of each variable.
+def compare(  # noqa: PLR0917 - the old and the new side
+    plan: Plan,
+    container: str,
+    old: Mapping[str, Variables],
+    new: Container,
+    found: Variables,
+    target: Target,
+) -> Iterator[Finding]:
+    """Yield what became of each variable of one container.
 
     Args:
         plan: The plan.
-        old: All values of the old container's variables.
+        container: The old container.
+        old: What the variables of the old containers hold.
         new: The new container.
-        new_values: All values of its variables.
+        found: What its variables hold.
+        target: The application.
     """
-    for step in plan.steps:
-        yield _compared(step, old, new, new_values)
-    for variable in sorted(set(new_values) - {step.variable for step in plan.steps}):
-        yield Finding(variable, "added", "the old task definition lacked it")
-    yield from _in_the_clear(plan, old, new)
+    steps = [step for step in plan.steps if step.container == container]
+    for step in steps:
+        yield Finding(plan.label(step), *_compared(step, old, new, found, target))
+    known = {step.variable for step in steps}
+    for variable in sorted({*found.values, *found.unread} - known):
+        if why := found.unread.get(variable):
+            yield Finding(variable, "not read", f"the new task could not start: {why}")
+        else:
+            yield Finding(variable, "added", "the old task definition lacked it")
+    yield from _in_the_clear(plan, container, old, new)
 
 
-def _files(old: Container, new: Container) -> Iterator[Finding]:
-    for file in old.environment_files:
-        same = file in new.environment_files
-        detail = "the same environment file" if same else "the variables of this environment file are not read"
-        yield Finding(file, "equal" if same else "not compared", detail)
-
-
-def _compared(step: Step, old: Mapping[str, str], new: Container, new_values: Mapping[str, str]) -> Finding:
+def _compared(
+    step: Step, old: Mapping[str, Variables], new: Container, found: Variables, target: Target
+) -> tuple[State, str]:
     if step.verdict == "drop":
-        return Finding(step.name, "left out", "as the plan says")
+        return "left out", "as the plan says"
     try:
         expected = value_of(step, old)
     except PlanError as error:
-        return Finding(step.name, "missing", str(error))
-    if step.variable in new_values:
-        found = new_values[step.variable]
-        if step.json_key is not None:
-            found = (json_object(found) or {}).get(step.json_key)
+        return "missing", str(error)
+    if why := found.unread.get(step.variable):
+        return "not read", why
+    if step.variable in found.values:
+        value = found.values[step.variable]
+        part = value if step.json_key is None else (json_object(value) or {}).get(step.json_key)
         where = "from Secrets Manager" if step.variable in new.references else "plain"
-        return Finding(step.name, *_judged(expected, found, ("equal", where)))
-    whole = _whole_variable(step) or ""
-    found = (json_object(new_values.get(whole, "")) or {}).get(step.secret_key or "")
-    return Finding(
-        step.name, *_judged(expected, found, ("moved", f"now the key {step.secret_key} in the JSON of {whole}"))
-    )
+        return _judged(expected, part, ("equal", where))
+    whole = target.whole_variable(step.secret) or ""
+    if why := found.unread.get(whole):
+        return "not read", f"{whole}: {why}"
+    moved = (json_object(found.values.get(whole, "")) or {}).get(step.secret_key or "")
+    return _judged(expected, moved, ("moved", f"now the key {step.secret_key} in the JSON of {whole}"))
 
 
 def _judged(expected: str, found: str | None, good: tuple[State, str]) -> tuple[State, str]:
@@ -144,17 +174,66 @@ def _judged(expected: str, found: str | None, good: tuple[State, str]) -> tuple[
     return good if found == expected else ("different", "has another value than before")
 
 
-def _whole_variable(step: Step) -> str | None:
-    """Return the variable that holds the whole JSON of the secret that a step's value went to."""
-    return next((d.variable for d in CATALOGUE if isinstance(d, JsonSecret) and d.name == step.secret), None)
+def compare_parts(plan: Plan, name: str, old: Source, task: TaskDefinition, new: Container) -> Iterator[Finding]:
+    """Yield what became of everything in the old task definition that is no variable of a container.
+
+    Args:
+        plan: The plan.
+        name: The old container.
+        old: The old deployment.
+        task: The new task definition.
+        new: Its container.
+    """
+    accepted = {part.where: part for part in plan.parts if part.verdict == "drop"}
+    label = f"container {name}: " if len(plan.containers) > 1 else ""
+    wrong, same = different(old.task, old.task.container(name), task, new)
+    for field in sorted({*wrong, *same}):
+        where = label + field if field in CONTAINER_FIELDS else field
+        if field in same:
+            yield Finding(where, "equal", "", "part")
+        elif where in accepted:
+            yield Finding(where, "left out", accepted[where].why, "part")
+        else:
+            yield Finding(where, "missing", wrong[field], "part")
+    for part in plan.parts:
+        for key in part.settings if part.where.startswith(label) else ():
+            yield Finding(part.where, *_setting(part, key.rpartition(".")[2], task, new), "part")
 
 
-def _in_the_clear(plan: Plan, old: Mapping[str, str], new: Container) -> Iterator[Finding]:
+def _setting(part: Part, key: str, task: TaskDefinition, new: Container) -> tuple[State, str]:
+    found = {
+        "image": new.image,
+        "containerPort": str(new.port or ""),
+        "cpu": task.cpu,
+        "memory": task.memory,
+        "cpuArchitecture": task.architecture,
+    }[key]
+    wanted = next(value for name, value in part.settings.items() if name.rpartition(".")[2] == key)
+    if found == wanted:
+        return "equal", f"{key} {found}"
+    if part.verdict == "drop":
+        return "left out", "as the plan says"
+    return (
+        "different",
+        f'{key} is {found or "not set"}, was {wanted}; if that is meant, the verdict of this part becomes "drop"',
+    )
+
+
+def _sidecars(plan: Plan) -> Iterator[Finding]:
+    """Yield what is no part of a container that became a service: a whole container."""
+    for part in plan.parts:
+        if part.where.startswith("container ") and ": " not in part.where:
+            yield Finding(part.where, "left out" if part.verdict == "drop" else "missing", part.why, "part")
+
+
+def _in_the_clear(plan: Plan, container: str, old: Mapping[str, Variables], new: Container) -> Iterator[Finding]:
     """Yield what of the new container's plain parts holds an old secret, or looks like any."""
     secrets = {
-        step.name: value_of(step, old) for step in plan.steps if step.verdict == "secret" and step.variable in old
+        step.name: value_of(step, old)
+        for step in plan.steps
+        if step.verdict == "secret" and step.variable in old[step.container].values
     }
-    accepted = {step.variable for step in plan.steps if step.verdict == "plain"}
+    accepted = {step.variable for step in plan.steps if step.verdict == "plain" and step.container == container}
     for where, text in (*new.plain.items(), *new.texts.items()):
         held = [name for name, value in secrets.items() if len(value) >= _MIN_CHARACTERS and value in text]
         why = why_secret(where, text) if where in new.plain else why_text_is_secret(text)

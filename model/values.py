@@ -1,0 +1,78 @@
+"""What a single value of the configuration may be: each check returns what was found and what is allowed, or None.
+
+What AWS would refuse is refused here, before anything is created; `ops migrate` asks the same before it sets anything.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+MAX_VALUE_BYTES = 65_536
+
+MIN_STRICT_CHARACTERS = 16
+"""The shortest secret that a protected stack takes."""
+
+FARGATE_MEMORY: Mapping[int, Sequence[int]] = {
+    256: (512, 1024, 2048),
+    512: range(1024, 4096 + 1, 1024),
+    1024: range(2048, 8192 + 1, 1024),
+    2048: range(4096, 16384 + 1, 1024),
+    4096: range(8192, 30720 + 1, 1024),
+    8192: range(16384, 61440 + 1, 4096),
+    16384: range(32768, 122880 + 1, 8192),
+}
+"""Memory in MiB by CPU units. Source: AWS, "Amazon ECS task definition parameters for Fargate", task size."""
+
+Wrong = tuple[str, str] | None
+"""What was found, and what is allowed."""
+
+_PLACEHOLDER = re.compile(
+    r"change[-_ ]?(me|it)?|replace[-_ ]?me|placeholder|example|dummy|todo|tbd|password|secret|test"
+    r"|x+|\*+|0+|<.*>|\$\{.*\}|\{\{.*\}\}"
+    r"|(your|my|insert|enter|put|some)[-_ ].*|.*(change|replace)[-_ ]?me.*",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def wrong_secret(value: str, *, strict: bool) -> str | None:
+    """Return what is wrong with a secret's value, None when nothing is. Strict: no placeholder, nothing short."""
+    size = len(value.encode())
+    if size > MAX_VALUE_BYTES:
+        return f"has {size:,} bytes; Secrets Manager takes {MAX_VALUE_BYTES:,}"
+    if strict and _PLACEHOLDER.fullmatch(value.strip()):
+        return "looks like a placeholder"
+    if strict and len(value) < MIN_STRICT_CHARACTERS:
+        return f"has fewer than {MIN_STRICT_CHARACTERS} characters"
+    return None
+
+
+def wrong_image(value: str) -> Wrong:
+    """Tell whether a text is no container image with a tag or digest."""
+    name, at, digest = value.partition("@")
+    if re.search(r"\s", value):
+        return "has a space", "an image with a tag or digest"
+    if at and not (name and re.fullmatch(r"sha256:[0-9a-f]{64}", digest)):
+        return "has no valid digest", "NAME@sha256:<64 hex digits>"
+    if at:
+        return None
+    repository, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        return "has no tag", "NAME:TAG or NAME@sha256:DIGEST"
+    if not re.fullmatch(r"\w[\w.-]{0,127}", tag) or not re.fullmatch(r"[\w.-]+(:\d+)?(/[\w.-]+)*", repository):
+        return "is no name of an image", "NAME:TAG or NAME@sha256:DIGEST"
+    return None
+
+
+def wrong_host(value: str) -> Wrong:
+    """Tell whether a text is no host name."""
+    label = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    for pattern, found in (
+        (r"\s", "has a space"),
+        (r"://", "has a scheme"),
+        (r":\d+$", "has a port"),
+        (r"/", "has a path"),
+    ):
+        if re.search(pattern, value):
+            return found, "a host name alone, such as db.internal"
+    if len(value) > 253 or not re.fullmatch(rf"{label}(\.{label})*", value):  # noqa: PLR2004 - RFC 1035, 2.3.4
+        return "is no host name", "a host name alone, such as db.internal"
+    return None

@@ -1,0 +1,244 @@
+"""Every field of a task definition: what becomes of it in the program's own, and what to do where it is lost.
+
+The names are ECS's. Source: botocore, the service model of ECS, TaskDefinition and ContainerDefinition; a test compares them, so
+that a field which AWS adds is noticed. A field that is in neither table is treated as lost.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from ops.migrate._formats import Unread
+from ops.migrate._task_definition import Container, TaskDefinition
+
+FILLED_BY_ECS = {
+    "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "deregisteredAt",
+    "deleteRequestedAt", "registeredBy",
+}  # fmt: skip
+"""What only ECS writes."""
+
+MADE_BY_THE_PROGRAM = {"family", "executionRoleArn", "containerDefinitions"}
+"""What the program makes anew and no container notices."""
+
+TASK_FIELDS: Mapping[str, str] = {
+    "taskRoleArn": "the new task role may do nothing: attach what the application needs to the output task_role_arn",
+    "networkMode": "the new task has awsvpc: an address of its own, so target groups by IP, no links, no dynamic host ports",
+    "requiresCompatibilities": "the new task runs on Fargate: no privileged containers, host volumes or GPUs",
+    "runtimePlatform": "Linux on the configured cpuArchitecture is all that the program runs",
+    "volumes": "the new task has no volumes: keep the data in S3 or a database, or add them to components/task_definition.py",
+    "placementConstraints": "Fargate places tasks itself; leave them out",
+    "pidMode": "the new task's containers share no processes; leave it out, or add it to components/task_definition.py",
+    "ipcMode": "Fargate has no shared IPC; leave it out",
+    "proxyConfiguration": "App Mesh is not run: use ECS Service Connect, or leave it out",
+    "inferenceAccelerators": "Fargate has none; leave them out",
+    "ephemeralStorage": "the new task has 20 GiB: add ephemeral_storage to components/task_definition.py if it needs more",
+    "enableFaultInjection": "leave it out, or add it to components/task_definition.py",
+    "trustedExecutionConfiguration": "add it to components/task_definition.py if tasks attest themselves",
+    "tags": "tags come from Pulumi: pulumi config set --path 'aws:defaultTags.tags.NAME' VALUE",
+    "cpu": "",
+    "memory": "",
+}
+"""The task's fields and what to do when the new task definition has another value; "" where the configuration carries it."""
+
+CONTAINER_FIELDS: Mapping[str, str] = {
+    "name": "",
+    "image": "",
+    "environment": "",
+    "secrets": "",
+    "portMappings": "the configuration carries the first TCP port: add others to components/_containers.py",
+    "environmentFiles": "has variables that are not read: move them by hand, or scan the file itself",
+    "command": "the image's own command runs: put it into the image (CMD), or add it to components/_containers.py",
+    "entryPoint": "the image's own entry point runs: put it into the image (ENTRYPOINT)",
+    "cpu": "",
+    "memory": "",
+    "memoryReservation": "",
+    "essential": "the only container of a task is essential; leave it out",
+    "repositoryCredentials": "the new task pulls from ECR or a public registry: use an ECR pull-through cache, or copy the image",
+    "links": "use the other service's own address (Cloud Map, Service Connect) instead of a link",
+    "restartPolicy": "the service starts a task that stopped anew; leave it out",
+    "mountPoints": "the new task has no volumes: see volumes",
+    "volumesFrom": "the new task has one container: see volumes",
+    "linuxParameters": "add to components/_containers.py what the application needs (capabilities, init, tmpfs)",
+    "dependsOn": "the new task has one container: let the application wait for what it needs",
+    "startTimeout": "only dependsOn uses it; leave it out",
+    "stopTimeout": "the new container is killed after 30 s: add it to components/_containers.py if it needs longer",
+    "versionConsistency": "ECS resolves the image's digest; leave it out",
+    "hostname": "awsvpc has no host names; leave it out",
+    "user": "the image's own user runs: put it into the image (USER)",
+    "workingDirectory": "the image's own directory counts: put it into the image (WORKDIR)",
+    "disableNetworking": "Windows only; leave it out",
+    "privileged": "Fargate runs no privileged container: give up what needs it, or stay on EC2",
+    "readonlyRootFilesystem": "the new container can write to its file system: add it to components/_containers.py",
+    "dnsServers": "awsvpc takes DNS from the VPC's DHCP options; leave it out",
+    "dnsSearchDomains": "awsvpc takes DNS from the VPC's DHCP options; use full names",
+    "extraHosts": "awsvpc has no extra hosts: use a private hosted zone",
+    "dockerSecurityOptions": "Fargate has none; leave them out",
+    "interactive": "a service has no terminal; leave it out",
+    "pseudoTerminal": "a service has no terminal; leave it out",
+    "dockerLabels": "leave them out, or add them to components/_containers.py if something reads them",
+    "ulimits": "the new container has Fargate's limits (nofile 65535): add them to components/_containers.py if it needs more",
+    "logConfiguration": "the new container logs to CloudWatch Logs (awslogs), each line for itself; send them on from there",
+    "healthCheck": "the new container has none: let the load balancer check, or add it to components/_containers.py",
+    "systemControls": "add them to components/_containers.py if the application needs them",
+    "resourceRequirements": "Fargate has no GPU: stay on EC2, or do without",
+    "firelensConfiguration": "a log router is a sidecar, which the program does not run",
+    "credentialSpecs": "Windows only; leave them out",
+}
+"""A container's fields, likewise."""
+
+UNKNOWN = (
+    "is a field that this program does not know: look it up in the ECS API, and add it to components/_containers.py"
+)
+
+_NOT_COMPARED = {"name", "image", "environment", "secrets", "cpu", "memory", "memoryReservation"}
+"""What variables and settings of the plan are compared for."""
+
+_AWSLOGS = {"awslogs-group", "awslogs-region", "awslogs-stream-prefix", "awslogs-create-group"}
+"""Options of the log that change nothing of what is logged."""
+
+_DEFAULTS: Mapping[str, Any] = {
+    "essential": True, "versionConsistency": "enabled", "startTimeout": None, "cpu": 0, "protocol": "tcp", "interval": 30,
+    "timeout": 5, "retries": 3, "operatingSystemFamily": "LINUX",
+}  # fmt: skip
+"""What ECS takes for a field that is left out, beside false, 0 and nothing."""
+
+_ON_EC2, _ON_FARGATE = "bridge", "awsvpc"
+
+
+def lost(task: TaskDefinition, container: Container) -> dict[str, str]:
+    """Return what the program's own task definition will not have, by field, with what to do."""
+    return dict(_differences(task, container, None, None))
+
+
+def different(
+    old_task: TaskDefinition, old: Container, new_task: TaskDefinition, new: Container
+) -> tuple[dict[str, str], set[str]]:
+    """Return the fields that differ, each with what to do, and those that the old one has and that are the same."""
+    wrong = dict(_differences(old_task, old, new_task, new))
+    present = {f for f, _ in _present(_task_fields(old_task))} | {f for f, _ in _present(container_fields(old))}
+    return wrong, present - set(wrong)
+
+
+def _differences(
+    old_task: TaskDefinition, old: Container, new_task: TaskDefinition | None, new: Container | None
+) -> Iterator[tuple[str, str]]:
+    tables = (
+        (TASK_FIELDS, _task_fields(old_task), _task_fields(new_task) if new_task else _NEW_TASK),
+        (CONTAINER_FIELDS, container_fields(old), container_fields(new) if new else _new_container(old)),
+    )
+    for advice, ours, theirs in tables:
+        for field, value in _present(ours):
+            if isinstance(value, Unread):
+                yield field, f"is not read: {value.why}"
+            elif not _same(field, value, theirs.get(field)):
+                yield field, _advice(advice, field, value)
+
+
+def _advice(table: Mapping[str, str], field: str, value: Any) -> str:
+    if field == "portMappings":
+        others = ", ".join(cast("list[str]", value)[1:])
+        return f"{others or value[0]}: {table[field]}"
+    return table.get(field) or UNKNOWN
+
+
+_NEW_TASK: Mapping[str, Any] = {"networkMode": _ON_FARGATE, "requiresCompatibilities": ["FARGATE"]}
+"""What the program makes."""
+
+
+def _new_container(old: Container) -> Mapping[str, Any]:
+    """Return the parts of a container that the program makes from an old one's settings."""
+    ports = [f"{port}/{protocol}" for port, protocol in old.ports[:1] if protocol == "tcp" and port.isdecimal()]
+    return {"portMappings": ports, "logConfiguration": _awslogs({})}
+
+
+def _task_fields(task: TaskDefinition) -> dict[str, Any]:
+    """Return a task's fields that are compared, without what ECS would fill in."""
+    skipped = FILLED_BY_ECS | MADE_BY_THE_PROGRAM | {"cpu", "memory"}
+    found = {key: _canonical(value) for key, value in task.document.items() if key not in skipped}
+    platform: Any = found.get("runtimePlatform")
+    if isinstance(platform, dict):  # the architecture is a setting of the plan
+        found["runtimePlatform"] = {k: v for k, v in cast("dict[str, Any]", platform).items() if k != "cpuArchitecture"}
+    if task.whole:
+        mode = found.setdefault("networkMode", _ON_EC2)
+        compatible = found.get("requiresCompatibilities")
+        if not compatible:
+            found["requiresCompatibilities"] = ["FARGATE"] if mode == _ON_FARGATE else ["EC2"]
+    compatible = found.get("requiresCompatibilities")
+    if isinstance(compatible, list) and "FARGATE" in compatible:
+        found["requiresCompatibilities"] = ["FARGATE"]
+    return found
+
+
+def container_fields(container: Container) -> dict[str, Any]:
+    """Return a container's fields that are compared, without what ECS would fill in."""
+    document = container.document
+    found = {key: _canonical(value) for key, value in document.items() if key not in _NOT_COMPARED}
+    for section in ("environment", "secrets"):
+        entries = document.get(section)
+        if isinstance(entries, Unread):
+            found[section] = entries
+        elif isinstance(entries, list) and (unread := [e for e in entries if isinstance(e, Unread)]):
+            found[section] = unread[0]
+    if isinstance(document.get("portMappings"), list):
+        found["portMappings"] = [
+            f"{port}/{protocol}{_named(mapping)}"
+            for (port, protocol), mapping in zip(container.ports, document["portMappings"], strict=False)
+        ]
+    log: Any = document.get("logConfiguration")
+    if isinstance(log, dict) and log.get("logDriver") == "awslogs":
+        found["logConfiguration"] = _awslogs(cast("Mapping[str, Any]", log))
+    labels: Any = found.get("dockerLabels")
+    if isinstance(labels, dict):
+        found["dockerLabels"] = {k: v for k, v in cast("dict[str, Any]", labels).items() if k != "secret-versions"}
+    return found
+
+
+def _named(mapping: Any) -> str:
+    """Return what Service Connect adds to a port."""
+    if not isinstance(mapping, dict):
+        return ""
+    port = cast("Mapping[str, Any]", mapping)
+    protocol = port.get("appProtocol")
+    # The console names every port; a protocol of its own is what only Service Connect uses.
+    return f" ({protocol})" if protocol else ""
+
+
+def _awslogs(log: Mapping[str, Any]) -> dict[str, Any]:
+    options: Any = log.get("options") or {}
+    given = cast("Mapping[str, Any]", options).items() if isinstance(options, dict) else ()
+    others = {key: value for key, value in given if key not in _AWSLOGS}
+    return {"logDriver": "awslogs", **({"options": others} if others else {})}
+
+
+def _present(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for field in sorted(fields):
+        if not _is_default(field, fields[field]):
+            yield field, fields[field]
+
+
+def _is_default(field: str, value: Any) -> bool:
+    return value in (None, "", False, 0, [], {}) or value == _DEFAULTS.get(field)
+
+
+def _canonical(value: Any) -> Any:
+    """Return a value without what ECS would fill in, with numbers and switches that stand in quotation marks as such."""
+    if isinstance(value, dict):
+        items = {key: _canonical(item) for key, item in cast("Mapping[str, Any]", value).items()}
+        return {key: item for key, item in sorted(items.items()) if not _is_default(key, item)}
+    if isinstance(value, list):
+        return [_canonical(item) for item in cast("list[Any]", value)]
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value, int(value) if value.isdecimal() else value)
+    return value
+
+
+def _same(field: str, old: Any, new: Any) -> bool:
+    if field == "dockerLabels" and isinstance(old, dict) and isinstance(new, dict):
+        return cast("dict[str, Any]", old).items() <= cast("dict[str, Any]", new).items()
+    if field == "portMappings":
+        return set(cast("list[str]", old)) <= set(cast("list[str]", new or ()))
+    return _text(old) == _text(new)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

@@ -1,0 +1,94 @@
+"""Where a migration leads: the application that `catalogue.py` declares."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+from catalogue import CATALOGUE
+from model.declarations import Catalogue, Constant, External, Generated, JsonSecret, Supplied
+from ops.migrate._pulumi import property_path
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the catalogue puts a variable.
+
+    Attributes:
+        secret: The secret's name in the catalogue.
+        key: The JSON key in it, None for the whole value.
+        config_key: What sets it in the stack's configuration, None when `ops set` does.
+        whole: The JSON secret whose whole value the variable holds.
+    """
+
+    secret: str
+    key: str | None = None
+    config_key: str | None = None
+    whole: JsonSecret | None = None
+
+    @property
+    def why(self) -> str:
+        """What is said of a variable that goes there."""
+        return "is in the catalogue" if self.config_key else "is in the catalogue, set by `ops set`"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The application.
+
+    Attributes:
+        services: Its services' names.
+        catalogue: Its secrets.
+        hosts: Configuration keys of the plain variables that every stack must set, by variable.
+    """
+
+    services: Sequence[str]
+    catalogue: Catalogue
+    hosts: Mapping[str, str]
+
+    @cached_property
+    def places(self) -> Mapping[str, Place]:
+        """Where the catalogue puts a variable."""
+        found: dict[str, Place] = {}
+        for declaration in self.catalogue:
+            if isinstance(declaration, JsonSecret) and not isinstance(declaration.keys, External):
+                for key in declaration.keys:
+                    found.setdefault(key, self.place(declaration, key))
+            for variable, key in declaration.references():
+                if not isinstance(declaration, JsonSecret):
+                    found[variable] = Place(declaration.name, None, _config_key(declaration.source))
+                elif key is None and not isinstance(declaration.keys, External):
+                    found[variable] = Place(declaration.name, whole=declaration)
+                else:
+                    found[variable] = self.place(declaration, key)
+        return found
+
+    @staticmethod
+    def place(declaration: JsonSecret, key: str | None) -> Place:
+        """Return the place of one key of a JSON secret."""
+        keys = declaration.keys
+        return Place(declaration.name, key, None if isinstance(keys, External) else _config_key(keys[cast("str", key)]))
+
+    def whole_variable(self, secret: str | None) -> str | None:
+        """Return the variable that holds the whole JSON of a secret."""
+        return next((d.variable for d in self.catalogue if isinstance(d, JsonSecret) and d.name == secret), None)
+
+    def variable_key(self, variable: str, service: str | None) -> str:
+        """Return what a plain variable is in the configuration; of one service, or of all when `service` is None."""
+        return self.hosts.get(variable) or self.setting_key(property_path("environment", variable), service)
+
+    def setting_key(self, key: str, service: str | None) -> str:
+        """Return a setting's key: the common one, or a service's own."""
+        return key if service is None or len(self.services) == 1 else f"{property_path('services', service)}.{key}"
+
+
+def _config_key(source: Generated | Supplied | Constant | External) -> str | None:
+    return source.config_key if isinstance(source, Generated | Supplied) else None
+
+
+TARGET = Target(("app",), CATALOGUE, {"DATABASE_HOST": "databaseHost", "REDIS_HOST": "redisHost"})
+
+
+def target_of(stack: str) -> Target:  # noqa: ARG001 - every stack has the same secrets
+    """Return the application as one stack has it."""
+    return TARGET
