@@ -79,7 +79,7 @@ _FORMATS = {
         r"[-_][\w-]{16,}"
     ),
     "Hashed Password": (
-        r"\$(2[abxy]|5|6|y|apr1|argon2id?|scrypt|pbkdf2[\w-]*)\$\S{8,}|\{(SSHA|SHA|MD5|CRYPT)\d*\}\S{8,}"
+        r"([\w.@-]+:)?\$(2[abxy]|5|6|y|apr1|argon2id?|scrypt|pbkdf2[\w-]*)\$\S{8,}|\{(SSHA|SHA|MD5|CRYPT)\d*\}\S{8,}"
     ),
     "Age Key": r"AGE-SECRET-KEY-1[0-9A-Z]{20,}",
     "Seed Phrase": r"([a-z]{3,8} ){11}([a-z]{3,8}|([a-z]{3,8} ){3,12}[a-z]{3,8})",

@@ -217,7 +217,9 @@ def _present(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _is_default(field: str, value: Any) -> bool:
-    return value in (None, "", False, 0, [], {}) or value == _DEFAULTS.get(field)
+    if value is None or value in ("", [], {}):
+        return True
+    return value == _DEFAULTS[field] if field in _DEFAULTS else value in (False, 0)
 
 
 def _canonical(value: Any) -> Any:

@@ -16,7 +16,7 @@ from ops._json import json_object, read_json
 from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
 from ops.migrate._fields import CONTAINER_FIELDS, lost
 from ops.migrate._pulumi import property_path
-from ops.migrate._target import Place, Target
+from ops.migrate._target import HOSTS, Place, Target
 from ops.migrate._task_definition import Container, TaskDefinition
 
 FORMAT = "service-ticket-system migration plan"
@@ -75,7 +75,7 @@ class Step:
     def can_be_plain(self) -> bool:
         """Whether the value may become a plain variable, should the operator decide so."""
         key = self.config_key or ""
-        named = key.endswith(property_path("environment", self.variable)) or bool(re.fullmatch(r"[A-Za-z]\w*", key))
+        named = key.endswith(property_path("environment", self.variable)) or key == HOSTS.get(self.variable)
         return self.secret is None and self.json_key is None and named
 
     @property

@@ -86,9 +86,10 @@ def _config_key(source: Generated | Supplied | Constant | External) -> str | Non
     return source.config_key if isinstance(source, Generated | Supplied) else None
 
 
-TARGET = Target(("app",), CATALOGUE, {"DATABASE_HOST": "databaseHost", "REDIS_HOST": "redisHost"})
+HOSTS: Mapping[str, str] = {"DATABASE_HOST": "databaseHost", "REDIS_HOST": "redisHost"}
+"""Configuration keys of the plain variables that every stack must set, by variable."""
 
 
 def target_of(stack: str) -> Target:  # noqa: ARG001 - every stack has the same secrets
     """Return the application as one stack has it."""
-    return TARGET
+    return Target(("app",), CATALOGUE, HOSTS)

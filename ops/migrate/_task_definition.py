@@ -254,8 +254,9 @@ def _texts_in(value: Any, where: str) -> Iterator[tuple[str, str]]:
             yield from _texts_in(item, f"{where}.{index}")
     elif isinstance(value, dict):
         mapping = cast("Mapping[str, Any]", value)
-        if set(mapping) >= {"name", "value"} and isinstance(mapping["value"], str):
-            yield where, f"{_text(mapping['name'])}={mapping['value']}"
+        name = next((key for key in ("name", "key") if key in mapping and "value" in mapping), "")
+        if name and isinstance(mapping["value"], str):
+            yield where, f"{_text(mapping[name])}={mapping['value']}"
             return
         for key, item in mapping.items():
             yield from _texts_in(item, f"{where}.{key}")

@@ -26,8 +26,14 @@ from ops.migrate.apply import ProjectOption
 from ops.migrate.scan import RegionOption
 
 _SECRET = "aws_secretsmanager_secret"  # noqa: S105 - a Terraform type
-_PARTS = {_SECRET, f"{_SECRET}_version", f"{_SECRET}_policy", f"{_SECRET}_rotation"}
-"""Terraform's resources of one secret."""
+_ARNS: Mapping[str, Sequence[str]] = {
+    _SECRET: ("arn",),
+    f"{_SECRET}_version": ("secret_id",),
+    f"{_SECRET}_policy": ("secret_arn",),
+    f"{_SECRET}_rotation": ("secret_id",),
+}
+"""Terraform's resources of one secret, and the attribute that holds its ARN. Source: Terraform Registry, hashicorp/aws,
+Secrets Manager."""
 
 _STATE_VERSION = 4
 
@@ -214,7 +220,7 @@ def read_terraform(path: Path) -> list[Resource]:
     if not isinstance(state, dict) or state.get("version") != _STATE_VERSION:
         raise MisuseError(f"{path} is no Terraform state of version {_STATE_VERSION}")
     try:
-        return [found for raw in state.get("resources", ()) if raw.get("type") in _PARTS for found in _resources(raw)]
+        return [found for raw in state.get("resources", ()) if raw.get("type") in _ARNS for found in _resources(raw)]
     except (AttributeError, KeyError, TypeError):
         raise MisuseError(f"{path} has resources of a form that is not known: terraform state pull > {path}") from None
 
@@ -227,7 +233,7 @@ def _resources(raw: Mapping[str, Any]) -> Iterator[Resource]:
         attributes = instance.get("attributes") or {}
         index = instance.get("index_key")
         suffix = "" if index is None else f"[{json.dumps(index)}]"
-        secret = attributes.get("arn") if raw["type"] == _SECRET else attributes.get("secret_id")
+        secret = next((attributes[key] for key in _ARNS[raw["type"]] if attributes.get(key)), None)
         yield Resource(base + suffix, raw["type"], str(secret), str(attributes.get("name", "")))
 
 

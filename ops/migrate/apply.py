@@ -20,7 +20,7 @@ from ops._options import JsonOption, YesOption
 from ops.migrate._plan import Plan, value_of
 from ops.migrate._pulumi import ROOT, Configuration, Configured, SandboxRun, runs_in_sandbox
 from ops.migrate._source import reread
-from ops.migrate._target import target_of
+from ops.migrate._target import HOSTS
 from ops.migrate.scan import PlanArgument, RegionOption, load_plan
 
 StackName = Annotated[
@@ -132,13 +132,12 @@ def _refuse_wrong(wanted: Mapping[str, tuple[str, bool]], *, strict: bool) -> No
         MisuseError: It names every key that is wrong, and no value.
     """
     problems: list[str] = []
-    hosts = set(target_of("").hosts.values())
     for key, (value, secret) in wanted.items():
         if secret:
             wrong = values.wrong_secret(value, strict=strict)
         else:
             name = key.rpartition(".")[2]
-            check = {"image": values.wrong_image, **dict.fromkeys(hosts, values.wrong_host)}.get(name)
+            check = {"image": values.wrong_image, **dict.fromkeys(HOSTS.values(), values.wrong_host)}.get(name)
             said = check(value) if check and "environment" not in key else None
             wrong = said and f"{said[0]}; allowed is {said[1]}"
         if wrong:

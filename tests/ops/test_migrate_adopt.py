@@ -81,11 +81,14 @@ def _state(tmp_path: Path, **changes: Any) -> Path:
     arn = f"{PREFIX}ticketing-jwt-AbCdEf"
     secret = {"arn": arn, "name": "ticketing-jwt"}
     version = {"secret_id": arn, "secret_string": "a value in the state"}
+    policy = {"id": arn, "secret_arn": arn, "policy": "{}"}
     each = {"arn": f"{PREFIX}app-AbCdEf", "name": "app"}
     module = {"module": "module.secrets", "mode": "managed"}
     resources = [
         {**module, "type": "aws_secretsmanager_secret", "name": "jwt_secret", "instances": [{"attributes": secret}]},
         {**module, "type": "aws_secretsmanager_secret_version", "name": "jwt", "instances": [{"attributes": version}]},
+        {**module, "type": "aws_secretsmanager_secret_policy", "name": "jwt", "instances": [{"attributes": policy}]},
+        {**module, "type": "aws_secretsmanager_secret_rotation", "name": "jwt", "instances": [{"attributes": version}]},
         {
             "mode": "managed",
             "type": "aws_secretsmanager_secret",
@@ -105,8 +108,11 @@ def test_terraforms_resources_are_read_without_their_values(tmp_path: Path) -> N
     assert [r.address for r in found] == [
         "module.secrets.aws_secretsmanager_secret.jwt_secret",
         "module.secrets.aws_secretsmanager_secret_version.jwt",
+        "module.secrets.aws_secretsmanager_secret_policy.jwt",
+        "module.secrets.aws_secretsmanager_secret_rotation.jwt",
         'aws_secretsmanager_secret.this["app_config"]',
     ]
+    assert {r.secret for r in found[:4]} == {f"{PREFIX}ticketing-jwt-AbCdEf"}
     assert "a value in the state" not in repr(found)
 
 

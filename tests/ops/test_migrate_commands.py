@@ -29,7 +29,8 @@ def _definition(environment: dict[str, str] = OLD, **more: Any) -> dict[str, Any
         "environment": [{"name": name, "value": value} for name, value in environment.items()],
         **more,
     }
-    return {"family": "old", "cpu": "256", "memory": "512", "containerDefinitions": [container]}
+    fargate = {"requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256", "memory": "512"}
+    return {**fargate, "family": "old", "containerDefinitions": [container]}
 
 
 @pytest.fixture
@@ -44,6 +45,14 @@ def plan(old_file: Path, ops: Ops, tmp_path: Path) -> Path:
     path = tmp_path / "plan.json"
     done = ops(None, "migrate", "scan", str(old_file), "--to", str(path))
     assert done.status == 0, done.err
+    return path
+
+
+@pytest.fixture
+def qa_plan(old_file: Path, ops: Ops, tmp_path: Path) -> Path:
+    """The plan for stack `qa`."""
+    path = tmp_path / "qa.json"
+    assert ops(None, "migrate", "scan", str(old_file), "--to", str(path), "--stack", "qa").status == 0
     return path
 
 
@@ -134,7 +143,7 @@ def test_scan_lists_environment_files(ops: Ops, tmp_path: Path) -> None:
     done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"))
     assert done.status == 1
     assert "Not carried over" in done.out
-    assert "environmentFiles: arn:aws:s3:::b/api.env" in done.out
+    assert "environmentFiles  undecided  has variables that are not read" in done.out
 
 
 @pytest.mark.parametrize(
@@ -143,28 +152,62 @@ def test_scan_lists_environment_files(ops: Ops, tmp_path: Path) -> None:
         ("/old/jwt", "AWS refused GetParameter (ParameterNotFound)"),
         ("arn", "no whole ARN"),
         ("arn:aws:secretsmanager", "no whole ARN"),
-        ("arn:aws:secretsmanager:eu-west-1:1:x", "does not start with the ARN of a secret"),
+        ("arn:aws:secretsmanager:eu-west-1:1:x", "not the ARN of a secret"),
         ("arn:aws:ssm:eu-west-1:123456789012:document/x", "no whole ARN"),
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:gone-AbCdEf", "GetSecretValue"),
+        ("${JWT_ARN}", "a placeholder"),
         ("", "it has no valueFrom"),
     ],
 )
-def test_a_reference_that_cannot_be_read_names_its_variable(
+def test_a_reference_that_cannot_be_read_blocks_nothing_else(
     stack: Deployed, ops: Ops, tmp_path: Path, reference: str, message: str
 ) -> None:
-    path = tmp_path / "old.json"
-    path.write_text(json.dumps(_definition({}, secrets=[{"name": "JWT_SECRET", "valueFrom": reference}])))
-    done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"), env=stack.variables)
-    assert (done.status, len(done.err.splitlines())) == (2, 1)
-    assert "JWT_SECRET can't be read: " in done.err
-    assert message in done.err
+    path, plan = tmp_path / "old.json", tmp_path / "p"
+    secrets = [{"name": "JWT_SECRET", "valueFrom": reference}]
+    path.write_text(json.dumps(_definition({"STRIPE": "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc"}, secrets=secrets)))
+    done = ops(None, "migrate", "scan", str(path), "--to", str(plan), "--json", env=stack.variables)
+    assert done.status == 1, done.err
+    found = {step["variable"]: (step["verdict"], step["why"]) for step in done.json["steps"]}
+    assert found["STRIPE"][0] == "undecided"
+    assert found["JWT_SECRET"][0] == "not read"
+    assert message in found["JWT_SECRET"][1]
+    refused = ops(None, "migrate", "apply", str(plan), env=stack.variables)
+    assert (refused.status, "needs a decision first: JWT_SECRET, STRIPE" in refused.err) == (1, True)
 
 
-def test_a_reference_without_a_region_names_its_variable(ops: Ops, tmp_path: Path) -> None:
+def test_a_file_with_references_is_scanned_without_aws(ops: Ops, tmp_path: Path) -> None:
     path = tmp_path / "old.json"
-    path.write_text(json.dumps(_definition({}, secrets=[{"name": "JWT_SECRET", "valueFrom": "/old/jwt"}])))
-    done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"))
-    assert done.status == 2
-    assert "JWT_SECRET can't be read: in which Region?" in done.err
+    secrets = [{"name": "JWT_SECRET", "valueFrom": "/old/jwt"}, {"name": "B", "valueFrom": "/old/b"}]
+    path.write_text(json.dumps(_definition({"LEGACY_PASS": "hunter2"}, secrets=secrets)))
+    done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"), "--json")
+    assert done.status == 1
+    assert {s["variable"]: s["why"].partition("?")[0] for s in done.json["steps"]} == {
+        "B": "in which Region",
+        "JWT_SECRET": "in which Region",
+        "LEGACY_PASS": "has the name of a secret",
+    }
+    text = ops(None, "migrate", "plan", str(tmp_path / "p")).err
+    assert "Not read: B, JWT_SECRET" in text
+
+
+def test_an_aws_that_cannot_be_reached_is_asked_once(ops: Ops, tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    secrets = [{"name": f"V{n}", "valueFrom": f"/old/{n}"} for n in range(30)]
+    path.write_text(json.dumps(_definition({}, secrets=secrets)))
+    nobody = {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"), "--json", env={**nobody, **keys})
+    assert done.status == 1
+    assert len({s["why"] for s in done.json["steps"]}) == 1
+
+
+def test_scan_never_writes_through_a_symbolic_link(ops: Ops, old_file: Path, tmp_path: Path) -> None:
+    link, victim = tmp_path / "link.json", tmp_path / "victim.json"
+    link.symlink_to(victim)
+    for force in ((), ("--force",)):
+        done = ops(None, "migrate", "scan", str(old_file), "--to", str(link), *force)
+        assert (done.status, "is a symbolic link" in done.err) == (2, True)
+    assert not victim.exists()
 
 
 def test_scan_of_an_unknown_family_is_one_line(stack: Deployed, ops: Ops) -> None:
@@ -202,9 +245,9 @@ def _apply(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]], *argument
 
 
 def test_apply_sets_the_configuration_encrypted_and_unseen(
-    ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]
+    ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]]
 ) -> None:
-    done = _apply(ops, plan, project, "--yes")
+    done = _apply(ops, qa_plan, project, "--yes")
     assert done.status == 0, done.err
     directory, environment = project
     text = (directory / "Pulumi.qa.yaml").read_text()
@@ -221,22 +264,22 @@ def test_apply_sets_the_configuration_encrypted_and_unseen(
     }  # fmt: skip
 
 
-def test_apply_asks_before_it_sets_anything(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]) -> None:
-    done = _apply(ops, plan, project)
+def test_apply_asks_before_it_sets_anything(ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]]) -> None:
+    done = _apply(ops, qa_plan, project)
     assert done.status == 2
     assert "Nobody can be asked" in done.err
     assert "config" not in (yaml.safe_load((project[0] / "Pulumi.qa.yaml").read_text()) or {})
 
 
-def test_a_second_apply_sets_nothing(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]) -> None:
-    assert _apply(ops, plan, project, "--yes").status == 0
-    again = _apply(ops, plan, project, "--json")
+def test_a_second_apply_sets_nothing(ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]]) -> None:
+    assert _apply(ops, qa_plan, project, "--yes").status == 0
+    again = _apply(ops, qa_plan, project, "--json")
     assert again.status == 0
     assert {change["state"] for change in again.json["set"]} == {"same"}
 
 
 def test_no_value_is_an_argument_of_pulumi(
-    ops: Ops, plan: Path, project: tuple[Path, dict[str, str]], tmp_path: Path
+    ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
     directory, environment = project
     real = environment["PATH"].partition(":")[0]
@@ -245,17 +288,17 @@ def test_no_value_is_an_argument_of_pulumi(
     (spy / "pulumi").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {spy}/arguments\nexec {real}/pulumi "$@"\n')
     (spy / "pulumi").chmod(0o755)
     spied = {**environment, "PATH": f"{spy}:{environment['PATH']}"}
-    assert _apply(ops, plan, (directory, spied), "--yes").status == 0
+    assert _apply(ops, qa_plan, (directory, spied), "--yes").status == 0
     arguments = (spy / "arguments").read_text()
     assert "dbMasterPassword" in arguments
     assert not any(value in arguments for value in SECRET_VALUES)
 
 
 def test_apply_refuses_a_source_that_has_changed(
-    ops: Ops, plan: Path, old_file: Path, project: tuple[Path, dict[str, str]]
+    ops: Ops, qa_plan: Path, old_file: Path, project: tuple[Path, dict[str, str]]
 ) -> None:
     old_file.write_text(json.dumps(_definition({**OLD, "NEW": "x"})))
-    done = _apply(ops, plan, project, "--yes")
+    done = _apply(ops, qa_plan, project, "--yes")
     assert done.status == 2
     assert "scan again" in done.err
 
@@ -280,10 +323,10 @@ def _edit(plan: Path, variable: str, **changes: object) -> None:
     ],
 )
 def test_no_edit_makes_apply_show_a_secret(
-    ops: Ops, plan: Path, project: tuple[Path, dict[str, str]], changes: dict[str, object], message: str
+    ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]], changes: dict[str, object], message: str
 ) -> None:
-    _edit(plan, "DB_PASSWORD", **changes)
-    done = _apply(ops, plan, project, "--yes")
+    _edit(qa_plan, "DB_PASSWORD", **changes)
+    done = _apply(ops, qa_plan, project, "--yes")
     assert (done.status, len(done.err.splitlines())) == (2, 1)
     assert message in done.err
     assert "config" not in (yaml.safe_load((project[0] / "Pulumi.qa.yaml").read_text()) or {})
@@ -291,11 +334,11 @@ def test_no_edit_makes_apply_show_a_secret(
 
 
 def test_apply_refuses_settings_that_the_source_lacks(
-    ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]
+    ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]]
 ) -> None:
-    plan.write_text(plan.read_text().replace('"cpu": "256"', '"cpu": "4096"'))
-    done = _apply(ops, plan, project, "--yes")
-    assert (done.status, "(settings); only verdicts" in done.err) == (2, True)
+    qa_plan.write_text(qa_plan.read_text().replace('"cpu": "256"', '"cpu": "4096"'))
+    done = _apply(ops, qa_plan, project, "--yes")
+    assert (done.status, "(cpu, memory); only verdicts" in done.err) == (2, True)
 
 
 def test_an_empty_variable_is_left_out_by_every_command(
@@ -303,20 +346,29 @@ def test_an_empty_variable_is_left_out_by_every_command(
 ) -> None:
     path, plan = tmp_path / "old.json", tmp_path / "plan.json"
     path.write_text(json.dumps(_definition({"DATABASE_HOST": "db.internal", "EMPTY": ""})))
-    assert ops(None, "migrate", "scan", str(path), "--to", str(plan)).status == 0
+    assert ops(None, "migrate", "scan", str(path), "--to", str(plan), "--stack", "qa").status == 0
     assert "left out" in ops(None, "migrate", "plan", str(plan)).out
     applied = _apply(ops, plan, project, "--yes", "--json")
     assert {change["key"] for change in applied.json["set"]} == {"databaseHost", "image", "cpu", "memory"}
+    _scan_what_is_deployed(stack, ops, path, plan, {"DATABASE_HOST": "db.internal", "EMPTY": ""})
     done = ops(stack, "migrate", "verify", str(plan))
     assert done.status == 0, done.out
-    assert "Every variable has its old value" in done.err
+    assert "Every other variable has its old value" in done.err
     assert "1 variable was left out, as the plan says" in done.err
+
+
+def _scan_what_is_deployed(
+    stack: Deployed, ops: Ops, path: Path, plan: Path, environment: dict[str, str], **more: Any
+) -> Any:
+    """Scan an old task definition that has the deployed one's image and size, as an application that only moves."""
+    path.write_text(json.dumps({**_definition(environment, image=stack.image, **more)}))
+    return ops(None, "migrate", "scan", str(path), "--to", str(plan), "--force")
 
 
 def test_json_in_a_plain_variable_stays_text(ops: Ops, tmp_path: Path, project: tuple[Path, dict[str, str]]) -> None:
     path, plan = tmp_path / "old.json", tmp_path / "plan.json"
     path.write_text(json.dumps(_definition({"JS": '{"a": 1}'})))
-    assert ops(None, "migrate", "scan", str(path), "--to", str(plan)).status == 0
+    assert ops(None, "migrate", "scan", str(path), "--to", str(plan), "--stack", "qa").status == 0
     assert _apply(ops, plan, project, "--yes").status == 0
     config = yaml.safe_load((project[0] / "Pulumi.qa.yaml").read_text())["config"]
     assert config["service-ticket-system:environment"] == {"JS": '{"a": 1}'}
@@ -325,6 +377,7 @@ def test_json_in_a_plain_variable_stays_text(ops: Ops, tmp_path: Path, project: 
 
 def test_an_unknown_stack_is_one_line(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]) -> None:
     directory, environment = project
+    plan.write_text(plan.read_text().replace('"stack": "dev"', '"stack": "nope"'))
     done = ops(
         None, "migrate", "apply", str(plan), "--stack", "nope", "--project", str(directory), "--yes", env=environment
     )
@@ -332,21 +385,22 @@ def test_an_unknown_stack_is_one_line(ops: Ops, plan: Path, project: tuple[Path,
     assert "no stack named 'nope' found" in done.err
 
 
+def _states(done: Any, kind: str, but: str = "") -> dict[str, str]:
+    return {f["name"]: f["state"] for f in done.json["findings"] if f["kind"] == kind and f["state"] != but}
+
+
 def test_verify_compares_with_what_is_deployed(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
     live = {"DB_PASSWORD": "db-master-password", "JWT_SECRET": "jwt-secret"}
     old = {variable: stack.values[name] for variable, name in live.items()} | {"DATABASE_HOST": "db.internal"}
     path, plan = tmp_path / "old.json", tmp_path / "plan.json"
-    path.write_text(json.dumps(_definition(old)))
-    assert ops(None, "migrate", "scan", str(path), "--to", str(plan)).status == 0
+    assert _scan_what_is_deployed(stack, ops, path, plan, old).status == 0
     good = ops(stack, "migrate", "verify", str(plan), "--json")
     assert good.status == 0, good.out
-    assert {f["variable"]: f["state"] for f in good.json["findings"] if f["state"] != "added"} == dict.fromkeys(
-        old, "equal"
-    )
+    assert _states(good, "variable", but="added") == dict.fromkeys(old, "equal")
     stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="something quite new")
     bad = ops(stack, "migrate", "verify", str(plan), "--json")
     assert bad.status == 1
-    assert {f["variable"] for f in bad.json["findings"] if f["state"] == "different"} == {"JWT_SECRET"}
+    assert {f["name"] for f in bad.json["findings"] if f["state"] == "different"} == {"JWT_SECRET"}
     assert not any(value in good.out + bad.out + bad.err for value in (*stack.values.values(), "something quite new"))
 
 
@@ -355,7 +409,7 @@ def test_verify_finds_a_secret_left_in_the_clear(stack: Deployed, ops: Ops, plan
     stack.deploy_revision(stack.containers(environment=environment))
     done = ops(stack, "migrate", "verify", str(plan), "--json")
     assert done.status == 1
-    found = {f["variable"]: f["detail"] for f in done.json["findings"] if f["state"] == "in the clear"}
+    found = {f["name"]: f["detail"] for f in done.json["findings"] if f["state"] == "in the clear"}
     assert found == {"COPY": "holds the value of JWT_SECRET"}
 
 
@@ -372,8 +426,8 @@ def test_verify_wants_a_plan_of_every_variable(stack: Deployed, ops: Ops, plan: 
 
 def test_verify_says_that_a_secret_was_left_out(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
     path, plan = tmp_path / "old.json", tmp_path / "plan.json"
-    path.write_text(json.dumps(_definition({"DATABASE_HOST": "db.internal", "JWT_SECRET": "the old jwt secret"})))
-    assert ops(None, "migrate", "scan", str(path), "--to", str(plan)).status == 0
+    old = {"DATABASE_HOST": "db.internal", "JWT_SECRET": "the old jwt secret"}
+    assert _scan_what_is_deployed(stack, ops, path, plan, old).status == 0
     _edit(plan, "JWT_SECRET", verdict="drop")
     done = ops(stack, "migrate", "verify", str(plan))
     assert done.status == 0, done.out
@@ -385,13 +439,94 @@ def test_verify_says_that_a_secret_was_left_out(stack: Deployed, ops: Ops, tmp_p
 def test_verify_tells_of_an_environment_file(stack: Deployed, ops: Ops, tmp_path: Path, kept: bool) -> None:  # noqa: FBT001
     files = [{"value": "arn:aws:s3:::bucket/api.env", "type": "s3"}]
     path, plan = tmp_path / "old.json", tmp_path / "plan.json"
-    path.write_text(json.dumps(_definition({"DATABASE_HOST": "db.internal"}, environmentFiles=files)))
-    assert ops(None, "migrate", "scan", str(path), "--to", str(plan)).status == 1
+    old = {"DATABASE_HOST": "db.internal"}
+    assert _scan_what_is_deployed(stack, ops, path, plan, old, environmentFiles=files).status == 1
     stack.deploy_revision(stack.containers(environmentFiles=files if kept else []))
-    done = ops(stack, "migrate", "verify", str(plan))
+    done = ops(stack, "migrate", "verify", str(plan), "--json")
     assert done.status == (0 if kept else 1), done.out
-    assert ("Every variable has its old value" in done.err) is kept
-    assert ("The variables of 1 environment file were not compared" in done.err) is not kept
+    assert _states(done, "part")["environmentFiles"] == ("equal" if kept else "missing")
+
+
+LOST: dict[str, Any] = {
+    "privileged": True,
+    "links": ["db:db"],
+    "entryPoint": ["/start.sh"],
+    "command": ["npm", "start"],
+    "portMappings": [{"containerPort": 3000}, {"containerPort": 9090, "protocol": "udp"}],
+    "healthCheck": {"command": ["CMD-SHELL", "curl -f localhost"]},
+    "mountPoints": [{"sourceVolume": "data", "containerPath": "/data"}],
+    "ulimits": [{"name": "nofile", "softLimit": 1, "hardLimit": 2}],
+    "user": "1000",
+    "stopTimeout": 120,
+    "essential": False,
+    "linuxParameters": {"initProcessEnabled": True},
+    "logConfiguration": {"logDriver": "syslog", "options": {"syslog-address": "udp://log:514"}},
+    "somethingNew": {"on": True},
+}
+LOST_OF_TASK: dict[str, Any] = {
+    "networkMode": "bridge",
+    "requiresCompatibilities": ["EC2"],
+    "volumes": [{"name": "data", "efsVolumeConfiguration": {"fileSystemId": "fs-0a1b2c3d"}}],
+    "taskRoleArn": "arn:aws:iam::123456789012:role/old",
+    "pidMode": "task",
+    "ephemeralStorage": {"sizeInGiB": 50},
+}
+
+
+def test_verify_ends_well_only_when_every_part_is_equal_or_acknowledged(
+    stack: Deployed, ops: Ops, tmp_path: Path
+) -> None:
+    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
+    document = _definition({"DATABASE_HOST": "db.internal"}, **LOST, image=stack.image)
+    document["containerDefinitions"].append({"name": "agent", "image": "datadog/agent:7"})
+    path.write_text(json.dumps({**document, **LOST_OF_TASK}))
+    assert ops(None, "migrate", "scan", str(path), "--to", str(plan), "--container", "api").status == 1
+    bad = ops(stack, "migrate", "verify", str(plan), "--json")
+    assert bad.status == 1
+    assert _states(bad, "part", but="equal") == dict.fromkeys((*LOST, *LOST_OF_TASK, "container agent"), "missing")
+    content = json.loads(plan.read_text())
+    for part in content["parts"]:
+        part["verdict"] = "drop" if part["verdict"] == "undecided" and part["where"] != "user" else part["verdict"]
+    plan.write_text(json.dumps(content))
+    one = ops(stack, "migrate", "verify", str(plan), "--json")
+    assert (one.status, _states(one, "part", but="equal")["user"]) == (1, "missing")
+    plan.write_text(plan.read_text().replace('"undecided"', '"drop"'))
+    done = ops(stack, "migrate", "verify", str(plan))
+    assert done.status == 0, done.out
+    assert f"{len(LOST) + len(LOST_OF_TASK) + 1} parts were left out, as the plan says" in done.err
+    assert "every other part of the task definition is as it was" in done.err
+
+
+def test_verify_tells_of_another_image_and_size(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
+    path.write_text(json.dumps({**_definition({"DATABASE_HOST": "db.internal"}), "memory": "1024"}))
+    assert ops(None, "migrate", "scan", str(path), "--to", str(plan)).status == 0
+    done = ops(stack, "migrate", "verify", str(plan), "--json")
+    assert {f["name"]: f["detail"].partition(",")[0] for f in done.json["findings"] if f["state"] == "different"} == {
+        "image": f"image is {stack.image}",
+        "cpu, memory": "memory is 512",
+    }
+
+
+def test_apply_refuses_everything_that_is_wrong_before_it_sets_anything(
+    ops: Ops, tmp_path: Path, project: tuple[Path, dict[str, str]]
+) -> None:
+    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
+    path.write_text(json.dumps(_definition({**OLD, "JWT_SECRET": "short", "SMTP_PASSWORD": "changeme"})))
+    assert ops(None, "migrate", "scan", str(path), "--to", str(plan), "--stack", "qa").status == 0
+    protect = ["pulumi", "config", "set", "protect", "true", "--stack", "qa"]
+    subprocess.run(protect, cwd=project[0], env=project[1], check=True, capture_output=True)
+    done = _apply(ops, plan, project, "--yes")
+    assert (done.status, len(done.err.splitlines())) == (2, 1)
+    assert "jwtSecret has fewer than 16 characters; smtpPassword looks like a placeholder" in done.err
+    assert set(yaml.safe_load((project[0] / "Pulumi.qa.yaml").read_text())["config"]) == {
+        "service-ticket-system:protect"
+    }
+
+
+def test_apply_refuses_the_plan_of_another_stack(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]) -> None:
+    done = _apply(ops, plan, project, "--yes")
+    assert (done.status, "is for stack dev: scan again with --stack qa" in done.err) == (2, True)
 
 
 @pytest.fixture

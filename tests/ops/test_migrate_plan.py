@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from catalogue import CATALOGUE
-from ops.migrate._plan import Plan, PlanError, load, make, proposal, value_of
+from ops._errors import MisuseError
+from ops.migrate._plan import Plan, PlanError, Variables, load, make, proposal, value_of
 from ops.migrate._pulumi import Configured, SandboxRun, property_path
+from ops.migrate._source import assigned
+from ops.migrate._target import Target, target_of
 from ops.migrate._task_definition import TaskDefinition, TaskDefinitionError, parse, read
 from ops.migrate.apply import compare
 from ops.migrate.verify import compare as verified
@@ -20,6 +22,7 @@ from sandbox.project import Project
 from sandbox.stack_config import StackConfig, parse_override
 
 PASSWORD = "an old database password"
+FARGATE = {"requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "512", "memory": "1024"}
 APP_CONFIG = {"REDIS_PASSWORD": "the old redis password", "SMTP_PASSWORD": "the old smtp password"}
 
 
@@ -32,12 +35,12 @@ def _definition(environment: dict[str, str], secrets: dict[str, str] | None = No
         "secrets": [{"name": name, "valueFrom": reference} for name, reference in (secrets or {}).items()],
         **more,
     }
-    return parse({"family": "old", "cpu": "512", "memory": "1024", "containerDefinitions": [container]}, "old.json")
+    return parse({**FARGATE, "family": "old", "containerDefinitions": [container]}, "old.json")
 
 
 def _plan(environment: dict[str, str], **more: Any) -> Plan:
     definition = _definition(environment, **more)
-    return make(definition, definition.containers[0], environment, CATALOGUE)
+    return make(definition, {"api": "app"}, {"api": Variables(environment)}, target_of("dev"), "dev")
 
 
 def _verdicts(plan: Plan) -> dict[str, tuple[str, str | None]]:
@@ -70,7 +73,8 @@ def test_plain_variables_become_configuration() -> None:
         "LOG_LEVEL": ("plain", "environment.LOG_LEVEL"),
         "REDIS_HOST": ("plain", "redisHost"),
     }
-    assert plan.settings == {"image": "registry/app:1.0", "containerPort": "8080", "cpu": "512", "memory": "1024"}
+    assert plan.settings() == {"image": "registry/app:1.0", "containerPort": "8080", "cpu": "512", "memory": "1024"}
+    assert plan.not_carried() == []
 
 
 def test_a_secret_that_the_catalogue_lacks_is_undecided() -> None:
@@ -94,17 +98,20 @@ def test_two_values_for_one_place_are_undecided() -> None:
 
 def test_secrets_elsewhere_are_told() -> None:
     plan = _plan({}, command=["sh", "-c", "API_TOKEN=abcdefgh app"], dockerLabels={"db.password": "geheim123"})
-    assert plan.elsewhere == {
-        "container api, command": "sets API_TOKEN",
-        "container api, dockerLabels.db.password": "sets password",
+    assert {part.where: part.why.partition(";")[0] for part in plan.not_carried()} == {
+        "command": "command sets API_TOKEN",
+        "dockerLabels": "dockerLabels.db.password sets password",
     }
 
 
 def test_other_containers_are_looked_at() -> None:
     sidecar = {"name": "agent", "environment": [{"name": "DD_API_KEY", "value": "0123456789abcdef"}]}
-    definition = parse({"containerDefinitions": [{"name": "api"}, sidecar]}, "f")
-    plan = make(definition, definition.container("api"), {}, CATALOGUE)
-    assert plan.elsewhere == {"container agent, environment.DD_API_KEY": "has the name of a secret"}
+    definition = parse({**FARGATE, "containerDefinitions": [{"name": "api"}, sidecar]}, "f")
+    plan = make(definition, {"api": "app"}, {"api": Variables({})}, target_of("dev"), "dev")
+    (part,) = plan.not_carried()
+    assert part.where == "container agent"
+    assert "--container agent=SERVICE" in part.why
+    assert "environment.DD_API_KEY has the name of a secret" in part.why
 
 
 def test_a_plan_holds_no_value(tmp_path: Path) -> None:
@@ -138,7 +145,7 @@ def _verdict(verdict: str) -> Edit:
 
 
 EDITS: dict[str, tuple[Edit, str]] = {
-    "version": (lambda d: d.update(version=2), "no migration plan of version 1"),
+    "version": (lambda d: d.update(version=1), "no migration plan of version 2"),
     "format": (lambda d: d.update(format="other"), "no migration plan"),
     "unknown verdict": (_verdict("maybe"), "the verdict of SENTRY_DSN is one of"),
     "no place": (_verdict("secret"), "has no place in catalogue.py"),
@@ -147,10 +154,18 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "a field more": (lambda d: d["steps"][1].update(colour="red"), "changed in more than its verdicts"),
     "a step that is text": (lambda d: d["steps"].append("DB_PASSWORD"), "changed in more than its verdicts"),
     "a step of numbers": (lambda d: d["steps"][1].update(verdict=[]), "changed in more than its verdicts"),
-    "settings as a list": (lambda d: d.update(settings=[]), "changed in more than its verdicts"),
-    "a setting of another kind": (lambda d: d["settings"].update(cpu=5), "changed in more than its verdicts"),
-    "a setting of its own": (lambda d: d["settings"].update({"aws:region": "x"}), "changed in more than its verdicts"),
-    "elsewhere as text": (lambda d: d.update(elsewhere="x"), "changed in more than its verdicts"),
+    "parts as an object": (lambda d: d.update(parts={}), "changed in more than its verdicts"),
+    "settings as a list": (lambda d: d["parts"][0].update(settings=[]), "changed in more than its verdicts"),
+    "a setting of another kind": (
+        lambda d: d["parts"][0]["settings"].update(cpu=5),
+        "changed in more than its verdicts",
+    ),
+    "containers of numbers": (lambda d: d.update(containers={"api": 5}), "changed in more than its verdicts"),
+    "an unknown verdict of a part": (lambda d: d["parts"][0].update(verdict="plain"), "the verdict of image is one of"),
+    "a part that nothing carries": (
+        lambda d: d["parts"].append({"where": "ulimits", "verdict": "carried", "why": "", "settings": {}}),
+        "ulimits is carried over by no setting",
+    ),
     "source as a number": (lambda d: d.update(source=5), "changed in more than its verdicts"),
     "a secret in the clear": (
         lambda d: d["steps"][0].update(verdict="plain"),
@@ -195,8 +210,9 @@ def test_an_edit_of_more_than_a_verdict_is_a_difference(tmp_path: Path) -> None:
         "DB_PASSWORD": lambda d: d["steps"][0].update(config_key="aws:region"),
         "SENTRY_DSN": lambda d: d["steps"].append(d["steps"][1]),
         "DB_PASSWORD, SENTRY_DSN": lambda d: d["steps"].clear(),
-        "settings": lambda d: d["settings"].update(cpu="256"),
-        "family": lambda d: d.update(family="other"),
+        "image": lambda d: d["parts"][0]["settings"].update(image="other:1"),
+        "name": lambda d: d.update(name="other"),
+        "containers": lambda d: d.update(containers={"api": "other"}),
     }
     for name, edit in edits.items():
         assert ", ".join(load(_edited(tmp_path, edit)).differences(fresh)) == name
@@ -230,15 +246,17 @@ def test_a_host_that_is_a_url_with_a_password_is_no_plain_variable() -> None:
 
 def test_environment_files_are_not_carried_over() -> None:
     file = {"value": "arn:aws:s3:::bucket/api.env", "type": "s3"}
-    assert _plan({}, environmentFiles=[file]).elsewhere == {
-        "container api, environmentFiles: arn:aws:s3:::bucket/api.env": "has variables that are not read: move them by hand"
-    }
+    (part,) = _plan({}, environmentFiles=[file]).not_carried()
+    assert (part.where, part.why) == (
+        "environmentFiles",
+        "has variables that are not read: move them by hand, or scan the file itself",
+    )
 
 
 def test_a_value_that_is_gone_is_told() -> None:
     plan = _plan({"DB_PASSWORD": PASSWORD})
     with pytest.raises(PlanError, match="no longer has DB_PASSWORD"):
-        value_of(plan.steps[0], {})
+        value_of(plan.steps[0], {"api": Variables({})})
 
 
 @pytest.mark.parametrize(
@@ -260,7 +278,21 @@ def test_a_value_that_is_gone_is_told() -> None:
         ([{"name": "a", "logConfiguration": "geheim"}], "logConfiguration is no object"),
         ([{"name": "a", "logConfiguration": {"options": ["geheim"]}}], "options is no object"),
         ([{"name": "a", "healthCheck": "geheim"}], "healthCheck is no object"),
+        ([{"name": "a", "firelensConfiguration": {"options": ["geheim"]}}], "options is no object"),
         ({"containerDefinitions": [{"name": "a"}], "runtimePlatform": "ARM64"}, "f: runtimePlatform is no object"),
+        ([{"taskDefinition": {}}], "no containerDefinitions"),
+        ([{}], "no containerDefinitions"),
+        ([{"name": "a"}, {"name": "a"}], "has the container a twice"),
+        (
+            [
+                {
+                    "name": "a",
+                    "environment": [{"name": "A", "value": "geheim"}],
+                    "secrets": [{"name": "A", "valueFrom": "x"}],
+                }
+            ],
+            "container a: A is in environment and in secrets",
+        ),
     ],
 )
 def test_what_is_no_task_definition_is_refused(document: Any, message: str) -> None:
@@ -289,7 +321,7 @@ def test_what_ecs_would_not_take_is_still_read() -> None:
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = tmp_path / "td.json"
     path.write_text('[{"name": "api"}]', encoding="utf-8-sig")
-    assert read(str(path)).container(None).name == "api"
+    assert read(str(path)).container("api").name == "api"
 
 
 def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
@@ -299,23 +331,123 @@ def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
         read(str(path))
 
 
-def test_all_three_forms_of_a_file_are_read(tmp_path: Path) -> None:
-    containers = [{"name": "api", "environment": [{"name": "A", "value": "1"}]}]
-    for document in (
-        containers,
-        {"containerDefinitions": containers},
-        {"taskDefinition": {"containerDefinitions": containers}},
-    ):
-        path = tmp_path / "td.json"
-        path.write_text(json.dumps(document))
-        assert read(str(path)).container(None).plain == {"A": "1"}
-
-
 def test_the_container_must_be_named_when_there_are_several() -> None:
-    definition = parse([{"name": "api"}, {"name": "agent"}], "f")
-    with pytest.raises(TaskDefinitionError, match="--container: api, agent"):
-        definition.container(None)
-    assert definition.container("agent").name == "agent"
+    task = parse([{"name": "api"}, {"name": "agent"}], "f")
+    with pytest.raises(MisuseError, match="--container: api, agent"):
+        assigned(task, (), ["app"])
+    assert assigned(task, ["agent"], ["app"]) == {"agent": "app"}
+
+
+TWO = parse([{"name": "web"}, {"name": "jobs"}, {"name": "agent"}], "f")
+
+
+@pytest.mark.parametrize(
+    ("given", "services", "found"),
+    [
+        ((), ["web", "jobs"], {"web": "web", "jobs": "jobs"}),
+        (["jobs", "agent=web"], ["web", "jobs"], {"jobs": "jobs", "agent": "web"}),
+        (["web=api", "jobs=worker"], ["api", "worker"], {"web": "api", "jobs": "worker"}),
+    ],
+)
+def test_several_containers_become_several_services(
+    given: list[str], services: list[str], found: dict[str, str]
+) -> None:
+    assert assigned(TWO, given, services) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((), "--container .NAME=api . NAME=worker.: web, jobs, agent"),
+        (["nope"], "there is no container nope; f has web, jobs, agent"),
+        (["web"], "--container web=SERVICE, one of api, worker"),
+        (["web=nope"], "--container web=SERVICE, one of api, worker"),
+        (["web=api", "jobs=api"], "one container becomes one service"),
+    ],
+)
+def test_an_unclear_assignment_is_refused(given: list[str], message: str) -> None:
+    with pytest.raises(MisuseError, match=message):
+        assigned(TWO, given, ["api", "worker"])
+
+
+def test_services_have_settings_and_variables_of_their_own() -> None:
+    target = Target(("api", "worker"), target_of("dev").catalogue, {"DATABASE_HOST": "databaseHost"})
+    task = parse({**FARGATE, "containerDefinitions": [{"name": n, "image": f"{n}:1"} for n in ("web", "jobs")]}, "f")
+    variables = {
+        "web": Variables({"LOG_LEVEL": "info", "TZ": "UTC", "DATABASE_HOST": "db", "DB_PASSWORD": PASSWORD}),
+        "jobs": Variables({"LOG_LEVEL": "debug", "TZ": "UTC", "DATABASE_HOST": "db2", "DB_PASSWORD": "another one"}),
+    }
+    plan = make(task, {"web": "api", "jobs": "worker"}, variables, target, "dev")
+    assert {(s.container, s.name): (s.verdict, s.config_key) for s in plan.steps if s.variable != "DB_PASSWORD"} == {
+        ("web", "DATABASE_HOST"): ("plain", "databaseHost"),
+        ("web", "LOG_LEVEL"): ("plain", "services.api.environment.LOG_LEVEL"),
+        ("web", "TZ"): ("plain", "environment.TZ"),
+        ("jobs", "DATABASE_HOST"): ("undecided", "databaseHost"),
+        ("jobs", "LOG_LEVEL"): ("plain", "services.worker.environment.LOG_LEVEL"),
+        ("jobs", "TZ"): ("plain", "environment.TZ"),
+    }
+    assert [plan.label(s) for s in plan.undecided()] == ["jobs: DATABASE_HOST", "jobs: DB_PASSWORD"]
+    assert plan.settings() == {
+        "services.api.image": "web:1", "services.api.cpu": "512", "services.api.memory": "1024",
+        "services.worker.image": "jobs:1", "services.worker.cpu": "512", "services.worker.memory": "1024",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "settings"),
+    [
+        ("1 vCPU", "2 GB", {"cpu": "1024", "memory": "2048"}),
+        (".5 vcpu", "1GB", {"cpu": "512", "memory": "1024"}),
+        ("0.25 vCPU", "0.5 GB", {"cpu": "256", "memory": "512"}),
+        ("512", "1024", {"cpu": "512", "memory": "1024"}),
+        ("128", "300", {"cpu": "256", "memory": "512"}),
+        ("512", "8192", {"cpu": "1024", "memory": "8192"}),
+        ("65536", "8192", {}),
+        ("<CPU>", "512", {}),
+    ],
+)
+def test_a_size_is_read_as_ecs_reads_it_and_made_one_of_fargates(
+    cpu: str, memory: str, settings: dict[str, str]
+) -> None:
+    task = parse({**FARGATE, "cpu": cpu, "memory": memory, "containerDefinitions": [{"name": "api"}]}, "f")
+    plan = make(task, {"api": "app"}, {"api": Variables({})}, target_of("dev"), "dev")
+    assert plan.settings() == settings
+    assert [part.where for part in plan.not_carried()] == ([] if settings else ["cpu, memory"])
+
+
+@pytest.mark.parametrize(
+    ("image", "taken"),
+    [
+        ("nginx", "nginx:latest"),
+        ("registry:5000/app", "registry:5000/app:latest"),
+        ("app:1", "app:1"),
+        (f"app@sha256:{'0' * 64}", f"app@sha256:{'0' * 64}"),
+        ("<IMAGE1_NAME>", None),
+        ("has space:1", None),
+    ],
+)
+def test_an_image_is_read_as_ecs_reads_it_or_is_undecided(image: str, taken: str | None) -> None:
+    task = parse({**FARGATE, "containerDefinitions": [{"name": "api", "image": image}]}, "f")
+    plan = make(task, {"api": "app"}, {"api": Variables({})}, target_of("dev"), "dev")
+    assert plan.settings().get("image") == taken
+    assert [part.where for part in plan.not_carried()] == ([] if taken else ["image"])
+
+
+def test_what_could_not_be_read_needs_a_decision_and_the_rest_is_judged() -> None:
+    definition = _definition({})
+    variables = Variables({"SENTRY_DSN": "https://abc@x/1"}, {"JWT_SECRET": "no rights", "OTHER": "no Region"})
+    plan = make(definition, {"api": "app"}, {"api": variables}, target_of("dev"), "dev")
+    assert {s.name: (s.verdict, s.secret, s.why) for s in plan.steps} == {
+        "JWT_SECRET": ("not read", "jwt-secret", "no rights"),
+        "OTHER": ("not read", None, "no Region"),
+        "SENTRY_DSN": ("undecided", None, "has the name of a secret"),
+    }
+    assert len(plan.undecided()) == 3
+
+
+def test_a_host_with_a_port_is_undecided_before_anything_is_set() -> None:
+    (step,) = _plan({"DATABASE_HOST": "db.internal:5432"}).undecided()
+    assert step.why == "has a port; databaseHost takes a host name alone, such as db.internal"
 
 
 def test_configuration_is_compared_before_it_is_set() -> None:
@@ -397,9 +529,10 @@ NEW = {
 def _verify(changes: dict[str, str], plain: dict[str, str] | None = None, **more: Any) -> dict[str, str]:
     new = _definition({"LOG_LEVEL": "info", **(plain or {})}, SECRETS, **more).containers[0]
     values = {**NEW, **(plain or {}), **changes}
-    findings = list(verified(_plan(OLD), OLD, new, {k: v for k, v in values.items() if v}))
+    found = Variables({k: v for k, v in values.items() if v})
+    findings = list(verified(_plan(OLD), "api", {"api": Variables(OLD)}, new, found, target_of("dev")))
     assert not any(value in repr(findings) for value in (*OLD.values(),) if value != "info")
-    return {finding.variable: finding.state for finding in findings}
+    return {finding.name: finding.state for finding in findings}
 
 
 def test_verify_is_content_with_the_same_values() -> None:

@@ -1,0 +1,149 @@
+"""Every field of a task definition is carried over, listed as lost with what to do, or filled in by ECS."""
+
+from typing import Any
+
+import botocore.session
+import pytest
+
+from ops.migrate import _fields as fields
+from ops.migrate._task_definition import TaskDefinition, parse
+
+MODEL: Any = botocore.session.get_session().get_service_model("ecs")
+FARGATE = {"requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "256", "memory": "512"}
+OPTIONS = {"awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p"}
+AWSLOGS = {"logDriver": "awslogs", "options": OPTIONS}
+
+
+def test_every_field_that_ecs_knows_has_a_place() -> None:
+    task = set(MODEL.shape_for("TaskDefinition").members) | set(
+        MODEL.shape_for("RegisterTaskDefinitionRequest").members
+    )
+    assert task == set(fields.TASK_FIELDS) | fields.FILLED_BY_ECS | fields.MADE_BY_THE_PROGRAM
+    assert set(MODEL.shape_for("ContainerDefinition").members) == set(fields.CONTAINER_FIELDS)
+
+
+def _task(task: dict[str, Any] | None = None, **container: Any) -> TaskDefinition:
+    return parse({**FARGATE, **(task or {}), "containerDefinitions": [{"name": "api", **container}]}, "f")
+
+
+def _lost(task: dict[str, Any] | None = None, **container: Any) -> dict[str, str]:
+    found = _task(task, **container)
+    return fields.lost(found, found.containers[0])
+
+
+def _sample(shape: Any) -> Any:
+    """A value of a shape of the service model that is no default."""
+    match shape.type_name:
+        case "structure":
+            return {name: _sample(member) for name, member in shape.members.items()}
+        case "list":
+            return [_sample(shape.member)]
+        case "map":
+            return {"key": "text"}
+        case "boolean":
+            return True
+        case "integer" | "long":
+            return 7
+        case _:
+            return shape.enum[-1] if getattr(shape, "enum", None) else "text"
+
+
+CARRIED = {"name", "image", "environment", "secrets", "cpu", "memory", "memoryReservation"}
+
+
+@pytest.mark.parametrize("field", sorted(set(fields.CONTAINER_FIELDS) - CARRIED))
+def test_a_lost_field_of_a_container_is_told_with_what_to_do(field: str) -> None:
+    value = _sample(MODEL.shape_for("ContainerDefinition").members[field])
+    value = {"portMappings": [{"containerPort": 80}, {"containerPort": 81}], "essential": False}.get(field, value)
+    if field == "versionConsistency":
+        value = "disabled"
+    assert len(_lost(**{field: value})[field]) > 20
+
+
+@pytest.mark.parametrize("field", sorted(set(fields.TASK_FIELDS) - {"cpu", "memory"}))
+def test_a_lost_field_of_a_task_is_told_with_what_to_do(field: str) -> None:
+    value: Any = _sample(MODEL.shape_for("TaskDefinition").members.get(field) or MODEL.shape_for("Tags"))
+    value = {"networkMode": "bridge", "requiresCompatibilities": ["EC2"]}.get(field, value)
+    value = {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"} if field == "runtimePlatform" else value
+    assert len(_lost({field: value})[field]) > 20
+
+
+def test_what_ecs_fills_in_is_no_loss() -> None:
+    described = {
+        "taskDefinitionArn": "arn:aws:ecs:eu-west-1:123456789012:task-definition/old:3", "family": "old", "revision": 3,
+        "status": "ACTIVE", "volumes": [], "placementConstraints": [], "requiresAttributes": [{"name": "ecs.capability"}],
+        "compatibilities": ["EC2", "FARGATE"], "registeredAt": "2026-01-01", "registeredBy": "arn:aws:iam::123456789012:root",
+        "executionRoleArn": "arn:aws:iam::123456789012:role/ecsTaskExecutionRole",
+        "runtimePlatform": {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"},
+        "requiresCompatibilities": ["EC2", "FARGATE"],
+    }  # fmt: skip
+    container = {
+        "image": "app:1", "cpu": 0, "essential": True, "environment": [], "environmentFiles": [], "mountPoints": [],
+        "volumesFrom": [], "secrets": [], "dnsServers": [], "extraHosts": [], "dockerLabels": {}, "ulimits": [],
+        "systemControls": [], "privileged": False, "readonlyRootFilesystem": False, "interactive": False,
+        "versionConsistency": "enabled", "logConfiguration": {**AWSLOGS, "secretOptions": []},
+        "portMappings": [{"containerPort": 3000, "hostPort": 3000, "protocol": "tcp", "name": "api-3000-tcp"}],
+    }  # fmt: skip
+    assert _lost(described, **container) == {}
+
+
+def test_a_task_that_says_nothing_runs_on_ec2_with_a_bridge() -> None:
+    task = parse({"family": "old", "containerDefinitions": [{"name": "api"}]}, "f")
+    assert set(fields.lost(task, task.containers[0])) == {"networkMode", "requiresCompatibilities"}
+    bare = parse([{"name": "api"}], "f")
+    assert fields.lost(bare, bare.containers[0]) == {}
+
+
+@pytest.mark.parametrize(
+    ("ports", "told"),
+    [
+        ([{"containerPort": 80}], None),
+        ([{"containerPort": 80, "hostPort": 0, "protocol": "TCP"}], None),
+        ([{"containerPort": 80}, {"containerPort": 443}], "443/tcp: "),
+        ([{"containerPort": 53, "protocol": "udp"}], "53/udp: "),
+        ([{"containerPortRange": "8000-8010"}], "8000-8010/tcp: "),
+        ([{"containerPort": 80, "appProtocol": "http2"}], "80/tcp (http2): "),
+    ],
+)
+def test_every_port_but_the_first_is_told(ports: list[dict[str, Any]], told: str | None) -> None:
+    found = _lost(portMappings=ports).get("portMappings")
+    assert (found is None) if told is None else (found or "").startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("options", "same"),
+    [({}, True), ({"mode": "non-blocking"}, False), ({"awslogs-multiline-pattern": "^ERROR"}, False)],
+)
+def test_another_way_to_log_is_told(options: dict[str, str], same: bool) -> None:  # noqa: FBT001
+    log = {"logDriver": "awslogs", "options": {**OPTIONS, **options}}
+    assert ("logConfiguration" not in _lost(logConfiguration=log)) is same
+
+
+def test_a_field_is_equal_when_the_new_task_definition_has_it() -> None:
+    health = {"command": ["CMD", "true"], "interval": 30}
+    old = _task({"ephemeralStorage": {"sizeInGiB": 50}}, healthCheck=health, user="app", dockerLabels={"a": "b"})
+    new = _task(
+        {"ephemeralStorage": {"sizeInGiB": 50}, "taskRoleArn": "r"},
+        healthCheck={**health, "retries": 3},
+        user="root",
+        dockerLabels={"a": "b", "secret-versions": "x"},
+    )
+    wrong, same = fields.different(old, old.containers[0], new, new.containers[0])
+    assert set(wrong) == {"user"}
+    assert same == {"ephemeralStorage", "healthCheck", "dockerLabels", "networkMode", "requiresCompatibilities"}
+
+
+def test_a_field_that_only_cloudformation_knows_is_told() -> None:
+    template = {
+        "Resources": {
+            "Task": {
+                "Type": "AWS::ECS::TaskDefinition",
+                "Properties": {
+                    **FARGATE,
+                    "ContainerDefinitions": [{"Name": "api", "Command": {"Fn::If": ["A", [], []]}}],
+                },
+            }
+        }
+    }
+    task = parse(template, "f")
+    assert fields.lost(task, task.containers[0])["command"].startswith("is not read: CloudFormation's Fn::If")
