@@ -254,10 +254,12 @@ class Variables:
     Attributes:
         values: By variable: kept out of `repr`.
         unread: Why others could not be read, by variable.
+        managed: The AWS service that manages the secret which a variable refers to, such as `rds`, by variable.
     """
 
     values: Mapping[str, str] = field(repr=False)
     unread: Mapping[str, str] = field(default_factory=dict[str, str])
+    managed: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def make(
@@ -311,7 +313,14 @@ def value_of(step: Step, variables: Mapping[str, Variables]) -> str:
 
 def _steps(container: str, variable: str, variables: Variables, target: Target) -> Iterator[Step]:
     place, value = target.places.get(variable), variables.values.get(variable)
-    if value is None:
+    if place is None and (service := variables.managed.get(variable)):
+        name = variable.lower().replace("_", "-")
+        why = (
+            f'refers to a secret that {service} manages and changes: declare it in catalogue.py as ForeignSecret("{name}", '
+            f'"{service}") and scan again'
+        )
+        yield Step(container, variable, None, "undecided", why)
+    elif value is None:
         found = place or Place("")
         why = variables.unread[variable]
         yield Step(container, variable, None, "not read", why, found.config_key, found.secret or None, found.key)

@@ -1,6 +1,7 @@
 """The old deployment: its task definition and the values of its variables."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,6 +144,10 @@ def variables_of(container: Container, aws: Aws) -> Variables:
     return _Reader(aws=aws).variables(container)
 
 
+_MANAGED = re.compile(r":secret:(\w+)!")
+"""The AWS service that gave a secret its name, such as `rds!cluster-...`, and that alone may change it."""
+
+
 class _Reader:
     """Reads references; when AWS can't be reached at all, it is asked once."""
 
@@ -158,7 +163,10 @@ class _Reader:
                 values[variable] = self._read(reference)
             except (OpsError, ValueError, *aws_errors()) as error:
                 unread[variable] = str(explained(error) if is_aws(error) else error)
-        return Variables(values, unread)
+        managed = {
+            v: found[1] for v, reference in container.references.items() if (found := _MANAGED.search(reference))
+        }
+        return Variables(values, unread, managed)
 
     def _read(self, reference: str) -> str:
         if self._unreachable:

@@ -190,6 +190,14 @@ def test_a_file_with_references_is_scanned_without_aws(ops: Ops, tmp_path: Path)
     assert "Not read: B, JWT_SECRET" in text
 
 
+def test_scan_names_a_secret_that_rds_manages(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    arn = f"arn:aws:secretsmanager:eu-west-1:{stack.account}:secret:rds!cluster-2b1f0a54-7a3a-4d29-8a10-0a7e94c7b1a2-AbCdEf"
+    path.write_text(json.dumps(_definition({}, secrets=[{"name": "PGPASSWORD", "valueFrom": f"{arn}:password::"}])))
+    done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"), env=stack.variables)
+    assert (done.status, "refers to a secret that rds manages and changes" in done.out) == (1, True)
+
+
 def test_an_aws_that_cannot_be_reached_is_asked_once(ops: Ops, tmp_path: Path) -> None:
     path = tmp_path / "old.json"
     secrets = [{"name": f"V{n}", "valueFrom": f"/old/{n}"} for n in range(30)]

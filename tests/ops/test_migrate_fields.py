@@ -54,10 +54,13 @@ CARRIED = {"name", "image", "environment", "secrets", "cpu", "memory", "memoryRe
 @pytest.mark.parametrize("field", sorted(set(fields.CONTAINER_FIELDS) - CARRIED))
 def test_a_lost_field_of_a_container_is_told_with_what_to_do(field: str) -> None:
     value = _sample(MODEL.shape_for("ContainerDefinition").members[field])
-    value = {"portMappings": [{"containerPort": 80}, {"containerPort": 81}], "essential": False}.get(field, value)
-    if field == "versionConsistency":
-        value = "disabled"
-    assert len(_lost(**{field: value})[field]) > 20
+    special: dict[str, Any] = {
+        "portMappings": [{"containerPort": 80}, {"containerPort": 81}],
+        "essential": False,
+        "versionConsistency": "disabled",
+    }
+    found = _task(**{field: special.get(field, value)})
+    assert len(fields.lost(found, found.containers[0])[field]) > 20
 
 
 @pytest.mark.parametrize("field", sorted(set(fields.TASK_FIELDS) - {"cpu", "memory"}))

@@ -445,6 +445,14 @@ def test_what_could_not_be_read_needs_a_decision_and_the_rest_is_judged() -> Non
     assert len(plan.undecided()) == 3
 
 
+def test_a_secret_that_rds_manages_is_named_and_never_copied() -> None:
+    variables = Variables({"PGPASSWORD": "x"}, {}, {"PGPASSWORD": "rds", "DB_PASSWORD": "rds"})
+    plan = make(_definition({}), {"api": "app"}, {"api": variables}, target_of("dev"), "dev")
+    (step,) = plan.undecided()
+    assert (step.name, step.config_key, step.can_be_plain) == ("PGPASSWORD", None, False)
+    assert 'ForeignSecret("pgpassword", "rds")' in step.why
+
+
 def test_a_host_with_a_port_is_undecided_before_anything_is_set() -> None:
     (step,) = _plan({"DATABASE_HOST": "db.internal:5432"}).undecided()
     assert step.why == "has a port; databaseHost takes a host name alone, such as db.internal"
