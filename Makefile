@@ -4,9 +4,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up preview refresh destroy down test format lock bench
+.PHONY: help up preview refresh destroy down test format lock bench event-ruler
 help:
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
 $(VENV)/installed: requirements.lock
 	@echo "Installing the pinned Python packages into $(VENV) (a minute or two, once)"
@@ -41,3 +41,5 @@ bench: $(VENV)/installed   ## compare this program with a flat and an empty one,
 	$(BIN)/python -m benchmarks
 lock:                      ## after a change of requirements*.txt
 	uv pip compile --python-version 3.11 --generate-hashes --no-header --quiet requirements-dev.txt -o requirements.lock
+event-ruler: $(VENV)/installed ## ask AWS's Event Ruler about the notices' rules (Java 11 and Maven)
+	@$(BIN)/python -m tests.event_ruler

@@ -133,11 +133,12 @@ if config.audit:
         prefix=prefix,
         location=location,
         secret_arns=secret_arns,
-        execution_role_arn=execution_role_arn,
+        execution_role_arns=[execution_role_arn],
         rotation_role_arn=rotation_role_arn,
         kms_key_arn=log_key,
         settings=config.audit,
         deployer_roles=config.deployer_roles,
+        ecs_services=[(config.redeploy.cluster, config.redeploy.service)] if config.redeploy else [],
         permissions_boundary=config.permissions_boundary,
         delete_log_files=not config.protect,
     ).topic_arn

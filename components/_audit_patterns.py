@@ -1,4 +1,4 @@
-"""What the audit looks for in CloudTrail's records, as CloudWatch Logs metric filters and as EventBridge patterns.
+"""The table of detections as CloudWatch Logs metric filters and as EventBridge patterns.
 
 Pure: strings in, patterns out. A pattern is a template until the secrets and the key exist: `Values.fill` replaces
 `<resource:NAME>` (a name with the six characters that AWS adds) and `<key-id>`. How many patterns there are, and what goes
@@ -11,25 +11,30 @@ well). ARNs are matched from the account on, so that a replica in another Region
 
 Who called: `userIdentity.arn` is a user's own ARN, and `arn:…:sts::ACCOUNT:assumed-role/ROLE/SESSION` in a role's session,
 whose role's ARN is also in `userIdentity.sessionContext.sessionIssuer.arn`. Other accounts and services may have neither.
+ECS calls a session as its task, 32 hexadecimal digits, and Lambda as its function.
 
 Sources: AWS, "Filter pattern syntax for metric filters" and "EventBridge event patterns", for syntax and limits.
 """
 
 import json
+import os.path
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pulumi
 
-from model.location import Location
+from components._audit_watched import Subject, Watched, asked_ids, denied_ids, watched
 
 MAX_FILTER_CHARACTERS = 1024
 MAX_RULE_CHARACTERS = 2048
-MAX_FILTERS = {"create": 100, "existing": 50}
-"""Metric filters that one stack puts on its trail's log group. AWS takes 100; an existing group has others' as well."""
+_MAX_EXACT_SECRETS_IN_RULES = 100
+"""Some 20 rules of the 300 that a bus takes."""
+
+_LISTED = 3
+"""How far into a list a metric filter looks: it selects by number. A rule looks at the whole list."""
 
 
 class Metric(StrEnum):
@@ -45,66 +50,12 @@ class Metric(StrEnum):
 class Notice(StrEnum):
     """What a notice that doesn't wait for an alarm is about."""
 
-    SECRET = "secret"  # noqa: S105 - the kind of resource, no password
-    KEY = "key"
-    TRAIL = "trail"
+    CHANGE = "change"
     ROTATION = "rotation"
 
 
 class PatternTooLongError(pulumi.RunError):
-    """Not even one secret fits beside the principals that a pattern has to leave out. Pulumi prints no traceback."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is watched, as far as it is known before anything exists.
-
-    Attributes:
-        location: The stack's account and Region.
-        prefix: What the names of the stack's secrets start with: `<project>-<stack>-`.
-        secret_names: The secrets' full names.
-        execution_role: ARN of the role that starts the tasks.
-        rotation_role: ARN of the rotation function's role, if there is one.
-        deployers: ARNs of the roles and users that run `pulumi up`; they read on refresh and change what they like.
-        trusted_readers: ARNs of the other roles and users that may read unnoticed.
-        has_key: Whether the stack has a KMS key of its own.
-        trail_name: The stack's own trail, None with an existing one.
-        log_group_name: Where the trail writes.
-    """
-
-    location: Location
-    prefix: str
-    secret_names: tuple[str, ...]
-    execution_role: str
-    rotation_role: str | None
-    deployers: tuple[str, ...]
-    trusted_readers: tuple[str, ...]
-    has_key: bool
-    trail_name: str | None
-    log_group_name: str
-
-    def secret(self, resource: str) -> str:
-        """Return what the ARN of a secret ends in, in whatever Region: `*` and `<resource:NAME>` may be part of it."""
-        return f":{self.location.account_id}:secret:{resource}"
-
-    def secret_arn(self, resource: str) -> str:
-        """Return the ARN of a secret in the stack's own Region, or what it starts with."""
-        return self.location.arn("secretsmanager", f"secret:{resource}")
-
-    @property
-    def writers(self) -> tuple[str, ...]:
-        """Who may put new values."""
-        return (*self.deployers, *((self.rotation_role,) if self.rotation_role else ()))
-
-    @property
-    def readers(self) -> tuple[str, ...]:
-        """Who may read."""
-        return (self.execution_role, *self.writers, *self.trusted_readers)
-
-    @property
-    def max_filters(self) -> int:
-        """How many metric filters there may be."""
-        return MAX_FILTERS["create" if self.trail_name else "existing"]
+    """Not even one test fits beside the principals that a pattern has to leave out. Pulumi prints no traceback."""
 
 
 @dataclass(frozen=True)
@@ -138,20 +89,7 @@ def _length(template: str) -> int:
     return len(_TOKEN.sub("", template)) + sum(filled)
 
 
-# --- what happened -----------------------------------------------------------------------------------------------------
-
-_NEW_VALUES = ("PutSecretValue", "UpdateSecretVersionStage")
-"""What a rotation does as well."""
-_CHANGES = (
-    "CancelRotateSecret", "DeleteResourcePolicy", "DeleteSecret", "PutResourcePolicy", "RemoveRegionsFromReplication",
-    "ReplicateSecretToRegions", "RestoreSecret", "StopReplicationToReplica", "UpdateSecret",
-)  # fmt: skip
-_KEY_CHANGES = ("DisableKey", "PutKeyPolicy", "ScheduleKeyDeletion")
-# By the field that names the trail.
-_TRAIL_CHANGES = {"name": ("DeleteTrail", "StopLogging", "UpdateTrail"), "trailName": ("PutEventSelectors",)}
-_LOG_CHANGES = ("DeleteLogGroup", "DeleteMetricFilter")
 _FAILED_ROTATIONS = ("RotationAbandoned", "RotationFailed", "TestRotationFailed")
-
 _SECRET_ID = "requestParameters.secretId"  # noqa: S105 - a field's path
 _SERVICE_SECRET_IDS = ("additionalEventData.SecretId", "serviceEventDetails.secretId")
 _CALLER = "userIdentity.arn"
@@ -169,80 +107,91 @@ class MetricFilter:
 
 
 def metric_filters(subject: Subject) -> tuple[MetricFilter, ...]:
-    """Return the filters. Several may feed one metric; no record matches two of them.
+    """Return the filters. Several may feed one metric; no read is counted by two of them.
 
     When there are more secrets than the log group takes filters for, all those that have the stack's prefix are matched by
-    it: a secret of a stack `dev-2` then counts in `dev` as well, and a replica that is asked for by ARN doesn't.
+    it: a read of a secret of a stack `dev-2` then counts in `dev` as well.
 
     Raises:
         PatternTooLongError: When the principals to leave out fill a whole pattern.
     """
-    exact = tuple(_filters(subject, subject.secret_names, None))
+    exact = tuple(_filters(subject, subject.secret_names, by_prefix=False))
     if len(exact) <= subject.max_filters:
         return exact
-    others = tuple(name for name in subject.secret_names if not name.startswith(subject.prefix))
-    return tuple(_filters(subject, others, subject.prefix))
+    return tuple(_filters(subject, subject.other_names, by_prefix=True))
 
 
-def _filters(subject: Subject, names: Sequence[str], prefix: str | None) -> Iterator[MetricFilter]:
-    arns = [subject.secret(f"<resource:{name}>") for name in names]
-    asked = [
-        _equals(_SECRET_ID, value)
-        for name, arn in zip(names, arns, strict=True)
-        for value in (name, f"*{subject.secret(name)}", f"*{arn}")
-    ]
-    if prefix:
-        asked += [_equals(_SECRET_ID, f"{prefix}*"), _equals(_SECRET_ID, f"{subject.secret_arn(prefix)}*")]
-    served = [_equals(path, f"*{arn}") for arn in arns for path in _SERVICE_SECRET_IDS]
-    if prefix:
-        served += [_equals(path, f"{subject.secret_arn(prefix)}*") for path in _SERVICE_SECRET_IDS]
+def _filters(subject: Subject, names: tuple[str, ...], *, by_prefix: bool) -> Iterator[MetricFilter]:
+    asked = _tests(_SECRET_ID, asked_ids(subject, names, by_prefix=by_prefix))
+    denied = asked + _tests("errorMessage", denied_ids(subject, names, by_prefix=by_prefix))
+    arns = [f"*{subject.secret(f'<resource:{name}>')}" for name in names]
+    arns += [f"*{subject.secret(subject.own)}*"] if by_prefix else []
     # An organisation's log group has other accounts' records too, where the same name is another secret.
-    here = [] if subject.trail_name else [_equals("recipientAccountId", subject.location.account_id)]
-    read = [*here, _equals("eventName", "GetSecretValue")]
-    got, denied = "$.errorCode NOT EXISTS", _equals("errorCode", "AccessDenied*")
+    here = [] if subject.trail_name else _tests("recipientAccountId", [subject.location.account_id])
+    read = [*here, *_tests("eventName", ["GetSecretValue"])]
+    got, refused = "$.errorCode NOT EXISTS", '$.errorCode = "AccessDenied*"'
 
-    yield from _split(Metric.READS, [*read, got], asked)
-    yield from _split(Metric.UNEXPECTED_READS, [*read, got, *_anybody_but(subject.readers)], asked)
-    yield from _split(Metric.DENIED_READS, [*read, denied], asked)
-    # The action itself was denied, and which secrets were meant is a list or a filter: any of them counts.
-    yield from _split(Metric.DENIED_READS, [*here, _equals("eventName", "BatchGetSecretValue"), denied])
+    yield from _packed(Metric.READS, [*read, got], asked)
+    yield from _packed(Metric.UNEXPECTED_READS, [*read, got, *_anybody_but(_readers(subject))], asked)
+    if subject.trail_name:
+        # Whoever else has a session of the role calls it as he likes. Not in a log group that others use as well: AWS takes
+        # five filters with a regular expression in one.
+        taken = [f'$.{_CALLER} = "{_sessions(subject.execution_roles)}"', f"$.{_CALLER} != %/[0-9a-f]{{32}}$%"]
+        yield from _packed(Metric.UNEXPECTED_READS, [*read, got], [" && ".join(taken)])
+    yield from _packed(Metric.DENIED_READS, [*read, refused], denied)
+    # A BatchGetSecretValue that was denied names no secret at all: requestParameters is null, and the action has no resource.
+    yield from _packed(
+        Metric.DENIED_READS, here, [" && ".join([*_tests("eventName", ["BatchGetSecretValue"]), refused])]
+    )
 
-    others = [*here, *_anybody_but(subject.writers)]
-    yield from _split(Metric.TAMPERING, others, _named(_NEW_VALUES), asked)
-    # A rotation by hand is welcome; one that brings its own function could send the value anywhere.
-    own_function = f"({_equals('eventName', 'RotateSecret')} && {_equals('requestParameters.rotationLambdaARN', '*')})"
-    others = [*here, *_anybody_but(subject.deployers)]
-    yield from _split(Metric.TAMPERING, others, [*_named(_CHANGES), own_function], asked)
-    for events, tests in _infrastructure(subject):
-        yield from _split(Metric.TAMPERING, others, _named(events), tests)
+    for by_rotation in (False, True):
+        anybody = [
+            *here,
+            '$.userIdentity.type != "AWSService"',
+            *_anybody_but(_changers(subject, by_rotation=by_rotation)),
+        ]
+        rows = [row for row in watched(subject) if row.by_rotation == by_rotation]
+        writes = "($.readOnly NOT EXISTS || $.readOnly IS FALSE)"
+        for fixed, some in (
+            ([*anybody, writes], [row for row in rows if not row.events]),
+            (anybody, [row for row in rows if row.events]),
+        ):
+            room = MAX_FILTER_CHARACTERS - _length(_pattern(fixed, [""]))
+            tests = [test for row in some for test in _row_tests(row, room)]
+            yield from _packed(Metric.TAMPERING, fixed, tests)
 
-    yield from _split(Metric.FAILED_ROTATIONS, here, _named(_FAILED_ROTATIONS), served)
-
-
-def _infrastructure(subject: Subject) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
-    """The calls on what the secrets' safety rests on, with the tests for this stack's own."""
-    if subject.has_key:
-        yield _KEY_CHANGES, [_equals("requestParameters.keyId", "*<key-id>")]
-    for leaf, events in _TRAIL_CHANGES.items() if subject.trail_name else ():
-        yield events, [_equals(f"requestParameters.{leaf}", name) for name in _trail_names(subject)]
-    yield _LOG_CHANGES, [_equals("requestParameters.logGroupName", subject.log_group_name)]
-
-
-def _trail_names(subject: Subject) -> list[str]:
-    name = subject.trail_name or ""
-    return [name, subject.location.arn("cloudtrail", f"trail/{name}")]
-
-
-def _named(events: Sequence[str]) -> list[str]:
-    return [_equals("eventName", event) for event in events]
+    failed = [*here, f"({' || '.join(_tests('eventName', _FAILED_ROTATIONS))})"]
+    served = [test for path in _SERVICE_SECRET_IDS for test in _tests(path, arns)]
+    yield from _packed(Metric.FAILED_ROTATIONS, failed, served)
 
 
-def _anybody_but(principals: Sequence[str]) -> list[str]:
-    """Return the condition that the caller isn't among the roles and users. `!=` alone says nothing of a missing field."""
-    if not principals:
-        return []
-    conditions = " && ".join(f'$.{_CALLER} != "{_caller(arn)}"' for arn in principals)
-    return [f"($.{_CALLER} NOT EXISTS || ({conditions}))"]
+def _changers(subject: Subject, *, by_rotation: bool) -> tuple[str, ...]:
+    """Return what `userIdentity.arn` looks like for those who may make a change."""
+    rotation = _rotation(subject) if by_rotation else ()
+    return (*rotation, *map(_caller, subject.deployers))
+
+
+def _readers(subject: Subject) -> tuple[str, ...]:
+    """Return what `userIdentity.arn` looks like for those who may read."""
+    callers = map(_caller, (*subject.deployers, *subject.trusted_readers))
+    return (_sessions(subject.execution_roles), *_rotation(subject), *callers)
+
+
+def _rotation(subject: Subject) -> tuple[str, ...]:
+    """Return the session of the rotation function, which Lambda calls as the function. No other of the role's is meant."""
+    role = subject.rotation_role
+    return (_caller(role).removesuffix("*") + role.rpartition("/")[2],) if role else ()
+
+
+def _sessions(roles: Sequence[str]) -> str:
+    """Return one value for the sessions of all the roles: what their names have in common at both ends."""
+    callers = [_caller(role) for role in roles]
+    start = os.path.commonprefix(callers)  # noqa: RUF071 - character by character is what is meant
+    if len(set(callers)) == 1:
+        return start
+    ends = [caller[len(start) :][::-1] for caller in callers]
+    end = os.path.commonprefix(ends)[::-1]  # noqa: RUF071 - the same
+    return f"{start}*{end}"
 
 
 def _caller(principal_arn: str) -> str:
@@ -255,34 +204,74 @@ def _caller(principal_arn: str) -> str:
     return f"arn:{partition}:sts::{account}:assumed-role/{name}{slash}*"
 
 
-def _equals(path: str, value: str) -> str:
-    return f'$.{path} = "{value}"'
+def _anybody_but(callers: Sequence[str]) -> list[str]:
+    """Return the condition that the caller isn't among them. `!=` alone says nothing of a missing field."""
+    if not callers:
+        return []
+    conditions = " && ".join(f'$.{_CALLER} != "{caller}"' for caller in callers)
+    return [f"($.{_CALLER} NOT EXISTS || ({conditions}))"]
 
 
-def _split(metric: Metric, fixed: Sequence[str], *choices: Sequence[str]) -> Iterator[MetricFilter]:
-    """Yield filters that together match where everything in `fixed` and one test of each of `choices` holds."""
-    if any(not choice for choice in choices):
-        return
-    pattern = "{ " + " && ".join([*fixed, *(f"({' || '.join(choice)})" for choice in choices)]) + " }"
-    if _length(pattern) <= MAX_FILTER_CHARACTERS:
-        yield MetricFilter(metric, pattern)
-        return
-    longest = max(range(len(choices)), key=lambda index: _length("".join(choices[index])), default=None)
-    if longest is None or len(choices[longest]) == 1:
-        raise PatternTooLongError(
-            f"the principals that {metric} leaves out don't fit into a metric filter of {MAX_FILTER_CHARACTERS} "
-            "characters: name fewer trustedReaders and deployerRoles (one role that the others assume)"
-        )
-    for half in _halves(choices[longest]):
-        yield from _split(metric, fixed, *choices[:longest], half, *choices[longest + 1 :])
+def _row_tests(row: Watched, room: int) -> list[str]:
+    """Return tests of which one is enough, none longer than the room."""
+    named = [test for path, values in row.named.items() for test in _tests(path, values)]
+    conditions = _tests("eventSource", [row.source] if row.source else [])
+    if row.events:
+        conditions.append(_either(_tests("eventName", row.events)))
+    conditions += [f'$.eventName != "{event}"' for event in row.but]
+    if row.also:
+        conditions.append(_either([f"$.{path} {_PRESENT[kind]}" for path, kind in row.also.items()]))
+    if not conditions:
+        return named
+
+    def whole(some: Sequence[str]) -> str:
+        return f"({' && '.join([*conditions, _either(some)])})"
+
+    return [whole(some) for some in _runs(named, lambda some: _length(whole(some)) <= room)]
+
+
+_PRESENT: Mapping[type, str] = {str: '= "*"', int: ">= 0", bool: "IS TRUE"}
+
+
+def _tests(path: str, values: Iterable[str]) -> list[str]:
+    paths = [path.replace("[]", f"[{index}]") for index in range(_LISTED)] if "[]" in path else [path]
+    return [f'$.{one} = "{value}"' for value in values for one in paths]
+
+
+def _either(tests: Sequence[str]) -> str:
+    return tests[0] if len(tests) == 1 else f"({' || '.join(tests)})"
+
+
+def _pattern(fixed: Sequence[str], tests: Sequence[str]) -> str:
+    return "{ " + " && ".join([*fixed, _either(tests)]) + " }"
+
+
+def _packed(metric: Metric, fixed: Sequence[str], tests: Sequence[str]) -> Iterator[MetricFilter]:
+    """Yield as few filters as may be that together match where everything in `fixed` and one of the tests holds."""
+    for some in _runs(tests, lambda some: _length(_pattern(fixed, some)) <= MAX_FILTER_CHARACTERS):
+        if _length(_pattern(fixed, some)) > MAX_FILTER_CHARACTERS:
+            raise PatternTooLongError(
+                f"the principals that {metric} leaves out don't fit into a metric filter of {MAX_FILTER_CHARACTERS} "
+                "characters: name fewer trustedReaders and deployerRoles (one role that the others assume)"
+            )
+        yield MetricFilter(metric, _pattern(fixed, some))
 
 
 _T = TypeVar("_T")
+_OPEN_RUNS = 6
+"""To look at all of them would take seconds with hundreds of secrets."""
 
 
-def _halves(items: Sequence[_T]) -> tuple[Sequence[_T], Sequence[_T]]:
-    middle = (len(items) + 1) // 2
-    return items[:middle], items[middle:]
+def _runs(items: Sequence[_T], fits: Callable[[list[_T]], bool]) -> list[list[_T]]:
+    """Return the items in groups that fit, each in one of the last few with room; one too long by itself is a group, too."""
+    runs: list[list[_T]] = []
+    for item in items:
+        room = next((run for run in runs[-_OPEN_RUNS:] if fits([*run, item])), None)
+        if room is None:
+            runs.append([item])
+        else:
+            room.append(item)
+    return runs
 
 
 # --- notices -----------------------------------------------------------------------------------------------------------
@@ -297,7 +286,7 @@ class EventPattern:
 
 
 def event_patterns(subject: Subject) -> tuple[EventPattern, ...]:
-    """Return the patterns of the notices. No event matches two of them.
+    """Return the patterns of the notices.
 
     Raises:
         PatternTooLongError: When the principals to leave out fill a whole pattern.
@@ -306,76 +295,135 @@ def event_patterns(subject: Subject) -> tuple[EventPattern, ...]:
 
 
 def _events(subject: Subject) -> Iterator[EventPattern]:
-    exact, prefix = _exact_and_prefix(subject)
-    arns: list[Any] = [{"suffix": subject.secret(f"<resource:{name}>")} for name in exact]
-    ids = [*exact, *({"suffix": subject.secret(name)} for name in exact), *arns]
-    if prefix:
-        arns.append({"prefix": subject.secret_arn(prefix)})
-        ids += [{"prefix": prefix}, arns[-1]]
-    for events, exempt, more in (
-        (_NEW_VALUES, subject.writers, {}),
-        (_CHANGES, subject.deployers, {}),
-        (("RotateSecret",), subject.deployers, {"rotationLambdaARN": [{"exists": True}]}),
-    ):
-        call = _call("secretsmanager", events, exempt)
-        yield from _split_event(Notice.SECRET, call, ("requestParameters", "secretId"), ids, more)
-    if subject.has_key:
-        call = _call("kms", _KEY_CHANGES, subject.deployers)
-        yield from _split_event(Notice.KEY, call, ("requestParameters", "keyId"), [{"suffix": "<key-id>"}], {})
-    for leaf, events in _TRAIL_CHANGES.items() if subject.trail_name else ():
-        call = _call("cloudtrail", events, subject.deployers)
-        yield from _split_event(Notice.TRAIL, call, ("requestParameters", leaf), _trail_names(subject), {})
-    for path in _SERVICE_SECRET_IDS:
-        parent, _, leaf = path.partition(".")
-        service_event = {
-            "source": ["aws.secretsmanager"],
-            "detail-type": ["AWS Service Event via CloudTrail"],
-            "detail": {"eventName": list(_FAILED_ROTATIONS)},
+    for by_rotation in (False, True):
+        rows = [row for row in watched(subject) if row.by_rotation == by_rotation and row.in_region]
+        calls = {
+            # Nobody but AWS sends events with such a source.
+            "source": [{"prefix": "aws."}],
+            "detail-type": ["AWS API Call via CloudTrail"],
+            "detail": {"userIdentity": _anybody_else(subject, by_rotation=by_rotation)},
         }
-        yield from _split_event(Notice.ROTATION, service_event, (parent, leaf), arns, {})
+        writes = _merged(calls, {"detail": {"readOnly": [False, {"exists": False}]}})
+        yield from _packed_events(
+            Notice.CHANGE, writes, [one for row in rows if not row.events for one in _row_events(row)]
+        )
+        yield from _packed_events(Notice.CHANGE, calls, [one for row in rows if row.events for one in _row_events(row)])
+
+    many = len(subject.secret_names) > _MAX_EXACT_SECRETS_IN_RULES
+    names = subject.other_names if many else subject.secret_names
+    arns: list[Any] = [{"suffix": subject.secret(f"<resource:{name}>")} for name in names]
+    arns += [{"prefix": subject.secret_arn(subject.own)}] if many else []
+    rotations = {
+        "source": ["aws.secretsmanager"],
+        "detail-type": ["AWS Service Event via CloudTrail"],
+        "detail": {"eventName": list(_FAILED_ROTATIONS)},
+    }
+    served = [_nested(path, [arn]) for arn in arns for path in _SERVICE_SECRET_IDS]
+    yield from _packed_events(Notice.ROTATION, rotations, served)
 
 
-def _exact_and_prefix(subject: Subject) -> tuple[list[str], str | None]:
-    """The names to match exactly, and the stack's prefix when its secrets would make too many rules for one bus."""
-    many = len(subject.secret_names) > 100  # noqa: PLR2004 - some 50 rules of the 300 that a bus takes
-    exact = [name for name in subject.secret_names if not (many and name.startswith(subject.prefix))]
-    return exact, subject.prefix if many else None
-
-
-def _call(service: str, events: Sequence[str], exempt: Sequence[str]) -> dict[str, Any]:
-    detail: dict[str, Any] = {"eventSource": [f"{service}.amazonaws.com"], "eventName": list(events)}
-    users = [arn for arn in exempt if ":user/" in arn]
-    roles = [arn for arn in exempt if arn not in users]
-    identity: dict[str, Any] = {}
+def _anybody_else(subject: Subject, *, by_rotation: bool) -> dict[str, Any]:
+    users = [arn for arn in subject.deployers if ":user/" in arn]
+    roles = [arn for arn in subject.deployers if arn not in users]
+    users += _rotation(subject) if by_rotation else ()
+    identity: dict[str, Any] = {"type": [{"anything-but": ["AWSService"]}]}
     # Alternatives: the field has another value, or isn't there.
     if users:
         identity["arn"] = [{"anything-but": users}, {"exists": False}]
     if roles:
         identity["sessionContext"] = {"sessionIssuer": {"arn": [{"anything-but": roles}, {"exists": False}]}}
-    if identity:
-        detail["userIdentity"] = identity
-    return {"source": [f"aws.{service}"], "detail-type": ["AWS API Call via CloudTrail"], "detail": detail}
+    return identity
 
 
-def _split_event(
-    notice: Notice, event: Mapping[str, Any], path: tuple[str, str], values: Sequence[Any], more: Mapping[str, Any]
+def _row_events(row: Watched) -> Iterator[dict[str, Any]]:
+    """Yield parts of an event's detail; one of them is enough."""
+    conditions: dict[str, Any] = {"eventSource": [row.source]} if row.source else {}
+    if row.events:
+        conditions["eventName"] = [_matcher(event) for event in row.events]
+    elif row.but:
+        # Each must be none of them; `anything-but` takes whole names or prefixes, not both.
+        conditions["eventName"] = [{"anything-but": {"prefix": [event.removesuffix("*") for event in row.but]}}]
+    also = [_nested(path, [True] if kind is bool else [{"exists": True}]) for path, kind in row.also.items()]
+    for path, values in row.named.items():
+        for present in also or [{}]:
+            for value in values:
+                yield _merged(conditions, _nested(path.replace("[]", ""), [_matcher(value)]), present)
+
+
+def _matcher(value: str) -> Any:
+    inner = value.strip("*")
+    match value.startswith("*"), value.endswith("*"):
+        case True, True:
+            return {"wildcard": value}
+        case True, False:
+            return {"suffix": inner}
+        case False, True:
+            return {"prefix": inner}
+        case _:
+            return value
+
+
+def _nested(path: str, matchers: list[Any]) -> dict[str, Any]:
+    value: Any = matchers
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return cast("dict[str, Any]", value)
+
+
+def _merged(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            both = isinstance(value, Mapping) and key in merged
+            merged[key] = _merged(merged[key], cast("Mapping[str, Any]", value)) if both else value
+    return merged
+
+
+def _packed_events(
+    notice: Notice, event: Mapping[str, Any], alternatives: Sequence[dict[str, Any]]
 ) -> Iterator[EventPattern]:
-    """Yield patterns that together match the event with one of the values at the detail's path."""
-    if not values:
-        return
-    parent, leaf = path
-    detail = {**event["detail"], parent: {leaf: list(values), **more}}
-    template = json.dumps({**event, "detail": detail}, separators=(",", ":"))
-    if _length(template) <= MAX_RULE_CHARACTERS:
-        yield EventPattern(notice, template)
-    elif len(values) == 1:
-        raise PatternTooLongError(
-            f"the principals that a notice leaves out don't fit into an event pattern of {MAX_RULE_CHARACTERS} characters: "
-            "name fewer deployerRoles (one role that the others assume)"
-        )
-    else:
-        for half in _halves(values):
-            yield from _split_event(notice, event, path, half, more)
+    """Yield as few patterns as may be that together match the event with one of the alternatives in its detail."""
+
+    def template(some: Sequence[dict[str, Any]]) -> str:
+        joined = _joined(some)
+        detail = joined[0] if len(joined) == 1 else {"$or": joined}
+        return json.dumps(_merged(event, {"detail": detail}), separators=(",", ":"))
+
+    for some in _runs(alternatives, lambda some: _length(template(some)) <= MAX_RULE_CHARACTERS):
+        if _length(template(some)) > MAX_RULE_CHARACTERS:
+            raise PatternTooLongError(
+                "the principals that a notice leaves out don't fit into an event pattern of "
+                f"{MAX_RULE_CHARACTERS} characters: name fewer deployerRoles (one role that the others assume)"
+            )
+        yield EventPattern(notice, template(some))
+
+
+def _joined(alternatives: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the same with those as one that differ by one field's value only: `{a: [1]}, {a: [2]}` is `{a: [1, 2]}`."""
+    joined: list[dict[str, Any]] = []
+    for one in alternatives:
+        both = ((at, _one_value_more(other, one)) for at, other in enumerate(joined))
+        found = next(((at, more) for at, more in both if more), None)
+        if found:
+            joined[found[0]] = found[1]
+        else:
+            joined.append(one)
+    return joined
+
+
+def _one_value_more(first: Any, second: Any) -> Any:
+    """Return the two patterns as one, None where they differ in more than the values of one field."""
+    if isinstance(first, list) and isinstance(second, list):
+        more = [value for value in cast("list[Any]", second) if value not in first]
+        return [*cast("list[Any]", first), *more]
+    if not isinstance(first, dict) or not isinstance(second, dict) or first.keys() != second.keys():
+        return None
+    old, new = cast("dict[str, Any]", first), cast("dict[str, Any]", second)
+    different = [key for key in old if old[key] != new[key]]
+    if len(different) > 1:
+        return None
+    values = {key: _one_value_more(old[key], new[key]) for key in different}
+    return None if None in values.values() else old | values
 
 
 # --- what a notice says ------------------------------------------------------------------------------------------------
@@ -398,21 +446,28 @@ _WHO = {
     "where": "$.detail.sourceIPAddress",
     "region": "$.region",
     "error": "$.detail.errorCode",
+    "why": "$.detail.errorMessage",
     "id": "$.detail.eventID",
 }
-_WHAT = {
-    Notice.SECRET: ("secret", {"what": "$.detail.requestParameters.secretId"}),
-    Notice.KEY: ("KMS key", {"what": "$.detail.requestParameters.keyId"}),
-    Notice.TRAIL: (
-        "trail",
-        {"what": "$.detail.requestParameters.name", "other": "$.detail.requestParameters.trailName"},
-    ),
+
+
+_BESIDE = {"errorMessage"} | {
+    f"requestParameters.{name}"
+    for name in (
+        "cluster",
+        "role",
+        "executionRoleArn",
+        "taskRoleArn",
+        "overrides.executionRoleArn",
+        "overrides.taskRoleArn",
+    )
 }
+"""Fields that say something else than the name of what the call is about."""
 
 
-def message(notice: Notice, prefix: str) -> Message:
-    """Return what the notice says: who did what to which secret, when and from where."""
-    title = f"{prefix}: <event>"
+def message(notice: Notice, subject: Subject) -> Message:
+    """Return what the notice says: who did what to which secret or other resource, when and from where."""
+    title = f"{subject.prefix}: <event>"
     if notice is Notice.ROTATION:
         paths = {name: _WHO[name] for name in ("event", "when", "region", "id")} | {
             "what": "$.detail.additionalEventData.SecretId",
@@ -423,10 +478,12 @@ def message(notice: Notice, prefix: str) -> Message:
             "docs/rotation.md. CloudTrail event <id>."
         )
         return Message(paths, json.dumps(text))
-    kind, what = _WHAT[notice]
+    named = dict.fromkeys(path for row in watched(subject) for path in row.named)
+    fields = [path.replace("[]", "[0]") for path in named if path not in _BESIDE]
+    what = {f"on{number}": f"$.detail.{path}" for number, path in enumerate(fields)}
     names = "".join(f"<{name}>" for name in what)
     text = (
-        f"{title} on the {kind} {names} by <who> (<kind>, account <owner>) from <where> at <when> in <region>. This is no "
-        "deployer. What to do: docs/security.md. Error, if it failed: <error>. CloudTrail event <id>."
+        f"{title} by <who> (<kind>, account <owner>) from <where> at <when> in <region>. This is no deployer. It names: {names}. "
+        "Error, if it failed: <error> <why>. What to do: docs/security.md. CloudTrail event <id>."
     )
     return Message(_WHO | what, json.dumps(text))

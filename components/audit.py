@@ -8,7 +8,8 @@ import pulumi_aws as aws
 
 from components import _audit_patterns
 from components._audit_dashboard import dashboard_body
-from components._audit_patterns import Metric, Notice, Subject, Values
+from components._audit_patterns import Metric, Notice, Values
+from components._audit_watched import Subject
 from config.settings import AuditSettings
 from model.location import Location
 from policies import identity, trail
@@ -49,11 +50,12 @@ class Audit(pulumi.ComponentResource):
         prefix: str,
         location: Location,
         secret_arns: Mapping[str, pulumi.Input[str]],
-        execution_role_arn: str,
+        execution_role_arns: Sequence[str],
         rotation_role_arn: str | None,
         kms_key_arn: pulumi.Input[str] | None,
         settings: AuditSettings,
         deployer_roles: Sequence[str],
+        ecs_services: Sequence[tuple[str, str]] = (),
         permissions_boundary: str | None = None,
         delete_log_files: bool = False,
         opts: pulumi.ResourceOptions | None = None,
@@ -65,13 +67,14 @@ class Audit(pulumi.ComponentResource):
             prefix: `<project>-<stack>`, what the names of the stack's resources start with.
             location: The account and Region.
             secret_arns: ARNs of the secrets by full name.
-            execution_role_arn: The role that starts the tasks.
-            rotation_role_arn: The rotation function's role, if there is one.
+            execution_role_arns: The roles that start the tasks.
+            rotation_role_arn: The rotation function's role, if there is one; the function has its name.
             kms_key_arn: The stack's own key, if there is one. Its policy must let CloudTrail use it for
                 `AuditNames.trail_arn`, CloudWatch Logs for `AuditNames.log_group`, CloudWatch and EventBridge for
                 `AuditNames.topic_arn`.
             settings: The configuration's `audit`.
             deployer_roles: Roles and users that run `pulumi up`: they read on refresh, and may change anything unnoticed.
+            ecs_services: Cluster and name of the ECS services that run the tasks, as far as the stack knows them.
             permissions_boundary: ARN of a managed policy for the trail's role.
             delete_log_files: Whether a destroy deletes the bucket with the trail's files in it; otherwise it refuses.
             opts: Options of the component.
@@ -90,15 +93,18 @@ class Audit(pulumi.ComponentResource):
             raise pulumi.RunError("audit.logGroupName is required with audit.trail existing")
         subject = Subject(
             location=location,
-            prefix=f"{prefix}-",
+            prefix=prefix,
             secret_names=tuple(sorted(secret_arns)),
-            execution_role=execution_role_arn,
+            execution_roles=tuple(execution_role_arns),
             rotation_role=rotation_role_arn,
             deployers=tuple(deployer_roles),
             trusted_readers=settings.trusted_readers,
             has_key=kms_key_arn is not None,
             trail_name=self._names.trail if own_trail else None,
             log_group_name=log_group_name,
+            bucket_name=self._names.bucket if own_trail else None,
+            topic_arn=self._names.topic_arn,
+            ecs_services=tuple(ecs_services),
         )
         values = pulumi.Output.all(pulumi.Output.all(**secret_arns), kms_key_arn).apply(
             lambda known: Values(secret_arns=known[0], kms_key_arn=known[1])
@@ -257,7 +263,9 @@ class Audit(pulumi.ComponentResource):
                 alarm_description=f"{self._prefix}: {alarm.description} What to do: docs/security.md.",
                 namespace=self._prefix,
                 metric_name=str(metric),
-                statistic="Sum",
+                # Where one is enough, a sum could be brought to nothing: whoever may cloudwatch:PutMetricData adds a minus one,
+                # and no trail of management events tells.
+                statistic="Maximum" if alarm.threshold == 0 else "Sum",
                 period=alarm.period,
                 evaluation_periods=1,
                 comparison_operator="GreaterThanThreshold",
@@ -274,16 +282,18 @@ class Audit(pulumi.ComponentResource):
         numbers = dict.fromkeys(Notice, 0)
         for event in _audit_patterns.event_patterns(subject):
             numbers[event.notice] += 1
-            label = f"{self._name}-notice-{event.notice}-{numbers[event.notice]}"
+            name = f"{event.notice}-{numbers[event.notice]}"
+            label = f"{self._name}-notice-{name}"
             rule = aws.cloudwatch.EventRule(
                 label,
+                name=f"{self._prefix}-{name}",
                 description=f"{self._prefix}: notices about a {event.notice}",
                 event_pattern=values.apply(lambda known, template=event.template: known.fill(template)),
-                # All of these calls are writes; reads would need ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS.
+                # None of these calls is called Get, List or Describe: they need no ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS.
                 state="ENABLED",
                 opts=self._child,
             )
-            message = _audit_patterns.message(event.notice, self._prefix)
+            message = _audit_patterns.message(event.notice, subject)
             aws.cloudwatch.EventTarget(
                 label,
                 rule=rule.name,
@@ -296,7 +306,6 @@ class Audit(pulumi.ComponentResource):
     def _dashboard(
         self, subject: Subject, expected_reads_per_hour: int, alarm_arns: Sequence[pulumi.Output[str]]
     ) -> None:
-        named_otherwise = [name for name in subject.secret_names if not name.startswith(subject.prefix)]
         aws.cloudwatch.Dashboard(
             self._name,
             dashboard_name=self._names.dashboard,
@@ -306,7 +315,7 @@ class Audit(pulumi.ComponentResource):
                     region=self._location.region,
                     namespace=self._prefix,
                     log_group_name=subject.log_group_name,
-                    secrets_start_with=[subject.prefix, *named_otherwise],
+                    secrets_start_with=[subject.own, *subject.other_names],
                     expected_reads_per_hour=expected_reads_per_hour,
                     alarm_arns=arns,
                 )
@@ -335,7 +344,8 @@ def _alarms(expected_reads_per_hour: int) -> dict[Metric, _Alarm]:
             "tampering",
             _FIVE_MINUTES,
             0,
-            "a secret, its policy, its key or its trail was changed by somebody who is no deployer.",
+            "a secret, or what its safety rests on (roles, key, function, task, trail, alarms), was changed by somebody who is "
+            "no deployer, or that was tried.",
         ),
         Metric.FAILED_ROTATIONS: _Alarm("failed-rotations", _FIVE_MINUTES, 0, "a rotation failed or was abandoned."),
     }

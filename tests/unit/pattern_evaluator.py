@@ -6,6 +6,7 @@ Anything else is a SyntaxError: AWS would refuse it, or nobody knows what it wou
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 
 Condition = Callable[[Mapping[str, Any], bool], bool]
@@ -30,10 +31,15 @@ def filter_matches(pattern: str, record: Mapping[str, Any]) -> bool:
 
     `!=` on a field that the record lacks is undefined: an AssertionError when the answer depends on it.
     """
-    condition = _Parser(pattern).parse()
+    condition = _parsed(pattern)
     answers = {condition(record, missing_differs) for missing_differs in (False, True)}
     assert len(answers) == 1, f"depends on != of a missing field: {pattern}"
     return answers.pop()
+
+
+@cache
+def _parsed(pattern: str) -> Condition:
+    return _Parser(pattern).parse()
 
 
 class _Parser:
@@ -206,12 +212,12 @@ def _any_of(operand: Any, value: Any) -> bool:
     return any(_matches_one(one, value) for one in operands)
 
 
-def _text_matches(kind: str, operand: str, value: str) -> bool:
+def _text_matches(kind: str, operand: Any, value: str) -> bool:
     match kind:
         case "prefix":
-            return value.startswith(operand)
+            return value.startswith(operand if isinstance(operand, str) else tuple(operand))
         case "suffix":
-            return value.endswith(operand)
+            return value.endswith(operand if isinstance(operand, str) else tuple(operand))
         case "wildcard":
             if "**" in operand:
                 raise SyntaxError("consecutive wildcards")

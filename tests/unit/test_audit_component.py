@@ -51,11 +51,12 @@ def program(settings: AuditSettings = SETTINGS, **changes: Any) -> Callable[[], 
             "prefix": PREFIX,
             "location": LOCATION,
             "secret_arns": secrets,
-            "execution_role_arn": LOCATION.role_arn(f"{PREFIX}-execution"),
+            "execution_role_arns": [LOCATION.role_arn(f"{PREFIX}-execution")],
             "rotation_role_arn": LOCATION.role_arn(f"{PREFIX}-rotation"),
             "kms_key_arn": KEY_ARN,
             "settings": settings,
             "deployer_roles": [LOCATION.role_arn("deployer")],
+            "ecs_services": [("tickets", "app")],
             **changes,
         }
         pulumi.export("topic", Audit("audit", **arguments).topic_arn)
@@ -71,10 +72,10 @@ def recording(record: Recorder) -> Recording:
 def test_what_it_registers(recording: Recording) -> None:
     assert recording.count() == {
         DASHBOARD: 1,
-        RULE: 8,
-        TARGET: 8,
+        RULE: 7,
+        TARGET: 7,
         LOG_GROUP: 1,
-        FILTER: 14,
+        FILTER: 19,
         ALARM: 5,
         TRAIL: 1,
         "aws:iam/role:Role": 1,
@@ -169,7 +170,7 @@ def test_filters_count_into_the_metrics_that_the_alarms_watch(recording: Recordi
     watched = {(one.inputs["namespace"], one.inputs["metricName"]) for one in recording.of(ALARM)}
     assert watched == {(PREFIX, one["name"]) for one in counted}
     assert {one.inputs["logGroupName"] for one in recording.of(FILTER)} == {f"/aws/cloudtrail/{PREFIX}"}
-    assert len({one.inputs["name"] for one in recording.of(FILTER)}) == 14
+    assert len({one.inputs["name"] for one in recording.of(FILTER)}) == 19
 
 
 def test_patterns_have_the_secrets_arns(recording: Recording) -> None:
@@ -191,22 +192,28 @@ def test_alarms_tell_the_topic_and_are_silent_without_data(recording: Recording)
     for alarm in recording.of(ALARM):
         assert alarm.inputs["alarmActions"] == [TOPIC_ARN]
         assert alarm.inputs["treatMissingData"] == "notBreaching"
-        assert (alarm.inputs["statistic"], alarm.inputs["comparisonOperator"]) == ("Sum", "GreaterThanThreshold")
+        assert alarm.inputs["comparisonOperator"] == "GreaterThanThreshold"
         assert alarm.inputs["evaluationPeriods"] == 1
         assert alarm.inputs["alarmDescription"].startswith(f"{PREFIX}: ")
-    limits = {one.inputs["name"]: (one.inputs["period"], one.inputs["threshold"]) for one in recording.of(ALARM)}
+    limits = {
+        one.inputs["name"]: (one.inputs["period"], one.inputs["statistic"], one.inputs["threshold"])
+        for one in recording.of(ALARM)
+    }
     assert limits == {
-        f"{PREFIX}-reads": (3600, 40),
-        f"{PREFIX}-unexpected-reads": (300, 0),
-        f"{PREFIX}-denied-reads": (300, 0),
-        f"{PREFIX}-tampering": (300, 0),
-        f"{PREFIX}-failed-rotations": (300, 0),
+        f"{PREFIX}-reads": (3600, "Sum", 40),
+        # A sum can be brought to nothing by whoever may put a metric's value.
+        f"{PREFIX}-unexpected-reads": (300, "Maximum", 0),
+        f"{PREFIX}-denied-reads": (300, "Maximum", 0),
+        f"{PREFIX}-tampering": (300, "Maximum", 0),
+        f"{PREFIX}-failed-rotations": (300, "Maximum", 0),
     }
 
 
 def test_each_rule_tells_the_topic_in_words(recording: Recording) -> None:
     targets = {one.name: one.inputs for one in recording.of(TARGET)}
     assert set(targets) == {one.name for one in recording.of(RULE)}
+    names = {one.inputs["name"] for one in recording.of(RULE)}
+    assert names == {*(f"{PREFIX}-change-{number}" for number in range(1, 7)), f"{PREFIX}-rotation-1"}
     for rule in recording.of(RULE):
         assert rule.inputs["state"] == "ENABLED"
         json.loads(rule.inputs["eventPattern"])
@@ -259,6 +266,7 @@ def test_without_a_key_nothing_asks_for_one(record: Recorder) -> None:
     for type_ in (TOPIC, LOG_GROUP, TRAIL):
         assert not {"kmsMasterKeyId", "kmsKeyId"} & set(recording.one(type_).inputs)
     assert not [one for one in recording.of(FILTER) if "keyId" in one.inputs["pattern"]]
+    assert not [one for one in recording.of(RULE) if "keyId" in one.inputs["eventPattern"]]
 
 
 def test_an_existing_trail_makes_no_second_one(record: Recorder) -> None:
@@ -268,7 +276,7 @@ def test_an_existing_trail_makes_no_second_one(record: Recorder) -> None:
     assert not [one for one in recording if one.type.startswith(("aws:s3/", "aws:iam/"))]
     assert {one.inputs["logGroupName"] for one in recording.of(FILTER)} == {"organisation-trail"}
     assert len(recording.of(ALARM)) == 5
-    assert not [one for one in recording.of(RULE) if "aws.cloudtrail" in one.inputs["eventPattern"]]
+    assert not [one for one in recording.of(RULE) if "cloudtrail.amazonaws.com" in one.inputs["eventPattern"]]
 
 
 def test_an_existing_trail_without_a_log_group_is_refused(record: Recorder) -> None:
