@@ -180,6 +180,9 @@ _ROTATION_KEYS = (
     "schedule", "strategy", "subnetIds", "securityGroupIds", "databasePort", "databaseName", "username", "masterUsername",
     "certificateBundle", "remindEveryDays",
 )  # fmt: skip
+_EXPECTED_STARTS = 20
+"""Tasks that start in a busy hour where `expectedReadsPerHour` says nothing: ECS reads once for every entry under `secrets`."""
+
 _AUDIT_KEYS = ("trail", "logGroupName", "alarmEmails", "trustedReaders", "expectedReadsPerHour", "logRetentionInDays")
 _KEYS = (
     "image", "databaseHost", "redisHost", "environment", "containerPort", "cpu", "memory", "cpuArchitecture",
@@ -286,7 +289,7 @@ def parse(
         rotation=rotation,
         remind_every_days=remind_every_days,
         redeploy=_redeploy(reader),
-        audit=_audit(reader),
+        audit=_audit(reader, entries=sum(1 for declaration in effective for _ in declaration.references())),
     )
     _check_together(reader, settings)
     if region in settings.replica_regions:
@@ -487,7 +490,7 @@ def _redeploy(reader: Reader) -> RedeploySettings | None:
     )
 
 
-def _audit(reader: Reader) -> AuditSettings | None:
+def _audit(reader: Reader, *, entries: int) -> AuditSettings | None:
     section = reader.section("audit", _AUDIT_KEYS)
     if section is None:
         return None
@@ -501,7 +504,7 @@ def _audit(reader: Reader) -> AuditSettings | None:
         alarm_emails=section.texts("alarmEmails", check=_wrong_email),
         trusted_readers=section.texts("trustedReaders", check=_wrong_principal),
         expected_reads_per_hour=section.integer(
-            "expectedReadsPerHour", 100, allowed=range(1, 1_000_000), rule="1 to 999999"
+            "expectedReadsPerHour", _EXPECTED_STARTS * max(entries, 1), allowed=range(1, 1_000_000), rule="1 to 999999"
         ),
         log_retention_in_days=_retention(section, "logRetentionInDays", 365),
     )

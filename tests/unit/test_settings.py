@@ -192,6 +192,15 @@ def test_production_refuses_placeholders(value: str) -> None:
     assert value not in message.replace("smtpPassword", "")
 
 
+def test_the_reads_expected_are_twenty_starting_tasks_one_for_every_entry_under_secrets() -> None:
+    more = (*CATALOGUE, TextSecret("token", Generated("token"), variable="TOKEN"))
+    for catalogue in (CATALOGUE, more):
+        entries = sum(1 for declaration in catalogue for _ in declaration.references())
+        audit = parsed(catalogue=catalogue, audit={}).audit
+        assert audit
+        assert audit.expected_reads_per_hour == 20 * entries
+
+
 def test_production_refuses_short_values() -> None:
     message = refusal("prod", smtpPassword="fifteen-chars-x")
     assert "smtpPassword  has fewer than 16 characters" in message
