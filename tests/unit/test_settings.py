@@ -196,7 +196,7 @@ def test_the_reads_expected_are_twenty_starting_tasks_one_for_every_entry_under_
     more = (*CATALOGUE, TextSecret("token", Generated("token"), variable="TOKEN"))
     for catalogue in (CATALOGUE, more):
         entries = sum(1 for declaration in catalogue for _ in declaration.references())
-        audit = parsed(catalogue=catalogue, audit={}).audit
+        audit = parsed(catalogue=catalogue, audit={"trail": "create"}).audit
         assert audit
         assert audit.expected_reads_per_hour == 20 * entries
 
