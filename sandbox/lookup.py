@@ -85,7 +85,6 @@ _IDS: Mapping[str, str] = {
     "aws:cloudwatch/logMetricFilter:LogMetricFilter": "{name}",
     "aws:cloudwatch/metricAlarm:MetricAlarm": "{name}",
     "aws:cloudwatch/dashboard:Dashboard": "{dashboardName}",
-    "aws:cloudwatch/logResourcePolicy:LogResourcePolicy": "{policyName}",
     "aws:cloudwatch/eventRule:EventRule": "{name}",
     "aws:cloudwatch/eventTarget:EventTarget": "{rule}-{targetId}",
     "aws:kms/alias:Alias": "{name}",
@@ -93,16 +92,14 @@ _IDS: Mapping[str, str] = {
     "aws:lambda/permission:Permission": "{statementId}",
     "aws:sfn/stateMachine:StateMachine": "arn:{partition}:states:{region}:{account}:stateMachine:{name}",
     "aws:scheduler/schedule:Schedule": "{groupName}/{name}",
-    "aws:scheduler/scheduleGroup:ScheduleGroup": "{name}",
     "aws:sns/topic:Topic": "arn:{partition}:sns:{region}:{account}:{name}",
     "aws:sns/topicPolicy:TopicPolicy": "{arn}",
     "aws:cloudtrail/trail:Trail": "arn:{partition}:cloudtrail:{region}:{account}:trail/{name}",
     **{
         f"aws:s3/{kind[0].lower()}{kind[1:]}:{kind}": "{bucket}"
         for kind in (
-            "Bucket", "BucketV2", "BucketPolicy", "BucketVersioning", "BucketVersioningV2", "BucketPublicAccessBlock",
-            "BucketLifecycleConfiguration", "BucketLifecycleConfigurationV2", "BucketOwnershipControls",
-            "BucketServerSideEncryptionConfiguration", "BucketServerSideEncryptionConfigurationV2",
+            "Bucket", "BucketPolicy", "BucketVersioning", "BucketPublicAccessBlock", "BucketLifecycleConfiguration",
+            "BucketOwnershipControls", "BucketServerSideEncryptionConfiguration",
         )
     },
 }  # fmt: skip
@@ -188,14 +185,6 @@ def _subscription(query: Query) -> str | None:
     return next((str(s["SubscriptionArn"]) for s in found if s["SubscriptionArn"] not in query.known), None)
 
 
-def _security_group(query: Query) -> str | None:
-    filters = [{"Name": "group-name", "Values": [query.inputs["name"]]}]
-    if "vpcId" in query.inputs:
-        filters.append({"Name": "vpc-id", "Values": [query.inputs["vpcId"]]})
-    groups = query.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
-    return next((str(group["GroupId"]) for group in groups), None)
-
-
 def _unknown(found: str, query: Query) -> str | None:
     return None if found in query.known else found
 
@@ -206,7 +195,5 @@ _FINDERS: Mapping[str, Callable[[Query], str | None]] = {
     "aws:ecs/taskDefinition:TaskDefinition": _task_definition,
     "aws:ecs/service:Service": _ecs_service,
     "aws:kms/key:Key": _key,
-    "aws:kms/replicaKey:ReplicaKey": _key,
     "aws:sns/topicSubscription:TopicSubscription": _subscription,
-    "aws:ec2/securityGroup:SecurityGroup": _security_group,
 }

@@ -19,7 +19,6 @@ from sandbox.providers.aws import (
     _session,
     cloudtrail,
     cloudwatch,
-    ec2,
     ecs,
     events,
     iam,
@@ -36,7 +35,7 @@ from sandbox.providers.aws._base import AwsResource
 from sandbox.providers.aws._session import Aws, Connection
 
 _SERVICES = (
-    cloudtrail, cloudwatch, ec2, ecs, events, iam, kms, lambda_, logs, s3, scheduler, secretsmanager, sfn, sns,
+    cloudtrail, cloudwatch, ecs, events, iam, kms, lambda_, logs, s3, scheduler, secretsmanager, sfn, sns,
 )  # fmt: skip
 
 __all__ = ["AwsPlugin"]

@@ -157,76 +157,6 @@ class Key(AwsResource):
         aws.client("kms").schedule_key_deletion(KeyId=resource_id, **given(PendingWindowInDays=days))
 
 
-class ReplicaKey(AwsResource):
-    """A multi-Region key's replica in this Region."""
-
-    type_name = "aws:kms/replicaKey:ReplicaKey"
-    title = "KMS Replica Key"
-    tagged = True
-    inputs: ClassVar[Inputs] = {
-        "bypassPolicyLockoutSafetyCheck": Prop(bool, default=False, unread=True),
-        "deletionWindowInDays": Prop(int, default=30, unread=True, check=between(7, 30)),
-        "description": Prop(str),
-        "enabled": Prop(bool, default=True),
-        "policy": Prop(str, computed=True, same=same_policy, check=is_json),
-        "primaryKeyArn": Prop(str, required=True, force_new=True),
-    }
-    computed = ("arn", "keyId", "keyRotationEnabled", "keySpec", "keyUsage")
-
-    def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
-        """The key's id; before it has one, its primary key."""
-        return resource_id or str(inputs.get("primaryKeyArn", ""))
-
-    def create(self, aws: Aws, new: Properties) -> str:
-        """ReplicateKey, called in the primary key's Region."""
-        primary = new["primaryKeyArn"]
-        client = aws.client("kms", primary.split(":")[3])
-        answer = client.replicate_key(
-            KeyId=_key_id(primary),
-            ReplicaRegion=aws.region,
-            BypassPolicyLockoutSafetyCheck=new["bypassPolicyLockoutSafetyCheck"],
-            Tags=tag_list(new["tagsAll"], "TagKey", "TagValue"),
-            **given(Description=new.get("description"), Policy=new.get("policy")),
-        )
-        return answer["ReplicaKeyMetadata"]["KeyId"]
-
-    def finish(self, aws: Aws, resource_id: str, new: Properties) -> None:
-        """State, and what moto copies from the primary key instead of taking it from the call."""
-        _update_key(aws, resource_id, {}, new, {"description", "policy"})
-        live_tags = tag_map(aws.client("kms").list_resource_tags(KeyId=resource_id)["Tags"], "TagKey", "TagValue")
-        _update_key(aws, resource_id, {"tagsAll": live_tags}, new, {"tagsAll"})
-        if not new["enabled"]:
-            _switch(aws, resource_id, on=False)
-
-    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeKey, its policy and tags."""
-        live = _read_key(aws, resource_id)
-        if live is None:
-            return None
-        client = aws.client("kms")
-        configuration = client.describe_key(KeyId=live["keyId"])["KeyMetadata"].get("MultiRegionConfiguration") or {}
-        primary = configuration.get("PrimaryKey", {}).get("Arn") or state.get("primaryKeyArn")
-        del live["_multi_region"]
-        return live | {
-            "enabled": live.pop("_enabled"),
-            "keySpec": live.pop("_spec"),
-            "keyRotationEnabled": client.get_key_rotation_status(KeyId=live["keyId"])["KeyRotationEnabled"],
-            "primaryKeyArn": primary,
-        }
-
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Each changed part by its own call."""
-        if "enabled" in changed and new["enabled"]:
-            _switch(aws, resource_id, on=True)
-        _update_key(aws, resource_id, old, new, changed)
-        if "enabled" in changed and not new["enabled"]:
-            _switch(aws, resource_id, on=False)
-
-    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """ScheduleKeyDeletion."""
-        aws.client("kms").schedule_key_deletion(KeyId=resource_id, PendingWindowInDays=old["deletionWindowInDays"])
-
-
 def same_target(old: Any, new: Any) -> bool:
     """The same key, named by id or by ARN."""
     return bool(old and new) and _key_id(old) == _key_id(new)
@@ -287,4 +217,4 @@ class Alias(AwsResource):
         aws.client("kms").delete_alias(AliasName=resource_id)
 
 
-RESOURCES = (Key(), ReplicaKey(), Alias())
+RESOURCES = (Key(), Alias())

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
-from sandbox.providers._diff import by, same_policy
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, given, is_json, one_of
+from sandbox.providers._diff import by
+from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, given, one_of
 from sandbox.providers._values import Properties
 from sandbox.providers.aws._base import AwsResource, by_prefix, retag
 from sandbox.providers.aws._session import Aws, is_missing_in_emulator
@@ -202,48 +202,4 @@ class LogMetricFilter(AwsResource):
         aws.client("logs").delete_metric_filter(logGroupName=old["logGroupName"], filterName=resource_id)
 
 
-class LogResourcePolicy(AwsResource):
-    """Which services may write to log groups of the account."""
-
-    type_name = "aws:cloudwatch/logResourcePolicy:LogResourcePolicy"
-    title = "CloudWatch Logs Resource Policy"
-    inputs: ClassVar[Inputs] = {
-        "policyDocument": Prop(str, required=True, same=same_policy, check=is_json),
-        "policyName": Prop(str, required=True, force_new=True),
-    }
-    computed = ("policyScope", "revisionId")
-
-    def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
-        """The policy's name."""
-        return resource_id or str(inputs.get("policyName", ""))
-
-    def create(self, aws: Aws, new: Properties) -> str:
-        """PutResourcePolicy."""
-        aws.client("logs").put_resource_policy(policyName=new["policyName"], policyDocument=new["policyDocument"])
-        return new["policyName"]
-
-    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeResourcePolicies."""
-        del state
-        for item in aws.client("logs").describe_resource_policies()["resourcePolicies"]:
-            if item["policyName"] == resource_id:
-                return {
-                    "policyName": resource_id,
-                    "policyDocument": item["policyDocument"],
-                    "policyScope": "ACCOUNT",
-                    "region": aws.region,
-                }
-        return None
-
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """PutResourcePolicy again."""
-        del resource_id, old, changed
-        self.create(aws, new)
-
-    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteResourcePolicy."""
-        del old
-        aws.client("logs").delete_resource_policy(policyName=resource_id)
-
-
-RESOURCES = (LogGroup(), LogMetricFilter(), LogResourcePolicy())
+RESOURCES = (LogGroup(), LogMetricFilter())

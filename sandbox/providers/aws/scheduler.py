@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from sandbox.providers._diff import by
 from sandbox.providers._resource import Autoname, Inputs, Prop, given, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, camel, pascal, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, by_prefix, camel, pascal
 from sandbox.providers.aws._session import Aws
 
 _DEFAULT_RETRY = {"maximumEventAgeInSeconds": 86400, "maximumRetryAttempts": 185}
@@ -147,59 +147,4 @@ def _received(found: Mapping[str, Any]) -> dict[str, Any]:
     return target
 
 
-class ScheduleGroup(AwsResource):
-    """A group of schedules."""
-
-    type_name = "aws:scheduler/scheduleGroup:ScheduleGroup"
-    title = "EventBridge Scheduler Schedule Group"
-    tagged = True
-    autoname = Autoname(max_length=64)
-    inputs: ClassVar[Inputs] = {
-        "name": Prop(str, computed=True, force_new=True),
-        "namePrefix": Prop(str, computed=True, force_new=True),
-    }
-    computed = ("arn", "creationDate", "lastModificationDate", "state")
-
-    def create(self, aws: Aws, new: Properties) -> str:
-        """CreateScheduleGroup."""
-        name = by_prefix(new)
-        aws.client("scheduler").create_schedule_group(Name=name, Tags=tag_list(new["tagsAll"]))
-        return name
-
-    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """GetScheduleGroup."""
-        del state
-        client = aws.client("scheduler")
-        found = client.get_schedule_group(Name=resource_id)
-        return {
-            "arn": found["Arn"],
-            "name": found["Name"],
-            "state": found["State"],
-            "creationDate": _date(found.get("CreationDate")),
-            "lastModificationDate": _date(found.get("LastModificationDate")),
-            "tagsAll": tag_map(client.list_tags_for_resource(ResourceArn=found["Arn"])["Tags"]),
-            "region": aws.region,
-        }
-
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Only tags."""
-        del resource_id
-        client = aws.client("scheduler")
-        arn = old["arn"]
-        retag(
-            old,
-            new,
-            changed,
-            put=lambda tags: client.tag_resource(ResourceArn=arn, Tags=tag_list(tags)),
-            drop=lambda keys: client.untag_resource(ResourceArn=arn, TagKeys=keys),
-        )
-
-    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteScheduleGroup."""
-        del old
-        client = aws.client("scheduler")
-        client.get_schedule_group(Name=resource_id)  # AWS says so itself when it is gone; moto breaks down
-        client.delete_schedule_group(Name=resource_id)
-
-
-RESOURCES = (Schedule(), ScheduleGroup())
+RESOURCES = (Schedule(),)

@@ -449,30 +449,11 @@ def test_other_default_tags_change_only_tags(aws: Any, unconfigured: Any, boto: 
         ("aws:index/getRegion:getRegion", {}, {"region": "us-east-1", "name": "us-east-1", "id": "us-east-1"}),
         ("aws:index/getRegion:getRegion", {"region": "eu-west-1"}, {"endpoint": "ec2.eu-west-1.amazonaws.com"}),
         ("aws:index/getPartition:getPartition", {}, {"partition": "aws", "reverseDnsPrefix": "com.amazonaws"}),
-        ("aws:ec2/getVpc:getVpc", {"default": True}, {"default": True, "cidrBlock": "172.31.0.0/16"}),
     ],
 )
 def test_data_sources(aws: Any, function: str, arguments: dict[str, Any], expected: dict[str, Any]) -> None:
     found = aws.invoke(function, **arguments)
     assert {key: found[key] for key in expected} == expected
-
-
-def test_data_sources_of_things_that_exist(aws: Any) -> None:
-    key = aws.resource("aws:kms/key:Key").create({"description": "k"})
-    alias = aws.resource("aws:kms/alias:Alias").create({"targetKeyId": key.id})
-    secret = aws.resource(SECRET).create({"description": "s"})
-    assert aws.invoke("aws:kms/getKey:getKey", keyId=key.id)["description"] == "k"
-    found = aws.invoke("aws:kms/getAlias:getAlias", name=alias.id)
-    assert (found["targetKeyId"], found["targetKeyArn"]) == (key.id, key.outputs["arn"])
-    assert aws.invoke("aws:secretsmanager/getSecret:getSecret", name=secret.outputs["name"])["arn"] == secret.id
-    vpc = aws.invoke("aws:ec2/getVpc:getVpc", default=True)["id"]
-    subnets = aws.invoke("aws:ec2/getSubnets:getSubnets", filters=[{"name": "vpc-id", "values": [vpc]}])
-    assert len(subnets["ids"]) > 1
-
-
-def test_a_data_source_of_nothing_is_an_error(aws: Any) -> None:
-    with pytest.raises(Exception, match=r"reading KMS Alias \(alias/none\): couldn't find resource"):
-        aws.invoke("aws:kms/getAlias:getAlias", name="alias/none")
 
 
 def test_importing_what_does_not_exist_finds_nothing(aws: Any) -> None:
@@ -482,6 +463,5 @@ def test_importing_what_does_not_exist_finds_nothing(aws: Any) -> None:
         LOG_GROUP: "none",
         "aws:ecs/cluster:Cluster": "none",
         "aws:s3/bucket:Bucket": "none-at-all",
-        "aws:ec2/vpc:Vpc": "vpc-0123456789abcdef0",
     }
     assert [type_name for type_name, name in imports.items() if aws.resource(type_name).imported(name)] == []
