@@ -22,7 +22,8 @@ class ProviderError(Exception):
 class Prop:
     """One input property.
 
-    `computed`: when it isn't set, what AWS has stays. `write_only`: sent, but neither read back nor compared.
+    `computed`: when it isn't set, what AWS has stays; "" and an empty list of blocks count as not set.
+    `write_only`: sent, but neither read back nor compared.
     `unread`: AWS never tells it, so the state keeps what the program said.
     `check` returns what is wrong with a value, or None.
     """
@@ -66,19 +67,30 @@ _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", list:
 
 @dataclass(frozen=True, slots=True)
 class Autoname:
-    """How a resource that the program gives no name is called: `<prefix><logical name>-<7 hex digits>`."""
+    """How a resource that the program gives no name is called: `<prefix><logical name>-<7 hex digits>`.
+
+    `prefix` stands before a name that does not start with it, and does not count.
+    Source: pulumi-terraform-bridge 3, tfbridge/names.go; the lengths: pulumi-aws 7, provider/resources.go.
+    """
 
     property: str = "name"
     prefix: str = ""
     max_length: int = 255
-    separator: str = "-"
     lower: bool = False
 
     def name(self, logical: str, seed: bytes) -> str:
-        """The same name for the same seed; random without one."""
+        """The same name for the same seed; random without one.
+
+        Raises:
+            ValueError: it would be too long. Nothing is cut.
+        """
         digits = hashlib.sha256(seed).hexdigest()[:7] if seed else secrets.token_hex(4)[:7]
-        stem = f"{self.prefix}{logical}"[: self.max_length - len(digits) - len(self.separator)]
-        return f"{stem.lower() if self.lower else stem}{self.separator}{digits}"
+        stem = f"{logical.lower() if self.lower else logical}-"
+        if len(stem) + len(digits) > self.max_length:
+            raise ValueError(
+                f"name '{stem}' plus {len(digits)} random chars is longer than maximum length {self.max_length}"
+            )
+        return f"{'' if stem.startswith(self.prefix) else self.prefix}{stem}{digits}"
 
 
 class Resource(Generic[Session]):
@@ -95,6 +107,8 @@ class Resource(Generic[Session]):
     secret_outputs: ClassVar[frozenset[str]] = frozenset()
     autoname: ClassVar[Autoname | None] = None
     delete_before_replace: ClassVar[bool] = False
+    forgives_gone: ClassVar[bool] = True
+    """Whether deleting an object that is gone already succeeds."""
 
     def label(self, inputs: Mapping[str, Any], resource_id: str, /) -> str:
         """What messages call the resource."""
@@ -103,6 +117,14 @@ class Resource(Generic[Session]):
     def check(self, new: Properties, /) -> Iterable[tuple[str, str]]:
         """What is wrong with properties that depend on each other: (property, reason). Unknown values may occur."""
         del new
+        return ()
+
+    def check_change(self, session: Session, old: Properties, new: Properties, /) -> Iterable[str]:
+        """What a preview refuses because of the state or after asking AWS; `old` is empty before the creation.
+
+        Unknown values may occur.
+        """
+        del session, old, new
         return ()
 
     def create(self, session: Session, new: Properties, /) -> str:
@@ -159,6 +181,17 @@ def one_of(*allowed: Any) -> Callable[[Any], str | None]:
 def between(low: float, high: float) -> Callable[[Any], str | None]:
     """The number lies in this range, both ends included."""
     return lambda value: None if low <= value <= high else f"expected a number from {low} to {high}, got {value}"
+
+
+def matches(pattern: str, low: int, high: int) -> Callable[[Any], str | None]:
+    """The text has this many characters and is nothing but what the pattern says."""
+
+    def check(value: Any) -> str | None:
+        if not low <= len(value) <= high:
+            return f"expected a text of {low} to {high} characters, got one of {len(value)}"
+        return None if re.fullmatch(pattern, value, re.ASCII | re.DOTALL) else f"must match {pattern}"
+
+    return check
 
 
 def is_json(value: Any) -> str | None:

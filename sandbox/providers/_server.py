@@ -1,7 +1,8 @@
 """The gRPC service that the Pulumi engine talks to: everything that is the same for all resource types.
 
 Written on the raw servicer: `pulumi.provider.experimental` loses old inputs, unknown values and clean errors.
-Source: Pulumi, "Implementing a provider" and the comments of provider.proto.
+Source: Pulumi, "Implementing a provider" and the comments of provider.proto; pulumi-terraform-bridge 3, tfbridge/provider.go
+and schema.go.
 """
 
 import re
@@ -161,29 +162,41 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
                 inputs[key] = _checked(key, known[key], inputs[key], failures)
         defaults = [key for key, prop in known.items() if prop.default is not None and key not in inputs]
         inputs |= {key: known[key].default for key in defaults}
-        defaults += self._autoname(resource, olds, inputs, request)
+        named, reasons = self._autoname(resource, olds, inputs, request)
+        defaults += named
+        failures += reasons
         failures += [(key, "is required") for key, prop in known.items() if prop.required and key not in inputs]
         if not failures:
             failures += resource.check({key: plain(value) for key, value in inputs.items()})
             defaults += self._plugin.complete(resource, inputs)
         return {**inputs, DEFAULTS: sorted(defaults)}, failures
 
-    def _autoname(self, resource: Resource[Any], olds: _Inputs, inputs: Properties, request: Any) -> list[str]:
-        """Name a resource that the program gave no name; the name stays the same until it is replaced."""
+    def _autoname(
+        self, resource: Resource[Any], olds: _Inputs, inputs: Properties, request: Any
+    ) -> tuple[list[str], list[tuple[str, str]]]:
+        """Name a resource that the program gave no name; the name stays the same until it is replaced.
+
+        Returns the named property, and what is wrong with the name.
+        """
         rule = resource.autoname
         if rule is None or rule.property in inputs or f"{rule.property}Prefix" in inputs:
-            return []
+            return [], []
         mode = request.autonaming.mode if request.HasField("autonaming") else None
         options = provider_pb2.CheckRequest.AutonamingOptions
         if rule.property in olds.defaults and rule.property in olds.raw:
             inputs[rule.property] = olds.raw[rule.property]
         elif mode == options.DISABLE:
-            return []
+            return [], []
         elif mode is not None and request.autonaming.proposed_name:
             inputs[rule.property] = request.autonaming.proposed_name
         else:
-            inputs[rule.property] = rule.name(_name(request.urn), request.randomSeed)
-        return [rule.property]
+            try:
+                inputs[rule.property] = rule.name(_name(request.urn), request.randomSeed)
+            except ValueError as error:
+                return [], [(rule.property, str(error))]
+        failures: list[tuple[str, str]] = []
+        _checked(rule.property, resource.all_inputs()[rule.property], inputs[rule.property], failures)
+        return [rule.property], failures
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
         olds, news = _Inputs.of(request.olds), _Inputs.of(request.news)
@@ -191,21 +204,18 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         def diff() -> Any:
             resource = self._plugin.resource(_type(request.urn))
             found = _changes(resource, olds.values, news.values, request.ignoreChanges)
+            self._refuse(resource, olds.values, news.values)
             replaces = sorted({change.property for change in found if change.replace})
             rule = resource.autoname
-            named = rule is not None and rule.property not in news.defaults and rule.property in news.raw
+            named = rule is not None and rule.property in news.raw and rule.property not in news.defaults
             return provider_pb2.DiffResponse(
                 changes=provider_pb2.DiffResponse.DIFF_SOME if found else provider_pb2.DiffResponse.DIFF_NONE,
                 diffs=sorted({change.property for change in found}),
                 replaces=replaces,
                 detailedDiff={_diff.format_path(change.path): _property_diff(change) for change in found},
                 hasDetailedDiff=True,
-                # Two objects can't have one name at the same time, so the old one goes first.
-                deleteBeforeReplace=bool(replaces)
-                and (
-                    resource.delete_before_replace
-                    or (named and rule is not None and olds.values.get(rule.property) == news.values[rule.property])
-                ),
+                # Whatever the names are: the bridge does not compare them (nameRequiresDeleteBeforeReplace).
+                deleteBeforeReplace=bool(replaces) and (resource.delete_before_replace or named),
             )
 
         return self._guard(context, f"diffing {_type(request.urn)}", [olds, news], diff)
@@ -217,6 +227,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         def create() -> Any:
             resource = self._plugin.resource(token)
             new, secret = news.values, news.secret_keys
+            self._refuse(resource, {}, new)
             if request.preview:
                 unknown = dict.fromkeys(_not_known_before(resource, new), UNKNOWN)
                 return provider_pb2.CreateResponse(
@@ -293,13 +304,18 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             try:
                 resource.delete(self._plugin.session(olds.values), request.id, olds.values)
             except Exception as error:
-                if not self._plugin.is_gone(error):
+                if not (resource.forgives_gone and self._plugin.is_gone(error)):
                     raise
             return Empty()
 
         return self._guard(context, self._doing("deleting", token, olds.values, request.id), [olds], delete)
 
     # -- helpers --
+
+    def _refuse(self, resource: Resource[Any], old: Properties, new: Properties) -> None:
+        """Raise what a preview of this change is refused for."""
+        for reason in resource.check_change(self._plugin.session(new), old, new):
+            raise ProviderError(reason)
 
     def _read(
         self, resource: Resource[Any], session: Any, resource_id: str, base: Properties, inputs: Properties
@@ -389,10 +405,23 @@ def _changes(resource: Resource[Any], old: Properties, new: Properties, ignored:
     """What differs between the state and the program's inputs, without what `ignoreChanges` names."""
     found: list[_diff.Change] = []
     for key, prop in resource.all_inputs().items():
-        if prop.write_only or (prop.computed and key not in new):
+        if prop.write_only or (prop.computed and _is_unset(old.get(key), new.get(key))):
             continue
         found += _diff.changes(key, old.get(key), new.get(key), prop.same, replace=prop.force_new)
     return [change for change in found if not _diff.is_ignored(change.path, ignored)]
+
+
+def _is_unset(old: Any, new: Any) -> bool:
+    """Whether an optional and computed property counts as not set, so that nothing changes.
+
+    Source: terraform-plugin-sdk 2, helper/schema/schema.go: `finalizeDiff` lets "" go, `diffList` a list of blocks without
+    one. An empty list of texts is a value.
+    """
+    return (
+        new is None
+        or new == ""
+        or (new == [] and isinstance(old, list) and all(isinstance(item, dict) for item in old))
+    )
 
 
 def _property_diff(change: _diff.Change) -> Any:

@@ -1,5 +1,6 @@
 """What the resource types of pulumi-aws have in common: region, tags, names."""
 
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ClassVar, Final
@@ -67,6 +68,27 @@ def retag(
         drop(removed)
     if added:
         put(added)
+
+
+def is_arn(value: Any) -> str | None:
+    """What is wrong with an ARN; "" is none. Source: terraform-provider-aws 6.x, internal/verify/validate.go."""
+    if value == "":
+        return None
+    parts = value.split(":", 5)
+    reason = ""
+    if parts[0] != "arn":
+        reason = "arn: invalid prefix"
+    elif len(parts) < 6:  # noqa: PLR2004 - arn:partition:service:region:account:resource
+        reason = "arn: not enough sections"
+    elif not re.fullmatch(r"aws(-[a-z]+)*", parts[1]):
+        reason = "invalid partition value"
+    elif not re.fullmatch(r"([a-z]{2,4}(-[a-z]+)+-\d{1,2})?", parts[3]):
+        reason = "invalid region value"
+    elif not re.fullmatch(r"(aws|aws-managed|third-party|\d{12}|cw.{10})?", parts[4]):
+        reason = "invalid account ID value"
+    elif not parts[5]:
+        reason = "missing resource value"
+    return f"({value}) is an invalid ARN: {reason}" if reason else None
 
 
 def last_part(arn: str, separator: str = "/") -> str:

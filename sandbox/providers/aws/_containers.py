@@ -1,7 +1,9 @@
 """Container definitions of ECS as JSON text: their normal form, for comparing, and their checks.
 
-Pure functions. The rules are those of the real plugin: defaults that ECS fills in are no difference, nor is the order
-of the variables.
+Pure functions. What the official plugin takes for the same: the order of containers, variables and secrets, lists without an
+entry, `cpu` 0, the defaults of `essential` and of a health check. What it takes for different stays different here: the order
+of port mappings, a variable without a value and one with an empty value, an empty map and none.
+Source: terraform-provider-aws 6.x (2026), internal/service/ecs/container_definitions.go, `reduce`.
 """
 
 import json
@@ -11,10 +13,11 @@ from typing import Any
 from sandbox.providers._diff import by
 
 _SORTED_BY_NAME = ("environment", "secrets")
+_HEALTH_CHECK = {"interval": 30, "retries": 3, "timeout": 5}
 
 
 def normal(text: str) -> list[dict[str, Any]]:
-    """The definitions, sorted by name, with ECS's defaults and without empty members.
+    """The definitions, sorted by name, with ECS's defaults and without empty lists.
 
     Raises:
         ValueError: the text isn't a JSON list of objects.
@@ -29,16 +32,15 @@ def _normal_container(definition: Mapping[str, Any]) -> dict[str, Any]:
     container = {key[:1].lower() + key[1:]: value for key, value in definition.items() if value is not None}
     container.setdefault("essential", True)
     for key in _SORTED_BY_NAME:
-        # A variable without a value is one with an empty value.
-        items = [
-            {**item, "value": item.get("value") or ""} if key == "environment" else item
-            for item in container.get(key, [])
-        ]
-        container[key] = sorted(items, key=lambda item: str(item.get("name")))
-    container["portMappings"] = sorted(map(_normal_port, container.get("portMappings", [])), key=_port_order)
+        container[key] = sorted(
+            (item for item in container.get(key, []) if item), key=lambda item: str(item.get("name"))
+        )
+    container["portMappings"] = [_normal_port(item) for item in container.get("portMappings", []) if item]
+    if "healthCheck" in container:
+        container["healthCheck"] = {**_HEALTH_CHECK, **container["healthCheck"]}
     if container.get("cpu") == 0:
         del container["cpu"]
-    return {key: value for key, value in container.items() if value not in ([], {}, "")}
+    return {key: value for key, value in container.items() if value != []}
 
 
 def _normal_port(mapping: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,11 +51,12 @@ def _normal_port(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return port
 
 
-def _port_order(mapping: Mapping[str, Any]) -> tuple[int, str]:
-    return int(mapping.get("containerPort", 0)), str(mapping["protocol"])
+def _text(text: str) -> str:
+    """The normal form as one text, which compares to the letter."""
+    return json.dumps(normal(text), sort_keys=True)
 
 
-same_containers = by(normal)
+same_containers = by(_text)
 
 
 def check(text: Any) -> str | None:

@@ -1,6 +1,5 @@
 """Data sources of pulumi-aws: what a program asks before it registers anything, also in a preview."""
 
-
 from sandbox.providers._resource import Function
 from sandbox.providers._values import Properties
 from sandbox.providers.aws._session import Aws

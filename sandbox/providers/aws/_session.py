@@ -4,15 +4,18 @@ import ipaddress
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, ParamValidationError
+from botocore.parsers import ResponseParserError
 
 from sandbox.providers import _validation
 from sandbox.providers._resource import ProviderError
+from sandbox.providers.aws import _record
 
 _CONFIG = Config(
     connect_timeout=5,
@@ -59,23 +62,26 @@ class Connection:
     session_token: str | None = field(default=None, repr=False)
     service_endpoints: Mapping[str, str] = field(default_factory=dict[str, str])
     session: Any = field(default_factory=botocore.session.Session, repr=False)
-    _clients: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any], init=False, repr=False)
+    record: Path | None = field(default_factory=_record.asked_for)
+    _clients: dict[tuple[str, str, bool], Any] = field(
+        default_factory=dict[tuple[str, str, bool], Any], init=False, repr=False
+    )
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse an endpoint that is not on this machine."""
         require_loopback(self.endpoint)
 
-    def client(self, service: str, region: str) -> Any:
+    def client(self, service: str, region: str, *, recorded: bool = True) -> Any:
         """The client of a service in a region; making one costs 10 to 90 ms, so it is kept."""
-        key = (service, region)
+        key = (service, region, recorded and self.record is not None)
         if key not in self._clients:
             with self._lock:  # botocore's session isn't safe to share between threads, its clients are
                 if key not in self._clients:
-                    self._clients[key] = self._new_client(service, region)
+                    self._clients[key] = self._new_client(*key)
         return self._clients[key]
 
-    def _new_client(self, service: str, region: str) -> Any:
+    def _new_client(self, service: str, region: str, recorded: bool) -> Any:  # noqa: FBT001 - a part of the key
         client = self.session.create_client(
             service,
             region_name=region,
@@ -87,6 +93,8 @@ class Connection:
         )
         _validation.register(client)
         client.meta.events.register("after-call.*.*", _name_service)
+        if recorded and self.record is not None:
+            _record.register(client, region, self.record)
         return client
 
 
@@ -101,6 +109,10 @@ class Aws:
     def client(self, service: str, region: str | None = None) -> Any:
         """The client of a service, in this region or another one."""
         return self.connection.client(service, region or self.region)
+
+    def own(self, service: str) -> Any:
+        """The client for calls that only this stand-in makes, to be as strict as AWS where the local AWS is not."""
+        return self.connection.client(service, self.region, recorded=False)
 
     @property
     def partition(self) -> str:
@@ -159,6 +171,8 @@ def explain(error: Exception) -> str | None:
             f"operation error {service}: {error.operation_name}, https response error StatusCode: {status}, "
             f"{code(error)}: {message(error)}"
         )
+    if isinstance(error, ResponseParserError):
+        return "the local AWS broke down: its answer is none of AWS's"
     if isinstance(error, ParamValidationError):
         # botocore quotes the value; only what comes before it may be told.
         return str(error.kwargs["report"]).split(", value: ", maxsplit=1)[0]

@@ -1,19 +1,16 @@
-"""AWS CloudTrail."""
+"""AWS CloudTrail.
 
-from collections.abc import Collection, Mapping
+Source: terraform-provider-aws 6.x, internal/service/cloudtrail/trail.go.
+"""
+
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import by
-from sandbox.providers._resource import Autoname, Inputs, Prop, given
+from sandbox.providers._resource import Autoname, Inputs, Prop, given, matches
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_arn, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
-
-_PLURALS = {
-    "endsWiths": "EndsWith", "equals": "Equals", "notEndsWiths": "NotEndsWith", "notEquals": "NotEquals",
-    "notStartsWiths": "NotStartsWith", "startsWiths": "StartsWith", "field": "Field",
-}  # fmt: skip
-"""A field selector's members: Pulumi's plurals, CloudTrail's names."""
 
 
 def _selectors(items: Any) -> list[dict[str, Any]]:
@@ -34,20 +31,18 @@ class Trail(AwsResource):
     type_name = "aws:cloudtrail/trail:Trail"
     title = "CloudTrail Trail"
     tagged = True
-    autoname = Autoname(max_length=128)
+    autoname = Autoname()
     inputs: ClassVar[Inputs] = {
-        "advancedEventSelectors": Prop(list),
-        "cloudWatchLogsGroupArn": Prop(str),
-        "cloudWatchLogsRoleArn": Prop(str),
+        "cloudWatchLogsGroupArn": Prop(str, check=is_arn),
+        "cloudWatchLogsRoleArn": Prop(str, check=is_arn),
         "enableLogFileValidation": Prop(bool, default=False),
         "enableLogging": Prop(bool, default=True),
         "eventSelectors": Prop(list, same=by(_selectors)),
         "includeGlobalServiceEvents": Prop(bool, default=True),
-        "insightSelectors": Prop(list),
         "isMultiRegionTrail": Prop(bool, default=False),
         "isOrganizationTrail": Prop(bool, default=False),
-        "kmsKeyId": Prop(str),
-        "name": Prop(str, force_new=True),
+        "kmsKeyId": Prop(str, check=is_arn),
+        "name": Prop(str, force_new=True, check=matches(r"[0-9A-Za-z][0-9A-Za-z_.-]*", 3, 128)),
         "s3BucketName": Prop(str, required=True),
         "s3KeyPrefix": Prop(str),
         "snsTopicName": Prop(str),
@@ -66,7 +61,8 @@ class Trail(AwsResource):
         client = aws.client("cloudtrail")
         if new["enableLogging"]:
             client.start_logging(Name=resource_id)
-        _put_selectors(client, resource_id, new, {"eventSelectors", "advancedEventSelectors", "insightSelectors"})
+        if new.get("eventSelectors"):
+            _put_selectors(client, resource_id, new["eventSelectors"])
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """DescribeTrails, GetTrailStatus, selectors and tags."""
@@ -95,8 +91,7 @@ class Trail(AwsResource):
             "s3KeyPrefix": found.get("S3KeyPrefix"),
             "snsTopicArn": found.get("SnsTopicARN"),
             "snsTopicName": state.get("snsTopicName") if found.get("SnsTopicARN") else None,
-            "eventSelectors": [_selector_state(item) for item in selectors.get("EventSelectors") or []],
-            "advancedEventSelectors": [_advanced_state(item) for item in selectors.get("AdvancedEventSelectors") or []],
+            "eventSelectors": _selectors_state(selectors.get("EventSelectors") or []),
             "tagsAll": tag_map(tags[0]["TagsList"]) if tags else {},
             "region": aws.region,
         }
@@ -104,12 +99,13 @@ class Trail(AwsResource):
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """UpdateTrail, logging, selectors, tags."""
         client = aws.client("cloudtrail")
-        selectors = {"eventSelectors", "advancedEventSelectors", "insightSelectors"}
-        if {*changed} - selectors - {"tags", "tagsAll", "enableLogging"}:
+        if {*changed} - {"eventSelectors", "tags", "tagsAll", "enableLogging"}:
             client.update_trail(Name=resource_id, **_settings(new, clear=changed))
         if "enableLogging" in changed:
             (client.start_logging if new["enableLogging"] else client.stop_logging)(Name=resource_id)
-        _put_selectors(client, resource_id, new, selectors & {*changed})
+        if "eventSelectors" in changed:
+            # None any more: back to CloudTrail's own single one.
+            _put_selectors(client, resource_id, new.get("eventSelectors") or [{}])
         retag(
             old,
             new,
@@ -141,47 +137,40 @@ def _settings(new: Properties, clear: Collection[str] = ()) -> dict[str, Any]:
     }
 
 
-def _put_selectors(client: Any, trail: str, new: Properties, kinds: Collection[str]) -> None:
-    if "advancedEventSelectors" in kinds and new.get("advancedEventSelectors"):
-        advanced = [_advanced(item) for item in new["advancedEventSelectors"]]
-        client.put_event_selectors(TrailName=trail, AdvancedEventSelectors=advanced)
-    elif "eventSelectors" in kinds and (new.get("eventSelectors") or "advancedEventSelectors" not in new):
-        # Without selectors a trail has CloudTrail's default: all management events.
-        items = [_selector(item) for item in _selectors(new.get("eventSelectors"))]
-        if items:
-            client.put_event_selectors(TrailName=trail, EventSelectors=items)
-    if "insightSelectors" in kinds and new.get("insightSelectors"):
-        insights = [{"InsightType": item["insightType"]} for item in new["insightSelectors"]]
-        client.put_insight_selectors(TrailName=trail, InsightSelectors=insights)
-
-
-def _selector(item: Mapping[str, Any]) -> dict[str, Any]:
-    return given(
-        ReadWriteType=item["readWriteType"],
-        IncludeManagementEvents=item["includeManagementEvents"],
-        DataResources=[{"Type": data["type"], "Values": data["values"]} for data in item.get("dataResources") or []],
-        ExcludeManagementEventSources=item.get("excludeManagementEventSources"),
+def _put_selectors(client: Any, trail: str, selectors: Any) -> None:
+    client.put_event_selectors(
+        TrailName=trail,
+        EventSelectors=[
+            given(
+                ReadWriteType=item["readWriteType"],
+                IncludeManagementEvents=item["includeManagementEvents"],
+                DataResources=[
+                    {"Type": data["type"], "Values": data["values"]} for data in item.get("dataResources") or []
+                ],
+                ExcludeManagementEventSources=item.get("excludeManagementEventSources"),
+            )
+            for item in _selectors(selectors)
+        ],
     )
 
 
-def _selector_state(found: Mapping[str, Any]) -> dict[str, Any]:
-    return given(
-        readWriteType=found.get("ReadWriteType"),
-        includeManagementEvents=found.get("IncludeManagementEvents"),
-        dataResources=[{"type": data["Type"], "values": data["Values"]} for data in found.get("DataResources") or []],
-        excludeManagementEventSources=found.get("ExcludeManagementEventSources"),
-    )
-
-
-def _advanced(item: Mapping[str, Any]) -> dict[str, Any]:
-    fields = [{_PLURALS[key]: value for key, value in field.items()} for field in item["fieldSelectors"]]
-    return given(Name=item.get("name"), FieldSelectors=fields)
-
-
-def _advanced_state(found: Mapping[str, Any]) -> dict[str, Any]:
-    back = {theirs: ours for ours, theirs in _PLURALS.items()}
-    fields = [{back[key]: value for key, value in field.items()} for field in found["FieldSelectors"]]
-    return given(name=found.get("Name"), fieldSelectors=fields)
+def _selectors_state(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The selectors as Pulumi has them; CloudTrail's own single one for all events is hidden, as in the official plugin."""
+    if len(found) == 1 and found[0].get("ReadWriteType") == "All":
+        only = found[0]
+        if not only.get("DataResources") and not only.get("ExcludeManagementEventSources"):
+            return []
+    return [
+        given(
+            readWriteType=item.get("ReadWriteType"),
+            includeManagementEvents=item.get("IncludeManagementEvents"),
+            dataResources=[
+                {"type": data["Type"], "values": data["Values"]} for data in item.get("DataResources") or []
+            ],
+            excludeManagementEventSources=item.get("ExcludeManagementEventSources"),
+        )
+        for item in found
+    ]
 
 
 RESOURCES = (Trail(),)

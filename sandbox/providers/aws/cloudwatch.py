@@ -1,10 +1,13 @@
-"""Amazon CloudWatch: alarms and dashboards."""
+"""Amazon CloudWatch: alarms and dashboards.
+
+Source: terraform-provider-aws 6.x, internal/service/cloudwatch/metric_alarm.go and dashboard.go.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import by, same_json, same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, given, is_json, one_of
+from sandbox.providers._resource import Autoname, Inputs, Prop, between, given, is_json, matches, one_of
 from sandbox.providers._values import Properties
 from sandbox.providers.aws._base import AwsResource, pascal, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
@@ -13,6 +16,18 @@ from sandbox.providers.aws._session import Aws
 def _queries(items: Any) -> list[dict[str, Any]]:
     """Metric queries, sorted, with CloudWatch's default that a query returns no data."""
     return sorted(({**item, "returnData": bool(item.get("returnData"))} for item in items or []), key=lambda q: q["id"])
+
+
+_COMPARISONS = (
+    "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold",
+    "LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold", "GreaterThanUpperThreshold",
+)  # fmt: skip
+
+
+def _period(seconds: Any) -> str | None:
+    short = (10, 20, 30)
+    good = seconds in short or (seconds > 0 and seconds % 60 == 0)
+    return None if good else f"expected one of 10, 20, 30 or a multiple of 60, got {seconds}"
 
 
 class MetricAlarm(AwsResource):
@@ -25,20 +40,20 @@ class MetricAlarm(AwsResource):
     inputs: ClassVar[Inputs] = {
         "actionsEnabled": Prop(bool, default=True),
         "alarmActions": Prop(list, same=same_set),
-        "alarmDescription": Prop(str),
-        "comparisonOperator": Prop(str, required=True),
-        "datapointsToAlarm": Prop(int),
+        "alarmDescription": Prop(str, check=matches(r".*", 0, 1024)),
+        "comparisonOperator": Prop(str, required=True, check=one_of(*_COMPARISONS)),
+        "datapointsToAlarm": Prop(int, check=between(1, 2**31)),
         "dimensions": Prop(dict),
         "evaluateLowSampleCountPercentiles": Prop(str, computed=True),
-        "evaluationPeriods": Prop(int, required=True),
+        "evaluationPeriods": Prop(int, required=True, check=between(1, 2**31)),
         "extendedStatistic": Prop(str),
         "insufficientDataActions": Prop(list, same=same_set),
-        "metricName": Prop(str),
+        "metricName": Prop(str, check=matches(r".*", 1, 255)),
         "metricQueries": Prop(list, same=by(_queries)),
-        "name": Prop(str, computed=True, force_new=True),
-        "namespace": Prop(str),
+        "name": Prop(str, computed=True, force_new=True, check=matches(r".*", 1, 255)),
+        "namespace": Prop(str, check=matches(r"[^:].*", 1, 255)),
         "okActions": Prop(list, same=same_set),
-        "period": Prop(int),
+        "period": Prop(int, check=_period),
         "statistic": Prop(str, check=one_of("SampleCount", "Average", "Sum", "Minimum", "Maximum")),
         "threshold": Prop(float),
         "thresholdMetricId": Prop(str),
@@ -183,7 +198,7 @@ class Dashboard(AwsResource):
     title = "CloudWatch Dashboard"
     inputs: ClassVar[Inputs] = {
         "dashboardBody": Prop(str, required=True, same=same_json, check=is_json),
-        "dashboardName": Prop(str, required=True, force_new=True),
+        "dashboardName": Prop(str, required=True, force_new=True, check=matches(r"[\w-]+", 1, 255)),
     }
     computed = ("dashboardArn",)
 

@@ -1,14 +1,19 @@
-"""Amazon Elastic Container Service."""
+"""Amazon Elastic Container Service.
+
+Source: terraform-provider-aws 6.x (2026), internal/service/ecs/task_definition.go, container_definitions.go, cluster.go and
+service.go.
+"""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
-from sandbox.providers._diff import by, same, same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, given, one_of
+from sandbox.providers._diff import by, same_set
+from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, matches, one_of
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _containers
-from sandbox.providers.aws._base import AwsResource, last_part, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_arn, last_part, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 
@@ -23,13 +28,8 @@ def _retag(aws: Aws, arn: str, old: Properties, new: Properties, changed: Collec
     )
 
 
-def _platform(block: Any) -> dict[str, str]:
-    """A runtime platform with ECS's defaults."""
-    block = block or {}
-    return {
-        "cpuArchitecture": block.get("cpuArchitecture") or "X86_64",
-        "operatingSystemFamily": block.get("operatingSystemFamily") or "LINUX",
-    }
+def _storage(block: Any) -> str | None:
+    return between(21, 200)(block.get("sizeInGib") or 0)
 
 
 class TaskDefinition(AwsResource):
@@ -44,21 +44,17 @@ class TaskDefinition(AwsResource):
         ),
         "cpu": Prop(str, force_new=True),
         "enableFaultInjection": Prop(bool, computed=True, force_new=True),
-        "ephemeralStorage": Prop(dict, force_new=True),
-        "executionRoleArn": Prop(str, force_new=True),
-        "family": Prop(str, required=True, force_new=True),
-        "ipcMode": Prop(str, force_new=True),
+        "ephemeralStorage": Prop(dict, force_new=True, check=_storage),
+        "executionRoleArn": Prop(str, force_new=True, check=is_arn),
+        "family": Prop(str, required=True, force_new=True, check=matches(r"[0-9A-Za-z_-]+", 1, 255)),
         "memory": Prop(str, force_new=True),
-        "networkMode": Prop(str, computed=True, force_new=True),
-        "pidMode": Prop(str, force_new=True),
-        "placementConstraints": Prop(list, force_new=True),
-        "proxyConfiguration": Prop(dict, force_new=True),
+        "networkMode": Prop(str, computed=True, force_new=True, check=one_of("bridge", "host", "awsvpc", "none")),
         "requiresCompatibilities": Prop(list, force_new=True, same=same_set),
-        "runtimePlatform": Prop(dict, force_new=True, same=by(_platform)),
+        "runtimePlatform": Prop(dict, force_new=True),
         "skipDestroy": Prop(bool, default=False, unread=True),
-        "taskRoleArn": Prop(str, force_new=True),
+        "taskRoleArn": Prop(str, force_new=True, check=is_arn),
         "trackLatest": Prop(bool, default=False, unread=True),
-        "volumes": Prop(list, force_new=True),
+        "volumes": Prop(list, force_new=True, same=same_set),
     }
     computed = ("arn", "arnWithoutRevision", "revision")
 
@@ -72,26 +68,19 @@ class TaskDefinition(AwsResource):
             {key[:1].lower() + key[1:]: value for key, value in item.items() if value is not None}
             for item in json.loads(new["containerDefinitions"])
         ]
-        proxy, storage = new.get("proxyConfiguration"), new.get("ephemeralStorage")
+        storage = new.get("ephemeralStorage")
         aws.client("ecs").register_task_definition(
             family=new["family"],
             containerDefinitions=definitions,
             **given(
                 tags=tag_list(new["tagsAll"], "key", "value") or None,
                 ephemeralStorage=storage and {"sizeInGiB": storage["sizeInGib"]},
-                proxyConfiguration=proxy
-                and {
-                    "type": proxy.get("type", "APPMESH"),
-                    "containerName": proxy["containerName"],
-                    "properties": tag_list(proxy.get("properties"), "name", "value"),
-                },
                 volumes=[_volume(item) for item in new.get("volumes") or []] or None,
                 **{
                     key: new.get(key) or None
                     for key in (
-                        "cpu", "enableFaultInjection", "executionRoleArn", "ipcMode", "memory",
-                        "networkMode", "pidMode", "placementConstraints", "requiresCompatibilities",
-                        "runtimePlatform", "taskRoleArn",
+                        "cpu", "enableFaultInjection", "executionRoleArn", "memory", "networkMode",
+                        "requiresCompatibilities", "runtimePlatform", "taskRoleArn",
                     )
                 },
             ),
@@ -99,7 +88,15 @@ class TaskDefinition(AwsResource):
         return new["family"]
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeTaskDefinition of the state's revision (`trackLatest`: of the family's newest)."""
+        """DescribeTaskDefinition of the state's revision (`trackLatest`: of the family's newest).
+
+        An import's id is the full ARN.
+        """
+        if not state and not re.fullmatch(r"arn:[\w-]+:ecs:[\w-]+:\d{12}:task-definition/[\w-]+:\d+", resource_id):
+            raise ProviderError(
+                "Expected ID in format of arn:PARTITION:ecs:REGION:ACCOUNTID:task-definition/FAMILY:REVISION and "
+                f"provided: {resource_id}"
+            )
         newest = state.get("trackLatest") or not state.get("arn")
         reference = resource_id if newest else state["arn"]
         answer = aws.client("ecs").describe_task_definition(taskDefinition=reference, include=["TAGS"])
@@ -118,14 +115,12 @@ class TaskDefinition(AwsResource):
             "requiresCompatibilities": found.get("requiresCompatibilities", []),
             "volumes": [_volume_state(item) for item in found.get("volumes", [])],
             "ephemeralStorage": {"sizeInGib": storage["sizeInGiB"]} if storage else None,
-            "proxyConfiguration": _proxy_state(found.get("proxyConfiguration")),
             "tagsAll": tag_map(answer.get("tags"), "key", "value"),
             "region": aws.region,
             **{
                 key: found.get(key)
                 for key in (
-                    "cpu", "enableFaultInjection", "executionRoleArn", "ipcMode", "memory",
-                    "pidMode", "placementConstraints", "runtimePlatform", "taskRoleArn",
+                    "cpu", "enableFaultInjection", "executionRoleArn", "memory", "runtimePlatform", "taskRoleArn",
                 )
             },
         }  # fmt: skip
@@ -136,7 +131,7 @@ class TaskDefinition(AwsResource):
         _retag(aws, old["arn"], old, new, changed)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeregisterTaskDefinition, unless `skipDestroy`."""
+        """DeregisterTaskDefinition, unless the state's `skipDestroy` is true."""
         del resource_id
         if not old.get("skipDestroy"):
             aws.client("ecs").deregister_task_definition(taskDefinition=old["arn"])
@@ -144,14 +139,10 @@ class TaskDefinition(AwsResource):
 
 def _volume(block: Mapping[str, Any]) -> dict[str, Any]:
     """A volume as ECS wants it."""
-    efs = block.get("efsVolumeConfiguration")
     return given(
         name=block["name"],
         host={"sourcePath": block["hostPath"]} if block.get("hostPath") else None,
-        configuredAtLaunch=block.get("configureAtLaunch"),
-        dockerVolumeConfiguration=block.get("dockerVolumeConfiguration"),
-        efsVolumeConfiguration=efs and given(**{key: value or None for key, value in efs.items()}),
-        fsxWindowsFileServerVolumeConfiguration=block.get("fsxWindowsFileServerVolumeConfiguration"),
+        efsVolumeConfiguration=block.get("efsVolumeConfiguration"),
     )
 
 
@@ -160,18 +151,8 @@ def _volume_state(found: Mapping[str, Any]) -> dict[str, Any]:
     return given(
         name=found["name"],
         hostPath=found.get("host", {}).get("sourcePath"),
-        configureAtLaunch=found.get("configuredAtLaunch"),
-        dockerVolumeConfiguration=found.get("dockerVolumeConfiguration"),
         efsVolumeConfiguration=found.get("efsVolumeConfiguration"),
-        fsxWindowsFileServerVolumeConfiguration=found.get("fsxWindowsFileServerVolumeConfiguration"),
     )
-
-
-def _proxy_state(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if not found:
-        return None
-    properties = tag_map(found.get("properties"), "name", "value")
-    return {"type": found.get("type"), "containerName": found["containerName"], "properties": properties}
 
 
 class Cluster(AwsResource):
@@ -183,7 +164,7 @@ class Cluster(AwsResource):
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "configuration": Prop(dict),
-        "name": Prop(str, force_new=True),
+        "name": Prop(str, force_new=True, check=matches(r"[0-9A-Za-z_-]+", 1, 255)),
         "serviceConnectDefaults": Prop(dict),
         "settings": Prop(list, computed=True, same=same_set),
     }
@@ -203,10 +184,12 @@ class Cluster(AwsResource):
         return answer["cluster"]["clusterArn"]
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeClusters."""
-        del state
+        """DescribeClusters; an import's id is the name."""
+        if not state and resource_id.startswith("arn:"):
+            return None
+        reference = resource_id if state else aws.arn("ecs", f"cluster/{resource_id}")
         answer = aws.client("ecs").describe_clusters(
-            clusters=[resource_id], include=["TAGS", "SETTINGS", "CONFIGURATIONS"]
+            clusters=[reference], include=["TAGS", "SETTINGS", "CONFIGURATIONS"]
         )
         for found in answer["clusters"]:
             if found["status"] != "INACTIVE":
@@ -235,15 +218,6 @@ class Cluster(AwsResource):
         aws.client("ecs").delete_cluster(cluster=resource_id)
 
 
-def _task_definition(reference: Any) -> str:
-    """FAMILY:REVISION of a task definition's ARN."""
-    return last_part(reference or "")
-
-
-def _cluster_name(reference: Any) -> str:
-    return last_part(reference or "default")
-
-
 def _network(block: Any) -> dict[str, Any]:
     block = block or {}
     return {
@@ -253,13 +227,26 @@ def _network(block: Any) -> dict[str, Any]:
     }
 
 
-_SERVICE_UPDATES = (
-    "availabilityZoneRebalancing", "capacityProviderStrategies", "deploymentCircuitBreaker", "deploymentConfiguration",
-    "deploymentMaximumPercent", "deploymentMinimumHealthyPercent", "desiredCount", "enableEcsManagedTags",
-    "enableExecuteCommand", "forceNewDeployment", "healthCheckGracePeriodSeconds", "loadBalancers",
-    "networkConfiguration", "orderedPlacementStrategies", "placementConstraints", "platformVersion", "propagateTags",
-    "serviceConnectConfiguration", "serviceRegistries", "taskDefinition", "triggers", "alarms",
-)  # fmt: skip
+_IN_PLACE = {
+    "availabilityZoneRebalancing": "availabilityZoneRebalancing",
+    "capacityProviderStrategies": "capacityProviderStrategy",
+    "desiredCount": "desiredCount",
+    "enableEcsManagedTags": "enableECSManagedTags",
+    "enableExecuteCommand": "enableExecuteCommand",
+    "healthCheckGracePeriodSeconds": "healthCheckGracePeriodSeconds",
+    "loadBalancers": "loadBalancers",
+    "networkConfiguration": "networkConfiguration",
+    "platformVersion": "platformVersion",
+    "propagateTags": "propagateTags",
+    "taskDefinition": "taskDefinition",
+}
+"""What UpdateService takes: Pulumi's name, ECS's name."""
+
+_DEPLOYMENT = ("alarms", "deploymentCircuitBreaker", "deploymentMaximumPercent", "deploymentMinimumHealthyPercent")
+"""What travels in `deploymentConfiguration`."""
+
+_STARTS_TASKS = frozenset({"loadBalancers", "networkConfiguration", "platformVersion", "taskDefinition"})
+"""Changes that begin a deployment."""
 
 
 class Service(AwsResource):
@@ -270,13 +257,12 @@ class Service(AwsResource):
     tagged = True
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
-        "alarms": Prop(dict, unread=True),
+        "alarms": Prop(dict, computed=True, unread=True),
         "availabilityZoneRebalancing": Prop(str, computed=True, unread=True, check=one_of("ENABLED", "DISABLED")),
         "capacityProviderStrategies": Prop(list, same=same_set),
-        "cluster": Prop(str, computed=True, force_new=True, same=by(_cluster_name)),
-        "deploymentCircuitBreaker": Prop(dict),
-        "deploymentConfiguration": Prop(dict, computed=True, unread=True),
-        "deploymentController": Prop(dict, force_new=True),
+        # A name is replaced by the ARN that ECS tells: the official plugin takes them for different clusters.
+        "cluster": Prop(str, computed=True, force_new=True),
+        "deploymentCircuitBreaker": Prop(dict, computed=True),
         "deploymentMaximumPercent": Prop(int, default=200),
         "deploymentMinimumHealthyPercent": Prop(int, default=100),
         "desiredCount": Prop(int, default=0),
@@ -285,43 +271,44 @@ class Service(AwsResource):
         "forceDelete": Prop(bool, unread=True),
         "forceNewDeployment": Prop(bool, unread=True),
         "healthCheckGracePeriodSeconds": Prop(int),
-        "iamRole": Prop(str, computed=True, force_new=True, unread=True),
-        "launchType": Prop(str, computed=True, force_new=True),
+        "launchType": Prop(str, computed=True, force_new=True, check=one_of("EC2", "FARGATE", "EXTERNAL")),
         "loadBalancers": Prop(list, same=same_set),
         "name": Prop(str, force_new=True),
         "networkConfiguration": Prop(dict, same=by(_network)),
-        "orderedPlacementStrategies": Prop(list),
-        "placementConstraints": Prop(list, same=same_set),
         "platformVersion": Prop(str, computed=True),
         "propagateTags": Prop(str, check=one_of("SERVICE", "TASK_DEFINITION", "NONE")),
-        "schedulingStrategy": Prop(str, default="REPLICA", force_new=True),
-        "serviceConnectConfiguration": Prop(dict, unread=True),
-        "serviceRegistries": Prop(dict),
+        "schedulingStrategy": Prop(str, default="REPLICA", force_new=True, check=one_of("REPLICA", "DAEMON")),
         "sigintRollback": Prop(bool, unread=True),
-        "taskDefinition": Prop(str, same=by(_task_definition)),
+        "taskDefinition": Prop(str),
         "triggers": Prop(dict, computed=True, unread=True),
         "waitForSteadyState": Prop(bool, default=False, unread=True),
     }
     computed = ("arn",)
 
     def check(self, new: Properties) -> Iterable[tuple[str, str]]:
-        """What the real plugin refuses: two ways to place the tasks, or to wait while it can roll back only."""
+        """What the official plugin refuses: two ways to place the tasks, or to wait while it can roll back only."""
         if new.get("launchType") and new.get("capacityProviderStrategies"):
             yield "launchType", "conflicts with capacityProviderStrategies"
         if new.get("sigintRollback") is True and new.get("waitForSteadyState") is not True:
             yield "sigintRollback", "can only be enabled when waitForSteadyState is true"
 
+    def check_change(self, aws: Aws, old: Properties, new: Properties) -> Iterable[str]:
+        """Other capacity providers need a new deployment."""
+        del aws
+        key = "capacityProviderStrategies"
+        if old and not same_set(old.get(key), new.get(key)) and new.get("forceNewDeployment") is not True:
+            yield "force_new_deployment should be true when capacity_provider_strategy is being updated"
+
     def create(self, aws: Aws, new: Properties) -> str:
         """CreateService."""
+        _require_active(aws, new.get("taskDefinition"), "CreateService")
         answer = aws.client("ecs").create_service(
             serviceName=new["name"],
             schedulingStrategy=new["schedulingStrategy"],
-            **_service_parameters(new),
+            **_parameters(new, {*_IN_PLACE, *_DEPLOYMENT}),
             **given(
                 cluster=new.get("cluster"),
-                deploymentController=new.get("deploymentController"),
                 launchType=new.get("launchType"),
-                role=new.get("iamRole"),
                 tags=tag_list(new["tagsAll"], "key", "value") or None,
             ),
         )
@@ -337,57 +324,66 @@ class Service(AwsResource):
         if found is None:
             return None
         network = (found.get("networkConfiguration") or {}).get("awsvpcConfiguration")
+        definition = found.get("taskDefinition")
+        if definition and state.get("taskDefinition") and not state["taskDefinition"].startswith("arn:"):
+            definition = last_part(definition)
         return {
             "id": found["serviceArn"],
             "arn": found["serviceArn"],
             "name": found["serviceName"],
             "cluster": found["clusterArn"],
-            "taskDefinition": found.get("taskDefinition"),
+            "taskDefinition": definition,
             "desiredCount": found["desiredCount"],
             "launchType": found.get("launchType"),
             "schedulingStrategy": found.get("schedulingStrategy", "REPLICA"),
             "platformVersion": found.get("platformVersion"),
-            "propagateTags": _unless(found.get("propagateTags"), "NONE"),
-            "deploymentController": None
-            if (found.get("deploymentController") or {}).get("type", "ECS") == "ECS"
-            else found["deploymentController"],
+            "propagateTags": None if found.get("propagateTags") == "NONE" else found.get("propagateTags"),
             "networkConfiguration": network
             and {**network, "assignPublicIp": network.get("assignPublicIp") == "ENABLED"},
             "loadBalancers": [_load_balancer_state(item) for item in found.get("loadBalancers", [])],
-            "serviceRegistries": next(iter(found.get("serviceRegistries", [])), None),
             "tagsAll": tag_map(found.get("tags"), "key", "value"),
             "region": aws.region,
             **_deployment_state(found),
             **_told(found, "enableECSManagedTags", "enableEcsManagedTags"),
             **_told(found, "enableExecuteCommand"),
             **_told(found, "healthCheckGracePeriodSeconds"),
-            **_told(found, "placementConstraints"),
-            **_told(found, "placementStrategy", "orderedPlacementStrategies"),
             **_told(found, "capacityProviderStrategy", "capacityProviderStrategies"),
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """UpdateService, tags."""
-        if {*_SERVICE_UPDATES} & {*changed}:
+        """UpdateService with what changed and nothing else, so that a scaled `desiredCount` stays; tags."""
+        if {*changed} - {"forceDelete", "tags", "tagsAll"}:
+            force = bool(new.get("forceNewDeployment"))
+            if force or _STARTS_TASKS & {*changed}:
+                _require_active(aws, new.get("taskDefinition"), "UpdateService")
             aws.client("ecs").update_service(
-                cluster=_cluster_name(old.get("cluster")),
-                service=last_part(resource_id),
-                **given(forceNewDeployment=new.get("forceNewDeployment")),
-                **_service_parameters(new),
+                cluster=old.get("cluster"),
+                service=resource_id,
+                forceNewDeployment=force,
+                **_parameters(new, changed),
             )
         _retag(aws, resource_id, old, new, changed)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """To no tasks, then DeleteService."""
+        """To no tasks unless `forceDelete`, then DeleteService."""
         client = aws.client("ecs")
-        where = {"cluster": _cluster_name(old.get("cluster")), "service": last_part(resource_id)}
-        if old.get("schedulingStrategy") != "DAEMON":
+        where = {"cluster": old.get("cluster"), "service": resource_id}
+        force = bool(old.get("forceDelete"))
+        if old.get("schedulingStrategy") != "DAEMON" and not force:
             client.update_service(**where, desiredCount=0)
-        client.delete_service(**where, **given(force=old.get("forceDelete")))
+        client.delete_service(**where, force=force)
 
 
-def _unless(value: Any, nothing: str) -> Any:
-    return None if value == nothing else value
+def _require_active(aws: Aws, reference: str | None, operation: str) -> None:
+    """Refuse a deployment of a deregistered revision, as ECS does and moto does not."""
+    if not reference:
+        return
+    found = aws.own("ecs").describe_task_definition(taskDefinition=reference)["taskDefinition"]
+    if found["status"] != "ACTIVE":
+        raise ProviderError(
+            f"operation error ECS: {operation}, https response error StatusCode: 400, ClientException: "
+            "TaskDefinition is inactive"
+        )
 
 
 def _told(found: Mapping[str, Any], name: str, as_name: str = "") -> dict[str, Any]:
@@ -400,11 +396,10 @@ def _deployment_state(found: Mapping[str, Any]) -> dict[str, Any]:
     if not found.get("deploymentConfiguration"):
         return {}
     deployment = found["deploymentConfiguration"]
-    breaker = deployment.get("deploymentCircuitBreaker")
     return {
         "deploymentMaximumPercent": deployment.get("maximumPercent", 200),
         "deploymentMinimumHealthyPercent": deployment.get("minimumHealthyPercent", 100),
-        "deploymentCircuitBreaker": breaker if breaker and breaker.get("enable") else None,
+        **_told(deployment, "deploymentCircuitBreaker"),
     }
 
 
@@ -417,33 +412,14 @@ def _load_balancer_state(found: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _service_parameters(new: Properties) -> dict[str, Any]:
-    """What CreateService and UpdateService have in common."""
-    network = new.get("networkConfiguration")
+def _parameters(new: Properties, names: Collection[str]) -> dict[str, Any]:
+    """These properties as CreateService and UpdateService take them."""
     daemon = new["schedulingStrategy"] == "DAEMON"
-    deployment = given(
-        maximumPercent=new["deploymentMaximumPercent"],
-        minimumHealthyPercent=new["deploymentMinimumHealthyPercent"],
-        deploymentCircuitBreaker=new.get("deploymentCircuitBreaker"),
-        alarms=new.get("alarms"),
-        **_strategy(new.get("deploymentConfiguration") or {}),
-    )
-    connect = new.get("serviceConnectConfiguration")
-    return given(
-        taskDefinition=new.get("taskDefinition"),
-        desiredCount=None if daemon else new["desiredCount"],
-        deploymentConfiguration=deployment,
-        enableECSManagedTags=new["enableEcsManagedTags"],
-        enableExecuteCommand=new["enableExecuteCommand"],
-        networkConfiguration=network
-        and {
-            "awsvpcConfiguration": given(
-                subnets=network["subnets"],
-                securityGroups=network.get("securityGroups") or [],
-                assignPublicIp="ENABLED" if network.get("assignPublicIp") else "DISABLED",
-            )
-        },
-        loadBalancers=[
+    values = {
+        **new,
+        "desiredCount": None if daemon else new["desiredCount"],
+        "networkConfiguration": _awsvpc(new.get("networkConfiguration")),
+        "loadBalancers": [
             given(
                 containerName=item["containerName"],
                 containerPort=item["containerPort"],
@@ -451,40 +427,31 @@ def _service_parameters(new: Properties) -> dict[str, Any]:
                 targetGroupArn=item.get("targetGroupArn"),
             )
             for item in new.get("loadBalancers") or []
-        ]
-        or None,
-        serviceRegistries=[new["serviceRegistries"]] if new.get("serviceRegistries") else None,
-        serviceConnectConfiguration=connect and _connect(connect),
-        placementStrategy=new.get("orderedPlacementStrategies"),
-        capacityProviderStrategy=new.get("capacityProviderStrategies"),
-        **{
-            key: new.get(key) or None
-            for key in (
-                "availabilityZoneRebalancing", "healthCheckGracePeriodSeconds", "placementConstraints",
-                "platformVersion", "propagateTags",
-            )
-        },
-    )  # fmt: skip
+        ],
+    }
+    parameters = {theirs: values.get(ours) for ours, theirs in _IN_PLACE.items() if ours in names}
+    deployment: dict[str, Any] = {}
+    if {"deploymentMaximumPercent", "deploymentMinimumHealthyPercent"} & {*names}:
+        deployment["minimumHealthyPercent"] = new["deploymentMinimumHealthyPercent"]
+        if not daemon:
+            deployment["maximumPercent"] = new["deploymentMaximumPercent"]
+    deployment |= given(
+        deploymentCircuitBreaker=new.get("deploymentCircuitBreaker") if "deploymentCircuitBreaker" in names else None,
+        alarms=new.get("alarms") if "alarms" in names else None,
+    )
+    return given(**parameters, deploymentConfiguration=deployment or None)
 
 
-def _strategy(block: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of `deploymentConfiguration`; Pulumi has minutes as text, AWS as numbers."""
-
-    def minutes(part: Any) -> Any:
-        if not isinstance(part, Mapping):
-            return int(part) if isinstance(part, str) and part.isdigit() else part
-        return {key: minutes(value) for key, value in part.items()}
-
-    return {key: minutes(value) for key, value in block.items() if key != "lifecycleHooks" and not same(value, None)}
-
-
-def _connect(block: Mapping[str, Any]) -> dict[str, Any]:
-    """Service Connect as ECS wants it: Pulumi has the aliases in the singular."""
-    services = [
-        {("clientAliases" if key == "clientAlias" else key): value for key, value in service.items()}
-        for service in block.get("services", [])
-    ]
-    return {**block, **({"services": services} if services else {})}
+def _awsvpc(block: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not block:
+        return None
+    return {
+        "awsvpcConfiguration": given(
+            subnets=block["subnets"],
+            securityGroups=block.get("securityGroups") or [],
+            assignPublicIp="ENABLED" if block.get("assignPublicIp") else "DISABLED",
+        )
+    }
 
 
 RESOURCES = (TaskDefinition(), Cluster(), Service())

@@ -1,17 +1,21 @@
-"""Amazon EventBridge. Pulumi has its types in the module `cloudwatch`."""
+"""Amazon EventBridge. Pulumi has its types in the module `cloudwatch`.
 
-import secrets
+Source: terraform-provider-aws 6.x (2026), internal/service/events/rule.go, target.go and validate.go.
+"""
+
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
-from sandbox.providers._diff import by, same_json
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, given, is_json, one_of
+from sandbox.providers._diff import same_json
+from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, given, is_json, matches, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, camel, pascal, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, by_prefix, camel, is_arn, pascal, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _STATES = ("ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS")
 _DEFAULT_BUS = "default"
+_RULE_NAME = matches(r"[0-9A-Za-z_.-]+", 1, 64)
 
 
 def _in_bus(bus: str, *names: str, separator: str) -> str:
@@ -27,15 +31,15 @@ class EventRule(AwsResource):
     tagged = True
     autoname = Autoname(max_length=64)
     inputs: ClassVar[Inputs] = {
-        "description": Prop(str),
+        "description": Prop(str, check=matches(r".*", 0, 512)),
         "eventBusName": Prop(str, default=_DEFAULT_BUS, force_new=True),
         "eventPattern": Prop(str, same=same_json, check=is_json),
         "forceDestroy": Prop(bool, default=False, unread=True),
         "isEnabled": Prop(bool, unread=True),
-        "name": Prop(str, computed=True, force_new=True),
-        "namePrefix": Prop(str, computed=True, force_new=True),
-        "roleArn": Prop(str),
-        "scheduleExpression": Prop(str),
+        "name": Prop(str, computed=True, force_new=True, check=_RULE_NAME),
+        "namePrefix": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_.-]+", 1, 38)),
+        "roleArn": Prop(str, check=is_arn),
+        "scheduleExpression": Prop(str, check=matches(r".*", 0, 256)),
         "state": Prop(str, computed=True, check=one_of(*_STATES)),
     }
     computed = ("arn",)
@@ -107,9 +111,11 @@ class EventRule(AwsResource):
         """DeleteRule; with targets left it is AWS's error, which moto doesn't give."""
         bus, name = _split_bus(resource_id)
         client = aws.client("events")
-        targets = client.list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"]
+        targets = aws.own("events").list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"]
         if targets and old.get("forceDestroy"):
-            client.remove_targets(Rule=name, EventBusName=bus, Ids=[item["Id"] for item in targets], Force=True)
+            aws.own("events").remove_targets(
+                Rule=name, EventBusName=bus, Ids=[item["Id"] for item in targets], Force=True
+            )
         elif targets:
             raise ProviderError(
                 "operation error EventBridge: DeleteRule, https response error StatusCode: 400, "
@@ -123,30 +129,28 @@ def _split_bus(resource_id: str) -> tuple[str, str]:
     return bus or _DEFAULT_BUS, name
 
 
-_KEPT = ("inputPaths", "headerParameters", "queryStringParameters", "tags")
-"""Blocks whose keys are the user's own."""
-
 _BLOCKS = {
     "deadLetterConfig": "DeadLetterConfig",
-    "ecsTarget": "EcsParameters",
-    "httpTarget": "HttpParameters",
     "inputTransformer": "InputTransformer",
     "retryPolicy": "RetryPolicy",
-    "sqsTarget": "SqsParameters",
 }
 """The blocks of a target: Pulumi's name, EventBridge's name."""
 
-_RENAMED = {
-    "inputPaths": "InputPathsMap", "enableEcsManagedTags": "EnableECSManagedTags",
-    "enableExecuteCommand": "EnableExecuteCommand", "pathParameterValues": "PathParameterValues",
-    "maximumEventAgeInSeconds": "MaximumEventAgeInSeconds", "orderedPlacementStrategies": "PlacementStrategy",
-    "capacityProviderStrategies": "CapacityProviderStrategy",
-}  # fmt: skip
+_MAX_PATHS = 100
+"""Source: terraform-provider-aws 6.x, internal/service/events/target.go."""
 
 
-def _ecs(block: Any) -> dict[str, Any]:
-    """An ECS target with EventBridge's defaults."""
-    return {**(block or {}), "taskCount": (block or {}).get("taskCount") or 1}
+def _transformer(block: Any) -> str | None:
+    """What the official plugin and EventBridge refuse of an input transformer."""
+    paths: Mapping[str, str] = block.get("inputPaths") or {}
+    if len(paths) > _MAX_PATHS:
+        return f"expected at most {_MAX_PATHS} input paths, got {len(paths)}"
+    for key in paths:
+        if key.upper().startswith("AWS"):
+            return f"a key of inputPaths must not start with AWS, got {key}"
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", key):
+            return f"a key of inputPaths has letters, digits, _ and -, got {key}"
+    return matches(r".*", 1, 8192)(block.get("inputTemplate") or "")
 
 
 class EventTarget(AwsResource):
@@ -154,21 +158,19 @@ class EventTarget(AwsResource):
 
     type_name = "aws:cloudwatch/eventTarget:EventTarget"
     title = "EventBridge Target"
+    autoname = Autoname("targetId")
     inputs: ClassVar[Inputs] = {
-        "arn": Prop(str, required=True),
+        "arn": Prop(str, required=True, check=is_arn),
         "deadLetterConfig": Prop(dict),
-        "ecsTarget": Prop(dict, same=by(_ecs)),
         "eventBusName": Prop(str, default=_DEFAULT_BUS, force_new=True),
         "forceDestroy": Prop(bool, default=False, unread=True),
-        "httpTarget": Prop(dict),
-        "input": Prop(str, same=same_json),
-        "inputPath": Prop(str),
-        "inputTransformer": Prop(dict),
+        "input": Prop(str, same=same_json, check=matches(r".*", 0, 8192)),
+        "inputPath": Prop(str, check=matches(r".*", 0, 256)),
+        "inputTransformer": Prop(dict, check=_transformer),
         "retryPolicy": Prop(dict),
-        "roleArn": Prop(str),
-        "rule": Prop(str, required=True, force_new=True),
-        "sqsTarget": Prop(dict),
-        "targetId": Prop(str, computed=True, force_new=True),
+        "roleArn": Prop(str, check=is_arn),
+        "rule": Prop(str, required=True, force_new=True, check=_RULE_NAME),
+        "targetId": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_.-]+", 1, 64)),
     }
 
     def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
@@ -183,7 +185,6 @@ class EventTarget(AwsResource):
 
     def create(self, aws: Aws, new: Properties) -> str:
         """PutTargets."""
-        new.setdefault("targetId", f"pulumi-{secrets.token_hex(8)}")
         self._put(aws, new)
         return _in_bus(new["eventBusName"], new["rule"], new["targetId"], separator="-")
 
@@ -202,13 +203,16 @@ class EventTarget(AwsResource):
             raise ProviderError(f"{failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """ListTargetsByRule; an import's id is [BUS/]RULE/TARGET."""
+        """ListTargetsByRule; an import's id is [BUS/]RULE/TARGET.
+
+        A block that was removed by hand stays in the state, as in the official plugin.
+        """
         if state:
             bus, rule, target_id = state["eventBusName"], state["rule"], state["targetId"]
         else:
             place, _, target_id = resource_id.rpartition("/")
             bus, rule = _split_bus(place)
-        targets = aws.client("events").list_targets_by_rule(Rule=rule, EventBusName=bus)["Targets"]
+        targets = aws.client("events").list_targets_by_rule(Rule=rule, EventBusName=bus, Limit=100)["Targets"]
         found = next((item for item in targets if item["Id"] == target_id), None)
         if found is None:
             return None
@@ -222,13 +226,14 @@ class EventTarget(AwsResource):
             "input": found.get("Input"),
             "inputPath": found.get("InputPath"),
             "region": aws.region,
-            **{ours: _received(found[theirs]) if found.get(theirs) else None for ours, theirs in _BLOCKS.items()},
+            **{ours: _received(found[theirs]) for ours, theirs in _BLOCKS.items() if found.get(theirs)},
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """PutTargets with all of it."""
-        del resource_id, changed
-        self._put(aws, {**new, "targetId": old["targetId"]})
+        del resource_id
+        if {*changed} - {"forceDestroy"}:
+            self._put(aws, {**new, "targetId": old["targetId"]})
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """RemoveTargets."""
@@ -242,45 +247,15 @@ class EventTarget(AwsResource):
 
 
 def _sent(block: Mapping[str, Any]) -> dict[str, Any]:
-    """A target's block as EventBridge wants it."""
-    sent = pascal(
-        {key: value for key, value in block.items() if key not in ("networkConfiguration", "tags")}, keep=_KEPT
-    )
-    for ours, theirs in _RENAMED.items():
-        name = ours[:1].upper() + ours[1:]
-        if name in sent and name != theirs:
-            sent[theirs] = sent.pop(name)
-    if block.get("tags"):
-        sent["Tags"] = tag_list(block["tags"])
-    network = block.get("networkConfiguration")
-    if network:
-        sent["NetworkConfiguration"] = {
-            "awsvpcConfiguration": given(
-                Subnets=network["subnets"],
-                SecurityGroups=network.get("securityGroups"),
-                AssignPublicIp="ENABLED" if network.get("assignPublicIp") else "DISABLED",
-            )
-        }
-    return sent
+    """A target's block as EventBridge wants it; the keys of the input paths are the user's own."""
+    sent = pascal({key: value for key, value in block.items() if key != "inputPaths"})
+    return sent | given(InputPathsMap=block.get("inputPaths"))
 
 
 def _received(found: Mapping[str, Any]) -> dict[str, Any]:
     """The opposite of `_sent`."""
-    back = {theirs: ours for ours, theirs in _RENAMED.items()}
-    block = {
-        back.get(key, key[:1].lower() + key[1:]): value if key == "InputPathsMap" else camel(value, keep=_KEPT)
-        for key, value in found.items()
-        if key not in ("NetworkConfiguration", "Tags")
-    }
-    if found.get("Tags"):
-        block["tags"] = tag_map(found["Tags"])
-    network = (found.get("NetworkConfiguration") or {}).get("awsvpcConfiguration")
-    if network:
-        block["networkConfiguration"] = {
-            **camel(network),
-            "assignPublicIp": network.get("AssignPublicIp") == "ENABLED",
-        }
-    return block
+    block = camel({key: value for key, value in found.items() if key != "InputPathsMap"})
+    return block | given(inputPaths=found.get("InputPathsMap"))
 
 
 RESOURCES = (EventRule(), EventTarget())

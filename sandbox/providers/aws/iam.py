@@ -1,14 +1,19 @@
-"""AWS Identity and Access Management: global, no region."""
+"""AWS Identity and Access Management: global, no region.
+
+Source: terraform-provider-aws 6.x, internal/service/iam/role.go, role_policy.go, policy.go, role_policy_attachment.go and
+openid_connect_provider.go (6.4, 2025).
+"""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from sandbox.providers._diff import by, same_policy, same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, is_json
+from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, is_json, matches
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, last_part, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, last_part, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _ROLE_INLINE_LIMIT = 10_240
@@ -19,6 +24,9 @@ _MANAGED_LIMIT = 6_144
 
 _MANAGED_VERSIONS = 5
 """Versions that a managed policy may have. Source: IAM quotas."""
+
+
+_NAME = r"[\w+=,.@-]+"
 
 
 def _document(found: Any) -> str:
@@ -44,15 +52,15 @@ class Role(AwsResource):
     autoname = Autoname(max_length=64)
     inputs: ClassVar[Inputs] = {
         "assumeRolePolicy": Prop(str, required=True, same=same_policy, check=is_json),
-        "description": Prop(str),
+        "description": Prop(str, check=matches(r".*", 0, 1000)),
         "forceDetachPolicies": Prop(bool, default=False, unread=True),
         "inlinePolicies": Prop(list, computed=True, same=by(_inline)),
         "managedPolicyArns": Prop(list, computed=True, same=same_set),
         "maxSessionDuration": Prop(int, default=3600, check=between(3600, 43200)),
-        "name": Prop(str, computed=True, force_new=True),
-        "namePrefix": Prop(str, computed=True, force_new=True),
-        "path": Prop(str, default="/", force_new=True),
-        "permissionsBoundary": Prop(str),
+        "name": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 64)),
+        "namePrefix": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 38)),
+        "path": Prop(str, default="/", force_new=True, check=matches(r"/([!-~]*/)?", 1, 512)),
+        "permissionsBoundary": Prop(str, check=is_arn),
     }
     computed = ("arn", "createDate", "uniqueId")
 
@@ -163,10 +171,10 @@ class RolePolicy(AwsResource):
     type_name = "aws:iam/rolePolicy:RolePolicy"
     title = "IAM Role Policy"
     regional = False
-    autoname = Autoname(max_length=128)
+    autoname = Autoname()
     inputs: ClassVar[Inputs] = {
-        "name": Prop(str, computed=True, force_new=True),
-        "namePrefix": Prop(str, computed=True, force_new=True),
+        "name": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 128)),
+        "namePrefix": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 102)),
         "policy": Prop(str, required=True, same=same_policy, check=is_json),
         "role": Prop(str, required=True, force_new=True),
     }
@@ -198,14 +206,15 @@ class RolePolicy(AwsResource):
 
 def _put_role_policy(aws: Aws, role: str, name: str, policy: str) -> None:
     """PutRolePolicy within AWS's size limit, which moto doesn't know."""
-    client = aws.client("iam")
-    others = [item for item in client.list_role_policies(RoleName=role)["PolicyNames"] if item != name]
-    if _size(policy) + sum(_size(_role_policy(aws, role, item)) for item in others) > _ROLE_INLINE_LIMIT:
+    own = aws.own("iam")
+    others = [item for item in own.list_role_policies(RoleName=role)["PolicyNames"] if item != name]
+    sizes = (_size(_document(own.get_role_policy(RoleName=role, PolicyName=item)["PolicyDocument"])) for item in others)
+    if _size(policy) + sum(sizes) > _ROLE_INLINE_LIMIT:
         raise ProviderError(
             "operation error IAM: PutRolePolicy, https response error StatusCode: 409, LimitExceeded: "
             f"Maximum policy size of {_ROLE_INLINE_LIMIT} bytes exceeded for role {role}"
         )
-    client.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=policy)
+    aws.client("iam").put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=policy)
 
 
 class Policy(AwsResource):
@@ -215,12 +224,12 @@ class Policy(AwsResource):
     title = "IAM Policy"
     regional = False
     tagged = True
-    autoname = Autoname(max_length=128)
+    autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "delayAfterPolicyCreationInMs": Prop(int, unread=True),
-        "description": Prop(str, force_new=True),
-        "name": Prop(str, computed=True, force_new=True),
-        "namePrefix": Prop(str, computed=True, force_new=True),
+        "description": Prop(str, force_new=True, check=matches(r".*", 0, 1000)),
+        "name": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 128)),
+        "namePrefix": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 102)),
         "path": Prop(str, default="/", force_new=True),
         "policy": Prop(str, required=True, same=same_policy, check=is_json),
     }
@@ -301,20 +310,15 @@ class RolePolicyAttachment(AwsResource):
     type_name = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
     title = "IAM Role Policy Attachment"
     regional = False
+    delete_before_replace = True
     inputs: ClassVar[Inputs] = {
-        "policyArn": Prop(str, required=True, force_new=True),
+        "policyArn": Prop(str, required=True, force_new=True, check=is_arn),
         "role": Prop(str, required=True, force_new=True),
     }
 
     def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
         """Role and policy."""
         return resource_id or f"{inputs.get('role', '')}/{last_part(str(inputs.get('policyArn', '')))}"
-
-    def check(self, new: Properties) -> Iterable[tuple[str, str]]:
-        """A policy is named by its ARN."""
-        arn = new.get("policyArn")
-        if isinstance(arn, str) and not arn.startswith("arn:"):
-            yield "policyArn", f"({arn}) is an invalid ARN: arn: invalid prefix"
 
     def create(self, aws: Aws, new: Properties) -> str:
         """AttachRolePolicy."""
@@ -336,4 +340,88 @@ class RolePolicyAttachment(AwsResource):
         aws.client("iam").detach_role_policy(RoleName=role, PolicyArn=arn)
 
 
-RESOURCES = (Role(), RolePolicy(), Policy(), RolePolicyAttachment())
+def _thumbprints(items: Any) -> str | None:
+    return next(
+        (f"expected 40 hex digits, got {item}" for item in items if not re.fullmatch(r"[0-9A-Fa-f]{40}", item)), None
+    )
+
+
+def _client_ids(items: Any) -> str | None:
+    if not items:
+        return "at least one client ID is required"
+    return next((reason for item in items if (reason := matches(r".*", 1, 255)(item))), None)
+
+
+class OpenIdConnectProvider(AwsResource):
+    """An identity provider: whose tokens a role's trust policy may accept."""
+
+    type_name = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+    title = "IAM OIDC Provider"
+    regional = False
+    tagged = True
+    inputs: ClassVar[Inputs] = {
+        "clientIdLists": Prop(list, required=True, same=same_set, check=_client_ids),
+        "thumbprintLists": Prop(list, computed=True, check=_thumbprints),
+        "url": Prop(
+            str,
+            required=True,
+            force_new=True,
+            same=by(lambda url: (url or "").removeprefix("https://")),
+            check=matches(r"https://[^?\s]+", 1, 255),
+        ),
+    }
+    computed = ("arn",)
+
+    def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
+        """The issuer."""
+        return resource_id or str(inputs.get("url", ""))
+
+    def create(self, aws: Aws, new: Properties) -> str:
+        """CreateOpenIDConnectProvider."""
+        answer = aws.client("iam").create_open_id_connect_provider(
+            Url=new["url"],
+            ClientIDList=new["clientIdLists"],
+            Tags=tag_list(new["tagsAll"]),
+            **given(ThumbprintList=new.get("thumbprintLists") or None),
+        )
+        return answer["OpenIDConnectProviderArn"]
+
+    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """GetOpenIDConnectProvider."""
+        del state
+        found = aws.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=resource_id)
+        return {
+            "arn": resource_id,
+            "clientIdLists": found.get("ClientIDList", []),
+            "thumbprintLists": found.get("ThumbprintList", []),
+            "url": found["Url"].removeprefix("https://"),
+            "tagsAll": tag_map(found.get("Tags")),
+        }
+
+    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """Thumbprints (an empty list changes nothing), client IDs one by one, tags."""
+        client = aws.client("iam")
+        which = {"OpenIDConnectProviderArn": resource_id}
+        if "thumbprintLists" in changed and new.get("thumbprintLists"):
+            client.update_open_id_connect_provider_thumbprint(**which, ThumbprintList=new["thumbprintLists"])
+        if "clientIdLists" in changed:
+            before, after = set(old["clientIdLists"]), set(new["clientIdLists"])
+            for item in sorted(after - before):
+                client.add_client_id_to_open_id_connect_provider(**which, ClientID=item)
+            for item in sorted(before - after):
+                client.remove_client_id_from_open_id_connect_provider(**which, ClientID=item)
+        retag(
+            old,
+            new,
+            changed,
+            put=lambda tags: client.tag_open_id_connect_provider(**which, Tags=tag_list(tags)),
+            drop=lambda keys: client.untag_open_id_connect_provider(**which, TagKeys=keys),
+        )
+
+    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
+        """DeleteOpenIDConnectProvider."""
+        del old
+        aws.client("iam").delete_open_id_connect_provider(OpenIDConnectProviderArn=resource_id)
+
+
+RESOURCES = (Role(), RolePolicy(), Policy(), RolePolicyAttachment(), OpenIdConnectProvider())

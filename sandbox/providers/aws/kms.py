@@ -1,4 +1,8 @@
-"""AWS Key Management Service."""
+"""AWS Key Management Service.
+
+Source: terraform-provider-aws 6.x, internal/service/kms/key.go and alias.go; the alias's name: pulumi-aws 7,
+provider/resources.go.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
@@ -167,7 +171,7 @@ class Alias(AwsResource):
 
     type_name = "aws:kms/alias:Alias"
     title = "KMS Alias"
-    autoname = Autoname(prefix="alias/", max_length=256)
+    autoname = Autoname(prefix="alias/", max_length=238)
     inputs: ClassVar[Inputs] = {
         "name": Prop(str, computed=True, force_new=True),
         "namePrefix": Prop(str, computed=True, force_new=True),

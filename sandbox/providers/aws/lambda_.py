@@ -1,14 +1,17 @@
-"""AWS Lambda."""
+"""AWS Lambda.
+
+Source: terraform-provider-aws 6.x, internal/service/lambda/function.go and permission.go.
+"""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import by, same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, one_of
+from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, matches, one_of
 from sandbox.providers._values import Asset, Properties
 from sandbox.providers.aws import _code
-from sandbox.providers.aws._base import AwsResource, last_part, retag
+from sandbox.providers.aws._base import AwsResource, is_arn, last_part, retag
 from sandbox.providers.aws._session import Aws
 
 _CODE = frozenset({"code", "s3Bucket", "s3Key", "s3ObjectVersion", "imageUri", "sourceCodeHash", "architectures"})
@@ -47,15 +50,15 @@ class Function(AwsResource):
         "handler": Prop(str),
         "imageConfig": Prop(dict, unread=True),
         "imageUri": Prop(str, unread=True),
-        "kmsKeyArn": Prop(str),
+        "kmsKeyArn": Prop(str, check=is_arn),
         "layers": Prop(list),
         "loggingConfig": Prop(dict, computed=True, same=by(_logging)),
         "memorySize": Prop(int, default=128, check=between(128, 10240)),
-        "name": Prop(str, computed=True, force_new=True),
+        "name": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_-]+", 1, 64)),
         "packageType": Prop(str, default="Zip", force_new=True, check=one_of("Zip", "Image")),
         "publish": Prop(bool, default=False, unread=True),
         "reservedConcurrentExecutions": Prop(int, default=-1),
-        "role": Prop(str, required=True),
+        "role": Prop(str, required=True, check=is_arn),
         "runtime": Prop(str),
         "s3Bucket": Prop(str, unread=True),
         "s3Key": Prop(str, unread=True),
@@ -283,16 +286,17 @@ class Permission(AwsResource):
     title = "Lambda Permission"
     autoname = Autoname("statementId", max_length=100)
     inputs: ClassVar[Inputs] = {
-        "action": Prop(str, required=True, force_new=True),
+        "action": Prop(str, required=True, force_new=True, check=matches(r"lambda:[*]|lambda:[A-Za-z]+|[*]", 1, 255)),
         "eventSourceToken": Prop(str, force_new=True, unread=True),
-        "function": Prop(str, required=True, force_new=True, same=by(lambda name: last_part(name or "", ":"))),
+        # The name that Lambda tells: a program that gives the ARN replaces the permission at each `up`.
+        "function": Prop(str, required=True, force_new=True),
         "functionUrlAuthType": Prop(str, force_new=True, unread=True),
         "principal": Prop(str, required=True, force_new=True),
         "principalOrgId": Prop(str, force_new=True),
         "qualifier": Prop(str, force_new=True, unread=True),
-        "sourceAccount": Prop(str, force_new=True),
-        "sourceArn": Prop(str, force_new=True),
-        "statementId": Prop(str, computed=True, force_new=True),
+        "sourceAccount": Prop(str, force_new=True, check=matches(r"\d{12}", 12, 12)),
+        "sourceArn": Prop(str, force_new=True, check=is_arn),
+        "statementId": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_-]+", 1, 100)),
         "statementIdPrefix": Prop(str, computed=True, force_new=True),
     }
 

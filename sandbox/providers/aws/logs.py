@@ -1,12 +1,15 @@
-"""Amazon CloudWatch Logs. Pulumi has its types in the module `cloudwatch`."""
+"""Amazon CloudWatch Logs. Pulumi has its types in the module `cloudwatch`.
+
+Source: terraform-provider-aws 6.x, internal/service/logs/group.go and metric_filter.go.
+"""
 
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import by
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, given, one_of
+from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, given, matches, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, retag
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag
 from sandbox.providers.aws._session import Aws, is_missing_in_emulator
 
 _RETENTION_DAYS = (
@@ -20,15 +23,15 @@ class LogGroup(AwsResource):
     type_name = "aws:cloudwatch/logGroup:LogGroup"
     title = "CloudWatch Logs Log Group"
     tagged = True
-    autoname = Autoname(max_length=512)
+    autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "deletionProtectionEnabled": Prop(bool, computed=True, unread=True),
-        "kmsKeyId": Prop(str),
+        "kmsKeyId": Prop(str, check=is_arn),
         "logGroupClass": Prop(
             str, computed=True, force_new=True, check=one_of("STANDARD", "INFREQUENT_ACCESS", "DELIVERY")
         ),
-        "name": Prop(str, computed=True, force_new=True),
-        "namePrefix": Prop(str, computed=True, force_new=True),
+        "name": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_./#-]+", 1, 512)),
+        "namePrefix": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_./#-]+", 1, 486)),
         "retentionInDays": Prop(int, default=0, check=one_of(*_RETENTION_DAYS)),
         "skipDestroy": Prop(bool, default=False, unread=True),
     }
@@ -125,13 +128,13 @@ class LogMetricFilter(AwsResource):
 
     type_name = "aws:cloudwatch/logMetricFilter:LogMetricFilter"
     title = "CloudWatch Logs Metric Filter"
-    autoname = Autoname(max_length=512)
+    autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "applyOnTransformedLogs": Prop(bool, computed=True, unread=True),
-        "logGroupName": Prop(str, required=True, force_new=True),
+        "logGroupName": Prop(str, required=True, force_new=True, check=matches(r"[0-9A-Za-z_./#-]+", 1, 512)),
         "metricTransformation": Prop(dict, required=True, same=by(_metric)),
-        "name": Prop(str, computed=True, force_new=True),
-        "pattern": Prop(str, required=True),
+        "name": Prop(str, computed=True, force_new=True, check=matches(r"[^:*]+", 1, 512)),
+        "pattern": Prop(str, required=True, check=matches(r".*", 0, 1024)),
     }
 
     def create(self, aws: Aws, new: Properties) -> str:
@@ -146,9 +149,10 @@ class LogMetricFilter(AwsResource):
         client = aws.client("logs")
         where = {"logGroupName": new["logGroupName"], "filterName": new["name"]}
         # AWS replaces a filter of the same name, moto would keep both.
-        names = client.describe_metric_filters(logGroupName=new["logGroupName"], filterNamePrefix=new["name"])
+        own = aws.own("logs")
+        names = own.describe_metric_filters(logGroupName=new["logGroupName"], filterNamePrefix=new["name"])
         if any(item["filterName"] == new["name"] for item in names["metricFilters"]):
-            client.delete_metric_filter(**where)
+            own.delete_metric_filter(**where)
         client.put_metric_filter(
             **where,
             filterPattern=new["pattern"].strip(),

@@ -1,10 +1,14 @@
-"""Amazon S3: a bucket and its settings, each a resource of its own as pulumi-aws 7 has them."""
+"""Amazon S3: a bucket and its settings, each a resource of its own as pulumi-aws 7 has them.
 
-from collections.abc import Collection, Mapping
+Source: terraform-provider-aws 6.x, internal/service/s3/bucket.go, bucket_versioning.go, bucket_lifecycle_configuration.go,
+bucket_server_side_encryption_configuration.go, bucket_public_access_block.go, bucket_ownership_controls.go, bucket_policy.go.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import by, same_policy
-from sandbox.providers._resource import Autoname, Inputs, Prop, given, is_json, one_of
+from sandbox.providers._resource import Autoname, Inputs, Prop, given, is_json, matches, one_of
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _session
 from sandbox.providers.aws._base import AwsResource, by_prefix, camel, pascal, tag_list, tag_map
@@ -19,8 +23,8 @@ class Bucket(AwsResource):
     tagged = True
     autoname = Autoname("bucket", max_length=63, lower=True)
     inputs: ClassVar[Inputs] = {
-        "bucket": Prop(str, computed=True, force_new=True),
-        "bucketPrefix": Prop(str, computed=True, force_new=True),
+        "bucket": Prop(str, computed=True, force_new=True, check=matches(r"[a-z0-9][a-z0-9.-]*[a-z0-9]", 3, 63)),
+        "bucketPrefix": Prop(str, computed=True, force_new=True, check=matches(r"[a-z0-9.-]+", 1, 37)),
         "forceDestroy": Prop(bool, default=False, unread=True),
         "objectLockEnabled": Prop(bool, computed=True, force_new=True, unread=True),
     }
@@ -142,6 +146,10 @@ class BucketPolicy(_BucketSetting):
         aws.client("s3").delete_bucket_policy(Bucket=resource_id)
 
 
+def _versioning(block: Any) -> str | None:
+    return one_of("Enabled", "Suspended", "Disabled")(block.get("status"))
+
+
 class BucketVersioning(_BucketSetting):
     """A bucket's versioning."""
 
@@ -151,8 +159,15 @@ class BucketVersioning(_BucketSetting):
         **_BUCKET,
         **_OWNER,
         "mfa": Prop(str, unread=True),
-        "versioningConfiguration": Prop(dict, required=True),
+        "versioningConfiguration": Prop(dict, required=True, check=_versioning),
     }
+
+    def check_change(self, aws: Aws, old: Properties, new: Properties) -> Iterable[str]:
+        """S3 can suspend it, never disable it."""
+        del aws
+        before, after = ((props.get("versioningConfiguration") or {}).get("status") for props in (old, new))
+        if before in ("Enabled", "Suspended") and after == "Disabled":
+            yield f"versioning_configuration.status cannot be updated from '{before}' to 'Disabled'"
 
     def put(self, aws: Aws, bucket: str, new: Properties) -> None:
         """PutBucketVersioning; "Disabled" is the state of a bucket that never had it."""
@@ -171,7 +186,7 @@ class BucketVersioning(_BucketSetting):
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """Suspend it, which is as far back as S3 goes."""
-        if old["versioningConfiguration"]["status"] == "Enabled":
+        if old["versioningConfiguration"]["status"] != "Disabled":
             aws.client("s3").put_bucket_versioning(Bucket=resource_id, VersioningConfiguration={"Status": "Suspended"})
 
 

@@ -1,21 +1,36 @@
-"""Amazon EventBridge Scheduler."""
+"""Amazon EventBridge Scheduler.
 
-from collections.abc import Collection, Mapping
+Source: terraform-provider-aws 6.x (2026), internal/service/scheduler/schedule.go.
+"""
+
+from collections.abc import Collection
 from typing import Any, ClassVar
 
-from sandbox.providers._diff import by
-from sandbox.providers._resource import Autoname, Inputs, Prop, given, one_of
+from sandbox.providers._diff import same
+from sandbox.providers._resource import Autoname, Inputs, Prop, given, matches, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, camel, pascal
+from sandbox.providers.aws._base import AwsResource, by_prefix, camel, is_arn, pascal
 from sandbox.providers.aws._session import Aws
 
-_DEFAULT_RETRY = {"maximumEventAgeInSeconds": 86400, "maximumRetryAttempts": 185}
+
+def _same_target(old: Any, new: Any) -> bool:
+    """The official plugin takes a retry policy that the program does not name any more for unchanged: it stays."""
+    return same(old, _kept_retry(old, new))
 
 
-def _target(block: Any) -> dict[str, Any]:
-    """A target with Scheduler's default retry policy."""
-    block = block or {}
-    return {**block, "retryPolicy": _DEFAULT_RETRY | (block.get("retryPolicy") or {})}
+def _kept_retry(old: Any, new: Any) -> dict[str, Any]:
+    new = new or {}
+    retry = (old or {}).get("retryPolicy")
+    return {**new, "retryPolicy": retry} if retry and not new.get("retryPolicy") else dict(new)
+
+
+def _target_problem(block: Any) -> str | None:
+    """Only what this project uses; the official plugin checks both ARNs in a preview."""
+    known = {"arn", "deadLetterConfig", "input", "retryPolicy", "roleArn"}
+    if {*block} - known:
+        return f"the sandbox's stand-in supports {', '.join(sorted(known))}, got {', '.join(sorted({*block} - known))}"
+    arns = (block.get(key) for key in ("arn", "roleArn"))
+    return next((reason for arn in arns if isinstance(arn, str) and (reason := is_arn(arn))), None)
 
 
 class Schedule(AwsResource):
@@ -23,21 +38,21 @@ class Schedule(AwsResource):
 
     type_name = "aws:scheduler/schedule:Schedule"
     title = "EventBridge Scheduler Schedule"
-    autoname = Autoname(max_length=64)
+    autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "actionAfterCompletion": Prop(str, computed=True, check=one_of("NONE", "DELETE")),
-        "description": Prop(str),
+        "description": Prop(str, check=matches(r".*", 0, 512)),
         "endDate": Prop(str),
         "flexibleTimeWindow": Prop(dict, required=True),
         "groupName": Prop(str, computed=True, force_new=True),
-        "kmsKeyArn": Prop(str),
-        "name": Prop(str, computed=True, force_new=True),
-        "namePrefix": Prop(str, computed=True, force_new=True),
-        "scheduleExpression": Prop(str, required=True),
+        "kmsKeyArn": Prop(str, check=is_arn),
+        "name": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_.-]+", 1, 64)),
+        "namePrefix": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_.-]+", 1, 38)),
+        "scheduleExpression": Prop(str, required=True, check=matches(r".*", 1, 256)),
         "scheduleExpressionTimezone": Prop(str, default="UTC"),
         "startDate": Prop(str),
         "state": Prop(str, default="ENABLED", check=one_of("ENABLED", "DISABLED")),
-        "target": Prop(dict, required=True, same=by(_target)),
+        "target": Prop(dict, required=True, same=_same_target, check=_target_problem),
     }
     computed = ("arn",)
 
@@ -64,16 +79,17 @@ class Schedule(AwsResource):
             "scheduleExpression": found["ScheduleExpression"],
             "scheduleExpressionTimezone": found.get("ScheduleExpressionTimezone", "UTC"),
             "state": found["State"],
-            "target": _received(found["Target"]),
+            "target": camel(found["Target"]),
             "region": aws.region,
             **given(actionAfterCompletion=found.get("ActionAfterCompletion")),
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """UpdateSchedule with all of it."""
-        del old, changed
+        del changed
         group, _, name = resource_id.partition("/")
-        aws.client("scheduler").update_schedule(Name=name, GroupName=group, **_settings(new))
+        target = _kept_retry(old.get("target"), new["target"])
+        aws.client("scheduler").update_schedule(Name=name, GroupName=group, **_settings({**new, "target": target}))
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteSchedule."""
@@ -98,53 +114,8 @@ def _settings(new: Properties) -> dict[str, Any]:
         ScheduleExpressionTimezone=new["scheduleExpressionTimezone"],
         StartDate=new.get("startDate"),
         State=new["state"],
-        Target=_sent(_target(new["target"])),
+        Target=pascal(new["target"]),
     )
-
-
-def _sent(target: Mapping[str, Any]) -> dict[str, Any]:
-    """A target as Scheduler wants it."""
-    ecs = dict(target.get("ecsParameters") or {})
-    network = ecs.pop("networkConfiguration", None)
-    tags = ecs.pop("tags", None)
-    sent = pascal(
-        {key: value for key, value in target.items() if key not in ("ecsParameters", "eventbridgeParameters")}
-    )
-    if target.get("eventbridgeParameters"):
-        sent["EventBridgeParameters"] = pascal(target["eventbridgeParameters"])
-    if ecs:
-        strategies = ecs.pop("capacityProviderStrategies", None)
-        sent["EcsParameters"] = pascal({key: value for key, value in ecs.items() if key != "enableEcsManagedTags"})
-        sent["EcsParameters"] |= given(
-            EnableECSManagedTags=ecs.get("enableEcsManagedTags"),
-            CapacityProviderStrategy=strategies,
-            Tags=[tags] if tags else None,
-            NetworkConfiguration=network
-            and {
-                "awsvpcConfiguration": given(
-                    Subnets=network["subnets"],
-                    SecurityGroups=network.get("securityGroups"),
-                    AssignPublicIp="ENABLED" if network.get("assignPublicIp") else "DISABLED",
-                )
-            },
-        )
-    return sent
-
-
-def _received(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The opposite of `_sent`."""
-    target = camel(found)
-    if "eventBridgeParameters" in target:
-        target["eventbridgeParameters"] = target.pop("eventBridgeParameters")
-    ecs = target.get("ecsParameters")
-    if ecs:
-        ecs["enableEcsManagedTags"] = ecs.pop("enableECSManagedTags", None)
-        ecs["capacityProviderStrategies"] = ecs.pop("capacityProviderStrategy", None)
-        ecs["tags"] = next(iter(found["EcsParameters"].get("Tags") or []), None)
-        network = (ecs.get("networkConfiguration") or {}).get("awsvpcConfiguration")
-        if network:
-            ecs["networkConfiguration"] = {**network, "assignPublicIp": network.get("assignPublicIp") == "ENABLED"}
-    return target
 
 
 RESOURCES = (Schedule(),)

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox.providers._diff import by, same_policy, same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, given, is_json
+from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, is_json
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _session
-from sandbox.providers.aws._base import AwsResource, by_prefix, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
@@ -41,7 +41,7 @@ class Secret(AwsResource):
 
     type_name = "aws:secretsmanager/secret:Secret"
     title = "Secrets Manager Secret"
-    autoname = Autoname(max_length=512)
+    autoname = Autoname()
     tagged = True
     inputs: ClassVar[Inputs] = {
         "description": Prop(str),
@@ -337,17 +337,29 @@ def _settle_stages(client: Any, secret_id: str, put: str, before: Mapping[str, l
             client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, MoveToVersionId=version)
 
 
+def _rotation_rules(rules: Any) -> str | None:
+    days = rules.get("automaticallyAfterDays")
+    if days is not None and (reason := between(1, 1000)(days)):
+        return f"automaticallyAfterDays: {reason}"
+    duration = rules.get("duration")
+    return (
+        None if duration is None or re.search(r"[0-9h]+", duration) else f"duration: must match [0-9h]+, got {duration}"
+    )
+
+
 class SecretRotation(AwsResource):
-    """A secret's rotation."""
+    """A secret's rotation. Source: terraform-provider-aws 6.x (2026), internal/service/secretsmanager/secret_rotation.go."""
 
     type_name = "aws:secretsmanager/secretRotation:SecretRotation"
     title = "Secrets Manager Secret Rotation"
+    # A secret that is gone, or waits for its deletion, is an error: `pulumi refresh` takes the rotation out of the state.
+    forgives_gone = False
     inputs: ClassVar[Inputs] = {
         "secretId": Prop(str, required=True, force_new=True),
         "rotateImmediately": Prop(bool, default=True, unread=True),
         "rotationEnabled": Prop(bool, computed=True),
-        "rotationLambdaArn": Prop(str),
-        "rotationRules": Prop(dict),
+        "rotationLambdaArn": Prop(str, check=is_arn),
+        "rotationRules": Prop(dict, check=_rotation_rules),
     }
 
     def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
@@ -389,7 +401,8 @@ class SecretRotation(AwsResource):
         enabled = bool(found.get("RotationEnabled"))
         rules = found.get("RotationRules") or {} if enabled else {}
         return {
-            "secretId": state.get("secretId", found["ARN"]),
+            # The ARN, whatever the program says: a name is replaced at each `up`.
+            "secretId": found["ARN"],
             "rotationEnabled": enabled,
             "rotationLambdaArn": found.get("RotationLambdaARN") if enabled else None,
             "rotationRules": _rules(rules, state.get("rotationRules") or {}) if enabled else None,
@@ -404,12 +417,8 @@ class SecretRotation(AwsResource):
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """CancelRotateSecret."""
-        del old
-        try:
-            aws.client("secretsmanager").cancel_rotate_secret(SecretId=resource_id)
-        except Exception as error:
-            if not _is_deleted(error):
-                raise
+        del resource_id
+        aws.client("secretsmanager").cancel_rotate_secret(SecretId=old["secretId"])
 
 
 def _rotate(client: Any, new: Properties, **rules: Any) -> str:
@@ -425,7 +434,7 @@ def _rotate(client: Any, new: Properties, **rules: Any) -> str:
         **given(RotationLambdaARN=new.get("rotationLambdaArn")),
     )
     # AWS tries the function's testSecret with a pending version that it takes away again; moto leaves it there.
-    if token in _stages(client, secret_id):
+    if "AWSPENDING" in _stages(client, secret_id).get(token, []):
         client.update_secret_version_stage(SecretId=secret_id, VersionStage="AWSPENDING", RemoveFromVersionId=token)
     return answer["ARN"]
 

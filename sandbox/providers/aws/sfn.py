@@ -1,20 +1,34 @@
-"""AWS Step Functions."""
+"""AWS Step Functions.
 
-from collections.abc import Collection
+Source: terraform-provider-aws 6.x (2025), internal/service/sfn/state_machine.go.
+"""
+
+from collections.abc import Collection, Iterable
 from typing import Any, ClassVar
 
-from sandbox.providers._diff import by, same_json
-from sandbox.providers._resource import Autoname, Inputs, Prop, given, is_json, one_of
-from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, retag, tag_list, tag_map
-from sandbox.providers.aws._session import Aws
+from sandbox.providers._diff import by
+from sandbox.providers._resource import Autoname, Inputs, Prop, given, matches, one_of
+from sandbox.providers._values import Properties, has_unknown
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag, tag_list, tag_map
+from sandbox.providers.aws._session import Aws, is_missing_in_emulator
+
+_NAME = r"[0-9A-Za-z_-]+"
 
 
 def _logging(block: Any) -> dict[str, Any]:
-    """Logging with its default, and the log group's ARN with the star that the API wants."""
+    """Logging with its default; whether the log group's ARN ends in a star is a difference, as in the official plugin."""
     block = block or {}
+    return {**block, "level": block.get("level") or "OFF"}
+
+
+def _log_destination(block: Any) -> str | None:
+    """Step Functions refuses a log group's ARN without the star."""
     destination = block.get("logDestination") or ""
-    return {**block, "level": block.get("level") or "OFF", "logDestination": destination.removesuffix(":*")}
+    return (
+        None
+        if destination == "" or destination.endswith(":*")
+        else f"logDestination must end with ':*', got {destination}"
+    )
 
 
 def _encryption(block: Any) -> dict[str, Any]:
@@ -27,19 +41,44 @@ class StateMachine(AwsResource):
     type_name = "aws:sfn/stateMachine:StateMachine"
     title = "Step Functions State Machine"
     tagged = True
-    autoname = Autoname(max_length=80)
+    autoname = Autoname()
     inputs: ClassVar[Inputs] = {
-        "definition": Prop(str, required=True, same=same_json, check=is_json),
+        # Spaces and the order of keys are a difference: the official plugin compares the texts.
+        "definition": Prop(str, required=True, check=matches(r".*", 0, 1024 * 1024)),
         "encryptionConfiguration": Prop(dict, computed=True, same=by(_encryption)),
-        "loggingConfiguration": Prop(dict, computed=True, same=by(_logging)),
-        "name": Prop(str, computed=True, force_new=True),
-        "namePrefix": Prop(str, computed=True, force_new=True),
+        "loggingConfiguration": Prop(dict, computed=True, same=by(_logging), check=_log_destination),
+        "name": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 80)),
+        "namePrefix": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 54)),
         "publish": Prop(bool, default=False, unread=True),
-        "roleArn": Prop(str, required=True),
+        "roleArn": Prop(str, required=True, check=is_arn),
         "tracingConfiguration": Prop(dict, computed=True),
         "type": Prop(str, default="STANDARD", force_new=True, check=one_of("STANDARD", "EXPRESS")),
     }
-    computed = ("arn", "creationDate", "description", "revisionId", "status", "versionDescription")
+    computed = (
+        "arn",
+        "creationDate",
+        "description",
+        "revisionId",
+        "stateMachineVersionArn",
+        "status",
+        "versionDescription",
+    )
+
+    def check_change(self, aws: Aws, old: Properties, new: Properties) -> Iterable[str]:
+        """ValidateStateMachineDefinition, in a preview too; a local AWS that lacks the call takes any definition."""
+        definition = new["definition"]
+        if has_unknown(definition) or definition in ("", old.get("definition")):
+            return
+        client = aws.client("stepfunctions")
+        try:
+            found = client.validate_state_machine_definition(definition=definition, type=new["type"])
+        except client.exceptions.ClientError as error:
+            if not is_missing_in_emulator(error):
+                raise
+            return
+        if found["result"] != "OK":
+            reasons = (f"{item['severity']} ({item['code']}): {item['message']}" for item in found["diagnostics"])
+            yield f"invalid Step Functions State Machine definition: {'; '.join(reasons)}"
 
     def create(self, aws: Aws, new: Properties) -> str:
         """CreateStateMachine."""
@@ -69,6 +108,7 @@ class StateMachine(AwsResource):
             "roleArn": found["roleArn"],
             "type": found["type"],
             "status": found["status"],
+            "stateMachineVersionArn": _newest_version(client, resource_id),
             "revisionId": found.get("revisionId", ""),
             "encryptionConfiguration": found.get("encryptionConfiguration") or {"type": "AWS_OWNED_KEY"},
             "loggingConfiguration": given(
@@ -102,6 +142,17 @@ class StateMachine(AwsResource):
         """DeleteStateMachine."""
         del old
         aws.client("stepfunctions").delete_state_machine(stateMachineArn=resource_id)
+
+
+def _newest_version(client: Any, state_machine: str) -> str | None:
+    """The ARN of the version that was published last, if any: the official plugin asks at each refresh."""
+    try:
+        versions = client.list_state_machine_versions(stateMachineArn=state_machine)["stateMachineVersions"]
+    except client.exceptions.ClientError as error:
+        if not is_missing_in_emulator(error):
+            raise
+        return None
+    return versions[0]["stateMachineVersionArn"] if versions else None
 
 
 def _settings(new: Properties) -> dict[str, Any]:

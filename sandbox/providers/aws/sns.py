@@ -1,18 +1,23 @@
-"""Amazon Simple Notification Service."""
+"""Amazon Simple Notification Service.
+
+Source: terraform-provider-aws 6.x, internal/service/sns/topic.go, topic_policy.go and topic_subscription.go.
+"""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import same_json, same_policy
-from sandbox.providers._resource import Autoname, Inputs, Prop, is_json
+from sandbox.providers._resource import Autoname, Inputs, Prop, is_json, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _TEXTS = ("deliveryPolicy", "displayName", "kmsMasterKeyId", "policy", "tracingConfig", "fifoThroughputScope")
 _NUMBERS = ("signatureVersion",)
 _FLAGS = ("fifoTopic", "contentBasedDeduplication")
+_NAME = re.compile(r"[0-9A-Za-z_-]{1,256}(\.fifo)?")
 
 
 def _attribute(name: str) -> str:
@@ -26,7 +31,7 @@ class Topic(AwsResource):
     type_name = "aws:sns/topic:Topic"
     title = "SNS Topic"
     tagged = True
-    autoname = Autoname(max_length=256)
+    autoname = Autoname(max_length=80)
     inputs: ClassVar[Inputs] = {
         "contentBasedDeduplication": Prop(bool, default=False),
         "deliveryPolicy": Prop(str, same=same_json, check=is_json),
@@ -47,14 +52,24 @@ class Topic(AwsResource):
         name = new.get("name")
         if isinstance(name, str) and new.get("fifoTopic") is True and not name.endswith(".fifo"):
             yield "name", "the name of a FIFO topic must end in .fifo"
+        if isinstance(name, str) and not _NAME.fullmatch(name):
+            yield "name", f"invalid name: {name}"
 
     def create(self, aws: Aws, new: Properties) -> str:
-        """CreateTopic with its attributes."""
-        attributes = {_attribute(key): _text(new[key]) for key in (*_TEXTS, *_NUMBERS, *_FLAGS) if new.get(key)}
+        """CreateTopic; only whether it is FIFO must be said at once."""
+        attributes = {"FifoTopic": "true"} if new["fifoTopic"] else {}
         answer = aws.client("sns").create_topic(
             Name=by_prefix(new), Attributes=attributes, Tags=tag_list(new["tagsAll"])
         )
         return answer["TopicArn"]
+
+    def finish(self, aws: Aws, resource_id: str, new: Properties) -> None:
+        """SetTopicAttributes one by one."""
+        for key in (*_TEXTS, *_NUMBERS, "contentBasedDeduplication"):
+            if new.get(key):
+                aws.client("sns").set_topic_attributes(
+                    TopicArn=resource_id, AttributeName=_attribute(key), AttributeValue=_text(new[key])
+                )
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """GetTopicAttributes."""
@@ -103,7 +118,7 @@ class TopicPolicy(AwsResource):
     type_name = "aws:sns/topicPolicy:TopicPolicy"
     title = "SNS Topic Policy"
     inputs: ClassVar[Inputs] = {
-        "arn": Prop(str, required=True, force_new=True),
+        "arn": Prop(str, required=True, force_new=True, check=is_arn),
         "policy": Prop(str, required=True, same=same_policy, check=is_json),
     }
     computed = ("owner",)
@@ -118,15 +133,12 @@ class TopicPolicy(AwsResource):
         return new["arn"]
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """GetTopicAttributes."""
+        """GetTopicAttributes. A topic always has a policy: taken away by hand, it is SNS's own, and an update puts ours back."""
         del state
         found = aws.client("sns").get_topic_attributes(TopicArn=resource_id)["Attributes"]
-        policy = found.get("Policy")
-        if not policy or same_policy(policy, _default_policy(aws, resource_id)):
-            return None
         return {
             "arn": resource_id,
-            "policy": policy,
+            "policy": found.get("Policy") or _default_policy(aws, resource_id),
             "owner": found.get("Owner", aws.account),
             "region": aws.region,
         }
@@ -170,6 +182,9 @@ _SUBSCRIPTION = {
 }  # fmt: skip
 
 
+_PROTOCOLS = ("application", "email", "email-json", "firehose", "http", "https", "lambda", "sms", "sqs")
+
+
 class TopicSubscription(AwsResource):
     """A subscription; one by e-mail stays pending, as nobody confirms it here."""
 
@@ -182,11 +197,11 @@ class TopicSubscription(AwsResource):
         "endpointAutoConfirms": Prop(bool, default=False, unread=True),
         "filterPolicy": Prop(str, same=same_json, check=is_json),
         "filterPolicyScope": Prop(str, computed=True),
-        "protocol": Prop(str, required=True, force_new=True),
+        "protocol": Prop(str, required=True, force_new=True, check=one_of(*_PROTOCOLS)),
         "rawMessageDelivery": Prop(bool, default=False),
         "redrivePolicy": Prop(str, same=same_json, check=is_json),
-        "subscriptionRoleArn": Prop(str),
-        "topic": Prop(str, required=True, force_new=True),
+        "subscriptionRoleArn": Prop(str, check=is_arn),
+        "topic": Prop(str, required=True, force_new=True, check=is_arn),
     }
     computed = ("arn", "confirmationWasAuthenticated", "ownerId", "pendingConfirmation")
 

@@ -30,7 +30,11 @@ def test_what_ecs_fills_in_is_no_difference(other: str) -> None:
             one(environment=[{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]),
             one(environment=[{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]),
         ),
-        (one(environment=[{"name": "A"}]), one(environment=[{"name": "A", "value": ""}])),
+        (one(environment=[{"name": "A", "value": "1"}]), one(environment=[{}, {"name": "A", "value": "1"}])),
+        (
+            one(healthCheck={"command": ["CMD", "true"]}),
+            one(healthCheck={"command": ["CMD", "true"], "interval": 30, "retries": 3, "timeout": 5}),
+        ),
         (
             one(secrets=[{"name": "A", "valueFrom": "x"}, {"name": "B", "valueFrom": "y"}]),
             one(secrets=[{"name": "B", "valueFrom": "y"}, {"name": "A", "valueFrom": "x"}]),
@@ -58,6 +62,13 @@ def test_order_and_spelling_are_no_difference(old: str, new: str) -> None:
         (one(portMappings=[{"containerPort": 80}]), one(portMappings=[{"containerPort": 81}])),
         (one(dockerLabels={"v": "1"}), one(dockerLabels={"v": "2"})),
         (one(command=["a", "b"]), one(command=["b", "a"])),
+        (one(environment=[{"name": "A"}]), one(environment=[{"name": "A", "value": ""}])),
+        (one(), one(dockerLabels={})),
+        (one(healthCheck={"command": ["x"]}), one(healthCheck={"command": ["x"], "interval": 10})),
+        (
+            one(portMappings=[{"containerPort": 80}, {"containerPort": 81}]),
+            one(portMappings=[{"containerPort": 81}, {"containerPort": 80}]),
+        ),
     ],
 )
 def test_a_real_change_is_a_difference(old: str, new: str) -> None:

@@ -247,7 +247,7 @@ def _trail(world: World) -> dict[str, Any]:
         "kmsKeyId": world.key.outputs["arn"],
         "cloudWatchLogsGroupArn": f"{world.log_group.outputs['arn']}:*",
         "cloudWatchLogsRoleArn": world.role.outputs["arn"],
-        "eventSelectors": [{"readWriteType": "All", "includeManagementEvents": True}],
+        "eventSelectors": [{"readWriteType": "WriteOnly", "includeManagementEvents": True}],
         "tags": {"a": "1"},
     }
 
@@ -378,6 +378,16 @@ CASES = (
         lambda _: {"policy": policy("s3:GetObject"), "description": "reads", "path": "/tickets/", "tags": {"a": "1"}},
         lambda _: {"policy": policy("s3:PutObject"), "tags": {"a": "2"}},
     ),
+    Case(
+        "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+        lambda w: {
+            "url": f"https://token.example.com/{w.suffix}",
+            "clientIdLists": ["sts.amazonaws.com"],
+            "thumbprintLists": ["ab" * 20],
+            "tags": {"a": "1"},
+        },
+        lambda _: {"thumbprintLists": ["cd" * 20], "tags": {"a": "2"}},
+    ),
     Case("aws:iam/rolePolicyAttachment:RolePolicyAttachment", lambda w: {"role": w.role.id, "policyArn": w.policy}),
     Case(
         "aws:kms/key:Key",
@@ -502,6 +512,7 @@ CASES = (
         "aws:sns/topicPolicy:TopicPolicy",
         lambda w: {"arn": w.topic, "policy": policy("SNS:Publish", principal=True)},
         lambda _: {"policy": policy("SNS:Subscribe", principal=True)},
+        stays=True,
     ),
     Case(
         "aws:sns/topicSubscription:TopicSubscription",

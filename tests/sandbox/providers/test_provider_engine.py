@@ -160,14 +160,15 @@ def test_the_state_and_the_log_hold_no_secret_in_the_clear(stack: Any, engine_en
 
 def test_what_aws_refuses_is_one_line(stack: Any) -> None:
     def invalid() -> None:
-        aws.iam.Role("role", name="no spaces allowed", assume_role_policy="{}")
+        aws.iam.Role("role", tags={"not:a<tag>": "x"}, assume_role_policy="{}")
 
     made = stack(invalid)
     with pytest.raises(auto.CommandError) as failure:
         made.up()
     errors = [line for line in str(failure.value).splitlines() if "error:" in line and "IAM" in line]
     assert errors
-    assert "creating IAM Role (no spaces allowed): operation error IAM: CreateRole" in errors[0]
+    assert "creating IAM Role" in errors[0]
+    assert "operation error IAM: CreateRole" in errors[0]
     assert "Member must satisfy regular expression pattern" in errors[0]
     assert "Traceback" not in str(failure.value)
 

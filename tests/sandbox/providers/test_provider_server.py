@@ -51,13 +51,78 @@ def test_an_unsupported_function_is_named_with_the_supported_ones(aws: Any) -> N
         (SECRET, {"tags": "a"}, {"tags": "must be of type object"}),
         (LOG_GROUP, {"retentionInDays": 31}, {"retentionInDays": "expected one of 0, 1, 3, 5, 7"}),
         (TASK, {"family": "f", "containerDefinitions": "[{}]"}, {"containerDefinitions": "a container has no name"}),
+        (TASK, {"family": "a.b", "containerDefinitions": "[]"}, {"family": "must match [0-9A-Za-z_-]+"}),
+        (
+            TASK,
+            {"family": "f", "containerDefinitions": "[]", "executionRoleArn": "role"},
+            {"executionRoleArn": "(role) is an invalid ARN: arn: invalid prefix"},
+        ),
+        ("aws:cloudtrail/trail:Trail", {"name": "ab", "s3BucketName": "b"}, {"name": "3 to 128 characters"}),
+        ("aws:cloudwatch/eventRule:EventRule", {"name": "r" * 65, "eventPattern": "{}"}, {"name": "1 to 64 characters"}),
+        (
+            "aws:cloudwatch/eventTarget:EventTarget",
+            {"rule": "r", "arn": "a", "inputTransformer": {"inputPaths": {"awsKey": "$.a"}, "inputTemplate": "x"}},
+            {"arn": "is an invalid ARN", "inputTransformer": "must not start with AWS"},
+        ),
+        (
+            "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+            {"url": "http://token.example.com", "clientIdLists": [], "thumbprintLists": ["ab"]},
+            {
+                "url": "must match https://",
+                "clientIdLists": "at least one client ID",
+                "thumbprintLists": "expected 40 hex digits",
+            },
+        ),
+        (
+            "aws:sfn/stateMachine:StateMachine",
+            {"name": "a.b", "roleArn": "arn:aws:iam::123456789012:role/r", "definition": "{}"},
+            {"name": "must match [0-9A-Za-z_-]+"},
+        ),
+        (
+            "aws:sfn/stateMachine:StateMachine",
+            {
+                "roleArn": "arn:aws:iam::123456789012:role/r",
+                "definition": "{}",
+                "loggingConfiguration": {"logDestination": "arn:aws:logs:us-east-1:123456789012:log-group:x"},
+            },
+            {"loggingConfiguration": "logDestination must end with ':*'"},
+        ),
+        (
+            "aws:scheduler/schedule:Schedule",
+            {
+                "scheduleExpression": "rate(1 day)",
+                "flexibleTimeWindow": {"mode": "OFF"},
+                "target": {"arn": "arn:aws:sns:us-east-1:123456789012:t", "roleArn": "r"},
+            },
+            {"target": "(r) is an invalid ARN"},
+        ),
+        (
+            "aws:s3/bucketVersioning:BucketVersioning",
+            {"bucket": "b", "versioningConfiguration": {"status": "On"}},
+            {"versioningConfiguration": "expected one of Enabled, Suspended, Disabled"},
+        ),
+        ("aws:s3/bucket:Bucket", {"bucket": "Not_A_Bucket"}, {"bucket": "must match"}),
+        (
+            "aws:secretsmanager/secretRotation:SecretRotation",
+            {"secretId": "s", "rotationRules": {"automaticallyAfterDays": 1001}},
+            {"rotationRules": "expected a number from 1 to 1000"},
+        ),
         ("aws:kms/alias:Alias", {"name": "tickets", "targetKeyId": "k"}, {"name": "must begin with 'alias/'"}),
         ("aws:kms/key:Key", {"deletionWindowInDays": 1}, {"deletionWindowInDays": "from 7 to 30"}),
         ("aws:cloudwatch/eventRule:EventRule", {}, {"eventPattern": "one of eventPattern and scheduleExpression"}),
         (
             "aws:cloudwatch/metricAlarm:MetricAlarm",
-            {"comparisonOperator": "x", "evaluationPeriods": 1},
+            {"comparisonOperator": "GreaterThanThreshold", "evaluationPeriods": 1},
             {"metricName": "exactly one of"},
+        ),
+        (
+            "aws:cloudwatch/metricAlarm:MetricAlarm",
+            {"comparisonOperator": "x", "evaluationPeriods": 0, "period": 45, "metricName": "m", "statistic": "Sum"},
+            {
+                "comparisonOperator": "expected one of GreaterThanOrEqualToThreshold",
+                "evaluationPeriods": "from 1",
+                "period": "expected one of 10, 20, 30 or a multiple of 60, got 45",
+            },
         ),
         (
             "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
@@ -66,7 +131,7 @@ def test_an_unsupported_function_is_named_with_the_supported_ones(aws: Any) -> N
         ),
         (
             "aws:lambda/function:Function",
-            {"role": "r", "s3Bucket": "b"},
+            {"role": "arn:aws:iam::123456789012:role/r", "s3Bucket": "b"},
             {"handler": "is required", "runtime": "is required"},
         ),
         ("aws:secretsmanager/secretRotation:SecretRotation", {"secretId": "s"}, {"rotationRules": "required unless"}),
@@ -135,16 +200,43 @@ def test_taking_a_name_away_gives_a_new_one(aws: Any) -> None:
 @pytest.mark.parametrize(
     ("type_name", "logical", "key", "longest", "starts"),
     [
-        (ROLE, "r" * 100, "name", 64, "r"),
-        ("aws:s3/bucket:Bucket", "MyBucket" + "x" * 80, "bucket", 63, "mybucket"),
-        ("aws:kms/alias:Alias", "key", "name", 256, "alias/key-"),
+        (ROLE, "r" * 56, "name", 64, "r"),
+        ("aws:s3/bucket:Bucket", "MyBucket", "bucket", 63, "mybucket-"),
+        ("aws:kms/alias:Alias", "key", "name", 244, "alias/key-"),
+        ("aws:kms/alias:Alias", "alias/key", "name", 244, "alias/key-"),
         ("aws:lambda/permission:Permission", "allow", "statementId", 100, "allow-"),
+        ("aws:cloudwatch/eventTarget:EventTarget", "notice", "targetId", 64, "notice-"),
     ],
 )
 def test_names_fit_the_service(aws: Any, type_name: str, logical: str, *, key: str, longest: int, starts: str) -> None:
     inputs, _ = aws.resource(type_name, logical).check({})
     assert inputs[key].startswith(starts)
     assert len(inputs[key]) <= longest
+
+
+@pytest.mark.parametrize(
+    ("type_name", "logical", "key", "reason"),
+    [
+        (ROLE, "r" * 57, "name", "plus 7 random chars is longer than maximum length 64"),
+        ("aws:s3/bucket:Bucket", "b" * 56, "bucket", "plus 7 random chars is longer than maximum length 63"),
+        ("aws:sns/topic:Topic", "t" * 73, "name", "plus 7 random chars is longer than maximum length 80"),
+        (
+            "aws:cloudwatch/eventRule:EventRule",
+            "r" * 57,
+            "name",
+            "plus 7 random chars is longer than maximum length 64",
+        ),
+        ("aws:scheduler/schedule:Schedule", "s" * 57, "name", "expected a text of 1 to 64 characters, got one of 65"),
+        ("aws:sfn/stateMachine:StateMachine", "m" * 73, "name", "expected a text of 1 to 80 characters, got one of 81"),
+        ("aws:cloudtrail/trail:Trail", "t" * 121, "name", "expected a text of 3 to 128 characters, got one of 129"),
+    ],
+)
+def test_a_made_name_that_is_too_long_is_refused_and_not_cut(
+    aws: Any, type_name: str, logical: str, key: str, reason: str
+) -> None:
+    """As in pulumi-aws: the bridge's own limit, else the resource's validation of the made name."""
+    _, failures = aws.resource(type_name, logical).check({})
+    assert reason in failures[key]
 
 
 @pytest.mark.parametrize(
@@ -174,6 +266,9 @@ def test_a_given_name_is_free_before_the_replacement_takes_it(aws: Any) -> None:
     difference = life.diff(named, {"name": "fixed-name", "assumeRolePolicy": TRUST, "path": "/new/"})
     assert difference.changes == {"path": "update_replace"}
     assert difference.delete_before_replace
+    # The bridge does not compare the names: another explicit name deletes first, too.
+    assert life.diff(named, {"name": "another-name", "assumeRolePolicy": TRUST}).delete_before_replace
+    assert not life.diff(named, {"name": "fixed-name", "assumeRolePolicy": TRUST, "maxSessionDuration": 7200}).replaces
     unnamed = life.create({"assumeRolePolicy": TRUST})
     assert not life.diff(unnamed, {"assumeRolePolicy": TRUST, "path": "/new/"}).delete_before_replace
 

@@ -1,0 +1,366 @@
+"""Where the official plugin is stricter, or does less, than one would expect: the stand-ins do the same.
+
+Each test names the upstream source; docs/local-aws.md lists what stays different.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.providers._values import Asset
+from sandbox.providers.aws import secretsmanager
+
+TRUST = '{"Version":"2012-10-17","Statement":[]}'
+POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
+ACCOUNT = "123456789012"
+SERVICE = "aws:ecs/service:Service"
+TASK = "aws:ecs/taskDefinition:TaskDefinition"
+MACHINE = "aws:sfn/stateMachine:StateMachine"
+ROTATION = "aws:secretsmanager/secretRotation:SecretRotation"
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/any"
+
+
+def definition(family: str, image: str = "nginx:1") -> dict[str, Any]:
+    return {
+        "family": family,
+        "containerDefinitions": json.dumps([{"name": "app", "image": image, "memory": 128}]),
+        "networkMode": "bridge",
+    }
+
+
+@pytest.fixture
+def function(aws: Any) -> str:
+    """A function's ARN."""
+    role = aws.resource("aws:iam/role:Role").create({"assumeRolePolicy": TRUST})
+    code = Asset("archive", {"hash": "h", "assets": {"index.py": Asset("asset", {"hash": "h", "text": "pass"})}})
+    inputs = {"role": role.outputs["arn"], "code": code, "handler": "index.handler", "runtime": "python3.13"}
+    return aws.resource("aws:lambda/function:Function").create(inputs).outputs["arn"]
+
+
+@pytest.fixture
+def task(aws: Any) -> Any:
+    return aws.resource(TASK).create(definition("upstream"))
+
+
+@pytest.fixture
+def service(aws: Any, task: Any) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
+    """Its life, its state and the inputs that made it."""
+    cluster = aws.resource("aws:ecs/cluster:Cluster").create({}).id
+    life = aws.resource(SERVICE)
+    inputs = {
+        "cluster": cluster,
+        "taskDefinition": task.outputs["arn"],
+        "desiredCount": 1,
+        "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+    }
+    state = life.create(inputs)
+    yield life, state, inputs
+    life.delete(state)
+
+
+# -- ECS: internal/service/ecs/service.go, cluster.go, task_definition.go --
+
+
+def test_a_service_is_not_made_with_a_deregistered_revision(aws: Any, task: Any) -> None:
+    cluster = aws.resource("aws:ecs/cluster:Cluster").create({}).id
+    aws.resource(TASK).delete(task)
+    with pytest.raises(Exception, match=r"CreateService, .* ClientException: TaskDefinition is inactive"):
+        aws.resource(SERVICE).create({"cluster": cluster, "taskDefinition": task.outputs["arn"]})
+
+
+@pytest.mark.parametrize("change", ["another revision", "a forced deployment"])
+def test_a_service_is_not_updated_to_a_deregistered_revision(
+    aws: Any, service: tuple[Any, Any, dict[str, Any]], task: Any, change: str
+) -> None:
+    life, state, inputs = service
+    if change == "another revision":
+        newer = aws.resource(TASK).create(definition("upstream", "nginx:2"))
+        aws.resource(TASK).delete(newer)
+        news = {**inputs, "taskDefinition": newer.outputs["arn"]}
+    else:
+        aws.resource(TASK).delete(task)
+        news = {**inputs, "forceNewDeployment": True}
+    with pytest.raises(Exception, match=r"UpdateService, .* ClientException: TaskDefinition is inactive"):
+        life.update(state, news)
+
+
+def test_a_deregistered_revision_can_still_be_scaled(
+    aws: Any, service: tuple[Any, Any, dict[str, Any]], task: Any
+) -> None:
+    life, state, inputs = service
+    aws.resource(TASK).delete(task)
+    assert life.update(state, {**inputs, "desiredCount": 3}).outputs["desiredCount"] == 3
+
+
+def test_an_update_sends_only_what_changed(service: tuple[Any, Any, dict[str, Any]], boto: Any) -> None:
+    """An autoscaled count stays when something else changes."""
+    life, state, inputs = service
+    boto("ecs").update_service(cluster=inputs["cluster"], service=state.id, desiredCount=7)
+    life.update(state, {**inputs, "healthCheckGracePeriodSeconds": 30})
+    found = boto("ecs").describe_services(cluster=inputs["cluster"], services=[state.id])["services"][0]
+    assert found["desiredCount"] == 7
+
+
+def test_a_cluster_by_its_name_replaces_the_service(service: tuple[Any, Any, dict[str, Any]]) -> None:
+    life, state, inputs = service
+    name = inputs["cluster"].rsplit("/", 1)[1]
+    assert life.diff(state, {**inputs, "cluster": name}).replaces == ["cluster"]
+
+
+def test_other_capacity_providers_need_a_forced_deployment(service: tuple[Any, Any, dict[str, Any]]) -> None:
+    life, state, inputs = service
+    news = {**inputs, "capacityProviderStrategies": [{"capacityProvider": "FARGATE", "weight": 1}]}
+    with pytest.raises(Exception, match="force_new_deployment should be true when capacity_provider_strategy"):
+        life.diff(state, news)
+    assert life.diff(state, {**news, "forceNewDeployment": True}).changes
+
+
+def test_a_removed_circuit_breaker_stays(service: tuple[Any, Any, dict[str, Any]]) -> None:
+    """Optional and computed: leaving the block out changes nothing; it is switched off by `enable: false`."""
+    life, state, inputs = service
+    without = {key: value for key, value in inputs.items() if key != "deploymentCircuitBreaker"}
+    assert life.diff(state, without).changes == {}
+    assert life.diff(state, {**inputs, "deploymentCircuitBreaker": {"enable": False, "rollback": False}}).changes
+
+
+def test_an_explicit_name_deletes_the_service_first(aws: Any, service: tuple[Any, Any, dict[str, Any]]) -> None:
+    _, _, inputs = service
+    life = aws.resource(SERVICE)
+    state = life.create({**inputs, "name": "named"})
+    other = aws.resource("aws:ecs/cluster:Cluster").create({}).id
+    assert life.diff(state, {**inputs, "name": "named", "cluster": other}).delete_before_replace
+
+
+def test_a_runtime_platform_that_is_left_out_is_not_the_default_one(aws: Any) -> None:
+    life = aws.resource(TASK)
+    state = life.create(definition("platform"))
+    explicit = {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"}
+    assert life.diff(state, {**definition("platform"), "runtimePlatform": explicit}).replaces == ["runtimePlatform"]
+
+
+def test_a_task_definition_is_imported_by_its_full_arn(aws: Any, task: Any) -> None:
+    life = aws.resource(TASK)
+    assert life.imported(task.outputs["arn"]).id == "upstream"
+    for wrong in ("upstream", "upstream:1"):
+        with pytest.raises(Exception, match=r"Expected ID in format of arn:PARTITION:ecs:.* provided: upstream"):
+            life.imported(wrong)
+
+
+def test_a_cluster_is_imported_by_its_name(aws: Any) -> None:
+    life = aws.resource("aws:ecs/cluster:Cluster")
+    state = life.create({"name": "by-name"})
+    assert life.imported("by-name").id == state.id
+    assert life.imported(state.id) is None
+
+
+# -- optional and computed: terraform-plugin-sdk 2, helper/schema/schema.go --
+
+
+def test_what_is_optional_and_computed_is_not_taken_away(aws: Any) -> None:
+    key = aws.resource("aws:kms/key:Key")
+    state = key.create({"description": "ours", "policy": TRUST})
+    for news in ({}, {"description": ""}):
+        assert key.diff(state, news).changes == {}
+    role = aws.resource("aws:iam/role:Role")
+    inline = [{"name": "a", "policy": POLICY}]
+    state = role.create({"assumeRolePolicy": TRUST, "inlinePolicies": inline})
+    assert role.diff(state, {"assumeRolePolicy": TRUST, "inlinePolicies": []}).changes == {}
+    # A list of texts is no block: an empty one is a value.
+    managed = aws.resource("aws:iam/policy:Policy").create({"policy": POLICY}).id
+    state = role.create({"assumeRolePolicy": TRUST, "managedPolicyArns": [managed]})
+    assert role.diff(state, {"assumeRolePolicy": TRUST, "managedPolicyArns": []}).changes
+
+
+# -- EventBridge: internal/service/events/target.go; Scheduler: internal/service/scheduler/schedule.go --
+
+
+def test_a_retry_policy_that_was_taken_away_by_hand_is_not_seen(aws: Any, boto: Any) -> None:
+    rule = aws.resource("aws:cloudwatch/eventRule:EventRule").create({"scheduleExpression": "rate(1 day)"}).id
+    arn = f"arn:aws:sns:us-east-1:{ACCOUNT}:any"
+    life = aws.resource("aws:cloudwatch/eventTarget:EventTarget", "hourly")
+    inputs = {"rule": rule, "arn": arn, "retryPolicy": {"maximumRetryAttempts": 3}}
+    state = life.create(inputs)
+    assert state.outputs["targetId"].startswith("hourly-")
+    boto("events").put_targets(Rule=rule, Targets=[{"Id": state.outputs["targetId"], "Arn": arn}])
+    assert life.refresh(state) == state
+    # Taken out of the program, it goes.
+    assert life.diff(state, {"rule": rule, "arn": arn}).changes == {"retryPolicy": "delete"}
+    life.update(state, {"rule": rule, "arn": arn})
+    assert "RetryPolicy" not in boto("events").list_targets_by_rule(Rule=rule)["Targets"][0]
+
+
+def test_an_explicit_target_id_deletes_first(aws: Any) -> None:
+    rules = [
+        aws.resource("aws:cloudwatch/eventRule:EventRule").create({"scheduleExpression": "rate(1 day)"}).id
+        for _ in range(2)
+    ]
+    life = aws.resource("aws:cloudwatch/eventTarget:EventTarget")
+    inputs = {"arn": f"arn:aws:sns:us-east-1:{ACCOUNT}:any", "targetId": "alarm-topic"}
+    state = life.create({**inputs, "rule": rules[0]})
+    assert life.diff(state, {**inputs, "rule": rules[1]}).delete_before_replace
+
+
+def test_a_schedule_s_removed_retry_policy_stays(aws: Any, boto: Any) -> None:
+    target = {"arn": f"arn:aws:sns:us-east-1:{ACCOUNT}:any", "roleArn": ROLE_ARN}
+    inputs = {"scheduleExpression": "rate(1 day)", "flexibleTimeWindow": {"mode": "OFF"}}
+    life = aws.resource("aws:scheduler/schedule:Schedule")
+    state = life.create({**inputs, "target": {**target, "retryPolicy": {"maximumRetryAttempts": 3}}})
+    news = {**inputs, "target": target}
+    assert life.diff(state, news).changes == {}
+    life.update(state, {**news, "description": "changed"})
+    found = boto("scheduler").get_schedule(Name=state.outputs["name"])["Target"]
+    assert found["RetryPolicy"]["MaximumRetryAttempts"] == 3
+
+
+# -- Step Functions: internal/service/sfn/state_machine.go --
+
+
+def test_a_definition_is_compared_as_text(aws: Any) -> None:
+    life = aws.resource(MACHINE)
+    text = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+    state = life.create({"roleArn": ROLE_ARN, "definition": text})
+    assert life.diff(state, {"roleArn": ROLE_ARN, "definition": text}).changes == {}
+    assert life.diff(state, {"roleArn": ROLE_ARN, "definition": text.replace(" ", "")}).changes
+
+
+# -- SNS: internal/service/sns/topic_policy.go --
+
+
+def test_a_topic_policy_that_was_taken_away_by_hand_is_an_update(aws: Any, boto: Any) -> None:
+    topic = aws.resource("aws:sns/topic:Topic").create({}).id
+    default = boto("sns").get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"]
+    statement = {"Effect": "Allow", "Action": "SNS:Publish", "Resource": topic, "Principal": {"AWS": ACCOUNT}}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    life = aws.resource("aws:sns/topicPolicy:TopicPolicy")
+    state = life.create({"arn": topic, "policy": policy})
+    boto("sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=default)
+    drifted = life.refresh(state)
+    assert drifted is not None
+    assert life.diff(drifted, {"arn": topic, "policy": policy}).changes == {"policy": "update"}
+
+
+# -- CloudTrail: internal/service/cloudtrail/trail.go, flattenEventSelector --
+
+
+def test_the_selector_that_every_trail_has_is_hidden(aws: Any, boto: Any) -> None:
+    bucket = aws.resource("aws:s3/bucket:Bucket").create({}).id
+    life = aws.resource("aws:cloudtrail/trail:Trail")
+    state = life.create({"s3BucketName": bucket})
+    only = {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}
+    boto("cloudtrail").put_event_selectors(TrailName=state.id, EventSelectors=[only])
+    assert life.diff(life.refresh(state), {"s3BucketName": bucket}).changes == {}
+    # So a program that spells it out never comes to rest.
+    explicit = {"s3BucketName": bucket, "eventSelectors": [{"readWriteType": "All"}]}
+    assert life.diff(life.update(state, explicit), explicit).changes
+    # And one that takes its selectors away gets CloudTrail's own back.
+    writes = life.update(state, {"s3BucketName": bucket, "eventSelectors": [{"readWriteType": "WriteOnly"}]})
+    life.update(writes, {"s3BucketName": bucket})
+    found = boto("cloudtrail").get_event_selectors(TrailName=state.id)["EventSelectors"]
+    assert [item["ReadWriteType"] for item in found] == ["All"]
+
+
+# -- Lambda: internal/service/lambda/permission.go --
+
+
+def test_a_permission_by_the_function_s_arn_is_replaced(aws: Any, function: str) -> None:
+    inputs = {"action": "lambda:InvokeFunction", "principal": "secretsmanager.amazonaws.com"}
+    life = aws.resource("aws:lambda/permission:Permission")
+    state = life.create({**inputs, "function": function})
+    assert life.diff(state, {**inputs, "function": function}).replaces == ["function"]
+    assert life.diff(state, {**inputs, "function": function.rsplit(":", 1)[1]}).changes == {}
+
+
+# -- S3: internal/service/s3/bucket_versioning.go --
+
+
+def test_versioning_can_be_suspended_and_not_disabled(aws: Any) -> None:
+    bucket = aws.resource("aws:s3/bucket:Bucket").create({}).id
+    life = aws.resource("aws:s3/bucketVersioning:BucketVersioning")
+    state = life.create({"bucket": bucket, "versioningConfiguration": {"status": "Enabled"}})
+    with pytest.raises(Exception, match="status cannot be updated from 'Enabled' to 'Disabled'"):
+        life.diff(state, {"bucket": bucket, "versioningConfiguration": {"status": "Disabled"}})
+
+
+# -- IAM: internal/service/iam/openid_connect_provider.go; pulumi-aws, provider/resources.go --
+
+
+def test_an_attachment_is_deleted_first(aws: Any) -> None:
+    role = aws.resource("aws:iam/role:Role").create({"assumeRolePolicy": TRUST}).id
+    life = aws.resource("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+    arns = [aws.resource("aws:iam/policy:Policy").create({"policy": POLICY}).id for _ in range(2)]
+    state = life.create({"role": role, "policyArn": arns[0]})
+    assert life.diff(state, {"role": role, "policyArn": arns[1]}).delete_before_replace
+
+
+def test_an_identity_provider_s_thumbprints_stay_when_they_are_left_out(aws: Any, boto: Any) -> None:
+    life = aws.resource("aws:iam/openIdConnectProvider:OpenIdConnectProvider")
+    inputs = {"url": "https://ci.example.com", "clientIdLists": ["sts.amazonaws.com"]}
+    state = life.create({**inputs, "thumbprintLists": ["ab" * 20]})
+    assert life.diff(state, inputs).changes == {}
+    assert life.diff(state, {**inputs, "url": "https://ci.example.com/other"}).replaces == ["url"]
+    emptied = life.update(state, {**inputs, "thumbprintLists": []})
+    found = boto("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=state.id)
+    assert found["ThumbprintList"] == emptied.outputs["thumbprintLists"] == ["ab" * 20]
+    # The same issuer twice is AWS's error.
+    with pytest.raises(Exception, match="EntityAlreadyExists"):
+        aws.resource("aws:iam/openIdConnectProvider:OpenIdConnectProvider").create(inputs)
+
+
+# -- Secrets Manager: internal/service/secretsmanager/secret_rotation.go --
+
+
+@pytest.fixture
+def rotation(aws: Any, function: str) -> tuple[Any, Any, dict[str, Any]]:
+    """Its life, its state and the inputs that made it."""
+    secret = aws.resource("aws:secretsmanager/secret:Secret").create({"recoveryWindowInDays": 0})
+    aws.resource("aws:secretsmanager/secretVersion:SecretVersion").create({"secretId": secret.id, "secretString": "x"})
+    inputs = {
+        "secretId": secret.id,
+        "rotationLambdaArn": function,
+        "rotationRules": {"scheduleExpression": "cron(0 3 ? * SUN *)"},
+    }
+    life = aws.resource(ROTATION)
+    return life, life.create(inputs), inputs
+
+
+@pytest.mark.parametrize("how", [{"ForceDeleteWithoutRecovery": True}, {"RecoveryWindowInDays": 7}])
+def test_a_rotation_whose_secret_is_gone_is_not_deleted(
+    rotation: tuple[Any, Any, dict[str, Any]], boto: Any, how: dict[str, Any]
+) -> None:
+    life, state, inputs = rotation
+    boto("secretsmanager").delete_secret(SecretId=inputs["secretId"], **how)
+    with pytest.raises(Exception, match="CancelRotateSecret"):
+        life.delete(state)
+    assert life.refresh(state) is None
+
+
+def test_a_rotation_by_the_secret_s_name_is_replaced(rotation: tuple[Any, Any, dict[str, Any]], boto: Any) -> None:
+    life, state, inputs = rotation
+    name = boto("secretsmanager").describe_secret(SecretId=inputs["secretId"])["Name"]
+    assert life.diff(state, {**inputs, "secretId": name}).replaces == ["secretId"]
+
+
+@pytest.mark.parametrize(("labels", "taken"), [(["AWSPENDING"], True), (["AWSCURRENT"], False), ([], False)])
+def test_only_a_pending_version_loses_its_label(labels: list[str], taken: bool) -> None:  # noqa: FBT001 - a table
+    """A local AWS that promotes the version at once has none that is pending."""
+
+    class Client:
+        calls: tuple[str, ...] = ()
+        token = ""
+
+        def rotate_secret(self, **call: Any) -> dict[str, str]:
+            self.token = call["ClientRequestToken"]
+            return {"ARN": "arn"}
+
+        def describe_secret(self, **_: Any) -> dict[str, Any]:
+            return {"VersionIdsToStages": {self.token: labels}}
+
+        def update_secret_version_stage(self, **call: Any) -> None:
+            assert (call["VersionStage"], call["RemoveFromVersionId"]) == ("AWSPENDING", self.token)
+            self.calls = (*self.calls, "removed")
+
+    client = Client()
+    secretsmanager._rotate(client, {"secretId": "s", "rotationRules": {}})
+    assert client.calls == (("removed",) if taken else ())
