@@ -9,17 +9,21 @@ import functools
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from moto.awslambda.models import LambdaFunction
+from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import ec2_backends
 from moto.ecr.models import ecr_backends
+from moto.ecs.exceptions import EcsClientException
 from moto.ecs.models import EC2ContainerServiceBackend, Service
+from moto.iam.responses import IamResponse
 from moto.logs.responses import LogsResponse
 from moto.secretsmanager.exceptions import InvalidRequestException, SecretNotFoundException
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 from moto.server import main
+from moto.stepfunctions.responses import StepFunctionResponse
 
 ROTATION_TOKEN_PREFIX = "sandbox-rotate-"  # noqa: S105 - a name, no password
 """A rotation that is asked for with such a ClientRequestToken is carried out by the one who asks: `python -m sandbox rotate`."""
@@ -41,9 +45,16 @@ def fill_gaps() -> None:
     _wrap(LambdaFunction, "get_code", _give_code)
     _wrap(Service, "_validate_network", _take_network_for_granted)
     _wrap(EC2ContainerServiceBackend, "register_task_definition", _take_image_for_granted)
+    _wrap(EC2ContainerServiceBackend, "create_service", _create_service)
+    _wrap(EC2ContainerServiceBackend, "update_service", _update_service)
     add: Any = LogsResponse
     add.associate_kms_key = _associate_kms_key
     add.disassociate_kms_key = _associate_kms_key
+    add = StepFunctionResponse
+    add.validate_state_machine_definition = _validate_definition
+    add = IamResponse
+    add.add_client_id_to_open_id_connect_provider = _add_client_id
+    add.remove_client_id_from_open_id_connect_provider = _remove_client_id
 
 
 def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
@@ -198,6 +209,96 @@ def _associate_kms_key(self: LogsResponse) -> str:
     group: Any = self.logs_backend.groups[self._get_param("logGroupName")]
     group.kms_key_id = self._get_param("kmsKeyId")
     return ""
+
+
+def _create_service(  # noqa: PLR0917 - moto's own signature
+    original: Callable[..., Any],
+    backend: EC2ContainerServiceBackend,
+    cluster: str,
+    name: str,
+    count: int,
+    reference: str | None,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    """A deregistered revision starts no service."""
+    _require_active(backend, reference)
+    return original(cluster, name, count, reference, *args, **kwargs)
+
+
+def _update_service(
+    original: Callable[..., Any], backend: EC2ContainerServiceBackend, service_properties: dict[str, Any]
+) -> Any:
+    """A deregistered revision can be scaled, but not deployed again."""
+    reference = service_properties.get("task_definition")
+    if not reference and service_properties.get("force_new_deployment"):
+        cluster, name = service_properties.get("cluster", "default"), service_properties["service"].rsplit("/", 1)[-1]
+        found, _failures = backend.describe_services(cluster, [name])
+        reference = next((service.task_definition for service in found), None)
+    _require_active(backend, reference)
+    return original(service_properties)
+
+
+def _require_active(backend: EC2ContainerServiceBackend, reference: str | None) -> None:
+    if reference and backend.describe_task_definition(reference).status != "ACTIVE":
+        raise EcsClientException("TaskDefinition is inactive")
+
+
+def _validate_definition(self: StepFunctionResponse) -> ActionResult:
+    """ValidateStateMachineDefinition by the parser that moto runs executions with, which it does not ask by itself."""
+    problems = list(_definition_problems(self._get_param("definition")))
+    diagnostics = [
+        {"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": problem} for problem in problems
+    ]
+    return ActionResult({"result": "FAIL" if problems else "OK", "diagnostics": diagnostics})
+
+
+def _definition_problems(text: str) -> Iterator[str]:
+    # Not at the start: it takes seconds, and most stacks have no state machine.
+    from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser  # noqa: PLC0415
+
+    try:
+        definition: dict[str, Any] = json.loads(text)
+        AmazonStateLanguageParser.parse(text)
+    except Exception as error:  # noqa: BLE001 - the parser raises ValueError, TypeError and classes of its own
+        yield " ".join(str(error).split())[:300]
+        return
+    yield from _flow_problems(definition, "")
+
+
+def _flow_problems(machine: dict[str, Any], at: str) -> Iterator[str]:
+    """States that lead nowhere: the parser reads them one by one."""
+    states: dict[str, dict[str, Any]] = machine["States"]
+    if machine["StartAt"] not in states:
+        yield f"MISSING_TRANSITION_TARGET: {machine['StartAt']} at {at}/StartAt"
+    for name, state in states.items():
+        here = f"{at}/States/{name}"
+        rules = [*state.get("Catch", []), *state.get("Choices", [])]
+        targets = [*(rule.get("Next") for rule in rules), state.get("Next"), state.get("Default")]
+        yield from (
+            f"MISSING_TRANSITION_TARGET: {target} at {here}" for target in targets if target and target not in states
+        )
+        if state["Type"] not in ("Choice", "Succeed", "Fail") and ("Next" in state) == (state.get("End") is True):
+            yield f"MISSING_END_STATE: exactly one of Next and End at {here}"
+        inner = [*state.get("Branches", []), state.get("ItemProcessor"), state.get("Iterator")]
+        for part in filter(None, inner):
+            yield from _flow_problems(part, here)
+
+
+def _add_client_id(self: IamResponse) -> EmptyResult:
+    """AddClientIDToOpenIDConnectProvider, which moto does not have."""
+    ids = self.backend.get_open_id_connect_provider(self._get_param("OpenIDConnectProviderArn")).client_id_list
+    if self._get_param("ClientID") not in ids:
+        ids.append(self._get_param("ClientID"))
+    return EmptyResult()
+
+
+def _remove_client_id(self: IamResponse) -> EmptyResult:
+    """RemoveClientIDFromOpenIDConnectProvider, which moto does not have."""
+    ids = self.backend.get_open_id_connect_provider(self._get_param("OpenIDConnectProviderArn")).client_id_list
+    if self._get_param("ClientID") in ids:
+        ids.remove(self._get_param("ClientID"))
+    return EmptyResult()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the local AWS does where moto alone does something else."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -45,3 +46,68 @@ def test_a_label_that_is_nowhere_can_be_put_back(secrets: Any) -> None:
         secrets.get_secret_value(SecretId="s")
     secrets.update_secret_version_stage(**where, MoveToVersionId=made["VersionId"])
     assert secrets.get_secret_value(SecretId="s")["SecretString"] == "one"
+
+
+@pytest.fixture
+def client(sandbox: Any, tiny: Make) -> Callable[[str], Any]:
+    copy = tiny()
+    sandbox.ok("preview", *copy.options)  # starts the local AWS
+    return lambda service: sandbox.aws(service, copy)
+
+
+def test_a_deregistered_revision_is_scaled_and_not_deployed(client: Callable[[str], Any]) -> None:
+    ecs = client("ecs")
+    containers = [{"name": "app", "image": "nginx:1", "memory": 128}]
+    arn = ecs.register_task_definition(family="f", containerDefinitions=containers)["taskDefinition"][
+        "taskDefinitionArn"
+    ]
+    ecs.create_cluster(clusterName="c")
+    ecs.create_service(cluster="c", serviceName="s", taskDefinition=arn, desiredCount=1)
+    ecs.update_service(cluster="c", service="s", forceNewDeployment=True)
+    ecs.deregister_task_definition(taskDefinition=arn)
+    assert ecs.update_service(cluster="c", service="s", desiredCount=2)["service"]["desiredCount"] == 2
+    for call in (
+        lambda: ecs.update_service(cluster="c", service="s", forceNewDeployment=True),
+        lambda: ecs.update_service(cluster="c", service="s", taskDefinition=arn),
+        lambda: ecs.create_service(cluster="c", serviceName="t", taskDefinition=arn),
+    ):
+        with pytest.raises(ecs.exceptions.ClientException, match="TaskDefinition is inactive"):
+            call()
+
+
+def machine(**state: Any) -> str:
+    return json.dumps({"StartAt": "A", "States": {"A": state}})
+
+
+@pytest.mark.parametrize(
+    ("definition", "problem"),
+    [
+        (machine(Type="Succeed"), None),
+        (machine(Type="Pass", Next="B"), "MISSING_TRANSITION_TARGET: B at /States/A"),
+        (machine(Type="Pass"), "MISSING_END_STATE"),
+        (machine(Type="Foo", End=True), "Foo"),
+        (machine(Type="Task", End=True), "No Resource declaration"),
+        (machine(Type="Task", Resource="arn:aws:states:::aws-sdk:ecs:updateService", Retries=[], End=True), "Retries"),
+        (
+            json.dumps({"StartAt": "B", "States": {"A": {"Type": "Succeed"}}}),
+            "MISSING_TRANSITION_TARGET: B at /StartAt",
+        ),
+        (machine(Type="Parallel", End=True, Branches=[json.loads(machine(Type="Pass"))]), "at /States/A/States/A"),
+        ("no JSON", "Expecting value"),
+    ],
+)
+def test_a_state_machine_s_definition_is_validated(
+    client: Callable[[str], Any], definition: str, problem: str | None
+) -> None:
+    found = client("stepfunctions").validate_state_machine_definition(definition=definition)
+    assert found["result"] == ("FAIL" if problem else "OK")
+    assert problem is None or problem in found["diagnostics"][0]["message"]
+
+
+def test_an_identity_provider_s_clients_come_and_go(client: Callable[[str], Any]) -> None:
+    iam = client("iam")
+    made = iam.create_open_id_connect_provider(Url="https://ci.example.com", ClientIDList=["a"])
+    which = {"OpenIDConnectProviderArn": made["OpenIDConnectProviderArn"]}
+    iam.add_client_id_to_open_id_connect_provider(**which, ClientID="b")
+    iam.remove_client_id_from_open_id_connect_provider(**which, ClientID="a")
+    assert iam.get_open_id_connect_provider(**which)["ClientIDList"] == ["b"]

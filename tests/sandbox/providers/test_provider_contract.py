@@ -416,6 +416,7 @@ CASES = (
         "aws:ecs/cluster:Cluster",
         lambda _: {"settings": [{"name": "containerInsights", "value": "enabled"}], "tags": {"a": "1"}},
         lambda _: {"settings": [{"name": "containerInsights", "value": "disabled"}], "tags": {}},
+        lambda state: state.outputs["name"],
     ),
     Case(
         "aws:ecs/service:Service",
