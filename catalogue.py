@@ -1,8 +1,20 @@
-"""Which secrets exist. To add one, add an entry to CATALOGUE: creation, grants, container and outputs follow from it."""
+"""What exists: services, secrets, plain variables. To add a secret, add an entry to CATALOGUE; everything else follows."""
 
-from dataclasses import replace
+from model.declarations import (
+    Application,
+    Catalogue,
+    Constant,
+    Generated,
+    JsonSecret,
+    PlainVariable,
+    Service,
+    Supplied,
+    TextSecret,
+)
 
-from model.declarations import Catalogue, Constant, Generated, JsonSecret, Supplied, TextSecret
+SERVICES = (Service("app"),)
+
+VARIABLES = (PlainVariable("DATABASE_HOST", "databaseHost"), PlainVariable("REDIS_HOST", "redisHost"))
 
 CATALOGUE: Catalogue = (
     TextSecret("db-master-password", Generated("dbMasterPassword"), variable="DB_PASSWORD"),
@@ -23,27 +35,16 @@ CATALOGUE: Catalogue = (
     ),
 )
 
-DATABASE_MASTER = "db-master-password"
-"""The secret that the single-user rotation changes and that the alternating-users rotation signs in with."""
-
-DATABASE_APP_USER = "db-app-user"
-"""The secret that the alternating-users rotation adds and changes."""
-
-
-def with_application_user(catalogue: Catalogue, username: str) -> Catalogue:
-    """Return the catalogue as the alternating-users rotation needs it.
-
-    The container signs in as an application user of its own, whose name changes with each rotation, and no longer gets
-    the master's password.
-    """
-    master_unwired = tuple(
-        replace(d, variable=None) if isinstance(d, TextSecret) and d.name == DATABASE_MASTER else d for d in catalogue
-    )
-    return (
-        *master_unwired,
+# In production the application signs in as a user of its own, and the master's password is only there to make that user.
+IN_STACK = {
+    "prod": (
+        TextSecret("db-master-password", Generated("dbMasterPassword")),
         JsonSecret(
-            DATABASE_APP_USER,
-            {"username": Constant(username), "password": Generated("dbAppUserPassword")},
+            "db-app-user",
+            {"username": Constant("ticketing"), "password": Generated("dbAppUserPassword")},
             variables={"username": "DB_USER", "password": "DB_PASSWORD"},
         ),
-    )
+    ),
+}
+
+APPLICATION = Application(SERVICES, CATALOGUE, VARIABLES, IN_STACK)

@@ -103,16 +103,13 @@ pulumi.export("task_definition_arn", task.arn)
 
 CATALOGUE = '''"""The benchmark's catalogue of {size} secrets."""
 
-from model.declarations import Catalogue, Constant, Generated, JsonSecret, TextSecret
+from model.declarations import Application, Generated, PlainVariable, Service, TextSecret
 
-CATALOGUE: Catalogue = tuple(
-    TextSecret(f"bench-{{n:04}}", Generated(f"bench{{n:04}}"), variable=f"BENCH_{{n:04}}") for n in range({size})
+APPLICATION = Application(
+    (Service("app"),),
+    tuple(TextSecret(f"bench-{{n:04}}", Generated(f"bench{{n:04}}"), variable=f"BENCH_{{n:04}}") for n in range({size})),
+    (PlainVariable("DATABASE_HOST", "databaseHost"), PlainVariable("REDIS_HOST", "redisHost")),
 )
-DATABASE_MASTER, DATABASE_APP_USER = "bench-0000", "db-app-user"
-
-
-def with_application_user(catalogue: Catalogue, username: str) -> Catalogue:
-    return (*catalogue, JsonSecret(DATABASE_APP_USER, {{"username": Constant(username)}}))
 '''
 
 STACK = """config:

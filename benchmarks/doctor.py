@@ -23,6 +23,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 PREFIX = "service-ticket-system-dev"
+FAMILY = f"{PREFIX}-app"
 READ = "secretsmanager:GetSecretValue"
 
 _WITHOUT_TLS = {"Bool": {"aws:SecureTransport": "false"}}
@@ -118,19 +119,19 @@ def _stack(size: int) -> dict[str, Any]:
         arns[name] = secrets.create_secret(Name=full_name, SecretString=f"value-of-{name}")["ARN"]
         secrets.put_resource_policy(SecretId=arns[name], ResourcePolicy=_document(tls))
     trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    role = iam.create_role(RoleName=f"{PREFIX}-execution", AssumeRolePolicyDocument=_document(trust))["Role"]["Arn"]
-    logs = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/ecs/{PREFIX}:log-stream:*"
+    role = iam.create_role(RoleName=f"{FAMILY}-execution", AssumeRolePolicyDocument=_document(trust))["Role"]["Arn"]
+    logs = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/ecs/{FAMILY}:log-stream:*"
     iam.put_role_policy(
-        RoleName=f"{PREFIX}-execution",
+        RoleName=f"{FAMILY}-execution",
         PolicyName="execution",
         PolicyDocument=_document(
             {"Effect": "Allow", "Action": READ, "Resource": list(arns.values())},
             {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": logs},
         ),
     )
-    _client("logs").create_log_group(logGroupName=f"/ecs/{PREFIX}")
+    _client("logs").create_log_group(logGroupName=f"/ecs/{FAMILY}")
     references = {name.upper().replace("-", "_"): arn for name, arn in arns.items()}
-    options = {"awslogs-group": f"/ecs/{PREFIX}", "awslogs-region": REGION, "awslogs-stream-prefix": "app"}
+    options = {"awslogs-group": f"/ecs/{FAMILY}", "awslogs-region": REGION, "awslogs-stream-prefix": "app"}
     container = {
         "name": "app",
         "image": "nginx:1.27",
@@ -138,17 +139,21 @@ def _stack(size: int) -> dict[str, Any]:
         "secrets": [{"name": name, "valueFrom": arn} for name, arn in references.items()],
         "logConfiguration": {"logDriver": "awslogs", "options": options},
     }
-    revision = ecs.register_task_definition(family=PREFIX, executionRoleArn=role, containerDefinitions=[container])
+    revision = ecs.register_task_definition(family=FAMILY, executionRoleArn=role, containerDefinitions=[container])
     return {
         "environment": "dev",
         "secret_arns": arns,
         "secret_names": names,
-        "container_secrets": references,
-        "execution_role_arn": role,
-        "task_role_arn": role,
-        "task_definition_arn": revision["taskDefinition"]["taskDefinitionArn"],
-        "task_definition_family": PREFIX,
-        "log_group_name": f"/ecs/{PREFIX}",
+        "services": {
+            "app": {
+                "container_secrets": references,
+                "execution_role_arn": role,
+                "task_role_arn": role,
+                "task_definition_arn": revision["taskDefinition"]["taskDefinitionArn"],
+                "task_definition_family": FAMILY,
+                "log_group_name": f"/ecs/{FAMILY}",
+            }
+        },
         "monthly_cost_usd": 0.0,
     }
 

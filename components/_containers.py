@@ -5,7 +5,8 @@ Defaults that ECS would fill in are spelled out and everything is sorted, so tha
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 VERSIONS_LABEL = "secret-versions"
 """Docker label with a digest of the secrets' version ids: a changed value makes a new revision of the task definition."""
@@ -18,6 +19,7 @@ def versions_digest(version_ids: Iterable[str]) -> str:
 
 def container_definitions(
     *,
+    name: str,
     image: str,
     port: int,
     environment: Mapping[str, str],
@@ -25,10 +27,12 @@ def container_definitions(
     version_ids: Iterable[str],
     log_group_name: str,
     region: str,
+    command: Sequence[str] = (),
 ) -> str:
-    """Return the JSON of the one container `app`.
+    """Return the JSON of a task's one container.
 
     Args:
+        name: The container's name.
         image: Image with a tag or digest.
         port: TCP port that the application listens on.
         environment: Plain variables.
@@ -36,14 +40,15 @@ def container_definitions(
         version_ids: The secrets' versions at the time of the deployment.
         log_group_name: CloudWatch log group.
         region: Region of the log group.
+        command: What it runs instead of the image's own command, if anything.
 
     Raises:
         ValueError: When a variable is both plain and secret; ECS refuses that only when a task starts.
     """
     if both := sorted(set(environment) & set(secrets)):
         raise ValueError(f"{', '.join(both)}: both a plain variable and a secret")
-    definition = {
-        "name": "app",
+    definition: dict[str, Any] = {
+        "name": name,
         "image": image,
         "cpu": 0,
         "essential": True,
@@ -56,7 +61,9 @@ def container_definitions(
         "dockerLabels": {VERSIONS_LABEL: versions_digest(version_ids)},
         "logConfiguration": {
             "logDriver": "awslogs",
-            "options": {"awslogs-group": log_group_name, "awslogs-region": region, "awslogs-stream-prefix": "app"},
+            "options": {"awslogs-group": log_group_name, "awslogs-region": region, "awslogs-stream-prefix": name},
         },
     }
+    if command:
+        definition["command"] = list(command)
     return json.dumps([definition], sort_keys=True, separators=(",", ":"))

@@ -18,9 +18,9 @@ from model.declarations import (
     Source,
     Supplied,
     TextSecret,
-    full_name,
     is_external,
 )
+from model.names import Names
 from model.references import PREVIOUS_STAGE, value_from
 
 _JsonSource = Generated | Supplied | Constant
@@ -50,7 +50,8 @@ class AppSecrets(pulumi.ComponentResource):
         arns: Full ARNs by name in the catalogue.
         names: Full names by name in the catalogue.
         version_ids: The version that this program wrote, by name in the catalogue; external secrets have none.
-        references: `valueFrom` by container variable, with `<NAME>_PREVIOUS` for rotated values that keep their previous one.
+        references: By service the `valueFrom` by container variable, with `<NAME>_PREVIOUS` for rotated values that keep their
+            previous one.
 
     A generated value is made once and stays: `rotations` in the configuration asks for a new generation, nothing else does.
     Generated values exist beside configured ones, so that taking a value out of the configuration returns to the one before.
@@ -59,15 +60,15 @@ class AppSecrets(pulumi.ComponentResource):
     arns: Mapping[str, pulumi.Output[str]]
     names: Mapping[str, str]
     version_ids: Mapping[str, pulumi.Output[str]]
-    references: Mapping[str, pulumi.Output[str]]
+    references: Mapping[str, Mapping[str, pulumi.Output[str]]]
 
     def __init__(
         self,
         name: str,
         *,
         catalogue: Catalogue,
-        project: str,
-        stack: str,
+        names: Names,
+        services: Sequence[str],
         values: Mapping[str, str],
         resource_policy: str,
         recovery_window_in_days: int,
@@ -84,8 +85,8 @@ class AppSecrets(pulumi.ComponentResource):
         Args:
             name: The component's name; every child's starts with it.
             catalogue: The declarations; valid, see `declarations.problems`.
-            project: First part of every secret's name.
-            stack: Second part.
+            names: The stack's names.
+            services: The services that may read secrets.
             values: Configured values by configuration key, in the clear.
             resource_policy: JSON of the policy that every secret gets; AWS refuses it if it makes a secret public.
             recovery_window_in_days: 0 deletes at once, otherwise 7 to 30.
@@ -102,12 +103,11 @@ class AppSecrets(pulumi.ComponentResource):
         source_values = _SourceValues(self, name, values, generations or {}, protect=protect)
 
         self.names = {
-            d.name: _name_in_arn(adopted[d.name]) if d.name in adopted else full_name(project, stack, d.name)
-            for d in catalogue
+            d.name: _name_in_arn(adopted[d.name]) if d.name in adopted else names.secret(d.name) for d in catalogue
         }
         secrets: dict[str, aws.secretsmanager.Secret] = {}
         version_ids: dict[str, pulumi.Output[str]] = {}
-        references: dict[str, pulumi.Output[str]] = {}
+        references: dict[str, dict[str, pulumi.Output[str]]] = {service: {} for service in services}
         for declaration in catalogue:
             is_adopted = declaration.name in adopted
             secret = aws.secretsmanager.Secret(
@@ -138,7 +138,8 @@ class AppSecrets(pulumi.ComponentResource):
             if not is_external(declaration):
                 version = _version(declaration, secret, source_values, rotated=declaration.name in rotated)
                 version_ids[declaration.name] = version.version_id
-            references |= _references(declaration, secret.arn, source_values)
+            for service in services:
+                references[service] |= _references(declaration, service, secret.arn, source_values)
         self.arns = {secret_name: secret.arn for secret_name, secret in secrets.items()}
         self.version_ids = version_ids
         self.references = references
@@ -207,14 +208,14 @@ class _SourceValues:
 
 
 def _references(
-    declaration: Declaration, arn: pulumi.Output[str], values: _SourceValues
+    declaration: Declaration, service: str, arn: pulumi.Output[str], values: _SourceValues
 ) -> dict[str, pulumi.Output[str]]:
     references: dict[str, pulumi.Output[str]] = {}
 
     def refer(variable: str, key: str | None, stage: str | None = None) -> None:
         references[variable] = arn.apply(lambda arn: value_from(arn, key, stage))
 
-    for variable, key in declaration.references():
+    for variable, key in declaration.references(service):
         refer(variable, key)
         # Only once there is a previous value: a reference to a missing key or label stops the task from starting.
         if isinstance(declaration, TextSecret) and values.keeps_previous(declaration.source):

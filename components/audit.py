@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pulumi
 import pulumi_aws as aws
@@ -42,6 +43,8 @@ class Audit(pulumi.ComponentResource):
     """
 
     topic_arn: pulumi.Output[str]
+    metric_count: ClassVar[int] = len(Metric)
+    """How many metrics there are, and as many alarms; each costs."""
 
     def __init__(
         self,

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import pulumi
 import pulumi_aws as aws
 
+from components.errors import readable
 from model.location import Location, in_region
+from model.names import EXECUTION_POLICY, ServiceNames
 from policies import identity
 
 
@@ -24,10 +26,9 @@ class ExecutionRole(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        role_name: str,
+        names: ServiceNames,
         location: Location,
         secret_arns: Mapping[str, pulumi.Input[str]],
-        log_group_name: str,
         image: str,
         kms_key_arns: Mapping[str, pulumi.Input[str]] | None = None,
         replica_regions: Sequence[str] = (),
@@ -39,10 +40,9 @@ class ExecutionRole(pulumi.ComponentResource):
 
         Args:
             name: The component's name.
-            role_name: The role's name, at most 64 characters.
+            names: The service's names: the role's, its policies', its log group's.
             location: The account and Region of the task.
             secret_arns: ARNs of the secrets to read, by full name.
-            log_group_name: The one log group that it may write to.
             image: The task's image; if it is in ECR, the role may pull from that repository.
             kms_key_arns: Customer-managed keys of the secrets by Region; none grants no kms:Decrypt.
             replica_regions: Regions whose replicas of the secrets it may read as well.
@@ -52,12 +52,12 @@ class ExecutionRole(pulumi.ComponentResource):
             opts: Options of the component.
 
         Raises:
-            TooManySecretsError: When the secrets' ARNs do not fit in the policies that AWS allows a role.
+            pulumi.RunError: When the secrets' ARNs do not fit in the policies that AWS allows a role.
         """
         super().__init__("ticketing:index:ExecutionRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         regions = (location.region, *replica_regions)
-        everything_else = [identity.write_logs(location.log_group_arn(log_group_name))]
+        everything_else = [identity.write_logs(location.log_group_arn(names.log_group))]
         if repository := location.ecr_repository_arn(image):
             everything_else += identity.pull_image(repository)
 
@@ -72,20 +72,21 @@ class ExecutionRole(pulumi.ComponentResource):
             region: in_region(location.arn("kms", f"key/{'0' * 36}"), region) for region in kms_key_arns or ()
         }
         reserved = len(identity.document([*everything_else, *decrypt(expected_keys)]))
-        plan = identity.plan_reads(
-            {
-                full_name: sum(
-                    location.secret_arn_length(full_name) + len(region) - len(location.region) for region in regions
-                )
-                + len('"",') * len(replica_regions)
-                for full_name in secret_arns
-            },
-            inline_characters_left=identity.INLINE_POLICY_CHARACTERS - reserved,
-        )
+        with readable():
+            plan = identity.plan_reads(
+                {
+                    full_name: sum(
+                        location.secret_arn_length(full_name) + len(region) - len(location.region) for region in regions
+                    )
+                    + len('"",') * len(replica_regions)
+                    for full_name in secret_arns
+                },
+                inline_characters_left=identity.INLINE_POLICY_CHARACTERS - reserved,
+            )
 
         role = aws.iam.Role(
             name,
-            name=role_name,
+            name=names.execution_role,
             description="Starts the tasks: reads their secrets, pulls their image, writes their log",
             assume_role_policy=identity.trust(
                 "ecs-tasks.amazonaws.com",
@@ -107,13 +108,13 @@ class ExecutionRole(pulumi.ComponentResource):
             lambda known: identity.document([*known[0], *decrypt(known[1]), *everything_else])
         )
         attached: list[pulumi.Output[str]] = [
-            aws.iam.RolePolicy(name, name="execution", role=role.name, policy=inline, opts=child).id
+            aws.iam.RolePolicy(name, name=EXECUTION_POLICY, role=role.name, policy=inline, opts=child).id
         ]
-        for number, names in enumerate(plan.managed, start=1):
+        for number, group in enumerate(plan.managed, start=1):
             policy = aws.iam.Policy(
                 f"{name}-read-{number}",
-                name=f"{role_name}-read-{number}",
-                policy=read(names).apply(lambda statement: identity.document([statement])),
+                name=names.read_policy(number),
+                policy=read(group).apply(lambda statement: identity.document([statement])),
                 opts=child,
             )
             attachment = aws.iam.RolePolicyAttachment(

@@ -8,6 +8,7 @@ import pulumi_aws as aws
 
 from components._state_machines import redeploy_service
 from model.location import Location
+from model.names import ServiceNames
 from policies import identity
 
 EVENT_PATTERN_CHARACTERS = 2_048
@@ -32,7 +33,7 @@ class Redeployment(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        prefix: str,
+        names: ServiceNames,
         location: Location,
         cluster: str,
         service: str,
@@ -45,7 +46,7 @@ class Redeployment(pulumi.ComponentResource):
 
         Args:
             name: The component's name.
-            prefix: What the names of roles, rule and state machine start with.
+            names: The service's names.
             location: The account and Region.
             cluster: Name of the ECS cluster.
             service: Name of the ECS service.
@@ -57,15 +58,14 @@ class Redeployment(pulumi.ComponentResource):
         super().__init__("ticketing:index:Redeployment", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
 
-        def role(
-            part: str, service_principal: str, source_arn: str, action: str, resource: pulumi.Input[str]
-        ) -> aws.iam.Role:
+        def trusts(service_principal: str, source_arn: str) -> str:
+            return identity.trust(service_principal, account_id=location.account_id, source_arn=source_arn)
+
+        def role(part: str, role_name: str, trust: str, action: str, resource: pulumi.Input[str]) -> aws.iam.Role:
             made = aws.iam.Role(
                 f"{name}-{part}",
-                name=f"{prefix}-{part}",
-                assume_role_policy=identity.trust(
-                    service_principal, account_id=location.account_id, source_arn=source_arn
-                ),
+                name=role_name,
+                assume_role_policy=trust,
                 permissions_boundary=permissions_boundary,
                 opts=child,
             )
@@ -75,11 +75,11 @@ class Redeployment(pulumi.ComponentResource):
             aws.iam.RolePolicy(f"{name}-{part}", name=part, role=made.name, policy=policy, opts=child)
             return made
 
-        machine_name = f"{prefix}-redeploy"
+        machine_name = names.redeploy
         redeployer = role(
             "redeploy",
-            "states.amazonaws.com",
-            location.arn("states", f"stateMachine:{machine_name}"),
+            names.redeploy,
+            trusts("states.amazonaws.com", location.arn("states", f"stateMachine:{machine_name}")),
             "ecs:UpdateService",
             location.arn("ecs", f"service/{cluster}/{service}"),
         )
@@ -92,21 +92,21 @@ class Redeployment(pulumi.ComponentResource):
             opts=child,
         )
         starter = role(
-            "start-redeploy",
-            "events.amazonaws.com",
-            location.arn("events", f"rule/{prefix}-secret-changed-*"),
+            "start",
+            names.redeploy_start,
+            trusts("events.amazonaws.com", location.arn("events", f"rule/{names.changed_rule('*')}")),
             "states:StartExecution",
             machine.arn,
         )
         rule_names: list[str] = []
         empty = len(_changed_pattern([]))
         sizes = {full_name: location.secret_arn_length(full_name) + len('"",') for full_name in secret_arns}
-        for number, names in enumerate(identity.in_chunks(sizes, EVENT_PATTERN_CHARACTERS - empty), start=1):
+        for number, group in enumerate(identity.in_chunks(sizes, EVENT_PATTERN_CHARACTERS - empty), start=1):
             rule = aws.cloudwatch.EventRule(
                 f"{name}-{number}",
-                name=f"{prefix}-secret-changed-{number}",
+                name=names.changed_rule(number),
                 description=f"A secret has a new value: redeploy {cluster}/{service}",
-                event_pattern=pulumi.Output.all(*(secret_arns[full_name] for full_name in names)).apply(
+                event_pattern=pulumi.Output.all(*(secret_arns[full_name] for full_name in group)).apply(
                     _changed_pattern
                 ),
                 opts=child,
@@ -119,7 +119,7 @@ class Redeployment(pulumi.ComponentResource):
                 retry_policy={"maximum_event_age_in_seconds": 3600, "maximum_retry_attempts": 20},
                 opts=child,
             )
-            rule_names.append(f"{prefix}-secret-changed-{number}")
+            rule_names.append(names.changed_rule(number))
 
         self.alarm_count = 0
         if alarm_topic_arn is not None:
@@ -137,7 +137,7 @@ class Redeployment(pulumi.ComponentResource):
             for part, namespace, metric, dimensions in watched:
                 aws.cloudwatch.MetricAlarm(
                     f"{name}-{part}",
-                    name=f"{prefix}-redeploy-{part}",
+                    name=f"{names.redeploy}-{part}",
                     alarm_description=f"{cluster}/{service} still runs with a secret's old value: redeploy it by hand",
                     namespace=namespace,
                     metric_name=metric,

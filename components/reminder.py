@@ -6,6 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from model.location import Location
+from model.names import Names
 from policies import identity
 
 
@@ -16,7 +17,7 @@ class Reminder(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        prefix: str,
+        names: Names,
         location: Location,
         every_days: int,
         config_keys: Sequence[str],
@@ -29,7 +30,7 @@ class Reminder(pulumi.ComponentResource):
 
         Args:
             name: The component's name.
-            prefix: What the names of schedule and role start with; the stack is in it.
+            names: The stack's names.
             location: The account and Region.
             every_days: Days between two reminders.
             config_keys: Configuration keys of the supplied values.
@@ -42,7 +43,7 @@ class Reminder(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
             name,
-            name=f"{prefix}-reminder",
+            name=names.reminder,
             assume_role_policy=identity.trust(
                 "scheduler.amazonaws.com",
                 account_id=location.account_id,
@@ -58,11 +59,11 @@ class Reminder(pulumi.ComponentResource):
         role_policy = aws.iam.RolePolicy(name, name="publish", role=role.name, policy=policy, opts=child)
         aws.scheduler.Schedule(
             name,
-            name=f"{prefix}-reminder",
+            name=names.reminder,
             description="Secrets that their issuers renew",
             schedule_expression=f"rate({every_days} day{'s' if every_days > 1 else ''})",
             flexible_time_window={"mode": "OFF"},
-            target={"arn": topic_arn, "role_arn": role.arn, "input": _message(prefix, config_keys)},
+            target={"arn": topic_arn, "role_arn": role.arn, "input": _message(names.prefix, config_keys)},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[role_policy]),
         )
         self.register_outputs({})

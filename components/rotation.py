@@ -8,6 +8,7 @@ import pulumi_aws as aws
 from components._archive import CA_BUNDLE_NAME, ROTATION_HANDLER, rotation_archive
 from config.settings import RotationSettings
 from model.location import Location
+from model.names import Names
 from policies import identity
 
 RUNTIME = "python3.13"
@@ -30,11 +31,10 @@ class Rotation(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        function_name: str,
+        names: Names,
         location: Location,
         secret_arn: pulumi.Input[str],
         superuser_secret_arn: pulumi.Input[str] | None,
-        database_host: str,
         settings: RotationSettings,
         log_retention_in_days: int,
         kms_key_arn: pulumi.Input[str] | None = None,
@@ -45,11 +45,10 @@ class Rotation(pulumi.ComponentResource):
 
         Args:
             name: The component's name.
-            function_name: Name of the function and of its role, at most 64 characters.
+            names: The stack's names.
             location: The account and Region.
             secret_arn: The secret that rotates.
             superuser_secret_arn: The secret that the alternating-users strategy signs in with, None for single-user.
-            database_host: Host name, as in the database's certificate.
             settings: The configuration's `rotation`.
             log_retention_in_days: Days that the function's log is kept.
             kms_key_arn: The customer-managed key of the secrets and the log, if any.
@@ -60,21 +59,21 @@ class Rotation(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         log_group = aws.cloudwatch.LogGroup(
             name,
-            name=f"/aws/lambda/{function_name}",
+            name=names.rotation_log_group,
             retention_in_days=log_retention_in_days,
             kms_key_id=kms_key_arn,
             opts=child,
         )
         role = aws.iam.Role(
             name,
-            name=function_name,
+            name=names.rotation,
             description="Changes the database password and the secret that holds it",
             # Lambda sends no source account or ARN when it assumes a function's role, so there is nothing to bind to.
             assume_role_policy=identity.trust("lambda.amazonaws.com"),
             permissions_boundary=permissions_boundary,
             opts=child,
         )
-        function_arn = location.arn("lambda", f"function:{function_name}")
+        function_arn = location.arn("lambda", f"function:{names.rotation}")
         policy = pulumi.Output.all(secret_arn, superuser_secret_arn, kms_key_arn).apply(
             lambda known: identity.document(
                 identity.rotate_secret(
@@ -82,7 +81,7 @@ class Rotation(pulumi.ComponentResource):
                     superuser_secret_arn=known[1],
                     kms_key_arn=known[2],
                     function_arn=function_arn,
-                    log_group_arn=location.log_group_arn(f"/aws/lambda/{function_name}"),
+                    log_group_arn=location.log_group_arn(names.rotation_log_group),
                     region=location.region,
                     dns_suffix=location.dns_suffix,
                 )
@@ -90,7 +89,7 @@ class Rotation(pulumi.ComponentResource):
         )
         role_policy = aws.iam.RolePolicy(name, name="rotation", role=role.name, policy=policy, opts=child)
         bundle = settings.certificate_bundle
-        if not bundle and ".rds.amazonaws.com" in database_host:
+        if not bundle and ".rds.amazonaws.com" in settings.host:
             # Source: github.com/aws/aws-lambda-base-images, issue 123.
             pulumi.log.warn(
                 "rotation.certificateBundle is not set: Lambda's runtime may not know the authorities that sign the "
@@ -100,11 +99,11 @@ class Rotation(pulumi.ComponentResource):
         archive = rotation_archive(Path(bundle).read_bytes() if bundle else None)
         variables: dict[str, pulumi.Input[str]] = {
             "STRATEGY": settings.strategy,
-            "DATABASE_HOST": database_host,
-            "DATABASE_PORT": str(settings.database_port),
-            "DATABASE_NAME": settings.database_name,
+            "DATABASE_HOST": settings.host,
+            "DATABASE_PORT": str(settings.port),
+            "DATABASE_NAME": settings.dbname,
             # Who signs in: the user whose password rotates, or the superuser that changes the application user's.
-            "DATABASE_USERNAME": settings.master_username,
+            "DATABASE_USERNAME": settings.username,
         }
         if superuser_secret_arn is not None:
             variables["SUPERUSER_SECRET_ARN"] = superuser_secret_arn
@@ -112,7 +111,7 @@ class Rotation(pulumi.ComponentResource):
             variables["CA_BUNDLE"] = CA_BUNDLE_NAME
         function = aws.lambda_.Function(
             name,
-            name=function_name,
+            name=names.rotation,
             description="Rotates a PostgreSQL password in four steps, invoked by Secrets Manager",
             runtime=RUNTIME,
             architectures=["arm64"],

@@ -6,7 +6,9 @@ import pulumi
 import pulumi_aws as aws
 
 from components._containers import container_definitions
+from config.settings import ServiceSettings
 from model.location import Location
+from model.names import ServiceNames
 from policies import identity
 
 
@@ -29,18 +31,13 @@ class TaskDefinition(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        family: str,
+        service: str,
+        names: ServiceNames,
         location: Location,
-        image: str,
-        port: int,
-        cpu: int,
-        memory: int,
-        cpu_architecture: str,
-        environment: Mapping[str, str],
+        settings: ServiceSettings,
         secrets: Mapping[str, pulumi.Input[str]],
         version_ids: Iterable[pulumi.Input[str]],
         execution_role_arn: pulumi.Input[str],
-        log_group_name: str,
         log_retention_in_days: int,
         kms_key_arn: pulumi.Input[str] | None = None,
         permissions_boundary: str | None = None,
@@ -50,18 +47,13 @@ class TaskDefinition(pulumi.ComponentResource):
 
         Args:
             name: The component's name.
-            family: The task definition's family, which also begins the task role's name.
+            service: The service's name, which the container bears, too.
+            names: The service's names.
             location: The account and Region.
-            image: Image with a tag or digest.
-            port: TCP port of the application.
-            cpu: CPU units, 1024 a vCPU.
-            memory: MiB; only the pairs that Fargate accepts.
-            cpu_architecture: `X86_64` or `ARM64`.
-            environment: Plain variables.
+            settings: The service's configuration: image, size, port, plain variables.
             secrets: `valueFrom` by variable.
             version_ids: Version ids of the secrets, for the digest that makes a new revision.
             execution_role_arn: The role that starts the task.
-            log_group_name: CloudWatch log group, created here.
             log_retention_in_days: Days that the log is kept.
             kms_key_arn: Key of the log group, None for CloudWatch's own encryption.
             permissions_boundary: ARN of a managed policy for the task role.
@@ -71,15 +63,13 @@ class TaskDefinition(pulumi.ComponentResource):
             ValueError: When a variable is both plain and secret.
         """
         super().__init__("ticketing:index:TaskDefinition", name, None, opts)
-        if both := sorted(set(environment) & set(secrets)):
-            raise ValueError(f"{', '.join(both)}: both a plain variable and a secret")
         child = pulumi.ResourceOptions(parent=self)
         log_group = aws.cloudwatch.LogGroup(
-            name, name=log_group_name, retention_in_days=log_retention_in_days, kms_key_id=kms_key_arn, opts=child
+            name, name=names.log_group, retention_in_days=log_retention_in_days, kms_key_id=kms_key_arn, opts=child
         )
         task_role = aws.iam.Role(
             name,
-            name=f"{family}-task",
+            name=names.task_role,
             description="What the running application may do: nothing yet",
             assume_role_policy=identity.trust(
                 "ecs-tasks.amazonaws.com", account_id=location.account_id, source_arn=location.arn("ecs", "*")
@@ -93,17 +83,23 @@ class TaskDefinition(pulumi.ComponentResource):
             log_group_name=log_group.name,
         ).apply(
             lambda known: container_definitions(
-                image=image, port=port, environment=environment, region=location.region, **known
+                name=service,
+                image=settings.image,
+                port=settings.container_port,
+                environment=settings.environment,
+                command=settings.command,
+                region=location.region,
+                **known,
             )
         )
         task_definition = aws.ecs.TaskDefinition(
             name,
-            family=family,
+            family=names.family,
             requires_compatibilities=["FARGATE"],
             network_mode="awsvpc",
-            cpu=str(cpu),
-            memory=str(memory),
-            runtime_platform={"cpu_architecture": cpu_architecture, "operating_system_family": "LINUX"},
+            cpu=str(settings.cpu),
+            memory=str(settings.memory),
+            runtime_platform={"cpu_architecture": settings.cpu_architecture, "operating_system_family": "LINUX"},
             execution_role_arn=execution_role_arn,
             task_role_arn=task_role.arn,
             container_definitions=definitions,

@@ -33,6 +33,8 @@ class Reader:
         self._values = values
         self._encrypted = encrypted
         self._prefix = prefix
+        self._asked: set[str] = set()
+        self._sections: dict[str, Reader] = {}
         self.problems: list[tuple[str, str, str]] = [] if problems is None else problems
 
     def report(self, key: str, found: str, remedy: str) -> None:
@@ -42,19 +44,40 @@ class Reader:
             (self._prefix + key, "is not allowed (encrypted, so not shown)" if hidden else found, remedy)
         )
 
-    def reject_unknown(self, known: Collection[str], remedy: str = "see README.md, Configuration") -> None:
-        """Report each key that nobody reads, with the nearest one that somebody does, else with `remedy`."""
-        for key in sorted(set(self._values) - set(known)):
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    def reject_unknown(self, remedy: str = "see README.md, Configuration") -> None:
+        """Report, before all other problems, each key that nobody has asked for, here and in the nested objects.
+
+        The message names the nearest key that somebody has asked for, else `remedy`. Call it once everything is read.
+        """
+        found = self.problems[:]
+        self.problems.clear()
+        self._reject_unknown(remedy)
+        self.problems += found
+
+    def _reject_unknown(self, remedy: str) -> None:
+        for key in sorted(set(self._values) - self._asked):
+            near = difflib.get_close_matches(key, self._asked, n=1, cutoff=0.6)
             self.report(
                 key,
                 "is not a known key",
                 f"did you mean {self._prefix}{near[0]}?" if near else remedy,
             )
+        for section in self._sections.values():
+            section._reject_unknown("see README.md, Configuration")  # noqa: SLF001 - its own kind
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The keys that have been asked for so far: the known ones."""
+        return frozenset(self._asked)
 
     def has(self, key: str) -> bool:
         """Tell whether the key holds something that is not empty."""
+        self._asked.add(key)
         return self._values.get(key) not in (None, "", [], {})
+
+    def raw(self, key: str) -> Any:
+        """Return what the key holds, None when it is absent or empty."""
+        return self._values[key] if self.has(key) else None
 
     def text(self, key: str, default: str | None = None, *, check: Check | None = None) -> str:
         """Return a string; without a default it is required.
@@ -103,7 +126,7 @@ class Reader:
 
     def boolean(self, key: str, *, default: bool) -> bool:
         """Return a boolean, given as one or as `true` or `false`."""
-        value = self._values.get(key, default)
+        value = self._values[key] if self.has(key) else default
         if isinstance(value, str) and value in {"", "true", "false"}:
             value = {"": default, "true": True, "false": False}[value]
         if not isinstance(value, bool):
@@ -111,8 +134,8 @@ class Reader:
             return default
         return value
 
-    def texts(self, key: str, *, check: Check | None = None) -> tuple[str, ...]:
-        """Return an array of strings, without repetition, in the order given."""
+    def texts(self, key: str, *, check: Check | None = None, repeated: bool = False) -> tuple[str, ...]:
+        """Return an array of strings in the order given, each once unless they may be repeated."""
         value = self._json(key, list, "an array of strings", [])
         found: list[str] = []
         for item in value:
@@ -120,7 +143,7 @@ class Reader:
                 self.report(key, f"holds {_kind(item)}", "an array of strings")
             elif check and (wrong := check(item)):
                 self.report(key, *wrong)
-            elif item not in found:
+            elif repeated or item not in found:
                 found.append(item)
         return tuple(found)
 
@@ -128,15 +151,14 @@ class Reader:
         """Return a nested object as it is."""
         return cast("dict[str, Any]", self._json(key, dict, "an object", {}))
 
-    def section(self, key: str, known: Collection[str]) -> "Reader | None":
-        """Return a reader of a nested object, None when it is absent or empty; unknown keys of it are reported."""
+    def section(self, key: str) -> "Reader | None":
+        """Return a reader of a nested object, None when it is absent or empty."""
         values = self.object(key)
-        if not values:
-            return None
-        encrypted = values if key in self._encrypted else ()
-        nested = Reader(values, encrypted=encrypted, prefix=f"{self._prefix}{key}.", problems=self.problems)
-        nested.reject_unknown(known)
-        return nested
+        if values and key not in self._sections:
+            encrypted = values if key in self._encrypted else ()
+            prefix = f"{self._prefix}{key}."
+            self._sections[key] = Reader(values, encrypted=encrypted, prefix=prefix, problems=self.problems)
+        return self._sections.get(key)
 
     def _json(self, key: str, kind: type[T], rule: str, default: T) -> T:
         if not self.has(key):

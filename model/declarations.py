@@ -1,4 +1,4 @@
-"""The kinds of secret that `catalogue.py` can declare, and the rules that a declaration must keep.
+"""What `catalogue.py` can declare (secrets, services, plain variables), and the rules that it must keep.
 
 Pure data: no AWS, no Pulumi. Everything that follows from a secret (creation, grants, references, rotation, checks)
 starts from these types.
@@ -9,11 +9,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-MAX_NAME_CHARACTERS = 512
-"""Length limit of a secret's name. Source: AWS, Secrets Manager API, CreateSecret."""
-
-MAX_VALUE_BYTES = 65_536
-"""Size limit of a secret's value. Source: AWS, "Secrets Manager quotas"."""
+from model.limits import MAX_NAME_CHARACTERS
+from model.names import Names
 
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Names that a plain variable may have."""
@@ -40,6 +37,7 @@ _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]+")
 # those are let through; an ending with a digit or a capital is most likely a suffix that was copied along with a name.
 _LOOKS_LIKE_ARN_SUFFIX = re.compile(r".*-(?![a-z]{6}$)[A-Za-z0-9]{6}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SERVICE = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _CONFIG_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -84,6 +82,9 @@ class External:
 
 Source = Generated | Supplied | Constant | External
 
+Readers = Collection[str] | Mapping[str, Collection[str]]
+"""The services that read a secret; as a mapping, with the variables that each of them gets."""
+
 
 @dataclass(frozen=True)
 class TextSecret:
@@ -93,19 +94,22 @@ class TextSecret:
         name: Its name within the stack; AWS knows it as `<project>-<stack>-<name>`.
         source: Where the value comes from.
         variable: The container variable that gets the value, if any.
+        readers: The services that get the variables, by default every service. A mapping from service to variables narrows
+            it further; IAM still grants the whole secret to each of them.
     """
 
     name: str
     source: Generated | Supplied | External
     variable: str | None = field(default=None, kw_only=True)
+    readers: Readers | None = field(default=None, kw_only=True)
 
     def sources(self) -> Iterator[Source]:
         """Yield the sources that this secret's value is made of."""
         yield self.source
 
-    def references(self) -> Iterator[tuple[str, str | None]]:
-        """Yield each container variable with the JSON key it takes, None for the whole value."""
-        if self.variable is not None:
+    def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
+        """Yield each container variable with the JSON key it takes, None for the whole value; of one service or of all."""
+        if self.variable is not None and _gets(self.readers, service, self.variable):
             yield self.variable, None
 
 
@@ -119,23 +123,28 @@ class JsonSecret:
         variable: The container variable that gets the whole JSON, if any.
         variables: The keys that the container also gets one by one: a set of keys, each becoming the variable of the
             same name, or a mapping from key to variable.
+        readers: The services that get the variables, by default every service. A mapping from service to variables narrows
+            it further; IAM still grants the whole secret to each of them.
     """
 
     name: str
     keys: Mapping[str, Generated | Supplied | Constant] | External
     variable: str | None = field(default=None, kw_only=True)
     variables: Collection[str] | Mapping[str, str] = field(default=(), kw_only=True)
+    readers: Readers | None = field(default=None, kw_only=True)
 
     def sources(self) -> Iterator[Source]:
         """Yield the sources that this secret's value is made of."""
         yield from (self.keys,) if isinstance(self.keys, External) else self.keys.values()
 
-    def references(self) -> Iterator[tuple[str, str | None]]:
-        """Yield each container variable with the JSON key it takes, None for the whole value."""
-        if self.variable is not None:
+    def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
+        """Yield each container variable with the JSON key it takes, None for the whole value; of one service or of all."""
+        if self.variable is not None and _gets(self.readers, service, self.variable):
             yield self.variable, None
         by_key = self.variables if isinstance(self.variables, Mapping) else {key: key for key in self.variables}
-        yield from ((variable, key) for key, variable in sorted(by_key.items()))
+        for key, variable in sorted(by_key.items()):
+            if _gets(self.readers, service, variable):
+                yield variable, key
 
 
 Problem = tuple[str, str, str]
@@ -143,6 +152,72 @@ Problem = tuple[str, str, str]
 
 Declaration = TextSecret | JsonSecret
 Catalogue = Sequence[Declaration]
+
+
+@dataclass(frozen=True)
+class Service:
+    """One ECS service of the application: it gets an execution role, a task role, a task definition and a log group.
+
+    Attributes:
+        name: Its name within the stack, which also names its container: letters, digits and hyphens.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
+class PlainVariable:
+    """A plain variable with a host name that every stack must set.
+
+    Attributes:
+        name: The container variable.
+        config_key: The configuration key that holds the host name.
+        readers: The services that get it, by default every service.
+    """
+
+    name: str
+    config_key: str
+    readers: Collection[str] | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Application:
+    """Everything that `catalogue.py` declares.
+
+    Attributes:
+        services: The services, at least one.
+        secrets: The secrets that every stack has.
+        variables: The plain variables that every stack must set.
+        in_stack: By stack's name the entries that this stack has beside `secrets`, or instead of those of the same name.
+    """
+
+    services: Sequence[Service]
+    secrets: Catalogue
+    variables: Sequence[PlainVariable] = ()
+    in_stack: Mapping[str, Catalogue] = field(default_factory=dict[str, Catalogue])
+
+    def catalogue(self, stack: str) -> Catalogue:
+        """Return the secrets of one stack. They depend on its name and on nothing else."""
+        own = {declaration.name: declaration for declaration in self.in_stack.get(stack, ())}
+        common = tuple(own.pop(declaration.name, declaration) for declaration in self.secrets)
+        return (*common, *own.values())
+
+    def every_secret(self) -> Catalogue:
+        """Return the entries of all stacks together; one that a stack replaces stands in it, too."""
+        return (*self.secrets, *(d for own in self.in_stack.values() for d in own))
+
+
+def references_of(catalogue: Catalogue, service: str) -> dict[str, tuple[Declaration, str | None]]:
+    """Return what a service's container gets: by variable the secret and its JSON key, None for the whole value."""
+    return {variable: (d, key) for d in catalogue for variable, key in d.references(service)}
+
+
+def _gets(readers: Readers | None, service: str | None, variable: str) -> bool:
+    if service is None or readers is None:
+        return True
+    if isinstance(readers, Mapping):
+        return variable in readers.get(service, ())
+    return service in readers
 
 
 def is_external(declaration: Declaration) -> bool:
@@ -166,11 +241,6 @@ def generated(catalogue: Catalogue) -> dict[str, Generated]:
     return {s.config_key: s for d in catalogue for s in d.sources() if isinstance(s, Generated)}
 
 
-def full_name(project: str, stack: str, name: str) -> str:
-    """Return the name that AWS knows a secret by."""
-    return f"{project}-{stack}-{name}"
-
-
 def adopted(catalogue: Catalogue, names: Collection[str]) -> tuple[Declaration, ...]:
     """Return the catalogue with the named secrets turned external: they exist, and their value is not ours to replace."""
     return tuple(_as_external(d) if d.name in names else d for d in catalogue)
@@ -182,28 +252,39 @@ def _as_external(declaration: Declaration) -> Declaration:
     return replace(declaration, keys=External())
 
 
-def problems(catalogue: Catalogue, *, project: str, stack: str, plain_variables: Collection[str] = ()) -> list[Problem]:
+def problems(
+    catalogue: Catalogue,
+    *,
+    project: str,
+    stack: str,
+    services: Mapping[str, Collection[str]],
+) -> list[Problem]:
     """Return what is wrong with a catalogue as (subject, what was found, what is allowed); empty when all is well.
 
     Args:
         catalogue: The declarations.
         project: The Pulumi project's name, the first part of every secret's name.
         stack: The stack's name, the second part.
-        plain_variables: Names that the container's plain variables already take.
+        services: By service the names that its plain variables already take.
     """
     found = [problem for d in catalogue for problem in _declaration_problems(d, project, stack)]
+    found += [problem for d in catalogue for problem in _reader_problems(d, services)]
     found += _partial_arn_problems([d.name for d in catalogue])
     found += _repeated("secret", [d.name for d in catalogue], "every secret has a name of its own")
-    variables = [variable for d in catalogue for variable, _ in d.references()]
-    variables += [variable + PREVIOUS_SUFFIX for d in catalogue for variable in _with_previous(d)]
-    found += _repeated("variable", [*variables, *plain_variables], "every container variable is set once")
+    repeated: dict[Problem, None] = {}
+    for service, plain_variables in services.items():
+        variables = [variable for d in catalogue for variable, _ in d.references(service)]
+        variables += [variable + PREVIOUS_SUFFIX for d in catalogue for variable in with_previous(d, service)]
+        rule = "every container variable is set once"
+        repeated |= dict.fromkeys(_repeated("variable", [*variables, *plain_variables], rule))
+    found += repeated
     keys = [s.config_key for d in catalogue for s in d.sources() if isinstance(s, Generated | Supplied)]
     found += _repeated("configuration key", keys, "every value has a configuration key of its own")
     return found
 
 
 def _declaration_problems(declaration: Declaration, project: str, stack: str) -> Iterator[Problem]:
-    yield from _name_problems(declaration.name, full_name(project, stack, declaration.name))
+    yield from _name_problems(declaration.name, Names(project, stack).secret(declaration.name))
     for source in declaration.sources():
         yield from _source_problems(declaration, source)
     for variable, key in declaration.references():
@@ -245,15 +326,59 @@ def _is_source(source: object) -> bool:
     return isinstance(source, Generated | Supplied | Constant | External)
 
 
-def _with_previous(declaration: Declaration) -> Iterator[str]:
+def service_problems(services: Sequence[Service]) -> list[Problem]:
+    """Return what is wrong with the services themselves."""
+    names = [service.name for service in services]
+    found = [
+        (name or '""', "is no name for a service", "letters, digits and hyphens, a letter first")
+        for name in names
+        if not _SERVICE.fullmatch(name)
+    ]
+    if not names:
+        found.append(("SERVICES", "is empty", 'at least one service, such as Service("app")'))
+    return found + list(_repeated("service", names, "every service has a name of its own"))
+
+
+def shared_more_than_referenced(catalogue: Catalogue, services: Collection[str]) -> dict[tuple[str, str], list[str]]:
+    """Return what services can read without getting it: by service and secret the variables that only others get.
+
+    IAM grants whole secrets, so a service that gets one key of a JSON secret can read the others.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for declaration in catalogue:
+        by_service = {service: {v for v, _ in declaration.references(service)} for service in services}
+        for service, own in by_service.items():
+            others = set[str]().union(*by_service.values()) - own
+            if own and others and None not in {key for _, key in declaration.references(service)}:
+                found[service, declaration.name] = sorted(others)
+    return found
+
+
+def with_previous(declaration: Declaration, service: str | None = None) -> Iterator[str]:
     """Yield the variables that get a second one, with the value before, once a rotation has made one."""
-    for variable, key in declaration.references():
+    for variable, key in declaration.references(service):
         if isinstance(declaration, TextSecret):
             source: Source | None = declaration.source
         else:
             source = declaration.keys.get(key) if key and isinstance(declaration.keys, Mapping) else None
         if isinstance(source, Generated) and source.keeps_previous:
             yield variable
+
+
+def _reader_problems(declaration: Declaration, services: Collection[str]) -> Iterator[Problem]:
+    readers = declaration.readers
+    if readers is None:
+        return
+    for service in sorted(set(readers) - set(services)):
+        yield declaration.name, f"has the reader {service!r}", f"one of the services: {', '.join(services)}"
+    if isinstance(readers, Mapping):
+        known = {variable for variable, _ in declaration.references()}
+        for variable in sorted({v for variables in readers.values() for v in variables} - known):
+            yield (
+                declaration.name,
+                f"gives a reader the variable {variable!r}",
+                f"one of its own: {', '.join(sorted(known))}",
+            )
 
 
 def _reference_problems(declaration: Declaration, key: str) -> Iterator[Problem]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import catalogue as catalogue_module
-from model.declarations import Declaration, External, Generated, JsonSecret, Source, Supplied, is_external
+from catalogue import APPLICATION
+from model.declarations import Catalogue, Declaration, External, Generated, JsonSecret, Source, Supplied, is_external
 from ops._secrets import LABEL_OF_PULUMI, Record
 from ops._stack import Stack, uses_local_aws
 
@@ -30,18 +30,14 @@ class Ownership:
     mend: str = ""
 
 
-def declared() -> tuple[Declaration, ...]:
-    """Return the catalogue's entries, those that only some stacks have included."""
-    return (
-        *catalogue_module.CATALOGUE,
-        # Only the alternating-users rotation adds it; its user's name plays no part here.
-        *catalogue_module.with_application_user((), "user"),
-    )
+def declared(stack: str) -> Catalogue:
+    """Return the catalogue's entries of a stack."""
+    return APPLICATION.catalogue(stack)
 
 
 def declaration_of(stack: Stack, arn: str) -> Declaration | None:
     """Return the catalogue's entry of a secret, None for one that this checkout's catalogue doesn't have."""
-    return next((d for d in declared() if d.name == stack.name_of(arn)), None)
+    return next((d for d in declared(stack.environment) if d.name == stack.name_of(arn)), None)
 
 
 def ownership(stack: Stack, record: Record, declaration: Declaration | None, key: str | None = None) -> Ownership:

@@ -6,48 +6,76 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from model import outputs
+from model.names import Names
+from model.outputs import Outputs, Service, home_of, names_of
 from ops._errors import MisuseError
 
 ROOT = Path(__file__).parents[1]
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _COMMAND_SECONDS = 120
-_ARN_FIELDS = 6
-_ARN_COLONS = 6
-"""In the ARN of a secret."""
 
 
 @dataclass(frozen=True)
-class Stack:
-    """The outputs of one deployed stack (`outputs.py` says what each means), and where it lives.
+class Stack(Outputs[str]):
+    """The outputs of one deployed stack, seen from one of its services.
 
     Attributes:
-        partition: `aws`, `aws-us-gov` or `aws-cn`.
-        region: The Region of its task definition.
-        account: Twelve digits.
+        chosen: The service whose role, task definition and variables the properties below give; "" is the first one.
     """
 
-    environment: str
-    secret_arns: Mapping[str, str]
-    secret_names: Mapping[str, str]
-    container_secrets: Mapping[str, str]
-    execution_role_arn: str
-    task_role_arn: str
-    task_definition_arn: str
-    task_definition_family: str
-    log_group_name: str
-    kms_key_arn: str | None
-    alarm_topic_arn: str | None
-    monthly_cost_usd: float
-    partition: str
-    region: str
-    account: str
+    chosen: str = ""
+
+    @property
+    def service_name(self) -> str:
+        """The chosen service's name in the catalogue."""
+        return self.chosen or next(iter(self.services))
+
+    @property
+    def service(self) -> Service[str]:
+        """The chosen service."""
+        return self.services[self.service_name]
+
+    def each(self, name: str | None = None) -> tuple["Stack", ...]:
+        """Return this stack as seen from each service, or from the named one alone.
+
+        Raises:
+            MisuseError: When there is no such service.
+        """
+        if name is not None and name not in self.services:
+            raise MisuseError(f"stack {self.environment} has no service {name!r}; it has {', '.join(self.services)}")
+        return tuple(replace(self, chosen=service) for service in self.services if name in {None, service})
+
+    @property
+    def names(self) -> Names:
+        """What everything of the stack is called."""
+        return names_of(self)
+
+    @property
+    def partition(self) -> str:
+        """`aws`, `aws-us-gov` or `aws-cn`."""
+        return home_of(self).partition
+
+    @property
+    def region(self) -> str:
+        """The Region of its task definitions."""
+        return home_of(self).region
+
+    @property
+    def account(self) -> str:
+        """Twelve digits."""
+        return home_of(self).account
+
+    @property
+    def references(self) -> frozenset[str]:
+        """Every `valueFrom` of any service."""
+        return frozenset(text for service in self.services.values() for text in service.container_secrets.values())
 
     def name_of(self, arn: str) -> str:
         """Return the catalogue name of a secret's ARN, the ARN itself for a secret of somebody else."""
@@ -100,32 +128,15 @@ def parse(raw: Mapping[str, Any], source: str) -> Stack:
     """Return the outputs as a Stack.
 
     Raises:
-        MisuseError: When an output is missing or is of another kind.
+        MisuseError: When an output is missing or wrong.
     """
-    kinds: dict[str, tuple[type, ...]] = dict.fromkeys(outputs.ALL, (str,))
-    for name in (outputs.SECRET_ARNS, outputs.SECRET_NAMES, outputs.CONTAINER_SECRETS):
-        kinds[name] = (dict,)
-    for name in (outputs.KMS_KEY_ARN, outputs.ALARM_TOPIC_ARN):
-        kinds[name] = (str, type(None))
-    kinds[outputs.MONTHLY_COST_USD] = (int, float)
-    # Pulumi leaves an output that is null out of the state, so that an absent one means null.
-    wrong = [name for name, allowed in kinds.items() if not isinstance(raw.get(name), allowed)]
-    if wrong:
+    try:
+        return Stack(**vars(outputs.parse(raw)))
+    except outputs.OutputsError as error:
         raise MisuseError(
-            f"{source} holds no outputs of a deployed stack of this project: {', '.join(wrong)} missing or wrong; "
+            f"{source} holds no outputs of a deployed stack of this project: {error}; "
             "run `pulumi up`, then `pulumi stack output --json`"
-        )
-    for name in (outputs.SECRET_ARNS, outputs.SECRET_NAMES, outputs.CONTAINER_SECRETS):
-        if not all(isinstance(value, str) for value in raw[name].values()):
-            raise MisuseError(f"{source}: {name} holds something else than text")
-    arns, names = raw[outputs.SECRET_ARNS], raw[outputs.SECRET_NAMES]
-    if not arns.keys() <= names.keys() or any(text.count(":") != _ARN_COLONS for text in arns.values()):
-        raise MisuseError(f"{source}: {outputs.SECRET_ARNS} are no ARNs, or {outputs.SECRET_NAMES} lack some of them")
-    fields = {name: raw.get(name) for name in outputs.ALL}
-    arn = str(raw[outputs.TASK_DEFINITION_ARN]).split(":")
-    if len(arn) < _ARN_FIELDS:
-        raise MisuseError(f"{source}: {outputs.TASK_DEFINITION_ARN} is no ARN")
-    return Stack(**cast("dict[str, Any]", fields), partition=arn[1], region=arn[3], account=arn[4])
+        ) from None
 
 
 def uses_local_aws() -> bool:

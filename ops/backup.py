@@ -103,7 +103,7 @@ def collect(aws: Aws, stack: Stack) -> Backup:
     )
     return Backup(
         environment=stack.environment,
-        prefix=stack.task_definition_family,
+        prefix=stack.names.prefix,
         account=stack.account,
         region=stack.region,
         partition=stack.partition,
@@ -285,7 +285,7 @@ def _open(
         region=region or saved.region,
         partition=caller.arn.split(":")[1],
         prefix=prefix,
-        names=frozenset(f"{prefix}-{declaration.name}" for declaration in declared()),
+        names=frozenset(f"{prefix}-{declaration.name}" for declaration in declared(environment)),
         secret_key=secret_key,
         with_policies=policies,
     )

@@ -5,7 +5,8 @@ import secrets as random_values
 from dataclasses import asdict, dataclass
 from typing import cast
 
-from model.declarations import MAX_VALUE_BYTES, Declaration, JsonSecret
+from model.declarations import Declaration, JsonSecret
+from model.limits import MAX_VALUE_BYTES
 from ops._ask import confirm, new_value
 from ops._aws import Aws, connect
 from ops._console import print_json, say

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from catalogue import CATALOGUE
+from catalogue import APPLICATION
 from model import pricing
 from model.declarations import JsonSecret
 from model.pricing import Item
@@ -99,12 +99,12 @@ def count(aws: Aws, stack: Stack) -> Deployed:
         for replica in record.replicas
         if replica.kms_key_id and not replica.kms_key_id.endswith("alias/aws/secretsmanager")
     }
-    prefix = stack.task_definition_family
+    prefix = stack.names.prefix
     return Deployed(
         secrets=len(records),
         replicas=sum(len(record.replicas) for record in records),
         keys=bool(stack.kms_key_arn) + len(replica_keys),
-        references=len(set(stack.container_secrets.values())),
+        references=len(stack.references),
         values=_values(stack.secret_arns),
         rotations=sum(_rotations(r.rotation.schedule, r.rotation.every_days) for r in records if r.rotation.enabled),
         trails=sum(t["Name"].startswith(prefix) for t in aws.client("cloudtrail").describe_trails()["trailList"]),
@@ -156,7 +156,11 @@ def parameter_store(deployed: Deployed, *, tasks_per_day: float) -> dict[str, tu
 
 
 def _values(names: Iterable[str]) -> int:
-    by_name = {d.name: len(d.keys) for d in CATALOGUE if isinstance(d, JsonSecret) and isinstance(d.keys, Mapping)}
+    by_name = {
+        d.name: len(d.keys)
+        for d in APPLICATION.every_secret()
+        if isinstance(d, JsonSecret) and isinstance(d.keys, Mapping)
+    }
     return sum(by_name.get(name, 1) for name in names)
 
 

@@ -49,7 +49,12 @@ def describe_secret(
         raise MisuseError(f"{arn} doesn't exist any more; see python -m ops doctor --stack {where.environment}")
     policy = resource_policies(aws, [arn])[arn]
     owner = ownership(where, record, declaration_of(where, arn))
-    variables = sorted(v for v, reference in where.container_secrets.items() if reference.startswith(arn))
+    variables = sorted(
+        f"{variable} ({name})" if len(where.services) > 1 else variable
+        for name, service in where.services.items()
+        for variable, reference in service.container_secrets.items()
+        if reference.startswith(arn)
+    )
     if json_:
         extra = {"owner": owner.owner, "variables": variables, "resource_policy": policy}
         print_json(asdict(record) | _listed(where, where.name_of(arn), record) | extra)

@@ -73,7 +73,7 @@ def rotate(
         say(f"{short} rotated in {done.seconds} s: {begun} is {CURRENT}.")
     say(
         "Tasks that run keep the value they started with until they are replaced: "
-        f"python -m ops doctor --stack {where.environment} --service CLUSTER/SERVICE"
+        f"python -m ops doctor --stack {where.environment} --ecs-service CLUSTER/SERVICE"
     )
 
 

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pulumi
-
 Statement = Mapping[str, Any]
+
+
+class PolicyError(ValueError):
+    """AWS would refuse this policy, or it would lock somebody out. The message says what to change."""
+
 
 INLINE_POLICY_CHARACTERS = 10_240
 """All inline policies of one role together, white space not counted. Source: AWS, "IAM and AWS STS quotas"."""
@@ -131,8 +134,8 @@ def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statem
     return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
 
 
-class TooManySecretsError(pulumi.RunError):
-    """One role cannot be granted that many secrets. Pulumi prints it without a traceback."""
+class TooManySecretsError(PolicyError):
+    """One role cannot be granted that many secrets."""
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,7 @@ Sources: AWS, "Resource-based policies" (Secrets Manager) and "AWS global condit
 import re
 from collections.abc import Sequence
 
-import pulumi
-
-from policies.identity import Statement, document, require_tls
+from policies.identity import PolicyError, Statement, document, require_tls
 
 MAX_CHARACTERS = 20_480
 """Size limit of a secret's resource policy. Source: AWS, "AWS Secrets Manager quotas"."""
@@ -17,16 +15,13 @@ MAX_CHARACTERS = 20_480
 _PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?:role|user)/[\w+=,.@/-]+")
 
 
-class ReaderPolicyError(pulumi.RunError):
-    """The policy would lock out somebody who must not be, or AWS would refuse it. It names the configuration's keys.
-
-    Pulumi prints it without a traceback.
-    """
+class ReaderPolicyError(PolicyError):
+    """The policy would lock out somebody who must not be, or AWS would refuse it. It names the configuration's keys."""
 
 
 def reader_policy(
     *,
-    execution_role_arn: str,
+    execution_role_arns: Sequence[str],
     rotation_role_arn: str | None,
     trusted_readers: Sequence[str],
     break_glass_roles: Sequence[str],
@@ -39,7 +34,7 @@ def reader_policy(
     resource policies can undo it.
 
     Args:
-        execution_role_arn: The role that starts the tasks.
+        execution_role_arns: The roles that start the tasks.
         rotation_role_arn: The rotation function's role, if there is one.
         trusted_readers: Other roles and users that read.
         break_glass_roles: Who gets at the values when all else fails.
@@ -47,21 +42,11 @@ def reader_policy(
         caller_arn: Who runs it now, as `sts:GetCallerIdentity` says; given, it must be among those that may read.
 
     Raises:
-        ReaderPolicyError: When there is no break-glass role or no deployer, an ARN is no role's or user's, the caller would
-            lock itself out, or the policy is longer than AWS takes.
+        ReaderPolicyError: When an ARN is no role's or user's, the caller would lock itself out, or the policy is longer than AWS
+            takes.
     """
     problems: list[str] = []
-    if not break_glass_roles:
-        problems.append(
-            "breakGlassRoles is empty: nobody could read the values when the others can't. "
-            "pulumi config set --path 'breakGlassRoles[0]' <the ARN of a role>"
-        )
-    if not deployer_roles:
-        problems.append(
-            "deployerRoles is empty: the next refresh could not read the values. "
-            "pulumi config set --path 'deployerRoles[0]' <the ARN of the role that runs pulumi>"
-        )
-    own = [execution_role_arn, *([rotation_role_arn] if rotation_role_arn else [])]
+    own = [*execution_role_arns, *([rotation_role_arn] if rotation_role_arn else [])]
     readers = sorted({*own, *trusted_readers, *break_glass_roles, *deployer_roles})
     # A wildcard would be one in the condition as well.
     problems += [f"{arn!r} is not the ARN of a role or user" for arn in readers if not _PRINCIPAL.fullmatch(arn)]

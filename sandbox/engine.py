@@ -239,7 +239,7 @@ class _Run:
                 config.apply(override)
         overridden = {override.key for override in request.overrides}
         missing = {_path_text(path): path for path in config.undecryptable}
-        for key in _supplied_keys(request.project, config.names("adopt")):
+        for key in _supplied_keys(request.project, request.stack, config.names("adopt")):
             if not config.has(key):
                 missing.setdefault(f"{request.project.name}:{key}", (key,))
         wanted = {
@@ -365,7 +365,7 @@ class _Stack(automation.Stack):
         return automation.UpdateSummary("update", _EPOCH, "", {}, {}, "succeeded")
 
 
-def _supplied_keys(project: Project, adopted: Collection[str]) -> tuple[str, ...]:
+def _supplied_keys(project: Project, stack: str, adopted: Collection[str]) -> tuple[str, ...]:
     """The configuration keys of the catalogue's supplied secrets; none for a project without a catalogue.
 
     Adopted secrets keep the value that they have.
@@ -375,7 +375,7 @@ def _supplied_keys(project: Project, adopted: Collection[str]) -> tuple[str, ...
     try:
         catalogue: Any = importlib.import_module("catalogue")
         declarations: Any = importlib.import_module("model.declarations")
-        own = [declaration for declaration in catalogue.CATALOGUE if declaration.name not in adopted]
+        own = [declaration for declaration in catalogue.APPLICATION.catalogue(stack) if declaration.name not in adopted]
         return tuple(declarations.supplied_config_keys(own))
     except Exception as error:
         raise EngineError(f"catalogue.py can't be read: {type(error).__name__}: {error}") from error

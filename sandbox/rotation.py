@@ -20,7 +20,6 @@ from typing import Any
 
 import boto3
 
-from model import outputs as names
 from sandbox import postgresql
 from sandbox.errors import MisuseError, SandboxError
 from sandbox.moto_server import ROTATION_TOKEN_PREFIX
@@ -65,7 +64,7 @@ class Rotation:
             MisuseError: When there is no such secret.
             SandboxError: When no function rotates it.
         """
-        arns: Mapping[str, str] = outputs.get(names.SECRET_ARNS, {})
+        arns: Mapping[str, str] = outputs.get("secret_arns", {})
         if name not in arns:
             raise MisuseError(f"there is no secret {name!r} in this stack; it has {', '.join(sorted(arns))}")
         connection = {**credentials, "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}

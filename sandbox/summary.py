@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from model.outputs import OutputsError, parse
 from model.text import PlainConsole
 from sandbox.engine import Report
 from sandbox.home import REPOSITORY
@@ -79,46 +80,44 @@ def permissions(report: Report, role_arn: str) -> list[Permission]:
     return [_permission(statement) for document in _documents(client, role_arn) for statement in _statements(document)]
 
 
-def sources(project: Path) -> dict[str, str]:
+def sources(project: Path, stack: str) -> dict[str, str]:
     """Where each secret of the catalogue gets its value: `generated`, `supplied`, ... ; empty without a catalogue."""
     if not (project / "catalogue.py").is_file():
         return {}
     # The program has just imported it; a broken one never gets here.
     module: Any = importlib.import_module("catalogue")
-    return {entry.name: _kinds(entry.sources()) for entry in module.CATALOGUE}
+    return {entry.name: _kinds(entry.sources()) for entry in module.APPLICATION.catalogue(stack)}
 
 
 def _parts(report: Report) -> Iterator[RenderableType]:
     yield _headline(report)
     outputs = dict(report.outputs)
-    names = _output_names(report.request.project.directory)
-    if names is None or names.SECRET_ARNS not in outputs:
+    try:
+        stack = parse(outputs)
+    except OutputsError:
+        # Another project's.
         yield from _plain_outputs(outputs)
         return
-    origin = sources(report.request.project.directory)
+    origin = sources(report.request.project.directory, report.request.stack)
     secrets = _table("Secret", "Source", "ARN")
-    for name, arn in sorted(outputs.get(names.SECRET_ARNS, {}).items()):
-        secrets.add_row(name, origin.get(name, "rotation"), str(arn))
+    for name, arn in sorted(stack.secret_arns.items()):
+        secrets.add_row(name, origin.get(name, ""), arn)
     yield secrets
-    yield Text()
-    variables = _table("Container variable", "valueFrom")
-    for name, value_from in sorted(outputs.get(names.CONTAINER_SECRETS, {}).items()):
-        variables.add_row(name, str(value_from))
-    yield variables
-    yield Text()
-    role = outputs.get(names.EXECUTION_ROLE_ARN)
-    if role:
-        allowed = _table("The execution role may", "on")
-        for permission in permissions(report, str(role)):
+    for name, service in stack.services.items():
+        yield Text()
+        variables = _table(f"Variable of {name}", "valueFrom")
+        for variable, value_from in sorted(service.container_secrets.items()):
+            variables.add_row(variable, value_from)
+        yield variables
+        yield Text()
+        allowed = _table(f"The execution role of {name} may", "on")
+        for permission in permissions(report, service.execution_role_arn):
             word = "" if permission.effect == "Allow" else "not "
             allowed.add_row(word + "\n".join(permission.actions), "\n".join(permission.resources))
         yield allowed
     yield Text()
-    cost = outputs.get(names.MONTHLY_COST_USD)
-    if cost is not None:
-        yield Text.assemble(("Monthly cost on AWS", "bold"), f"  {float(cost):.2f} USD\n")
-    first = next(iter(sorted(outputs.get(names.SECRET_NAMES, {}).values())), None)
-    yield _next_commands(report, first)
+    yield Text.assemble(("Monthly cost on AWS", "bold"), f"  {stack.monthly_cost_usd:.2f} USD\n")
+    yield _next_commands(report, next(iter(sorted(stack.secret_names.values())), None))
 
 
 def _headline(report: Report) -> Text:
@@ -171,10 +170,6 @@ def _table(*columns: str) -> Table:
         # An ARN is there to be copied: it may be folded, but never be cut off.
         table.add_column(column, overflow="fold", no_wrap=index == 0)
     return table
-
-
-def _output_names(project: Path) -> Any:
-    return importlib.import_module("model.outputs") if (project / "model" / "outputs.py").is_file() else None
 
 
 def _kinds(found: Iterable[object]) -> str:

@@ -1,8 +1,10 @@
 """Runs the ticketing system on Fargate from the outputs of the secrets' stack, without ever seeing a secret.
 
-It reads the outputs `task_definition_arn` and `environment`. A new value of a secret makes a new task definition there, and
+It reads the outputs `services` and `environment`. A new value of a secret makes a new task definition there, and
 the next `pulumi up` here deploys it.
 """
+
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -19,6 +21,7 @@ def required(key: str, value: str | list[str] | None, example: str) -> None:
 secrets_stack = config.get("secretsStack")
 subnet_ids: list[str] = config.get_object("subnetIds") or []
 security_group_ids: list[str] = config.get_object("securityGroupIds") or []
+service_name = config.get("service") or "app"
 required("secretsStack", secrets_stack, "secretsStack organization/service-ticket-system/STACK")
 required("subnetIds", subnet_ids, "--path 'subnetIds[0]' subnet-...")
 required("securityGroupIds", security_group_ids, "--path 'securityGroupIds[0]' sg-...")
@@ -26,15 +29,22 @@ required("securityGroupIds", security_group_ids, "--path 'securityGroupIds[0]' s
 secrets = pulumi.StackReference(str(secrets_stack))
 
 
-def output(name: str) -> pulumi.Output[str]:
+def output(name: str) -> pulumi.Output[Any]:
     """Return an output of the secrets' stack; a stack that has none yet is an error that says what to do."""
 
-    def check(value: str | None) -> str:
+    def check(value: Any) -> Any:
         if value is None:
             raise pulumi.RunError(f"{secrets_stack} has no output {name!r}: run `pulumi up` of that stack first")
         return value
 
     return secrets.get_output(name).apply(check)
+
+
+def of_service(services: dict[str, dict[str, str]]) -> str:
+    """Return the task definition of the one service that runs here."""
+    if service_name not in services:
+        raise pulumi.RunError(f"{secrets_stack} has no service {service_name!r}; it has {', '.join(services)}")
+    return services[service_name]["task_definition_arn"]
 
 
 environment = output("environment")
@@ -43,7 +53,7 @@ service = aws.ecs.Service(
     "service",
     name="web",
     cluster=cluster.arn,
-    task_definition=output("task_definition_arn"),
+    task_definition=output("services").apply(of_service),
     desired_count=config.get_int("desiredCount") or 2,
     launch_type="FARGATE",
     # Secrets by JSON key need Fargate platform 1.4.0 or later.

@@ -200,14 +200,12 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
     """Return the stack's roles: those of its outputs, those that its functions run as, and those that bear its name."""
     kinds: dict[str, Kind] = {}
     meant: dict[str, dict[str, frozenset[str]]] = {}
-    prefix = stack.task_definition_family
-    names = AuditNames(prefix, Location(stack.partition, stack.region, stack.account))
-    made: dict[str, Kind] = {
-        names.role: "trail",
-        f"{prefix}-redeploy": "redeploy",
-        f"{prefix}-start-redeploy": "redeploy-start",
-        f"{prefix}-reminder": "reminder",
-    }
+    prefix = stack.names.prefix
+    audit = AuditNames(prefix, Location(stack.partition, stack.region, stack.account))
+    made: dict[str, Kind] = {audit.role: "trail", stack.names.reminder: "reminder"}
+    for name in stack.services:
+        own = stack.names.service(name)
+        made |= {own.redeploy: "redeploy", own.redeploy_start: "redeploy-start"}
     for role in aws.pages("iam", "list_roles", "Roles"):
         if role["RoleName"] in made or role["RoleName"].startswith(f"{prefix}-"):
             kinds[role["Arn"]] = made.get(role["RoleName"], "other")
@@ -226,8 +224,9 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
 
 def _services(stack: Stack) -> Iterator[tuple[str, str, set[str]]]:
     """Yield execution role, task role and referenced secrets of each service."""
-    referenced = {":".join(reference.split(":")[:_ARN_FIELDS]) for reference in stack.container_secrets.values()}
-    yield stack.execution_role_arn, stack.task_role_arn, referenced
+    for service in stack.services.values():
+        referenced = {":".join(text.split(":")[:_ARN_FIELDS]) for text in service.container_secrets.values()}
+        yield service.execution_role_arn, service.task_role_arn, referenced
 
 
 def _function(aws: Aws, stack: Stack, arn: str) -> tuple[str, set[str]]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from ops._stack import Stack, load
 from ops.doctor import role, secrets, service, task, upkeep
 from ops.doctor.explain import explain
 from ops.doctor.finding import Finding
-from ops.doctor.snapshot import take
+from ops.doctor.snapshot import Snapshot, take
 
 _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
 
@@ -29,8 +29,12 @@ def doctor(
     *,
     service_name: Annotated[
         str | None,
+        typer.Option("--service", metavar="NAME", help="Only this service of the catalogue; by default all."),
+    ] = None,
+    ecs_service: Annotated[
+        str | None,
         typer.Option(
-            "--service", metavar="CLUSTER/SERVICE", help="Also look at this ECS service and its stopped tasks."
+            "--ecs-service", metavar="CLUSTER/SERVICE", help="Also look at this ECS service and its stopped tasks."
         ),
     ] = None,
     explain_text: Annotated[
@@ -54,7 +58,16 @@ def doctor(
     where = load(stack, outputs)
     aws = connect(where)
     with working(f"Examining {where.place}"):
-        findings = list(examine(aws, where, service_name=service_name, max_age_days=max_age_days, values=values))
+        findings = list(
+            examine(
+                aws,
+                where,
+                service_name=service_name,
+                ecs_service=ecs_service,
+                max_age_days=max_age_days,
+                values=values,
+            )
+        )
     counts = Counter(finding.status for finding in findings)
     if json_:
         print_json(
@@ -74,21 +87,38 @@ def doctor(
 
 
 def examine(
-    aws: Aws, stack: Stack, *, service_name: str | None = None, max_age_days: int | None = None, values: bool = True
+    aws: Aws,
+    stack: Stack,
+    *,
+    service_name: str | None = None,
+    ecs_service: str | None = None,
+    max_age_days: int | None = None,
+    values: bool = True,
 ) -> Iterator[Finding]:
-    """Yield the findings of every check, in the order in which a task starts."""
-    running = service.read_service(aws, service_name) if service_name else None
-    snapshot = take(aws, stack, values=values, also=[running.definition_arn] if running else [])
-    yield from secrets.check(snapshot, max_age_days)
-    yield from task.check(snapshot)
-    yield from role.check(aws, snapshot)
-    yield from _as_allowed("image", lambda: task.check_images(aws, snapshot))
-    yield from _as_allowed("log-group", lambda: task.check_logs(aws, snapshot))
-    yield from _as_allowed("rotation", lambda: upkeep.check(aws, snapshot))
-    if service_name:
-        yield from service.check(snapshot, running, service_name)
-    else:
+    """Yield the findings of every check, in the order in which a task starts.
+
+    Raises:
+        MisuseError: When there is no such service.
+    """
+    running = service.read_service(aws, ecs_service) if ecs_service else None
+    snapshots = take(aws, stack, service=service_name, values=values, also=[running.definition_arn] if running else [])
+    yield from secrets.check(snapshots[0], max_age_days)
+    for snapshot in snapshots:
+        yield from task.check(snapshot)
+        yield from role.check(aws, snapshot)
+        yield from _as_allowed("image", lambda seen=snapshot: task.check_images(aws, seen))
+        yield from _as_allowed("log-group", lambda seen=snapshot: task.check_logs(aws, seen))
+    yield from _as_allowed("rotation", lambda: upkeep.check(aws, snapshots[0]))
+    if ecs_service:
+        yield from service.check(_running(snapshots, running), running, ecs_service)
+    for snapshot in () if ecs_service else snapshots:
         yield from upkeep.check_deployed(snapshot)
+
+
+def _running(snapshots: Sequence[Snapshot], running: service.Service | None) -> Snapshot:
+    """Return what the ECS service runs: the service of the stack whose task definition it has, else the first."""
+    family = running.definition_arn.rpartition("/")[2].rpartition(":")[0] if running else ""
+    return next((s for s in snapshots if s.stack.service.task_definition_family == family), snapshots[0])
 
 
 def _as_allowed(check: str, findings: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

@@ -23,10 +23,10 @@ def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     stack, role = snapshot.stack, snapshot.role
     if snapshot.role_denied:
         found = f"not checked: {snapshot.role_denied}"
-        yield Finding("role", "warning", stack.execution_role_arn, found, "ask for the right to read the role")
+        yield Finding("role", "warning", stack.service.execution_role_arn, found, "ask for the right to read the role")
         return
     if role is None:
-        name = stack.execution_role_arn.rpartition("/")[2]
+        name = stack.service.execution_role_arn.rpartition("/")[2]
         yield Finding("role", "failure", name, "doesn't exist: no task starts", put_back(stack))
         return
     yield from summed_up("role", _trust(stack, role), ok=f"{role.name} trusts ECS tasks, and nobody else")
@@ -105,7 +105,7 @@ def _reads(snapshot: Snapshot, role: Role, simulated: _Simulated) -> Iterator[Fi
         wide = _wider(statement, stack)
         if wide:
             found = f"may read more than the container's secrets: {', '.join(wide)} ({statement})"
-            mend = _take_off(role, statement) or put_back(stack)
+            mend = _take_off(stack, role, statement) or put_back(stack)
             yield Finding("permission", "warning", role.name, found, mend)
 
 
@@ -116,7 +116,7 @@ def _wider(statement: Statement, stack: Stack) -> list[str]:
     if "resource" in statement.negated:
         return [f"everything but {', '.join(statement.resources)}"]
     # Another Region's ARN of the same name and suffix is a replica.
-    own = {_without_region(_arn_of(text)) for text in stack.container_secrets.values()}
+    own = {_without_region(_arn_of(text)) for text in stack.service.container_secrets.values()}
     return [pattern for pattern in statement.resources if _without_region(pattern) not in own]
 
 
@@ -139,7 +139,7 @@ def _denied(check_name: str, subject: str, action: str, decision: Decision, snap
     stack, role = snapshot.stack, snapshot.role
     if decision.outcome == "explicit-deny":
         found = f"{action} is denied by {decision.statement}"
-        mend = role and decision.statement and _take_off(role, decision.statement)
+        mend = role and decision.statement and _take_off(stack, role, decision.statement)
         yield Finding(check_name, "failure", subject, found, mend or put_back(stack))
     elif decision.outcome == "implicit-deny":
         limited = " within its permissions boundary" if role and role.boundary is not None else ""
@@ -150,13 +150,13 @@ def _denied(check_name: str, subject: str, action: str, decision: Decision, snap
         yield Finding(check_name, "warning", subject, found, f"python -m ops access --stack {stack.environment}")
 
 
-def _take_off(role: Role, statement: Statement) -> str:
+def _take_off(stack: Stack, role: Role, statement: Statement) -> str:
     """Return the command that takes a policy off the role that the program didn't give it, "" for one of the program's.
 
-    Pulumi leaves such a policy where it is: it only manages what it made (components/execution_role.py).
+    Pulumi leaves such a policy where it is: it only manages what it made.
     """
     kind, _, name = statement.source.partition(" policy ")
-    if statement not in role.identity or name == "execution" or name.startswith(f"{role.name}-read-"):
+    if statement not in role.identity or stack.names.service(stack.service_name).is_own_execution_policy(name):
         return ""
     if kind == "inline":
         return f"aws iam delete-role-policy --role-name {role.name} --policy-name {name}"

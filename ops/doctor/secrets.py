@@ -21,7 +21,7 @@ def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
     yield from summed_up("deletion", _deletion(snapshot), ok="none is pending deletion")
     yield from summed_up("value", _values(snapshot), ok=f"all have a value at {CURRENT}")
     if snapshot.values_read:
-        keys = sum(1 for references in snapshot.references().values() for reference in references if reference.key)
+        keys = sum(1 for references in snapshot.used.values() for reference in references if reference.key)
         ok = f"every JSON is flat and all strings, and has the {keys} referenced keys"
         yield from summed_up("json", _json(snapshot), ok=ok)
     else:
@@ -34,18 +34,9 @@ def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
 def _existence(snapshot: Snapshot) -> Iterator[Finding]:
     stack = snapshot.stack
     for name, arn in sorted(stack.secret_arns.items()):
-        fields = arn.split(":")
-        for kind, found, expected in (("account", fields[4], stack.account), ("Region", fields[3], stack.region)):
-            if found != expected:
-                text = f"the outputs place it in {kind} {found}; the stack is in {expected}"
-                yield Finding("exists", "failure", name, text, put_back(stack))
-                break
-        else:
-            if snapshot.records[arn] is None:
-                mend = (
-                    f"{put_back(stack)}   (a value that Pulumi doesn't own: python -m ops restore FILE --only {name})"
-                )
-                yield Finding("exists", "failure", name, "doesn't exist (deleted for good)", mend)
+        if snapshot.records[arn] is None:
+            mend = f"{put_back(stack)}   (a value that Pulumi doesn't own: python -m ops restore FILE --only {name})"
+            yield Finding("exists", "failure", name, "doesn't exist (deleted for good)", mend)
 
 
 def _deletion(snapshot: Snapshot) -> Iterator[Finding]:
@@ -95,7 +86,7 @@ def _changed_by_hand(snapshot: Snapshot, record: Record) -> bool:
 
 
 def _json(snapshot: Snapshot) -> Iterator[Finding]:
-    references = snapshot.references()
+    references = snapshot.used
     for arn, record in snapshot.live().items():
         name, text = snapshot.stack.name_of(arn), snapshot.text(arn)
         wanted = references.get(arn, set())

@@ -50,7 +50,7 @@ def read_service(aws: Aws, cluster_and_service: str) -> Service | None:
     """
     cluster, slash, name = cluster_and_service.partition("/")
     if not (cluster and slash and name) or "/" in name:
-        raise MisuseError(f"--service {cluster_and_service}: give CLUSTER/SERVICE")
+        raise MisuseError(f"--ecs-service {cluster_and_service}: give CLUSTER/SERVICE")
     ecs = aws.client("ecs")
     try:
         found: list[Any] = ecs.describe_services(cluster=cluster, services=[name])["services"]
@@ -102,10 +102,10 @@ def check(snapshot: Snapshot, service: Service | None, asked: str) -> Iterator[F
 def _state(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
     stack = snapshot.stack
     update = f"aws ecs update-service --region {stack.region} --cluster {service.cluster} --service {service.name}"
-    if service.definition_arn != stack.task_definition_arn:
+    if service.definition_arn != stack.service.task_definition_arn:
         label = service.definition_arn.rpartition("/")[2]
-        found = f"runs {label}, the stack made {stack.task_definition_arn.rpartition('/')[2]}"
-        mend = f"{update} --task-definition {stack.task_definition_arn}"
+        found = f"runs {label}, the stack made {stack.service.task_definition_arn.rpartition('/')[2]}"
+        mend = f"{update} --task-definition {stack.service.task_definition_arn}"
         yield Finding("service", "warning", service.name, found, mend)
     if service.running < service.desired:
         found = f"only {service.running} of {service.desired} tasks run" + (

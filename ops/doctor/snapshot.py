@@ -57,6 +57,11 @@ class TaskDefinition:
     containers: tuple[Container, ...]
 
     @property
+    def family(self) -> str:
+        """The family."""
+        return self.label.rpartition(":")[0]
+
+    @property
     def label(self) -> str:
         """Family and revision."""
         return self.arn.rpartition("/")[2]
@@ -94,7 +99,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The stack as it is now.
+    """The stack as it is now, seen from one of its services.
 
     Attributes:
         records: The stack's secrets by ARN, None where one doesn't exist.
@@ -105,6 +110,7 @@ class Snapshot:
         others: Further revisions that may run: the family's newest, the service's.
         role: The execution role, None when it doesn't exist, or when `role_denied` says why it may not be read.
         keys: Customer-managed keys by the id that the secrets know them by, None for one that doesn't exist.
+        used: The references of every service by ARN.
         values_read: Whether values were to be read.
     """
 
@@ -117,6 +123,7 @@ class Snapshot:
     others: tuple[TaskDefinition, ...]
     role: Role | None
     keys: Mapping[str, Key | None]
+    used: Mapping[str, set[Reference]] = field(default_factory=dict[str, set[Reference]])
     values_read: bool = True
     role_denied: str = ""
 
@@ -138,7 +145,7 @@ class Snapshot:
         """Return the well-formed references by ARN: of the deployed task definitions and of the outputs."""
         found: dict[str, set[Reference]] = {}
         texts = [
-            *self.stack.container_secrets.values(),
+            *self.stack.service.container_secrets.values(),
             *(text for d in self.definitions for _, text in d.references()),
         ]
         for text in texts:
@@ -150,47 +157,57 @@ class Snapshot:
         return found
 
 
-def take(aws: Aws, stack: Stack, *, values: bool = True, also: Iterable[str] = ()) -> Snapshot:
-    """Read a stack.
+def take(
+    aws: Aws, stack: Stack, *, service: str | None = None, values: bool = True, also: Iterable[str] = ()
+) -> tuple[Snapshot, ...]:
+    """Read a stack, as seen from each of its services; what they share is read once.
 
     Args:
         aws: The stack's account.
         stack: The stack.
+        service: The one service to look at, by default all.
         values: Whether to read the secrets' values, which CloudTrail records.
         also: ARNs of further task definitions that run.
     """
     arns = list(stack.secret_arns.values())
-    # An output that names another account or Region is a finding; asking there would only be refused.
-    here = [arn for arn in arns if arn.split(":")[3:5] == [stack.region, stack.account]]
-    read = read_values(aws, here) if values else {}
-    records = _records(aws, stack, here, read)
+    read = read_values(aws, arns) if values else {}
+    records = _records(aws, stack, arns, read)
     records |= {arn: None for arn in arns if arn not in records}
     live = {arn for arn, record in records.items() if record and not record.deleted}
     policies = {
         arn: parse(text, source="the secret's resource policy") if text else ()
         for arn, text in resource_policies(aws, live).items()
     }
-    deployed = read_task_definition(aws, stack.task_definition_arn)
-    newest = read_task_definition(aws, stack.task_definition_family)
-    others = {d.arn: d for d in (newest, *(read_task_definition(aws, arn) for arn in also)) if d and d.active}
-    others.pop(stack.task_definition_arn, None)
-    role, role_denied = _role(aws, stack.execution_role_arn)
-    snapshot = Snapshot(
-        stack=stack,
-        records=records,
-        values=read,
-        staged={},
-        policies=policies,
-        deployed=deployed,
-        others=tuple(others.values()),
-        role=role,
-        keys={
-            key: read_key(aws, key) for key in sorted({r.kms_key_id for r in records.values() if r and r.kms_key_id})
-        },
-        values_read=values,
-        role_denied=role_denied,
-    )
-    return _with_staged(aws, snapshot, live) if values else snapshot
+    keys = {key: read_key(aws, key) for key in sorted({r.kms_key_id for r in records.values() if r and r.kms_key_id})}
+    running = [found for arn in also if (found := read_task_definition(aws, arn))]
+    snapshots: list[Snapshot] = []
+    for seen in stack.each(service):
+        own = seen.service
+        newest = read_task_definition(aws, own.task_definition_family)
+        others = {d.arn: d for d in (newest, *running) if d and d.active and d.family == own.task_definition_family}
+        others.pop(own.task_definition_arn, None)
+        role, role_denied = _role(aws, own.execution_role_arn)
+        snapshots.append(
+            Snapshot(
+                stack=seen,
+                records=records,
+                values=read,
+                staged={},
+                policies=policies,
+                deployed=read_task_definition(aws, own.task_definition_arn),
+                others=tuple(others.values()),
+                role=role,
+                keys=keys,
+                values_read=values,
+                role_denied=role_denied,
+            )
+        )
+    used: dict[str, set[Reference]] = {}
+    for snapshot in snapshots:
+        for arn, references in snapshot.references().items():
+            used.setdefault(arn, set()).update(references)
+    staged = _staged(aws, used, live) if values else {}
+    return tuple(replace(snapshot, staged=staged, used=used) for snapshot in snapshots)
 
 
 def _records(
@@ -223,11 +240,13 @@ def _role(aws: Aws, arn: str) -> tuple[Role | None, str]:
         return None, str(explained(error))
 
 
-def _with_staged(aws: Aws, snapshot: Snapshot, live: set[str]) -> Snapshot:
+def _staged(
+    aws: Aws, used: Mapping[str, set[Reference]], live: set[str]
+) -> Mapping[tuple[str, str], Value | Unreadable]:
     wanted: list[tuple[str, str]] = sorted(
         {
             (arn, reference.stage)
-            for arn, references in snapshot.references().items()
+            for arn, references in used.items()
             for reference in references
             if reference.key and reference.stage and reference.stage != CURRENT and arn in live
         }
@@ -240,7 +259,7 @@ def _with_staged(aws: Aws, snapshot: Snapshot, live: set[str]) -> Snapshot:
         except AwsError as error:
             return Unreadable(arn, error.code, str(error))
 
-    return replace(snapshot, staged=aws.each(read, wanted))
+    return aws.each(read, wanted)
 
 
 def read_task_definition(aws: Aws, name: str) -> TaskDefinition | None:

@@ -28,13 +28,15 @@ def check(snapshot: Snapshot) -> Iterator[Finding]:
 
 def _state(snapshot: Snapshot) -> Iterator[Finding]:
     stack, deployed = snapshot.stack, snapshot.deployed
-    label = stack.task_definition_arn.rpartition("/")[2]
+    label = stack.service.task_definition_arn.rpartition("/")[2]
     if deployed is None:
         yield Finding("task-definition", "failure", label, "doesn't exist", put_back(stack))
     elif not deployed.active:
         yield Finding("task-definition", "failure", label, "is deregistered: no new task can use it", put_back(stack))
     for other in snapshot.others:
-        if other.arn.rpartition(":")[0] == stack.task_definition_arn.rpartition(":")[0] and _newer(other, stack):
+        if other.arn.rpartition(":")[0] == stack.service.task_definition_arn.rpartition(":")[0] and _newer(
+            other, stack
+        ):
             found = f"{other.label} is newer than {label} that this stack made: somebody registered it by hand"
             mend = f"aws ecs deregister-task-definition --task-definition {other.label} --region {stack.region}"
             yield Finding("task-definition", "warning", other.label, found, mend)
@@ -42,13 +44,13 @@ def _state(snapshot: Snapshot) -> Iterator[Finding]:
         if not definition.execution_role_arn:
             found = "has no execution role: ECS can read no secret"
             yield Finding("task-definition", "failure", definition.label, found, put_back(stack))
-        elif definition.execution_role_arn != stack.execution_role_arn:
+        elif definition.execution_role_arn != stack.service.execution_role_arn:
             found = f"is started by {definition.execution_role_arn}, not by this stack's execution role"
             yield Finding("task-definition", "failure", definition.label, found, put_back(stack))
 
 
 def _newer(other: TaskDefinition, stack: Stack) -> bool:
-    return int(other.arn.rpartition(":")[2]) > int(stack.task_definition_arn.rpartition(":")[2])
+    return int(other.arn.rpartition(":")[2]) > int(stack.service.task_definition_arn.rpartition(":")[2])
 
 
 def _references(snapshot: Snapshot) -> Iterator[Finding]:
@@ -58,10 +60,10 @@ def _references(snapshot: Snapshot) -> Iterator[Finding]:
         for variable, text in definition.references():
             if wrong := _wrong_reference(snapshot, text):
                 yield Finding("value-from", "failure", f"{variable} in {definition.label}", wrong, put_back(stack))
-            elif variable in stack.container_secrets and text != stack.container_secrets[variable]:
-                found = f"takes {text}; the stack's outputs say {stack.container_secrets[variable]}"
+            elif variable in stack.service.container_secrets and text != stack.service.container_secrets[variable]:
+                found = f"takes {text}; the stack's outputs say {stack.service.container_secrets[variable]}"
                 yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, put_back(stack))
-        for variable in sorted(set(stack.container_secrets) - set(given)):
+        for variable in sorted(set(stack.service.container_secrets) - set(given)):
             found = "is not among the container's secrets: the application starts without it"
             yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, put_back(stack))
         for container in definition.containers:
@@ -108,7 +110,7 @@ def _leaks(snapshot: Snapshot) -> Iterator[Finding]:
             for variable, plain in container.environment:
                 subject = f"{variable} in {definition.label}"
                 found = ""
-                if variable in stack.container_secrets:
+                if variable in stack.service.container_secrets:
                     found = "stands in the clear, it should be a reference"
                 elif names := [name for text, name in known.items() if text in plain]:
                     found = f"holds the value of {names[0]} in the clear"
@@ -157,10 +159,10 @@ def check_logs(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     }
 
     def problems() -> Iterator[Finding]:
-        for name, region in sorted(used | {(stack.log_group_name, stack.region)}):
+        for name, region in sorted(used | {(stack.service.log_group_name, stack.region)}):
             groups = aws.client("logs", region).describe_log_groups(logGroupNamePrefix=name)["logGroups"]
             if all(group["logGroupName"] != name for group in groups):
                 found = f"doesn't exist in {region}: the log driver stops the task"
                 yield Finding("log-group", "failure", name, found, put_back(stack))
 
-    yield from summed_up("log-group", problems(), ok=f"{stack.log_group_name} exists")
+    yield from summed_up("log-group", problems(), ok=f"{stack.service.log_group_name} exists")

@@ -138,7 +138,7 @@ def check_deployed(snapshot: Snapshot) -> Iterator[Finding]:
     )
     mend = (
         f"aws ecs update-service --force-new-deployment --region {snapshot.stack.region} --cluster CLUSTER --service SERVICE"
-        "   (done already? python -m ops doctor --service CLUSTER/SERVICE looks at the running tasks)"
+        "   (done already? python -m ops doctor --ecs-service CLUSTER/SERVICE looks at the running tasks)"
     )
     problems = [Finding("redeploy", "warning", name, found, mend) for name in newer]
     yield from summed_up("redeploy", problems, ok=f"{snapshot.deployed.label} is newer than every value")

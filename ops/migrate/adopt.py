@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from catalogue import CATALOGUE
-from model.declarations import full_name
+from model.names import Names
 from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import print_json, print_table, say, working
@@ -192,7 +192,7 @@ def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
             yield Adoption(name, given if given.startswith("arn:") else live.get(given, ""), "named")
             continue
         for where, candidates in (("Terraform", in_terraform), ("Terraform", addresses), ("live", live)):
-            wanted = full_name(project, short, name)
+            wanted = Names(project, short).secret(name)
             if wanted in candidates:
                 yield Adoption(name, candidates[wanted], where)
                 break

@@ -89,8 +89,9 @@ def verify(
         raise typer.Exit(1)
 
 
-def _arn_of(deployed: Stack, service: str) -> str:  # noqa: ARG001 - the stack has one service
-    return deployed.task_definition_arn
+def _arn_of(deployed: Stack, service: str) -> str:
+    (seen,) = deployed.each(service)
+    return seen.service.task_definition_arn
 
 
 def _rows(findings: Sequence[Finding], kind: str) -> list[tuple[str, str, str]]:

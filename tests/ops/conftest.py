@@ -16,7 +16,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,11 +31,12 @@ import pytest
 from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
-import catalogue as catalogue_module
+from catalogue import APPLICATION
 from components._containers import container_definitions
 from model.declarations import Catalogue, JsonSecret, is_external
 from model.location import Location
-from model.references import value_from
+from model.outputs import Service
+from model.references import parse_value_from, value_from
 from ops.cli import app
 from policies import identity
 from policies.key import key_policy
@@ -69,6 +70,9 @@ def service_models() -> Generator[None]:
         yield
 
 
+_OF_SERVICE = {f.name for f in fields(Service)}
+
+
 @dataclass
 class Deployed:
     """One stack in the local AWS.
@@ -100,8 +104,17 @@ class Deployed:
         return Location("aws", self.region, self.account)
 
     @property
+    def family(self) -> str:
+        return f"{self.prefix}-app"
+
+    @property
+    def service(self) -> dict[str, Any]:
+        """What the outputs say of the one service."""
+        return self.outputs["services"]["app"]
+
+    @property
     def role_name(self) -> str:
-        return f"{self.prefix}-execution"
+        return f"{self.family}-execution"
 
     @property
     def variables(self) -> dict[str, str]:
@@ -143,19 +156,21 @@ class Deployed:
         return self.secrets.get_secret_value(SecretId=self.arn(name), VersionStage="AWSCURRENT")["SecretString"]
 
     def write_outputs(self, **changes: Any) -> None:
-        self.outputs |= changes
+        own = {key: changes.pop(key) for key in _OF_SERVICE & changes.keys()}
+        self.outputs |= {**changes, "services": {"app": {**self.service, **own}}}
         self.outputs_file.write_text(json.dumps(self.outputs), encoding="utf-8")
 
     def containers(self, **changes: Any) -> list[dict[str, Any]]:
         """The program's container definitions; changes replace fields of the one container."""
         definitions = json.loads(
             container_definitions(
+                name="app",
                 image=self.image,
                 port=3000,
                 environment={"DATABASE_HOST": "db.internal", "REDIS_HOST": "redis.internal"},
-                secrets=self.outputs["container_secrets"],
+                secrets=self.service["container_secrets"],
                 version_ids=[],
-                log_group_name=f"/ecs/{self.prefix}",
+                log_group_name=f"/ecs/{self.family}",
                 region=self.region,
             )
         )
@@ -164,13 +179,13 @@ class Deployed:
     def register(self, containers: list[dict[str, Any]] | None = None, **changes: Any) -> str:
         """Register a revision as the program does, or with changes; return its ARN."""
         parameters: dict[str, Any] = {
-            "family": self.prefix,
+            "family": self.family,
             "requiresCompatibilities": ["FARGATE"],
             "networkMode": "awsvpc",
             "cpu": "256",
             "memory": "512",
             "executionRoleArn": self.location.role_arn(self.role_name),
-            "taskRoleArn": self.location.role_arn(f"{self.prefix}-task"),
+            "taskRoleArn": self.location.role_arn(f"{self.family}-task"),
             "containerDefinitions": containers or self.containers(),
         }
         return self.client("ecs").register_task_definition(**parameters | changes)["taskDefinition"][
@@ -192,13 +207,13 @@ class Deployed:
         repository = self.location.ecr_repository_arn(self.image)
         key = self.key_arn
         return [
-            identity.read_secrets(self.outputs["secret_arns"].values()),
+            identity.read_secrets({parse_value_from(text).arn for text in self.service["container_secrets"].values()}),
             *(
                 [identity.decrypt_through_secrets_manager(key, region=self.region, dns_suffix="amazonaws.com")]
                 if key
                 else []
             ),
-            identity.write_logs(self.location.log_group_arn(f"/ecs/{self.prefix}")),
+            identity.write_logs(self.location.log_group_arn(f"/ecs/{self.family}")),
             *(identity.pull_image(repository) if repository else ()),
         ]
 
@@ -263,7 +278,9 @@ def deploy(local_aws: str, tmp_path: Path) -> Deploy:
         stack = Deployed(
             local_aws, environment, account, credentials["Credentials"], tmp_path / f"{environment}.json", region
         )
-        _build(stack, catalogue_module.CATALOGUE if catalogue is None else catalogue, customer_managed_key, ecr=ecr)
+        _build(
+            stack, APPLICATION.catalogue(environment) if catalogue is None else catalogue, customer_managed_key, ecr=ecr
+        )
         return stack
 
     return make
@@ -279,18 +296,22 @@ def _build(stack: Deployed, catalogue: Catalogue, customer_managed_key: bool, *,
     stack.catalogue = catalogue
     location, prefix = stack.location, stack.prefix
     if customer_managed_key:
-        policy = key_policy(location, prefix=prefix, log_group_names=[f"/ecs/{prefix}"])
+        policy = key_policy(location, prefix=prefix, log_group_names=[f"/ecs/{stack.family}"])
         stack.key_arn = stack.client("kms").create_key(Policy=policy)["KeyMetadata"]["Arn"]
     arns, names, references = _create_secrets(stack, catalogue)
     stack.outputs = {
         "environment": stack.environment,
         "secret_arns": arns,
         "secret_names": names,
-        "container_secrets": references,
-        "execution_role_arn": location.role_arn(stack.role_name),
-        "task_role_arn": location.role_arn(f"{prefix}-task"),
-        "task_definition_family": prefix,
-        "log_group_name": f"/ecs/{prefix}",
+        "services": {
+            "app": {
+                "container_secrets": references,
+                "execution_role_arn": location.role_arn(stack.role_name),
+                "task_role_arn": location.role_arn(f"{stack.family}-task"),
+                "task_definition_family": stack.family,
+                "log_group_name": f"/ecs/{stack.family}",
+            }
+        },
         "kms_key_arn": stack.key_arn,
         "alarm_topic_arn": None,
         "monthly_cost_usd": 0.4 * len(arns),
@@ -300,8 +321,8 @@ def _build(stack: Deployed, catalogue: Catalogue, customer_managed_key: bool, *,
         stack.image = f"{stack.account}.dkr.ecr.{stack.region}.amazonaws.com/{PROJECT}:1.0.0"
         stack.client("ecr").create_repository(repositoryName=PROJECT)
         stack.client("ecr").put_image(repositoryName=PROJECT, imageManifest=_MANIFEST, imageTag="1.0.0")
-    stack.client("logs").create_log_group(logGroupName=f"/ecs/{prefix}")
-    for role in (stack.role_name, f"{prefix}-task"):
+    stack.client("logs").create_log_group(logGroupName=f"/ecs/{stack.family}")
+    for role in (stack.role_name, f"{stack.family}-task"):
         trust = identity.trust("ecs-tasks.amazonaws.com", account_id=stack.account, source_arn=location.arn("ecs", "*"))
         stack.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=trust)
     stack.grant(*stack.grants())

@@ -40,7 +40,7 @@ def test_the_stack_as_the_program_makes_it_is_fine(deploy: Deploy, ops: Ops, cus
     done = ops(stack, "access", "--json")
     assert done.status == 0, done.json["findings"]
     assert {(g["secret"], g["right"], g["principal"]) for g in done.json["grants"]} == {
-        (name, "read", stack.outputs["execution_role_arn"]) for name in stack.outputs["secret_arns"]
+        (name, "read", stack.service["execution_role_arn"]) for name in stack.outputs["secret_arns"]
     }
     assert all(done.json["unchanged_since"].values())
 
@@ -68,11 +68,11 @@ def test_a_policy_made_wider_by_hand_is_found(stack: Deployed, ops: Ops) -> None
     assert done.status == 1
     assert {(f["where"], f["statement"], f["problem"]) for f in done.json["findings"]} == {
         (
-            stack.outputs["execution_role_arn"],
+            stack.service["execution_role_arn"],
             "ByHand of inline policy by-hand",
             "the action secretsmanager:* has a wildcard",
         ),
-        (stack.outputs["execution_role_arn"], "ByHand of inline policy by-hand", "the resource * has a wildcard"),
+        (stack.service["execution_role_arn"], "ByHand of inline policy by-hand", "the resource * has a wildcard"),
     }
     assert {g["right"] for g in done.json["grants"] if g["wider"]} == {"change", "delete"}
 
@@ -111,7 +111,7 @@ def test_the_rotation_function_may_not_change_another_secret(stack: Deployed, op
 
 
 def test_a_secret_that_the_container_does_not_use_is_not_for_the_execution_role(stack: Deployed, ops: Ops) -> None:
-    references = {v: r for v, r in stack.outputs["container_secrets"].items() if v != "JWT_SECRET"}
+    references = {v: r for v, r in stack.service["container_secrets"].items() if v != "JWT_SECRET"}
     stack.write_outputs(container_secrets=references)
     done = ops(stack, "access", "--json")
     assert done.status == 1
@@ -173,7 +173,7 @@ def test_the_report_as_markdown(stack: Deployed, ops: Ops) -> None:
     done = ops(stack, "access", "--markdown")
     assert done.status == 0
     assert done.out.startswith(f"# Access to the secrets of dev (account {stack.account}, eu-west-1)")
-    assert f"| {stack.outputs['execution_role_arn']} | read |" in done.out
+    assert f"| {stack.service['execution_role_arn']} | read |" in done.out
 
 
 def test_the_table_names_principal_and_statement(stack: Deployed, ops: Ops) -> None:
@@ -218,7 +218,7 @@ def test_somebody_else_who_may_assume_the_execution_role_reads(
 
 
 def test_the_task_role_is_assumed_by_ecs_alone(stack: Deployed, ops: Ops) -> None:
-    _trust(stack, f"{stack.prefix}-task", {"Principal": {"Service": "ec2.amazonaws.com"}})
+    _trust(stack, f"{stack.family}-task", {"Principal": {"Service": "ec2.amazonaws.com"}})
     done = ops(stack, "access", "--json")
     assert [f["problem"] for f in done.json["findings"]] == [
         "lets ec2.amazonaws.com assume the role: ecs-tasks.amazonaws.com alone needs it"

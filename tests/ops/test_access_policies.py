@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from model.outputs import Service
 from ops._roles import Role
 from ops._secrets import Record
 from ops._stack import Stack
@@ -22,18 +23,19 @@ STACK = Stack(
     environment="dev",
     secret_arns={"jwt-secret": SECRET},
     secret_names={"jwt-secret": "service-ticket-system-dev-jwt-secret"},
-    container_secrets={},
-    execution_role_arn=EXECUTION,
-    task_role_arn=TASK,
-    task_definition_arn=f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task-definition/service-ticket-system-dev:1",
-    task_definition_family="service-ticket-system-dev",
-    log_group_name="/ecs/service-ticket-system-dev",
+    services={
+        "app": Service(
+            container_secrets={},
+            execution_role_arn=EXECUTION,
+            task_role_arn=TASK,
+            task_definition_arn=f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task-definition/service-ticket-system-dev-app:1",
+            task_definition_family="service-ticket-system-dev-app",
+            log_group_name="/ecs/service-ticket-system-dev-app",
+        )
+    },
     kms_key_arn=KEY,
     alarm_topic_arn=None,
     monthly_cost_usd=0.4,
-    partition="aws",
-    region="eu-west-1",
-    account=ACCOUNT,
 )
 READ = "secretsmanager:GetSecretValue"
 THROUGH = {"StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"}}

@@ -144,7 +144,7 @@ def test_previous_value_of_a_json_key_is_looked_for_at_its_label(deploy: Any, op
     catalogue = (JsonSecret("app-config", {"A": Generated("a"), "B": Generated("b")}, variables={"A"}),)
     stack = deploy(catalogue=catalogue)
     previous = f"{stack.arn('app-config')}:B:AWSPREVIOUS:"
-    stack.write_outputs(container_secrets={**stack.outputs["container_secrets"], "B_PREVIOUS": previous})
+    stack.write_outputs(container_secrets={**stack.service["container_secrets"], "B_PREVIOUS": previous})
     stack.secrets.put_secret_value(SecretId=stack.arn("app-config"), SecretString=json.dumps({"A": "only-a-here"}))
     stack.secrets.put_secret_value(SecretId=stack.arn("app-config"), SecretString=json.dumps({"A": "x", "B": "y"}))
     stack.deploy_revision()
@@ -274,14 +274,14 @@ def run_service(stack: Stack, desired: int = 0) -> None:
     ecs.create_service(
         cluster="main",
         serviceName="tickets",
-        taskDefinition=stack.outputs["task_definition_arn"],
+        taskDefinition=stack.service["task_definition_arn"],
         desiredCount=desired,
         launchType="FARGATE",
     )
 
 
 def service_findings(stack: Stack, ops: Any) -> list[dict[str, str]]:
-    done = ops(stack, "doctor", "--service", "main/tickets", "--json")
+    done = ops(stack, "doctor", "--ecs-service", "main/tickets", "--json")
     return [finding for finding in done.json["findings"] if finding["check"] in {"service", "stopped"}]
 
 
@@ -300,8 +300,8 @@ def test_service_that_runs_an_old_revision(stack: Stack, ops: Any) -> None:
     (found, _) = service_findings(stack, ops)
 
     assert found["status"] == "warning"
-    assert "runs service-ticket-system-dev:1, the stack made service-ticket-system-dev:2" in found["found"]
-    assert f"--cluster main --service tickets --task-definition {stack.outputs['task_definition_arn']}" in found["mend"]
+    assert "runs service-ticket-system-dev-app:1, the stack made service-ticket-system-dev-app:2" in found["found"]
+    assert f"--cluster main --service tickets --task-definition {stack.service['task_definition_arn']}" in found["mend"]
 
 
 def test_service_without_enough_tasks(stack: Stack, ops: Any) -> None:
@@ -354,7 +354,7 @@ def test_tasks_that_started_before_a_change_are_to_be_replaced(stack: Stack, pro
         stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString="the-value-that-came-second")
     age_by(stack, "jwt-secret", 1)
 
-    done = ops(stack, "doctor", "--service", "main/tickets", "--json")
+    done = ops(stack, "doctor", "--ecs-service", "main/tickets", "--json")
 
     stale = [finding for finding in done.json["findings"] if finding["check"] == "redeploy"]
     assert [(f["subject"], f["status"]) for f in stale] == [("db-master-password", "warning")]
@@ -362,9 +362,9 @@ def test_tasks_that_started_before_a_change_are_to_be_replaced(stack: Stack, pro
 
 
 def test_service_in_another_form_is_misuse(stack: Stack, ops: Any) -> None:
-    done = ops(stack, "doctor", "--service", "tickets")
+    done = ops(stack, "doctor", "--ecs-service", "tickets")
 
-    assert (done.status, done.err) == (2, "error: --service tickets: give CLUSTER/SERVICE\n")
+    assert (done.status, done.err) == (2, "error: --ecs-service tickets: give CLUSTER/SERVICE\n")
 
 
 # --- without a service: the moment of registration, which moto doesn't tell -----------------------------------------------
@@ -428,7 +428,7 @@ def picture(
         values={arn: Value(arn, name, version, labels[version], created, "a-value")},
         staged={},
         policies={arn: parse({"Statement": []}, source="test")},
-        deployed=TaskDefinition(where.task_definition_arn, True, registered, None, ()),
+        deployed=TaskDefinition(where.service.task_definition_arn, True, registered, None, ()),
         others=(),
         role=None,
         keys={},

@@ -615,7 +615,7 @@ def test_clean_leaves_what_a_service_runs(stack: Deployed, ops: Ops, revisions: 
 
 def test_clean_leaves_what_a_rule_or_a_schedule_runs(stack: Deployed, ops: Ops, revisions: list[str]) -> None:
     cluster = stack.client("ecs").create_cluster(clusterName="c")["cluster"]["clusterArn"]
-    role = stack.outputs["execution_role_arn"]
+    role = stack.service["execution_role_arn"]
     events, scheduler = stack.client("events"), stack.client("scheduler")
     events.put_rule(Name="nightly", ScheduleExpression="rate(1 day)")
     target = {"Arn": cluster, "RoleArn": role, "EcsParameters": {"TaskDefinitionArn": revisions[0]}}

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from catalogue import APPLICATION
 from config import settings
+from model.names import Names
 from ops._json import json_object
 from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
 
@@ -155,7 +157,7 @@ def _program_refuses(name: str, value: str) -> bool:
     needed = {"image": "app:1", "databaseHost": "db", "redisHost": "redis", "environment": json.dumps({name: value})}
     secret = dict.fromkeys(("smtpPassword", "cloudflareToken"), "a-value")
     try:
-        settings.parse({**needed, **secret}, set(secret), project="p", stack="dev")
+        settings.parse({**needed, **secret}, set(secret), APPLICATION, Names("p", "dev"))
     except settings.ConfigurationError:
         return True
     return False

@@ -327,8 +327,11 @@ def test_ctrl_c_during_a_call_is_130_and_quiet(stack: Stack, proxy: Any) -> None
         (None, "can't be read: No such file or directory"),
         ("", "holds no JSON"),
         ("[]", "holds no JSON object of outputs"),
-        ("{}", "holds no outputs of a deployed stack of this project: environment, secret_arns"),
-        ('{"secret_arns": "[secret]"}', "secret_arns"),
+        ("{}", "holds no outputs of a deployed stack of this project: no output environment, secret_arns"),
+        (
+            '{"environment": "dev", "secret_names": {}, "services": {"app": {}}, "secret_arns": "[secret]"}',
+            "services.app",
+        ),
         ('{"a":' * 100_000, "holds no JSON"),
     ],
 )
@@ -355,6 +358,26 @@ def test_outputs_of_another_stack(stack: Stack, ops: Any) -> None:
 
     assert done.status == 2
     assert "holds the outputs of stack dev, not of prod" in done.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        (":{account}:secret:", ":210987654321:secret:", "is in aws, account 210987654321, Region eu-west-1"),
+        (":eu-west-1:{account}:secret:", ":us-east-1:{account}:secret:", "Region us-east-1"),
+        ("arn:aws:secretsmanager", "arn:aws-cn:secretsmanager", "is in aws-cn"),
+        ("arn:aws:iam::{account}", "arn:aws:iam::210987654321", "execution_role_arn is in aws, account 210987654321"),
+    ],
+)
+def test_outputs_that_name_another_place_are_refused(stack: Stack, ops: Any, old: str, new: str, found: str) -> None:
+    text = stack.outputs_file.read_text(encoding="utf-8")
+    stack.outputs_file.write_text(
+        text.replace(old.format(account=stack.account), new.format(account=stack.account)), encoding="utf-8"
+    )
+    done = ops(stack, "doctor")
+    assert (done.status, done.out) == (2, "")
+    assert found in done.err
+    assert f"the stack is in account {stack.account}, eu-west-1" in done.err
 
 
 @pytest.mark.parametrize(

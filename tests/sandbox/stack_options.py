@@ -7,9 +7,25 @@ NETWORK = {
     "schedule": "cron(0 3 ? * SUN *)",
     "subnetIds": ["subnet-0123456789abcdef0"],
     "securityGroupIds": ["sg-0123456789abcdef0"],
+    "hostVariable": "DATABASE_HOST",
+    "username": "postgres",
 }
-SINGLE_USER = {**NETWORK, "strategy": "single-user"}
-ALTERNATING = {**NETWORK, "strategy": "alternating-users", "username": "ticketing"}
+SINGLE_USER = {**NETWORK, "strategy": "single-user", "secret": "db-master-password"}
+ALTERNATING = {
+    **NETWORK,
+    "strategy": "alternating-users",
+    "secret": "db-app-user",
+    "superuser": "db-master-password",
+}
+
+
+def with_application_user(copy: Any) -> Any:
+    """Give a copy's stack what the catalogue gives `prod`: an application user of its own."""
+    path = copy.directory / "catalogue.py"
+    text = path.read_text(encoding="utf-8")
+    assert '"prod": (' in text
+    path.write_text(text.replace('"prod": (', f'"{copy.stack}": ('), encoding="utf-8")
+    return copy
 
 
 def given(**config: Any) -> tuple[str, ...]:

@@ -143,7 +143,7 @@ def _adopted_secrets_keep_arn_and_value(ran: Ran) -> None:
 
 
 def _the_task_definition_refers_to_the_adopted_secrets(ran: Ran) -> None:
-    found = ran.client("ecs").describe_task_definition(taskDefinition="service-ticket-system-dev")["taskDefinition"]
+    found = ran.client("ecs").describe_task_definition(taskDefinition="service-ticket-system-dev-app")["taskDefinition"]
     references = {s["name"]: s["valueFrom"] for s in found["containerDefinitions"][0]["secrets"]}
     assert ":secret:ticketing/dev/db-master-password-" in references["DB_PASSWORD"]
     assert ":secret:ticketing/dev/jwt-secret-" in references["JWT_SECRET"]

@@ -16,7 +16,7 @@ Make = Callable[..., Any]
 EVERYTHING = given(
     encryption="customer-managed",
     rotation={**ALTERNATING, "remindEveryDays": 90},
-    redeploy={"cluster": "main", "service": "web"},
+    redeploy={"cluster": "main", "services": {"app": "web"}},
     audit={"alarmEmails": ["night@example.com"]},
     replicaRegions=["eu-west-1"],
 )
@@ -123,10 +123,12 @@ def test_one_entry_in_the_catalogue_adds_a_secret_and_a_changed_length_changes_n
     assert len(after.pop("pager-key")) == 32
     assert after == before
     policy = sandbox.aws("iam", copy).get_role_policy(
-        RoleName=outputs["execution_role_arn"].rpartition("/")[2], PolicyName="execution"
+        RoleName=outputs["services"]["app"]["execution_role_arn"].rpartition("/")[2], PolicyName="execution"
     )
     assert outputs["secret_arns"]["pager-key"] in json.dumps(policy["PolicyDocument"])
-    definition = sandbox.aws("ecs", copy).describe_task_definition(taskDefinition=outputs["task_definition_arn"])
+    definition = sandbox.aws("ecs", copy).describe_task_definition(
+        taskDefinition=outputs["services"]["app"]["task_definition_arn"]
+    )
     secrets = definition["taskDefinition"]["containerDefinitions"][0]["secrets"]
     assert {"name": "PAGER_KEY", "valueFrom": outputs["secret_arns"]["pager-key"]} in secrets
 
@@ -148,8 +150,8 @@ def test_a_rotation_on_request_makes_one_new_value_and_keeps_the_previous(sandbo
         SecretId=first["secret_arns"]["jwt-secret"], VersionStage="AWSPREVIOUS"
     )
     assert previous["SecretString"] == before["jwt-secret"] != after["jwt-secret"]
-    assert second["container_secrets"]["JWT_SECRET_PREVIOUS"].endswith("::AWSPREVIOUS:")
-    assert first["task_definition_arn"] != second["task_definition_arn"]
+    assert second["services"]["app"]["container_secrets"]["JWT_SECRET_PREVIOUS"].endswith("::AWSPREVIOUS:")
+    assert first["services"]["app"]["task_definition_arn"] != second["services"]["app"]["task_definition_arn"]
     assert sandbox.ok("refresh", *copy.options, *rotated)["changes"] == []
     assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *rotated)["changes"] == []
 
@@ -282,13 +284,15 @@ def test_another_stack_runs_the_task_definition_from_the_outputs(
     assert f"service-ticket-system/{copy.stack}" in missing.err
     assert "Traceback" not in missing.err
 
-    task_definition = sandbox.ok("up", *copy.options)["outputs"]["task_definition_arn"]
+    task_definition = sandbox.ok("up", *copy.options)["outputs"]["services"]["app"]["task_definition_arn"]
     deployed = sandbox.ok("up", *options)["outputs"]
     assert deployed["task_definition_arn"] == task_definition
     assert sandbox.ok("preview", "--expect-no-changes", *options)["changes"] == []
 
     newer = sandbox.ok("up", *copy.options, "-c", "secret:smtpPassword=a-new-smtp-password-1")["outputs"]
     assert (
-        sandbox.ok("up", *options)["outputs"]["task_definition_arn"] == newer["task_definition_arn"] != task_definition
+        sandbox.ok("up", *options)["outputs"]["task_definition_arn"]
+        == newer["services"]["app"]["task_definition_arn"]
+        != task_definition
     )
     sandbox.ok("destroy", *options)

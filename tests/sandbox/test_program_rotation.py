@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.stack_options import ALTERNATING, given
+from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER, given, with_application_user
 
 Make = Callable[..., Any]
 
@@ -20,8 +20,8 @@ Make = Callable[..., Any]
 def test_rotated_values_sign_in_and_survive_up_and_refresh(
     sandbox: Any, project_copy: Make, strategy: str, secret: str, old_value: str
 ) -> None:
-    copy = project_copy()
-    option = given(rotation={**ALTERNATING, "strategy": strategy})
+    copy = with_application_user(project_copy())
+    option = given(rotation=SINGLE_USER if strategy == "single-user" else ALTERNATING)
     arn = sandbox.ok("up", *copy.options, *option)["outputs"]["secret_arns"][secret]
     client = sandbox.aws("secretsmanager", copy)
     seen = [client.get_secret_value(SecretId=arn)["SecretString"]]

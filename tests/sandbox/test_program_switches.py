@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER, given, values
+from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER, given, values, with_application_user
 
 Make = Callable[..., Any]
 
@@ -64,7 +64,7 @@ def test_replicas_come_and_go_with_their_regions(sandbox: Any, project_copy: Mak
 def test_the_strategy_of_a_live_rotation_is_switched_there_and_back_and_off_and_on(
     sandbox: Any, project_copy: Make
 ) -> None:
-    copy = project_copy()
+    copy = with_application_user(project_copy())
     single, alternating = given(rotation=SINGLE_USER), given(rotation=ALTERNATING)
     up(sandbox, copy, *single)
     assert sandbox.command("rotate", "db-master-password", *copy.options).status == 0
@@ -114,13 +114,13 @@ def test_an_existing_trail_is_watched_and_no_second_one_is_made(sandbox: Any, pr
 
 
 def test_readers_are_restricted_and_freed_again_and_every_role_is_bounded(sandbox: Any, project_copy: Make) -> None:
-    copy = project_copy()
+    copy = with_application_user(project_copy())
     role = f"arn:aws:iam::{copy.account}:role/"
     boundary = f"arn:aws:iam::{copy.account}:policy/boundary"
     everything = given(
         rotation=ALTERNATING,
         audit={"trustedReaders": [role + "auditor"]},
-        redeploy={"cluster": "main", "service": "web"},
+        redeploy={"cluster": "main", "services": {"app": "web"}},
         permissionsBoundary=boundary,
         deployerRoles=[role + "sandbox"],
     )
@@ -141,7 +141,7 @@ def test_readers_are_restricted_and_freed_again_and_every_role_is_bounded(sandbo
         )
         return [json.loads(policy)["Statement"] for policy in policies]
 
-    readers = {"auditor", "break-glass", "sandbox", f"service-ticket-system-{copy.stack}-execution"}
+    readers = {"auditor", "break-glass", "sandbox", f"service-ticket-system-{copy.stack}-app-execution"}
     readers |= {f"service-ticket-system-{copy.stack}-rotation"}
     for only, tls in statements():
         assert (only["Effect"], only["Action"]) == ("Deny", "secretsmanager:GetSecretValue")

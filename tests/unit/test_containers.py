@@ -12,6 +12,7 @@ from components._containers import VERSIONS_LABEL, container_definitions, versio
 
 def definition(**changed: Any) -> str:
     inputs: dict[str, Any] = {
+        "name": "app",
         "image": "app:1",
         "port": 3000,
         "environment": {"B": "2", "A": "1"},

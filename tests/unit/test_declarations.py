@@ -1,28 +1,32 @@
 """The rules that a catalogue must keep."""
 
 import re
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue import CATALOGUE, with_application_user
+from catalogue import APPLICATION, CATALOGUE
 from model.declarations import (
-    Catalogue,
+    Application,
     Declaration,
     External,
     Generated,
     JsonSecret,
+    Service,
     Supplied,
     TextSecret,
     adopted,
-    full_name,
     is_external,
     problems,
     secret_config_keys,
+    service_problems,
+    shared_more_than_referenced,
     supplied_config_keys,
 )
+from model.names import Names
 
 
 def text(name: str, key: str = "key", **options: str) -> TextSecret:
@@ -30,12 +34,12 @@ def text(name: str, key: str = "key", **options: str) -> TextSecret:
 
 
 def found(*catalogue: Declaration, stack: str = "dev") -> list[tuple[str, str, str]]:
-    return problems(catalogue, project="service-ticket-system", stack=stack)
+    return problems(catalogue, project="service-ticket-system", stack=stack, services={"app": ()})
 
 
-@pytest.mark.parametrize("catalogue", [CATALOGUE, with_application_user(CATALOGUE, "ticketing")])
-def test_the_projects_own_catalogue_keeps_the_rules(catalogue: Catalogue) -> None:
-    assert found(*catalogue) == found(*catalogue, stack="prod") == []
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_the_projects_own_catalogue_keeps_the_rules(stack: str) -> None:
+    assert found(*APPLICATION.catalogue(stack), stack=stack) == []
 
 
 @pytest.mark.parametrize(
@@ -122,5 +126,52 @@ def test_config_keys_follow_from_the_sources() -> None:
 
 @given(st.from_regex(re.compile(r"[A-Za-z0-9/_+=.@-]{1,60}"), fullmatch=True))
 def test_any_name_is_either_refused_or_safe_from_partial_arns(name: str) -> None:
-    looks_random = re.fullmatch(r".*-(?=[A-Za-z0-9]*[A-Z0-9])[A-Za-z0-9]{6}", full_name("p", "s", name))
-    assert bool(problems([text(name)], project="p", stack="s")) == bool(looks_random)
+    looks_random = re.fullmatch(r".*-(?=[A-Za-z0-9]*[A-Z0-9])[A-Za-z0-9]{6}", Names("p", "s").secret(name))
+    assert bool(problems([text(name)], project="p", stack="s", services={"app": ()})) == bool(looks_random)
+
+
+def two_services(*catalogue: Declaration) -> list[tuple[str, str, str]]:
+    return problems(catalogue, project="p", stack="s", services={"web": ("HOST",), "worker": ()})
+
+
+def test_readers_narrow_who_gets_a_secret() -> None:
+    declaration = JsonSecret("a", {"K": Generated("k"), "L": Generated("l")}, variables={"K", "L"}, readers={"worker"})
+    assert dict(declaration.references("worker")) == {"K": "K", "L": "L"}
+    assert dict(declaration.references("web")) == {}
+    by_variable = replace(declaration, readers={"web": {"K"}, "worker": {"L"}})
+    assert (dict(by_variable.references("web")), dict(by_variable.references("worker"))) == ({"K": "K"}, {"L": "L"})
+    assert shared_more_than_referenced([by_variable], ["web", "worker"]) == {
+        ("web", "a"): ["L"],
+        ("worker", "a"): ["K"],
+    }
+    assert shared_more_than_referenced([declaration], ["web", "worker"]) == {}
+
+
+def test_two_services_may_have_a_variable_of_the_same_name_and_one_may_not() -> None:
+    a, b = text("a", "a", variable="TOKEN"), text("b", "b", variable="TOKEN")
+    assert two_services(replace(a, readers={"web"}), replace(b, readers={"worker"})) == []
+    assert [row[1] for row in two_services(a, b)] == ["is the variable of 2 entries"]
+    assert [row[0] for row in two_services(replace(a, variable="HOST"))] == ["HOST"]
+    assert two_services(replace(a, variable="HOST", readers={"worker"})) == []
+
+
+@pytest.mark.parametrize(
+    ("readers", "found"), [({"wep"}, "has the reader 'wep'"), ({"web": {"TOKN"}}, "gives a reader the variable 'TOKN'")]
+)
+def test_a_reader_or_a_variable_that_does_not_exist_is_named(readers: Any, found: str) -> None:
+    assert [row[1] for row in two_services(replace(text("a", "a", variable="TOKEN"), readers=readers))] == [found]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [((), "is empty"), (("a b",), "is no name for a service"), (("a", "a"), "is the service of 2 entries")],
+)
+def test_services_have_names_of_their_own(names: tuple[str, ...], found: str) -> None:
+    assert [row[1] for row in service_problems([Service(name) for name in names])] == [found]
+
+
+def test_a_stack_may_replace_an_entry_or_add_one() -> None:
+    own = (text("a", "other"), text("c", "c"))
+    application = Application((Service("web"),), (text("a", "a"), text("b", "b")), in_stack={"prod": own})
+    assert application.catalogue("dev") == application.secrets
+    assert application.catalogue("prod") == (own[0], application.secrets[1], own[1])

@@ -3,6 +3,7 @@
 import json
 import runpy
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import catalogue
 from config import settings
 from model import outputs
-from model.declarations import Catalogue, External, JsonSecret, TextSecret
+from model.declarations import External, JsonSecret, TextSecret
 from tests.unit.conftest import Recorder, Recording, Secret
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +50,13 @@ def main(
 
 
 def with_entry(monkeypatch: pytest.MonkeyPatch, *entries: TextSecret | JsonSecret) -> None:
-    extended: Catalogue = (*catalogue.CATALOGUE, *entries)
-    monkeypatch.setattr(catalogue, "CATALOGUE", extended)
+    extended = replace(catalogue.APPLICATION, secrets=(*catalogue.CATALOGUE, *entries))
+    monkeypatch.setattr(catalogue, "APPLICATION", extended)
+
+
+def application(recording: Recording) -> dict[str, Any]:
+    """What the outputs say of the one service."""
+    return recording.exports["services"]["app"]
 
 
 def container(recording: Recording) -> dict[str, Any]:
@@ -140,7 +146,11 @@ def test_protect_covers_secrets_and_generated_values(record: Recorder, protect: 
 
 def test_every_resource_is_a_child_of_a_component(record: Recorder) -> None:
     recording = main(record)
-    assert {r.name for r in recording if r.options.parent is None} == {"secrets", "execution-role", "task-definition"}
+    assert {r.name for r in recording if r.options.parent is None} == {
+        "secrets",
+        "app-execution-role",
+        "app-task-definition",
+    }
 
 
 def test_every_secret_refuses_public_policies_and_requests_without_tls(record: Recorder) -> None:
@@ -167,7 +177,7 @@ def test_execution_role_reads_exactly_the_three_secrets(record: Recorder) -> Non
 
 def test_container_gets_whole_secrets_and_single_keys(record: Recorder) -> None:
     recording = main(record)
-    arns = recording.exports[outputs.SECRET_ARNS]
+    arns = recording.exports["secret_arns"]
     app = arns["app-config"]
     assert {entry["name"]: entry["valueFrom"] for entry in container(recording)["secrets"]} == {
         "APP_CONFIG": app,
@@ -190,9 +200,9 @@ def test_container_gets_plain_hosts_and_further_variables(record: Recorder) -> N
 
 def test_outputs_are_the_contract_and_hold_no_value(record: Recorder) -> None:
     recording = main(record)
-    assert set(recording.exports) == set(outputs.ALL) - {outputs.KMS_KEY_ARN, outputs.ALARM_TOPIC_ARN}
-    assert recording.exports[outputs.MONTHLY_COST_USD] == 1.2
-    assert recording.exports[outputs.CONTAINER_SECRETS]["JWT_SECRET"].startswith("arn:aws:secretsmanager:")
+    assert set(recording.exports) == set(outputs.NAMES) - {"kms_key_arn", "alarm_topic_arn"}
+    assert recording.exports["monthly_cost_usd"] == 1.2
+    assert application(recording)["container_secrets"]["JWT_SECRET"].startswith("arn:aws:secretsmanager:")
     assert not any(isinstance(value, Secret) for value in recording.exports.values())
     shown = json.dumps(recording.exports)
     assert not any(value in shown for value in app_config(recording).values())
@@ -203,12 +213,12 @@ def test_a_new_entry_reaches_aws_role_container_and_outputs(record: Recorder, mo
 
     with_entry(monkeypatch, TextSecret("pager", Generated("pagerKey"), variable="PAGER_KEY"))
     recording = main(record)
-    arn = recording.exports[outputs.SECRET_ARNS]["pager"]
+    arn = recording.exports["secret_arns"]["pager"]
     assert recording.one(SECRET_TYPE, "secrets-pager").inputs["name"] == f"{PREFIX}-pager"
     assert arn in recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
     assert {"name": "PAGER_KEY", "valueFrom": arn} in container(recording)["secrets"]
-    assert recording.exports[outputs.CONTAINER_SECRETS]["PAGER_KEY"] == arn
-    assert recording.exports[outputs.MONTHLY_COST_USD] == 1.6
+    assert application(recording)["container_secrets"]["PAGER_KEY"] == arn
+    assert recording.exports["monthly_cost_usd"] == 1.6
 
 
 @pytest.mark.parametrize(
@@ -280,7 +290,7 @@ def test_an_adopted_secret_is_imported_as_found_without_a_value(record: Recorder
 
 def test_customer_managed_key_is_used_by_secrets_and_log_and_granted_through_secrets_manager(record: Recorder) -> None:
     recording = main(record, encryption="customer-managed")
-    key_arn = recording.exports[outputs.KMS_KEY_ARN]
+    key_arn = recording.exports["kms_key_arn"]
     assert {secret.inputs["kmsKeyId"] for secret in recording.of(SECRET_TYPE)} == {key_arn}
     assert recording.one("aws:cloudwatch/logGroup:LogGroup").inputs["kmsKeyId"] == key_arn
     statement = next(
@@ -318,19 +328,19 @@ def test_replicas_are_made_and_readable_only_when_asked(record: Recorder) -> Non
 
 
 def test_redeployment_starts_on_new_values_of_exactly_these_secrets(record: Recorder) -> None:
-    recording = main(record, redeploy={"cluster": "main", "service": "web"})
+    recording = main(record, redeploy={"cluster": "main", "services": {"app": "web"}})
     rule = recording.one("aws:cloudwatch/eventRule:EventRule")
     assert rule.document("eventPattern") == {
         "source": ["aws.secretsmanager"],
         "detail-type": ["Secret Label Updated"],
-        "resources": sorted(recording.exports[outputs.SECRET_ARNS].values()),
+        "resources": sorted(recording.exports["secret_arns"].values()),
         "detail": {"labelUpdated": ["AWSCURRENT"]},
     }
     machine = recording.one("aws:sfn/stateMachine:StateMachine")
     state = machine.document("definition")["States"]["ForceNewDeployment"]
     assert state["Resource"] == "arn:aws:states:::aws-sdk:ecs:updateService"
     assert state["Parameters"] == {"Cluster": "main", "Service": "web", "ForceNewDeployment": True}
-    policy = recording.one("aws:iam/rolePolicy:RolePolicy", "redeployment-redeploy").document("policy")
+    policy = recording.one("aws:iam/rolePolicy:RolePolicy", "app-redeployment-redeploy").document("policy")
     assert policy["Statement"] == [
         {
             "Effect": "Allow",
@@ -342,7 +352,7 @@ def test_redeployment_starts_on_new_values_of_exactly_these_secrets(record: Reco
 
 def test_every_role_takes_the_permissions_boundary(record: Recorder) -> None:
     boundary = "arn:aws:iam::111122223333:policy/boundary"
-    recording = main(record, permissionsBoundary=boundary, redeploy={"cluster": "main", "service": "web"})
+    recording = main(record, permissionsBoundary=boundary, redeploy={"cluster": "main", "services": {"app": "web"}})
     assert {role.inputs["permissionsBoundary"] for role in recording.of("aws:iam/role:Role")} == {boundary}
 
 
@@ -368,14 +378,20 @@ def test_a_wrong_configuration_registers_nothing(record: Recorder) -> None:
 ROTATION = {
     "schedule": "cron(0 3 ? * SUN *)",
     "strategy": "single-user",
+    "secret": "db-master-password",
+    "username": "postgres",
+    "hostVariable": "DATABASE_HOST",
     "subnetIds": ["subnet-0123456789abcdef0"],
     "securityGroupIds": ["sg-0123456789abcdef0"],
 }
 
 
+ALTERNATING = {**ROTATION, "strategy": "alternating-users", "secret": "db-app-user", "superuser": "db-master-password"}
+
+
 def test_single_user_rotation_schedules_the_master_password(record: Recorder) -> None:
     recording = main(record, rotation=ROTATION)
-    arn = recording.exports[outputs.SECRET_ARNS]["db-master-password"]
+    arn = recording.exports["secret_arns"]["db-master-password"]
     rotation = recording.one("aws:secretsmanager/secretRotation:SecretRotation")
     assert rotation.inputs["secretId"] == arn
     assert rotation.inputs["rotateImmediately"] is False
@@ -404,13 +420,13 @@ def test_the_value_of_a_rotated_secret_is_ignored_and_others_are_not(record: Rec
 
 
 def test_alternating_users_rotates_the_application_user_with_the_master_as_superuser(record: Recorder) -> None:
-    recording = main(record, rotation={**ROTATION, "strategy": "alternating-users", "username": "ticketing"})
-    arns = recording.exports[outputs.SECRET_ARNS]
+    recording = main(record, stack="prod", rotation=ALTERNATING)
+    arns = recording.exports["secret_arns"]
     assert recording.one("aws:secretsmanager/secretRotation:SecretRotation").inputs["secretId"] == arns["db-app-user"]
     variables = recording.one("aws:lambda/function:Function").inputs["environment"]["variables"]
     assert variables["SUPERUSER_SECRET_ARN"] == arns["db-master-password"]
     assert variables["DATABASE_USERNAME"] == "postgres"
-    granted = recording.one("aws:iam/rolePolicy:RolePolicy", "execution-role").inputs["policy"]
+    granted = recording.one("aws:iam/rolePolicy:RolePolicy", "app-execution-role").inputs["policy"]
     assert arns["db-app-user"] in granted
     assert arns["db-master-password"] not in granted
     secrets = {entry["name"]: entry["valueFrom"] for entry in container(recording)["secrets"]}
@@ -423,26 +439,26 @@ def test_a_reminder_names_the_commands_and_publishes_to_the_alarm_topic_only(rec
     schedule = recording.one("aws:scheduler/schedule:Schedule")
     assert schedule.inputs["scheduleExpression"] == "rate(90 days)"
     assert "pulumi config set --secret smtpPassword" in schedule.inputs["target"]["input"]
-    topic = recording.exports[outputs.ALARM_TOPIC_ARN]
+    topic = recording.exports["alarm_topic_arn"]
     assert schedule.inputs["target"]["arn"] == topic
     (statement,) = recording.one("aws:iam/rolePolicy:RolePolicy", "reminder").document("policy")["Statement"]
     assert (statement["Action"], statement["Resource"]) == (["sns:Publish"], [topic])
 
 
 def test_failed_redeployments_reach_the_alarm_topic_when_there_is_one(record: Recorder) -> None:
-    redeploy = {"cluster": "main", "service": "web"}
+    redeploy = {"cluster": "main", "services": {"app": "web"}}
     alarm = "aws:cloudwatch/metricAlarm:MetricAlarm"
     assert not main(record, redeploy=redeploy).of(alarm)
     recording = main(record, redeploy=redeploy, audit={"trail": "create"})
-    own = [a for a in recording.of(alarm) if a.name.startswith("redeployment-")]
+    own = [a for a in recording.of(alarm) if a.name.startswith("app-redeployment-")]
     assert {a.inputs["metricName"] for a in own} == {"ExecutionsFailed", "FailedInvocations"}
-    assert {tuple(a.inputs["alarmActions"]) for a in own} == {(recording.exports[outputs.ALARM_TOPIC_ARN],)}
+    assert {tuple(a.inputs["alarmActions"]) for a in own} == {(recording.exports["alarm_topic_arn"],)}
 
 
 def test_cost_counts_what_is_switched_on(record: Recorder) -> None:
     recording = main(record, encryption="customer-managed", replicaRegions=["eu-west-1"], audit={"trail": "create"})
     # Three secrets and three replicas, one key, five metrics, five alarms, one dashboard.
-    assert recording.exports[outputs.MONTHLY_COST_USD] == round(6 * 0.4 + 1 + 5 * 0.3 + 5 * 0.1 + 3, 2)
+    assert recording.exports["monthly_cost_usd"] == round(6 * 0.4 + 1 + 5 * 0.3 + 5 * 0.1 + 3, 2)
 
 
 @pytest.mark.usefixtures("in_folder_with_bundle")

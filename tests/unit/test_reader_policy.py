@@ -11,7 +11,7 @@ ROLE = "arn:aws:iam::111122223333:role/"
 USER = "arn:aws:iam::111122223333:user/"
 SESSION = "arn:aws:sts::111122223333:assumed-role/"
 GOOD: dict[str, Any] = {
-    "execution_role_arn": f"{ROLE}execution",
+    "execution_role_arns": [f"{ROLE}execution"],
     "rotation_role_arn": f"{ROLE}rotation",
     "trusted_readers": [f"{ROLE}audit/security-auditor", f"{USER}backup"],
     "break_glass_roles": [f"{ROLE}break-glass"],
@@ -89,8 +89,6 @@ def test_without_a_rotation_function_there_is_one_reader_less() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"break_glass_roles": []}, r"breakGlassRoles is empty.*pulumi config set --path 'breakGlassRoles\[0\]'"),
-        ({"deployer_roles": []}, r"deployerRoles is empty.*pulumi config set --path 'deployerRoles\[0\]'"),
         ({"trusted_readers": [f"{ROLE}*"]}, "is not the ARN of a role or user"),
         ({"trusted_readers": [f"{ROLE}audit?"]}, "is not the ARN of a role or user"),
         ({"break_glass_roles": ["arn:aws:iam::111122223333:root"]}, "is not the ARN of a role or user"),
@@ -108,8 +106,8 @@ def test_what_would_lock_somebody_out_or_be_refused_by_aws_is_refused(changes: d
 
 
 def test_every_problem_is_told_at_once() -> None:
-    with pytest.raises(ReaderPolicyError, match=r"breakGlassRoles.*deployerRoles"):
-        with_changes(break_glass_roles=[], deployer_roles=[])
+    with pytest.raises(ReaderPolicyError, match=r"is not the ARN of a role or user.*would lock itself out"):
+        with_changes(trusted_readers=["*"], caller_arn=f"{USER}mallory")
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue import CATALOGUE
-from config.settings import FARGATE_MEMORY, ConfigurationError, Settings, parse
+from catalogue import APPLICATION, CATALOGUE
+from config.settings import ConfigurationError, ServiceSettings, Settings, parse
 from model import declarations
-from model.declarations import Catalogue, Generated, JsonSecret, Supplied, TextSecret
+from model.declarations import Catalogue, Generated, JsonSecret, Service, Supplied, TextSecret
+from model.limits import FARGATE_MEMORY
+from model.names import Names
 
 SUPPLIED = {"smtpPassword": "smtp-value-0123456789", "cloudflareToken": "token-value-0123456789"}
 VALID = {"image": "registry/app:1.0.0", "databaseHost": "db.internal", "redisHost": "redis.internal", **SUPPLIED}
@@ -19,9 +22,13 @@ SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:jwt-AbCdEf
 ROTATION = {
     "schedule": "cron(0 3 ? * SUN *)",
     "strategy": "single-user",
+    "secret": "db-master-password",
+    "username": "postgres",
+    "hostVariable": "DATABASE_HOST",
     "subnetIds": ["subnet-0123456789abcdef0"],
     "securityGroupIds": ["sg-0123456789abcdef0"],
 }
+ALTERNATING = {**ROTATION, "strategy": "alternating-users", "secret": "db-app-user", "superuser": "db-master-password"}
 
 
 def parsed(
@@ -30,11 +37,17 @@ def parsed(
     catalogue: Catalogue | None = None,
     plain: tuple[str, ...] = (),
     region: str | None = None,
+    services: tuple[str, ...] = (),
+    services_: Mapping[str, Any] | None = None,
     **config: Any,
 ) -> Settings:
+    config |= {"services": services_} if services_ else {}
     values = {key: json.dumps(v) if isinstance(v, list | dict) else v for key, v in {**VALID, **config}.items()}
-    encrypted = {*declarations.secret_config_keys(catalogue or CATALOGUE), "dbAppUserPassword"} - set(plain)
-    return parse(values, encrypted, project="service-ticket-system", stack=stack, region=region, catalogue=catalogue)
+    application = APPLICATION if catalogue is None else replace(APPLICATION, secrets=catalogue, in_stack={})
+    if services:
+        application = replace(application, services=tuple(Service(name) for name in services))
+    encrypted = {*declarations.secret_config_keys(application.every_secret())} - set(plain)
+    return parse(values, encrypted, application, Names("service-ticket-system", stack), region=region)
 
 
 def refusal(stack: str = "dev", **config: Any) -> str:
@@ -45,11 +58,14 @@ def refusal(stack: str = "dev", **config: Any) -> str:
 
 def test_defaults_are_the_ones_of_the_design() -> None:
     settings = parsed()
-    assert (settings.container_port, settings.cpu, settings.memory, settings.cpu_architecture) == (
-        3000,
-        256,
-        512,
-        "X86_64",
+    assert settings.services["app"] == ServiceSettings(
+        image="registry/app:1.0.0",
+        environment={"DATABASE_HOST": "db.internal", "REDIS_HOST": "redis.internal"},
+        container_port=3000,
+        cpu=256,
+        memory=512,
+        cpu_architecture="X86_64",
+        command=(),
     )
     assert (settings.log_retention_in_days, settings.recovery_window_in_days, settings.protect) == (30, 30, False)
     assert (settings.encryption, settings.rotation, settings.redeploy, settings.audit) == (
@@ -59,7 +75,7 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         None,
     )
     assert settings.confused_deputy_protection is True
-    assert settings.prefix == "service-ticket-system-dev"
+    assert settings.names.prefix == "service-ticket-system-dev"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +138,7 @@ def test_defaults_are_the_ones_of_the_design() -> None:
             "environment.DATABASE_URL  holds a password in a URL",
         ),
         ({"environment": {"JWT_SECRET_PREVIOUS": "x"}}, "JWT_SECRET_PREVIOUS  is the variable of 2 entries"),
-        ({"environment": {"REDIS_HOST": "x"}}, "REDIS_HOST  is the variable of 2 entries"),
+        ({"environment": {"REDIS_HOST": "x"}}, "environment.REDIS_HOST  is declared in catalogue.py  redisHost"),
         ({"environment": {"APP_CONFIG": "x"}}, "APP_CONFIG  is the variable of 2 entries"),
         ({"databseHost": "x"}, "databseHost  is not a known key  did you mean databaseHost?"),
         ({"rotations": {"apikey": 2}}, "rotations.apikey  is not a known key  did you mean rotations.apiKey?"),
@@ -136,13 +152,32 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         ({"rotation": {**ROTATION, "schedule": "cron(0 /1 * * ? *)"}}, "0 to 23, or every so many, at least 4"),
         ({"rotation": {**ROTATION, "schedule": "cron(0 * * * ? *)"}}, "0 to 23, or every so many, at least 4"),
         ({"rotation": {**ROTATION, "subnetIds": []}}, "rotation.subnetIds  is required"),
-        ({"rotation": {**ROTATION, "strategy": "alternating-users"}}, "rotation.username  is required"),
-        ({"rotation": {**ROTATION, "masterUsername": "other"}}, "rotation.masterUsername  is for alternating-users"),
+        ({"rotation": {**ROTATION, "username": ""}}, "rotation.username  is required  the user whose password"),
+        (
+            {"rotation": {**ROTATION, "strategy": "alternating-users", "superuser": "jwt-secret"}},
+            "rotation.secret  db-master-password holds no username",
+        ),
+        ({"rotation": {**ROTATION, "secret": "app-config"}}, "rotation.secret  app-config is a JSON"),
+        ({"rotation": {**ROTATION, "secret": "db-app-user"}}, "rotation.secret  is 'db-app-user'  one of"),
+        (
+            {"rotation": {**ROTATION, "hostVariable": "DB_HOST"}},
+            "rotation.hostVariable  is 'DB_HOST'  one of DATABASE_HOST",
+        ),
+        ({"stack": "prod", "rotation": {**ALTERNATING, "superuser": "db-app-user"}}, "is the secret that rotates"),
+        ({"services_": {"worker": {"cpu": 512}}}, "services.worker  is not a known key"),
+        (
+            {"services_": {"app": {"cpus": 512}}},
+            "services.app.cpus  is not a known key  did you mean services.app.cpu?",
+        ),
+        ({"services_": {"app": {"cpu": 512, "memory": 512}}}, "services.app.cpu  512 with memory 512"),
+        ({"dbAppUserPassword": "p" * 20}, "dbAppUserPassword  is of a secret that this stack does not have"),
+        ({"rotation": {**ROTATION, "superuser": "jwt-secret"}}, "rotation.superuser  is not a known key"),
         ({"rotation": {**ROTATION, "shedule": "x"}}, "did you mean rotation.schedule?"),
         ({"rotation": {**ROTATION, "certificateBundle": "no.pem"}}, "rotation.certificateBundle  'no.pem' is no file"),
         ({"rotation": {"remindEveryDays": 90}}, "rotation.remindEveryDays  needs the alarm topic"),
-        ({"redeploy": {"cluster": "main"}}, "redeploy.service  is required"),
-        ({"redeploy": {"cluster": "a/b", "service": "web"}}, "redeploy.cluster  is 'a/b'"),
+        ({"redeploy": {"cluster": "main"}}, "redeploy.services  is required  the ECS service's name by service: app"),
+        ({"redeploy": {"cluster": "main", "services": {"web": "w"}}}, "redeploy.services.web  is not a known key"),
+        ({"redeploy": {"cluster": "a/b", "services": {"app": "web"}}}, "redeploy.cluster  is 'a/b'"),
         ({"audit": {"trail": "existing"}}, "audit.logGroupName  is required"),
         ({"audit": {"trail": "existing", "logGroupName": "a b"}}, "audit.logGroupName  is 'a b'  a log group's name"),
         ({"audit": {"alarmEmails": ["nobody"]}}, "audit.alarmEmails  is 'nobody'  an e-mail address"),
@@ -186,8 +221,8 @@ def test_a_secret_in_the_clear_is_refused_without_being_quoted() -> None:
 @pytest.mark.parametrize(
     "value", ["changeme", "your-smtp-password", "CHANGE_ME", "<smtp password>", "${SMTP}", "xxxxxxxxxxxxxxxxxxxx"]
 )
-def test_production_refuses_placeholders(value: str) -> None:
-    message = refusal("prod", smtpPassword=value)
+def test_a_protected_stack_refuses_placeholders(value: str) -> None:
+    message = refusal(protect=True, smtpPassword=value)
     assert "smtpPassword  looks like a placeholder" in message
     assert value not in message.replace("smtpPassword", "")
 
@@ -201,19 +236,15 @@ def test_the_reads_expected_are_twenty_starting_tasks_one_for_every_entry_under_
         assert audit.expected_reads_per_hour == 20 * entries
 
 
-def test_production_refuses_short_values() -> None:
-    message = refusal("prod", smtpPassword="fifteen-chars-x")
+def test_a_protected_stack_refuses_short_values() -> None:
+    message = refusal(protect=True, smtpPassword="fifteen-chars-x")
     assert "smtpPassword  has fewer than 16 characters" in message
     assert "fifteen-chars-x" not in message
-    assert parsed("prod", smtpPassword="sixteen-chars-xy").values["smtpPassword"] == "sixteen-chars-xy"
+    assert parsed(protect=True, smtpPassword="sixteen-chars-xy").values["smtpPassword"] == "sixteen-chars-xy"
 
 
-def test_dev_takes_short_values() -> None:
-    assert parsed(smtpPassword="short").values["smtpPassword"] == "short"
-
-
-def test_a_protected_stack_is_as_strict_as_production() -> None:
-    assert "looks like a placeholder" in refusal("staging", protect="true", smtpPassword="changeme")
+def test_an_unprotected_stack_takes_short_values_whatever_its_name() -> None:
+    assert parsed("production", smtpPassword="short").values["smtpPassword"] == "short"
 
 
 @pytest.mark.parametrize(("size", "fits"), [(65_536, True), (65_537, False)])
@@ -236,14 +267,14 @@ def test_all_problems_are_reported_at_once_as_a_table() -> None:
     assert message.splitlines() == [
         '3 configuration problems in stack "prod":',
         "  databseHost   is not a known key    did you mean databaseHost?",
-        "  smtpPassword  is required           pulumi config set --secret smtpPassword",
         "  cpu           256 with memory 4096  memory for 256 is 512, 1024 or 2048",
+        "  smtpPassword  is required           pulumi config set --secret smtpPassword",
     ]
 
 
 def test_what_is_said_of_an_encrypted_key_never_quotes_it() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        parse({**VALID, "cpu": "hunter2"}, {*SUPPLIED, "cpu"}, project="p", stack="dev")
+        parse({**VALID, "cpu": "hunter2"}, {*SUPPLIED, "cpu"}, APPLICATION, Names("p", "dev"))
     assert "cpu  is not allowed (encrypted, so not shown)" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
@@ -251,7 +282,7 @@ def test_what_is_said_of_an_encrypted_key_never_quotes_it() -> None:
 def test_an_encrypted_plain_variable_is_refused_without_being_quoted() -> None:
     raw = {**VALID, "environment": json.dumps({"PGPASS": "hunter2"})}
     with pytest.raises(ConfigurationError) as caught:
-        parse(raw, {*SUPPLIED, "environment"}, project="p", stack="dev")
+        parse(raw, {*SUPPLIED, "environment"}, APPLICATION, Names("p", "dev"))
     assert "environment  is not allowed (encrypted, so not shown)  plain variables are readable by many" in str(
         caught.value
     )
@@ -262,12 +293,12 @@ def test_an_encrypted_plain_variable_is_refused_without_being_quoted() -> None:
     ("stack", "said"),
     [
         ("dev.test", "stack  has a name that AWS takes for no alias and no topic  letters, digits, _ and -"),
-        ("s" * 28, "stack  has a name of 28 characters  at most 27"),
+        ("s" * 24, "stack  has a name of 24 characters  at most 23"),
     ],
 )
 def test_a_stack_whose_name_aws_would_refuse_half_way_is_refused(stack: str, said: str) -> None:
     assert said in refusal(stack)
-    assert parsed("s" * 27).prefix == "service-ticket-system-" + "s" * 27
+    assert parsed("s" * 23).names.prefix == "service-ticket-system-" + "s" * 23
 
 
 def test_a_secret_with_the_configuration_key_of_a_setting_is_refused() -> None:
@@ -289,21 +320,49 @@ def test_values_are_kept_out_of_repr() -> None:
     ("cpu", "memory"), [(cpu, memory) for cpu, sizes in FARGATE_MEMORY.items() for memory in sizes]
 )
 def test_every_size_that_fargate_takes_is_taken(cpu: int, memory: int) -> None:
-    assert (parsed(cpu=cpu, memory=memory).cpu, parsed(cpu=str(cpu), memory=str(memory)).memory) == (cpu, memory)
+    number, text = parsed(cpu=cpu, memory=memory), parsed(cpu=str(cpu), memory=str(memory))
+    assert (number.services["app"].cpu, text.services["app"].memory) == (cpu, memory)
 
 
-def test_alternating_users_adds_the_application_user_and_unwires_the_master() -> None:
-    settings = parsed(rotation={**ROTATION, "strategy": "alternating-users", "username": "ticketing"})
+def test_a_stack_has_the_secrets_of_its_name_however_they_rotate() -> None:
+    names = ["db-master-password", "jwt-secret", "app-config"]
+    assert [d.name for d in parsed().catalogue] == [d.name for d in parsed(rotation=ROTATION).catalogue] == names
+    assert [d.name for d in parsed("prod", rotation=ALTERNATING).catalogue] == [*names, "db-app-user"]
+
+
+def test_in_production_the_application_signs_in_as_its_own_user_and_the_master_is_in_no_container() -> None:
+    settings = parsed("prod", rotation=ALTERNATING)
     by_name = {declaration.name: declaration for declaration in settings.catalogue}
     assert dict(by_name["db-app-user"].references()) == {"DB_PASSWORD": "password", "DB_USER": "username"}
     assert list(by_name["db-master-password"].references()) == []
     assert settings.rotation is not None
-    assert (settings.rotation.username, settings.rotation.master_username) == ("ticketing", "postgres")
+    assert (settings.rotation.secret, settings.rotation.superuser) == ("db-app-user", "db-master-password")
+    assert (settings.rotation.username, settings.rotation.host) == ("postgres", "db.internal")
+
+
+def test_a_services_own_keys_go_over_the_common_ones() -> None:
+    own = {"worker": {"cpu": 1024, "memory": 2048, "command": ["node", "worker.js"], "environment": {"QUEUE": "mail"}}}
+    settings = parsed(services=("web", "worker"), environment={"LOG_LEVEL": "info", "QUEUE": "none"}, services_=own)
+    web, worker = settings.services["web"], settings.services["worker"]
+    assert (web.cpu, web.command, web.environment["QUEUE"]) == (256, (), "none")
+    assert (worker.cpu, worker.memory, worker.command) == (1024, 2048, ("node", "worker.js"))
+    assert (worker.environment["QUEUE"], worker.environment["LOG_LEVEL"], worker.image) == ("mail", "info", web.image)
+
+
+def test_every_service_may_have_an_image_of_its_own() -> None:
+    images = {"web": {"image": "web:1"}, "worker": {"image": "worker:1"}}
+    settings = parsed(services=("web", "worker"), image="", services_=images)
+    assert {name: service.image for name, service in settings.services.items()} == {
+        "web": "web:1",
+        "worker": "worker:1",
+    }
 
 
 def test_a_config_object_may_be_given_as_json_or_as_data() -> None:
-    as_json = parse({**VALID, "redeploy": '{"cluster": "c", "service": "s"}'}, set(SUPPLIED), project="p", stack="dev")
-    as_data = parse({**VALID, "redeploy": {"cluster": "c", "service": "s"}}, set(SUPPLIED), project="p", stack="dev")
+    names = Names("p", "dev")
+    data = {"cluster": "c", "services": {"app": "s"}}
+    as_json = parse({**VALID, "redeploy": json.dumps(data)}, set(SUPPLIED), APPLICATION, names)
+    as_data = parse({**VALID, "redeploy": data}, set(SUPPLIED), APPLICATION, names)
     assert as_json.redeploy == as_data.redeploy is not None
 
 
@@ -318,7 +377,7 @@ def test_problems_of_the_catalogue_are_reported_with_those_of_the_configuration(
 @given(st.text(min_size=1, max_size=200))
 def test_no_message_ever_holds_a_supplied_value(value: str) -> None:
     marked = "\u2603secret\u2603" + value
-    message = refusal("prod", smtpPassword=marked, jwtSecret=marked, cpu=1, databaseHost="a b")
+    message = refusal(protect=True, smtpPassword=marked, jwtSecret=marked, cpu=1, databaseHost="a b")
     assert "\u2603" not in message
 
 

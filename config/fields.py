@@ -1,0 +1,140 @@
+"""What a single value of the configuration may be: each check returns what was found and what is allowed, or None.
+
+What AWS would refuse is refused here, before anything is created.
+"""
+
+import re
+from pathlib import Path
+
+from config.reader import Check
+from model import limits
+
+_MIN_HOURS_BETWEEN_ROTATIONS = 4
+"""Source: AWS, Secrets Manager API, RotationRulesType, ScheduleExpression."""
+
+Wrong = tuple[str, str] | None
+"""What was found, and what is allowed."""
+
+
+MIN_STRICT_CHARACTERS = 16
+"""The shortest secret that a protected stack takes."""
+
+_PLACEHOLDER = re.compile(
+    r"change[-_ ]?(me|it)?|replace[-_ ]?me|placeholder|example|dummy|todo|tbd|password|secret|test"
+    r"|x+|\*+|0+|<.*>|\$\{.*\}|\{\{.*\}\}"
+    r"|(your|my|insert|enter|put|some)[-_ ].*|.*(change|replace)[-_ ]?me.*",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def wrong_secret(value: str, *, strict: bool) -> str | None:
+    """Return what is wrong with a secret's value, None when nothing is. Strict: no placeholder, nothing short."""
+    size = len(value.encode())
+    if size > limits.MAX_VALUE_BYTES:
+        return f"has {size:,} bytes; Secrets Manager takes {limits.MAX_VALUE_BYTES:,}"
+    if strict and _PLACEHOLDER.fullmatch(value.strip()):
+        return "looks like a placeholder"
+    if strict and len(value) < MIN_STRICT_CHARACTERS:
+        return f"has fewer than {MIN_STRICT_CHARACTERS} characters"
+    return None
+
+
+def wrong_image(value: str) -> Wrong:
+    """Tell whether a text is no container image with a tag or digest."""
+    name, at, digest = value.partition("@")
+    if re.search(r"\s", value):
+        return "has a space", "an image with a tag or digest"
+    if at and not (name and re.fullmatch(r"sha256:[0-9a-f]{64}", digest)):
+        return "has no valid digest", "NAME@sha256:<64 hex digits>"
+    if at:
+        return None
+    repository, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        return "has no tag", "NAME:TAG or NAME@sha256:DIGEST"
+    if not re.fullmatch(r"\w[\w.-]{0,127}", tag) or not re.fullmatch(r"[\w.-]+(:\d+)?(/[\w.-]+)*", repository):
+        return "is no name of an image", "NAME:TAG or NAME@sha256:DIGEST"
+    return None
+
+
+def wrong_host(value: str) -> Wrong:
+    """Tell whether a text is no host name."""
+    label = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    for pattern, found in (
+        (r"\s", "has a space"),
+        (r"://", "has a scheme"),
+        (r":\d+$", "has a port"),
+        (r"/", "has a path"),
+    ):
+        if re.search(pattern, value):
+            return found, "a host name alone, such as db.internal"
+    if len(value) > 253 or not re.fullmatch(rf"{label}(\.{label})*", value):  # noqa: PLR2004 - RFC 1035, 2.3.4
+        return "is no host name", "a host name alone, such as db.internal"
+    return None
+
+
+def wrong_schedule(value: str) -> Wrong:
+    """Tell whether a text is no cron expression that Secrets Manager takes."""
+    # A rate would fire by an older schedule once after each change, so that an unrelated `up` could rotate (facts.md).
+    fields = re.fullmatch(r"cron\((.*)\)", value)
+    if not fields or len(fields[1].split()) != 6:  # noqa: PLR2004 - AWS's cron has a year
+        return (
+            f"is {value[:40]!r}",
+            "cron(minutes hours day-of-month month day-of-week year), such as cron(0 3 ? * SUN *)",
+        )
+    minutes, hours, day, _month, weekday, year = fields[1].split()
+    if minutes != "0" or [day, weekday].count("?") != 1 or year != "*":
+        return f"is {value[:40]!r}", "minutes 0, a ? for one of the two days, year *: Secrets Manager takes no other"
+    every = re.fullmatch(r"(?:\d{1,2}|\*)?/(\d{1,2})", hours)
+    if not (int(every[1]) >= _MIN_HOURS_BETWEEN_ROTATIONS if every else re.fullmatch(r"[01]?\d|2[0-3]", hours)):
+        return f"is {value[:40]!r}", "one hour of the day, 0 to 23, or every so many, at least 4: 3, /6 or 2/12"
+    return None
+
+
+def wrong_file(value: str) -> Wrong:
+    """Tell whether there is no file at a path."""
+    return (
+        None
+        if Path(value).is_file()
+        else (f"{value[:60]!r} is no file", "a PEM file's path, from the project's folder")
+    )
+
+
+def _matching(pattern: str, rule: str) -> Check:
+    def wrong(value: str) -> Wrong:
+        return None if re.fullmatch(pattern, value) else (f"is {value[:60]!r}", rule)
+
+    return wrong
+
+
+wrong_region = _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a Region such as eu-west-1")
+wrong_subnet = _matching(r"subnet-[0-9a-f]{8,17}", "a subnet's id, subnet-...")
+wrong_security_group = _matching(r"sg-[0-9a-f]{8,17}", "a security group's id, sg-...")
+wrong_policy_arn = _matching(r"arn:[a-z-]+:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", "the ARN of a managed policy")
+wrong_principal = _matching(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[\w+=,.@/-]+", "the ARN of a role or user")
+wrong_secret_arn = _matching(
+    r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+-[A-Za-z0-9]{6}", "the secret's ARN"
+)
+wrong_log_group = _matching(r"[\w./#-]{1,512}", "a log group's name: letters, digits and . / # _ -")
+wrong_email = _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
+wrong_ecs_name = _matching(r"[A-Za-z0-9_-]{1,255}", "a name: letters, digits, _ and -, at most 255")
+wrong_database_name = _matching(r"[^\x00]{1,63}", "1 to 63 characters")
+
+
+def wrong_size(cpu: int, memory: int) -> Wrong:
+    """Tell whether Fargate does not take that much CPU (units) with that much memory (MiB)."""
+    if cpu not in limits.FARGATE_MEMORY:
+        return f"is {cpu}", f"one of {', '.join(map(str, limits.FARGATE_MEMORY))}"
+    sizes = limits.FARGATE_MEMORY[cpu]
+    if memory in sizes:
+        return None
+    if isinstance(sizes, range):
+        shown = f"{sizes[0]} to {sizes[-1]} in steps of {sizes.step}"
+    else:
+        shown = f"{', '.join(map(str, sizes[:-1]))} or {sizes[-1]}"
+    return f"{cpu} with memory {memory}", f"memory for {cpu} is {shown}"
+
+
+def wrong_key_of(region: str, value: str) -> Wrong:
+    """Tell whether a text is no KMS key of that Region; Secrets Manager refuses any other only when it replicates."""
+    key = rf"arn:[a-z-]+:kms:{re.escape(region)}:\d{{12}}:key/[\w-]+"
+    return None if re.fullmatch(key, value) else ("is no key of that Region", f"arn:...:kms:{region}:ACCOUNT:key/ID")

@@ -1,0 +1,46 @@
+"""Limits of AWS that more than one room must know, each with its source."""
+
+from collections.abc import Mapping, Sequence
+
+MAX_NAME_CHARACTERS = 512
+"""Length limit of a secret's name. Source: AWS, Secrets Manager API, CreateSecret."""
+
+MAX_VALUE_BYTES = 65_536
+"""Size limit of a secret's value. Source: AWS, "Secrets Manager quotas"."""
+
+LOG_RETENTION_DAYS = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
+"""Source: AWS, CloudWatch Logs API, PutRetentionPolicy."""
+
+FARGATE_MEMORY: Mapping[int, Sequence[int]] = {
+    256: (512, 1024, 2048),
+    512: range(1024, 4096 + 1, 1024),
+    1024: range(2048, 8192 + 1, 1024),
+    2048: range(4096, 16384 + 1, 1024),
+    4096: range(8192, 30720 + 1, 1024),
+    8192: range(16384, 61440 + 1, 4096),
+    16384: range(32768, 122880 + 1, 8192),
+}
+"""Memory in MiB by CPU units. Source: AWS, "Amazon ECS task definition parameters for Fargate", task size."""

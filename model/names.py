@@ -1,0 +1,119 @@
+"""What everything of a stack is called, once.
+
+Names are fixed, so that policies can name what does not exist yet and an interrupted `up` finds what it has made.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+MAX_ROLE_NAME = 64
+"""Characters. Source: AWS, "IAM and AWS STS quotas". EventBridge rules, schedules and Lambda functions take as many."""
+
+_LONGEST_SERVICE_ENDING = "-redeploy-start"
+
+EXECUTION_POLICY = "execution"
+"""The execution role's inline policy."""
+
+LIVE_LABEL = "live"
+"""Staging label of the version whose value this program put last."""
+
+
+@dataclass(frozen=True)
+class ServiceNames:
+    """The names of one service's resources.
+
+    Attributes:
+        family: The task definition's family: `<project>-<stack>-<service>`.
+    """
+
+    family: str
+
+    @property
+    def execution_role(self) -> str:
+        """The role that ECS assumes to start a task."""
+        return f"{self.family}-execution"
+
+    @property
+    def task_role(self) -> str:
+        """The role that the running application has."""
+        return f"{self.family}-task"
+
+    @property
+    def log_group(self) -> str:
+        """Where the container writes its log."""
+        return f"/ecs/{self.family}"
+
+    @property
+    def redeploy(self) -> str:
+        """The state machine that starts a new deployment, its role, its alarms' first part."""
+        return f"{self.family}-redeploy"
+
+    @property
+    def redeploy_start(self) -> str:
+        """The role by which EventBridge starts that state machine."""
+        return f"{self.family}{_LONGEST_SERVICE_ENDING}"
+
+    def changed_rule(self, number: int | str) -> str:
+        """Return the rule that sees a new value of one of the service's secrets."""
+        return f"{self.family}-changed-{number}"
+
+    def read_policy(self, number: int) -> str:
+        """Return a managed policy of the execution role, for secrets that the inline policy has no room for."""
+        return f"{self.execution_role}-read-{number}"
+
+    def is_own_execution_policy(self, name: str) -> bool:
+        """Tell whether the program itself gave the execution role the policy of that name, inline or managed."""
+        return name == EXECUTION_POLICY or name.startswith(f"{self.execution_role}-read-")
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of a stack's resources.
+
+    Attributes:
+        project: The Pulumi project's name.
+        stack: The stack's name.
+    """
+
+    project: str
+    stack: str
+
+    @property
+    def prefix(self) -> str:
+        """What every name starts with; also the name of the trail and of the key's alias."""
+        return f"{self.project}-{self.stack}"
+
+    def secret(self, name: str) -> str:
+        """Return a secret's full name by its name in the catalogue."""
+        return f"{self.prefix}-{name}"
+
+    def service(self, name: str) -> ServiceNames:
+        """Return the names of one service's resources."""
+        return ServiceNames(f"{self.prefix}-{name}")
+
+    @property
+    def rotation(self) -> str:
+        """The rotation function and its role."""
+        return f"{self.prefix}-rotation"
+
+    @property
+    def rotation_log_group(self) -> str:
+        """The rotation function's log."""
+        return f"/aws/lambda/{self.rotation}"
+
+    @property
+    def reminder(self) -> str:
+        """The reminder's schedule and its role."""
+        return f"{self.prefix}-reminder"
+
+    def problems(self, services: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+        """Yield what AWS would refuse only when half of the stack exists: subject, what was found, what is allowed."""
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", self.prefix):
+            yield "stack", "has a name that AWS takes for no alias and no topic", "letters, digits, _ and -"
+        longest = max(services, key=len, default="")
+        ending = max(f"-{longest}{_LONGEST_SERVICE_ENDING}", "-rotation", "-reminder", key=len)
+        if len(self.prefix) + len(ending) > MAX_ROLE_NAME:
+            room = MAX_ROLE_NAME - len(ending) - len(self.project) - 1
+            found = f"has a name of {len(self.stack)} characters"
+            yield "stack", found, f"at most {room}: a role's name takes {MAX_ROLE_NAME}, with {ending} at its end"
