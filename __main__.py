@@ -95,7 +95,9 @@ if audit:
         kms_key_arn=log_key,
         settings=audit,
         deployer_roles=config.deployer_roles,
-        ecs_services=[(config.redeploy.cluster, config.redeploy.service)] if config.redeploy else [],
+        ecs_services=[(config.redeploy.cluster, service) for service in config.redeploy.services.values()]
+        if config.redeploy
+        else [],
         permissions_boundary=config.permissions_boundary,
         delete_log_files=not config.protect,
     ).topic_arn

@@ -1,6 +1,6 @@
 """What a single value of the configuration may be: each check returns what was found and what is allowed, or None.
 
-What AWS would refuse is refused here, before anything is created.
+What AWS would refuse is refused here, before anything is created. What `ops migrate` must know as well is in `model.values`.
 """
 
 import re
@@ -8,73 +8,15 @@ from pathlib import Path
 
 from config.reader import Check
 from model import limits
+from model.values import Wrong
 
 _MIN_HOURS_BETWEEN_ROTATIONS = 4
 """Source: AWS, Secrets Manager API, RotationRulesType, ScheduleExpression."""
 
-Wrong = tuple[str, str] | None
-"""What was found, and what is allowed."""
-
-
-MIN_STRICT_CHARACTERS = 16
-"""The shortest secret that a protected stack takes."""
-
-_PLACEHOLDER = re.compile(
-    r"change[-_ ]?(me|it)?|replace[-_ ]?me|placeholder|example|dummy|todo|tbd|password|secret|test"
-    r"|x+|\*+|0+|<.*>|\$\{.*\}|\{\{.*\}\}"
-    r"|(your|my|insert|enter|put|some)[-_ ].*|.*(change|replace)[-_ ]?me.*",
-    re.IGNORECASE | re.DOTALL,
-)
-
-
-def wrong_secret(value: str, *, strict: bool) -> str | None:
-    """Return what is wrong with a secret's value, None when nothing is. Strict: no placeholder, nothing short."""
-    size = len(value.encode())
-    if size > limits.MAX_VALUE_BYTES:
-        return f"has {size:,} bytes; Secrets Manager takes {limits.MAX_VALUE_BYTES:,}"
-    if strict and _PLACEHOLDER.fullmatch(value.strip()):
-        return "looks like a placeholder"
-    if strict and len(value) < MIN_STRICT_CHARACTERS:
-        return f"has fewer than {MIN_STRICT_CHARACTERS} characters"
-    return None
-
-
-def wrong_image(value: str) -> Wrong:
-    """Tell whether a text is no container image with a tag or digest."""
-    name, at, digest = value.partition("@")
-    if re.search(r"\s", value):
-        return "has a space", "an image with a tag or digest"
-    if at and not (name and re.fullmatch(r"sha256:[0-9a-f]{64}", digest)):
-        return "has no valid digest", "NAME@sha256:<64 hex digits>"
-    if at:
-        return None
-    repository, colon, tag = name.rpartition(":")
-    if not colon or "/" in tag:
-        return "has no tag", "NAME:TAG or NAME@sha256:DIGEST"
-    if not re.fullmatch(r"\w[\w.-]{0,127}", tag) or not re.fullmatch(r"[\w.-]+(:\d+)?(/[\w.-]+)*", repository):
-        return "is no name of an image", "NAME:TAG or NAME@sha256:DIGEST"
-    return None
-
-
-def wrong_host(value: str) -> Wrong:
-    """Tell whether a text is no host name."""
-    label = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-    for pattern, found in (
-        (r"\s", "has a space"),
-        (r"://", "has a scheme"),
-        (r":\d+$", "has a port"),
-        (r"/", "has a path"),
-    ):
-        if re.search(pattern, value):
-            return found, "a host name alone, such as db.internal"
-    if len(value) > 253 or not re.fullmatch(rf"{label}(\.{label})*", value):  # noqa: PLR2004 - RFC 1035, 2.3.4
-        return "is no host name", "a host name alone, such as db.internal"
-    return None
-
 
 def wrong_schedule(value: str) -> Wrong:
     """Tell whether a text is no cron expression that Secrets Manager takes."""
-    # A rate would fire by an older schedule once after each change, so that an unrelated `up` could rotate (facts.md).
+    # A rate would fire by an older schedule once after each change, so that an unrelated `up` could rotate.
     fields = re.fullmatch(r"cron\((.*)\)", value)
     if not fields or len(fields[1].split()) != 6:  # noqa: PLR2004 - AWS's cron has a year
         return (

@@ -16,6 +16,7 @@ from model import declarations
 from model.declarations import Application, Catalogue, Generated, PlainVariable, Supplied
 from model.limits import FARGATE_MEMORY, LOG_RETENTION_DAYS
 from model.names import Names
+from model.values import wrong_host, wrong_image, wrong_secret
 
 Encryption = Literal["aws-managed", "customer-managed", "returning-to-aws-managed"]
 ENCRYPTIONS: tuple[Encryption, ...] = ("aws-managed", "customer-managed", "returning-to-aws-managed")
@@ -271,13 +272,13 @@ def _service(reader: Reader, name: str, variables: Sequence[PlainVariable], *, e
     environment = _environment(reader, encrypted=encrypted)
     environment |= _environment(own, encrypted=False) if own else {}
     for variable in variables:
-        host = reader.text(variable.config_key, check=fields.wrong_host)
+        host = reader.text(variable.config_key, check=wrong_host)
         if variable.readers is None or name in variable.readers:
             if variable.name in environment:
                 reader.report(f"environment.{variable.name}", "is declared in catalogue.py", variable.config_key)
             environment[variable.name] = host
     return ServiceSettings(
-        image=from_["image"].text("image", check=fields.wrong_image),
+        image=from_["image"].text("image", check=wrong_image),
         environment=environment,
         container_port=from_["containerPort"].integer(
             "containerPort", 3000, allowed=range(1, 65536), rule="1 to 65535"
@@ -325,7 +326,7 @@ def _values(
             reader.report(
                 key, "is set without --secret", f"{command}   (with a new value: the old one is in the clear)"
             )
-        elif wrong := fields.wrong_secret(str(value), strict=strict):
+        elif wrong := wrong_secret(str(value), strict=strict):
             reader.report(key, wrong, command)
         else:
             values[key] = str(value)

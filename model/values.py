@@ -4,23 +4,11 @@ What AWS would refuse is refused here, before anything is created; `ops migrate`
 """
 
 import re
-from collections.abc import Mapping, Sequence
 
-MAX_VALUE_BYTES = 65_536
+from model.limits import MAX_VALUE_BYTES
 
 MIN_STRICT_CHARACTERS = 16
 """The shortest secret that a protected stack takes."""
-
-FARGATE_MEMORY: Mapping[int, Sequence[int]] = {
-    256: (512, 1024, 2048),
-    512: range(1024, 4096 + 1, 1024),
-    1024: range(2048, 8192 + 1, 1024),
-    2048: range(4096, 16384 + 1, 1024),
-    4096: range(8192, 30720 + 1, 1024),
-    8192: range(16384, 61440 + 1, 4096),
-    16384: range(32768, 122880 + 1, 8192),
-}
-"""Memory in MiB by CPU units. Source: AWS, "Amazon ECS task definition parameters for Fargate", task size."""
 
 Wrong = tuple[str, str] | None
 """What was found, and what is allowed."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from model import values as rules
+from model.limits import FARGATE_MEMORY
 from ops._json import json_object, read_json
 from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
 from ops.migrate._fields import CONTAINER_FIELDS, lost
@@ -452,7 +453,7 @@ def _size(task: TaskDefinition, container: Container) -> tuple[str, str, str] | 
     if not all(re.fullmatch(r"[0-9]{0,7}", size) for size in (cpu, memory)):
         return "", "", "is no size that ECS takes: set cpu and memory yourself"
     wanted = int(cpu or 0), int(memory or 0)
-    for units, sizes in rules.FARGATE_MEMORY.items():
+    for units, sizes in FARGATE_MEMORY.items():
         for size in sizes:
             if units >= wanted[0] and size >= wanted[1]:
                 exact = (units, size) == wanted

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from catalogue import CATALOGUE
+from catalogue import APPLICATION
 from model.declarations import Catalogue, Constant, External, Generated, JsonSecret, Supplied
 from ops.migrate._pulumi import property_path
 
@@ -86,10 +86,14 @@ def _config_key(source: Generated | Supplied | Constant | External) -> str | Non
     return source.config_key if isinstance(source, Generated | Supplied) else None
 
 
-HOSTS: Mapping[str, str] = {"DATABASE_HOST": "databaseHost", "REDIS_HOST": "redisHost"}
+HOSTS: Mapping[str, str] = {variable.name: variable.config_key for variable in APPLICATION.variables}
 """Configuration keys of the plain variables that every stack must set, by variable."""
 
 
-def target_of(stack: str) -> Target:  # noqa: ARG001 - every stack has the same secrets
+def target_of(stack: str) -> Target:
     """Return the application as one stack has it."""
-    return Target(("app",), CATALOGUE, HOSTS)
+    return Target(
+        tuple(service.name for service in APPLICATION.services),
+        APPLICATION.catalogue(stack),
+        HOSTS,
+    )
