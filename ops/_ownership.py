@@ -7,7 +7,7 @@ from typing import Literal
 from catalogue import APPLICATION
 from model.declarations import Catalogue, Declaration, External, Generated, JsonSecret, Source, Supplied, is_external
 from ops._secrets import LABEL_OF_PULUMI, Record
-from ops._stack import Stack, uses_local_aws
+from ops._stack import Stack, in_sandbox
 
 Owner = Literal["configuration", "rotation", "operator"]
 
@@ -69,7 +69,7 @@ def _change(stack: Stack, declaration: Declaration, key: str | None) -> Ownershi
         return Ownership("configuration", (f"# {declaration.name} has no key {key}: add it in catalogue.py",))
     ways = {name: _ways(source, at) for name, source in sources.items()}
     how = [f"{command}   # {remark}{name}" for name, found in ways.items() for command, remark in found]
-    up = [] if uses_local_aws() else [f"pulumi up {at}"]
+    up = [] if in_sandbox() else [f"pulumi up {at}"]
     mend = [found[-1][0] for found in ways.values() if found] + up
     remark = f"   # {_NEXT}" if any("rotations." in command for command in mend) else ""
     return Ownership("configuration", (*how, *up), " && ".join(mend) + remark)
@@ -80,7 +80,7 @@ def _ways(source: Source, at: str) -> list[tuple[str, str]]:
     if not isinstance(source, Generated | Supplied):
         return []
     key = source.config_key
-    if uses_local_aws():
+    if in_sandbox():
         run, given, made = "python -m sandbox up", f"-c secret:{key}", f"-c rotations.{key}=2"
     else:
         run, given, made = "pulumi config set", f"--secret {key}", f"--path rotations.{key} 2"

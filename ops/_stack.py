@@ -144,6 +144,11 @@ def uses_local_aws() -> bool:
     return urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname in _LOOPBACK
 
 
+def in_sandbox() -> bool:
+    """Tell whether AWS is the sandbox's own, so that its commands fit; a plain stack may live in a local AWS, too."""
+    return uses_local_aws() and (_sandbox_runs() or _sandbox_uses_it())
+
+
 def _from_file(path: Path) -> Mapping[str, Any]:
     try:
         # PowerShell's redirection writes a byte order mark.
@@ -155,10 +160,19 @@ def _from_file(path: Path) -> Mapping[str, Any]:
     return _json_object(text, str(path))
 
 
+def _sandbox_home() -> Path:
+    return Path(os.environ.get("SANDBOX_HOME") or ROOT / ".sandbox")
+
+
+def _sandbox_uses_it() -> bool:
+    """Whether the sandbox has a state for this emulator (`--endpoint`)."""
+    address = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
+    return (_sandbox_home() / f"state-{address.hostname}-{address.port}").is_dir()
+
+
 def _sandbox_runs() -> bool:
-    home = Path(os.environ.get("SANDBOX_HOME") or ROOT / ".sandbox")
     try:
-        port = json.loads((home / "moto.json").read_text(encoding="utf-8"))["port"]
+        port = json.loads((_sandbox_home() / "moto.json").read_text(encoding="utf-8"))["port"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).netloc.rpartition(":")[2] == str(port)

@@ -23,7 +23,7 @@ from ops._ownership import declared
 from ops._restoring import Target, Work, differing_versions, list_versions, plan
 from ops._restoring import restore as restore_secret
 from ops._secrets import Record, describe, read_value, resource_policies
-from ops._stack import ROOT, Stack, load, uses_local_aws
+from ops._stack import ROOT, Stack, in_sandbox, load
 from ops.listing import records_of
 from ops.migrate._pulumi import project_file
 
@@ -363,7 +363,7 @@ def _policy_in_words(work: Work) -> str:
 def _tell_next(works: list[Work], target: Target) -> None:
     say(f"{len(works)} secrets read back as they were saved.")
     if made := [work for work in works if work.action == "create"]:
-        refresh = "python -m sandbox refresh" if uses_local_aws() else "pulumi refresh"
+        refresh = "python -m sandbox refresh" if in_sandbox() else "pulumi refresh"
         named = "".join(f" --secret {work.saved.name}={work.name}" for work in made)
         say(
             "Secrets that were made have new ARNs. Take them over, after the stack has forgotten the old ones:\n"

@@ -68,50 +68,26 @@ StandIns = Annotated[
 ]
 
 
-@app.command()
-def up(  # noqa: PLR0917 - typer makes each one an option
-    stack: Stack = "dev",
-    project: ProjectDirectory = REPOSITORY,
-    config: Config = [],  # noqa: B006 - typer copies it
-    endpoint: Endpoint = None,
-    expect_no_changes: ExpectNoChanges = False,  # noqa: FBT002 - a command-line flag, as are those below
-    stand_ins: StandIns = True,  # noqa: FBT002
-    as_json: AsJson = False,  # noqa: FBT002
-) -> None:
-    """Create or update the stack, and show what came up."""
-    _operate(
-        "up",
-        stack,
-        project,
-        config,
-        endpoint,
-        as_json=as_json,
-        expect_no_changes=expect_no_changes,
-        stand_ins=stand_ins,
-    )
+def _changing(verb: "Verb", summary: str) -> None:
+    """Add the command of a verb that looks for changes: `up` and `preview` take the same options."""
+
+    def command(  # noqa: PLR0917 - typer makes each one an option
+        stack: Stack = "dev",
+        project: ProjectDirectory = REPOSITORY,
+        config: Config = [],  # noqa: B006 - typer copies it
+        endpoint: Endpoint = None,
+        expect_no_changes: ExpectNoChanges = False,  # noqa: FBT002 - a command-line flag, as are those below
+        stand_ins: StandIns = True,  # noqa: FBT002
+        as_json: AsJson = False,  # noqa: FBT002
+    ) -> None:
+        options = {"expect_no_changes": expect_no_changes, "stand_ins": stand_ins}
+        _operate(verb, stack, project, config, endpoint, as_json=as_json, **options)
+
+    app.command(name=verb, help=summary)(command)
 
 
-@app.command()
-def preview(  # noqa: PLR0917
-    stack: Stack = "dev",
-    project: ProjectDirectory = REPOSITORY,
-    config: Config = [],  # noqa: B006
-    endpoint: Endpoint = None,
-    expect_no_changes: ExpectNoChanges = False,  # noqa: FBT002
-    stand_ins: StandIns = True,  # noqa: FBT002
-    as_json: AsJson = False,  # noqa: FBT002
-) -> None:
-    """Show what `up` would change."""
-    _operate(
-        "preview",
-        stack,
-        project,
-        config,
-        endpoint,
-        as_json=as_json,
-        expect_no_changes=expect_no_changes,
-        stand_ins=stand_ins,
-    )
+_changing("up", "Create or update the stack, and show what came up.")
+_changing("preview", "Show what `up` would change.")
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Tells the configuration errors that the CLI raises before the program runs in the project's own style."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from sandbox.project import Project
@@ -35,6 +36,18 @@ def explain(command_error: str, project: Project, stack: str) -> str:
     return render(problems, stack) if problems else ""
 
 
+def is_secret(project: Project, key: str) -> bool:
+    """Tell whether Pulumi.yaml declares a key as a secret."""
+    declared = _declared(project, key.removeprefix(f"{project.name}:"))
+    # Pulumi.yaml can't say `secret: true` of a key that has a default; there the description does.
+    return bool(declared.get("secret")) or str(declared.get("description", "")).startswith("Secret")
+
+
+def in_the_clear(keys: Iterable[str], stack: str) -> str:
+    """The problem with secrets that `-c` was given in the clear, with the option that encrypts them."""
+    return render([(key, "is a secret and was given in the clear", f"-c secret:{key}") for key in keys], stack)
+
+
 def render(problems: list[tuple[str, str, str]], stack: str) -> str:
     """Lay out problems in columns: key, what is wrong, what mends it."""
     widths = [max(len(row[column]) for row in problems) for column in (0, 1)]
@@ -47,8 +60,7 @@ def _command(project: Project, key: str, stack: str) -> str:
     declared = _declared(project, key)
     kind = declared.get("type", "string")
     at_stack = f" --stack {stack}"
-    # Pulumi.yaml can't say `secret: true` of a key that has a default; there the description does.
-    if declared.get("secret") or str(declared.get("description", "")).startswith("Secret"):
+    if is_secret(project, key):
         return f"pulumi config set --secret {key}{at_stack}"
     if kind == "array":
         return f"pulumi config set --path '{key}[0]' VALUE{at_stack}"

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pulumi import automation
-from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import CommandError, StackAlreadyExistsError
 
 from sandbox import config_errors, environment, local_aws, plugins, program, pulumi_cli, recovery, state
@@ -115,11 +114,11 @@ def run(request: Request, screen: Screen) -> Report:
         EngineError: The program, the engine or AWS failed; the message tells each cause once.
         InterruptedRunError: Ctrl-C; the engine ended in good order.
     """
-    started = time.monotonic()
     home, notes = Home.from_environment(), _Notes(screen)
     settings = request.project.settings(request.stack)  # first: a wrong stack name must not start anything
     home.prepare()
     cli = pulumi_cli.find_or_build(home, screen.status)
+    started = time.monotonic()  # what fetching or building the engine took has been told, and is no part of the run
     with environment.applied(environment.clean(home)):
         version = pulumi_cli.cli_version(cli, home)
         with home.lock(HOME_LOCK, request.command, _tell_waiting(screen)):
@@ -234,9 +233,12 @@ class _Run:
         """Write this run's stack file; returns the keys that got a stand-in."""
         request = self.request
         config = StackConfig(request.project, request.stack)
-        for override in request.overrides:
-            if not override.secret:
-                config.apply(override)
+        plain = [override for override in request.overrides if not override.secret]
+        clear = [override.key for override in plain if config_errors.is_secret(request.project, override.key)]
+        if clear:  # before anything of it is written
+            raise EngineError(config_errors.in_the_clear(clear, request.stack))
+        for override in plain:
+            config.apply(override)
         overridden = {override.key for override in request.overrides}
         missing = {_path_text(path): path for path in config.undecryptable}
         for key in _supplied_keys(request.project, request.stack, config.names("adopt")):
@@ -264,7 +266,7 @@ class _Run:
             self.screen.say(f"{', '.join(names)}: stand-in{'s' if len(names) > 1 else ''} of the sandbox")
         return names
 
-    def _stack(self) -> "_Stack":
+    def _stack(self) -> automation.Stack:
         workspace = automation.LocalWorkspace(
             work_dir=str(self.work),
             pulumi_home=str(self.home.pulumi),
@@ -273,7 +275,7 @@ class _Run:
         )
         return _Stack(self.request.stack, workspace)
 
-    def _operate(self, stack: "_Stack", verb: Verb, *, expect_no_changes: bool) -> Recorder:
+    def _operate(self, stack: automation.Stack, verb: Verb, *, expect_no_changes: bool) -> Recorder:
         if verb == "up" and expect_no_changes:
             # The CLI's own flag complains when it has already changed things; nobody who expects no change wants that.
             self._operate(stack, "preview", expect_no_changes=True)
@@ -353,7 +355,9 @@ class _Stack(automation.Stack):
         """Take the stack as selected; every command names it anyway."""
         self.name = name
         self.workspace = workspace
-        self._mode = StackInitMode.SELECT
+
+    def __repr__(self) -> str:
+        return f"_Stack({self.name!r})"
 
     def outputs(self) -> dict[str, automation.OutputValue]:
         """Nothing: they are read from the state, where secrets stay encrypted."""

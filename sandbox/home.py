@@ -13,14 +13,16 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
 import shutil
+import stat
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, cast
 
-from sandbox.errors import SandboxError
+from sandbox.errors import MisuseError, SandboxError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 HOME_LOCK = "home"
@@ -50,8 +52,19 @@ class Home:
 
     @classmethod
     def from_environment(cls) -> "Home":
-        """The home that `SANDBOX_HOME` names, else the repository's own."""
-        return cls(Path(os.environ.get("SANDBOX_HOME") or REPOSITORY / ".sandbox").absolute())
+        """The home that `SANDBOX_HOME` names, else the repository's own.
+
+        Raises:
+            MisuseError: Others may write there: they could put a plugin, a passphrase or an endpoint of their own in its place.
+        """
+        root = Path(os.environ.get("SANDBOX_HOME") or REPOSITORY / ".sandbox").absolute()
+        if root.exists():
+            found = root.stat()
+            if found.st_uid != os.getuid():
+                raise MisuseError(f"{root} belongs to another user; choose another SANDBOX_HOME")
+            if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise MisuseError(f"others may write into {root}: chmod go-w {shlex.quote(str(root))}")
+        return cls(root)
 
     @property
     def pulumi(self) -> Path:

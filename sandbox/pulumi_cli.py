@@ -1,4 +1,4 @@
-"""Finds the Pulumi CLI, or builds it once from the Go module that `tools/go.mod` pins."""
+"""Finds the Pulumi CLI, or fetches the version that `tools/go.mod` pins, or builds it from that Go module, once."""
 
 import fcntl
 import json
@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+
+from semver import VersionInfo
 
 from sandbox import environment
 from sandbox.errors import SandboxError
@@ -23,9 +25,9 @@ _NEWS_SECONDS = 1.0
 
 
 def find_or_build(home: Home | None = None, say: Callable[[str], None] = lambda _: None) -> Path:
-    """Return the path of a Pulumi CLI that fits the SDK: the one on PATH, else our own, built when it is missing.
+    """Return the path of a Pulumi CLI that fits the SDK: the one on PATH, else our own, fetched or built when it is missing.
 
-    `say` gets the news of a build, about once a second; each text replaces the one before.
+    `say` gets the news of that, about once a second; each text replaces the one before.
     """
     home = home or Home.from_environment()
     found = _on_path(home)
@@ -37,7 +39,7 @@ def find_or_build(home: Home | None = None, say: Callable[[str], None] = lambda 
     (TOOLS / "bin").mkdir(exist_ok=True)
     with (TOOLS / "bin" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two first commands at once: the second one takes what the first one built
-        if _version(built, home) != _pinned_version():
+        if _version(built, home) != _pinned_version() and not _fetch(built, home, say):
             _build(built, say)
     return built
 
@@ -99,12 +101,36 @@ def _pinned_version() -> str:
     return match[1].removeprefix("v")
 
 
+def _fetch(target: Path, home: Home, say: Callable[[str], None]) -> bool:
+    """Let the SDK's own installer fetch the pinned CLI from get.pulumi.com; tells whether that went well."""
+    from pulumi.automation import PulumiCommand  # noqa: PLC0415 - 0.3 s that a machine with a CLI need not pay
+
+    number = _pinned_version()
+    say(f"Fetching the Pulumi CLI {number} from get.pulumi.com, once.")
+    target.unlink(missing_ok=True)  # the installer leaves alone what is there
+    try:
+        PulumiCommand.install(str(target.parent.parent), VersionInfo.parse(number), skip_version_check=True)
+    except (
+        OSError,
+        subprocess.SubprocessError,
+        ValueError,
+    ) as error:  # no network, a proxy that refuses, no such platform
+        say(f"Fetching the Pulumi CLI failed ({type(error).__name__}); building it instead.")
+        return False
+    if _version(target, home) != number:
+        say("Fetching the Pulumi CLI brought another version; building it instead.")
+        return False
+    say(f"Fetched the Pulumi CLI {number}.")
+    return True
+
+
 def _build(target: Path, say: Callable[[str], None]) -> None:
     go = shutil.which("go")
     number = _pinned_version()
     if go is None:
         raise SandboxError(
-            f"no Pulumi CLI of version {minimum_version()} or later, and no Go to build it with. Install either:\n"
+            f"no Pulumi CLI of version {minimum_version()} or later, get.pulumi.com can't be reached, and there is no Go "
+            "to build it with. Install either:\n"
             "  Pulumi  https://www.pulumi.com/docs/install/   (for example: brew install pulumi)\n"
             "  Go      https://go.dev/doc/install             (for example: apt install golang, or brew install go)"
         )

@@ -9,8 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from types import FrameType
 
-from pulumi.automation import PulumiCommand
-from pulumi.automation._cmd import CommandResult
+from pulumi.automation import CommandResult, PulumiCommand
 from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
 

@@ -104,9 +104,9 @@ class StackConfig:
                 node = _child(node, step, sequence=isinstance(following, int))
 
     def apply(self, override: Override) -> None:
-        """Set an override that is not secret; text that is a JSON array or object becomes one."""
+        """Set an override that is not secret; text that is a JSON array or object becomes one, unless the place takes text."""
         value: Any = override.value
-        if value[:1] in ("[", "{"):
+        if value[:1] in ("[", "{") and not self._takes_text(override.path):
             try:
                 value = json.loads(value)
             except ValueError:
@@ -120,6 +120,12 @@ class StackConfig:
         path = directory / f"Pulumi.{self.stack}.yaml"
         write_private(path, yaml.serialize(self.root, Dumper=yaml.SafeDumper))
         return path
+
+    def _takes_text(self, path: Sequence[str | int]) -> bool:
+        """A container's variables are text, as is what Pulumi.yaml declares as a string."""
+        declared = self.project.declared.get(str(path[0]).removeprefix(f"{self.project.name}:"))
+        kind = declared.get("type") if isinstance(declared, dict) else declared
+        return kind == "string" if len(path) == 1 else "environment" in path[:-1]
 
     def _full(self, key: str) -> str:
         return key if ":" in key else f"{self.project.name}:{key}"

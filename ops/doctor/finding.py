@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from ops._stack import Stack, uses_local_aws
+from ops._stack import Stack, in_sandbox
 
 Status = Literal["ok", "warning", "failure"]
 
@@ -37,6 +37,6 @@ def summed_up(check: str, problems: Iterable[Finding], *, ok: str) -> Iterator[F
 def put_back(stack: Stack) -> str:
     """Return the command that makes everything as the program says: what was changed by hand is noticed, then mended."""
     name = stack.environment
-    if uses_local_aws():
+    if in_sandbox():
         return f"python -m sandbox refresh --stack {name} && python -m sandbox up --stack {name}"
     return f"pulumi up --refresh --stack {name}"

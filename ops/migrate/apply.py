@@ -173,6 +173,7 @@ def _in_sandbox(wanted: Mapping[str, tuple[str, bool]], stack: str, project: Pat
     secrets = {key: value for key, (value, secret) in wanted.items() if secret}
     run = SandboxRun(stack, project)
     say(f"Local AWS: `python -m sandbox {verb} --stack {stack}` with these values; no stack file is written.")
+    say("Every user of this machine can read what the local AWS holds: no real values.")
     status = run.run(verb, plain, secrets)
     if json_:
         print_json(

@@ -121,9 +121,7 @@ def test_describe_shows_labels_variables_and_owner(stack: Stack, ops: Any) -> No
     assert (found["name"], found["full_name"]) == ("app-config", "service-ticket-system-dev-app-config")
     datetime.fromisoformat(found["changed"])
     shown = ops(stack, "describe", "app-config")
-    assert (
-        "python -m sandbox up --stack dev -c secret:smtpPassword   # a value of your own for SMTP_PASSWORD" in shown.out
-    )
+    assert "pulumi config set --stack dev --secret smtpPassword   # a value of your own for SMTP_PASSWORD" in shown.out
     assert not any(value in shown.out for value in json.loads(stack.values["app-config"]).values())
 
 
@@ -161,33 +159,47 @@ def test_owner_of_a_value(stack: Stack, stages: dict[str, tuple[str, ...]], rota
     assert ownership(where, record, declaration_of(where, arn)).owner == expected
 
 
+_BY_THE_SANDBOX = (
+    "python -m sandbox up --stack dev -c secret:jwtSecret   # a value of your own",
+    "python -m sandbox up --stack dev -c rotations.jwtSecret=2   # 3 when it is 2 already, and so on",
+)
+_BY_PULUMI = (
+    "pulumi config set --stack dev --secret jwtSecret   # a value of your own",
+    "pulumi config set --stack dev --path rotations.jwtSecret 2 && pulumi up --stack dev   # 3 when it is 2 already, and so on",
+)
+
+
 @pytest.mark.parametrize(
-    ("endpoint", "how", "mend"),
+    ("endpoint", "home", "expected"),
     [
-        (
-            "http://127.0.0.1:4566",
-            "python -m sandbox up --stack dev -c secret:jwtSecret   # a value of your own",
-            "python -m sandbox up --stack dev -c rotations.jwtSecret=2   # 3 when it is 2 already, and so on",
-        ),
-        (
-            "",
-            "pulumi config set --stack dev --secret jwtSecret   # a value of your own",
-            (
-                "pulumi config set --stack dev --path rotations.jwtSecret 2 && pulumi up --stack dev   # 3 when it is 2 already, "
-                "and so on"
-            ),
-        ),
+        ("http://127.0.0.1:4566", "moto.json", _BY_THE_SANDBOX),
+        ("http://127.0.0.1:4566", "state-127.0.0.1-4566", _BY_THE_SANDBOX),
+        ("http://127.0.0.1:4567", "moto.json", _BY_PULUMI),
+        ("http://127.0.0.1:4566", "", _BY_PULUMI),
+        ("", "moto.json", _BY_PULUMI),
     ],
+    ids=["moto", "another emulator", "not its moto", "a plain stack", "aws"],
 )
 def test_ways_to_change_a_value_of_the_configuration(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch, endpoint: str, how: str, mend: str
+    stack: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    *,
+    endpoint: str,
+    home: str,
+    expected: tuple[str, str],
 ) -> None:
+    if home == "moto.json":
+        (tmp_path / home).write_text('{"port": 4566}')
+    elif home:
+        (tmp_path / home).mkdir()
+    monkeypatch.setenv("SANDBOX_HOME", str(tmp_path))
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     where, arn = parse(stack.outputs, "test"), stack.arn("jwt-secret")
     found = ownership(where, Record(arn, "jwt", stages=LABELLED), declaration_of(where, arn))
 
-    assert how in found.how
-    assert found.mend == mend
+    assert expected[0] in found.how
+    assert found.mend == expected[1]
 
 
 # --- errors --------------------------------------------------------------------------------------------------------------

@@ -179,7 +179,7 @@ def test_generated_value_is_rotated_by_the_configuration(stack: Stack, ops: Any)
     done = ops(stack, "rotate", "jwt-secret", "--yes")
 
     assert done.status == 2
-    assert "python -m sandbox up --stack dev -c rotations.jwtSecret=2" in done.err
+    assert "pulumi config set --stack dev --path rotations.jwtSecret 2" in done.err
 
 
 def records(*stages: dict[str, tuple[str, ...]] | None) -> Iterator[Record | None]:

@@ -27,6 +27,8 @@ def test_help_imports_neither_pulumi_nor_boto3() -> None:
         (("up", "--stack", "prud"), "did you mean prod?"),
         (("outputs", "--stack", "none"), "dev, prod"),
         (("env", "--stack", "none"), "dev, prod"),
+        (("up", "--stack", "../../dev"), 'stack "../../dev" has no file'),
+        (("outputs", "--stack", "/dev"), 'stack "/dev" has no file'),
         (("up", "--project", "docs"), "no Pulumi.yaml"),
         (("preview", "--endpoint", "http://10.1.2.3:4566"), "not on this machine"),
         (("preview", "--endpoint", "http://aws.amazon.com"), "not on this machine"),
@@ -42,6 +44,17 @@ def test_misuse_is_explained_with_status_2(sandbox: Any, arguments: tuple[str, .
     assert (result.status, result.out) == (2, "")
     assert said in result.err
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707])
+def test_a_home_that_others_may_write_is_refused(own_sandbox: Any, mode: int) -> None:
+    own_sandbox.home.root.mkdir()
+    own_sandbox.home.root.chmod(mode)
+    for command in (("status",), ("preview",), ("down",)):
+        result = own_sandbox.quick(*command)
+        assert (result.status, result.out) == (2, "")
+        assert f"others may write into {own_sandbox.home.root}: chmod go-w " in result.err
+    assert list(own_sandbox.home.root.iterdir()) == []
 
 
 def test_up_then_up_preview_and_refresh_change_nothing_and_destroy_leaves_nothing(sandbox: Any, tiny: Make) -> None:
@@ -192,8 +205,12 @@ def test_a_missing_secret_names_the_command(sandbox: Any, tiny: Make) -> None:
     result = sandbox.quick("preview", *copy.options)
     assert f"token  is required  pulumi config set --secret token --stack {copy.stack}" in result.err
     clear = sandbox.quick("preview", "-c", "token=visible-value", *copy.options)
-    assert "token  is a secret and stands in the stack file in the clear" in clear.err
+    assert "token  is a secret and was given in the clear  -c secret:token" in clear.err
     assert "visible-value" not in clear.err
+    copy.add_config("throwaway:token: visible-value\n")
+    written = sandbox.quick("preview", *copy.options)
+    assert "token  is a secret and stands in the stack file in the clear" in written.err
+    assert "visible-value" not in written.err
 
 
 def test_what_aws_refuses_is_told_with_the_resource(sandbox: Any, tiny: Make) -> None:

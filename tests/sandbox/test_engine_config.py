@@ -18,7 +18,7 @@ Make = Callable[..., Any]
 @pytest.fixture
 def stack_file(tmp_path: Path) -> Callable[[str], StackConfig]:
     def make(text: str) -> StackConfig:
-        (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+        (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\nconfig: {title: {type: string}}\n")
         (tmp_path / "__main__.py").touch()
         (tmp_path / "Pulumi.dev.yaml").write_text(text)
         return StackConfig(Project.load(tmp_path), "dev")
@@ -46,6 +46,12 @@ def _written(config: StackConfig, folder: Path, salt: str | None = None) -> dict
         ('names=["a", "b"]', ["shop:names"], ["a", "b"]),
         ('tags={"a": 1}', ["shop:tags"], {"a": 1}),
         ("name=[not json", ["shop:name"], "[not json"),
+        ('title={"a": 1}', ["shop:title"], '{"a": 1}'),
+        ('shop:title=["a"]', ["shop:title"], '["a"]'),
+        ('environment.FEATURES={"beta": true}', ["shop:environment"], {"FEATURES": '{"beta": true}'}),
+        ('environment={"A": "b"}', ["shop:environment"], {"A": "b"}),
+        ('services.web.environment.LIST=["a"]', ["shop:services"], {"web": {"environment": {"LIST": '["a"]'}}}),
+        ('rotation.subnetIds=["a"]', ["shop:rotation"], {"subnetIds": ["a"]}),
     ],
 )
 def test_an_override_lands_where_pulumi_expects_it(

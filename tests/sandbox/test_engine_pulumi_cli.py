@@ -1,8 +1,10 @@
 """Which Pulumi CLI the sandbox takes, and how it builds one."""
 
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
+from pulumi.automation import PulumiCommand
 
 from sandbox import pulumi_cli as cli
 from sandbox.errors import SandboxError
@@ -21,7 +23,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
     monkeypatch.setenv("SANDBOX_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(cli, "_NEWS_SECONDS", 0.05)
+    monkeypatch.setattr(PulumiCommand, "install", _no_network)
     return tmp_path
+
+
+def _no_network(*_: object, **__: object) -> None:
+    raise URLError("no network")
 
 
 def _script(path: Path, body: str) -> Path:
@@ -44,7 +51,7 @@ def test_a_cli_on_path_is_taken_when_it_is_as_new_as_the_sdk(machine: Path, vers
 
 
 @pytest.mark.parametrize("said", ["v3.271.9", "v2.999.0", "v4.0.0", "nonsense"])
-def test_another_cli_is_passed_over_and_the_pinned_one_built(machine: Path, said: str) -> None:
+def test_another_cli_is_ignored_and_the_pinned_one_built(machine: Path, said: str) -> None:
     _script(machine / "path" / "pulumi", f"echo {said}")
     _go(machine, _BUILDS)
     assert cli.find_or_build() == machine / "tools" / "bin" / "pulumi"
@@ -54,10 +61,29 @@ def test_a_build_tells_that_it_is_alive_and_happens_once(machine: Path) -> None:
     _go(machine, f"/bin/sleep 0.3; echo called >> {machine}/calls; {_BUILDS}")
     told: list[str] = []
     assert cli.find_or_build(say=told.append) == cli.find_or_build(say=told.append)
-    assert told[0].startswith("Building the Pulumi CLI 3.274.1, once; it takes about")
+    assert told[0] == "Fetching the Pulumi CLI 3.274.1 from get.pulumi.com, once."
+    assert told[1] == "Fetching the Pulumi CLI failed (URLError); building it instead."
+    assert told[2].startswith("Building the Pulumi CLI 3.274.1, once; it takes about")
     assert any("still building" in text for text in told)
     assert told[-1].startswith("Built the Pulumi CLI 3.274.1 in ")
     assert (machine / "calls").read_text() == "called\n"
+
+
+@pytest.mark.parametrize(("brings", "took"), [("3.274.1", "Fetched"), ("3.270.0", "Built")])
+def test_with_a_network_the_sdks_installer_is_asked_before_go(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, brings: str, took: str
+) -> None:
+    def install(root: str, version: object, **_: object) -> None:
+        assert str(version) == "3.274.1"
+        (Path(root) / "bin").mkdir(exist_ok=True)
+        _script(Path(root) / "bin" / "pulumi", f"echo v{brings}")
+
+    monkeypatch.setattr(PulumiCommand, "install", install)
+    _go(machine, _BUILDS)
+    told: list[str] = []
+    assert cli.find_or_build(say=told.append) == machine / "tools" / "bin" / "pulumi"
+    assert told[-1].startswith(f"{took} the Pulumi CLI 3.274.1")
+    assert cli.cli_version(machine / "tools" / "bin" / "pulumi", Home.from_environment()) == "3.274.1"
 
 
 def test_a_built_cli_of_another_pin_is_built_anew(machine: Path) -> None:

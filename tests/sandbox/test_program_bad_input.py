@@ -14,7 +14,7 @@ Make = Callable[..., Any]
     [
         (
             "smtpPassword=hunter2-in-the-clear-0",
-            "smtpPassword is set without --secret pulumi config set --secret smtpPassword",
+            "smtpPassword is a secret and was given in the clear -c secret:smtpPassword",
         ),
         ("databaseHost=postgres://db.internal:5432", "databaseHost has a scheme a host name alone"),
         ("image=app", "image has no tag NAME:TAG or NAME@sha256:DIGEST"),
@@ -26,7 +26,7 @@ Make = Callable[..., Any]
         ('replicaRegions=["eu-central-1"]', "replicaRegions holds eu-central-1, where the secrets are"),
         (
             "smtpPassword.part=hunter2",
-            "smtpPassword has the wrong type; allowed is a string pulumi config set --secret",
+            "smtpPassword is a secret and was given in the clear -c secret:smtpPassword",
         ),
         ("secret:environment.PGPASS=hunter2", "environment is not allowed (encrypted, so not shown) plain variables"),
         ('aws:allowedAccountIds=["123456789012"]', "AWS account ID not allowed"),
