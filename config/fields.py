@@ -10,27 +10,6 @@ from config.reader import Check
 from model import limits
 from model.values import Wrong
 
-_MIN_HOURS_BETWEEN_ROTATIONS = 4
-"""Source: AWS, Secrets Manager API, RotationRulesType, ScheduleExpression."""
-
-
-def wrong_schedule(value: str) -> Wrong:
-    """Tell whether a text is no cron expression that Secrets Manager takes."""
-    # A rate would fire by an older schedule once after each change, so that an unrelated `up` could rotate.
-    fields = re.fullmatch(r"cron\((.*)\)", value)
-    if not fields or len(fields[1].split()) != 6:  # noqa: PLR2004 - AWS's cron has a year
-        return (
-            f"is {value[:40]!r}",
-            "cron(minutes hours day-of-month month day-of-week year), such as cron(0 3 ? * SUN *)",
-        )
-    minutes, hours, day, _month, weekday, year = fields[1].split()
-    if minutes != "0" or [day, weekday].count("?") != 1 or year != "*":
-        return f"is {value[:40]!r}", "minutes 0, a ? for one of the two days, year *: Secrets Manager takes no other"
-    every = re.fullmatch(r"(?:\d{1,2}|\*)?/(\d{1,2})", hours)
-    if not (int(every[1]) >= _MIN_HOURS_BETWEEN_ROTATIONS if every else re.fullmatch(r"[01]?\d|2[0-3]", hours)):
-        return f"is {value[:40]!r}", "one hour of the day, 0 to 23, or every so many, at least 4: 3, /6 or 2/12"
-    return None
-
 
 def wrong_file(value: str) -> Wrong:
     """Tell whether there is no file at a path."""

@@ -12,6 +12,7 @@ from pulumi.runtime import config as runtime_config
 
 from config import fields, rules
 from config.reader import Reader
+from config.schedule import wrong_duration, wrong_schedule
 from model import declarations
 from model.declarations import Application, Catalogue, Generated, PlainVariable, Supplied
 from model.limits import FARGATE_MEMORY, LOG_RETENTION_DAYS
@@ -59,6 +60,7 @@ class RotationSettings:
         secret: The secret that rotates, by its name in the catalogue.
         superuser: The secret that signs in for it (alternating-users), by its name in the catalogue.
         schedule: A `cron(...)` expression in UTC.
+        duration: Length of the window that the schedule opens, such as `1h`.
         strategy: `single-user` changes the password of the user who signs in; `alternating-users` alternates two users.
         subnet_ids: Private subnets that reach the database and Secrets Manager.
         security_group_ids: Groups of the function; the database's group must let them in.
@@ -73,6 +75,7 @@ class RotationSettings:
     secret: str
     superuser: str | None
     schedule: str
+    duration: str
     strategy: Strategy
     subnet_ids: tuple[str, ...]
     security_group_ids: tuple[str, ...]
@@ -408,10 +411,12 @@ def _rotation(
             section.report(key, "is required", f"an array: {rule} that reach the database and Secrets Manager")
     hosts = {variable.name: variable.config_key for variable in variables}
     host = section.choice("hostVariable", tuple(hosts))
+    schedule = section.text("schedule", check=wrong_schedule)
     return RotationSettings(
         secret=secret,
         superuser=superuser,
-        schedule=section.text("schedule", check=fields.wrong_schedule),
+        schedule=schedule,
+        duration=section.text("duration", "1h", check=lambda value: wrong_duration(value, schedule)),
         strategy=strategy,
         subnet_ids=section.texts("subnetIds", check=fields.wrong_subnet),
         security_group_ids=section.texts("securityGroupIds", check=fields.wrong_security_group),
