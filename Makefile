@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up preview refresh destroy down test format lock bench event-ruler
+.PHONY: help up preview refresh destroy down test format lock bench event-ruler certificates
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
@@ -37,6 +37,8 @@ test: $(VENV)/installed    ## formatting, lint, types, import rules, every test:
 format: $(VENV)/installed  ## let ruff format and mend what it can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+certificates: $(VENV)/installed ## renew the authorities of Amazon RDS that the rotation function brings
+	$(BIN)/python tools/rds_certificates.py
 bench: $(VENV)/installed   ## compare this program with a flat and an empty one, at several sizes
 	$(BIN)/python -m benchmarks
 lock:                      ## after a change of requirements*.txt

@@ -1,9 +1,9 @@
 """The rotation function's deployment archive: the same bytes on every machine, so that an unchanged function never deploys.
 
-Pure: reads files, returns bytes. What goes in: the function's package, pg8000 with what it needs from the installed,
-pinned distributions, and a CA bundle when one is given. Bytes depend on nothing else: names are sorted, times and modes are
-fixed, bytecode and what an installer leaves behind (RECORD, INSTALLER, ...) stay out, and entries are stored rather than
-deflated, since zlib's output differs between its implementations and versions (1.3 MB; Lambda takes 50 MB).
+Pure: reads files, returns bytes. What goes in: the function's package, the database's driver (pg8000) with what it needs
+from the installed, pinned distributions, and a CA bundle when one is given. Bytes depend on nothing else: names are sorted,
+times and modes are fixed, bytecode and what an installer leaves behind (RECORD, INSTALLER, ...) stay out, and entries are
+stored rather than deflated, since zlib's output differs between its implementations and versions (1.3 MB; Lambda takes 50 MB).
 """
 
 import base64
@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROTATION_PACKAGE = Path(__file__).resolve().parent.parent / "functions" / "rotate_postgresql"
-ROTATION_HANDLER = "rotate_postgresql.rotate.handler"
+ROTATION_PACKAGE = Path(__file__).resolve().parent.parent / "functions" / "rotate_password"
+ROTATION_HANDLER = "rotate_password.rotate.handler"
 CA_BUNDLE_NAME = "ca-bundle.pem"
 """Where the archive keeps the CA bundle: what the function's variable CA_BUNDLE has to be."""
 

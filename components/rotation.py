@@ -1,19 +1,33 @@
 """Rotates the database password on a schedule, with a Lambda function beside the database."""
 
+import re
 from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
 
-from components._archive import CA_BUNDLE_NAME, ROTATION_HANDLER, rotation_archive
+from components._archive import CA_BUNDLE_NAME, ROTATION_HANDLER, ROTATION_PACKAGE, rotation_archive
 from config.settings import RotationSettings
 from model.location import Location
 from model.names import Names
 from policies import identity
 
+ENGINE = "postgresql"
+"""The kind of database: a module in functions/rotate_password/engines."""
+
 RUNTIME = "python3.13"
 TIMEOUT_SECONDS = 60
 """One step of a rotation takes a second; a database that is failing over is waited for."""
+
+
+def uncovered_region(host: str) -> str | None:
+    """The Region of a host of Amazon RDS whose authorities the function does not bring, None for every other host."""
+    found = re.search(r"\.(?:([a-z0-9-]+)\.rds\.amazonaws\.com|rds\.([a-z0-9-]+)\.amazonaws\.com\.cn)$", host.lower())
+    if not found:
+        return None
+    region = found[1] or found[2]
+    roots = (ROTATION_PACKAGE / "rds-roots.pem").read_text("ascii")
+    return None if f"# Amazon RDS {region} Root CA" in roots else region
 
 
 class Rotation(pulumi.ComponentResource):
@@ -89,22 +103,23 @@ class Rotation(pulumi.ComponentResource):
         )
         role_policy = aws.iam.RolePolicy(name, name="rotation", role=role.name, policy=policy, opts=child)
         bundle = settings.certificate_bundle
-        if not bundle and ".rds.amazonaws.com" in settings.host:
-            # Source: github.com/aws/aws-lambda-base-images, issue 123.
+        if not bundle and (region := uncovered_region(settings.host)):
             pulumi.log.warn(
-                "rotation.certificateBundle is not set: Lambda's runtime may not know the authorities that sign the "
-                "certificates of Amazon RDS, and the rotation would then fail (docs/rotation.md says where to get them)",
+                "rotation.certificateBundle is not set, and the function does not bring the authorities that sign the "
+                f"certificates of Amazon RDS in {region}: the rotation will fail unless the host is an RDS Proxy. "
+                "`make certificates` renews them; docs/rotation.md says where to get the Region's bundle",
                 resource=self,
             )
         archive = rotation_archive(Path(bundle).read_bytes() if bundle else None)
         variables: dict[str, pulumi.Input[str]] = {
+            "ENGINE": ENGINE,
             "STRATEGY": settings.strategy,
             "DATABASE_HOST": settings.host,
             "DATABASE_PORT": str(settings.port),
             "DATABASE_NAME": settings.dbname,
-            # Who signs in: the user whose password rotates, or the superuser that changes the application user's.
-            "DATABASE_USERNAME": settings.username,
         }
+        if settings.username:  # who signs in; a superuser's secret in JSON names him itself
+            variables["DATABASE_USERNAME"] = settings.username
         if superuser_secret_arn is not None:
             variables["SUPERUSER_SECRET_ARN"] = superuser_secret_arn
         if bundle:
@@ -112,12 +127,12 @@ class Rotation(pulumi.ComponentResource):
         function = aws.lambda_.Function(
             name,
             name=names.rotation,
-            description="Rotates a PostgreSQL password in four steps, invoked by Secrets Manager",
+            description="Rotates a database password in four steps, invoked by Secrets Manager",
             runtime=RUNTIME,
             architectures=["arm64"],
             handler=ROTATION_HANDLER,
             # Absolute: the engine may look from another folder. What counts for a difference is the archive's hash.
-            code=pulumi.FileArchive(str(archive.write(Path("build/rotate_postgresql.zip")).resolve())),
+            code=pulumi.FileArchive(str(archive.write(Path("build/rotate_password.zip")).resolve())),
             source_code_hash=archive.sha256,
             role=role.arn,
             timeout=TIMEOUT_SECONDS,
@@ -146,7 +161,8 @@ class Rotation(pulumi.ComponentResource):
             rotation_lambda_arn=function.arn,
             # Otherwise every change of this resource, such as of its schedule, would rotate at once.
             rotate_immediately=False,
-            rotation_rules={"schedule_expression": settings.schedule},
+            # Without a duration the window stays open until the end of the UTC day.
+            rotation_rules={"schedule_expression": settings.schedule, "duration": settings.duration},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )
         self.function_arn = function.arn

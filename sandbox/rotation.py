@@ -139,6 +139,15 @@ class Rotation:
         document = json.loads(value)
         return document["username"], document["password"]
 
+    def _superuser(self) -> tuple[str, str]:
+        """JSON with both, as RDS keeps it, or the password of the configured user."""
+        secret = self.client.get_secret_value(SecretId=self.variables["SUPERUSER_SECRET_ARN"])["SecretString"]
+        try:
+            document = json.loads(secret)
+            return document["username"], document["password"]
+        except (ValueError, TypeError, KeyError):
+            return self.variables["DATABASE_USERNAME"], secret
+
     def _seed(self, database: Database, credentials: tuple[str, str]) -> None:
         """Make the users whose passwords the secrets hold, as they are on the real database at this moment."""
         user, password = credentials
@@ -146,9 +155,7 @@ class Rotation:
             if self.variables["STRATEGY"] == "single-user":
                 _make_user(connection, user, password)
                 return
-            superuser = self.variables["DATABASE_USERNAME"]
-            superuser_secret = self.client.get_secret_value(SecretId=self.variables["SUPERUSER_SECRET_ARN"])
-            _make_user(connection, superuser, superuser_secret["SecretString"], "SUPERUSER")
+            _make_user(connection, *self._superuser(), "SUPERUSER")
             original = user.removesuffix("_clone")
             if original != user:
                 _make_user(connection, original, str(uuid.uuid4()))

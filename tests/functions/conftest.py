@@ -20,7 +20,7 @@ from moto import mock_aws
 from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
 from mypy_boto3_secretsmanager import SecretsManagerClient
 
-from functions.rotate_postgresql import rotate
+from functions.rotate_password import rotate
 from sandbox import postgresql
 
 ACCOUNT = "123456789012"  # moto's own
@@ -71,6 +71,15 @@ class Rotation:
                 version["version_stages"].remove("AWSPENDING")
         versions[token] = {"createdate": int(time.time()), "version_id": token, "version_stages": ["AWSPENDING"]}
         return token
+
+    def start_again(self, token: str) -> None:
+        """Give the label AWSPENDING back to a version that lost it."""
+        for version_id, version in stored(self.secret_id).versions.items():
+            labels: list[str] = version["version_stages"]
+            with suppress(ValueError):
+                labels.remove("AWSPENDING")
+            if version_id == token:
+                labels.append("AWSPENDING")
 
     def step(self, step: str, token: str) -> None:
         rotate.handler({"Step": step, "SecretId": self.secret_id, "ClientRequestToken": token})
@@ -168,6 +177,7 @@ class Rotations:
         self.client.create_secret(Name=name, SecretString=value)
         stored(name).rotation_requested = stored(name).rotation_enabled = True
         environment |= {
+            "ENGINE": "postgresql",
             "DATABASE_HOST": self.database.host,
             "DATABASE_PORT": str(self.database.port),
             "DATABASE_NAME": self.database.name,
@@ -187,7 +197,7 @@ def rotations(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
         "AWS_REGION": REGION,
     }.items():
         monkeypatch.setenv(variable, value)
-    for variable in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "STRATEGY", "SUPERUSER_SECRET_ARN", "PASSWORD_LENGTH"):
+    for variable in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "STRATEGY", "SUPERUSER_SECRET_ARN"):
         monkeypatch.delenv(variable, raising=False)
     with mock_aws():
         yield Rotations(database, _secrets_manager(), monkeypatch)

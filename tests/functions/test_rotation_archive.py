@@ -31,8 +31,11 @@ def test_two_builds_are_the_same_bytes() -> None:
 def test_order_times_modes_and_bytecode_of_the_source_do_not_matter(tmp_path: Path) -> None:
     copy = tmp_path / ROTATION_PACKAGE.name
     copy.mkdir(mode=0o700)
-    for number, path in enumerate(sorted(ROTATION_PACKAGE.glob("*.py"), reverse=True)):
-        copied = Path(shutil.copy(path, copy))
+    files = (path for path in ROTATION_PACKAGE.rglob("*") if path.is_file())
+    for number, path in enumerate(sorted(files, reverse=True)):
+        copied = copy / path.relative_to(ROTATION_PACKAGE)
+        copied.parent.mkdir(exist_ok=True)
+        shutil.copy(path, copied)
         os.utime(copied, (1_000_000_000 + number, 1_000_000_000 + number))
         copied.chmod(0o600)
     (copy / "__pycache__").mkdir()
@@ -50,7 +53,7 @@ def test_only_what_is_needed_is_inside() -> None:
     found = names(rotation_archive().content)
     assert found == sorted(found)
     folders = {name.split("/")[0] for name in found if ".dist-info" not in name}
-    assert folders == {"rotate_postgresql", "pg8000", "scramp", "asn1crypto", "dateutil", "six.py"}
+    assert folders == {"rotate_password", "pg8000", "scramp", "asn1crypto", "dateutil", "six.py"}
     assert not [
         name for name in found if re.search(r"\.pyc|__pycache__|RECORD|INSTALLER|REQUESTED|WHEEL|direct_url", name)
     ]
@@ -94,8 +97,9 @@ def test_a_ca_bundle_lies_where_the_function_looks_for_it(tmp_path: Path) -> Non
         archive.extractall(tmp_path)
     checked = run_alone(
         tmp_path,
-        "from rotate_postgresql.configuration import read_configuration as read; print(read({'STRATEGY': 'single-user', "
-        "'DATABASE_HOST': 'h', 'DATABASE_NAME': 'n', 'DATABASE_USERNAME': 'u', 'CA_BUNDLE': sys.argv[1]}).ca_bundle)",
+        "from rotate_password.configuration import read_configuration as read; print(read({'STRATEGY': 'single-user', "
+        "'ENGINE': 'postgresql', 'DATABASE_PORT': '5432', 'DATABASE_HOST': 'h', 'DATABASE_NAME': 'n', "
+        "'DATABASE_USERNAME': 'u', 'CA_BUNDLE': sys.argv[1]}).ca_bundle)",
         CA_BUNDLE_NAME,
     )
     assert checked == str(tmp_path / CA_BUNDLE_NAME)

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from pg8000.native import DatabaseError
 
-from functions.rotate_postgresql import rotate
-from functions.rotate_postgresql.configuration import read_configuration
-from functions.rotate_postgresql.errors import Cause, RotationError
-from functions.rotate_postgresql.secret_versions import RotatedSecret
+from functions.rotate_password import rotate
+from functions.rotate_password.configuration import read_configuration
+from functions.rotate_password.engine import Credentials, Server
+from functions.rotate_password.engines import postgresql
+from functions.rotate_password.errors import Cause, NoConnectionLeftError, RotationError
+from functions.rotate_password.secret_versions import RotatedSecret
 from sandbox.postgresql import make_certificates
 from tests.functions.conftest import STEPS, Database, Rotation, Rotations, stored
 
@@ -78,6 +81,8 @@ JSON = [
     ('{"username": "app", "password": ""}', 'no text under the key "password"'),
     ('{"username": "app", "password": 123456789}', 'no text under the key "password"'),
     ('{"username": ["app-in-list"], "password": "pass-in-json"}', 'no text under the key "username"'),
+    ('{"username": "half-\\ud83d-name", "password": "pass-in-json"}', 'no text under the key "username"'),
+    ('{"username": "app", "password": "half-\\udd11"}', 'no text under the key "password"'),
     ('{"username": "nul-\\u0000-name", "password": "pass-in-json"}', 'no text under the key "username"'),
     (json.dumps({"username": "x" * 58, "password": "pass-in-json"}), "it may have 57"),
     ("", "is not JSON"),
@@ -122,9 +127,17 @@ def test_a_current_value_that_was_spoilt_after_create_secret(
         rotation.step("setSecret", token)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [*PLAIN_TEXT, (None, "does not exist or has no current value")], ids=lambda part: str(part)[:12]
-)
+SUPERUSER_SECRETS: list[tuple[str | bytes | None, str]] = [
+    ("", "is empty"),
+    (" \n", "is empty"),
+    (b"binary-password", "holds a binary value"),
+    ('{"password": "pass-in-json"}', 'no text under the key "username"'),
+    ('{"username": "postgres"}', 'no text under the key "password"'),
+    (None, "does not exist or has no current value"),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), SUPERUSER_SECRETS, ids=lambda part: str(part)[:12])
 def test_bad_superuser_secret(rotations: Rotations, refuses: Refuses, value: str | bytes | None, text: str) -> None:
     rotation = rotations.alternating_users()
     token = rotation.start()
@@ -136,6 +149,14 @@ def test_bad_superuser_secret(rotations: Rotations, refuses: Refuses, value: str
         overwrite(superuser_secret, value)
     with refuses(rotation, Cause.SECRET, text):
         rotation.step("setSecret", token)
+
+
+def test_a_superuser_s_password_in_plain_text_needs_his_name(rotations: Rotations, refuses: Refuses) -> None:
+    rotation = rotations.alternating_users()
+    rotations.monkeypatch.delenv("DATABASE_USERNAME")
+    token = rotation.start()
+    with refuses(rotation, Cause.CONFIGURATION, "set DATABASE_USERNAME"):
+        rotation.step("createSecret", token)
 
 
 def test_a_secret_without_a_value(rotation: Rotation, refuses: Refuses) -> None:
@@ -215,8 +236,7 @@ DATABASES: list[tuple[str, Callable[[Rotation], None], str]] = [
     ),
     ("single_user", drop, "neither the pending, nor the current"),
     ("single_user", lambda rotation: alter(rotation, "NOLOGIN"), "may be NOLOGIN"),
-    ("single_user", lambda rotation: alter(rotation, "CONNECTION LIMIT 0"), "SQLSTATE 53300"),
-    ("single_user", lambda rotation: alter(rotation, "SET default_transaction_read_only = on"), "writer's endpoint"),
+    ("single_user", lambda rotation: alter(rotation, "CONNECTION LIMIT 0"), "as its own CONNECTION LIMIT allows"),
     (
         "alternating_users",
         lambda rotation: alter(rotation, "PASSWORD 'another-one-0004'"),
@@ -227,11 +247,6 @@ DATABASES: list[tuple[str, Callable[[Rotation], None], str]] = [
     ("alternating_users", lambda rotation: alter_superuser(rotation, "PASSWORD 'x'"), "the superuser's credentials"),
     ("alternating_users", lambda rotation: alter_superuser(rotation, "NOCREATEROLE"), "it needs CREATEROLE"),
     ("alternating_users", disown, "the ADMIN option"),
-    (
-        "alternating_users",
-        lambda rotation: alter_superuser(rotation, "SET default_transaction_read_only = on"),
-        "writer's",
-    ),
 ]
 
 
@@ -245,6 +260,61 @@ def test_bad_database(
     spoil(rotation)
     with refuses(rotation, Cause.DATABASE, text):
         rotation.step("setSecret", token)
+
+
+def test_a_database_that_is_read_only(rotation: Rotation, refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = rotation.start()
+    rotation.step("createSecret", token)
+    # As on a reader: nothing that the session sets makes it writable.
+    read_only = f"{postgresql._SESSION_SETTINGS}; SET default_transaction_read_only = on"
+    monkeypatch.setattr(postgresql, "_SESSION_SETTINGS", read_only)
+    with refuses(rotation, Cause.DATABASE, "must be the writer's endpoint"):
+        rotation.step("setSecret", token)
+
+
+def test_a_role_that_another_session_has_locked(rotation: Rotation, refuses: Refuses) -> None:
+    """The server gives up before the function does, so the message can say what was waited for."""
+    token = rotation.start()
+    rotation.step("createSecret", token)
+    if rotation.environment["STRATEGY"] == "alternating-users":
+        rotation.rotate()  # so that the clone is there
+        token = rotation.start()
+        rotation.step("createSecret", token)
+    with rotation.database.by_socket("postgres") as other:
+        other.run("BEGIN")
+        other.run(f"ALTER ROLE {rotation.user} CONNECTION LIMIT 10")
+        with refuses(rotation, Cause.DATABASE, "SQLSTATE 55P03: another session holds a lock on the role"):
+            rotation.step("setSecret", token)
+        other.run("ROLLBACK")
+    rotation.steps(token, *STEPS[1:])
+
+
+def test_a_statement_that_takes_too_long(rotation: Rotation) -> None:
+    server = Server(rotation.database.host, rotation.database.port, rotation.database.name, rotation.database.ca)
+    credentials = Credentials(*rotation.credentials())
+    with (
+        postgresql.Engine(server).sign_in(credentials, "the user's credentials") as session,
+        pytest.raises(RotationError, match="SQLSTATE 57014: a statement took longer than 5 seconds"),
+    ):
+        session.run("SELECT pg_sleep(:seconds::int)", seconds="10")
+
+
+@pytest.mark.parametrize(
+    ("routine", "advice", "accepted"),
+    [
+        ("InitProcess", "raise max_connections", False),
+        ("InitPostgres", "reserved for superusers", True),
+        ("InitializeSessionUserId", "the user has as many connections as its own CONNECTION LIMIT", True),
+        ("CheckMyDatabase", "ALTER DATABASE", True),
+    ],
+)
+def test_each_limit_of_connections_has_its_own_advice(routine: str, advice: str, accepted: bool) -> None:  # noqa: FBT001
+    """Whose limit it is stands in the name of the server's function; its text is translated, and names the user."""
+    fields = {"S": "FATAL", "C": "53300", "M": 'too many connections for role "app"', "R": routine}
+    error = postgresql._refusal("the database", "signing in", DatabaseError(fields))
+    assert advice in str(error)
+    assert "app" not in str(error)
+    assert isinstance(error, NoConnectionLeftError) is accepted
 
 
 def closed_port() -> str:
@@ -279,7 +349,7 @@ def test_bad_connection(
                 patch.setenv(variable, value)
             with refuses(rotation, cause, text):
                 rotation.step(step, token)
-        rotation.step(step, token)  # mended, and repeated as Secrets Manager does
+        rotation.step(step, token)  # fixed, and repeated as Secrets Manager does
 
 
 def test_a_certificate_of_another_authority(
@@ -301,9 +371,22 @@ def test_a_database_that_does_not_answer(
     rotation.step("createSecret", token)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("DATABASE_PORT", str(silent.getsockname()[1]))
-        monkeypatch.setenv("DATABASE_TIMEOUT", "1")
+        monkeypatch.setattr(postgresql, "TIMEOUT_SECONDS", 1)
         with refuses(rotation, Cause.NETWORK, "did not answer in time"):
             rotation.step("setSecret", token)
+
+
+@pytest.mark.parametrize("step", ["testSecret", "finishSecret"])
+def test_a_pending_value_that_does_not_sign_in_never_becomes_current(
+    rotation: Rotation, refuses: Refuses, step: str
+) -> None:
+    """Somebody may change the password between testSecret and finishSecret."""
+    token = rotation.start()
+    rotation.steps(token, *STEPS[:3])
+    pending_user, _ = rotation.parse(rotation.version(token) or "")
+    rotation.database.sql(f"ALTER ROLE {pending_user} PASSWORD 'changed-by-somebody-0005'")
+    with refuses(rotation, Cause.DATABASE, "signing in with the pending"):
+        rotation.step(step, token)
 
 
 def test_a_test_that_fails_leaves_the_old_value_current(rotation: Rotation, refuses: Refuses) -> None:
@@ -417,7 +500,14 @@ def test_bad_event(event: dict[str, str], text: str) -> None:
     assert raised.value.cause == Cause.EVENT
 
 
-GOOD = {"STRATEGY": "single-user", "DATABASE_HOST": "db", "DATABASE_NAME": "tickets", "DATABASE_USERNAME": "master"}
+GOOD = {
+    "ENGINE": "postgresql",
+    "STRATEGY": "single-user",
+    "DATABASE_HOST": "db",
+    "DATABASE_PORT": "5432",
+    "DATABASE_NAME": "tickets",
+    "DATABASE_USERNAME": "master",
+}
 
 
 @pytest.mark.parametrize(
@@ -429,8 +519,11 @@ GOOD = {"STRATEGY": "single-user", "DATABASE_HOST": "db", "DATABASE_NAME": "tick
         ({"DATABASE_HOST": ""}, "DATABASE_HOST is not set"),
         ({"DATABASE_PORT": "0"}, "DATABASE_PORT must be a whole number from 1 to 65535"),
         ({"DATABASE_PORT": "5432 "}, "DATABASE_PORT must be a whole number"),
-        ({"PASSWORD_LENGTH": "8"}, "PASSWORD_LENGTH must be a whole number from 16 to 128"),
-        ({"DATABASE_TIMEOUT": "soon"}, "DATABASE_TIMEOUT must be a whole number from 1 to 60"),
+        ({"DATABASE_PORT": ""}, "DATABASE_PORT is not set$"),
+        ({"DATABASE_USERNAME": ""}, "DATABASE_USERNAME is not set"),
+        ({"ENGINE": ""}, "ENGINE is not set"),
+        ({"ENGINE": "oracle"}, "ENGINE must be one of postgresql$"),
+        ({"ENGINE": "_scram"}, "ENGINE must be one of postgresql$"),
         ({"CA_BUNDLE": "missing.pem"}, "there is no file"),
         ({"STRATEGY": "", "DATABASE_NAME": ""}, "STRATEGY is not set; DATABASE_NAME is not set"),
     ],
@@ -453,10 +546,11 @@ def test_a_ca_bundle_that_is_none(
         rotation.step("setSecret", token)
 
 
-def test_settings_that_are_left_out_have_defaults() -> None:
+def test_settings_that_may_be_left_out() -> None:
     configuration = read_configuration(GOOD)
-    assert (configuration.port, configuration.password_length, configuration.timeout) == (5432, 32, 5)
-    assert configuration.ca_bundle is None
+    assert (configuration.ca_bundle, configuration.superuser_secret_arn) == (None, None)
+    alternating = GOOD | {"STRATEGY": "alternating-users", "SUPERUSER_SECRET_ARN": "arn", "DATABASE_USERNAME": ""}
+    assert read_configuration(alternating).username == ""
 
 
 def test_a_bug_s_own_text_goes_nowhere(rotation: Rotation, refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:

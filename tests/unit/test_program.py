@@ -395,13 +395,17 @@ def test_single_user_rotation_schedules_the_master_password(record: Recorder) ->
     rotation = recording.one("aws:secretsmanager/secretRotation:SecretRotation")
     assert rotation.inputs["secretId"] == arn
     assert rotation.inputs["rotateImmediately"] is False
-    assert rotation.inputs["rotationRules"] == {"scheduleExpression": "cron(0 3 ? * SUN *)"}
+    assert rotation.inputs["rotationRules"] == {
+        "scheduleExpression": "cron(0 3 ? * SUN *)",
+        "duration": "1h",
+    }
     function = recording.one("aws:lambda/function:Function")
     assert (function.inputs["architectures"], function.inputs["handler"]) == (
         ["arm64"],
-        "rotate_postgresql.rotate.handler",
+        "rotate_password.rotate.handler",
     )
     assert function.inputs["environment"]["variables"] == {
+        "ENGINE": "postgresql",
         "STRATEGY": "single-user",
         "DATABASE_HOST": "db.internal",
         "DATABASE_PORT": "5432",
@@ -465,12 +469,14 @@ def test_cost_counts_what_is_switched_on(record: Recorder) -> None:
 @pytest.mark.parametrize(
     ("host", "bundle", "warnings"),
     [
-        ("tickets.c1a2b3c4d5e6.eu-central-1.rds.amazonaws.com", "", 1),
-        ("tickets.c1a2b3c4d5e6.eu-central-1.rds.amazonaws.com", "bundle.pem", 0),
+        ("tickets.c1a2b3c4d5e6.eu-central-1.rds.amazonaws.com", "", 0),
+        ("tickets.c1a2b3c4d5e6.us-gov-west-1.rds.amazonaws.com", "", 1),
+        ("tickets.c1a2b3c4d5e6.us-gov-west-1.rds.amazonaws.com", "bundle.pem", 0),
+        ("tickets.c1a2b3c4d5e6.rds.cn-north-1.amazonaws.com.cn", "", 1),
         ("db.internal", "", 0),
     ],
 )
-def test_a_rotation_that_may_not_know_who_signed_the_databases_certificate_is_warned_about(
+def test_a_rotation_that_does_not_know_who_signs_the_region_s_certificates_is_warned_about(
     record: Recorder, host: str, bundle: str, warnings: int
 ) -> None:
     log = main(record, databaseHost=host, rotation={**ROTATION, "certificateBundle": bundle}).log

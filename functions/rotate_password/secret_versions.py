@@ -28,6 +28,8 @@ AWSPENDING has left it, because its password may already be the one that the dat
 # a connection URL, a libpq connection string, a shell and JSON without any escaping.
 EXCLUDED_CHARACTERS = " !\"#$%&'()*+,/:;<=>?@[\\]^`{|}"
 
+PASSWORD_CHARACTERS = 32
+
 _ADVICE = {
     "AccessDeniedException": "the function's role may not do this, or may not use the secret's KMS key",
     "DecryptionFailure": "the secret's KMS key is not usable: disabled, deleted, or not granted to the function's role",
@@ -46,37 +48,46 @@ class RotatedSecret:
     secret_id: str
     version_id: str
     rotation_token: str | None
-    labels: Mapping[str, frozenset[str]]
-    """Staging labels by version id, as they were when the step began."""
+    labels: "Labels"
+    """The labels as they were when the step began."""
 
     @classmethod
     def describe(
         cls, client: "SecretsManagerClient", secret_id: str, version_id: str, rotation_token: str | None
     ) -> "RotatedSecret":
         """Look the secret up; raises `RotationError` unless this version is being, or has been, rotated in."""
-        with _explained("DescribeSecret", secret_id):
-            described = client.describe_secret(SecretId=secret_id)
-        # Absent while Secrets Manager tries a rotation that is just being configured (testSecret alone, RotateImmediately false).
-        if described.get("RotationEnabled") is False:
-            raise RotationError(Cause.SECRET, f"rotation is not enabled for {secret_id}")
-        labels = {version: frozenset(found) for version, found in described.get("VersionIdsToStages", {}).items()}
-        own = labels.get(version_id)
-        if own is None:
+        labels = Labels.read(client, secret_id)
+        if version_id not in labels.by_version:
             raise RotationError(
                 Cause.EVENT, f"{secret_id} has no version {version_id}: the rotation was cancelled, or is another one's"
             )
-        if CURRENT not in own and PENDING not in own:
+        if version_id not in {labels.holder(CURRENT), labels.holder(PENDING)}:
             raise RotationError(Cause.EVENT, f"version {version_id} of {secret_id} is not the one being rotated in")
         return cls(client, secret_id, version_id, rotation_token, labels)
 
     @property
     def is_rotated(self) -> bool:
         """Whether the new version is already the current one, so that nothing is left to do."""
-        return CURRENT in self.labels[self.version_id]
+        return self.labels.holder(CURRENT) == self.version_id
+
+    def require_unchanged(self) -> None:
+        """Look the labels up again; raises `RotationError` unless the rotation that this step belongs to still goes on.
+
+        An invocation can hang for any time (Lambda freezes it, the network delays it) and continue after its rotation was
+        cancelled and a later one has finished. So whatever changes the database calls this last, before it takes effect.
+        """
+        now = Labels.read(self.client, self.secret_id)
+        if (now.holder(CURRENT), now.holder(PENDING)) != (self.labels.holder(CURRENT), self.version_id):
+            message = (
+                f"version {self.version_id} of {self.secret_id} is no longer being rotated in: the rotation was cancelled, or "
+                "the current value was changed, while this step ran"
+            )
+            raise RotationError(Cause.EVENT, message)
 
     def current(self) -> str:
         """The value in use."""
-        value = self._read(VersionStage=CURRENT)
+        # By its id: a read by label can lag behind, and then give a value that is current no longer.
+        value = self._value_labelled(CURRENT)
         if value is None:
             raise RotationError(Cause.SECRET, f"{self.secret_id} has no current value to rotate: put one first")
         return value
@@ -96,16 +107,14 @@ class RotatedSecret:
 
     def previous_if_any(self) -> str | None:
         """The value before the current one, None if the secret never had another."""
-        if not any(PREVIOUS in labels for labels in self.labels.values()):
-            return None
-        return self._read(VersionStage=PREVIOUS)
+        return self._value_labelled(PREVIOUS)
 
     def abandoned_if_any(self) -> str | None:
         """The value that a rotation which was cancelled or overtaken has left, None if the last one came to its end."""
-        for version_id, labels in self.labels.items():
-            if ATTEMPT in labels and not labels & {CURRENT, PREVIOUS} and version_id != self.version_id:
-                return self._read(VersionId=version_id)
-        return None
+        holder = self.labels.holder(ATTEMPT)
+        if holder in {None, self.version_id, self.labels.holder(CURRENT), self.labels.holder(PREVIOUS)}:
+            return None
+        return self._value_labelled(ATTEMPT)
 
     def put_pending(self, value: str) -> None:
         """Store the new value, labelled AWSPENDING."""
@@ -122,23 +131,56 @@ class RotatedSecret:
 
     def make_current(self) -> None:
         """Move AWSCURRENT to the new version: one call, so that there is no moment without a current value."""
-        holder = next((version for version, labels in self.labels.items() if CURRENT in labels), None)
-        with _explained("UpdateSecretVersionStage", self.secret_id):
-            self.client.update_secret_version_stage(
-                SecretId=self.secret_id,
-                VersionStage=CURRENT,
-                MoveToVersionId=self.version_id,
-                **({"RemoveFromVersionId": holder} if holder else {}),
-            )
+        holder = self.labels.holder(CURRENT)
+        try:
+            with _explained("UpdateSecretVersionStage", self.secret_id):
+                self.client.update_secret_version_stage(
+                    SecretId=self.secret_id,
+                    VersionStage=CURRENT,
+                    MoveToVersionId=self.version_id,
+                    **({"RemoveFromVersionId": holder} if holder else {}),
+                )
+        except RotationError:
+            # When the answer to a first attempt is lost, botocore repeats the call and is told that the label has moved.
+            if Labels.read(self.client, self.secret_id).holder(CURRENT) != self.version_id:
+                raise
 
-    def random_password(self, length: int) -> str:
-        """A new password of `length` characters from Secrets Manager's generator."""
+    def random_password(self) -> str:
+        """A new password from Secrets Manager's generator."""
         with _explained("GetRandomPassword", self.secret_id):
-            made = self.client.get_random_password(PasswordLength=length, ExcludeCharacters=EXCLUDED_CHARACTERS)
+            made = self.client.get_random_password(
+                PasswordLength=PASSWORD_CHARACTERS, ExcludeCharacters=EXCLUDED_CHARACTERS
+            )
         return made["RandomPassword"]
+
+    def _value_labelled(self, label: str) -> str | None:
+        holder = self.labels.holder(label)
+        return self._read(VersionId=holder) if holder else None
 
     def _read(self, **version: str) -> str | None:
         return _read(self.client, self.secret_id, **version)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The staging labels of a secret's versions; each is on one version at most."""
+
+    by_version: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def read(cls, client: "SecretsManagerClient", secret_id: str) -> "Labels":
+        """Ask for them; raises `RotationError` when rotation is switched off."""
+        with _explained("DescribeSecret", secret_id):
+            described = client.describe_secret(SecretId=secret_id)
+        # Absent while Secrets Manager tries a rotation that is just being configured (testSecret alone, RotateImmediately false).
+        if described.get("RotationEnabled") is False:
+            raise RotationError(Cause.SECRET, f"rotation is not enabled for {secret_id}")
+        found = described.get("VersionIdsToStages", {})
+        return cls({version: frozenset(labels) for version, labels in found.items()})
+
+    def holder(self, label: str) -> str | None:
+        """The id of the version that has the label."""
+        return next((version for version, labels in self.by_version.items() if label in labels), None)
 
 
 def read_current(client: "SecretsManagerClient", secret_id: str) -> str:

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """What has to be looked at to mend a failed step."""
+    """What has to be looked at to fix a failed step."""
 
     CONFIGURATION = "configuration"
     EVENT = "event"
@@ -28,3 +28,7 @@ class RotationError(Exception):
 
 class SignInRefusedError(RotationError):
     """The database is there and refuses these credentials."""
+
+
+class NoConnectionLeftError(RotationError):
+    """The database has accepted these credentials, and then had no connection left for their user."""

@@ -1,6 +1,7 @@
 """The handler: which step it is, and what each step does. The package's docstring tells the rest."""
 
 import functools
+import importlib
 import os
 import traceback
 from collections.abc import Mapping
@@ -10,11 +11,11 @@ import boto3
 from botocore.config import Config
 
 from .configuration import Configuration, read_configuration
+from .engine import Database, Server
 from .errors import Cause, RotationError
 from .journal import Journal
-from .postgresql import Server
 from .secret_versions import RotatedSecret, read_current
-from .strategies import AlternatingUsers, RotationStrategy, SingleUser
+from .strategies import AlternatingUsers, RotationStrategy, SingleUser, superuser_credentials
 
 if TYPE_CHECKING:  # the stubs are not in the Lambda runtime
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -55,8 +56,9 @@ def _create_secret(secret: RotatedSecret, configuration: Configuration, journal:
     if secret.pending_if_any() is not None:
         journal.info("the pending value was there already")
         return
-    strategy = _strategy(secret.client, configuration)
-    secret.put_pending(strategy.new_value(secret, lambda: secret.random_password(configuration.password_length)))
+    value = _strategy(secret.client, configuration).new_value(secret)
+    secret.require_unchanged()
+    secret.put_pending(value)
     journal.info("made the pending value")
 
 
@@ -65,13 +67,13 @@ def _set_secret(secret: RotatedSecret, configuration: Configuration, journal: Jo
 
 
 def _test_secret(secret: RotatedSecret, configuration: Configuration, journal: Journal) -> None:
-    with _strategy(secret.client, configuration).sign_in(secret.pending()) as session:
-        session.run("SELECT 1")
+    _strategy(secret.client, configuration).check(secret.pending())
     journal.info("the pending value signs in")
 
 
-def _finish_secret(secret: RotatedSecret, _configuration: Configuration, journal: Journal) -> None:
-    secret.pending()  # AWSCURRENT must never come to a version without a value
+def _finish_secret(secret: RotatedSecret, configuration: Configuration, journal: Journal) -> None:
+    # AWSCURRENT must never come to a value that does not work: the database may have changed since testSecret.
+    _strategy(secret.client, configuration).check(secret.pending())
     secret.make_current()
     journal.info("the pending value is the current one")
 
@@ -85,21 +87,13 @@ _STEPS = {
 
 
 def _strategy(client: "SecretsManagerClient", configuration: Configuration) -> RotationStrategy:
-    server = Server(
-        host=configuration.host,
-        port=configuration.port,
-        database=configuration.database,
-        ca_bundle=configuration.ca_bundle,
-        timeout=configuration.timeout,
-    )
-    superuser_secret = configuration.superuser_secret_arn
-    if superuser_secret is None:
-        return SingleUser(server, user=configuration.username)
-    return AlternatingUsers(
-        server,
-        superuser=configuration.username,
-        superuser_password=lambda: read_current(client, superuser_secret),
-    )
+    server = Server(configuration.host, configuration.port, configuration.database, configuration.ca_bundle)
+    engine = importlib.import_module(f".engines.{configuration.engine}", __package__)
+    database: Database = engine.Engine(server)
+    arn, username = configuration.superuser_secret_arn, configuration.username
+    if arn is None:
+        return SingleUser(database, username)
+    return AlternatingUsers(database, lambda: superuser_credentials(read_current(client, arn), arn, username))
 
 
 @functools.cache
