@@ -8,11 +8,11 @@ BIN := $(VENV)/bin
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
-$(VENV)/installed: requirements.lock
+$(VENV)/installed: requirements.txt requirements-dev.txt
 	@echo "Installing the pinned Python packages into $(VENV) (a minute or two, once)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
 up: $(VENV)/installed      ## bring the stack up on the local AWS (STACK=prod for the other)
@@ -41,7 +41,9 @@ certificates: $(VENV)/installed ## renew the authorities of Amazon RDS that the 
 	$(BIN)/python tools/rds_certificates.py
 bench: $(VENV)/installed   ## compare this program with a flat and an empty one, at several sizes
 	$(BIN)/python -m benchmarks
-lock:                      ## after a change of requirements*.txt
-	uv pip compile --python-version 3.11 --generate-hashes --no-header --quiet requirements-dev.txt -o requirements.lock
+LOCK = uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
+lock:                      ## after a change of requirements*.in (needs uv)
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-dev.in -c requirements.txt -o requirements-dev.txt
 event-ruler: $(VENV)/installed ## ask AWS's Event Ruler about the notices' rules (Java 11 and Maven)
 	@$(BIN)/python -m tests.event_ruler

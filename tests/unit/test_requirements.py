@@ -1,0 +1,59 @@
+"""The lock files: what `pulumi install` and the Makefile install is the same, to the byte.
+
+`pulumi install` runs `python -m venv` and `pip install -r requirements.txt` (pulumi, sdk/python/toolchain/pip.go,
+InstallDependencies). pip checks hashes as soon as one requirement has one, and then refuses everything that has none (pip's
+documentation, "Secure installs").
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components._archive import DISTRIBUTIONS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+SOURCES = {"requirements.txt": "requirements.in", "requirements-dev.txt": "requirements-dev.in"}
+
+
+def pins(name: str) -> dict[str, str]:
+    """Version, marker and hashes of each package of a lock file."""
+    text = (REPOSITORY / name).read_text().replace("\\\n", "")
+    entries = [line.split(None, 1) for line in text.splitlines() if not line.startswith("#")]
+    return {entry[0].split("==")[0]: " ".join(entry) for entry in entries}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_package_is_pinned_with_its_hashes(name: str) -> None:
+    found = pins(name)
+    assert len(found) > 20
+    assert not [
+        line for line in found.values() if not re.match(r"[\w.-]+==[\w.]+( ; [^\\]+?)?( +--hash=sha256:\w{64})+$", line)
+    ]
+
+
+def test_what_both_files_hold_is_the_same() -> None:
+    program, everything = pins("requirements.txt"), pins("requirements-dev.txt")
+    assert program == {package: everything[package] for package in program}
+
+
+@pytest.mark.parametrize(("name", "source"), SOURCES.items())
+def test_a_lock_file_holds_what_its_source_asks_for(name: str, source: str) -> None:
+    """A pin that was changed without `make lock` would change nothing."""
+    found = {line.split()[0] for line in pins(name).values()}
+    wanted = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?(==[\w.]+)$", (REPOSITORY / source).read_text(), re.MULTILINE)
+    assert wanted
+    assert {package.lower() + version for package, version in wanted} <= found
+
+
+def test_the_rotation_function_is_made_of_pinned_packages() -> None:
+    assert set(DISTRIBUTIONS) <= set(pins("requirements.txt"))
+
+
+def test_pulumi_install_and_the_makefile_install_the_lock_files() -> None:
+    options = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text())["runtime"]["options"]
+    assert options["toolchain"] == "pip"
+    makefile = (REPOSITORY / "Makefile").read_text()
+    assert "--require-hashes -r requirements.txt -r requirements-dev.txt" in makefile
