@@ -13,6 +13,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from pg8000.native import DatabaseError
 
+import components.rotation
 from functions.rotate_password import rotate
 from functions.rotate_password.configuration import read_configuration
 from functions.rotate_password.engine import Credentials, Server
@@ -287,6 +288,21 @@ def test_a_role_that_another_session_has_locked(rotation: Rotation, refuses: Ref
             rotation.step("setSecret", token)
         other.run("ROLLBACK")
     rotation.steps(token, *STEPS[1:])
+
+
+def test_the_server_ends_a_wait_before_the_function_does_and_a_transaction_when_the_function_is_gone(
+    rotation: Rotation,
+) -> None:
+    server = Server(rotation.database.host, rotation.database.port, rotation.database.name, rotation.database.ca)
+    credentials = Credentials(*rotation.credentials())
+    with postgresql.Engine(server).sign_in(credentials, "the user's credentials") as session:
+        [limits] = session.run(
+            "SELECT current_setting('lock_timeout')::interval, current_setting('statement_timeout')::interval, "
+            "current_setting('idle_in_transaction_session_timeout')::interval"
+        )
+    lock, statement, idle = (limit.total_seconds() for limit in limits)
+    assert 0 < lock < statement < postgresql.TIMEOUT_SECONDS
+    assert idle == components.rotation.TIMEOUT_SECONDS
 
 
 def test_a_statement_that_takes_too_long(rotation: Rotation) -> None:
