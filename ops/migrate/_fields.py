@@ -136,8 +136,12 @@ def _differences(
 
 def _advice(table: Mapping[str, str], field: str, value: Any) -> str:
     if field == "portMappings":
-        others = ", ".join(cast("list[str]", value)[1:])
-        return f"{others or value[0]}: {table[field]}"
+        ports = cast("list[str]", value)
+        if len(ports) == 1 and "tcp (" in ports[0]:
+            return (
+                f"{ports[0]}: only Service Connect uses a port's protocol; leave it out where the service is not in it"
+            )
+        return f"{', '.join(ports[1:]) or ports[0]}: {table[field]}"
     return table.get(field) or UNKNOWN
 
 

@@ -314,7 +314,7 @@ def value_of(step: Step, variables: Mapping[str, Variables]) -> str:
 
 def _steps(container: str, variable: str, variables: Variables, target: Target) -> Iterator[Step]:
     place, value = target.places.get(variable), variables.values.get(variable)
-    if place is None and (service := variables.managed.get(variable)):
+    if (place is None or place.config_key) and (service := variables.managed.get(variable)):
         name = variable.lower().replace("_", "-")
         why = (
             f'refers to a secret that {service} manages and changes: declare it in catalogue.py as ForeignSecret("{name}", '
@@ -422,6 +422,8 @@ def _settings(task: TaskDefinition, containers: Mapping[str, str], target: Targe
             given = {} if wrong else {key("image"): container.image}
             why = f"{wrong[0]}: set {key('image')} yourself ({wrong[1]})" if wrong else "from the task definition"
             yield Part(f"{label}image", "undecided" if wrong else "carried", why, given)
+        elif set(container.document) - {"name", "environment"}:
+            yield Part(f"{label}image", "undecided", f"is built, or comes from elsewhere: set {key('image')} yourself")
         if container.port is not None and container.ports[0][1] == "tcp":
             yield Part(
                 f"{label}containerPort",

@@ -446,11 +446,17 @@ def test_what_could_not_be_read_needs_a_decision_and_the_rest_is_judged() -> Non
 
 
 def test_a_secret_that_rds_manages_is_named_and_never_copied() -> None:
-    variables = Variables({"PGPASSWORD": "x"}, {}, {"PGPASSWORD": "rds", "DB_PASSWORD": "rds"})
+    variables = Variables({"PGPASSWORD": "x"}, {}, {"PGPASSWORD": "rds"})
     plan = make(_definition({}), {"api": "app"}, {"api": variables}, target_of("dev"), "dev")
     (step,) = plan.undecided()
     assert (step.name, step.config_key, step.can_be_plain) == ("PGPASSWORD", None, False)
     assert 'ForeignSecret("pgpassword", "rds")' in step.why
+
+
+def test_a_secret_that_rds_manages_is_not_copied_into_one_of_the_catalogues() -> None:
+    variables = Variables({}, {"DB_PASSWORD": "no rights"}, {"DB_PASSWORD": "rds"})
+    (step,) = make(_definition({}), {"api": "app"}, {"api": variables}, target_of("dev"), "dev").undecided()
+    assert (step.verdict, step.secret, step.config_key) == ("undecided", None, None)
 
 
 def test_a_host_with_a_port_is_undecided_before_anything_is_set() -> None:
