@@ -45,7 +45,9 @@ def wrong_image(value: str) -> Wrong:
     repository, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
         return "has no tag", "NAME:TAG or NAME@sha256:DIGEST"
-    if not re.fullmatch(r"\w[\w.-]{0,127}", tag) or not re.fullmatch(r"[a-z0-9_.-]+(:\d+)?(/[a-z0-9_.-]+)*", repository):
+    if not re.fullmatch(r"\w[\w.-]{0,127}", tag) or not re.fullmatch(
+        r"[a-z0-9_.-]+(:\d+)?(/[a-z0-9_.-]+)*", repository
+    ):
         return "is no name of an image", "NAME:TAG or NAME@sha256:DIGEST"
     return None
 
