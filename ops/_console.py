@@ -25,6 +25,11 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 value`, `2 values`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def print_json(data: Any) -> None:
     """Print a result for programs."""
     sys.stdout.write(json.dumps(data, indent=2, default=_text) + "\n")

@@ -14,7 +14,7 @@ from catalogue import CATALOGUE
 from model.names import Names
 from ops._ask import confirm
 from ops._aws import Aws
-from ops._console import print_json, print_table, say, working
+from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MisuseError, aws_errors
 from ops._json import read_json
 from ops._options import JsonOption, YesOption
@@ -373,13 +373,12 @@ def _configure(good: Sequence[Adoption], stack: str, project: Path, *, dry_run: 
         )
         return
     if not dry_run:
-        confirm(f"Write {len(paths)} ARNs into the configuration of stack {stack}?", yes=yes)
+        confirm(f"Write {counted(len(paths), 'ARN')} into the configuration of stack {stack}?", yes=yes)
         configuration = Configuration(stack, project)
         for path, arn in paths.items():
             configuration.set_plain(path, arn)
-        say(
-            f"\nWritten. Next: pulumi preview --stack {stack} (it shows {len(good)} imports and no replacement), then pulumi up"
-        )
+        imports = counted(len(good), "import")
+        say(f"\nWritten. Next: pulumi preview --stack {stack} (it shows {imports} and no replacement), then pulumi up")
         return
     say("\nWould write:")
     for path, arn in paths.items():

@@ -13,7 +13,7 @@ import typer
 
 from model import values
 from ops._ask import confirm
-from ops._console import print_json, print_table, say
+from ops._console import counted, print_json, print_table, say
 from ops._errors import MisuseError, OpsError
 from ops._json import json_object
 from ops._options import JsonOption, YesOption
@@ -86,7 +86,7 @@ def apply(
     count = _set(configuration, changes, yes=yes)
     if json_:
         print_json({"set": [{"key": c.key, "secret": c.secret, "state": c.state} for c in changes]})
-    say(f"{count} values set. Next: pulumi up, then python -m ops migrate verify {plan}")
+    say(f"{counted(count, 'value')} set. Next: pulumi up, then python -m ops migrate verify {plan}")
     if preview or up:
         _run_pulumi(configuration, "up" if up else "preview", yes=yes, quiet=json_)
 
@@ -97,7 +97,7 @@ def _set(configuration: Configuration, changes: Sequence[Change], *, yes: bool) 
         name = configuration.stack or "the selected stack"
         replaced = [change.key for change in todo if change.state == "replaces"]
         warning = f" {', '.join(replaced)} had another value, which is lost." if replaced else ""
-        confirm(f"Set {len(todo)} values in the configuration of {name}?{warning}", yes=yes)
+        confirm(f"Set {counted(len(todo), 'value')} in the configuration of {name}?{warning}", yes=yes)
     for change in todo:
         if change.secret:
             configuration.set_secret(change.key, change.value)

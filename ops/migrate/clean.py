@@ -11,7 +11,7 @@ import typer
 from catalogue import CATALOGUE
 from ops._ask import confirm
 from ops._aws import Aws
-from ops._console import print_json, print_table, say, working
+from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MISSING, MisuseError, aws_errors, code_of, explained
 from ops._options import JsonOption, YesOption
 from ops._stack import uses_local_aws
@@ -82,14 +82,14 @@ def clean(
     free = [revision for revision in found if not revision.used_by and revision.status != "DELETE_IN_PROGRESS"]
     used = [revision for revision in found if revision.used_by]
     if not json_:
-        _show(family, found, f"{len(revisions)} looked at, {place}")
+        _show(family, found, f"{counted(len(revisions), 'revision')} looked at, {place}")
     failures: list[str] = []
     if free and not dry_run:
         confirm(
-            f"Deregister and delete {len(free)} revisions of {family} in {place}? This can't be undone.",
+            f"Deregister and delete {counted(len(free), 'revision')} of {family} in {place}? This can't be undone.",
             yes=yes,
         )
-        with working(f"Deleting {len(free)} revisions"):
+        with working(f"Deleting {counted(len(free), 'revision')}"):
             failures = delete(aws, free)
     others = elsewhere(aws)
     if json_:

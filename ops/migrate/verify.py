@@ -8,7 +8,7 @@ from typing import Literal
 import typer
 
 from ops._aws import connect
-from ops._console import print_json, print_table, say, working
+from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MisuseError
 from ops._json import json_object
 from ops._options import JsonOption, OutputsOption, StackOption
@@ -100,7 +100,7 @@ def _rows(findings: Sequence[Finding], kind: str) -> list[tuple[str, str, str]]:
 
 def _conclusion(findings: Sequence[Finding], family: str) -> str:
     left = {kind: sum(f.state == "left out" and f.kind == kind for f in findings) for kind in ("variable", "part")}
-    words = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in left.items() if count]
+    words = [counted(count, kind) for kind, count in left.items() if count]
     were = "were" if sum(left.values()) > 1 else "was"
     left_out = f"; {' and '.join(words)} {were} left out, as the plan says" if words else ""
     counts = Counter(finding.state for finding in findings)

@@ -582,7 +582,7 @@ def test_clean_tells_what_it_looked_at(stack: Deployed, ops: Ops) -> None:
     done = _clean(stack, ops)
     assert done.status == 0
     assert (
-        f"No revision of old holds a secret in the clear (1 looked at, account {stack.account}, Region {stack.region})"
+        f"No revision of old holds a secret in the clear (1 revision looked at, account {stack.account}, Region {stack.region})"
         in done.err
     )
 
