@@ -38,7 +38,7 @@ _ABOUT = re.compile(
 # Before KEY: no key that opens anything.
 _OPEN_KEYS = {
     "CACHE", "FOREIGN", "IDEMPOTENCY", "ISSUE", "OBJECT", "PARTITION", "PRICE", "PROJECT", "PUBLIC", "PUBLISHABLE", "ROUTING",
-    "SITE", "SORT",
+    "SHARD", "SITE", "SORT",
 }  # fmt: skip
 # Words anywhere in a name by which an identifier is public, however random it looks.
 _PUBLIC = {"PUBLIC", "PUBLISHABLE", "SITEKEY"}
@@ -86,6 +86,10 @@ _FORMATS = {
     "App Password": r"[a-z]{4}( [a-z]{4}){3}",
     "Private Key": r"(0x)[0-9a-fA-F]{64}",
     "Shared Access Signature": r".*[?&]sig=[\w%+/=-]{20,}.*",
+    "HashiCorp Cloud Token": r"\w+\.atlasv1\.[\w-]{20,}",
+    "Fly Token": r"FlyV1 \S{16,}",
+    "LaunchDarkly Key": r"(sdk|mob|api)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "Netrc": r".*\blogin\s+\S+\s+password\s+\S+.*",
     "Kafka SASL Login": r".*LoginModule\s.*password=.*",
 }
 """Formats that detect-secrets lacks, from the issuers' documentation; whole values."""

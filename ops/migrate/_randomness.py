@@ -7,8 +7,8 @@ that a person wrote they come in runs. Entropy over a single text of 16 characte
 import re
 from itertools import pairwise
 
-_MIN_CHARACTERS = 16
-"""The shortest text that is judged; shorter ones are words too often."""
+_MIN_CHARACTERS, _MIN_SHORT_CHARACTERS = 16, 12
+"""The shortest text that is judged, and the shortest of small letters, capitals and digits; shorter ones are words too often."""
 
 _WRITTEN = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # a UUID
@@ -22,10 +22,10 @@ _WRITTEN = re.compile(
 _HOST = re.compile(r"([a-z0-9_*]([a-z0-9_-]*[a-z0-9])?\.)+[a-z]{2,}\.?(:\d{1,5})?(/.*)?")
 _HEX = re.compile(r"(0x)?[0-9a-fA-F]{16,}")
 _ALPHABET = re.compile(r"[A-Za-z0-9+/=_.~-]+")
-_RUN = re.compile(r"[A-Za-z0-9]+")
-_MIXED_CHANGES, _SMALL_CHANGES = 0.3, 0.2
+_WORDS = re.compile(r"([A-Z]?[a-z]{2,}|[A-Z]{2,})+")
+_MIXED_CHANGES, _SMALL_CHANGES, _SHORT_CHANGES = 0.3, 0.2, 0.55
 """Share of neighbours of different kind (small letter, capital, digit) above which a text was not written: 0.62 is expected of
-base 62, 0.4 of small letters with digits (the second limit), below 0.25 has camelCase."""
+base 62, 0.4 of small letters with digits (the second limit; the third is for short texts), below 0.25 has camelCase."""
 
 _CONSONANTS = re.compile(r"[bcdfghjklmnpqrstvwxz]{6,}", re.IGNORECASE)
 _MIN_DISTINCT = 8
@@ -48,7 +48,7 @@ def is_random(text: str) -> bool:
         return True
     # A key of base64url or base64 holds separators itself; a name of words does, too.
     joined = re.sub(r"[+/_=.~-]", "", text)
-    words = sum(1 for part in parts if part.isalpha() and (part.islower() or part.isupper() or part.istitle()))
+    words = sum(1 for part in parts if _WORDS.fullmatch(part))
     return words <= len(parts) // 2 and max(map(len, parts), default=0) > 3 and _drawn(joined)  # noqa: PLR2004 - a syllable
 
 
@@ -61,12 +61,21 @@ def is_password_like(text: str) -> bool:
 
 
 def _drawn(text: str) -> bool:
-    if len(text) < _MIN_CHARACTERS or len(set(text.lower())) < _MIN_DISTINCT or text.isdigit() or _sequential(text):
+    if (
+        len(text) < _MIN_SHORT_CHARACTERS
+        or len(set(text.lower())) < _MIN_DISTINCT
+        or text.isdigit()
+        or _sequential(text)
+    ):
         return False
     if _HEX.fullmatch(text):
         return any(c.isdigit() for c in text) and any(c.isalpha() for c in text.removeprefix("0x"))
+    if len(text) < _MIN_CHARACTERS and not all(re.search(kind, text) for kind in ("[a-z]", "[A-Z]", r"\d")):
+        return False
     kinds = [2 if c.isdigit() else 1 if c.isupper() else 0 for c in text if c.isalnum()]
     changes = sum(a != b for a, b in pairwise(kinds)) / max(len(kinds) - 1, 1)
+    if len(text) < _MIN_CHARACTERS:
+        return changes >= _SHORT_CHANGES
     return changes >= (_MIXED_CHANGES if 1 in kinds else _SMALL_CHANGES) or bool(_CONSONANTS.search(text))
 
 
