@@ -17,7 +17,7 @@ DRAWS = 20
 """Times that each random value is drawn anew, so that a figure is no luck."""
 
 MISSED = {"HEROKU", "POSTMARK", "CONSUL", "KIOSK", "ERLANG_COOKIE"}
-"""Values that say nothing, under names that say nothing: a UUID, words, a sequence. Only whoever knows the application can tell."""
+"""Values that say nothing, under names that say nothing: a UUID, words, a sequence. Only the application's owner can tell."""
 
 ALPHABETS = {
     "hex": "0123456789abcdef",
