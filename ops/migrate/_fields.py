@@ -47,7 +47,7 @@ CONTAINER_FIELDS: Mapping[str, str] = {
     "secrets": "",
     "portMappings": "the configuration carries the first TCP port: add others to components/_containers.py",
     "environmentFiles": "has variables that are not read: move them by hand, or scan the file itself",
-    "command": "the image's own command runs: put it into the image (CMD), or add it to components/_containers.py",
+    "command": "the image's own command runs: put it into the image (CMD), or set services.SERVICE.command, an array",
     "entryPoint": "the image's own entry point runs: put it into the image (ENTRYPOINT)",
     "cpu": "",
     "memory": "",

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from model import limits
 from model import values as rules
-from model.limits import FARGATE_MEMORY
 from ops._json import json_object, read_json
 from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
 from ops.migrate._fields import CONTAINER_FIELDS, lost
@@ -283,7 +283,7 @@ def make(
         step
         for container in containers
         for variable in sorted({*variables[container].values, *variables[container].unread})
-        for step in _steps(container, variable, variables[container], target)
+        for step in _steps(container, variable, variables[container], target.of(containers[container]))
     ]
     steps = list(_with_keys(steps, containers, variables, target))
     parts = [*_sidecars(task, containers), *_settings(task, containers, target), *_not_carried(task, containers)]
@@ -455,7 +455,7 @@ def _size(task: TaskDefinition, container: Container) -> tuple[str, str, str] | 
     if not all(re.fullmatch(r"[0-9]{0,7}", size) for size in (cpu, memory)):
         return "", "", "is no size that ECS takes: set cpu and memory yourself"
     wanted = int(cpu or 0), int(memory or 0)
-    for units, sizes in FARGATE_MEMORY.items():
+    for units, sizes in limits.FARGATE_MEMORY.items():
         for size in sizes:
             if units >= wanted[0] and size >= wanted[1]:
                 exact = (units, size) == wanted

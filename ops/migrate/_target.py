@@ -1,12 +1,12 @@
 """Where a migration leads: the application that `catalogue.py` declares."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
 from catalogue import APPLICATION
-from model.declarations import Catalogue, Constant, External, Generated, JsonSecret, Supplied
+from model.declarations import Catalogue, Constant, External, Generated, JsonSecret, Supplied, TextSecret
 from ops.migrate._pulumi import property_path
 
 
@@ -34,28 +34,35 @@ class Place:
 
 @dataclass(frozen=True)
 class Target:
-    """The application.
+    """The application, seen from one of its services or from all.
 
     Attributes:
         services: Its services' names.
         catalogue: Its secrets.
         hosts: Configuration keys of the plain variables that every stack must set, by variable.
+        service: The service that it is seen from, None for all.
     """
 
     services: Sequence[str]
     catalogue: Catalogue
     hosts: Mapping[str, str]
+    service: str | None = None
+
+    def of(self, service: str) -> "Target":
+        """Return the application as one service sees it."""
+        return replace(self, service=service)
 
     @cached_property
     def places(self) -> Mapping[str, Place]:
         """Where the catalogue puts a variable."""
         found: dict[str, Place] = {}
         for declaration in self.catalogue:
-            if isinstance(declaration, JsonSecret) and not isinstance(declaration.keys, External):
+            references = list(declaration.references(self.service))
+            if isinstance(declaration, JsonSecret) and not isinstance(declaration.keys, External) and references:
                 for key in declaration.keys:
                     found.setdefault(key, self.place(declaration, key))
-            for variable, key in declaration.references():
-                if not isinstance(declaration, JsonSecret):
+            for variable, key in references:
+                if isinstance(declaration, TextSecret):
                     found[variable] = Place(declaration.name, None, _config_key(declaration.source))
                 elif key is None and not isinstance(declaration.keys, External):
                     found[variable] = Place(declaration.name, whole=declaration)
@@ -92,8 +99,5 @@ HOSTS: Mapping[str, str] = {variable.name: variable.config_key for variable in A
 
 def target_of(stack: str) -> Target:
     """Return the application as one stack has it."""
-    return Target(
-        tuple(service.name for service in APPLICATION.services),
-        APPLICATION.catalogue(stack),
-        HOSTS,
-    )
+    services = [service.name for service in APPLICATION.services]
+    return Target(services, APPLICATION.catalogue(stack.rpartition("/")[2]), HOSTS)

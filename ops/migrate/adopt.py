@@ -10,7 +10,6 @@ from typing import Annotated, Any, cast
 import typer
 import yaml
 
-from catalogue import CATALOGUE
 from model.names import Names
 from ops._ask import confirm
 from ops._aws import Aws
@@ -22,6 +21,7 @@ from ops._secrets import CURRENT, LABEL_OF_PULUMI, Record, describe
 from ops._stack import load
 from ops.migrate._pulumi import ROOT, Configuration, project_file, property_path, runs_in_sandbox
 from ops.migrate._source import open_aws
+from ops.migrate._target import target_of
 from ops.migrate.apply import ProjectOption
 from ops.migrate.scan import RegionOption
 
@@ -112,7 +112,7 @@ def adopt(
         raise MisuseError(
             f"your credentials are of account {account}, Pulumi.{stack}.yaml allows {', '.join(expected.accounts)} only"
         )
-    named = _named(secret or ())
+    named = _named(secret or (), stack)
     resources = read_terraform(terraform_state) if terraform_state else []
     with working("Looking for the secrets"):
         live, own = _live(aws), _own(stack, project)
@@ -185,7 +185,7 @@ def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
     short = stack.rpartition("/")[2]
     in_terraform = {r.name: r.secret for r in resources if r.kind == _SECRET}
     addresses = {r.address: r.secret for r in resources if r.kind == _SECRET}
-    for declaration in CATALOGUE:
+    for declaration in target_of(short).catalogue:
         name = declaration.name
         if name in named:
             given = named[name]
@@ -259,8 +259,8 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def _named(given: Sequence[str]) -> dict[str, str]:
-    known = [declaration.name for declaration in CATALOGUE]
+def _named(given: Sequence[str], stack: str) -> dict[str, str]:
+    known = [declaration.name for declaration in target_of(stack).catalogue]
     found: dict[str, str] = {}
     for text in given:
         name, equals, secret = text.partition("=")

@@ -66,7 +66,7 @@ def apply(
             f"needs a decision first: {', '.join(s.name for s in undecided)} (python -m ops migrate plan {plan})"
         )
     stack = stack or loaded.stack
-    if stack.rpartition("/")[2] != loaded.stack:
+    if stack.rpartition("/")[2] != loaded.stack.rpartition("/")[2]:
         raise MisuseError(f"{plan} is for stack {loaded.stack}: scan again with --stack {stack}")
     wanted = wanted_configuration(loaded, region)
     for step in loaded.steps:

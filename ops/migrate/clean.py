@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from catalogue import CATALOGUE
+from catalogue import APPLICATION
 from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import counted, print_json, print_table, say, working
@@ -138,7 +138,7 @@ def _revision(aws: Aws, arn: str) -> Revision | None:
 
 
 def _held(raw: Mapping[str, Any], arn: str) -> Iterator[str]:
-    known = {variable for declaration in CATALOGUE for variable, _ in declaration.references()}
+    known = {variable for declaration in APPLICATION.every_secret() for variable, _ in declaration.references()}
     task = parse(raw, arn)
     for where, text in task.texts.items():
         if why_text_is_secret(text):

@@ -58,7 +58,7 @@ def verify(
     """
     loaded = load_plan(plan)
     deployed = load(stack, outputs)
-    if deployed.environment != loaded.stack:
+    if deployed.environment != loaded.stack.rpartition("/")[2]:
         raise MisuseError(
             f"{plan} is for stack {loaded.stack}, the outputs are of {deployed.environment}: scan with --stack"
         )
