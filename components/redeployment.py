@@ -1,7 +1,7 @@
-"""Rolls the service when a secret's value changes: a running task keeps the values that it was started with."""
+"""Redeploys a service when a secret's value changes: a running task keeps the values that it was started with."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_aws as aws
@@ -16,10 +16,11 @@ EVENT_PATTERN_CHARACTERS = 2_048
 
 
 class Redeployment(pulumi.ComponentResource):
-    """From the event "Secret Label Updated" to a new deployment of one ECS service.
+    """From the event "Secret Label Updated" to one new deployment of one ECS service.
 
     Secrets Manager sends the event by itself, whoever changed the value: a rotation, an operator or `pulumi up`. EventBridge
-    cannot call ECS, so an express state machine does.
+    cannot call ECS, so a state machine does. It is a standard one, whose history shows for 90 days why an execution failed,
+    without a log that would need rights on every log group. A deployment that ECS gives up later is told as well.
 
     Attributes:
         state_machine_arn: The state machine's ARN.
@@ -42,7 +43,7 @@ class Redeployment(pulumi.ComponentResource):
         permissions_boundary: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Create the rule and the state machine.
+        """Create the rules and the state machine.
 
         Args:
             name: The component's name.
@@ -56,103 +57,149 @@ class Redeployment(pulumi.ComponentResource):
             opts: Options of the component.
         """
         super().__init__("ticketing:index:Redeployment", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        self._name, self._names, self._location, self._boundary = name, names, location, permissions_boundary
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._service = f"{cluster}/{service}"
 
-        def trusts(service_principal: str, source_arn: str) -> str:
-            return identity.trust(service_principal, account_id=location.account_id, source_arn=source_arn)
-
-        def role(part: str, role_name: str, trust: str, action: str, resource: pulumi.Input[str]) -> aws.iam.Role:
-            made = aws.iam.Role(
-                f"{name}-{part}",
-                name=role_name,
-                assume_role_policy=trust,
-                permissions_boundary=permissions_boundary,
-                opts=child,
-            )
-            policy = pulumi.Output.from_input(resource).apply(
-                lambda arn: identity.document([{"Effect": "Allow", "Action": [action], "Resource": [arn]}])
-            )
-            aws.iam.RolePolicy(f"{name}-{part}", name=part, role=made.name, policy=policy, opts=child)
-            return made
-
-        machine_name = names.redeploy
-        redeployer = role(
+        machine_arn = location.arn("states", f"stateMachine:{names.redeploy}")
+        redeployer = self._role(
             "redeploy",
             names.redeploy,
-            trusts("states.amazonaws.com", location.arn("states", f"stateMachine:{machine_name}")),
-            "ecs:UpdateService",
-            location.arn("ecs", f"service/{cluster}/{service}"),
+            trust=self._trust("states.amazonaws.com", machine_arn),
+            statements=identity.redeploy(
+                service_arn=location.arn("ecs", f"service/{self._service}"), state_machine_arn=machine_arn
+            ),
         )
         machine = aws.sfn.StateMachine(
             name,
-            name=machine_name,
-            type="EXPRESS",
-            role_arn=redeployer.arn,
-            definition=redeploy_service(location.partition, cluster, service),
-            opts=child,
+            name=names.redeploy,
+            role_arn=redeployer,
+            definition=redeploy_service(location.partition, cluster, service, names.family),
+            opts=self._child,
         )
-        starter = role(
+        rules = self._watch(secret_arns, machine.arn)
+        self.alarm_count = 0
+        if alarm_topic_arn is not None:
+            self._tell_failed_deployments(alarm_topic_arn)
+            self.alarm_count = self._alarms(machine.arn, rules, alarm_topic_arn)
+        self.state_machine_arn = machine.arn
+        self.register_outputs({"state_machine_arn": self.state_machine_arn})
+
+    def _trust(self, service_principal: str, source_arn: str) -> str:
+        return identity.trust(service_principal, account_id=self._location.account_id, source_arn=source_arn)
+
+    def _role(
+        self, part: str, role_name: str, *, trust: str, statements: Sequence[identity.Statement]
+    ) -> pulumi.Output[str]:
+        """Make a role and return its ARN, known once it may do what it is for."""
+        role = aws.iam.Role(
+            f"{self._name}-{part}",
+            name=role_name,
+            assume_role_policy=trust,
+            permissions_boundary=self._boundary,
+            opts=self._child,
+        )
+        policy = aws.iam.RolePolicy(
+            f"{self._name}-{part}",
+            name=part,
+            role=role.name,
+            policy=identity.document(statements),
+            opts=self._child,
+        )
+        return pulumi.Output.all(role.arn, policy.id).apply(lambda known: known[0])
+
+    def _watch(
+        self, secret_arns: Mapping[str, pulumi.Input[str]], machine_arn: pulumi.Output[str]
+    ) -> list[pulumi.Output[str]]:
+        """Make the rules that start the state machine and return their names."""
+        rule_arns = self._location.arn("events", f"rule/{self._names.changed_rule('*')}")
+        start = identity.start_execution(self._location.arn("states", f"stateMachine:{self._names.redeploy}"))
+        starter = self._role(
             "start",
-            names.redeploy_start,
-            trusts("events.amazonaws.com", location.arn("events", f"rule/{names.changed_rule('*')}")),
-            "states:StartExecution",
-            machine.arn,
+            self._names.redeploy_start,
+            trust=self._trust("events.amazonaws.com", rule_arns),
+            statements=[start],
         )
-        rule_names: list[str] = []
-        empty = len(_changed_pattern([]))
-        sizes = {full_name: location.secret_arn_length(full_name) + len('"",') for full_name in secret_arns}
-        for number, group in enumerate(identity.in_chunks(sizes, EVENT_PATTERN_CHARACTERS - empty), start=1):
+        sizes = {full_name: self._location.secret_arn_length(full_name) + len('"",') for full_name in secret_arns}
+        rules: list[pulumi.Output[str]] = []
+        room = EVENT_PATTERN_CHARACTERS - len(_changed_pattern([]))
+        for number, group in enumerate(identity.in_chunks(sizes, room), start=1):
             rule = aws.cloudwatch.EventRule(
-                f"{name}-{number}",
-                name=names.changed_rule(number),
-                description=f"A secret has a new value: redeploy {cluster}/{service}",
+                f"{self._name}-{number}",
+                name=self._names.changed_rule(number),
+                description=f"A secret has a new value: redeploy {self._service}",
                 event_pattern=pulumi.Output.all(*(secret_arns[full_name] for full_name in group)).apply(
                     _changed_pattern
                 ),
-                opts=child,
+                opts=self._child,
             )
             aws.cloudwatch.EventTarget(
-                f"{name}-{number}",
+                f"{self._name}-{number}",
                 rule=rule.name,
-                arn=machine.arn,
-                role_arn=starter.arn,
+                arn=machine_arn,
+                role_arn=starter,
                 retry_policy={"maximum_event_age_in_seconds": 3600, "maximum_retry_attempts": 20},
-                opts=child,
+                opts=self._child,
             )
-            rule_names.append(names.changed_rule(number))
+            rules.append(rule.name)
+        return rules
 
-        self.alarm_count = 0
-        if alarm_topic_arn is not None:
-            watched = [("failed", "AWS/States", "ExecutionsFailed", {"StateMachineArn": machine.arn})]
-            watched += [
-                (
-                    f"not-started-{number}",
-                    "AWS/Events",
-                    "FailedInvocations",
-                    {"RuleName": pulumi.Output.from_input(rule_name)},
-                )
-                for number, rule_name in enumerate(rule_names, start=1)
-            ]
-            self.alarm_count = len(watched)
-            for part, namespace, metric, dimensions in watched:
-                aws.cloudwatch.MetricAlarm(
-                    f"{name}-{part}",
-                    name=f"{names.redeploy}-{part}",
-                    alarm_description=f"{cluster}/{service} still runs with a secret's old value: redeploy it by hand",
-                    namespace=namespace,
-                    metric_name=metric,
-                    dimensions=dimensions,
-                    statistic="Sum",
-                    period=300,
-                    evaluation_periods=1,
-                    threshold=1,
-                    comparison_operator="GreaterThanOrEqualToThreshold",
-                    treat_missing_data="notBreaching",
-                    alarm_actions=[alarm_topic_arn],
-                    opts=child,
-                )
-        self.state_machine_arn = machine.arn
-        self.register_outputs({"state_machine_arn": self.state_machine_arn})
+    def _tell_failed_deployments(self, topic_arn: pulumi.Input[str]) -> None:
+        """Tell of a deployment that was started and that ECS gave up. ECS sends the event with the circuit breaker only."""
+        pattern = {
+            "source": ["aws.ecs"],
+            "detail-type": ["ECS Deployment State Change"],
+            "resources": [self._location.arn("ecs", f"service/{self._service}")],
+            "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
+        }
+        rule = aws.cloudwatch.EventRule(
+            f"{self._name}-deployment-failed",
+            name=self._names.failed_rule,
+            description=f"A deployment of {self._service} has failed",
+            event_pattern=json.dumps(pattern, separators=(",", ":")),
+            opts=self._child,
+        )
+        template = (
+            f"A deployment of {self._service} has failed: <reason> The tasks before it keep running. "
+            "What to do: python -m ops doctor, docs/operations.md."
+        )
+        aws.cloudwatch.EventTarget(
+            f"{self._name}-deployment-failed",
+            rule=rule.name,
+            arn=topic_arn,
+            input_transformer={"input_paths": {"reason": "$.detail.reason"}, "input_template": json.dumps(template)},
+            opts=self._child,
+        )
+
+    def _alarms(
+        self, machine_arn: pulumi.Output[str], rules: Sequence[pulumi.Output[str]], topic_arn: pulumi.Input[str]
+    ) -> int:
+        """Make the alarms of a redeployment that did not start, and return how many there are."""
+        watched: list[tuple[str, str, str, dict[str, pulumi.Input[str]]]] = [
+            ("failed", "AWS/States", "ExecutionsFailed", {"StateMachineArn": machine_arn}),
+            *(
+                (f"not-started-{number}", "AWS/Events", "FailedInvocations", {"RuleName": rule})
+                for number, rule in enumerate(rules, start=1)
+            ),
+        ]
+        for part, namespace, metric, dimensions in watched:
+            aws.cloudwatch.MetricAlarm(
+                f"{self._name}-{part}",
+                name=f"{self._names.redeploy}-{part}",
+                alarm_description=f"{self._service} still runs with a secret's old value: redeploy it by hand",
+                namespace=namespace,
+                metric_name=metric,
+                dimensions=dimensions,
+                statistic="Sum",
+                period=300,
+                evaluation_periods=1,
+                threshold=1,
+                comparison_operator="GreaterThanOrEqualToThreshold",
+                treat_missing_data="notBreaching",
+                alarm_actions=[topic_arn],
+                opts=self._child,
+            )
+        return len(watched)
 
 
 def _changed_pattern(arns: list[str]) -> str:

@@ -103,6 +103,9 @@ class TaskDefinition(pulumi.ComponentResource):
             execution_role_arn=execution_role_arn,
             task_role_arn=task_role.arn,
             container_definitions=definitions,
+            # A service may still run the revision before, and a rollback goes back to it: ECS starts no task of a deregistered
+            # one. A revision holds no value.
+            skip_destroy=True,
             opts=child,
         )
         self.arn = task_definition.arn

@@ -58,6 +58,11 @@ class ServiceNames:
         """Return the rule that sees a new value of one of the service's secrets."""
         return f"{self.family}-changed-{number}"
 
+    @property
+    def failed_rule(self) -> str:
+        """The rule that tells of a deployment that ECS gave up."""
+        return f"{self.family}-failed"
+
     def read_policy(self, number: int) -> str:
         """Return a managed policy of the execution role, for secrets that the inline policy has no room for."""
         return f"{self.execution_role}-read-{number}"

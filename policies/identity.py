@@ -120,6 +120,22 @@ def publish(topic_arn: str, kms_key_arn: str | None) -> list[Statement]:
     return statements
 
 
+def redeploy(*, service_arn: str, state_machine_arn: str) -> list[Statement]:
+    """Return what the redeploying state machine may do: deploy one ECS service, look at its own executions.
+
+    A new deployment passes no role: the revision that it takes names its roles already.
+    """
+    return [
+        _allow("Deploy", ["ecs:UpdateService"], [service_arn]),
+        _allow("SeeOwnExecutions", ["states:ListExecutions"], [state_machine_arn]),
+    ]
+
+
+def start_execution(state_machine_arn: str) -> Statement:
+    """Return the right to start one state machine."""
+    return _allow("Start", ["states:StartExecution"], [state_machine_arn])
+
+
 def require_tls() -> Statement:
     """Return what every secret's resource policy has: no request without TLS, whoever asks.
 

@@ -1,7 +1,8 @@
-"""Runs the ticketing system on Fargate from the outputs of the secrets' stack, without ever seeing a secret.
+"""Runs one service of the ticketing system on Fargate from the outputs of the secrets' stack, without ever seeing a secret.
 
-It reads the outputs `services` and `environment`. A new value of a secret makes a new task definition there, and
-the next `pulumi up` here deploys it.
+It reads the outputs `services` and `environment`. Bring the secrets' stack up first, then this one: a new value makes a new
+revision there, and `pulumi up` here deploys it. The revision before stays registered, so a deployment whose tasks do not start
+is rolled back to it. With `redeploy` the secrets' stack deploys by itself; `pulumi refresh` here then shows the newer revision.
 """
 
 from typing import Any
@@ -22,6 +23,7 @@ secrets_stack = config.get("secretsStack")
 subnet_ids: list[str] = config.get_object("subnetIds") or []
 security_group_ids: list[str] = config.get_object("securityGroupIds") or []
 service_name = config.get("service") or "app"
+desired_count = config.get_int("desiredCount")
 required("secretsStack", secrets_stack, "secretsStack organization/service-ticket-system/STACK")
 required("subnetIds", subnet_ids, "--path 'subnetIds[0]' subnet-...")
 required("securityGroupIds", security_group_ids, "--path 'securityGroupIds[0]' sg-...")
@@ -54,7 +56,7 @@ service = aws.ecs.Service(
     name="web",
     cluster=cluster.arn,
     task_definition=output("services").apply(of_service),
-    desired_count=config.get_int("desiredCount") or 2,
+    desired_count=2 if desired_count is None else desired_count,
     launch_type="FARGATE",
     # Secrets by JSON key need Fargate platform 1.4.0 or later.
     platform_version="1.4.0",

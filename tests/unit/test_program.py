@@ -336,18 +336,31 @@ def test_redeployment_starts_on_new_values_of_exactly_these_secrets(record: Reco
         "resources": sorted(recording.exports["secret_arns"].values()),
         "detail": {"labelUpdated": ["AWSCURRENT"]},
     }
-    machine = recording.one("aws:sfn/stateMachine:StateMachine")
-    state = machine.document("definition")["States"]["ForceNewDeployment"]
-    assert state["Resource"] == "arn:aws:states:::aws-sdk:ecs:updateService"
-    assert state["Parameters"] == {"Cluster": "main", "Service": "web", "ForceNewDeployment": True}
+    service, machine = (
+        "arn:aws:ecs:eu-central-1:111122223333:service/main/web",
+        f"arn:aws:states:eu-central-1:111122223333:stateMachine:{PREFIX}-app-redeploy",
+    )
     policy = recording.one("aws:iam/rolePolicy:RolePolicy", "app-redeployment-redeploy").document("policy")
-    assert policy["Statement"] == [
-        {
-            "Effect": "Allow",
-            "Action": ["ecs:UpdateService"],
-            "Resource": ["arn:aws:ecs:eu-central-1:111122223333:service/main/web"],
-        }
-    ]
+    assert {(tuple(s["Action"]), tuple(s["Resource"])) for s in policy["Statement"]} == {
+        (("ecs:UpdateService",), (service,)),
+        (("states:ListExecutions",), (machine,)),
+    }
+
+
+def test_a_deployment_that_ecs_gave_up_is_told_when_somebody_listens(record: Recorder) -> None:
+    redeploy = {"cluster": "main", "services": {"app": "web"}}
+    rule = "app-redeployment-deployment-failed"
+    assert rule not in {name for _, name in main(record, redeploy=redeploy).names()}
+    recording = main(record, redeploy=redeploy, audit={"trail": "create"})
+    pattern = recording.one("aws:cloudwatch/eventRule:EventRule", rule).document("eventPattern")
+    assert pattern["resources"] == ["arn:aws:ecs:eu-central-1:111122223333:service/main/web"]
+    assert pattern["detail"] == {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]}
+    target = recording.one("aws:cloudwatch/eventTarget:EventTarget", rule)
+    assert target.inputs["arn"] == recording.exports["alarm_topic_arn"]
+
+
+def test_old_revisions_stay_registered(record: Recorder) -> None:
+    assert main(record).one("aws:ecs/taskDefinition:TaskDefinition").inputs["skipDestroy"] is True
 
 
 def test_every_role_takes_the_permissions_boundary(record: Recorder) -> None:
