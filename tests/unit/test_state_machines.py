@@ -59,23 +59,28 @@ class World:
                 same = _path(choice["Variable"], data, {}) == _path(choice["StringEqualsPath"], data, {})
                 self.step(execution, choice["Next"] if same else state["Default"], data)
                 return
+            case kind:
+                assert kind == "Task"
         context = {"StateMachine": {"Id": "machine"}, "Execution": {"Id": execution}}
         parameters = {
             k.removesuffix(".$"): _path(v, data, context) if k.endswith(".$") else v
             for k, v in state["Parameters"].items()
         }
-        for attempt in range(state["Retry"][0]["MaxAttempts"] + 1):
-            try:
-                answer = self.call(state["Resource"].removeprefix(TASK), parameters)
-                break
-            except RuntimeError:
-                assert attempt < state["Retry"][0]["MaxAttempts"]
+        answer = self.retried(state, parameters)
         if "ResultSelector" in state:
             data = {k.removesuffix(".$"): _path(v, answer, context) for k, v in state["ResultSelector"].items()}
         if state.get("End"):
             del self.running[execution]
         else:
             self.step(execution, state["Next"], data)
+
+    def retried(self, state: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        for _ in range(state["Retry"][0]["MaxAttempts"]):
+            try:
+                return self.call(state["Resource"].removeprefix(TASK), parameters)
+            except RuntimeError:
+                continue
+        return self.call(state["Resource"].removeprefix(TASK), parameters)
 
     def call(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         if self.failures:
