@@ -136,6 +136,7 @@ class Redeployment(pulumi.ComponentResource):
             aws.cloudwatch.EventTarget(
                 f"{self._name}-{number}",
                 rule=rule.name,
+                target_id="redeploy",
                 arn=machine_arn,
                 role_arn=starter,
                 retry_policy={"maximum_event_age_in_seconds": 3600, "maximum_retry_attempts": 20},
@@ -166,6 +167,7 @@ class Redeployment(pulumi.ComponentResource):
         aws.cloudwatch.EventTarget(
             f"{self._name}-deployment-failed",
             rule=rule.name,
+            target_id="alarm-topic",
             arn=topic_arn,
             input_transformer={"input_paths": {"reason": "$.detail.reason"}, "input_template": json.dumps(template)},
             opts=self._child,

@@ -148,6 +148,7 @@ class Rotation(pulumi.ComponentResource):
         )
         permission = aws.lambda_.Permission(
             name,
+            statement_id="secrets-manager",
             function=function.name,
             action="lambda:InvokeFunction",
             principal="secretsmanager.amazonaws.com",

@@ -168,6 +168,11 @@ def load(application: Application) -> Settings:
     everything = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     values = {key.removeprefix(prefix): value for key, value in everything.items() if key.startswith(prefix)}
     encrypted = {key for key in values if runtime_config.is_config_secret(prefix + key)}
+    if not everything.get("aws:allowedAccountIds"):
+        pulumi.log.warn(
+            "aws:allowedAccountIds is not set: with another account's credentials this stack would come up there. "
+            "pulumi config set --path 'aws:allowedAccountIds[0]' ACCOUNT"
+        )
     settings = parse(values, encrypted, application, Names(project, stack), region=everything.get("aws:region"))
     for (service, secret), variables in declarations.shared_more_than_referenced(
         settings.catalogue, settings.services

@@ -1,5 +1,8 @@
 """What becomes of a stack's file on its way to the engine."""
 
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,7 @@ import pytest
 import yaml
 
 from sandbox.errors import MisuseError
-from sandbox.home import Home
+from sandbox.home import REPOSITORY, Home
 from sandbox.project import Project
 from sandbox.stack_config import StackConfig, parse_override, write_project_file
 
@@ -184,3 +187,27 @@ def test_the_stand_ins_file_holds_no_value_in_the_clear(sandbox: Any, tmp_path: 
     first = home.passphrase.read_text()
     home.prepare()
     assert home.passphrase.read_text() == first
+
+
+@pytest.mark.parametrize(
+    "file",
+    [path for folder in (".", "examples/service") for path in sorted((REPOSITORY / folder).glob("Pulumi.*.yaml"))],
+    ids=str,
+)
+def test_a_new_stack_leaves_its_committed_file_as_it_is(pulumi_cli: Path, tmp_path: Path, file: Path) -> None:
+    shutil.copy(file, tmp_path)
+    shutil.copy(file.parent / "Pulumi.yaml", tmp_path)
+    (tmp_path / "state").mkdir()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE": "invented",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+    stack = file.name.split(".")[1]
+    command = [str(pulumi_cli), "stack", "init", stack, "--non-interactive"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    lines = (tmp_path / file.name).read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith("encryptionsalt:")]
+    assert kept == file.read_text(encoding="utf-8").splitlines()

@@ -511,3 +511,15 @@ def test_more_secrets_than_one_role_can_read_are_refused_with_the_limit(
     with_entry(monkeypatch, *(TextSecret(f"{long}-{n}x", Generated(f"n{n}"), variable=f"N{n}") for n in range(140)))
     with pytest.raises(pulumi.RunError, match="a role takes 10: group values in JSON secrets"):
         main(record)
+
+
+def test_a_stack_that_any_account_could_get_is_warned_about(record: Recorder) -> None:
+    def warned(**config: Any) -> bool:
+        def program() -> Any:
+            return runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+        log = record(program, config={**CONFIG, **config}, secret_config=SUPPLIED).log
+        return any("aws:allowedAccountIds is not set" in line for line in log)
+
+    assert warned()
+    assert not warned(**{"aws:allowedAccountIds": ["111122223333"]})
