@@ -14,6 +14,7 @@ import catalogue
 from config import settings
 from model import outputs
 from model.declarations import External, JsonSecret, TextSecret
+from model.names import Names
 from tests.unit.conftest import Recorder, Recording, Secret
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +66,46 @@ def container(recording: Recording) -> dict[str, Any]:
 
 def app_config(recording: Recording) -> dict[str, str]:
     return json.loads(recording.named("secrets-app-config-value").inputs["secretString"].value)
+
+
+NAME_LIMITS = {
+    "aws:iam/role:Role": 64,
+    "aws:iam/policy:Policy": 128,
+    "aws:lambda/function:Function": 64,
+    "aws:cloudwatch/eventRule:EventRule": 64,
+    "aws:scheduler/schedule:Schedule": 64,
+    "aws:sfn/stateMachine:StateMachine": 80,
+    "aws:sns/topic:Topic": 256,
+    "aws:cloudtrail/trail:Trail": 128,
+    "aws:cloudwatch/metricAlarm:MetricAlarm": 255,
+    "aws:s3/bucket:Bucket": 63,
+}
+"""Characters of a name. Sources: the quotas of IAM, Lambda, EventBridge, Scheduler, Step Functions, SNS, CloudTrail and S3."""
+
+
+def test_the_longest_stack_name_that_is_taken_fits_every_resource(record: Recorder) -> None:
+    """With room for a second digit of the rules' numbers: many secrets do not fit into one event pattern."""
+    everything: dict[str, Any] = {
+        "encryption": "customer-managed",
+        "rotation": {**ROTATION, "remindEveryDays": 90},
+        "redeploy": {"cluster": "c", "services": {"app": "s"}},
+        "audit": {"trail": "create", "alarmEmails": ["a@example.com"]},
+    }
+    stack = max(
+        ("s" * n for n in range(1, 64) if not list(Names("service-ticket-system", "s" * n).problems(["app"]))), key=len
+    )
+    recording = main(record, stack=stack, **everything)
+    lengths = {
+        (kind, resource.name): len(str(resource.inputs.get("name") or resource.inputs.get("bucket") or ""))
+        for kind in NAME_LIMITS
+        for resource in recording.of(kind)
+    }
+    assert {kind for kind, _ in lengths} == {*NAME_LIMITS} - {"aws:iam/policy:Policy"}
+    assert {at: length for at, length in lengths.items() if not 0 < length <= NAME_LIMITS[at[0]]} == {}
+    rules = {length for (kind, _), length in lengths.items() if kind == "aws:cloudwatch/eventRule:EventRule"}
+    assert max(rules) + len("9") <= 64
+    with pytest.raises(settings.ConfigurationError, match="has a name of"):
+        main(record, stack=f"{stack}s", **everything)
 
 
 def test_dev_registers_exactly_what_it_needs(record: Recorder) -> None:
