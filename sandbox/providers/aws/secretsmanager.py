@@ -25,7 +25,7 @@ def _recovery_window(days: Any) -> str | None:
 
 def _name(name: Any) -> str | None:
     """AWS refuses other names; its model has no pattern that would say so."""
-    if re.fullmatch(r"[\w/+=.@!-]{1,512}", name, re.ASCII):
+    if re.fullmatch(r"[\w/+=.@-]{1,512}", name, re.ASCII):
         return None
     return f"must be 1 to 512 letters, digits and /_+=.@-, got {name}"
 

@@ -4,13 +4,16 @@ Each test names the upstream source; docs/local-aws.md lists what stays differen
 """
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.providers._values import Asset
-from sandbox.providers.aws import secretsmanager
+from sandbox.providers.aws import AwsPlugin, secretsmanager
+from sandbox.providers.random_ import RandomPlugin
 
 TRUST = '{"Version":"2012-10-17","Statement":[]}'
 POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
@@ -364,3 +367,18 @@ def test_only_a_pending_version_loses_its_label(labels: list[str], taken: bool) 
     client = Client()
     secretsmanager._rotate(client, {"secretId": "s", "rotationRules": {}})
     assert client.calls == (("removed",) if taken else ())
+
+
+# -- docs/local-aws.md --
+
+
+def test_every_type_stands_in_the_page_with_its_source() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "local-aws.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| ")]
+    listed = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in rows if len(cells) == 4}
+    listed.pop("type")
+    known = {*AwsPlugin.resources, *RandomPlugin.resources}
+    assert {*listed} == {f"{token.split(':')[1].split('/')[0]}.{token.rsplit(':', 1)[1]}" for token in known} - {
+        "index.RandomPassword"
+    } | {"random.RandomPassword"}
+    assert [name for name, (_, source, _) in listed.items() if not re.search(r"\.go, \d", source)] == []
