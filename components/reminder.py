@@ -54,7 +54,9 @@ class Reminder(pulumi.ComponentResource):
             opts=child,
         )
         policy = pulumi.Output.all(topic_arn, kms_key_arn).apply(
-            lambda known: identity.document(identity.publish(known[0], known[1]))
+            lambda known: identity.document(
+                identity.publish(known[0], known[1], region=location.region, dns_suffix=location.dns_suffix)
+            )
         )
         role_policy = aws.iam.RolePolicy(name, name="publish", role=role.name, policy=policy, opts=child)
         aws.scheduler.Schedule(

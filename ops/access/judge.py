@@ -133,7 +133,7 @@ _DESIGNS: Mapping[Kind, Design] = {
     "trail": Design("cloudtrail.amazonaws.com"),
     "redeploy": Design("states.amazonaws.com", bound=True, allowed=frozenset({"ecs:updateservice"})),
     "redeploy-start": Design("events.amazonaws.com", bound=True),
-    "reminder": _granted("scheduler.amazonaws.com", *identity.publish(_ANY, _ANY), bound=True),
+    "reminder": _granted("scheduler.amazonaws.com", *identity.publish(_ANY, _ANY, region="", dns_suffix=""), bound=True),
 }  # fmt: skip
 """By kind of role. Not bound: Lambda and CloudTrail name no source account, and `bindTrustToAccount` may be off for ECS."""
 

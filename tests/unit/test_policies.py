@@ -165,8 +165,15 @@ def test_a_rotation_function_without_superuser_and_key_has_neither_right() -> No
 
 
 def test_publishing_needs_the_key_of_an_encrypted_topic() -> None:
-    assert [statement["Sid"] for statement in identity.publish("topic", None)] == ["Publish"]
-    assert identity.publish("topic", "key")[1]["Resource"] == ["key"]
+    place = {"region": "eu-central-1", "dns_suffix": "amazonaws.com"}
+    assert [statement["Sid"] for statement in identity.publish("topic", None, **place)] == ["Publish"]
+    assert identity.publish("topic", "key", **place)[1] == {
+        "Sid": "EncryptMessage",
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "Resource": ["key"],
+        "Condition": {"StringEquals": {"kms:ViaService": "sns.eu-central-1.amazonaws.com"}},
+    }
 
 
 def statements_of(policy: str) -> dict[str, Any]:
@@ -180,6 +187,8 @@ def test_the_account_administers_the_key_and_cannot_use_it_directly() -> None:
     used = {"kms:CreateGrant", "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:*"}
     assert not used & set(statement["Action"])
     assert not [action for action in statement["Action"] if "*" in action]
+    # They serve multi-Region keys; a replica would be out of this policy's reach.
+    assert not {"kms:ReplicateKey", "kms:UpdatePrimaryRegion"} & set(statement["Action"])
 
 
 def test_the_key_serves_this_stacks_secrets_through_secrets_manager_only() -> None:
