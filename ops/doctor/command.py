@@ -15,7 +15,7 @@ from ops._console import print_json, say, working
 from ops._errors import DENIED, MisuseError, aws_errors, code_of, explained
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import Stack, load
-from ops.doctor import role, secrets, service, task, upkeep
+from ops.doctor import audit, role, secrets, service, task, upkeep
 from ops.doctor.explain import explain
 from ops.doctor.finding import Finding
 from ops.doctor.snapshot import Snapshot, take
@@ -109,6 +109,7 @@ def examine(
         yield from _as_allowed("image", lambda seen=snapshot: task.check_images(aws, seen))
         yield from _as_allowed("log-group", lambda seen=snapshot: task.check_logs(aws, seen))
     yield from _as_allowed("rotation", lambda: upkeep.check(aws, snapshots[0]))
+    yield from _as_allowed("expected-reads", lambda: audit.check(aws, snapshots, running))
     if ecs_service:
         yield from service.check(_running(snapshots, running), running, ecs_service)
     for snapshot in () if ecs_service else snapshots:

@@ -36,7 +36,13 @@ def summed_up(check: str, problems: Iterable[Finding], *, ok: str) -> Iterator[F
 
 def put_back(stack: Stack) -> str:
     """Return the command that makes everything as the program says: what was changed by hand is noticed, then mended."""
+    return again(stack, refresh=True)
+
+
+def again(stack: Stack, *, refresh: bool = False) -> str:
+    """Return the command that brings the stack up again."""
     name = stack.environment
     if in_sandbox():
-        return f"python -m sandbox refresh --stack {name} && python -m sandbox up --stack {name}"
-    return f"pulumi up --refresh --stack {name}"
+        first = f"python -m sandbox refresh --stack {name} && " if refresh else ""
+        return f"{first}python -m sandbox up --stack {name}"
+    return f"pulumi up {'--refresh ' if refresh else ''}--stack {name}"

@@ -367,6 +367,56 @@ def test_service_in_another_form_is_misuse(stack: Stack, ops: Any) -> None:
     assert (done.status, done.err) == (2, "error: --ecs-service tickets: give CLUSTER/SERVICE\n")
 
 
+def expect_reads(stack: Stack, reads: int | None) -> str:
+    """Give the stack an alarm topic and, with a number, the alarm on reads; return the alarm's name."""
+    stack.write_outputs(alarm_topic_arn=f"arn:aws:sns:{stack.region}:{stack.account}:{stack.prefix}-alarms")
+    name = f"{stack.prefix}-reads"
+    if reads is not None:
+        stack.client("cloudwatch").put_metric_alarm(
+            AlarmName=name, Namespace=stack.prefix, MetricName="Reads", Statistic="Sum", Period=3600, EvaluationPeriods=1,
+            ComparisonOperator="GreaterThanThreshold", Threshold=reads,
+        )  # fmt: skip
+    return name
+
+
+def expected_reads(stack: Stack, ops: Any, *options: str) -> list[dict[str, str]]:
+    done = ops(stack, "doctor", *options, "--json")
+    return [finding for finding in done.json["findings"] if finding["check"] == "expected-reads"]
+
+
+def test_expected_reads_that_one_deployment_exceeds(stack: Stack, ops: Any) -> None:
+    entries = len(stack.outputs["container_secrets"])
+    name = expect_reads(stack, 3 * entries - 1)
+    run_service(stack, desired=3)
+
+    (found,) = expected_reads(stack, ops, "--ecs-service", "main/tickets")
+
+    assert (found["status"], found["subject"]) == ("warning", name)
+    reads = f"{3 * entries - 1} reads an hour are expected, and one deployment makes {3 * entries}"
+    assert found["found"] == f"{reads}: {entries} entries under secrets, 3 tasks"
+    assert f"audit.expectedReadsPerHour {6 * entries} --stack dev && " in found["mend"]
+
+
+def test_expected_reads_that_are_enough(stack: Stack, ops: Any) -> None:
+    entries = len(stack.outputs["container_secrets"])
+    expect_reads(stack, 3 * entries)
+    run_service(stack, desired=3)
+
+    for options in (("--ecs-service", "main/tickets"), ()):
+        (found,) = expected_reads(stack, ops, *options)
+        assert (found["status"], found["found"]) == (
+            "ok",
+            f"{3 * entries} an hour: 3 starting tasks, {entries} reads each",
+        )
+
+
+def test_expected_reads_without_the_alarm_and_without_the_audit(stack: Stack, ops: Any) -> None:
+    assert expected_reads(stack, ops) == []
+    name = expect_reads(stack, None)
+    (found,) = expected_reads(stack, ops)
+    assert (found["status"], found["subject"]) == ("warning", name)
+
+
 # --- without a service: the moment of registration, which moto doesn't tell -----------------------------------------------
 
 
