@@ -1,0 +1,62 @@
+"""The filters and rules that a stack creates, read back from the local AWS, say of every record what the corpus expects."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tests.sandbox.stack_options import ALTERNATING, given
+from tests.unit.audit_corpus import ACCOUNT, PREFIX, REGION, SUFFIXES, cases, event_of
+from tests.unit.pattern_evaluator import filter_matches, rule_matches
+
+Make = Callable[..., Any]
+
+
+def test_a_live_stacks_filters_and_rules_tell_what_the_corpus_expects(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    iam = f"arn:aws:iam::{copy.account}"
+    outputs = sandbox.ok(
+        "up",
+        *copy.options,
+        *given(
+            encryption="customer-managed",
+            rotation=ALTERNATING,
+            redeploy={"cluster": "tickets", "service": "app"},
+            deployerRoles=[f"{iam}:role/ci/deployer", f"{iam}:user/platform/alice"],
+            audit={"trustedReaders": [f"{iam}:role/security-auditor", f"{iam}:user/backup"]},
+        ),
+    )["outputs"]
+    prefix = outputs["secret_names"]["jwt-secret"].removesuffix("-jwt-secret")
+    renamed = {ACCOUNT: copy.account, "service-ticket-system-dev": "service-ticket-system-other", PREFIX: prefix}
+    renamed |= {f"-{suffix}": outputs["secret_arns"][name][-7:] for name, suffix in SUFFIXES.items()}
+    renamed["1234abcd-12ab-34cd-56ef-1234567890ab"] = outputs["kms_key_arn"].rpartition("/")[2]
+
+    def here(record: Any) -> Any:
+        text = json.dumps(record)
+        for old, new in renamed.items():
+            text = text.replace(old, new)
+        return json.loads(text)
+
+    logs, events = sandbox.aws("logs", copy), sandbox.aws("events", copy)
+    filters = logs.describe_metric_filters(logGroupName=f"/aws/cloudtrail/{prefix}")["metricFilters"]
+    rules = [
+        rule
+        for rule in events.list_rules()["Rules"]
+        if rule["Name"].startswith((f"{prefix}-change-", f"{prefix}-rotation-"))
+    ]
+    patterns = [
+        (rule["Name"].removeprefix(f"{prefix}-").rpartition("-")[0], json.loads(rule["EventPattern"])) for rule in rules
+    ]
+
+    wrong: dict[str, list[str]] = {}
+    for name, event, expected in cases():
+        record = here(event)
+        fired = {
+            one["metricTransformations"][0]["metricName"]
+            for one in filters
+            if filter_matches(one["filterPattern"], record)
+        }
+        if record["awsRegion"] == REGION:
+            fired |= {f"notice:{notice}" for notice, pattern in patterns if rule_matches(pattern, event_of(record))}
+        if fired != set(expected):
+            wrong[name] = sorted(fired)
+    assert wrong == {}
