@@ -11,9 +11,10 @@ from components._audit_patterns import Metric
 
 _ROW = 6
 
+# A call that was denied names its secret in the error's message only.
 _FIELDS = (
-    "fields @timestamp, eventName, errorCode, sourceIPAddress"
-    ", coalesce(requestParameters.secretId, additionalEventData.SecretId, serviceEventDetails.secretId) as secret"
+    "fields @timestamp, eventName, errorCode, sourceIPAddress, coalesce(requestParameters.secretId, "
+    "additionalEventData.SecretId, serviceEventDetails.secretId, errorMessage) as secret"
     ", coalesce(userIdentity.sessionContext.sessionIssuer.arn, userIdentity.arn, userIdentity.principalId) as principal"
 )
 

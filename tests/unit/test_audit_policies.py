@@ -121,6 +121,8 @@ def test_the_dashboard_shows_alarms_reads_denials_rotations_and_ages() -> None:
     assert by_title["Alarms of app-prod"]["alarms"] == ["arn:one", "arn:two"]
     assert "stats count(*) as reads by principal" in by_title["Reads by principal"]["query"]
     assert 'errorCode like "AccessDenied"' in by_title["Denied reads"]["query"]
+    # requestParameters of a denied read is null.
+    assert "errorMessage) as secret" in by_title["Denied reads"]["query"]
     assert 'eventName like "Rotation"' in by_title["Rotations"]["query"]
     assert (
         "stats max(@timestamp) as lastChange by secret"
