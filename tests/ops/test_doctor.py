@@ -385,7 +385,7 @@ def expected_reads(stack: Stack, ops: Any, *options: str) -> list[dict[str, str]
 
 
 def test_expected_reads_that_one_deployment_exceeds(stack: Stack, ops: Any) -> None:
-    entries = len(stack.outputs["container_secrets"])
+    entries = len(stack.service["container_secrets"])
     name = expect_reads(stack, 3 * entries - 1)
     run_service(stack, desired=3)
 
@@ -398,7 +398,7 @@ def test_expected_reads_that_one_deployment_exceeds(stack: Stack, ops: Any) -> N
 
 
 def test_expected_reads_that_are_enough(stack: Stack, ops: Any) -> None:
-    entries = len(stack.outputs["container_secrets"])
+    entries = len(stack.service["container_secrets"])
     expect_reads(stack, 3 * entries)
     run_service(stack, desired=3)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.sandbox.stack_options import ALTERNATING, given
+from tests.sandbox.stack_options import SINGLE_USER, given
 from tests.unit.audit_corpus import ACCOUNT, PREFIX, REGION, SUFFIXES, cases, event_of
 from tests.unit.pattern_evaluator import filter_matches, rule_matches
 
@@ -19,14 +19,15 @@ def test_a_live_stacks_filters_and_rules_tell_what_the_corpus_expects(sandbox: A
         *copy.options,
         *given(
             encryption="customer-managed",
-            rotation=ALTERNATING,
-            redeploy={"cluster": "tickets", "service": "app"},
+            rotation=SINGLE_USER,
+            redeploy={"cluster": "tickets", "services": {"app": "app"}},
             deployerRoles=[f"{iam}:role/ci/deployer", f"{iam}:user/platform/alice"],
             audit={"trustedReaders": [f"{iam}:role/security-auditor", f"{iam}:user/backup"]},
         ),
     )["outputs"]
     prefix = outputs["secret_names"]["jwt-secret"].removesuffix("-jwt-secret")
-    renamed = {ACCOUNT: copy.account, "service-ticket-system-dev": "service-ticket-system-other", PREFIX: prefix}
+    renamed = {ACCOUNT: copy.account, "service-ticket-system-dev": "service-ticket-system-other"}
+    renamed |= {f"{PREFIX}-execution": f"{prefix}-app-execution", PREFIX: prefix}
     renamed |= {f"-{suffix}": outputs["secret_arns"][name][-7:] for name, suffix in SUFFIXES.items()}
     renamed["1234abcd-12ab-34cd-56ef-1234567890ab"] = outputs["kms_key_arn"].rpartition("/")[2]
 
