@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up preview refresh destroy down test format lock bench event-ruler certificates
+.PHONY: help up preview refresh destroy down test emulator format lock bench event-ruler certificates
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
@@ -33,6 +33,10 @@ test: $(VENV)/installed    ## formatting, lint, types, import rules, every test:
 	$(BIN)/lint-imports
 	@# Four on two cores: most tests wait for the engine or the local AWS a good part of their time.
 	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+emulator: $(VENV)/installed ## prod on a second emulator, ministack, in a virtual environment of its own
+	@test -x .venv-emulator/bin/ministack || { $(PYTHON) -m venv .venv-emulator && .venv-emulator/bin/python -m pip install --quiet --disable-pip-version-check ministack==1.5.33; }
+	$(BIN)/python -m pytest tests/sandbox/emulator
 
 format: $(VENV)/installed  ## let ruff format and mend what it can
 	$(BIN)/ruff format

@@ -164,6 +164,7 @@ def rotate(
     name: Annotated[str, typer.Argument(help="The secret's name in the catalogue, such as db-master-password.")],
     stack: Stack = "dev",
     project: ProjectDirectory = REPOSITORY,
+    endpoint: Endpoint = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Rotate a secret with its deployed function, against a real PostgreSQL that lives as long as the command."""
@@ -174,9 +175,10 @@ def rotate(
     found = Project.load(project)
     settings = found.settings(stack)
     home = Home.from_environment()
-    outputs = state.Checkpoint.read(home.state(), found.name, stack).outputs()
+    emulator = local_aws.at(endpoint).emulator if endpoint else ""
+    outputs = state.Checkpoint.read(home.state(emulator), found.name, stack).outputs()
     with environment.applied(environment.clean(home)):
-        aws = local_aws.running(home)
+        aws = local_aws.at(endpoint) if endpoint else local_aws.running(home)
         if aws is None or not outputs:
             raise SandboxError(f"stack {stack} is not up; python -m sandbox up{_options(stack, project)}")
         credentials = aws.credentials(settings.account)

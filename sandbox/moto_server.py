@@ -25,9 +25,6 @@ from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 from moto.server import main
 from moto.stepfunctions.responses import StepFunctionResponse
 
-ROTATION_TOKEN_PREFIX = "sandbox-rotate-"  # noqa: S105 - a name, no password
-"""A rotation that is asked for with such a ClientRequestToken is carried out by the one who asks: `python -m sandbox rotate`."""
-
 _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<name>[^:@]+):(?P<tag>[^@]+)"
 )
@@ -90,15 +87,11 @@ def _schedule_rotation(  # noqa: PLR0917 - moto's own signature
     rotate_immediately: bool = True,  # noqa: FBT001, FBT002
 ) -> str:
     """RotateSecret keeps the schedule; moto keeps days only, and without Docker leaves a secret that nobody can read."""
+    del client_request_token
     secret = backend.secrets.get(secret_id)
     if not isinstance(secret, FakeSecret):
         raise SecretNotFoundException
-    if rotate_immediately and (client_request_token or "").startswith(ROTATION_TOKEN_PREFIX):
-        # As AWS does before it invokes the function: an empty version that the first step fills.
-        secret.remove_version_stages_from_old_versions(["AWSPENDING"])
-        version = {"createdate": int(time.time()), "version_id": client_request_token, "version_stages": ["AWSPENDING"]}
-        secret.versions[str(client_request_token)] = version
-    elif rotate_immediately:
+    if rotate_immediately:
         raise InvalidRequestException(
             "The local AWS runs no Lambda function by itself: python -m sandbox rotate NAME runs the deployed one."
         )

@@ -4,12 +4,12 @@ The function's archive, its variables and the secrets come from the local AWS. O
 its certificate, is the sandbox's own. No value is printed.
 """
 
-import base64
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import urllib.request
 import uuid
 import zipfile
 from collections.abc import Callable, Mapping
@@ -17,21 +17,36 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 
 from sandbox import postgresql
 from sandbox.errors import MisuseError, SandboxError
-from sandbox.moto_server import ROTATION_TOKEN_PREFIX
+from sandbox.local_aws import is_loopback
 from sandbox.postgresql import Database
 
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
+# RotateSecret makes an empty version labelled AWSPENDING before it calls the function. No other call can make one, and emulators
+# run no function when asked to rotate: the function is shown that version until its first step has made it.
 _RUN_HANDLER = """
 import importlib, json, sys
+import boto3
 sys.path.insert(0, sys.argv[1])
+event = json.load(sys.stdin)
+
+def show_the_empty_version(parsed, **_):
+    versions = parsed.setdefault("VersionIdsToStages", {})
+    if event["ClientRequestToken"] not in versions:
+        for labels in versions.values():
+            labels[:] = [label for label in labels if label != "AWSPENDING"]
+        versions[event["ClientRequestToken"]] = ["AWSPENDING"]
+
+boto3.setup_default_session()
+boto3.DEFAULT_SESSION.events.register("after-call.secrets-manager.DescribeSecret", show_the_empty_version)
 module, _, name = sys.argv[2].rpartition(".")
-getattr(importlib.import_module(module), name)(json.load(sys.stdin), None)
+getattr(importlib.import_module(module), name)(event, None)
 """
 
 
@@ -78,12 +93,11 @@ class Rotation:
         function = session.client("lambda", endpoint_url=endpoint).get_function(
             FunctionName=described["RotationLambdaARN"]
         )
-        code = function["Code"].get("Location", "")
         configuration: Any = function["Configuration"]
         return cls(
             name=name,
             arn=arns[name],
-            archive=base64.b64decode(code.partition(",")[2]),
+            archive=_read(function["Code"].get("Location", "")),
             handler=configuration["Handler"],
             variables=configuration["Environment"]["Variables"],
             connection=connection,
@@ -104,8 +118,7 @@ class Rotation:
         ):
             self._seed(database, before)
             zipfile.ZipFile(BytesIO(self.archive)).extractall(folder)
-            token = f"{ROTATION_TOKEN_PREFIX}{uuid.uuid4()}"
-            self.client.rotate_secret(SecretId=self.arn, ClientRequestToken=token)
+            token = str(uuid.uuid4())
             for step in STEPS:
                 self._step(step, token, database, Path(folder))
                 say(f"  {step:<13} done")
@@ -182,6 +195,15 @@ class Rotation:
         )
         if ended.returncode:
             raise SandboxError(f"{step} failed: {_last_error(ended.stdout, ended.stderr)}")
+
+
+def _read(location: str) -> bytes:
+    """What lies at a URL of the local AWS: the built-in one gives the content itself (`data:`), others a place of their own."""
+    address = urlsplit(location)
+    if address.scheme != "data" and not is_loopback(address.hostname or ""):
+        raise SandboxError(f"the function's code is not on this machine, but at {address.hostname}")
+    with urllib.request.urlopen(location) as answer:  # noqa: S310 - data: or loopback, as checked
+        return answer.read()
 
 
 def _make_user(connection: Any, user: str, password: str, *attributes: str) -> None:
