@@ -22,6 +22,7 @@ COMMANDS = {
     "rollback": "ops.changing:rollback",
     "rotate": "ops.rotate:rotate",
     "access": "ops.access.command:access",
+    "report": "ops.report.command:report",
     "cost": "ops.cost:cost",
     "backup": "ops.backup:backup",
     "restore": "ops.backup:restore",

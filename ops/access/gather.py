@@ -201,8 +201,7 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
     kinds: dict[str, Kind] = {}
     meant: dict[str, dict[str, frozenset[str]]] = {}
     prefix = stack.names.prefix
-    audit = AuditNames(prefix, Location(stack.partition, stack.region, stack.account))
-    made: dict[str, Kind] = {audit.role: "trail", stack.names.reminder: "reminder"}
+    made: dict[str, Kind] = {trail_of(stack).role: "trail", stack.names.reminder: "reminder"}
     for name in stack.services:
         own = stack.names.service(name)
         made |= {own.redeploy: "redeploy", own.redeploy_start: "redeploy-start"}
@@ -220,6 +219,11 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
         meant[execution] = dict.fromkeys(references, frozenset({READ}))
     read = aws.each(lambda arn: read_role(aws, arn), sorted(kinds))
     return tuple(StackRole(role, kinds[arn], meant.get(arn, {})) for arn, role in read.items() if role)
+
+
+def trail_of(stack: Stack) -> AuditNames:
+    """Return what the stack's trail and what belongs to it are called, whether or not there is one."""
+    return AuditNames(stack.names.prefix, Location(stack.partition, stack.region, stack.account))
 
 
 def _services(stack: Stack) -> Iterator[tuple[str, str, set[str]]]:

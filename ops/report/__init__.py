@@ -1,0 +1,1 @@
+"""`ops report`: one page for the reviewer's file."""

@@ -1,0 +1,149 @@
+"""Who read which secret in the last weeks, as CloudTrail recorded it: from the trail's log group, else from CloudTrail itself."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ops._aws import Aws
+from ops._errors import MISSING, aws_errors, code_of, explained
+from ops._stack import Stack
+
+WEEKS = 4
+
+_MOST_PAGES = 60
+"""Pages of LookupEvents, 50 events each; AWS answers two a second. Source: AWS, CloudTrail API, LookupEvents."""
+
+_SECONDS = 60
+"""How long a query of Logs Insights may take."""
+
+_QUERY = """\
+filter eventSource = "secretsmanager.amazonaws.com" and eventName = "GetSecretValue"
+| stats count(*) as reads, max(eventTime) as last by coalesce(userIdentity.sessionContext.sessionIssuer.arn, userIdentity.arn, \
+userIdentity.invokedBy) as principal, requestParameters.secretId as secret, errorCode as error
+| limit 10000"""
+"""Source: AWS, "CloudWatch Logs Insights language query syntax"; CloudTrail record contents, userIdentity element."""
+
+
+@dataclass(frozen=True)
+class Reads:
+    """How often somebody read a secret.
+
+    Attributes:
+        principal: ARN of the role or user; of a session the role's.
+        secret: Its name in the catalogue.
+        denied: AWS's error code of reads that were refused, "" of those that were not.
+        last: When it was the last time, ISO 8601.
+    """
+
+    principal: str
+    secret: str
+    denied: str
+    count: int
+    last: str
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What CloudTrail recorded.
+
+    Attributes:
+        source: Where that was looked up.
+        gap: Why it isn't everything, "" when it is.
+    """
+
+    since: datetime
+    until: datetime
+    source: str
+    reads: tuple[Reads, ...]
+    gap: str = ""
+
+
+def read(aws: Aws, stack: Stack, log_group: str) -> Readings:
+    """Return the reads of the stack's secrets in the last weeks."""
+    until = datetime.now(UTC)
+    since = until - timedelta(weeks=WEEKS)
+    try:
+        rows = _from_logs(aws, log_group, since, until)
+        source, gap = f"the log group {log_group}", "" if rows is not None else f"the query took more than {_SECONDS} s"
+    except aws_errors() as error:
+        if code_of(error) not in MISSING:
+            return Readings(since, until, f"the log group {log_group}", (), str(explained(error)))
+        return _looked_up(aws, stack, since, until)
+    return Readings(since, until, source, _counted(stack, rows or ()), gap)
+
+
+def _from_logs(aws: Aws, log_group: str, since: datetime, until: datetime) -> list[Mapping[str, str]] | None:
+    """Return the rows of the query, None when it goes on for too long."""
+    client = aws.client("logs")
+    times = {"startTime": int(since.timestamp()), "endTime": int(until.timestamp())}
+    query = client.start_query(logGroupName=log_group, queryString=_QUERY, **times)["queryId"]
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        answer = client.get_query_results(queryId=query)
+        if answer["status"] not in {"Scheduled", "Running"}:
+            return [{cell["field"]: cell["value"] for cell in row} for row in answer["results"]]
+        time.sleep(1)
+    return None
+
+
+def _looked_up(aws: Aws, stack: Stack, since: datetime, until: datetime) -> Readings:
+    source, gap = "CloudTrail's event history (this Region)", ""
+    found: list[Mapping[str, str]] = []
+    token: dict[str, str] = {}
+    try:
+        for _ in range(_MOST_PAGES):
+            page = aws.client("cloudtrail").lookup_events(
+                LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "GetSecretValue"}],
+                StartTime=since, EndTime=until, MaxResults=50, **token,
+            )  # fmt: skip
+            found += [_row(json.loads(event["CloudTrailEvent"])) for event in page["Events"]]
+            if not page.get("NextToken"):
+                break
+            token = {"NextToken": page["NextToken"]}
+        else:
+            gap = f"only the newest {len(found):,} reads of the account were looked at"
+    except aws_errors() as error:
+        gap = str(explained(error))
+    return Readings(since, until, source, _counted(stack, found), gap)
+
+
+def _row(event: Mapping[str, Any]) -> Mapping[str, str]:
+    who = event.get("userIdentity") or {}
+    issuer = (who.get("sessionContext") or {}).get("sessionIssuer") or {}
+    return {
+        "principal": issuer.get("arn") or who.get("arn") or who.get("invokedBy") or "unknown",
+        "secret": (event.get("requestParameters") or {}).get("secretId") or _denied_secret(event.get("errorMessage")),
+        "error": event.get("errorCode") or "",
+        "last": event.get("eventTime", ""),
+        "reads": "1",
+    }
+
+
+def _denied_secret(message: str | None) -> str:
+    """Return the ARN that a refusal names; its record has no other. Such a record's requestParameters are null."""
+    return (message or "").partition(" on resource: ")[2].split(" ", 1)[0]
+
+
+def _counted(stack: Stack, rows: Iterable[Mapping[str, str]]) -> tuple[Reads, ...]:
+    found: dict[tuple[str, str, str], tuple[int, str]] = {}
+    for row in rows:
+        name = _name(stack, row.get("secret", ""))
+        if name is None or not row.get("reads", "").isdecimal():
+            continue
+        key = (row.get("principal", "unknown"), name, row.get("error", ""))
+        count, last = found.get(key, (0, ""))
+        found[key] = (count + int(row["reads"]), max(last, row.get("last", "")))
+    return tuple(Reads(*key, *value) for key, value in sorted(found.items(), key=lambda item: (-item[1][0], item[0])))
+
+
+def _name(stack: Stack, secret: str) -> str | None:
+    """Return the catalogue name of a secret that a request named by ARN, with or without its suffix, or by name."""
+    return next((name for name, forms in _forms(stack) if secret in forms), None)
+
+
+def _forms(stack: Stack) -> Iterator[tuple[str, set[str]]]:
+    for name, arn in stack.secret_arns.items():
+        yield name, {arn, arn.rpartition("-")[0], stack.secret_names[name]}
