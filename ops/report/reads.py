@@ -16,13 +16,15 @@ WEEKS = 4
 _MOST_PAGES = 60
 """Pages of LookupEvents, 50 events each; AWS answers two a second. Source: AWS, CloudTrail API, LookupEvents."""
 
+_PAUSE_SECONDS = 0.5
+
 _SECONDS = 60
 """How long a query of Logs Insights may take."""
 
 _QUERY = """\
 filter eventSource = "secretsmanager.amazonaws.com" and eventName = "GetSecretValue"
 | stats count(*) as reads, max(eventTime) as last by coalesce(userIdentity.sessionContext.sessionIssuer.arn, userIdentity.arn, \
-userIdentity.invokedBy) as principal, requestParameters.secretId as secret, errorCode as error
+userIdentity.invokedBy) as principal, coalesce(requestParameters.secretId, errorMessage) as secret, errorCode as error
 | limit 10000"""
 """Source: AWS, "CloudWatch Logs Insights language query syntax"; CloudTrail record contents, userIdentity element."""
 
@@ -95,7 +97,7 @@ def _looked_up(aws: Aws, stack: Stack, since: datetime, until: datetime) -> Read
     token: dict[str, str] = {}
     try:
         for _ in range(_MOST_PAGES):
-            page = aws.client("cloudtrail").lookup_events(
+            page = aws.client("cloudtrail", attempts=2).lookup_events(
                 LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "GetSecretValue"}],
                 StartTime=since, EndTime=until, MaxResults=50, **token,
             )  # fmt: skip
@@ -103,6 +105,7 @@ def _looked_up(aws: Aws, stack: Stack, since: datetime, until: datetime) -> Read
             if not page.get("NextToken"):
                 break
             token = {"NextToken": page["NextToken"]}
+            time.sleep(_PAUSE_SECONDS)
         else:
             gap = f"only the newest {len(found):,} reads of the account were looked at"
     except aws_errors() as error:
@@ -115,16 +118,11 @@ def _row(event: Mapping[str, Any]) -> Mapping[str, str]:
     issuer = (who.get("sessionContext") or {}).get("sessionIssuer") or {}
     return {
         "principal": issuer.get("arn") or who.get("arn") or who.get("invokedBy") or "unknown",
-        "secret": (event.get("requestParameters") or {}).get("secretId") or _denied_secret(event.get("errorMessage")),
+        "secret": (event.get("requestParameters") or {}).get("secretId") or event.get("errorMessage") or "",
         "error": event.get("errorCode") or "",
         "last": event.get("eventTime", ""),
         "reads": "1",
     }
-
-
-def _denied_secret(message: str | None) -> str:
-    """Return the ARN that a refusal names; its record has no other. Such a record's requestParameters are null."""
-    return (message or "").partition(" on resource: ")[2].split(" ", 1)[0]
 
 
 def _counted(stack: Stack, rows: Iterable[Mapping[str, str]]) -> tuple[Reads, ...]:
@@ -140,7 +138,12 @@ def _counted(stack: Stack, rows: Iterable[Mapping[str, str]]) -> tuple[Reads, ..
 
 
 def _name(stack: Stack, secret: str) -> str | None:
-    """Return the catalogue name of a secret that a request named by ARN, with or without its suffix, or by name."""
+    """Return the catalogue name of a secret by what a request said: its ARN, with or without the suffix, or its name.
+
+    A refusal's record has no request; the ARN stands in the message only, `... on resource: ARN because ...`.
+    """
+    _, refused, rest = secret.partition(" on resource: ")
+    secret = rest.split(" ", 1)[0] if refused else secret
     return next((name for name, forms in _forms(stack) if secret in forms), None)
 
 
