@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import boto3
+from botocore.config import Config
+
 from ops._errors import AwsError, MisuseError
 from ops._stack import Stack
 
@@ -36,8 +39,6 @@ class Aws:
     """
 
     def __init__(self, region: str) -> None:
-        import boto3  # noqa: PLC0415 - a tenth of a second that `--help` need not pay
-
         _check_endpoint(os.environ.get("AWS_ENDPOINT_URL", ""))
         self.region = region
         self.calls: Counter[str] = Counter()
@@ -55,8 +56,6 @@ class Aws:
             attempts: Calls altogether when AWS throttles or fails, by default AWS_MAX_ATTEMPTS or six; the pauses grow. 300
                 resource policies at the 50 a second that AWS takes need 6.5 s so, and 24 s in botocore's adaptive mode.
         """
-        from botocore.config import Config  # noqa: PLC0415 - see above
-
         attempts = attempts or _attempts()
         key = (service, region or self.region, attempts)
         with self._lock:  # making a client is not thread-safe, using one is

@@ -19,6 +19,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
+import aws_encryption_sdk
+from aws_encryption_sdk.exceptions import DecryptKeyError, MasterKeyProviderError
+
 from ops._errors import MisuseError, OpsError, is_aws
 
 FORMAT = "stack secrets backup"
@@ -186,8 +189,6 @@ def resolve_keys(aws: Any, keys: Sequence[str]) -> list[str]:
 
 
 def _sdk() -> tuple[Any, Any]:
-    import aws_encryption_sdk  # noqa: PLC0415 - a tenth of a second that `--help` need not pay
-
     # It logs what it also raises, with tracebacks.
     logging.getLogger("aws_encryption_sdk").setLevel(logging.CRITICAL + 1)
     client = aws_encryption_sdk.EncryptionSDKClient(
@@ -198,8 +199,6 @@ def _sdk() -> tuple[Any, Any]:
 
 
 def _decrypted(message: bytes, key_arns: Sequence[str]) -> tuple[Mapping[str, str], bytes]:
-    from aws_encryption_sdk.exceptions import DecryptKeyError, MasterKeyProviderError  # noqa: PLC0415 - as above
-
     sdk, client = _sdk()
     stream = io.BytesIO(message)
     try:

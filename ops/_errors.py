@@ -9,6 +9,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
 
 class OpsError(Exception):
     """The command ends here; the message is for the operator. It never holds a secret's value.
@@ -81,15 +84,12 @@ def code_of(error: BaseException) -> str:
 
 
 def aws_errors() -> tuple[type[Exception], ...]:
-    """Return the exceptions of botocore, imported when one flies rather than for `--help`."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see above
-    from botocore.parsers import ResponseParserError  # noqa: PLC0415
-
+    """Return the exceptions by which botocore says that a call failed."""
     return BotoCoreError, ClientError, ResponseParserError
 
 
 def is_aws(error: BaseException) -> bool:
-    """Tell whether an exception comes from botocore, without importing it."""
+    """Tell whether an exception comes from botocore or boto3, of whatever kind."""
     return any(kind.__module__.partition(".")[0] in {"botocore", "boto3"} for kind in type(error).__mro__)
 
 

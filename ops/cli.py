@@ -1,59 +1,48 @@
-"""The commands of `python -m ops`. Each command's module is imported when it is asked for."""
+"""The operator's command line: `python -m ops`, or `ops` where the project is installed."""
 
-import os
 import sys
-from importlib import import_module
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from model.text import plain
-from ops import _completion
+from ops import migrate
 from ops._errors import OpsError, explained, is_aws, unexpected
+from ops.access.command import access
+from ops.backup import backup, restore
+from ops.changing import rollback, set_value
+from ops.cost import cost
+from ops.doctor.command import doctor
+from ops.listing import describe_secret, list_secrets
+from ops.report.command import report
+from ops.reveal import reveal
+from ops.rotate import rotate
 
 COMMANDS = {
-    "doctor": "ops.doctor.command:doctor",
-    "list": "ops.listing:list_secrets",
-    "describe": "ops.listing:describe_secret",
-    "reveal": "ops.reveal:reveal",
-    "set": "ops.changing:set_value",
-    "rollback": "ops.changing:rollback",
-    "rotate": "ops.rotate:rotate",
-    "access": "ops.access.command:access",
-    "report": "ops.report.command:report",
-    "cost": "ops.cost:cost",
-    "backup": "ops.backup:backup",
-    "restore": "ops.backup:restore",
-    "migrate": "ops.migrate:app",
+    "doctor": doctor,
+    "list": list_secrets,
+    "describe": describe_secret,
+    "reveal": reveal,
+    "set": set_value,
+    "rollback": rollback,
+    "rotate": rotate,
+    "access": access,
+    "report": report,
+    "cost": cost,
+    "backup": backup,
+    "restore": restore,
 }
-"""Where each command is: a function, or a Typer app with commands of its own."""
+"""In the order of the help; `migrate` comes after them."""
 
+_SCRIPT = "ops"
 _INTERRUPTED = 130
 
 
 class Commands(TyperGroup):
-    """The commands, imported one by one, with errors as one line and an exit status instead of a traceback."""
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the name is the base class's
-        """Return the names in the order of the help."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        """Import a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
-        found = getattr(import_module(module), attribute)
-        if isinstance(found, typer.Typer):
-            command = typer.main.get_group(found)
-        else:
-            single = typer.Typer(add_completion=False)
-            single.command(cmd_name)(found)
-            command = typer.main.get_command(single)
-        command.name = cmd_name
-        return command
+    """The commands, with errors as one line and an exit status instead of a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; what goes wrong becomes one line on the standard error."""
@@ -76,42 +65,31 @@ def _fail(message: str, status: int) -> None:
     raise typer.Exit(status)
 
 
-app = typer.Typer(
-    cls=Commands,
-    no_args_is_help=True,
-    add_completion=False,  # typer's completes a script on the PATH; there is none
-    # A traceback with local variables could show a value.
-    pretty_exceptions_enable=False,
-    help="Look after the secrets of a stack. Exit status: 0 healthy, 1 a finding, 2 misuse or AWS not reachable.",
-)
+def application(*, completes: bool = False) -> typer.Typer:
+    """Return the command line.
+
+    Args:
+        completes: Whether it offers to complete itself in a shell, which takes a script on the PATH.
+    """
+    made = typer.Typer(
+        cls=Commands,
+        no_args_is_help=True,
+        add_completion=completes,
+        # A traceback with local variables could show a value.
+        pretty_exceptions_enable=False,
+        help="Look after the secrets of a stack. Exit status: 0 healthy, 1 a finding, 2 misuse or AWS not reachable.",
+    )
+    for name, command in COMMANDS.items():
+        made.command(name)(command)
+    made.add_typer(migrate.app, name="migrate")
+    return made
 
 
-def _print_completion(shell: _completion.Shell | None) -> None:
-    if shell:
-        sys.stdout.write(_completion.script(shell))
-        raise typer.Exit
-
-
-@app.callback()
-def _main(  # pyright: ignore[reportUnusedFunction] - typer keeps it
-    *,
-    completion: Annotated[
-        _completion.Shell | None,
-        typer.Option(
-            "--completion",
-            callback=_print_completion,
-            is_eager=True,
-            help='Print a shell function `ops` that completes: eval "$(python -m ops --completion bash)".',
-        ),
-    ] = None,
-) -> None:
-    pass
+app = application()
 
 
 def main() -> None:
     """Run the command line."""
-    if _completion.VARIABLE in os.environ:
-        from typer._completion_classes import completion_init  # noqa: PLC0415 - for shells; typer has no public way
-
-        completion_init()
-    app(prog_name="python -m ops", complete_var=_completion.VARIABLE)
+    if Path(sys.argv[0]).stem == _SCRIPT:
+        application(completes=True)(prog_name=_SCRIPT)
+    app(prog_name="python -m ops")

@@ -11,6 +11,8 @@ from itertools import pairwise
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+
 from model.declarations import PASSWORD_IN_URL, PLAIN_NAME, SECRET_NAME
 from ops._json import json_object
 from ops.migrate._randomness import is_password_like, is_random
@@ -305,9 +307,7 @@ def _findings(name: str, value: str) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=1)
 def _detectors() -> tuple[Any, ...]:
-    # Imported late: `python -m ops --help` must not load it. The classes are used directly, since the library keeps its
-    # settings in globals; none of their analyses calls out, only `verify` would.
-    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class  # noqa: PLC0415 - start-up
-
+    # The classes are used directly, since the library keeps its settings in globals; none of their analyses calls out, only
+    # `verify` would.
     classes = get_mapping_from_secret_type_to_class().values()
     return tuple(cls() for cls in sorted(classes, key=lambda cls: cls.__name__) if cls.__name__ not in _NOT_USED)

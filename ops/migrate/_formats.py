@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -428,8 +429,6 @@ def _compose_ports(raw: Any) -> Iterator[dict[str, Any]]:
 
 
 def _from_env(text: str, path: Path) -> Document:
-    from io import StringIO  # noqa: PLC0415 - nothing else needs it
-
     environment: dict[str, Any] = {}
     for binding in parse_stream(StringIO(text)):
         if binding.error:
