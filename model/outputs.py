@@ -141,7 +141,8 @@ def names_of(outputs: Outputs[Any]) -> Names:
 def _check_places(outputs: Outputs[str]) -> None:
     """Refuse an ARN that is not where the stack is: a tool would send a value there, or read one from there."""
     home = home_of(outputs)
-    foreign = set(outputs.foreign_secret_arns.values())
+    # What a container reads may be somebody else's; a secret of the stack's own never is, whatever the same file says.
+    foreign = set(outputs.foreign_secret_arns.values()) - set(outputs.secret_arns.values())
     for label, arn in _arns(outputs):
         place = _home(label, arn)
         # IAM has no Regions.

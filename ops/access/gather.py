@@ -119,12 +119,12 @@ def gather(aws: Aws, stack: Stack, *, everybody: bool = False) -> Facts:
         roles=roles,
         others=others,
         everybody=everybody,
-        not_looked_at=tuple(_gaps(secrets, keys.values(), roles, everybody=everybody)),
+        not_looked_at=tuple(_gaps(stack, secrets, keys.values(), roles, everybody=everybody)),
     )
 
 
 def _gaps(
-    secrets: Iterable[Secret], keys: Iterable[Key], roles: Iterable[StackRole], *, everybody: bool
+    stack: Stack, secrets: Iterable[Secret], keys: Iterable[Key], roles: Iterable[StackRole], *, everybody: bool
 ) -> Iterator[str]:
     if not everybody:
         yield "administrators and every other role and user of the account (--everybody looks at them)"
@@ -140,6 +140,8 @@ def _gaps(
     for found in roles:
         if found.kind == "other":
             yield f"what {found.role.name} may do beside the secrets, and who may assume it: the program did not make that role"
+    for name in stack.foreign_secret_arns:
+        yield f"who may read {name}: somebody else owns it"
     yield "service and resource control policies, session policies, policies of VPC endpoints: invisible from here"
     yield "who may read Pulumi's state, backups and the containers' environment"
 

@@ -421,15 +421,23 @@ def _resource_problems(statement: Statement, stack: Stack, design: Design, keys:
         yield "NotResource allows every other secret"
         return
     own_keys = set(keys)
-    secrets = {":".join(arn.split(":")[5:]) for arn in stack.secret_arns.values()}
+    secrets = {_without_region(arn) for arn in (*stack.secret_arns.values(), *stack.foreign_secret_arns.values())}
+    others = {tuple(arn.split(":")[3:5]) for arn in stack.foreign_secret_arns.values()}
     for resource in statement.resources:
         service = resource.split(":")[2] if resource.startswith("arn:") else ""
         if "*" in resource or "?" in resource:
             yield f"the resource {resource} has a wildcard"
-        elif service == "secretsmanager" and ":".join(resource.split(":")[5:]) not in secrets:
+        elif service == "secretsmanager" and _without_region(resource) not in secrets:
             yield f"{resource} is no secret of this stack"
+        elif service == "kms" and tuple(resource.split(":")[3:5]) in others:
+            continue  # a secret that somebody else owns may have a key of theirs
         elif service == "kms" and resource not in own_keys and not _replica_key(resource, own_keys):
             yield f"{resource} is no key of this stack"
+
+
+def _without_region(arn: str) -> str:
+    """Return account and name of a secret: what its replicas have in common with it."""
+    return ":".join(arn.split(":")[4:])
 
 
 def _decrypts_directly(statement: Statement) -> bool:

@@ -174,12 +174,15 @@ def _life(aws: Aws, stack: Stack, record: Record | None) -> Secret | None:
 
 
 def _ways(stack: Stack) -> Iterable[Way]:
-    yield Way(
-        service=stack.task_definition_family,
-        task_definition=stack.task_definition_arn.rpartition("/")[2],
-        execution_role=stack.execution_role_arn.rpartition("/")[2],
-        variables=tuple(_variable(stack, name, text) for name, text in sorted(stack.container_secrets.items())),
-    )
+    for name, service in stack.services.items():
+        yield Way(
+            service=name,
+            task_definition=service.task_definition_arn.rpartition("/")[2],
+            execution_role=service.execution_role_arn.rpartition("/")[2],
+            variables=tuple(
+                _variable(stack, variable, text) for variable, text in sorted(service.container_secrets.items())
+            ),
+        )
 
 
 def _variable(stack: Stack, name: str, value_from: str) -> Variable:

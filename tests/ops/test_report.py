@@ -53,8 +53,8 @@ def reviewed(stack: Deployed, proxy: Any) -> Deployed:
         f"User: {eve} is not authorized to perform: secretsmanager:GetSecretValue on resource: {arn} because no policy"
     )
     events = [
-        _event(arn, stack.outputs["execution_role_arn"]),
-        _event(arn, stack.outputs["execution_role_arn"]),
+        _event(arn, stack.service["execution_role_arn"]),
+        _event(arn, stack.service["execution_role_arn"]),
         _event(f"{stack.prefix}-app-config", f"arn:aws:iam::{stack.account}:role/{HOSTILE}"),
         _event(None, eve, errorCode="AccessDenied", errorMessage=refused),
         _event("somebody-elses", eve),
@@ -69,7 +69,7 @@ def test_the_data_holds_what_the_page_holds(reviewed: Deployed, ops: Ops) -> Non
     done = ops(reviewed, "report", "--json")
     assert done.status == 1
     found = done.json
-    role = reviewed.outputs["execution_role_arn"]
+    role = reviewed.service["execution_role_arn"]
     assert found["made_as"].startswith(f"arn:aws:sts::{reviewed.account}:assumed-role/operator/")
     assert {(g["secret"], g["right"]) for g in found["access"]["grants"] if g["principal"] == role and g["wider"]} >= {
         ("jwt-secret", "delete")
@@ -82,7 +82,7 @@ def test_the_data_holds_what_the_page_holds(reviewed: Deployed, ops: Ops) -> Non
         ("role/eve", "jwt-secret", "AccessDenied", 1),
     }
     assert {secret["name"] for secret in found["secrets"]} == set(reviewed.outputs["secret_arns"])
-    assert [len(way["variables"]) for way in found["ways"]] == [len(reviewed.outputs["container_secrets"])]
+    assert [len(way["variables"]) for way in found["ways"]] == [len(reviewed.service["container_secrets"])]
     assert found["cost"]["monthly_usd"] > 0
     assert any("--everybody" in gap for gap in found["not_looked_at"])
     assert not any(value in done.out + done.err for value in reviewed.values.values())

@@ -1,0 +1,97 @@
+"""Outputs that name somebody else's resources: every command refuses them before it asks or tells AWS anything."""
+
+from typing import Any
+
+import pytest
+
+Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
+Ops = Any
+
+COMMANDS = [
+    ("set", "jwt-secret", "--yes"),
+    ("rollback", "jwt-secret", "--yes"),
+    ("rotate", "jwt-secret", "--yes"),
+    ("reveal", "jwt-secret", "--yes"),
+    ("describe", "jwt-secret"),
+    ("list",),
+    ("doctor",),
+    ("access",),
+    ("report", "--json"),
+    ("cost",),
+    ("backup", "--to", "/nonexistent/x", "--kms-key", "alias/x"),
+    ("restore", "--pending", "--yes"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_foreign_secret_stops_every_command(stack: Deployed, ops: Ops, proxy: Any, command: tuple[str, ...]) -> None:
+    foreign = stack.arn("jwt-secret").replace(stack.account, "999999999999")
+    stack.write_outputs(secret_arns=stack.outputs["secret_arns"] | {"jwt-secret": foreign})
+    stack.endpoint = proxy.url
+    done = ops(stack, *command, stdin=b"the new value")
+    assert done.status == 2
+    assert "secret_arns.jwt-secret is in aws, account 999999999999" in done.err
+    assert proxy.seen == []
+
+
+def _elsewhere(stack: Deployed) -> dict[str, dict[str, Any]]:
+    arns, service = stack.outputs["secret_arns"], stack.service
+    secret = arns["jwt-secret"]
+    account, region = (stack.account, "999999999999"), (stack.region, "us-east-1")
+    return {
+        "account": {"secret_arns": arns | {"jwt-secret": secret.replace(*account)}},
+        "Region": {"secret_arns": arns | {"jwt-secret": secret.replace(*region)}},
+        "partition": {"secret_arns": arns | {"jwt-secret": secret.replace("arn:aws:", "arn:aws-cn:")}},
+        "declared foreign by the same file": {
+            "secret_arns": arns | {"jwt-secret": secret.replace(*account)},
+            "foreign_secret_arns": {"theirs": secret.replace(*account)},
+        },
+        "key": {"kms_key_arn": f"arn:aws:kms:{stack.region}:999999999999:key/1"},
+        "topic": {"alarm_topic_arn": f"arn:aws:sns:{stack.region}:999999999999:alarms"},
+        "execution role": {"execution_role_arn": service["execution_role_arn"].replace(*account)},
+        "task role": {"task_role_arn": service["task_role_arn"].replace(*account)},
+        "variable": {
+            "container_secrets": service["container_secrets"] | {"JWT_SECRET": secret.replace(*account)},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "account", "Region", "partition", "declared foreign by the same file", "key", "topic", "execution role", "task role",
+        "variable",
+    ],
+)  # fmt: skip
+def test_each_arn_is_where_the_stack_is(stack: Deployed, ops: Ops, where: str) -> None:
+    stack.write_outputs(**_elsewhere(stack)[where])
+    done = ops(stack, "set", "jwt-secret", "--yes", stdin=b"the new value")
+    assert done.status == 2
+    assert f"the stack is in account {stack.account}, {stack.region}" in done.err
+    assert stack.current("app-config") == stack.values["app-config"]
+
+
+def test_outputs_of_another_account_altogether_are_refused_by_the_credentials(stack: Deployed, ops: Ops) -> None:
+    text = stack.outputs_file.read_text(encoding="utf-8").replace(stack.account, "999999999999")
+    stack.outputs_file.write_text(text, encoding="utf-8")
+    done = ops(stack, "set", "jwt-secret", "--yes", stdin=b"the new value")
+    assert done.status == 2
+    assert f"your credentials are of account {stack.account}" in done.err
+
+
+def test_a_secret_that_somebody_else_owns_may_be_a_variable(stack: Deployed, ops: Ops) -> None:
+    theirs = f"arn:aws:secretsmanager:{stack.region}:999999999999:secret:theirs-AbCdEf"
+    references = stack.service["container_secrets"] | {"THEIRS": theirs}
+    stack.write_outputs(container_secrets=references, foreign_secret_arns={"theirs": theirs})
+    assert ops(stack, "list").status == 0
+    statement = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": theirs}
+    key = {
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": f"arn:aws:kms:{stack.region}:999999999999:key/1",
+        "Condition": {"StringEquals": {"kms:ViaService": f"secretsmanager.{stack.region}.amazonaws.com"}},
+    }
+    stack.grant(*stack.grants(), statement, key)
+    done = ops(stack, "access", "--json")
+    assert done.status == 0, done.json["findings"]
+    assert "who may read theirs: somebody else owns it" in done.json["not_looked_at"]
