@@ -8,6 +8,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+SCRATCH_VOLUME = "scratch"
+"""The volume at /tmp of a container whose root file system is read-only."""
+
+_LOG_BUFFER = "25m"
+"""What is kept of a log that can't be delivered at once. Source: AWS Containers blog, "Preventing log loss with non-blocking mode
+in the AWSLogs container log driver"."""
+
 VERSIONS_LABEL = "secret-versions"
 """Docker label with a digest of the secrets' version ids: a changed value makes a new revision of the task definition."""
 
@@ -28,6 +35,8 @@ def container_definitions(
     log_group_name: str,
     region: str,
     command: Sequence[str] = (),
+    readonly_root_filesystem: bool = False,
+    log_mode: str = "",
 ) -> str:
     """Return the JSON of a task's one container.
 
@@ -41,6 +50,9 @@ def container_definitions(
         log_group_name: CloudWatch log group.
         region: Region of the log group.
         command: What it runs instead of the image's own command, if anything.
+        readonly_root_filesystem: Whether it can write to /tmp alone, a volume that ends with the task.
+        log_mode: `non-blocking`: a log that can't be delivered loses lines. `blocking`: the application waits. "": the account's
+            default (`defaultLogDriverMode`).
 
     Raises:
         ValueError: When a variable is both plain and secret; ECS refuses that only when a task starts.
@@ -66,4 +78,11 @@ def container_definitions(
     }
     if command:
         definition["command"] = list(command)
+    if readonly_root_filesystem:
+        definition["readonlyRootFilesystem"] = True
+        definition["mountPoints"] = [{"sourceVolume": SCRATCH_VOLUME, "containerPath": "/tmp", "readOnly": False}]  # noqa: S108 - in the container
+    if log_mode:
+        definition["logConfiguration"]["options"]["mode"] = log_mode
+    if log_mode == "non-blocking":
+        definition["logConfiguration"]["options"]["max-buffer-size"] = _LOG_BUFFER
     return json.dumps([definition], sort_keys=True, separators=(",", ":"))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import pulumi
 import pulumi_aws as aws
 
-from components._containers import container_definitions
+from components._containers import SCRATCH_VOLUME, container_definitions
 from config.settings import ServiceSettings
 from model.location import Location
 from model.names import ServiceNames
@@ -88,6 +88,8 @@ class TaskDefinition(pulumi.ComponentResource):
                 port=settings.container_port,
                 environment=settings.environment,
                 command=settings.command,
+                readonly_root_filesystem=settings.readonly_root_filesystem,
+                log_mode=settings.log_mode,
                 region=location.region,
                 **known,
             )
@@ -106,6 +108,7 @@ class TaskDefinition(pulumi.ComponentResource):
             # A service may still run the revision before, and a rollback goes back to it: ECS starts no task of a deregistered
             # one. A revision holds no value.
             skip_destroy=True,
+            volumes=[{"name": SCRATCH_VOLUME}] if settings.readonly_root_filesystem else None,
             opts=child,
         )
         self.arn = task_definition.arn

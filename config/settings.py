@@ -41,6 +41,8 @@ class ServiceSettings:
         memory: MiB.
         cpu_architecture: What the image is built for.
         command: What the container runs instead of the image's own command, if anything.
+        readonly_root_filesystem: Whether the container can write to /tmp alone.
+        log_mode: `non-blocking` or `blocking`; "" takes the account's default.
     """
 
     image: str
@@ -50,6 +52,8 @@ class ServiceSettings:
     memory: int
     cpu_architecture: Architecture
     command: tuple[str, ...]
+    readonly_root_filesystem: bool
+    log_mode: str
 
 
 @dataclass(frozen=True)
@@ -297,10 +301,24 @@ def _service(reader: Reader, name: str, variables: Sequence[PlainVariable], *, e
             "Architecture", from_["cpuArchitecture"].choice("cpuArchitecture", ("X86_64", "ARM64"), "X86_64")
         ),
         command=from_["command"].texts("command", repeated=True),
+        readonly_root_filesystem=from_["readonlyRootFilesystem"].boolean("readonlyRootFilesystem", default=False),
+        log_mode=from_["logMode"].choice("logMode", LOG_MODES, ""),
     )
 
 
-_SERVICE_KEYS = ("image", "containerPort", "cpu", "memory", "cpuArchitecture", "command")
+LOG_MODES = ("non-blocking", "blocking")
+"""What happens when the log can't be delivered: lines get lost, or the container waits. Source: AWS, "awslogs log driver"."""
+
+_SERVICE_KEYS = (
+    "image",
+    "containerPort",
+    "cpu",
+    "memory",
+    "cpuArchitecture",
+    "command",
+    "readonlyRootFilesystem",
+    "logMode",
+)
 
 
 def _values(

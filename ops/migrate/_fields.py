@@ -68,7 +68,7 @@ CONTAINER_FIELDS: Mapping[str, str] = {
     "workingDirectory": "the image's own directory counts: put it into the image (WORKDIR)",
     "disableNetworking": "Windows only; leave it out",
     "privileged": "Fargate runs no privileged container: give up what needs it, or stay on EC2",
-    "readonlyRootFilesystem": "the new container can write to its file system: add it to components/_containers.py",
+    "readonlyRootFilesystem": "the new container can write to its file system: set readonlyRootFilesystem, see docs/security.md",
     "dnsServers": "awsvpc takes DNS from the VPC's DHCP options; leave it out",
     "dnsSearchDomains": "awsvpc takes DNS from the VPC's DHCP options; use full names",
     "extraHosts": "awsvpc has no extra hosts: use a private hosted zone",

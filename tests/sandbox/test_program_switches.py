@@ -156,3 +156,18 @@ def test_readers_are_restricted_and_freed_again_and_every_role_is_bounded(sandbo
 
     up(sandbox, copy, *everything)
     assert [len(policy) for policy in statements()] == [1, 1, 1, 1]
+
+
+def test_a_read_only_file_system_and_a_log_mode_come_and_go(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    arn = up_and_idle(sandbox, copy, *given(readonlyRootFilesystem=True, logMode="non-blocking"))["services"]["app"][
+        "task_definition_arn"
+    ]
+    task = sandbox.aws("ecs", copy).describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    (container,) = task["containerDefinitions"]
+    assert container["readonlyRootFilesystem"] is True
+    assert [volume["name"] for volume in task["volumes"]] == [
+        mounted["sourceVolume"] for mounted in container["mountPoints"]
+    ]
+    assert container["logConfiguration"]["options"]["mode"] == "non-blocking"
+    up_and_idle(sandbox, copy)

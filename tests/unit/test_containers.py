@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components._containers import VERSIONS_LABEL, container_definitions, versions_digest
+from components._containers import SCRATCH_VOLUME, VERSIONS_LABEL, container_definitions, versions_digest
 
 
 def definition(**changed: Any) -> str:
@@ -68,3 +68,24 @@ def test_a_variable_that_is_plain_and_secret_is_refused() -> None:
 @given(st.lists(st.uuids().map(str), unique=True), st.lists(st.uuids().map(str), unique=True))
 def test_digests_are_equal_exactly_for_the_same_versions(one: list[str], other: list[str]) -> None:
     assert (versions_digest(one) == versions_digest(other)) == (sorted(one) == sorted(other))
+
+
+def test_a_read_only_root_file_system_leaves_tmp_writable() -> None:
+    (container,) = json.loads(definition(readonly_root_filesystem=True))
+    assert container["readonlyRootFilesystem"] is True
+    (mounted,) = container["mountPoints"]
+    assert mounted == {"sourceVolume": SCRATCH_VOLUME, "containerPath": "/tmp", "readOnly": False}  # noqa: S108 - in it
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [
+        ("", {}),
+        ("blocking", {"mode": "blocking"}),
+        ("non-blocking", {"mode": "non-blocking", "max-buffer-size": "25m"}),
+    ],
+)
+def test_a_log_mode_is_an_option_of_the_driver(mode: str, options: dict[str, str]) -> None:
+    (container,) = json.loads(definition(log_mode=mode))
+    found = container["logConfiguration"]["options"]
+    assert {key: value for key, value in found.items() if not key.startswith("awslogs-")} == options

@@ -66,6 +66,8 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         memory=512,
         cpu_architecture="X86_64",
         command=(),
+        readonly_root_filesystem=False,
+        log_mode="",
     )
     assert (settings.log_retention_in_days, settings.recovery_window_in_days, settings.protect) == (30, 30, False)
     assert (settings.encryption, settings.rotation, settings.redeploy, settings.audit) == (
@@ -344,6 +346,15 @@ def test_a_services_own_keys_go_over_the_common_ones() -> None:
     assert (web.cpu, web.command, web.environment["QUEUE"]) == (256, (), "none")
     assert (worker.cpu, worker.memory, worker.command) == (1024, 2048, ("node", "worker.js"))
     assert (worker.environment["QUEUE"], worker.environment["LOG_LEVEL"], worker.image) == ("mail", "info", web.image)
+
+
+def test_a_service_may_have_a_read_only_file_system_and_a_log_mode() -> None:
+    own = {"web": {"readonlyRootFilesystem": True, "logMode": "blocking"}}
+    settings = parsed(services=("web", "worker"), logMode="non-blocking", services_=own)
+    web, worker = settings.services["web"], settings.services["worker"]
+    assert (web.readonly_root_filesystem, web.log_mode) == (True, "blocking")
+    assert (worker.readonly_root_filesystem, worker.log_mode) == (False, "non-blocking")
+    assert "logMode  is 'never'" in refusal(logMode="never")
 
 
 def test_every_service_may_have_an_image_of_its_own() -> None:
