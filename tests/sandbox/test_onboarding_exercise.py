@@ -35,11 +35,10 @@ def home(tmp_path: Path) -> Iterator[Home]:
 def add_to_catalogue(folder: Path) -> None:
     (entry,) = re.findall(r"^```python\n(.*?)^```$", DOCUMENT, flags=re.MULTILINE | re.DOTALL)
     file = folder / "catalogue.py"
-    text = file.read_text(encoding="utf-8").replace(
-        "import Catalogue, Constant, ", "import Catalogue, Constant, External, "
-    )
-    before, end, after = text.partition("\n)\n")
-    file.write_text(f"{before}\n{entry.rstrip()}{end}{after}", encoding="utf-8")
+    text = file.read_text(encoding="utf-8").replace("    Constant,\n", "    Constant,\n    External,\n")
+    head, start, entries = text.partition("\nCATALOGUE: Catalogue = (\n")
+    assert start
+    file.write_text(f"{head}{start}{entry}{entries}", encoding="utf-8")
 
 
 def test_every_command_of_the_exercise_works(copy: Path, home: Home, pulumi_cli: Path) -> None:
