@@ -49,7 +49,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         fold: Whether cells are folded to the terminal's width; otherwise lines are as long as they are, so that a long last
             cell can be copied in one piece.
     """
-    table = Table(title=plain(title, lines=True), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(
+        title=Text(plain(title, lines=True)), title_justify="left", box=None, pad_edge=False, header_style="bold"
+    )
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
@@ -70,5 +72,5 @@ def working(title: str) -> Generator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    with PlainConsole(stderr=True).status(title):
+    with PlainConsole(stderr=True).status(Text(title)):
         yield

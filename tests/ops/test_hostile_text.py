@@ -1,9 +1,13 @@
 """What others wrote into AWS reaches the terminal as text: in tags, descriptions, Sids, outputs, values."""
 
+import contextlib
+import io
 import json
 from typing import Any
 
 import pytest
+
+from ops._console import print_table
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
 Ops = Any
@@ -36,6 +40,14 @@ def test_a_command_shows_text_that_others_wrote(hostile: Deployed, ops: Ops, com
     assert _obeyed(done.out + done.err) == set()
     if command in {("describe", "jwt-secret"), ("access",)}:
         assert SHOWN in done.out
+
+
+def test_markup_of_the_table_is_text() -> None:
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        print_table("of [/x] [red]dev", ("name",), [("[bold]a[/]",)])
+    assert "of [/x] [red]dev" in " ".join(shown.getvalue().split())
+    assert "[bold]a[/]" in shown.getvalue()
 
 
 def test_an_output_that_is_no_arn_is_shown_plain(stack: Deployed, ops: Ops) -> None:
