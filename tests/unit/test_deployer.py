@@ -1,0 +1,446 @@
+"""Who deploys: each call of the table is allowed, nothing wider, and the deployer can't widen itself."""
+
+import json
+import runpy
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from model.location import Location
+from model.names import Names
+from policies import deployer
+from policies.deployer import (
+    CALLS,
+    Deployment,
+    deployer_statements,
+    federated_trust,
+    managed_policies,
+    previewer_statements,
+)
+from policies.evaluator import Decision, Request, Statement, decide, parse, trusts
+from policies.identity import MANAGED_POLICIES_PER_ROLE, MANAGED_POLICY_CHARACTERS, PolicyError, document
+from tests.unit.conftest import Options, Recorded, Recorder, Recording
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT, REGION = "111122223333", "eu-central-1"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-1111-2222-3333-444444444444"
+CONFIG_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/55555555-6666-7777-8888-999999999999"
+PREFIX = "service-ticket-system-dev"
+ALL: frozenset[deployer.Feature] = frozenset(("encryption", "rotation", "redeploy", "reminder", "audit", "trail"))
+BARE = Deployment(
+    names=Names("service-ticket-system", "dev"),
+    location=Location("aws", REGION, ACCOUNT),
+    features=frozenset(),
+    state_bucket="example-state",
+    config_key_arn=CONFIG_KEY,
+    key_tags={"Project": "service-ticket-system", "Environment": "dev"},
+)
+FULL = replace(BARE, features=ALL)
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/service-ticket-system-boundary"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-deployer"
+FULL_CONFIG: Mapping[str, Any] = {
+    "encryption": "customer-managed",
+    "permissionsBoundary": BOUNDARY,
+    "redeploy": {"cluster": "main", "services": {"app": "web"}},
+    "audit": {"trail": "create", "alarmEmails": ["oncall@example.com"]},
+    "rotation": {
+        "schedule": "cron(0 3 ? * SUN *)",
+        "strategy": "single-user",
+        "secret": "db-master-password",
+        "username": "postgres",
+        "hostVariable": "DATABASE_HOST",
+        "subnetIds": ["subnet-0123456789abcdef0"],
+        "securityGroupIds": ["sg-0123456789abcdef0"],
+        "remindEveryDays": 90,
+    },
+}
+
+NO_RESOURCE = {
+    "cloudtrail:DescribeTrails", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs",
+    "ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition", "kms:CreateKey",
+    "kms:ListAliases", "sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes", "sns:Unsubscribe",
+    "states:ValidateStateMachineDefinition",
+}  # fmt: skip
+"""Source: AWS, "Service Authorization Reference": no resource type, so AWS asks for `*`."""
+
+
+def program(record: Recorder, **config: Any) -> Recording:
+    plain = {"image": "example/app:1.0.0", "databaseHost": "db.internal", "redisHost": "redis.internal", **config}
+    secrets = {"smtpPassword": "smtp-value-0123456789", "cloudflareToken": "cloudflare-value-0123456789"}
+    return record(
+        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
+        config={f"service-ticket-system:{key}": value for key, value in plain.items()},
+        secret_config={f"service-ticket-system:{key}": value for key, value in secrets.items()},
+    )
+
+
+SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{PREFIX}-jwt-secret-AbCdEf"
+FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{PREFIX}-rotation"
+TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:{PREFIX}-alarms"
+BUCKET_ARN = f"arn:aws:s3:::{PREFIX}-trail-{ACCOUNT}-{REGION}"
+ARNS = {
+    "Role": f"arn:aws:iam::{ACCOUNT}:role/%(name)s",
+    "RolePolicy": f"arn:aws:iam::{ACCOUNT}:role/%(role)s",
+    "RolePolicyAttachment": f"arn:aws:iam::{ACCOUNT}:role/%(role)s",
+    "Secret": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:%(name)s-AbCdEf",
+    "SecretVersion": SECRET_ARN,
+    "SecretPolicy": SECRET_ARN,
+    "SecretRotation": SECRET_ARN,
+    "TaskDefinition": f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/%(family)s:7",
+    "LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:%(name)s:*",
+    "LogMetricFilter": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:%(logGroupName)s:*",
+    "MetricAlarm": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:%(name)s",
+    "Dashboard": f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/%(dashboardName)s",
+    "EventRule": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/%(name)s",
+    "EventTarget": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/%(rule)s",
+    "Alias": f"arn:aws:kms:{REGION}:{ACCOUNT}:%(name)s",
+    "Key": KEY,
+    "Function": FUNCTION_ARN,
+    "Permission": FUNCTION_ARN,
+    "StateMachine": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:%(name)s",
+    "Schedule": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/%(name)s",
+    "Topic": TOPIC_ARN,
+    "TopicPolicy": TOPIC_ARN,
+    "TopicSubscription": TOPIC_ARN,
+    "Trail": f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/%(name)s",
+}
+"""The ARN that AWS gives a resource of a type, from its own inputs; a bucket's settings have the bucket's."""
+
+
+def arn_of(resource: Recorded) -> str:
+    kind = resource.type.rpartition(":")[2]
+    return BUCKET_ARN if kind.startswith("Bucket") else ARNS[kind] % resource.inputs
+
+
+PASSED_TO = {
+    "ecs": "ecs-tasks", "lambda": "lambda", "sfn": "states", "cloudwatch": "events", "scheduler": "scheduler",
+    "cloudtrail": "cloudtrail",
+}  # fmt: skip
+ABSENT: Mapping[str, str | None] = {"aws:resourcetag/*": None, "aws:requesttag/*": None}
+TAGS: Mapping[str, str | None] = {
+    "aws:resourcetag/project": "service-ticket-system",
+    "aws:resourcetag/environment": "dev",
+}
+TAGS_ASKED: Mapping[str, str | None] = {key.replace("resource", "request"): value for key, value in TAGS.items()}
+
+
+def asked(action: str, resource: str, **context: str) -> Request:
+    keys = {
+        "boundary": "iam:permissionsboundary",
+        "to": "iam:passedtoservice",
+        "policy": "iam:policyarn",
+        "via": "kms:viaservice",
+    }
+    known: dict[str, str | None] = dict.fromkeys(keys.values())
+    known |= {keys[key]: value for key, value in context.items()}
+    return Request(action, resource, ROLE, {**ABSENT, **known})
+
+
+ELSEWHERE = {
+    "iam:PassRole": f"arn:aws:iam::{ACCOUNT}:role/{PREFIX}-app-execution",
+    "logs:DescribeLogGroups": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group::log-stream:",
+    "cloudwatch:DescribeAlarms": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*",
+    "lambda:InvokeFunction": FUNCTION_ARN,
+    "s3:DeleteObject": f"{BUCKET_ARN}/AWSLogs/{ACCOUNT}/CloudTrail/one.json.gz",
+    "s3:DeleteObjectVersion": f"{BUCKET_ARN}/AWSLogs/{ACCOUNT}/CloudTrail/one.json.gz",
+    **dict.fromkeys(NO_RESOURCE, "*"),
+}
+"""Actions that act on something else than the resource itself."""
+
+
+def calls(resource: Recorded) -> Iterator[Request]:
+    """What the official plugin asks AWS about one resource of the program."""
+    service = resource.type.partition("/")[0].removeprefix("aws:")
+    context: dict[str, str] = {
+        "boundary": BOUNDARY,
+        "policy": f"arn:aws:iam::{ACCOUNT}:policy/{PREFIX}-app-execution-read-1",
+    }
+    context["to"] = f"{PASSED_TO.get(service, service)}.amazonaws.com"
+    for scope, actions in CALLS[resource.type][1].items():
+        for action in actions.split():
+            # A change of an alias asks for its key, too.
+            own = KEY if scope == "key" else arn_of(resource)
+            on = ELSEWHERE.get(action, own)
+            via = (
+                {"via": f"secretsmanager.{REGION}.amazonaws.com"}
+                if action in {"kms:Decrypt", "kms:GenerateDataKey"}
+                else {}
+            )
+            request = asked(action, on, **context, **via)
+            tags = TAGS_ASKED if scope == "new key" else TAGS if on == KEY else {}
+            yield replace(request, context={**request.context, **tags})
+
+
+def of_state() -> Iterator[Request]:
+    files = [
+        "stacks/service-ticket-system/dev.json", "stacks/service-ticket-system/dev.json.bak",
+        "history/service-ticket-system/dev/dev-1.history.json", "backups/service-ticket-system/dev/dev.1.json",
+        "locks/organization/service-ticket-system/dev/0.json",
+    ]  # fmt: skip
+    yield asked("s3:ListBucket", "arn:aws:s3:::example-state")
+    yield asked("s3:GetObject", "arn:aws:s3:::example-state/.pulumi/meta.yaml")
+    for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+        yield from (asked(action, f"arn:aws:s3:::example-state/.pulumi/{file}") for file in files)
+    yield asked("kms:Decrypt", CONFIG_KEY)
+
+
+NO_OPTIONS = Options(
+    parent=None, protect=False, depends_on=frozenset(), property_dependencies={}, ignore_changes=(), replace_on_changes=(),
+    delete_before_replace=None, additional_secret_outputs=(), aliases=(), import_id=None, retain_on_delete=False,
+    deleted_with=None, provider=None, custom_timeouts={},
+)  # fmt: skip
+READ_POLICY = Recorded(
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment", "read", "", custom=True,
+    inputs={"role": f"{PREFIX}-app-execution"}, options=NO_OPTIONS,
+)  # fmt: skip
+"""Of a role with more secrets than its inline policy takes; the shipped catalogue has fewer."""
+
+
+def all_calls(recording: Recording) -> list[Request]:
+    resources = [resource for resource in recording if resource.type.startswith("aws:")]
+    found = [request for resource in (*resources, READ_POLICY) for request in calls(resource)]
+    policy = f"arn:aws:iam::{ACCOUNT}:policy/{PREFIX}-app-execution-read-1"
+    found += [asked(action, policy) for action in CALLS["aws:iam/policy:Policy"][1]["policy"].split()]
+    return [*found, *of_state()]
+
+
+def judged(stack: Deployment, request: Request, *, without: str = "") -> Decision:
+    statements = [s for s in deployer_statements(stack) if s["Sid"] != without]
+    return decide(request, identity=parse(document(statements), source="deployer"))
+
+
+def parsed(stack: Deployment) -> tuple[Statement, ...]:
+    return tuple(s for policy in managed_policies(deployer_statements(stack)) for s in parse(policy, source="deployer"))
+
+
+def refused(statements: tuple[Statement, ...], requests: list[Request]) -> list[str]:
+    return [f"{r.action} {r.resource}" for r in requests if decide(r, identity=statements).outcome != "allowed"]
+
+
+def test_every_call_for_every_resource_of_a_full_stack_is_allowed(record: Recorder) -> None:
+    recording = program(record, **FULL_CONFIG)
+    assert refused(parsed(FULL), all_calls(recording)) == []
+    types = {r.type for r in recording if r.type.startswith("aws:")}
+    assert types | {"aws:iam/policy:Policy", "aws:iam/rolePolicyAttachment:RolePolicyAttachment"} == set(CALLS)
+
+
+def test_every_call_of_a_bare_stack_is_allowed_with_the_rights_of_a_bare_stack(record: Recorder) -> None:
+    recording = program(record, permissionsBoundary=BOUNDARY)
+    assert refused(parsed(BARE), all_calls(recording)) == []
+
+
+def test_every_statement_is_needed(record: Recorder) -> None:
+    requests = all_calls(program(record, **FULL_CONFIG))
+    for statement in parsed(FULL):
+        rest = tuple(s for s in parsed(FULL) if s.label != statement.label)
+        assert refused(rest, requests), statement.label
+
+
+@pytest.mark.parametrize("feature", sorted(ALL))
+def test_a_feature_that_is_off_needs_no_rights(feature: deployer.Feature) -> None:
+    without = replace(FULL, features=ALL - {feature})
+    assert len(document(deployer_statements(without))) < len(document(deployer_statements(FULL)))
+    assert not (set(deployer._OF_FEATURE[feature]) - set(deployer._NOTICES)) & set(without.types)
+
+
+def test_a_bare_stack_has_no_right_to_what_only_features_need() -> None:
+    granted = {action for statement in parsed(BARE) for action in statement.actions}
+    services = {action.partition(":")[0] for action in granted}
+    assert services == {"ecs", "iam", "kms", "logs", "s3", "secretsmanager"}
+    assert {action for action in granted if action.startswith("kms:")} == {"kms:decrypt"}
+
+
+@pytest.mark.parametrize("stack", [BARE, FULL])
+def test_no_action_is_a_pattern_and_only_what_aws_cannot_narrow_is_on_everything(stack: Deployment) -> None:
+    for statement in parsed(stack):
+        assert not any("*" in action for action in statement.actions)
+        if "*" in statement.resources:
+            assert set(statement.actions) <= {action.lower() for action in NO_RESOURCE}
+
+
+def test_the_policies_are_within_the_limits_of_iam() -> None:
+    longest = replace(
+        FULL, names=Names("p" * 24, "s" * 16), adopted_arns=tuple(f"{i:03}" + "a" * 80 for i in range(20))
+    )
+    for stack in (BARE, FULL, longest):
+        policies = managed_policies(deployer_statements(stack))
+        assert all(len(policy) <= MANAGED_POLICY_CHARACTERS for policy in policies)
+        assert 1 <= len(policies) <= MANAGED_POLICIES_PER_ROLE
+        assert len(deployer.boundary(stack)) <= MANAGED_POLICY_CHARACTERS
+
+
+def test_a_statement_that_no_policy_takes_is_refused() -> None:
+    arns = tuple(f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{i:03}{'a' * 60}-AbCdEf" for i in range(60))
+    with pytest.raises(PolicyError, match="adopt fewer"):
+        managed_policies(deployer_statements(replace(FULL, adopted_arns=arns)))
+
+
+OWN_ROLE = f"arn:aws:iam::{ACCOUNT}:role/{PREFIX}-app-task"
+OTHER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/aaaaaaaa-0000-0000-0000-000000000000"
+WIDER = [
+    asked("iam:CreateRole", OWN_ROLE),
+    asked("iam:CreateRole", OWN_ROLE, boundary="arn:aws:iam::aws:policy/AdministratorAccess"),
+    asked("iam:PutRolePolicy", OWN_ROLE),
+    asked("iam:PutRolePermissionsBoundary", OWN_ROLE, boundary="arn:aws:iam::aws:policy/AdministratorAccess"),
+    asked("iam:DeleteRolePermissionsBoundary", OWN_ROLE, boundary=BOUNDARY),
+    asked("iam:AttachRolePolicy", OWN_ROLE, boundary=BOUNDARY, policy="arn:aws:iam::aws:policy/AdministratorAccess"),
+    asked("iam:PassRole", OWN_ROLE, to="ec2.amazonaws.com"),
+    *(
+        asked(action, f"arn:aws:iam::{ACCOUNT}:role/{role}", boundary=BOUNDARY, to="lambda.amazonaws.com", policy=BOUNDARY)
+        for role in ("service-ticket-system-deployer", "service-ticket-system-previewer", "admin", f"{PREFIX[:-3]}prod-app")
+        for action in (
+            "iam:AttachRolePolicy", "iam:CreateRole", "iam:PassRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy",
+            "iam:PutRolePermissionsBoundary", "iam:DetachRolePolicy", "iam:DeleteRolePolicy", "sts:AssumeRole",
+        )
+    ),
+    *(
+        asked(action, f"arn:aws:iam::{ACCOUNT}:policy/service-ticket-system-{name}")
+        for name in ("boundary", "deployer-1", "previewer-1")
+        for action in ("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion")
+    ),
+    *(
+        asked(action, f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com")
+        for action in ("iam:AddClientIDToOpenIDConnectProvider", "iam:UpdateOpenIDConnectProviderThumbprint")
+    ),
+    *(asked(action, f"arn:aws:iam::{ACCOUNT}:user/x") for action in ("iam:CreateUser", "iam:CreateAccessKey")),
+    *(asked(f"s3:{name}", "arn:aws:s3:::example-state") for name in ("PutBucketPolicy", "DeleteBucket", "PutBucketVersioning")),
+    asked("s3:GetObject", "arn:aws:s3:::example-state/.pulumi/stacks/account/dev.json"),
+    asked("s3:GetObject", "arn:aws:s3:::example-state/.pulumi/stacks/service-ticket-system/prod.json"),
+    asked("s3:DeleteObjectVersion", "arn:aws:s3:::example-state/.pulumi/stacks/service-ticket-system/dev.json"),
+    asked("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:billing-AbCdEf"),
+    *(asked(f"kms:{name}", CONFIG_KEY) for name in ("PutKeyPolicy", "ScheduleKeyDeletion", "CreateGrant", "TagResource")),
+    asked("kms:PutKeyPolicy", OTHER_KEY),
+    asked("kms:Decrypt", OTHER_KEY),
+    asked("kms:CreateGrant", KEY),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("request_", WIDER, ids=lambda r: f"{r.action} {r.resource.rpartition(':')[2]}")
+def test_the_deployer_cannot_widen_itself(request_: Request) -> None:
+    assert decide(request_, identity=parsed(FULL)).outcome == "implicit-deny"
+
+
+def test_a_key_with_other_tags_is_neither_changed_nor_tagged_anew() -> None:
+    foreign: Mapping[str, str | None] = {"aws:resourcetag/project": "billing", "aws:resourcetag/environment": "dev"}
+    for action in ("kms:PutKeyPolicy", "kms:TagResource", "kms:ScheduleKeyDeletion"):
+        request = Request(action, OTHER_KEY, ROLE, {**ABSENT, **foreign, **TAGS_ASKED})
+        assert decide(request, identity=parsed(FULL)).outcome == "implicit-deny"
+
+
+def test_the_stack_files_set_the_tags_that_a_key_is_known_by() -> None:
+    for stack in ("dev", "prod"):
+        config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+        tags = config["aws:defaultTags"]["tags"]
+        assert tags.items() >= {"Project": "service-ticket-system", "Environment": stack}.items()
+
+
+def test_the_boundary_lets_every_role_of_the_program_do_its_work(record: Recorder) -> None:
+    recording = program(record, **FULL_CONFIG)
+    limits = parse(deployer.boundary(FULL), source="boundary")
+    checked = 0
+    for policy in recording.of("aws:iam/rolePolicy:RolePolicy"):
+        own = parse(policy.inputs["policy"], source=policy.name)
+        for statement in own:
+            for action in statement.actions if statement.allows else ():
+                for resource in statement.resources:
+                    service = "sns" if "publish" in policy.inputs["name"] else "secretsmanager"
+                    concrete = resource.replace("*", "one")
+                    request = asked(action, concrete, via=f"{service}.{REGION}.amazonaws.com")
+                    request = replace(request, context={**request.context, "lambda:sourcefunctionarn": None})
+                    assert decide(request, identity=own, boundary=limits).outcome == "allowed", (
+                        policy.name,
+                        action,
+                        resource,
+                    )
+                    checked += 1
+    assert checked > 20
+
+
+@pytest.mark.parametrize(
+    "action", ["iam:CreateRole", "sts:AssumeRole", "iam:CreateUser", "kms:PutKeyPolicy", "s3:GetObject"]
+)
+def test_the_boundary_ends_what_a_role_of_the_stack_can_do(action: str) -> None:
+    everything = parse(
+        {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}, source="whatever the deployer wrote"
+    )
+    request = asked(action, "arn:aws:s3:::example-state/.pulumi/stacks/service-ticket-system/dev.json")
+    assert (
+        decide(request, identity=everything, boundary=parse(deployer.boundary(FULL), source="boundary")).allows is False
+    )
+
+
+def test_the_application_gets_room_for_its_own_actions_and_for_no_others() -> None:
+    statements = parse(deployer.boundary(BARE, application_actions=["sqs:SendMessage"]), source="boundary")
+    assert decide(asked("sqs:SendMessage", "arn:aws:sqs:eu-central-1:111122223333:jobs"), identity=statements).allows
+    for action in ("iam:PassRole", "sts:AssumeRole", "s3:*", "*", "organizations:LeaveOrganization"):
+        with pytest.raises(PolicyError, match="can't be an application's action"):
+            deployer.boundary(BARE, application_actions=[action])
+
+
+def test_the_previewer_reads_state_and_configuration_and_changes_nothing() -> None:
+    statements = parse(document(previewer_statements(FULL)), source="previewer")
+    actions = {action for statement in statements for action in statement.actions}
+    assert actions == {"s3:listbucket", "s3:getobject", "kms:decrypt", "states:validatestatemachinedefinition"}
+    assert "states:validatestatemachinedefinition" not in json.dumps(list(previewer_statements(BARE))).lower()
+    assert {resource for s in statements for resource in s.resources if "kms" in resource} == {CONFIG_KEY}
+
+
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+ISSUER = "token.actions.githubusercontent.com"
+SUBJECT = "repo:example/tickets:environment:prod"
+
+
+def lets_in(policy: str, subject: str, audience: str = "sts.amazonaws.com") -> bool:
+    context = {f"{ISSUER}:sub": subject, f"{ISSUER}:aud": audience}
+    request = Request("sts:AssumeRoleWithWebIdentity", ROLE, PROVIDER, context)
+    return trusts(parse(policy, source="trust"), request).outcome == "allowed"
+
+
+def test_the_pipelines_environment_is_let_in_and_nothing_else() -> None:
+    policy = federated_trust(PROVIDER, audience="sts.amazonaws.com", subjects=[SUBJECT])
+    assert lets_in(policy, SUBJECT)
+    for subject in ("repo:example/tickets:pull_request", "repo:other/tickets:environment:prod", f"{SUBJECT}x"):
+        assert not lets_in(policy, subject)
+    assert not lets_in(policy, SUBJECT, audience="https://github.com/example")
+
+
+def test_people_are_named() -> None:
+    person = f"arn:aws:iam::{ACCOUNT}:role/platform"
+    policy = federated_trust(PROVIDER, audience="sts.amazonaws.com", subjects=[SUBJECT], principals=[person])
+    statements = parse(policy, source="trust")
+    assert trusts(statements, Request("sts:AssumeRole", ROLE, person)).outcome == "allowed"
+    assert not trusts(statements, Request("sts:AssumeRole", ROLE, f"arn:aws:iam::{ACCOUNT}:role/other")).allows
+
+
+def test_a_previewers_subject_may_be_a_pattern_behind_the_repository() -> None:
+    subject = "project_path:example/tickets:ref_type:branch:ref:*"
+    policy = federated_trust(PROVIDER, audience="sts.amazonaws.com", subjects=[subject], patterns=True)
+    assert lets_in(policy, "project_path:example/tickets:ref_type:branch:ref:topic")
+    assert not lets_in(policy, "project_path:example/other:ref_type:branch:ref:topic")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"subjects": []}, "has no subjects: any repository there could assume the role"),
+        ({"subjects": ["*"]}, "is a subject that other repositories have"),
+        ({"subjects": ["repo:example/*"]}, "is a subject that other repositories have"),
+        ({"subjects": ["repo:example/*:environment:prod"]}, "is a subject that other repositories have"),
+        ({"subjects": ["repo:*/tickets:environment:prod"]}, "is a subject that other repositories have"),
+        ({"subjects": ["repo:example/tickets*"]}, "is a subject that other repositories have"),
+        ({"subjects": ["environment:prod"]}, "is a subject that other repositories have"),
+        ({"subjects": ["repo:example/tickets:*"], "patterns": False}, "is a pattern"),
+        ({"audience": ""}, "name one"),
+        ({"audience": "*"}, "name one"),
+        ({"principals": ["*"]}, "not the ARN of a role or user"),
+        ({"provider_arn": "arn:aws:iam::111122223333:saml-provider/x"}, "no OpenID Connect provider"),
+    ],
+)
+def test_a_trust_that_lets_in_too_many_is_refused(change: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {"audience": "sts.amazonaws.com", "subjects": [SUBJECT], "patterns": True, **change}
+    with pytest.raises(PolicyError, match=message):
+        federated_trust(arguments.pop("provider_arn", PROVIDER), **arguments)
