@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
+from components.live_values import LiveValues
+from model import labels
 from model.declarations import (
     PREVIOUS_SUFFIX,
     Catalogue,
@@ -21,14 +24,12 @@ from model.declarations import (
     is_external,
 )
 from model.names import Names
+from model.origins import WHOLE, origins
 from model.references import PREVIOUS_STAGE, value_from
 
 _JsonSource = Generated | Supplied | Constant
 
 _RANDOM_INPUTS = ["length", "special", "overrideSpecial", "minLower", "minUpper", "minNumeric", "minSpecial", "keepers"]
-
-_LIVE_LABEL, _PREVIOUS_LABEL = "pulumi-odd", "pulumi-even"
-"""Labels of the version that holds the live value, and of the one that was put before it: a secret takes twenty."""
 
 # What an adopted secret keeps as it was found: an import fails when the program asks for anything else.
 _ADOPTED_AS_FOUND = [
@@ -105,11 +106,25 @@ class AppSecrets(pulumi.ComponentResource):
         self.names = {
             d.name: _name_in_arn(adopted[d.name]) if d.name in adopted else names.secret(d.name) for d in catalogue
         }
+        live = LiveValues(self, name, recovery_window_in_days=recovery_window_in_days)
+        listed = live.list([d.name for d in catalogue], adopted)
         secrets: dict[str, aws.secretsmanager.Secret] = {}
         version_ids: dict[str, pulumi.Output[str]] = {}
         references: dict[str, dict[str, pulumi.Output[str]]] = {service: {} for service in services}
         for declaration in catalogue:
-            is_adopted = declaration.name in adopted
+            is_adopted, is_rotated = declaration.name in adopted, declaration.name in rotated
+            record = live.record(
+                declaration,
+                origins(
+                    declaration,
+                    secret=adopted.get(declaration.name, self.names[declaration.name]),
+                    adopted=is_adopted,
+                    rotated=is_rotated,
+                    configured=values,
+                    generations=generations or {},
+                ),
+                after=[listed],
+            )
             secret = aws.secretsmanager.Secret(
                 f"{name}-{declaration.name}",
                 name=self.names[declaration.name],
@@ -123,7 +138,10 @@ class AppSecrets(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(
                     parent=self,
                     protect=protect,
+                    depends_on=[record],
                     import_=adopted.get(declaration.name),
+                    # What was not made here is never deleted here.
+                    retain_on_delete=is_adopted,
                     ignore_changes=_ADOPTED_AS_FOUND if is_adopted else None,
                 ),
             )
@@ -136,10 +154,11 @@ class AppSecrets(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             )
             if not is_external(declaration):
-                version = _version(declaration, secret, source_values, rotated=declaration.name in rotated)
+                version = _Versions(declaration, secret, record.id, source_values, live).put(rotated=is_rotated)
                 version_ids[declaration.name] = version.version_id
             for service in services:
                 references[service] |= _references(declaration, service, secret.arn, source_values)
+        _tell_left_replicas([s for n, s in secrets.items() if n not in adopted], set(replicas or {}))
         self.arns = {secret_name: secret.arn for secret_name, secret in secrets.items()}
         self.version_ids = version_ids
         self.references = references
@@ -167,6 +186,7 @@ class _SourceValues:
         self._configured = configured
         self._generations = generations
         self._protect = protect
+        self._made: dict[str, random.RandomPassword] = {}
 
     def generation(self, source: Source) -> int:
         """Return the generation of a source that is live: 1, or what `rotations` asks for."""
@@ -185,9 +205,17 @@ class _SourceValues:
         password = self._password(source, generation)
         return pulumi.Output.secret(self._configured.get(source.config_key) or password.result)
 
+    def previous(self, source: Generated) -> pulumi.Output[str]:
+        """Return the generated value before the live one: a configured value took the place of the last generation."""
+        configured = source.config_key in self._configured
+        return pulumi.Output.secret(self._password(source, self.generation(source) - (not configured)).result)
+
     def _password(self, source: Generated, generation: int) -> random.RandomPassword:
+        name = f"{self.name}-{source.config_key}-{generation}"
+        if name in self._made:
+            return self._made[name]
         password = random.RandomPassword(
-            f"{self.name}-{source.config_key}-{generation}",
+            name,
             length=source.length,
             special=False,
             # Said, not left to the provider's defaults: an ignored property that was one counts as given the next time, and
@@ -204,6 +232,7 @@ class _SourceValues:
             ),
         )
         password.length.apply(lambda length: _tell_kept_length(source, length))
+        self._made[name] = password
         return password
 
 
@@ -226,66 +255,114 @@ def _references(
     return references
 
 
-def _version(
-    declaration: Declaration, secret: aws.secretsmanager.Secret, values: _SourceValues, *, rotated: bool
-) -> aws.secretsmanager.SecretVersion:
-    """Return the live version of a secret that is not external."""
+@dataclass(frozen=True)
+class _Versions:
+    """Puts the versions of a secret that is not external."""
 
-    def put(
-        part: str,
+    declaration: Declaration
+    secret: aws.secretsmanager.Secret
+    record_id: pulumi.Output[str]
+    values: _SourceValues
+    live: LiveValues
+
+    def put(self, *, rotated: bool) -> aws.secretsmanager.SecretVersion:
+        """Return the live version; the one before it, which `<NAME>_PREVIOUS` needs, is put first."""
+        own = ["secretString"] if rotated else []
+        if isinstance(self.declaration, JsonSecret):
+            parts = self._json_parts(cast("Mapping[str, _JsonSource]", self.declaration.keys))
+            document = pulumi.Output.from_input({key: value for key, (value, _) in parts.items()}).apply(
+                lambda known: json.dumps(known, sort_keys=True, ensure_ascii=False)
+            )
+            return self._put_live(document, parts, own)
+        source = cast("Generated | Supplied", self.declaration.source)
+        generation = self.values.generation(source)
+        before: list[pulumi.Resource] = []
+        if generation > 1:
+            # AWSPREVIOUS must be there from the first rotation on, also in a stack that is created with `rotations` already set:
+            # the value before is put once, first. It never asks for AWSCURRENT, which AWS gives a first version by itself.
+            label = self.record_id.apply(labels.previous)
+            before = [
+                self._put("previous-value", self.values.previous(cast("Generated", source)), [label], ["secretString"])
+            ]
+        value = self.values.of(source, generation)
+        return self._put_live(value, {WHOLE: (value, source.config_key)}, own, before)
+
+    def _put_live(
+        self,
         value: pulumi.Output[str],
-        label: str,
-        ignored: Collection[str],
+        parts: Mapping[str, tuple[pulumi.Output[str], str]],
+        ignored: Sequence[str],
         after: Sequence[pulumi.Resource] = (),
     ) -> aws.secretsmanager.SecretVersion:
+        hooks = self.live.guard(self._name("value"), self.declaration.name, self.record_id, parts)
+        stages = ["AWSCURRENT", self.record_id.apply(labels.live)]
+        return self._put("value", value, stages, ignored, after=after, hooks=hooks)
+
+    def _put(
+        self,
+        part: str,
+        value: pulumi.Output[str],
+        stages: Sequence[pulumi.Input[str]],
+        ignored: Sequence[str],
+        *,
+        after: Sequence[pulumi.Resource] = (),
+        hooks: pulumi.ResourceHookBinding | None = None,
+    ) -> aws.secretsmanager.SecretVersion:
         # The version carries a label of its own: AWS drops a version without labels some time after two more values were
-        # put, by a rotation or by hand; a refresh would then lose it from the state and the next `up` put the old value
-        # back as the current one. The labels are left alone afterwards (an update would move AWSCURRENT back), and so is the
-        # value once a rotation owns it. AWS deletes no version, and the provider's attempt fails when a label has moved, so
-        # none is made.
+        # put, by a rotation or by hand, and a refresh would then lose it from the state. The labels are left alone afterwards (an
+        # update would move AWSCURRENT back), and so is the value once a rotation owns it. AWS deletes no version, and the
+        # provider's attempt fails when a label has moved, so none is made.
         return aws.secretsmanager.SecretVersion(
-            f"{values.name}-{declaration.name}-{part}",
-            secret_id=secret.id,
+            self._name(part),
+            secret_id=self.secret.id,
             secret_string=value,
-            version_stages=["AWSCURRENT", label],
+            version_stages=list(stages),
             opts=pulumi.ResourceOptions(
-                parent=values.component,
+                parent=self.values.component,
                 ignore_changes=["versionStages", *ignored],
                 retain_on_delete=True,
-                depends_on=after,
+                depends_on=list(after),
+                hooks=hooks,
             ),
         )
 
-    own = ["secretString"] if rotated else []
-    if isinstance(declaration, JsonSecret):
-        return put("value", _json_value(cast("Mapping[str, _JsonSource]", declaration.keys), values), _LIVE_LABEL, own)
-    source = cast("Generated | Supplied", declaration.source)
-    generation = values.generation(source)
-    before: list[pulumi.Resource] = []
-    if rotated and generation > 1:
-        pulumi.log.info(
-            f"{declaration.name}: the rotation function owns the value; its number in `rotations` counts when rotation is off"
-        )
-    if generation > 1:
-        # AWSPREVIOUS must be there from the first rotation on, also in a stack that is created with `rotations` already set:
-        # the value before is put once, first. From then on each change of the live value moves AWSPREVIOUS along, in either
-        # direction, so that this version is never put again: it would be the current one for a moment.
-        earlier = values.of(source, generation - 1)
-        before = [put("previous-value", earlier, _PREVIOUS_LABEL, ["secretString"])]
-    return put("value", values.of(source, generation), _LIVE_LABEL, own, before)
+    def _name(self, part: str) -> str:
+        return f"{self.values.name}-{self.declaration.name}-{part}"
+
+    def _json_parts(self, keys: Mapping[str, _JsonSource]) -> dict[str, tuple[pulumi.Output[str], str]]:
+        parts: dict[str, tuple[pulumi.Output[str], str]] = {}
+        for key, source in keys.items():
+            generation = self.values.generation(source)
+            parts[key] = self.values.of(source, generation), "" if isinstance(source, Constant) else source.config_key
+            if isinstance(source, Generated) and generation > 1:
+                # Kept in any case: it was protected as long as it was the live one, so it can leave only one number later.
+                previous = self.values.previous(source)
+                if self.values.keeps_previous(source):
+                    parts[key + PREVIOUS_SUFFIX] = previous, ""
+        return parts
 
 
-def _json_value(keys: Mapping[str, _JsonSource], values: _SourceValues) -> pulumi.Output[str]:
-    parts: dict[str, pulumi.Output[str]] = {}
-    for key, source in keys.items():
-        generation = values.generation(source)
-        parts[key] = values.of(source, generation)
-        if generation > 1:
-            # Kept in any case: the last two generations of each value are there to go back to.
-            previous = values.of(source, generation - 1)
-            if values.keeps_previous(source):
-                parts[key + PREVIOUS_SUFFIX] = previous
-    return pulumi.Output.from_input(parts).apply(lambda known: json.dumps(known, sort_keys=True, ensure_ascii=False))
+def _tell_left_replicas(secrets: Sequence[aws.secretsmanager.Secret], configured: Collection[str]) -> None:
+    """Say which replicas stay although the configuration no longer names them: the provider doesn't remove the last one.
+
+    Source: github.com/hashicorp/terraform-provider-aws, issue 23316.
+    """
+
+    def tell(known: Sequence[tuple[str, Sequence[Mapping[str, str]]]]) -> None:
+        commands = [
+            f"  aws secretsmanager remove-regions-from-replication --secret-id {arn} --remove-replica-regions {' '.join(left)}"
+            for arn, replicas in known
+            if (left := sorted({replica["region"] for replica in replicas or ()} - {*configured}))
+        ]
+        if commands:
+            pulumi.log.warn(
+                "replicas stay (and cost) that replicaRegions does not name: the provider does not take the last one away. "
+                "These commands do, and then `pulumi refresh`:\n" + "\n".join(commands)
+            )
+
+    pulumi.Output.all(*(pulumi.Output.all(s.arn, s.replicas) for s in secrets)).apply(
+        lambda known: tell([(arn, replicas) for arn, replicas in known])
+    )
 
 
 def _tell_kept_length(source: Generated, length: float | None) -> None:

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 def together(settings: "Settings", region: str | None) -> Iterator[Problem]:
     """Yield the problems of keys that contradict each other: key, what was found, what is allowed."""
     yield from _sizes(settings)
-    for key in sorted(settings.generations.keys() & settings.values.keys()):
-        command = f"pulumi config set --secret {key}   (the configuration owns this value)"
-        yield f"rotations.{key}", f"but {key} is set", command
     if settings.remind_every_days and settings.audit is None:
         yield "rotation.remindEveryDays", "needs the alarm topic", "configure audit as well"
     if settings.restrict_readers and not settings.break_glass_roles:

@@ -6,7 +6,8 @@ from typing import Literal
 
 from catalogue import APPLICATION
 from model.declarations import Catalogue, Declaration, External, Generated, JsonSecret, Source, Supplied, is_external
-from ops._secrets import LABEL_OF_PULUMI, Record
+from model.labels import OF_PULUMI
+from ops._secrets import Record
 from ops._stack import Stack, in_sandbox
 
 Owner = Literal["configuration", "rotation", "operator"]
@@ -54,7 +55,7 @@ def ownership(stack: Stack, record: Record, declaration: Declaration | None, key
 
 
 def _written_by_pulumi(stages: Mapping[str, tuple[str, ...]]) -> bool:
-    return any(stage.startswith(LABEL_OF_PULUMI) for labels in stages.values() for stage in labels)
+    return any(stage.startswith(OF_PULUMI) for labels in stages.values() for stage in labels)
 
 
 def _change(stack: Stack, declaration: Declaration, key: str | None) -> Ownership:

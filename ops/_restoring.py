@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from model.labels import OF_PULUMI
 from ops._aws import Aws
 from ops._backup_file import Backup, SavedSecret, SavedVersion
 from ops._errors import MISSING, MisuseError, aws_errors, code_of
-from ops._secrets import CURRENT, LABEL_OF_PULUMI, PREVIOUS
+from ops._secrets import CURRENT, PREVIOUS
 from policies.evaluator import parse
 
 _TEMPORARY = "ops-restore"
@@ -180,7 +181,7 @@ def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret) -> Work:
     client = aws.client("secretsmanager")
     found = _described(client, name)
     existing = _existing(aws, name, found) if found else {}
-    if not any(label.startswith(LABEL_OF_PULUMI) for labels in existing.values() for label in labels):
+    if not any(label.startswith(OF_PULUMI) for labels in existing.values() for label in labels):
         saved = _without_owner(saved)
     wanted = saved.labels
     tags = {key: value for key, value in saved.tags.items() if not key.startswith(_SYSTEM_TAGS)}
@@ -234,7 +235,7 @@ def _described(client: Any, name: str) -> Any:
 def _without_owner(saved: SavedSecret) -> SavedSecret:
     """Leave out Pulumi's labels: no state knows a secret that is made anew, and its value is the operator's from then on."""
     versions = tuple(
-        replace(version, stages=tuple(label for label in version.stages if not label.startswith(LABEL_OF_PULUMI)))
+        replace(version, stages=tuple(label for label in version.stages if not label.startswith(OF_PULUMI)))
         for version in saved.versions
     )
     return replace(saved, versions=versions)

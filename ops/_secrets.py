@@ -11,9 +11,6 @@ from ops._errors import DENIED, EXPIRED, INVALID, MISSING, AwsError, aws_errors,
 
 CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 
-LABEL_OF_PULUMI = "pulumi-"
-"""How the staging labels begin that the program gives the versions it writes (components/app_secrets.py)."""
-
 BATCH = 20
 """Secrets that one BatchGetSecretValue takes. Source: AWS, Secrets Manager API."""
 

@@ -276,14 +276,36 @@ class _Run:
         return _Stack(self.request.stack, workspace)
 
     def _operate(self, stack: automation.Stack, verb: Verb, *, expect_no_changes: bool) -> Recorder:
-        if verb == "up" and expect_no_changes:
-            # The CLI's own flag complains when it has already changed things; nobody who expects no change wants that.
-            self._operate(stack, "preview", expect_no_changes=True)
-        recorder = Recorder(self.request.project.directory, verb, self.screen)
-        operation: Callable[..., object] = getattr(stack, verb)
+        if verb in {"up", "destroy"} and (expect_no_changes or self._checkpoint().objects):
+            # As `pulumi up` and `pulumi destroy` do: what is refused changes nothing. A first `up` has nothing to lose.
+            self._look_ahead(
+                stack, "preview" if verb == "up" else "preview_destroy", expect_no_changes=expect_no_changes
+            )
+        return self._carry_out(
+            stack,
+            verb,
+            Recorder(self.request.project.directory, verb, self.screen),
+            expect_no_changes=expect_no_changes,
+        )
+
+    def _look_ahead(self, stack: automation.Stack, preview: str, *, expect_no_changes: bool) -> None:
+        try:
+            self._carry_out(
+                stack,
+                preview,
+                Recorder(self.request.project.directory, "preview", _Silent()),
+                expect_no_changes=expect_no_changes,
+            )
+        except EngineError as error:
+            raise EngineError(str(error), error.changes if expect_no_changes else (), error.status) from None
+
+    def _carry_out(
+        self, stack: automation.Stack, operation_name: str, recorder: Recorder, *, expect_no_changes: bool
+    ) -> Recorder:
+        operation: Callable[..., object] = getattr(stack, operation_name)
         before = self._written_at()
         try:
-            title = f"{_WORD[verb]} {self.request.project.name}/{self.request.stack}"
+            title = f"{_WORD[recorder.verb]} {self.request.project.name}/{self.request.stack}"
             with self.screen.working(title), warnings.catch_warnings():
                 # The Automation API warns of a broken event stream when the CLI was killed; we say so ourselves.
                 warnings.simplefilter("ignore")
@@ -346,6 +368,19 @@ class _Run:
 
     def _checkpoint(self) -> state.Checkpoint:
         return state.Checkpoint.read(self.home.state(self.aws.emulator), self.request.project.name, self.request.stack)
+
+
+class _Silent:
+    """Shows nothing of a preview that comes before the operation, which tells it all again."""
+
+    def started(self, change: Change) -> None:
+        """Nothing."""
+
+    def done(self, change: Change, *, failed: bool) -> None:
+        """Nothing."""
+
+    def told(self, severity: str, text: str) -> None:
+        """Nothing."""
 
 
 class _Stack(automation.Stack):

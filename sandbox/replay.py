@@ -1,12 +1,14 @@
 """Puts what a journal tells into the resources of a state: pure, on Pulumi's own JSON."""
 
 import json
+import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox.state import SECRET_SIGNATURE, SIGNATURE
 
 _ROOT_TYPE = "pulumi:pulumi:Stack"
+_ENGINE_PROVIDER = "pulumi:providers:pulumi"
 _KINDS = {"Create": "creating", "Update": "updating", "Delete": "deleting"}
 
 Resource = dict[str, Any]
@@ -26,6 +28,8 @@ def replay(entries: Iterable[Mapping[str, Any]], resources: list[Resource]) -> l
         elif method == "configured":
             place = {key: entry[key] for key in ("urn", "id", "inputs")}
             adopt(resources, {**registered.get(urn, {}), **place, "custom": True, "type": type_of(urn)}, entry["id"])
+        elif method == "kept":
+            _keep(entry, registered, resources)
         elif end == "begun":
             begun[urn, method] = {"type": _KINDS[method], "resource": _resource(entry, registered, resources)}
         else:
@@ -107,6 +111,21 @@ def _done(method: str, resource: Resource, entry: Mapping[str, Any], resources: 
             if key in outputs and not (isinstance(outputs[key], dict) and SIGNATURE in outputs[key]):
                 outputs[key] = {SIGNATURE: SECRET_SIGNATURE, "plaintext": json.dumps(outputs[key])}
         adopt(resources, {**resource, "outputs": outputs}, str(entry["id"]))
+
+
+def _keep(entry: Mapping[str, Any], registered: Mapping[str, Resource], resources: list[Resource]) -> None:
+    """Put a resource of the engine's own into the state, with the provider that the engine makes for those."""
+    urn = str(entry["urn"])
+    provider = "::".join([*urn.split("::")[:2], f"{_ENGINE_PROVIDER}::default"])
+    if not _with_urn(resources, provider):
+        resources.append({"urn": provider, "custom": True, "id": str(uuid.uuid4()), "type": _ENGINE_PROVIDER})
+    provider_id = next(str(r["id"]) for r in resources if r["urn"] == provider)
+    known = next((r for r in resources if (r["urn"], r.get("id")) == (urn, entry["id"])), None)
+    kept = {**registered.get(urn, {}), **{key: entry[key] for key in ("urn", "id", "inputs", "outputs")}}
+    if known is None:
+        resources.append({"custom": True, "type": type_of(urn), "provider": f"{provider}::{provider_id}", **kept})
+    else:
+        known.update(kept)
 
 
 def _add_root(resources: list[Resource]) -> None:

@@ -33,10 +33,11 @@ _ECHOES = (
     "an unhandled error occurred", "update failed", "preview failed", "refresh failed", "destroy failed",
     "resource monitor has terminated",
 )  # fmt: skip
+_HOOK = re.compile(r'^before hook "[^"]*" failed: ')
 _SHOWN_CHARACTERS = 60
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # how Pulumi writes a value that only the update will bring
 # The stack and its providers are Pulumi's own bookkeeping; nothing of them exists in AWS.
-_INTERNAL = ("pulumi:pulumi:", "pulumi:providers:")
+_INTERNAL = ("pulumi:pulumi:", "pulumi:providers:", "pulumi:index:")
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,9 @@ class Recorder:
             return ""
         # How gRPC tells a second error of the program, one that an `apply` raised after the first.
         text = text.removeprefix("Exception calling application: ")
+        refused, by_hook = _HOOK.subn("", text)
+        if by_hook:
+            return refused  # the program's own words
         if urn and "::pulumi:pulumi:Stack::" not in urn:
             return f"{_short_type(urn.split('::')[2].rpartition('$')[2])} {urn.split('::')[3]}: {text}"
         return text

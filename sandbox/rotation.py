@@ -112,16 +112,9 @@ class Rotation:
         """
         before = self._credentials()
         say(f"Starting PostgreSQL and signing in as {before[0]} with the current value")
-        with (
-            postgresql.running(self.variables["DATABASE_NAME"]) as database,
-            tempfile.TemporaryDirectory() as folder,
-        ):
+        with postgresql.running(self.variables["DATABASE_NAME"]) as database:
             self._seed(database, before)
-            zipfile.ZipFile(BytesIO(self.archive)).extractall(folder)
-            token = str(uuid.uuid4())
-            for step in STEPS:
-                self._step(step, token, database, Path(folder))
-                say(f"  {step:<13} done")
+            token = self.carry_out(database, say)
             after = self._credentials()
             new_works, old_works = database.accepts(*after), database.accepts(*before)
         if not new_works or after == before:
@@ -144,6 +137,20 @@ class Rotation:
             "new_value_signs_in": new_works,
             "old_value_signs_in": old_works,
         }
+
+    def carry_out(self, database: Database, say: Callable[[str], None]) -> str:
+        """Run the four steps against a database that has the users; returns the new version's id.
+
+        Raises:
+            SandboxError: When a step fails.
+        """
+        token = str(uuid.uuid4())
+        with tempfile.TemporaryDirectory() as folder:
+            zipfile.ZipFile(BytesIO(self.archive)).extractall(folder)
+            for step in STEPS:
+                self._step(step, token, database, Path(folder))
+                say(f"  {step:<13} done")
+        return token
 
     def _credentials(self) -> tuple[str, str]:
         value = self.client.get_secret_value(SecretId=self.arn)["SecretString"]

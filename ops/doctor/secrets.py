@@ -1,16 +1,18 @@
 """Checks of the secrets themselves: do they exist, do they have a value, is it what the container references?"""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from model.declarations import JsonSecret
+from model.declarations import Generated, JsonSecret, Source, Supplied, TextSecret
+from model.labels import LIVE, OF_PULUMI
+from model.origins import take_over
 from ops._errors import DENIED
 from ops._ownership import declaration_of, ownership
-from ops._secrets import CURRENT, LABEL_OF_PULUMI, PREVIOUS, Record, Unreadable, Value
+from ops._secrets import CURRENT, PREVIOUS, Record, Unreadable, Value
 from ops.doctor.finding import Finding, put_back, summed_up
-from ops.doctor.snapshot import Snapshot
+from ops.doctor.snapshot import Snapshot, live_label
 
 
 def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
@@ -66,8 +68,7 @@ def _values(snapshot: Snapshot) -> Iterator[Finding]:
             found = "begins or ends in white space, most likely a line break that was pasted along"
             yield Finding("value", "warning", name, found, _mend_value(snapshot, record))
         elif _changed_by_hand(snapshot, record):
-            found = "was changed by hand; Pulumi's configuration owns it and doesn't know the new value"
-            yield Finding("value", "warning", name, found, _mend_value(snapshot, record))
+            yield _by_hand(snapshot, record, name)
 
 
 def _unreadable(snapshot: Snapshot, record: Record, value: Unreadable) -> Finding:
@@ -82,7 +83,34 @@ def _unreadable(snapshot: Snapshot, record: Record, value: Unreadable) -> Findin
 def _changed_by_hand(snapshot: Snapshot, record: Record) -> bool:
     labels = record.stages.get(record.version(CURRENT) or "", ())
     owner = ownership(snapshot.stack, record, declaration_of(snapshot.stack, record.arn)).owner
-    return owner == "configuration" and not any(label.startswith(LABEL_OF_PULUMI) for label in labels)
+    return owner == "configuration" and not any(label.startswith(OF_PULUMI) for label in labels)
+
+
+def _by_hand(snapshot: Snapshot, record: Record, name: str) -> Finding:
+    """Say which values were changed by hand, with the commands that take them into the configuration: nothing gets lost."""
+    stack, declaration = snapshot.stack, declaration_of(snapshot.stack, record.arn)
+    live, own = snapshot.text(record.arn), snapshot.text(record.arn, live_label(record) or "")
+    sources: Mapping[str, Source] = {}
+    if isinstance(declaration, TextSecret):
+        sources = {"": declaration.source}
+    elif isinstance(declaration, JsonSecret) and isinstance(declaration.keys, Mapping) and live and own:
+        before, now = _object(own), _object(live)
+        sources = {key: source for key, source in declaration.keys.items() if before.get(key) != now.get(key)}
+    keys = {key: s.config_key for key, s in sources.items() if isinstance(s, Generated | Supplied)}
+    at = f" at {', '.join(keys)}" if any(keys) else ""
+    found = (
+        f"was changed by hand{at}; Pulumi's configuration owns it, and `up` puts no other value until it has this one"
+    )
+    commands = [take_over(name, key, config_key, stack.environment) for key, config_key in keys.items()]
+    return Finding("value", "warning", name, found, " && ".join(commands) or _mend_value(snapshot, record))
+
+
+def _object(text: str) -> Mapping[str, object]:
+    try:
+        found: object = json.loads(text)
+    except ValueError:
+        return {}
+    return cast("Mapping[str, object]", found) if isinstance(found, dict) else {}
 
 
 def _json(snapshot: Snapshot) -> Iterator[Finding]:
@@ -166,10 +194,7 @@ def _mend_value(snapshot: Snapshot, record: Record, key: str | None = None) -> s
 
 def _version_of_pulumi(record: Record) -> str | None:
     """Return the version that the program wrote last: of two, the one that was current more recently."""
-    # The program's label of live values comes before that of the generation before (components/app_secrets.py).
-    written = [
-        version for label in (f"{LABEL_OF_PULUMI}odd", f"{LABEL_OF_PULUMI}even") if (version := record.version(label))
-    ]
+    written = [v for v, stages in record.stages.items() if any(stage.startswith(LIVE) for stage in stages)]
     recent = [version for stage in (CURRENT, PREVIOUS) if (version := record.version(stage)) in written]
     return next(iter([*recent, *written]), None)
 

@@ -1,11 +1,12 @@
 """Everything that the checks look at, read once: batch calls where AWS has them, several at a time where it hasn't."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from model.labels import LIVE
 from model.references import Reference, parse_value_from
 from ops._aws import Aws
 from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of, explained
@@ -104,7 +105,8 @@ class Snapshot:
     Attributes:
         records: The stack's secrets by ARN, None where one doesn't exist.
         values: Current values by ARN; empty when values were not to be read.
-        staged: Values of other staging labels that a `valueFrom` takes a JSON key of, by ARN and label.
+        staged: Values of other staging labels, by ARN and label: those that a `valueFrom` takes a JSON key of, and what
+            Pulumi put last where that is not the current value.
         policies: Statements of the secrets' resource policies by ARN.
         deployed: The stack's revision of the task definition, None when it is gone.
         others: Further revisions that may run: the family's newest, the service's.
@@ -206,7 +208,7 @@ def take(
     for snapshot in snapshots:
         for arn, references in snapshot.references().items():
             used.setdefault(arn, set()).update(references)
-    staged = _staged(aws, used, live) if values else {}
+    staged = _staged(aws, used, [record for arn, record in records.items() if record and arn in live]) if values else {}
     return tuple(replace(snapshot, staged=staged, used=used) for snapshot in snapshots)
 
 
@@ -240,15 +242,26 @@ def _role(aws: Aws, arn: str) -> tuple[Role | None, str]:
         return None, str(explained(error))
 
 
+def live_label(record: Record) -> str | None:
+    """Return the label of the version that Pulumi put last, None when it put none, or more than one in several lives."""
+    found = [stage for stages in record.stages.values() for stage in stages if stage.startswith(LIVE)]
+    return found[0] if len(found) == 1 else None
+
+
 def _staged(
-    aws: Aws, used: Mapping[str, set[Reference]], live: set[str]
+    aws: Aws, used: Mapping[str, set[Reference]], live: Sequence[Record]
 ) -> Mapping[tuple[str, str], Value | Unreadable]:
     wanted: list[tuple[str, str]] = sorted(
         {
-            (arn, reference.stage)
-            for arn, references in used.items()
-            for reference in references
-            if reference.key and reference.stage and reference.stage != CURRENT and arn in live
+            (record.arn, reference.stage)
+            for record in live
+            for reference in used.get(record.arn, ())
+            if reference.key and reference.stage and reference.stage != CURRENT
+        }
+        | {
+            (record.arn, label)
+            for record in live
+            if (label := live_label(record)) and record.version(label) != record.version(CURRENT)
         }
     )
 

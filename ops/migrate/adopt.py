@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 import yaml
 
+from model.labels import OF_PULUMI
 from model.names import Names
 from ops._ask import confirm
 from ops._aws import Aws
@@ -17,7 +18,7 @@ from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MisuseError, aws_errors
 from ops._json import read_json
 from ops._options import JsonOption, YesOption
-from ops._secrets import CURRENT, LABEL_OF_PULUMI, Record, describe
+from ops._secrets import CURRENT, Record, describe
 from ops._stack import load
 from ops.migrate._pulumi import ROOT, Configuration, project_file, property_path, runs_in_sandbox
 from ops.migrate._source import open_aws
@@ -347,7 +348,7 @@ def _problem_of_versions(aws: Aws, record: Record) -> str:
         return "has no value: python -m ops set after the `up`, or let the stack make its own"
     labels = [(label, version) for version, labels in record.stages.items() for label in labels]
     for label, version in labels:
-        if label.startswith(LABEL_OF_PULUMI):
+        if label.startswith(OF_PULUMI):
             return (
                 f"has Pulumi's label {label}: it is another stack's, or of a state that is lost; then first: aws "
                 f"secretsmanager update-secret-version-stage --secret-id {record.arn} --region {aws.region} "

@@ -132,7 +132,7 @@ def test_restore_makes_deleted_secrets_again_as_they_were(stack: Deployed, ops: 
     assert done.status == 0, done.err
     # No Pulumi knows the new secrets: they are the operator's until they are adopted, and afterwards.
     expected = {
-        name: {id_: (labels - {"pulumi-odd"}, value) for id_, (labels, value) in found.items()}
+        name: {id_: (labels - {"pulumi-live-1a2b3c4d"}, value) for id_, (labels, value) in found.items()}
         for name, found in versions.items()
     }
     assert {name: _versions(stack, name) for name in names} == expected
@@ -165,7 +165,7 @@ def test_restore_puts_labels_back_and_keeps_newer_versions(stack: Deployed, ops:
     jwt = stack.arn("jwt-secret")
     before = _versions(stack, jwt)
     stack.secrets.put_secret_value(
-        SecretId=jwt, SecretString="put after the backup", VersionStages=["AWSCURRENT", "pulumi-odd"]
+        SecretId=jwt, SecretString="put after the backup", VersionStages=["AWSCURRENT", "pulumi-live-1a2b3c4d"]
     )
     done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes")
     assert done.status == 0, done.err

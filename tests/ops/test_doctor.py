@@ -1,6 +1,7 @@
 """`ops doctor` on stacks that are well, on large ones, on services, and when AWS doesn't play along."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -442,19 +443,44 @@ def test_values_newer_than_the_task_definition_ask_for_a_redeployment(
 # --- changed by hand: moto takes the program's label away then, AWS leaves it ------------------------------------------------
 
 
-def test_value_changed_by_hand_is_put_back_by_its_label(stack: Stack) -> None:
-    labels = {"mine": ("AWSCURRENT",), "pulumi": ("AWSPREVIOUS", "pulumi-odd"), "before": ("pulumi-even",)}
+def test_value_changed_by_hand_is_taken_into_the_configuration_and_not_away(stack: Stack) -> None:
+    labels = {
+        "mine": ("AWSCURRENT",),
+        "pulumi": ("AWSPREVIOUS", "pulumi-live-1a2b3c4d"),
+        "before": ("pulumi-previous-1a2b3c4d",),
+    }
 
     found = list(check_secrets(picture(stack, "jwt-secret", labels), None))
 
     (changed,) = [finding for finding in found if finding.status != "ok"]
     assert (changed.check, changed.status) == ("value", "warning")
     assert changed.found.startswith("was changed by hand")
-    assert changed.mend.endswith("--version-stage AWSCURRENT --move-to-version-id pulumi --remove-from-version-id mine")
+    assert changed.mend == (
+        "python -m ops reveal jwt-secret --stack dev --yes | pulumi config set --stack dev --secret jwtSecret"
+    )
+
+
+def test_keys_changed_by_hand_are_named_and_only_they(stack: Stack) -> None:
+    labels = {"mine": ("AWSCURRENT",), "pulumi": ("AWSPREVIOUS", "pulumi-live-1a2b3c4d")}
+    snapshot = picture(stack, "app-config", labels)
+    arn, was = stack.arn("app-config"), json.loads(stack.values["app-config"])
+    values = {"mine": json.dumps({**was, "SMTP_PASSWORD": "by-hand"}), "pulumi": json.dumps(was)}
+    made = {
+        v: Value(arn, "app-config", v, labels[v], datetime(2026, 11, 24, tzinfo=UTC), text)
+        for v, text in values.items()
+    }
+    seen = replace(snapshot, values={arn: made["mine"]}, staged={(arn, "pulumi-live-1a2b3c4d"): made["pulumi"]})
+
+    (changed,) = [finding for finding in check_secrets(seen, None) if finding.status != "ok"]
+    assert "by hand at SMTP_PASSWORD;" in changed.found
+    assert changed.mend == (
+        "python -m ops reveal app-config --key SMTP_PASSWORD --stack dev --yes"
+        " | pulumi config set --stack dev --secret smtpPassword"
+    )
 
 
 def test_value_of_the_program_is_not_changed_by_hand(stack: Stack) -> None:
-    labels = {"2": ("AWSCURRENT", "pulumi-odd"), "1": ("AWSPREVIOUS", "pulumi-even")}
+    labels = {"2": ("AWSCURRENT", "pulumi-live-1a2b3c4d"), "1": ("AWSPREVIOUS", "pulumi-previous-1a2b3c4d")}
 
     assert {finding.status for finding in check_secrets(picture(stack, "jwt-secret", labels), None)} == {"ok"}
 

@@ -55,12 +55,12 @@ def test_key_of_a_json_secret(stack: Stack, ops: Any) -> None:
     assert done.out == json.loads(stack.values["app-config"])["SMTP_PASSWORD"]
 
 
-@pytest.mark.parametrize("version", ["PREVIOUS", "previous", "AWSPREVIOUS", "pulumi-odd", "ID"])
+@pytest.mark.parametrize("version", ["PREVIOUS", "previous", "AWSPREVIOUS", "pulumi-live-1a2b3c4d", "ID"])
 def test_older_version(stack: Stack, ops: Any, version: str) -> None:
     arn = stack.arn("jwt-secret")
     first = stack.secrets.get_secret_value(SecretId=arn)["VersionId"]
     # moto takes the program's own label from the older version when a value is put, AWS leaves it there.
-    stages = ["AWSCURRENT"] if version != "pulumi-odd" else ["other"]
+    stages = ["AWSCURRENT"] if version != "pulumi-live-1a2b3c4d" else ["other"]
     stack.secrets.put_secret_value(SecretId=arn, SecretString="the-newer-value", VersionStages=stages)
 
     done = ops(stack, "reveal", "jwt-secret", "--version", first if version == "ID" else version, "--yes")

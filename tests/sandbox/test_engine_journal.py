@@ -4,6 +4,7 @@ from operator import attrgetter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from pulumi.runtime.proto import provider_pb2, resource_pb2
@@ -107,6 +108,28 @@ def test_a_first_run_becomes_a_whole_state() -> None:
         "additionalSecretOutputs": ["value"], "provider": f"{PROVIDER}::1", "id": "arn:s", "inputs": {"name": "s"},
         "outputs": {"name": "s", "value": hidden},
     }  # fmt: skip
+
+
+def test_what_the_engine_keeps_itself_is_noted_and_put_back_with_its_provider(journal: Journal) -> None:
+    stash = "urn:pulumi:dev::p::my:index:App$pulumi:index:Stash::kept"
+    answer = resource_pb2.RegisterResourceResponse(urn=stash, id="1-2-3", object=encode({"input": "a", "output": "a"}))
+    monitor: Any = SimpleNamespace(RegisterResource=Mock(return_value=answer))
+    journal.watch_program(monitor)
+    request = resource_pb2.RegisterResourceRequest(
+        type="pulumi:index:Stash", name="kept", parent=APP, custom=True, object=encode({"input": "a"})
+    )
+    assert monitor.RegisterResource(request) is answer
+    resources: list[dict[str, Any]] = []
+    assert replay(journal.entries(), resources) == []
+    provider = "urn:pulumi:dev::p::pulumi:providers:pulumi::default"
+    of_engine, kept = in_order(resources)
+    assert (of_engine["urn"], of_engine["type"]) == (provider, "pulumi:providers:pulumi")
+    assert kept["provider"] == f"{provider}::{of_engine['id']}"
+    assert (kept["id"], kept["inputs"], kept["outputs"]) == ("1-2-3", {"input": "a"}, {"input": "a", "output": "a"})
+    replay(
+        [{"step": "kept", "urn": stash, "id": "1-2-3", "inputs": {"input": "b"}, "outputs": {"input": "b"}}], resources
+    )
+    assert [r["inputs"] for r in resources if r["urn"] == stash] == [{"input": "b"}]
 
 
 def test_what_had_begun_is_pending() -> None:

@@ -53,6 +53,8 @@ class Options:
     retain_on_delete: bool
     deleted_with: str | None
     provider: str | None
+    before_create: tuple[str, ...]
+    before_update: tuple[str, ...]
     custom_timeouts: Mapping[str, str]
 
 
@@ -372,6 +374,8 @@ class _Monitor(mocks.MockMonitor):
             retain_on_delete=bool(request.retainOnDelete),
             deleted_with=self._names.get(request.deletedWith),
             provider=request.provider or None,
+            before_create=tuple(request.hooks.before_create),
+            before_update=tuple(request.hooks.before_update),
             custom_timeouts={key: value for key, value in timeouts.items() if value},
         )
 

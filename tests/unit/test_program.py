@@ -31,6 +31,8 @@ CONFIG = {
 SECRET_TYPE = "aws:secretsmanager/secret:Secret"
 VERSION_TYPE = "aws:secretsmanager/secretVersion:SecretVersion"
 PASSWORD_TYPE = "random:index/randomPassword:RandomPassword"
+LIVE_LABEL = "pulumi-live-secrets-"
+"""With the mocks the id of a record begins with its name."""
 
 
 def main(
@@ -114,6 +116,7 @@ def test_dev_registers_exactly_what_it_needs(record: Recorder) -> None:
         "aws:secretsmanager/secretPolicy:SecretPolicy": 3,
         VERSION_TYPE: 3,
         PASSWORD_TYPE: 6,
+        "pulumi:index:Stash": 4,
         "aws:iam/role:Role": 2,
         "aws:iam/rolePolicy:RolePolicy": 1,
         "aws:cloudwatch/logGroup:LogGroup": 1,
@@ -172,9 +175,41 @@ def test_generated_values_ignore_every_change_of_their_recipe(record: Recorder) 
 
 def test_versions_carry_a_label_of_their_own_and_leave_labels_alone(record: Recorder) -> None:
     for version in main(record).of(VERSION_TYPE):
-        assert version.inputs["versionStages"] == ["AWSCURRENT", "pulumi-odd"]
+        assert version.inputs["versionStages"] == ["AWSCURRENT", LIVE_LABEL]
         assert version.options.ignore_changes == ("versionStages",)
         assert version.options.retain_on_delete
+
+
+def test_every_live_version_and_every_record_is_checked_before_the_engine_acts(record: Recorder) -> None:
+    recording = main(record, rotations={"jwtSecret": 2})
+    live = [version for version in recording.of(VERSION_TYPE) if version.name != "secrets-jwt-secret-previous-value"]
+    assert {version.options.before_create for version in live} == {("secrets-live-values",)}
+    records = {stash.name: stash.options.before_update for stash in recording.of("pulumi:index:Stash")}
+    assert records.pop("secrets") == ("secrets-list",)
+    assert set(records.values()) == {("secrets-records",)}
+    for secret in recording.of(SECRET_TYPE):
+        assert secret.name in secret.options.depends_on, "a secret waits for what its record's check says"
+
+
+def test_records_hold_names_and_no_value(record: Recorder) -> None:
+    recording = main(record, secrets={"jwtSecret": "j" * 64}, rotations={"apiKey": 3})
+    kept = {stash.name: stash.inputs["input"] for stash in recording.of("pulumi:index:Stash")}
+    assert kept["secrets"] == {
+        "secrets": ["app-config", "db-master-password", "jwt-secret"],
+        "adopted": [],
+        "recoveryWindowInDays": 30,
+    }
+    assert kept["secrets-jwt-secret"] == {
+        "secret": f"{PREFIX}-jwt-secret", "adopted": False, "rotated": False, "values": {"": "configured jwtSecret 1"},
+    }  # fmt: skip
+    assert kept["secrets-app-config"]["values"] == {
+        "API_KEY": "generated apiKey 3",
+        "CLOUDFLARE_TOKEN": "configured cloudflareToken 1",
+        "ENCRYPTION_KEY": "generated encryptionKey 1",
+        "REDIS_PASSWORD": "generated redisPassword 1",
+        "SMTP_PASSWORD": "configured smtpPassword 1",
+        "WEBHOOK_SECRET": "generated webhookSecret 1",
+    }
 
 
 @pytest.mark.parametrize(("protect", "window"), [(False, 0), (True, 30)])
@@ -299,6 +334,14 @@ def test_a_rotated_encryption_key_keeps_its_previous_value_in_the_json(record: R
     assert document["ENCRYPTION_KEY_PREVIOUS"] == "value-of-1"
 
 
+def test_a_configured_encryption_key_keeps_the_generation_that_it_took_the_place_of(record: Recorder) -> None:
+    values = {"secrets-encryptionKey-2": {"result": "value-of-2"}}
+    configured = {"encryptionKey": "configured-encryption-key-1234567"}
+    document = app_config(main(record, rotations={"encryptionKey": 2}, computed=values, secrets=configured))
+    assert document["ENCRYPTION_KEY"] == configured["encryptionKey"]
+    assert document["ENCRYPTION_KEY_PREVIOUS"] == "value-of-2"
+
+
 def test_a_rotated_text_secret_puts_its_previous_generation_first(record: Recorder) -> None:
     recording = main(record, rotations={"jwtSecret": 2})
     current, previous = (
@@ -306,9 +349,9 @@ def test_a_rotated_text_secret_puts_its_previous_generation_first(record: Record
         recording.named("secrets-jwt-secret-previous-value"),
     )
     assert "secrets-jwt-secret-previous-value" in current.options.depends_on
-    assert current.inputs["versionStages"] == ["AWSCURRENT", "pulumi-odd"]
+    assert current.inputs["versionStages"] == ["AWSCURRENT", LIVE_LABEL]
     assert current.options.ignore_changes == ("versionStages",)
-    assert previous.inputs["versionStages"] == ["AWSCURRENT", "pulumi-even"]
+    assert previous.inputs["versionStages"] == ["pulumi-previous-secrets-"]  # never AWSCURRENT
     assert previous.options.ignore_changes == ("versionStages", "secretString")
     references = {entry["name"]: entry["valueFrom"] for entry in container(recording)["secrets"]}
     assert references["JWT_SECRET_PREVIOUS"] == references["JWT_SECRET"] + "::AWSPREVIOUS:"
@@ -326,6 +369,7 @@ def test_an_adopted_secret_is_imported_as_found_without_a_value(record: Recorder
     secret = next(r for r in recording.of(SECRET_TYPE) if r.name == "secrets-jwt-secret")
     assert (secret.inputs["name"], secret.options.import_id) == ("old/jwt", arn)
     assert {"description", "kmsKeyId", "tags"} <= set(secret.options.ignore_changes)
+    assert secret.options.retain_on_delete
     assert "secrets-jwt-secret-value" not in {version.name for version in recording.of(VERSION_TYPE)}
 
 

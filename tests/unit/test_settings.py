@@ -145,7 +145,6 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         ({"databseHost": "x"}, "databseHost  is not a known key  did you mean databaseHost?"),
         ({"rotations": {"apikey": 2}}, "rotations.apikey  is not a known key  did you mean rotations.apiKey?"),
         ({"rotations": {"apiKey": 0}}, "rotations.apiKey  is 0"),
-        ({"rotations": {"jwtSecret": 2}, "jwtSecret": "j" * 64}, "rotations.jwtSecret  but jwtSecret is set"),
         ({"rotation": {"strategy": "both"}}, "rotation.strategy  is 'both'  one of single-user, alternating-users"),
         ({"rotation": {**ROTATION, "schedule": "rate(7 days)"}}, "rotation.schedule  is 'rate(7 days)'"),
         ({"rotation": {**ROTATION, "schedule": "cron(0 3 99 FOO ? *)"}}, "a month: 1 to 12 or JAN to DEC"),

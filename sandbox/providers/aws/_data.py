@@ -1,6 +1,8 @@
 """Data sources of pulumi-aws: what a program asks before it registers anything, also in a preview."""
 
-from sandbox.providers._resource import Function
+import base64
+
+from sandbox.providers._resource import Function, given
 from sandbox.providers._values import Properties
 from sandbox.providers.aws._session import Aws
 
@@ -29,8 +31,54 @@ def _partition(aws: Aws, arguments: Properties) -> Properties:
     return {"id": aws.partition, "partition": aws.partition, "dnsSuffix": suffix, "reverseDnsPrefix": reverse}
 
 
+def _secret_versions(aws: Aws, arguments: Properties) -> Properties:
+    """A secret without a value has no versions; that is no error."""
+    ask = {"SecretId": arguments["secretId"], "IncludeDeprecated": bool(arguments.get("includeDeprecated"))}
+    pages = [aws.client("secretsmanager").list_secret_version_ids(**ask)]
+    while pages[-1].get("NextToken"):
+        pages.append(aws.client("secretsmanager").list_secret_version_ids(**ask, NextToken=pages[-1]["NextToken"]))
+    versions = [
+        given(
+            createdTime=version["CreatedDate"].isoformat(),
+            versionId=version["VersionId"],
+            versionStages=version.get("VersionStages") or None,
+        )
+        for page in pages
+        for version in page["Versions"]
+        if version.get("VersionStages") or arguments.get("includeDeprecated")  # moto lists them in any case
+    ]
+    return {
+        "id": arguments["secretId"],
+        "secretId": arguments["secretId"],
+        "secretName": pages[0]["Name"],
+        "versions": versions,
+        "region": aws.region,
+    }
+
+
+def _secret_version(aws: Aws, arguments: Properties) -> Properties:
+    version, stage = arguments.get("versionId"), arguments.get("versionStage")
+    where = {"VersionId": version} if version else {"VersionStage": stage or "AWSCURRENT"}
+    found = aws.client("secretsmanager").get_secret_value(SecretId=arguments["secretId"], **where)
+    return {
+        "id": f"{arguments['secretId']}|{version or stage or 'AWSCURRENT'}",
+        "arn": found["ARN"],
+        "secretArn": found["ARN"],
+        "secretId": arguments["secretId"],
+        "createdDate": found["CreatedDate"].isoformat(),
+        "secretString": found.get("SecretString", ""),
+        "secretBinary": base64.b64encode(found.get("SecretBinary", b"")).decode(),
+        "versionId": found["VersionId"],
+        "versionStage": stage,
+        "versionStages": found.get("VersionStages", []),
+        "region": aws.region,
+    }
+
+
 FUNCTIONS = (
     Function("aws:index/getCallerIdentity:getCallerIdentity", "caller identity", _caller_identity),
     Function("aws:index/getRegion:getRegion", "region", _region),
     Function("aws:index/getPartition:getPartition", "partition", _partition),
+    Function("aws:secretsmanager/getSecretVersion:getSecretVersion", "secret version", _secret_version),
+    Function("aws:secretsmanager/getSecretVersions:getSecretVersions", "secret versions", _secret_versions),
 )

@@ -137,11 +137,15 @@ class Secret(AwsResource):
         )
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """Replicas first; a recovery window of 0 days deletes at once."""
+        """Replicas first; a recovery window of 0 days deletes at once.
+
+        So does a state without a window, which an import leaves when the program ignores the property: the real plugin's Read
+        doesn't set it, and its Delete then sees 0. Source: terraform-provider-aws, internal/service/secretsmanager/secret.go.
+        """
         client = aws.client("secretsmanager")
         _remove_replicas(client, resource_id, set(_replicas(old.get("replicas"))))
-        days = old.get("recoveryWindowInDays", 30)
-        how = {"ForceDeleteWithoutRecovery": True} if days == 0 else {"RecoveryWindowInDays": days}
+        days = old.get("recoveryWindowInDays", 0)
+        how = {"RecoveryWindowInDays": days} if days else {"ForceDeleteWithoutRecovery": True}
         client.delete_secret(SecretId=resource_id, **how)
 
 

@@ -1,6 +1,7 @@
 """Secrets, versions and rotation: each point in which the real plugin and AWS behave in a way of their own."""
 
 import base64
+import functools
 import json
 from typing import Any
 
@@ -225,6 +226,15 @@ def test_a_recovery_window_of_zero_deletes_at_once(aws: Any, manager: Any) -> No
     manager.delete_secret(SecretId="at-once", ForceDeleteWithoutRecovery=True)
 
 
+def test_an_imported_secret_whose_program_ignores_the_window_is_deleted_at_once(aws: Any, manager: Any) -> None:
+    # terraform-provider-aws, secret.go: Read never sets recovery_window_in_days, and Delete takes its absence for 0.
+    arn = manager.create_secret(Name="made-by-terraform", SecretString="x")["ARN"]
+    life = aws.resource(SECRET)
+    life.delete(life.imported(arn))
+    with pytest.raises(manager.exceptions.ResourceNotFoundException):
+        manager.describe_secret(SecretId=arn)
+
+
 def test_a_name_that_is_scheduled_for_deletion_is_aws_s_error(aws: Any, manager: Any) -> None:
     life = aws.resource(SECRET)
     life.delete(life.create({"name": "later", "recoveryWindowInDays": 7}))
@@ -268,6 +278,8 @@ def test_replicas_come_and_go(aws: Any, boto: Any) -> None:
     state = life.update(name, {"replicas": replicas, "recoveryWindowInDays": 0})
     assert sorted(item["region"] for item in state.outputs["replicas"]) == ["eu-north-1", "eu-west-2"]
     assert life.diff(state, {"replicas": replicas[::-1], "recoveryWindowInDays": 0}).changes == {}
+    # terraform-provider-aws, issue 23316: an empty set of an optional and computed block counts as not given.
+    assert life.diff(state, {"replicas": [], "recoveryWindowInDays": 0}).changes == {}
     life.delete(state)
     assert life.refresh(state) is None
     left = boto("secretsmanager", "eu-west-2").list_secrets()["SecretList"]
@@ -312,3 +324,20 @@ def test_rotation_can_be_switched_off(aws: Any, secret: str) -> None:
     state = life.update(state, {"secretId": secret, "rotationEnabled": False})
     assert state.outputs["rotationEnabled"] is False
     assert life.diff(state, {"secretId": secret, "rotationEnabled": False}).changes == {}
+
+
+def test_versions_and_values_are_read_as_data(aws: Any, secret: str, manager: Any) -> None:
+    versions = "aws:secretsmanager/getSecretVersions:getSecretVersions"
+    assert aws.invoke(versions, secretId=secret)["versions"] == []
+    first = manager.put_secret_value(SecretId=secret, SecretString="a")["VersionId"]
+    second = manager.put_secret_value(SecretId=secret, SecretString="b", VersionStages=["AWSCURRENT", "own"])[
+        "VersionId"
+    ]
+    found = aws.invoke(versions, secretId=secret)["versions"]
+    assert {v["versionId"]: set(v["versionStages"]) for v in found} == {
+        first: {"AWSPREVIOUS"},
+        second: {"AWSCURRENT", "own"},
+    }
+    read = functools.partial(aws.invoke, "aws:secretsmanager/getSecretVersion:getSecretVersion", secretId=secret)
+    assert [read(versionId=first)["secretString"], read()["secretString"]] == ["a", "b"]
+    assert read(versionStage="own")["versionId"] == second

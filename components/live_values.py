@@ -1,0 +1,214 @@
+"""Keeps what is live: no change of configuration or catalogue replaces a secret, or puts a value over one that somebody else put.
+
+Two facts decide, and neither is in the program: what the last `up` had (the engine's state knows) and what is live (AWS knows).
+Both are asked by resource hooks, which the engine runs exactly where it is about to act, in the preview as well. What a hook
+refuses, the engine does not do. docs/rotation.md, "Who owns a value", describes the whole.
+
+Sources: Pulumi, "Resource hooks" and "Stash"; AWS, Secrets Manager API, PutSecretValue and "Secret versions".
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pulumi
+import pulumi_aws as aws
+
+from model import labels, origins
+from model.declarations import Declaration, Generated, JsonSecret
+from model.origins import WHOLE, Origins
+
+_CURRENT = "AWSCURRENT"
+
+
+class LiveValueError(Exception):
+    """A step that would take a live value away."""
+
+
+@dataclass(frozen=True, repr=False)
+class _Put:
+    """A version that is about to be put; no repr, for it holds values.
+
+    Attributes:
+        name: The secret's name in the catalogue.
+        stack: The stack.
+        record_id: Id of the secret's record, which the labels of its versions have.
+        parts: The new values by JSON key, `WHOLE` for a text.
+        config_keys: The configuration key that sets each.
+    """
+
+    name: str
+    stack: str
+    record_id: pulumi.Output[str]
+    parts: Mapping[str, pulumi.Output[str]]
+    config_keys: Mapping[str, str]
+
+
+class LiveValues:
+    """The record of a component's secrets in the state, and the hooks on it and on the versions that are put.
+
+    Records are `pulumi.Stash` resources, which exist in the state only: one for each secret, whose id is also what the staging
+    labels of that secret's versions end in. So values from before a `destroy`, or of another stack, count as somebody else's.
+    """
+
+    def __init__(self, component: pulumi.Resource, name: str, *, recovery_window_in_days: int) -> None:
+        """Make the hooks.
+
+        Args:
+            component: The parent of the records.
+            name: Its name, which the records' names start with.
+            recovery_window_in_days: What a secret that leaves the catalogue is deleted with.
+        """
+        self._component = component
+        self._name = name
+        self._window, self._stack = recovery_window_in_days, pulumi.get_stack()
+        self._entries: dict[str, tuple[str, Origins, frozenset[str]]] = {}
+        self._puts: dict[str, _Put] = {}
+        seen = pulumi.ResourceHookOptions(on_dry_run=True)
+        self._on_record = pulumi.ResourceHook(f"{name}-records", self._check_record, seen)
+        self._on_list = pulumi.ResourceHook(f"{name}-list", self._check_list, seen)
+        self._on_put = pulumi.ResourceHook(f"{name}-live-values", self._check_put, seen)
+
+    def list(self, names: Sequence[str], adopted: Collection[str]) -> pulumi.Resource:
+        """Keep which secrets the stack has; refuse that one it made leaves the catalogue without a recovery window."""
+        content = {
+            "secrets": sorted(names),
+            "adopted": sorted(adopted),
+            "recoveryWindowInDays": self._window,
+        }
+        return self._keep(self._name, content, self._on_list)
+
+    def record(self, declaration: Declaration, entry: Origins, after: Sequence[pulumi.Resource]) -> pulumi.Stash:
+        """Keep what a secret is and where its values come from; refuse changes that `model.origins` refuses."""
+        name = f"{self._name}-{declaration.name}"
+        self._entries[name] = declaration.name, entry, _kept(declaration)
+        return self._keep(name, entry.record(), self._on_record, after)
+
+    def guard(
+        self,
+        resource_name: str,
+        name: str,
+        record_id: pulumi.Output[str],
+        parts: Mapping[str, tuple[pulumi.Output[str], str]],
+    ) -> pulumi.ResourceHookBinding:
+        """Return the hooks of a live version: it is not put over a value that somebody else put.
+
+        Args:
+            resource_name: The version's name in the program.
+            name: The secret's name in the catalogue.
+            record_id: Id of the secret's record.
+            parts: Values and the configuration keys that set them ("": none), by JSON key; `WHOLE` for a text.
+        """
+        values, keys = {k: v for k, (v, _) in parts.items()}, {k: key for k, (_, key) in parts.items()}
+        self._puts[resource_name] = _Put(name, self._stack, record_id, values, keys)
+        return pulumi.ResourceHookBinding(before_create=[self._on_put])
+
+    def _keep(
+        self, name: str, content: Mapping[str, Any], hook: pulumi.ResourceHook, after: Sequence[pulumi.Resource] = ()
+    ) -> pulumi.Stash:
+        return pulumi.Stash(
+            name,
+            pulumi.ResourceOptions(
+                parent=self._component,
+                depends_on=list(after),
+                hooks=pulumi.ResourceHookBinding(before_update=[hook]),
+            ),
+            content,
+        )
+
+    def _check_list(self, step: pulumi.ResourceHookArgs) -> None:
+        before, after = _input(step.old_inputs), _input(step.new_inputs)
+        gone = sorted({*before["secrets"]} - {*before["adopted"]} - {*after["secrets"]})
+        if gone and not before["recoveryWindowInDays"]:
+            raise LiveValueError(
+                f"{', '.join(gone)}: left catalogue.py and would be deleted at once (recoveryWindowInDays is 0), while tasks may "
+                "still read it. Nothing was changed. Put the entry back and run these; then it can leave:\n"
+                "  pulumi config set recoveryWindowInDays 7\n"
+                "  pulumi up"
+            )
+
+    async def _check_record(self, step: pulumi.ResourceHookArgs) -> None:
+        name, after, kept = self._entries[step.name]
+        before = Origins.of_record(_input(step.old_inputs))
+        found = origins.refusals(name, before, after, kept)
+        made = origins.turned_generated(before, after)
+        if not found and made and (await self._versions(after.secret)).get(_CURRENT):
+            remark = "somebody else has put its value, and a generated one would take its place. Nothing was changed."
+            commands = [origins.take_over(name, key, config_key, self._stack) for key, config_key in made.items()]
+            found = [f"{name}: {remark} To keep it, take it into the configuration (or leave the secret External()):"]
+            found += [f"  {command}" for command in commands]
+        if found:
+            raise LiveValueError("\n".join(found))
+
+    async def _check_put(self, step: pulumi.ResourceHookArgs) -> None:
+        put = self._puts[step.name]
+        secret = (step.new_inputs or {}).get("secretId")
+        if not isinstance(secret, str):
+            return  # the secret itself is yet to be made
+        record = await put.record_id.future() if await put.record_id.is_known() else ""
+        holders = await self._versions(secret)
+        current, own = holders.get(_CURRENT), holders.get(labels.live(record or ""))
+        # In a new stack the generation before is put first, and AWS makes a secret's first version the current one.
+        if current is None or current == (own or holders.get(labels.previous(record or ""))):
+            return
+        whole = WHOLE in put.parts
+        live = await self._value(secret, current, whole=whole)
+        last = await self._value(secret, own, whole=whole) if own else {}
+        new = {key: await part.future() for key, part in put.parts.items() if await part.is_known()}
+        lost = sorted(key for key, value in live.items() if value not in (last.get(key, _NONE), new.get(key, _NONE)))
+        if lost:
+            raise LiveValueError(_refusal(put, secret, current, own, lost))
+
+    async def _versions(self, secret: str) -> dict[str, str]:
+        """Return the version that has each staging label."""
+        found = await aws.secretsmanager.get_secret_versions_output(
+            secret_id=secret, opts=pulumi.InvokeOutputOptions(parent=self._component)
+        ).future()
+        return {stage: v.version_id for v in found.versions for stage in v.version_stages or ()} if found else {}
+
+    async def _value(self, secret: str, version: str, *, whole: bool) -> dict[str, Any]:
+        """Return a version's values by JSON key; of a text, or of what is no JSON object, the whole."""
+        found = await aws.secretsmanager.get_secret_version_output(
+            secret_id=secret, version_id=version, opts=pulumi.InvokeOutputOptions(parent=self._component)
+        ).future()
+        text = (found.secret_string or found.secret_binary) if found else ""
+        try:
+            content: object = None if whole else json.loads(text)
+        except ValueError:
+            content = None
+        return cast("dict[str, Any]", content) if isinstance(content, dict) else {WHOLE: text}
+
+
+_NONE = object()
+
+
+def _kept(declaration: Declaration) -> frozenset[str]:
+    """Return the JSON keys whose value before the application gets too."""
+    keys = declaration.keys if isinstance(declaration, JsonSecret) else {}
+    sources = keys.items() if isinstance(keys, Mapping) else ()
+    return frozenset(key for key, source in sources if isinstance(source, Generated) and source.keeps_previous)
+
+
+def _input(inputs: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return (inputs or {})["input"]
+
+
+def _refusal(put: _Put, secret: str, current: str, own: str | None, lost: Sequence[str]) -> str:
+    """Return what would be lost, by name, and the ways on."""
+    at = "" if lost == [WHOLE] else f" at {', '.join(key or 'the whole' for key in lost)}"
+    lines = [
+        f"{put.name}: somebody else put its live value{at}, version {current}, and this would replace it. Nothing was changed.",
+        "To keep it, take it into the configuration:",
+    ]
+    for key in lost:
+        config_key = put.config_keys.get(key)
+        unset = f"  ({key or 'it'} is set by no configuration: add it to catalogue.py, or leave the secret External())"
+        command = origins.take_over(put.name, key, config_key or "", put.stack)
+        lines.append(f"  {command}" if config_key else unset)
+    if own:
+        region = secret.split(":")[3]
+        command = f"aws secretsmanager update-secret-version-stage --region {region} --secret-id {secret}"
+        move = f"--version-stage {_CURRENT} --move-to-version-id {own} --remove-from-version-id {current}"
+        lines += ["To drop it, make the value that Pulumi put last the live one again:", f"  {command} {move}"]
+    return "\n".join(lines)

@@ -1,0 +1,181 @@
+"""Where each value of a stack's secrets comes from, as the state keeps it, and which changes of that are allowed.
+
+A program does not see what its state holds. So the program keeps this record there itself (components/live_values.py), and the
+engine gives it the record of the last `up` when they differ: before anything is changed, in the preview too.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from model.declarations import Constant, Declaration, Generated, JsonSecret, Source, is_external
+
+WHOLE = ""
+"""Key of a text secret's one value among its origins."""
+
+_GENERATED, _CONFIGURED, _CONSTANT = "generated", "configured", "constant"
+
+
+@dataclass(frozen=True)
+class Origins:
+    """What one secret is and where its values come from. It holds names, never a value.
+
+    Attributes:
+        secret: The full name, or the ARN of a secret that was adopted.
+        adopted: Whether this project did not make the secret.
+        rotated: Whether a function changes its value.
+        values: By JSON key (`WHOLE` for a text): `generated KEY NUMBER`, `configured KEY NUMBER` or `constant`. Empty when
+            somebody else puts the value.
+    """
+
+    secret: str
+    adopted: bool
+    rotated: bool
+    values: Mapping[str, str]
+
+    def record(self) -> dict[str, Any]:
+        """Return what the state keeps."""
+        return {
+            "secret": self.secret,
+            "adopted": self.adopted,
+            "rotated": self.rotated,
+            "values": dict(self.values),
+        }
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> "Origins":
+        """Return what was kept."""
+        return cls(record["secret"], record["adopted"], record["rotated"], dict(record["values"]))
+
+
+def origins(
+    declaration: Declaration,
+    *,
+    secret: str,
+    adopted: bool,
+    rotated: bool,
+    configured: Mapping[str, str],
+    generations: Mapping[str, int],
+) -> Origins:
+    """Return a declaration's origins.
+
+    Args:
+        declaration: The entry of the catalogue; an adopted one counts as external.
+        secret: Its full name, or its ARN when it is adopted.
+        adopted: Whether it is adopted.
+        rotated: Whether a function changes its value.
+        configured: Configured values by configuration key; only the keys are used.
+        generations: Generations by configuration key, 1 where absent.
+    """
+
+    def origin(source: Source) -> str:
+        if isinstance(source, Constant):
+            return _CONSTANT
+        key = getattr(source, "config_key", "")
+        kind = _GENERATED if isinstance(source, Generated) and key not in configured else _CONFIGURED
+        return f"{kind} {key} {generations.get(key, 1)}"
+
+    values: dict[str, str] = {}
+    if not is_external(declaration):
+        if isinstance(declaration, JsonSecret) and isinstance(declaration.keys, Mapping):
+            values = {key: origin(source) for key, source in declaration.keys.items()}
+        else:
+            values = {WHOLE: origin(next(declaration.sources()))}
+    return Origins(secret, adopted, rotated, values)
+
+
+def refusals(name: str, before: Origins, after: Origins, kept: Collection[str] = ()) -> list[str]:
+    """Return why a change of origins must not be made, each with the way on; empty when it may.
+
+    `kept` are the JSON keys whose value before the application gets too.
+
+    What may: a value that the configuration now gives; a generated one that follows the last by one number; a JSON key that
+    is new or gone; a secret whose value others put from now on. What may not: another secret in the place of this one; an
+    older or an unasked-for new value in the place of a live one.
+    """
+    if before.secret != after.secret:
+        return [_other_secret(name, before, after)]
+    return [
+        text
+        for key in sorted(after.values)
+        for text in _refused_value(f"{name} key {key}" if key else name, key, before, after, kept=key in kept)
+    ]
+
+
+def turned_generated(before: Origins, after: Origins) -> dict[str, str]:
+    """Return the configuration keys, by JSON key, of values that are generated from now on in a secret that others have put."""
+    if before.values:
+        return {}
+    origins_by_key = {key: _parts(origin) for key, origin in after.values.items()}
+    return {key: config_key for key, (kind, config_key, _) in origins_by_key.items() if kind == _GENERATED}
+
+
+def take_over(name: str, key: str, config_key: str, stack: str) -> str:
+    """Return the command that takes a live value into the configuration, without showing it."""
+    option = f" --key {key}" if key else ""
+    return f"python -m ops reveal {name}{option} --stack {stack} --yes | pulumi config set --stack {stack} --secret {config_key}"
+
+
+def _other_secret(name: str, before: Origins, after: Origins) -> str:
+    if before.adopted and after.adopted:
+        return (
+            f"{name}: is {before.secret}, and adopt.{name} now names another secret. Nothing was changed. Put the ARN "
+            f"back, or take {name} out of catalogue.py, run `pulumi up` (the adopted secret stays as it is) and declare it again"
+        )
+    if before.adopted:
+        return (
+            f"{name}: adopt.{name} is gone, and the stack would make a second secret beside {before.secret}. Nothing was "
+            f"changed. Put adopt.{name} back, or take {name} out of catalogue.py, run `pulumi up` (the adopted secret stays as "
+            "it is) and declare it again: the stack then makes a secret of its own, with a new value"
+        )
+    if after.adopted:
+        return (
+            f"{name}: the stack has a secret of its own, {before.secret}, which adopting {after.secret} would delete. Nothing "
+            f"was changed. Take adopt.{name} out, or give the adopted secret an entry of its own in catalogue.py"
+        )
+    return (
+        f"{name}: is called {before.secret}, and a secret can't be renamed to {after.secret}: a second one with another ARN "
+        "would take its place. Nothing was changed. Give the project and the stack (`pulumi stack rename`) their old names back, "
+        "or make a new stack that adopts this one's secrets (docs/migration.md)"
+    )
+
+
+def _refused_value(subject: str, key: str, before: Origins, after: Origins, *, kept: bool) -> Iterator[str]:
+    old, new = before.values.get(key), after.values[key]
+    if old is None or new in {old, _CONSTANT}:
+        return
+    kind, config_key, number = _parts(new)
+    old_kind, old_key, old_number = _parts(old)
+    set_it = f"pulumi config set --secret {config_key}"
+    next_one = f"pulumi config set --path rotations.{config_key} {old_number + 1}"
+    if old_key != config_key:
+        if kind == _GENERATED:
+            before_that = f"for {old_key}" if old_key else "a constant"
+            yield (
+                f"{subject}: is generated for {config_key} from now on, no longer {before_that}: a new value would take the "
+                f"place of the live one. Nothing was changed. Set the value that it is to have: {set_it}"
+            )
+    elif after.rotated and old_number != number:
+        yield (
+            f"{subject}: a function rotates the value, so rotations.{config_key} can't change from {old_number} to {number}. "
+            "Nothing was changed. For a new value: python -m ops rotate"
+        )
+    elif number < old_number or (kind == old_kind == _GENERATED and number != old_number + 1):
+        yield (
+            f"{subject}: rotations.{config_key} is {old_number} and can only become {old_number + 1}, not {number}: no "
+            "change of configuration puts an older value back, or leaves one out. Nothing was changed. Back to the value before: "
+            "python -m ops rollback (docs/rotation.md)"
+        )
+    elif kind == _GENERATED and old_kind == _CONFIGURED and (kept or number != old_number + 1):
+        # The previous value that the application still needs would be one that it never had.
+        or_else = "" if kept else f"\n  or ask for a new generated value: {next_one}"
+        yield (
+            f"{subject}: {config_key} was set and is no longer, so a generated value would take the place of the live one. "
+            f"Nothing was changed. Set it again: {set_it}{or_else}"
+        )
+
+
+def _parts(origin: str) -> tuple[str, str, int]:
+    """Return kind, configuration key and number of an origin; of a constant, which has neither, empty ones."""
+    kind, key, number = origin.split() if origin != _CONSTANT else (origin, "", "0")
+    return kind, key, int(number)

@@ -1,0 +1,234 @@
+"""Values change hands: what works today works after every command, or the command refuses before it changes anything.
+
+Each test is a sequence on the real engine: before, a change, back again. `refused` compares all of AWS before and after.
+"""
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from tests.sandbox.account import everything
+from tests.sandbox.stack_options import SINGLE_USER, given, values
+
+Make = Callable[..., Any]
+
+
+def refused(sandbox: Any, copy: Any, *options: str) -> str:
+    """What `up` says when it refuses; nothing in AWS has changed, and no live value is in what it says."""
+    before, live = everything(sandbox, copy), values(sandbox, copy)
+    result = sandbox.quick("up", *copy.options, *options)
+    assert result.status == 1, result.err
+    assert everything(sandbox, copy) == before
+    assert "Nothing was changed" in result.err
+    assert "Traceback" not in result.err
+    texts = [part for value in live.values() for part in _texts(value)]
+    assert [text for text in texts if text in result.err + result.out] == []
+    return result.err
+
+
+def _texts(value: str) -> list[str]:
+    try:
+        return list(json.loads(value).values())
+    except ValueError:
+        return [value]
+
+
+def put(sandbox: Any, copy: Any, name: str, value: str) -> None:
+    """Put a value by hand, as a rotation function or an operator does."""
+    full = sandbox.ok("outputs", *copy.options)["secret_names"][name]
+    sandbox.aws("secretsmanager", copy).put_secret_value(SecretId=full, SecretString=value)
+
+
+@contextlib.contextmanager
+def catalogue_with(copy: Any, entry: str = "") -> Generator[None]:
+    """Put another entry, or none, in the place of jwt-secret's, whose value the configuration then no longer knows."""
+    catalogue, project = copy.directory / "catalogue.py", copy.directory / "Pulumi.yaml"
+    texts = {path: path.read_text(encoding="utf-8") for path in (catalogue, project)}
+    old = next(line for line in texts[catalogue].splitlines() if '"jwt-secret"' in line)
+    text = texts[catalogue].replace(old, entry).replace("    Constant,\n", "    Constant,\n    External,\n")
+    catalogue.write_text(text, encoding="utf-8")
+    declared = re.sub(r"  jwtSecret:\n(    .*\n)+", "", texts[project])
+    project.write_text(declared, encoding="utf-8")
+    yield
+    for path, before in texts.items():
+        path.write_text(before, encoding="utf-8")
+
+
+def test_a_number_raised_while_a_function_rotates_the_value_is_refused(sandbox: Any, project_copy: Make) -> None:
+    copy, rotating = project_copy(), given(rotation=SINGLE_USER)
+    sandbox.ok("up", *copy.options, *rotating)
+    put(sandbox, copy, "db-master-password", "rotated-by-the-function-1")
+
+    raised = given(rotations={"dbMasterPassword": 2})
+    assert "python -m ops rotate" in refused(sandbox, copy, *rotating, *raised)
+    # Off at the same time: the number may follow, but what the function put is live.
+    said = refused(sandbox, copy, *raised)
+    assert f"ops reveal db-master-password --stack {copy.stack} --yes | pulumi config set" in said
+    assert "--version-stage AWSCURRENT --move-to-version-id" in said
+
+    sandbox.ok("up", *copy.options)
+    assert values(sandbox, copy)["db-master-password"] == "rotated-by-the-function-1"
+    sandbox.ok("up", *copy.options, *rotating)
+    assert values(sandbox, copy)["db-master-password"] == "rotated-by-the-function-1"
+
+
+def test_a_stack_that_rotates_from_the_start_never_gets_the_value_before_as_the_current_one(
+    sandbox: Any, project_copy: Make
+) -> None:
+    copy, second = project_copy(), given(rotation=SINGLE_USER, rotations={"dbMasterPassword": 2})
+    sandbox.ok("up", *copy.options, *second)
+    seeded = values(sandbox, copy)["db-master-password"]
+    put(sandbox, copy, "db-master-password", "rotated-by-the-function-1")
+    sandbox.ok("refresh", *copy.options, *second)
+    assert sandbox.ok("up", *copy.options, *second)["changes"] == []
+    assert values(sandbox, copy)["db-master-password"] == "rotated-by-the-function-1" != seeded
+
+
+def test_a_value_changed_by_hand_is_kept_or_taken_over_or_dropped_on_purpose(sandbox: Any, project_copy: Make) -> None:
+    copy, more = project_copy(), given(rotations={"apiKey": 2})
+    sandbox.ok("up", *copy.options)
+    before = json.loads(values(sandbox, copy)["app-config"])
+    put(sandbox, copy, "app-config", json.dumps({**before, "SMTP_PASSWORD": "changed-by-an-operator"}))
+
+    said = refused(sandbox, copy, *more)
+    assert "at SMTP_PASSWORD, version" in said
+    assert "API_KEY" not in said
+    taken = ("-c", "secret:smtpPassword=changed-by-an-operator")
+    assert "at SMTP_PASSWORD" in refused(sandbox, copy, *more, "-c", "secret:smtpPassword=yet-another-password")
+
+    sandbox.ok("up", *copy.options, *more, *taken)
+    after = json.loads(values(sandbox, copy)["app-config"])
+    assert after["SMTP_PASSWORD"] == "changed-by-an-operator"
+    assert after["API_KEY"] != before["API_KEY"]
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *more, *taken)["changes"] == []
+
+    # Dropped by the command that the refusal prints.
+    put(sandbox, copy, "app-config", json.dumps({**after, "WEBHOOK_SECRET": "changed-by-an-operator-2"}))
+    third = given(rotations={"apiKey": 3})
+    command = refused(sandbox, copy, *third, *taken).splitlines()[-1].split()
+    options = dict(zip(command[3::2], command[4::2], strict=True))
+    sandbox.aws("secretsmanager", copy).update_secret_version_stage(
+        SecretId=options["--secret-id"],
+        VersionStage=options["--version-stage"],
+        MoveToVersionId=options["--move-to-version-id"],
+        RemoveFromVersionId=options["--remove-from-version-id"],
+    )
+    assert json.loads(values(sandbox, copy)["app-config"]) == after
+    sandbox.ok("up", *copy.options, *third, *taken)
+    assert json.loads(values(sandbox, copy)["app-config"])["WEBHOOK_SECRET"] == after["WEBHOOK_SECRET"]
+
+
+def test_no_change_of_configuration_puts_an_older_value_back(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    sandbox.ok("up", *copy.options)
+    second = given(rotations={"apiKey": 2, "encryptionKey": 2, "jwtSecret": 2})
+    sandbox.ok("up", *copy.options, *second)
+    live = values(sandbox, copy)
+
+    assert "rotations.jwtSecret is 2 and can only become 3, not 1" in refused(sandbox, copy)
+    assert "not 4" in refused(sandbox, copy, *given(rotations={"apiKey": 4, "encryptionKey": 2, "jwtSecret": 2}))
+    assert values(sandbox, copy) == live
+
+    configured = ("-c", "secret:jwtSecret=a-configured-jwt-secret-1")
+    fewer = given(rotations={"apiKey": 2, "encryptionKey": 2})
+    assert "rotations.jwtSecret is 2" in refused(sandbox, copy, *fewer, *configured)
+    sandbox.ok("up", *copy.options, *second, *configured)
+    assert "jwtSecret was set and is no longer" in refused(sandbox, copy, *second)
+    third = given(rotations={"apiKey": 2, "encryptionKey": 2, "jwtSecret": 3})
+    sandbox.ok("up", *copy.options, *third)
+    assert values(sandbox, copy)["jwt-secret"] not in {live["jwt-secret"], configured[1].partition("=")[2]}
+
+
+def test_an_adopted_secret_is_never_deleted_here(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    sandbox.ok("preview", *copy.options)  # starts the local AWS
+    client = sandbox.aws("secretsmanager", copy)
+    made = client.create_secret(Name="terraform/jwt", SecretString="made-by-terraform")
+    adopt = given(adopt={"jwt-secret": made["ARN"]})
+    sandbox.ok("up", *copy.options, *adopt)
+
+    assert "Put adopt.jwt-secret back" in refused(sandbox, copy)
+    other = client.create_secret(Name="terraform/other", SecretString="made-by-terraform-too")
+    assert "now names another secret" in refused(sandbox, copy, *given(adopt={"jwt-secret": other["ARN"]}))
+
+    # An entry that leaves takes nothing along; declared again, it gets a secret of the stack's own.
+    with catalogue_with(copy):
+        sandbox.ok("up", *copy.options)
+    assert client.get_secret_value(SecretId=made["ARN"])["SecretString"] == "made-by-terraform"
+    own = sandbox.ok("up", *copy.options)["outputs"]["secret_arns"]["jwt-secret"]
+    assert own != made["ARN"]
+    assert "would delete" in refused(sandbox, copy, *adopt)
+
+    sandbox.ok("destroy", *copy.options)
+    assert client.get_secret_value(SecretId=made["ARN"])["SecretString"] == "made-by-terraform"
+
+
+def test_destroy_leaves_an_adopted_secret_as_it_was(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    sandbox.ok("preview", *copy.options)
+    client = sandbox.aws("secretsmanager", copy)
+    made = client.create_secret(Name="terraform/jwt", SecretString="made-by-terraform")
+    adopt = given(adopt={"jwt-secret": made["ARN"]})
+    sandbox.ok("up", *copy.options, *adopt)
+    sandbox.ok("destroy", *copy.options, *adopt)
+    assert [s["ARN"] for s in client.list_secrets(IncludePlannedDeletion=True)["SecretList"]] == [made["ARN"]]
+    assert client.get_secret_value(SecretId=made["ARN"])["SecretString"] == "made-by-terraform"
+
+
+def test_an_entry_leaves_with_a_recovery_window_only(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    arn = sandbox.ok("up", *copy.options)["outputs"]["secret_arns"]["jwt-secret"]
+    window = given(recoveryWindowInDays="7")
+    with catalogue_with(copy):
+        for options in ((), window):  # the state's window counts
+            assert "jwt-secret: left catalogue.py" in refused(sandbox, copy, *options)
+    sandbox.ok("up", *copy.options, *window)
+    with catalogue_with(copy):
+        sandbox.ok("up", *copy.options, *window)
+    assert "DeletedDate" in sandbox.aws("secretsmanager", copy).describe_secret(SecretId=arn)
+
+
+@pytest.mark.parametrize("operators", [True, False], ids=["put-by-an-operator", "never-put"])
+def test_a_value_that_others_put_and_that_turns_generated_again_is_kept(
+    sandbox: Any,
+    project_copy: Make,
+    operators: bool,  # noqa: FBT001 - the test's one fact
+) -> None:
+    copy = project_copy()
+    sandbox.ok("up", *copy.options)
+    generated = values(sandbox, copy)["jwt-secret"]
+    with catalogue_with(copy, '    TextSecret("jwt-secret", External(), variable="JWT_SECRET"),'):
+        sandbox.ok("up", *copy.options)
+        assert values(sandbox, copy)["jwt-secret"] == generated
+    if operators:
+        put(sandbox, copy, "jwt-secret", "put-by-an-operator-1234")
+    live = values(sandbox, copy)["jwt-secret"]
+    assert "ops reveal jwt-secret" in refused(sandbox, copy)
+    sandbox.ok("up", *copy.options, "-c", f"secret:jwtSecret={live}")
+    assert values(sandbox, copy)["jwt-secret"] == live
+
+
+def test_a_renamed_configuration_key_or_project_is_refused(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    sandbox.ok("up", *copy.options)
+    path = copy.directory / "catalogue.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"apiKey"', '"newApiKey"'), encoding="utf-8")
+    project = copy.directory / "Pulumi.yaml"
+    declared = project.read_text(encoding="utf-8")
+    project.write_text(declared.replace("apiKey:", "newApiKey:"), encoding="utf-8")
+    assert "is generated for newApiKey from now on" in refused(sandbox, copy)
+
+
+def test_the_last_replica_is_told_with_the_command_that_removes_it(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    sandbox.ok("up", *copy.options, *given(replicaRegions=["eu-west-1"]))
+    told = sandbox.quick("preview", *copy.options)
+    assert told.status == 0
+    command = "aws secretsmanager remove-regions-from-replication --secret-id arn:aws:secretsmanager:"
+    assert told.err.count(command) == 3
+    assert "--remove-replica-regions eu-west-1" in told.err

@@ -1,0 +1,58 @@
+"""Random sequences of what users do; `make soak` plays thousands of steps and prints the seed (`make soak SEED=N` repeats it)."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from sandbox import postgresql
+from tests.sandbox.values_model import ValuesModel
+
+_LIVES = int(os.environ.get("SOAK_LIVES", "0"))
+"""Stacks that a soak plays; without it a short run that is always the same."""
+
+_STEPS = 40 if _LIVES else 8
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[postgresql.Database]:
+    with postgresql.running("tickets") as running:
+        yield running
+
+
+def test_whatever_users_do_no_live_value_is_lost(
+    sandbox: Any, project_copy: Callable[..., Any], database: postgresql.Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps: list[str] = []
+
+    class Machine(ValuesModel):
+        pass
+
+    for name, value in {
+        "sandbox": sandbox,
+        "make": staticmethod(project_copy),
+        "database": database,
+        "steps": steps,
+    }.items():
+        setattr(Machine, name, value)
+    chosen = settings(
+        max_examples=_LIVES or 4,  # the first of them is Hypothesis's simplest, which does one thing over and over
+        stateful_step_count=_STEPS,
+        deadline=None,
+        database=None,
+        derandomize=not _LIVES,
+        phases=[Phase.generate],  # a step takes seconds: the way that failed is told as it was played
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+        print_blob=True,
+    )
+    try:
+        run_state_machine_as_test(Machine, settings=chosen)
+    finally:
+        if _LIVES:
+            with capsys.disabled():
+                sys.stdout.write("\n".join(["", *steps, f"soak: {len(steps)} steps", ""]))
+    assert len(steps) >= _STEPS

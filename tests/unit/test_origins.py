@@ -1,0 +1,165 @@
+"""Which changes of where a value comes from are refused, and with which ways on."""
+
+import itertools
+
+import pytest
+
+from model.declarations import Constant, External, Generated, JsonSecret, Supplied, TextSecret
+from model.origins import WHOLE, Origins, origins, refusals, take_over, turned_generated
+
+NAME = "service-ticket-system-dev-db"
+ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:old/db-AbCdEf"
+
+
+def text(origin: str, *, rotated: bool = False) -> Origins:
+    return Origins(NAME, adopted=False, rotated=rotated, values={WHOLE: origin})
+
+
+EXTERNAL = Origins(NAME, adopted=False, rotated=False, values={})
+
+
+def one(before: Origins, after: Origins, kept: frozenset[str] = frozenset()) -> str:
+    found = refusals("db", before, after, kept)
+    assert len(found) <= 1
+    return found[0] if found else ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("generated dbPassword 1", "generated dbPassword 1"),
+        ("generated dbPassword 1", "generated dbPassword 2"),
+        ("generated dbPassword 1", "configured dbPassword 1"),
+        ("generated dbPassword 1", "configured other 1"),
+        ("configured dbPassword 1", "configured dbPassword 1"),
+        ("configured dbPassword 1", "configured other 1"),
+        ("generated dbPassword 2", "configured dbPassword 2"),
+        ("configured dbPassword 2", "configured dbPassword 3"),
+        ("configured dbPassword 1", "generated dbPassword 2"),
+        ("constant", "configured dbPassword 1"),
+        ("generated dbPassword 1", "constant"),
+        ("constant", "constant"),
+    ],
+)
+def test_a_value_that_is_given_or_follows_the_last_is_allowed(before: str, after: str) -> None:
+    assert one(text(before), text(after)) == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("generated dbPassword 2", "generated dbPassword 1", "rotations.dbPassword is 2 and can only become 3, not 1"),
+        ("generated dbPassword 1", "generated dbPassword 3", "rotations.dbPassword is 1 and can only become 2, not 3"),
+        ("configured dbPassword 1", "generated dbPassword 1", "pulumi config set --secret dbPassword"),
+        ("configured dbPassword 1", "generated dbPassword 3", "pulumi config set --path rotations.dbPassword 2"),
+        ("configured dbPassword 2", "generated dbPassword 2", "pulumi config set --path rotations.dbPassword 3"),
+        ("configured dbPassword 2", "generated dbPassword 1", "rotations.dbPassword is 2 and can only become 3, not 1"),
+        # The number counts on while the value is configured: else an older generation would follow one day.
+        ("generated dbPassword 2", "configured dbPassword 1", "rotations.dbPassword is 2 and can only become 3, not 1"),
+        (
+            "configured dbPassword 2",
+            "configured dbPassword 1",
+            "rotations.dbPassword is 2 and can only become 3, not 1",
+        ),
+        ("generated dbPassword 1", "generated other 1", "is generated for other from now on, no longer for dbPassword"),
+        ("generated dbPassword 1", "generated other 2", "pulumi config set --secret other"),
+        ("configured dbPassword 1", "generated other 2", "no longer for dbPassword"),
+        ("constant", "generated dbPassword 1", "no longer a constant"),
+    ],
+)
+def test_an_older_or_an_unasked_for_value_is_refused_with_the_way_on(before: str, after: str, said: str) -> None:
+    found = one(text(before), text(after))
+    assert said in found
+    assert "Nothing was changed" in found
+
+
+def test_while_a_function_rotates_the_value_its_number_stays() -> None:
+    assert "python -m ops rotate" in one(text("generated dbPassword 1"), text("generated dbPassword 2", rotated=True))
+    assert one(text("generated dbPassword 2"), text("generated dbPassword 2", rotated=True)) == ""
+    assert one(text("generated dbPassword 2", rotated=True), text("generated dbPassword 2")) == ""
+
+
+def test_a_configured_value_whose_previous_one_is_needed_is_never_followed_by_a_generated_one() -> None:
+    keys = frozenset({"KEY"})
+    before = Origins(NAME, adopted=False, rotated=False, values={"KEY": "configured key 1"})
+    after = Origins(NAME, adopted=False, rotated=False, values={"KEY": "generated key 2"})
+    assert one(before, after) == ""
+    found = one(before, after, keys)
+    assert "pulumi config set --secret key" in found
+    assert "rotations" not in found
+
+
+def test_new_and_removed_keys_and_a_secret_that_others_take_over_are_allowed() -> None:
+    one_key = Origins(NAME, adopted=False, rotated=False, values={"A": "generated a 1"})
+    two_keys = Origins(NAME, adopted=False, rotated=False, values={"A": "generated a 1", "B": "generated b 3"})
+    for before, after in itertools.permutations((one_key, two_keys, EXTERNAL), 2):
+        assert refusals("db", before, after) == []
+
+
+def test_a_secret_that_others_have_put_and_that_turns_generated_is_told() -> None:
+    mixed = Origins(
+        NAME, adopted=False, rotated=False, values={"A": "generated a 1", "B": "configured b 1", "C": "constant"}
+    )
+    assert turned_generated(EXTERNAL, mixed) == {"A": "a"}
+    assert turned_generated(mixed, mixed) == {}
+
+
+ADOPTED = Origins(ARN, adopted=True, rotated=False, values={})
+OTHER = Origins(ARN[:-6] + "ZyXwVu", adopted=True, rotated=False, values={})
+RENAMED = Origins("service-ticket-system-qa-db", adopted=False, rotated=False, values={WHOLE: "generated dbPassword 1"})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (ADOPTED, text("generated dbPassword 1"), "Put adopt.db back"),
+        (ADOPTED, EXTERNAL, "a second secret beside"),
+        (ADOPTED, OTHER, "adopt.db now names another secret"),
+        (text("generated dbPassword 1"), ADOPTED, "Take adopt.db out"),
+        (text("generated dbPassword 1"), RENAMED, "pulumi stack rename"),
+    ],
+)
+def test_another_secret_never_takes_the_place_of_one(before: Origins, after: Origins, said: str) -> None:
+    found = one(before, after)
+    assert said in found
+    assert "Nothing was changed" in found
+
+
+def test_origins_follow_from_the_declaration_and_survive_the_state() -> None:
+    declaration = JsonSecret(
+        "db",
+        {
+            "user": Constant("app"),
+            "password": Generated("dbPassword"),
+            "token": Supplied("token"),
+            "salt": Generated("salt"),
+        },
+    )
+    found = origins(
+        declaration,
+        secret=NAME,
+        adopted=False,
+        rotated=True,
+        configured={"token": "t" * 16, "salt": "s" * 16},
+        generations={"dbPassword": 3},
+    )
+    assert found.values == {
+        "user": "constant",
+        "password": "generated dbPassword 3",
+        "token": "configured token 1",
+        "salt": "configured salt 1",
+    }
+    assert Origins.of_record(found.record()) == found
+
+
+@pytest.mark.parametrize("declaration", [TextSecret("db", External()), JsonSecret("db", External())])
+def test_what_others_put_has_no_origins(declaration: TextSecret | JsonSecret) -> None:
+    found = origins(declaration, secret=NAME, adopted=False, rotated=False, configured={}, generations={})
+    assert found == EXTERNAL
+
+
+def test_a_live_value_is_taken_over_without_being_shown() -> None:
+    assert take_over("db", "", "dbPassword", "prod") == (
+        "python -m ops reveal db --stack prod --yes | pulumi config set --stack prod --secret dbPassword"
+    )
+    assert " --key A " in take_over("db", "A", "a", "prod")
