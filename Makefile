@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up preview refresh destroy down test emulator format lock bench event-ruler certificates
+.PHONY: help up preview refresh destroy down lint check test emulator format lock bench event-ruler certificates
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
@@ -27,11 +27,14 @@ destroy: $(VENV)/installed ## delete the stack
 down: $(VENV)/installed    ## stop the local AWS and forget its stacks
 	@$(BIN)/python -m sandbox down
 
-test: $(VENV)/installed    ## formatting, lint, types, import rules, every test: what CI runs
+lint: $(VENV)/installed
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/pyright
+	$(BIN)/pyright --threads 2
 	$(BIN)/lint-imports
+check: lint                ## formatting, lint, types, import rules and the unit tests: about a minute
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
+test: lint                 ## formatting, lint, types, import rules, every test: what CI runs
 	@# Four on two cores: most tests wait for the engine or the local AWS a good part of their time.
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 
@@ -39,7 +42,7 @@ emulator: $(VENV)/installed ## prod on a second emulator, ministack, in a virtua
 	@test -x .venv-emulator/bin/ministack || { $(PYTHON) -m venv .venv-emulator && .venv-emulator/bin/python -m pip install --quiet --disable-pip-version-check ministack==1.5.33; }
 	$(BIN)/python -m pytest tests/sandbox/emulator
 
-format: $(VENV)/installed  ## let ruff format and mend what it can
+format: $(VENV)/installed  ## let ruff format and fix what it can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 certificates: $(VENV)/installed ## renew the authorities of Amazon RDS that the rotation function brings

@@ -88,14 +88,12 @@ class Design:
         bound: Whether its trust names this account, since the service says for whom it acts.
         actions: All that it may do, in lower case; None where only `allowed` escalations are known.
         anywhere: Those whose resource is `*`, since AWS knows none.
-        allowed: Escalations that it needs.
     """
 
     trusts: str
     bound: bool = False
     actions: frozenset[str] | None = None
     anywhere: frozenset[str] = frozenset()
-    allowed: frozenset[str] = frozenset()
 
 
 def _granted(trusts: str, *statements: identity.Statement, bound: bool = False) -> Design:
@@ -131,8 +129,8 @@ _DESIGNS: Mapping[Kind, Design] = {
         ),
     ),
     "trail": Design("cloudtrail.amazonaws.com"),
-    "redeploy": Design("states.amazonaws.com", bound=True, allowed=frozenset({"ecs:updateservice"})),
-    "redeploy-start": Design("events.amazonaws.com", bound=True),
+    "redeploy": _granted("states.amazonaws.com", *identity.redeploy(service_arn=_ANY, state_machine_arn=_ANY), bound=True),
+    "redeploy-start": _granted("events.amazonaws.com", identity.start_execution(_ANY), bound=True),
     "reminder": _granted("scheduler.amazonaws.com", *identity.publish(_ANY, _ANY, region="", dns_suffix=""), bound=True),
 }  # fmt: skip
 """By kind of role. Not bound: Lambda and CloudTrail name no source account, and `bindTrustToAccount` may be off for ECS."""
@@ -398,7 +396,7 @@ def _action_problems(statement: Statement, found: StackRole, design: Design) -> 
         means = [why for why, actions in _ESCALATIONS.items() if any(glob(pattern, a.lower()) for a in actions)]
         wild = "*" in pattern or "?" in pattern
         dangerous = bool(means) or any(glob(pattern, action.lower()) for action in _ON_SECRETS)
-        fits = pattern in design.allowed or (pattern in design.actions if design.actions is not None else not dangerous)
+        fits = pattern in design.actions if design.actions is not None else not dangerous
         reason = f": {means[0]}" if means else ""
         if wild and not fits:
             yield f"the action {pattern} has a wildcard{reason}"
