@@ -12,12 +12,10 @@ from components._audit_dashboard import dashboard_body
 from components._audit_patterns import Metric, Notice, Values
 from components._audit_watched import Subject
 from config.settings import AuditSettings
+from model.limits import MIN_LOG_FILE_DAYS
 from model.location import Location
 from policies import identity, trail
 from policies.trail import AuditNames
-
-MIN_LOG_FILE_DAYS = 365
-"""How long the bucket keeps the trail's files at least: an incident is often older than a log group."""
 
 _REPLACED_LOG_FILE_DAYS = 30
 _HOUR, _FIVE_MINUTES = 3600, 300

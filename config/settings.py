@@ -15,7 +15,7 @@ from config.reader import Reader
 from config.schedule import wrong_duration, wrong_schedule
 from model import declarations
 from model.declarations import Application, Catalogue, Generated, PlainVariable, Supplied
-from model.limits import FARGATE_MEMORY, LOG_RETENTION_DAYS
+from model.limits import FARGATE_MEMORY, LOG_RETENTION_DAYS, MIN_LOG_FILE_DAYS
 from model.names import Names
 from model.values import wrong_host, wrong_image, wrong_secret
 
@@ -156,6 +156,14 @@ class Settings:
     redeploy: RedeploySettings | None
     audit: AuditSettings | None
 
+    @property
+    def key_needed_days(self) -> int:
+        """Days until nothing is left that was encrypted with the stack's own key before the stack gave it back."""
+        days = [self.log_retention_in_days]
+        if self.audit and self.audit.trail == "create":
+            days += [self.audit.log_retention_in_days, MIN_LOG_FILE_DAYS]
+        return max(days)
+
 
 _EXPECTED_STARTS = 20
 """Tasks that start in a busy hour where `expectedReadsPerHour` says nothing: ECS reads once for every entry under `secrets`."""
@@ -178,6 +186,11 @@ def load(application: Application) -> Settings:
             "pulumi config set --path 'aws:allowedAccountIds[0]' ACCOUNT"
         )
     settings = parse(values, encrypted, application, Names(project, stack), region=everything.get("aws:region"))
+    if settings.encryption == "returning-to-aws-managed":
+        pulumi.log.warn(
+            f"keep encryption: returning-to-aws-managed for {settings.key_needed_days} days: log events, the trail's files and "
+            "older versions of secrets stay under the stack's own key, and nobody can read them once it is deleted"
+        )
     for (service, secret), variables in declarations.shared_more_than_referenced(
         settings.catalogue, settings.services
     ).items():

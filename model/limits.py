@@ -44,3 +44,6 @@ FARGATE_MEMORY: Mapping[int, Sequence[int]] = {
     16384: range(32768, 122880 + 1, 8192),
 }
 """Memory in MiB by CPU units. Source: AWS, "Amazon ECS task definition parameters for Fargate", task size."""
+
+MIN_LOG_FILE_DAYS = 365
+"""How long the bucket keeps the trail's files at least: an incident is often older than a log group."""

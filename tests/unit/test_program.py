@@ -598,6 +598,18 @@ def test_more_secrets_than_one_role_can_read_are_refused_with_the_limit(
         main(record)
 
 
+def test_a_stack_that_gives_its_key_back_says_how_long_it_is_needed(record: Recorder) -> None:
+    def days(**config: Any) -> list[str]:
+        log = main(record, encryption="returning-to-aws-managed", **config).log
+        said = [line for line in log if "keep encryption" in line]
+        return [line.partition("returning-to-aws-managed for ")[2].split(" days")[0] for line in said]
+
+    assert days(logRetentionInDays=90) == ["90"]
+    assert days(audit={"trail": "create", "logRetentionInDays": 400}) == ["400"]
+    assert days(audit={"trail": "create", "logRetentionInDays": 30}) == ["365"]
+    assert not [line for line in main(record, encryption="customer-managed").log if "keep encryption" in line]
+
+
 def test_a_stack_that_any_account_could_get_is_warned_about(record: Recorder) -> None:
     def warned(**config: Any) -> bool:
         def program() -> Any:
