@@ -23,12 +23,14 @@ class Ownership:
     Attributes:
         owner: `configuration`: Pulumi's, changed there; `rotation`: a function changes it; `operator`: set here.
         how: The commands that change it, with remarks; empty when it is set here.
-        mend: One of the ways as one line for a shell.
+        fix: One of the ways as one line for a shell.
+        remark: What there is to know of it.
     """
 
     owner: Owner
     how: tuple[str, ...] = ()
-    mend: str = ""
+    fix: str = ""
+    remark: str = ""
 
 
 def declared(stack: str) -> Catalogue:
@@ -71,9 +73,9 @@ def _change(stack: Stack, declaration: Declaration, key: str | None) -> Ownershi
     ways = {name: _ways(source, at) for name, source in sources.items()}
     how = [f"{command}   # {remark}{name}" for name, found in ways.items() for command, remark in found]
     up = [] if in_sandbox() else [f"pulumi up {at}"]
-    mend = [found[-1][0] for found in ways.values() if found] + up
-    remark = f"   # {_NEXT}" if any("rotations." in command for command in mend) else ""
-    return Ownership("configuration", (*how, *up), " && ".join(mend) + remark)
+    fix = [found[-1][0] for found in ways.values() if found] + up
+    remark = f"the number must be another one: {_NEXT}" if any("rotations." in command for command in fix) else ""
+    return Ownership("configuration", (*how, *up), " && ".join(fix), remark)
 
 
 def _ways(source: Source, at: str) -> list[tuple[str, str]]:

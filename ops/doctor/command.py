@@ -16,7 +16,7 @@ from ops._errors import DENIED, MisuseError, aws_errors, code_of, explained
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import Stack, load
 from ops.doctor import audit, role, secrets, service, task, upkeep
-from ops.doctor.explain import explain
+from ops.doctor.explain import Explanation, explain
 from ops.doctor.finding import Finding
 from ops.doctor.snapshot import Snapshot, take
 
@@ -51,7 +51,7 @@ def doctor(
     ] = True,
     json_: JsonOption = False,
 ) -> None:
-    """Would a task of the stack start, and if not, why? Each line names the command that mends it. Never a value."""
+    """Would a task of the stack start, and if not, why? Each line names the command that fixes it. Never a value."""
     if explain_text is not None:
         _explain(sys.stdin.read() if explain_text == "-" else explain_text, json_=json_)
         return
@@ -129,7 +129,7 @@ def _as_allowed(check: str, findings: Callable[[], Iterable[Finding]]) -> Iterat
     except aws_errors() as error:
         if code_of(error) not in DENIED:
             raise
-        yield Finding(check, "warning", "", f"not checked: {explained(error)}", "ask for that right")
+        yield Finding(check, "warning", "", f"not checked: {explained(error)}", remark="ask for that right")
 
 
 def _explain(text: str, *, json_: bool) -> None:
@@ -139,11 +139,22 @@ def _explain(text: str, *, json_: bool) -> None:
     if json_:
         print_json(asdict(found) if found else {"cause": "unknown"})
     elif found:
-        sys.stdout.write(f"{found.cause}: {found.means}\nmend: {found.mend}\n")
+        sys.stdout.write("".join(f"{line}\n" for line in _lines(found)))
     else:
         say("no error that this project knows; docs/operations.md lists them")
     if found is None:
         raise typer.Exit(1)
+
+
+def _lines(found: Explanation) -> Iterator[str]:
+    """Yield what there is to say of an error, the likeliest cause first."""
+    yield f"{found.cause}: {found.means}"
+    if found.otherwise:
+        yield f"The text is cut off, or doesn't say it; also possible, in this order: {', '.join(found.otherwise)}"
+    if found.fix:
+        yield f"{'to decide' if found.otherwise else 'fix'}: {found.fix}"
+    if found.remark:
+        yield f"remark: {found.remark}"
 
 
 def _print(stack: Stack, findings: list[Finding]) -> None:
@@ -159,8 +170,9 @@ def _print(stack: Stack, findings: list[Finding]) -> None:
             finding.found,
         )
         console.print(line)
-        if finding.mend:
-            console.print(Text(f"{'':>{width + 13}}mend: {finding.mend}", "cyan"))
+        for name, text in (("fix", finding.fix), ("remark", finding.remark)):
+            if text:
+                console.print(Text(f"{'':>{width + 13}}{name}: {text}", "cyan"))
     counts = Counter(finding.status for finding in findings)
     bad = [f"{counts[s]} {s}{'s' if counts[s] > 1 else ''}" for s in ("failure", "warning") if counts[s]]
     console.print(

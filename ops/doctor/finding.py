@@ -18,14 +18,16 @@ class Finding:
         status: `failure`: a task would not start, or breaks soon. `warning`: it starts, but something is not as it should be.
         subject: What it is about: a secret, a variable, a role.
         found: What was found.
-        mend: The command that mends it.
+        fix: The command that fixes it and nothing else, to be pasted as it is; "" where no single command does.
+        remark: What there is to know before or besides.
     """
 
     check: str
     status: Status
     subject: str
     found: str
-    mend: str = ""
+    fix: str = ""
+    remark: str = ""
 
 
 def summed_up(check: str, problems: Iterable[Finding], *, ok: str) -> Iterator[Finding]:
@@ -35,7 +37,7 @@ def summed_up(check: str, problems: Iterable[Finding], *, ok: str) -> Iterator[F
 
 
 def put_back(stack: Stack) -> str:
-    """Return the command that makes everything as the program says: what was changed by hand is noticed, then mended."""
+    """Return the command that makes everything as the program says: what was changed by hand is noticed, then fixed."""
     return again(stack, refresh=True)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ops._aws import Aws
+from ops._console import counted
 from ops._errors import aws_errors
 from ops._roles import Role
 from ops._stack import Stack
@@ -23,7 +24,9 @@ def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     stack, role = snapshot.stack, snapshot.role
     if snapshot.role_denied:
         found = f"not checked: {snapshot.role_denied}"
-        yield Finding("role", "warning", stack.service.execution_role_arn, found, "ask for the right to read the role")
+        yield Finding(
+            "role", "warning", stack.service.execution_role_arn, found, remark="ask for the right to read the role"
+        )
         return
     if role is None:
         name = stack.service.execution_role_arn.rpartition("/")[2]
@@ -37,7 +40,7 @@ def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
         if simulated is None
         else "iam:SimulatePrincipalPolicy and the secrets' policies"
     )
-    ok = f"{role.name} may read exactly the container's {len(wanted)} secrets ({how})"
+    ok = f"{role.name} may read exactly the container's {counted(len(wanted), 'secret')} ({how})"
     yield from summed_up("permission", _reads(snapshot, role, simulated), ok=ok)
     yield from summed_up("start", _start(snapshot, role), ok=f"{role.name} may write the log and pull the image")
     customer_managed = len(snapshot.keys)
@@ -105,8 +108,8 @@ def _reads(snapshot: Snapshot, role: Role, simulated: _Simulated) -> Iterator[Fi
         wide = _wider(statement, stack)
         if wide:
             found = f"may read more than the container's secrets: {', '.join(wide)} ({statement})"
-            mend = _take_off(stack, role, statement) or put_back(stack)
-            yield Finding("permission", "warning", role.name, found, mend)
+            fix = _take_off(stack, role, statement) or put_back(stack)
+            yield Finding("permission", "warning", role.name, found, fix)
 
 
 def _wider(statement: Statement, stack: Stack) -> list[str]:
@@ -139,8 +142,8 @@ def _denied(check_name: str, subject: str, action: str, decision: Decision, snap
     stack, role = snapshot.stack, snapshot.role
     if decision.outcome == "explicit-deny":
         found = f"{action} is denied by {decision.statement}"
-        mend = role and decision.statement and _take_off(stack, role, decision.statement)
-        yield Finding(check_name, "failure", subject, found, mend or put_back(stack))
+        fix = role and decision.statement and _take_off(stack, role, decision.statement)
+        yield Finding(check_name, "failure", subject, found, fix or put_back(stack))
     elif decision.outcome == "implicit-deny":
         limited = " within its permissions boundary" if role and role.boundary is not None else ""
         found = f"no policy allows {action}{limited}"
@@ -197,14 +200,15 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
             continue
         if key is None:
             found = f"its key {record.kms_key_id} doesn't exist: the value can't be decrypted any more"
-            yield Finding("key", "failure", name, found, f"{put_back(stack)}, then python -m ops restore FILE")
+            remark = "then python -m ops restore FILE, from a backup, brings the values back"
+            yield Finding("key", "failure", name, found, put_back(stack), remark)
         elif key.state != "Enabled":
             yield Finding(
                 "key",
                 "failure",
                 name,
                 f"its key is {key.state}: nothing can be decrypted",
-                _mend_key(key),
+                _fix_key(key),
             )
         elif stack.kms_key_arn and key.arn != stack.kms_key_arn:
             found = f"is encrypted with {key.arn}, not with the stack's own key"
@@ -212,7 +216,7 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
         if key is not None and key.state == "Enabled" and arn in wanted:
             if key.policy is None:
                 found = "not checked, you may not read the key's policy"
-                yield Finding("key", "warning", name, found, "ask for kms:GetKeyPolicy")
+                yield Finding("key", "warning", name, found, remark="ask for kms:GetKeyPolicy")
                 continue
             via = {
                 "kms:viaservice": f"secretsmanager.{stack.region}.{_dns_suffix(stack)}",
@@ -226,7 +230,7 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
             yield from _denied("key", f"{role.name} on the key of {name}", "kms:Decrypt", decision, snapshot)
 
 
-def _mend_key(key: Key) -> str:
+def _fix_key(key: Key) -> str:
     which = f"--key-id {key.arn.rpartition('/')[2]} --region {key.arn.split(':')[3]}"
     cancel = f"aws kms cancel-key-deletion {which} && " if key.state == "PendingDeletion" else ""
     return f"{cancel}aws kms enable-key {which}"

@@ -19,7 +19,7 @@ def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
     """Yield what is to be said of the secrets."""
     stack, count = snapshot.stack, len(snapshot.stack.secret_arns)
     where = f"in account {stack.account}, {stack.region}"
-    yield from summed_up("exists", _existence(snapshot), ok=f"all {count} secrets exist {where}")
+    yield from summed_up("exists", _existence(snapshot), ok=f"{_all(count)} {where}")
     yield from summed_up("deletion", _deletion(snapshot), ok="none is pending deletion")
     yield from summed_up("value", _values(snapshot), ok=f"all have a value at {CURRENT}")
     if snapshot.values_read:
@@ -33,20 +33,24 @@ def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
         yield from summed_up("age", _ages(snapshot, max_age_days), ok=ok)
 
 
+def _all(count: int) -> str:
+    return "the only secret exists" if count == 1 else f"all {count} secrets exist"
+
+
 def _existence(snapshot: Snapshot) -> Iterator[Finding]:
     stack = snapshot.stack
     for name, arn in sorted(stack.secret_arns.items()):
         if snapshot.records[arn] is None:
-            mend = f"{put_back(stack)}   (a value that Pulumi doesn't own: python -m ops restore FILE --only {name})"
-            yield Finding("exists", "failure", name, "doesn't exist (deleted for good)", mend)
+            remark = f"a value that Pulumi doesn't own comes back by python -m ops restore FILE --only {name}"
+            yield Finding("exists", "failure", name, "doesn't exist (deleted for good)", put_back(stack), remark)
 
 
 def _deletion(snapshot: Snapshot) -> Iterator[Finding]:
     for arn, record in snapshot.records.items():
         if record and record.deleted:
             found = f"marked for deletion: it is gone for good after {record.deleted:%Y-%m-%d %H:%M} UTC; nothing can read it"
-            mend = f"aws secretsmanager restore-secret --secret-id {arn} --region {snapshot.stack.region}"
-            yield Finding("deletion", "failure", snapshot.stack.name_of(arn), found, mend)
+            fix = f"aws secretsmanager restore-secret --secret-id {arn} --region {snapshot.stack.region}"
+            yield Finding("deletion", "failure", snapshot.stack.name_of(arn), found, fix)
 
 
 def _values(snapshot: Snapshot) -> Iterator[Finding]:
@@ -55,18 +59,18 @@ def _values(snapshot: Snapshot) -> Iterator[Finding]:
         current = record.version(CURRENT)
         if current is None:
             found = f"no version has {CURRENT}: ECS finds no value" if record.stages else "has no value yet"
-            yield Finding("value", "failure", name, found, _mend_current(snapshot, record))
+            yield Finding("value", "failure", name, found, *_fix_current(snapshot, record))
         elif isinstance(value, Unreadable):
             yield _unreadable(snapshot, record, value)
         elif value and value.text is None:
             found = "is binary: ECS reads text only"
-            yield Finding("value", "failure", name, found, _mend_value(snapshot, record))
+            yield Finding("value", "failure", name, found, *_fix_value(snapshot, record))
         elif value and not value.text:
-            yield Finding("value", "failure", name, "is empty", _mend_value(snapshot, record))
+            yield Finding("value", "failure", name, "is empty", *_fix_value(snapshot, record))
         elif value and value.text != (value.text or "").strip():
             # The classic of a value that was pasted or echoed: every sign-in with it fails.
             found = "begins or ends in white space, most likely a line break that was pasted along"
-            yield Finding("value", "warning", name, found, _mend_value(snapshot, record))
+            yield Finding("value", "warning", name, found, *_fix_value(snapshot, record))
         elif _changed_by_hand(snapshot, record):
             yield _by_hand(snapshot, record, name)
 
@@ -75,8 +79,7 @@ def _unreadable(snapshot: Snapshot, record: Record, value: Unreadable) -> Findin
     name = snapshot.stack.name_of(record.arn)
     if value.code in DENIED:
         found = f"not checked, you may not read it: {value.message}"
-        mend = "ask for the right to read, or use --no-values"
-        return Finding("value", "warning", name, found, mend)
+        return Finding("value", "warning", name, found, remark="ask for the right to read, or use --no-values")
     return Finding("value", "failure", name, f"can't be read: {value.message}", put_back(snapshot.stack))
 
 
@@ -102,7 +105,8 @@ def _by_hand(snapshot: Snapshot, record: Record, name: str) -> Finding:
         f"was changed by hand{at}; Pulumi's configuration owns it, and `up` puts no other value until it has this one"
     )
     commands = [take_over(name, key, config_key, stack.environment) for key, config_key in keys.items()]
-    return Finding("value", "warning", name, found, " && ".join(commands) or _mend_value(snapshot, record))
+    fix = (" && ".join(commands), "") if commands else _fix_value(snapshot, record)
+    return Finding("value", "warning", name, found, *fix)
 
 
 def _object(text: str) -> Mapping[str, object]:
@@ -133,30 +137,30 @@ def _json(snapshot: Snapshot) -> Iterator[Finding]:
 def _json_problems(
     snapshot: Snapshot, record: Record, subject: str, text: str, referenced: set[str]
 ) -> Iterator[Finding]:
-    mend = _mend_value(snapshot, record)
+    fix = _fix_value(snapshot, record)
     try:
         found: object = json.loads(text)
     except (ValueError, RecursionError) as error:  # thousands of nested objects are refused, too
         # Only the position: the text around it is the value.
         position = f" (position {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
-        yield Finding("json", "failure", subject, f"is no valid JSON{position}", mend)
+        yield Finding("json", "failure", subject, f"is no valid JSON{position}", *fix)
         return
     if not isinstance(found, dict):
-        yield Finding("json", "failure", subject, "is JSON, but no object with keys", mend)
+        yield Finding("json", "failure", subject, "is JSON, but no object with keys", *fix)
         return
     values = cast("dict[str, object]", found)
     for key in sorted(referenced - set(values)):
         text = f"has no key {key}, which the container references; it has {', '.join(sorted(values)) or 'none'}"
-        yield Finding("json", "failure", subject, text, _mend_value(snapshot, record, key))
+        yield Finding("json", "failure", subject, text, *_fix_value(snapshot, record, key))
     for key, value in sorted(values.items()):
         if not isinstance(value, str):
             kind = "nested" if isinstance(value, dict | list) else f"of type {type(value).__name__}, not text"
             # ECS prints values the way Go does: 1000000 becomes 1e+06.
             text = f"key {key} is {kind}: ECS would pass on something else"
             status = "failure" if key in referenced else "warning"
-            yield Finding("json", status, subject, text, _mend_value(snapshot, record, key))
+            yield Finding("json", status, subject, text, *_fix_value(snapshot, record, key))
         elif not value and key in referenced:
-            yield Finding("json", "failure", subject, f"key {key} is empty", _mend_value(snapshot, record, key))
+            yield Finding("json", "failure", subject, f"key {key} is empty", *_fix_value(snapshot, record, key))
 
 
 def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:
@@ -166,30 +170,30 @@ def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:
         days = (datetime.now(UTC) - since) // timedelta(days=1) if since else 0
         if days > limit:
             found = f"unchanged for {days} days, the limit is {limit}"
-            yield Finding("age", "warning", snapshot.stack.name_of(arn), found, _mend_value(snapshot, record))
+            yield Finding("age", "warning", snapshot.stack.name_of(arn), found, *_fix_value(snapshot, record))
 
 
-def _mend_current(snapshot: Snapshot, record: Record) -> str:
+def _fix_current(snapshot: Snapshot, record: Record) -> tuple[str, str]:
     owner = ownership(snapshot.stack, record, declaration_of(snapshot.stack, record.arn)).owner
     version = _version_of_pulumi(record) or record.version(PREVIOUS) or next(iter(record.stages), None)
     if version:
-        return _move(snapshot, record, version)
+        return _move(snapshot, record, version), ""
     if owner == "operator":
-        return f"python -m ops set {snapshot.stack.name_of(record.arn)} --stack {snapshot.stack.environment}"
-    return put_back(snapshot.stack)
+        return f"python -m ops set {snapshot.stack.name_of(record.arn)} --stack {snapshot.stack.environment}", ""
+    return put_back(snapshot.stack), ""
 
 
-def _mend_value(snapshot: Snapshot, record: Record, key: str | None = None) -> str:
-    """Return the command that gives a secret another value, or the one that the configuration owns back."""
+def _fix_value(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[str, str]:
+    """Return the command that gives a secret another value, or the one that the configuration owns back, and a remark."""
     stack = snapshot.stack
     owner = ownership(stack, record, declaration_of(stack, record.arn), key)
     version = _version_of_pulumi(record)
     if owner.owner == "configuration" and version and version != record.version(CURRENT):
-        return _move(snapshot, record, version)
-    if owner.mend:
-        return owner.mend
+        return _move(snapshot, record, version), ""
+    if owner.fix:
+        return owner.fix, owner.remark
     option = f" --key {key}" if key else ""
-    return f"python -m ops set {stack.name_of(record.arn)}{option} --stack {stack.environment}"
+    return f"python -m ops set {stack.name_of(record.arn)}{option} --stack {stack.environment}", ""
 
 
 def _version_of_pulumi(record: Record) -> str | None:

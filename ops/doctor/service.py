@@ -8,7 +8,7 @@ from typing import Any
 
 from ops._aws import Aws
 from ops._errors import MISSING, MisuseError, aws_errors, code_of
-from ops.doctor.explain import explain
+from ops.doctor.explain import DOCTOR, explain
 from ops.doctor.finding import Finding, summed_up
 from ops.doctor.snapshot import Snapshot
 from ops.doctor.upkeep import changed_after
@@ -105,8 +105,8 @@ def _state(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
     if service.definition_arn != stack.service.task_definition_arn:
         label = service.definition_arn.rpartition("/")[2]
         found = f"runs {label}, the stack made {stack.service.task_definition_arn.rpartition('/')[2]}"
-        mend = f"{update} --task-definition {stack.service.task_definition_arn}"
-        yield Finding("service", "warning", service.name, found, mend)
+        fix = f"{update} --task-definition {stack.service.task_definition_arn}"
+        yield Finding("service", "warning", service.name, found, fix)
     if service.running < service.desired:
         found = f"only {service.running} of {service.desired} tasks run" + (
             f": {service.last_event}" if service.last_event else ""
@@ -131,19 +131,21 @@ def _stopped(service: Service) -> Iterator[Finding]:
         known = explain(reason)
         tasks = f"{count} task{'s' if count > 1 else ''} stopped"
         if known:
-            yield Finding("stopped", "failure", known.cause, f"{tasks}: {known.means}. ECS said: {reason}", known.mend)
+            means = f"{known.means}{' (or: ' + ', '.join(known.otherwise) + ')' if known.otherwise else ''}"
+            fix = "" if known.fix == DOCTOR else known.fix  # that is this very report
+            yield Finding("stopped", "failure", known.cause, f"{tasks}: {means}. ECS said: {reason}", fix, known.remark)
         else:
-            yield Finding("stopped", "failure", "unknown", f"{tasks}. ECS said: {reason}", "see docs/operations.md")
+            yield Finding("stopped", "failure", "unknown", f"{tasks}. ECS said: {reason}", remark="docs/operations.md")
 
 
 def _stale(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
     oldest = min((task.started for task in service.active if task.started), default=None)
     if oldest is None:
         return
-    mend = (
+    fix = (
         f"aws ecs update-service --force-new-deployment --region {snapshot.stack.region} "
         f"--cluster {service.cluster} --service {service.name}"
     )
     for name in changed_after(snapshot, oldest):
         found = f"changed after the oldest running task started on {oldest:%Y-%m-%d %H:%M} UTC: it has the old value"
-        yield Finding("redeploy", "warning", name, found, mend)
+        yield Finding("redeploy", "warning", name, found, fix)

@@ -38,8 +38,8 @@ def _state(snapshot: Snapshot) -> Iterator[Finding]:
             other, stack
         ):
             found = f"{other.label} is newer than {label} that this stack made: somebody registered it by hand"
-            mend = f"aws ecs deregister-task-definition --task-definition {other.label} --region {stack.region}"
-            yield Finding("task-definition", "warning", other.label, found, mend)
+            fix = f"aws ecs deregister-task-definition --task-definition {other.label} --region {stack.region}"
+            yield Finding("task-definition", "warning", other.label, found, fix)
     for definition in snapshot.definitions:
         if not definition.execution_role_arn:
             found = "has no execution role: ECS can read no secret"
@@ -116,8 +116,8 @@ def _leaks(snapshot: Snapshot) -> Iterator[Finding]:
                     found = f"holds the value of {names[0]} in the clear"
                 if found:
                     text = f"{found}: everybody who may describe the task definition reads it"
-                    mend = f"{put_back(stack)}, then a new value for it and python -m ops migrate clean"
-                    yield Finding("plain-text", "failure", subject, text, mend)
+                    remark = "then give the secret a new value; python -m ops migrate clean removes old revisions"
+                    yield Finding("plain-text", "failure", subject, text, put_back(stack), remark)
 
 
 def check_images(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
@@ -144,8 +144,8 @@ def _images(aws: Aws, names: list[str]) -> Iterator[Finding]:
                 continue
             what = "repository" if no_repository else "tag or digest"
             found = f"can't be pulled: its {what} doesn't exist in ECR"
-            mend = f"docker push {image.name}   (or set another: pulumi config set image NAME:TAG)"
-            yield Finding("image", "failure", image.in_words, found, mend)
+            remark = "or set another one: pulumi config set image NAME:TAG"
+            yield Finding("image", "failure", image.in_words, found, f"docker push {image.name}", remark)
 
 
 def check_logs(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:

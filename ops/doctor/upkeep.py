@@ -35,10 +35,10 @@ def _rotation(aws: Aws, snapshot: Snapshot, record: Record) -> Iterator[Finding]
     stack, rotation = snapshot.stack, record.rotation
     name = stack.name_of(record.arn)
     if not rotation.enabled and rotation.lambda_arn:
-        mend = (
+        fix = (
             f"aws secretsmanager rotate-secret --secret-id {record.arn} --region {stack.region} --no-rotate-immediately"
         )
-        yield Finding("rotation", "warning", name, "its rotation was cancelled", mend)
+        yield Finding("rotation", "warning", name, "its rotation was cancelled", fix)
     if not rotation.enabled:
         return
     if unfinished(record):
@@ -53,8 +53,8 @@ def _rotation(aws: Aws, snapshot: Snapshot, record: Record) -> Iterator[Finding]
         )
         yield Finding("rotation", "failure", name, found, remove_label_command(stack, record, stale))
     if late := _late(record):
-        mend = f"python -m ops rotate {name} --stack {stack.environment}"
-        yield Finding("rotation", "failure", name, late, mend)
+        fix = f"python -m ops rotate {name} --stack {stack.environment}"
+        yield Finding("rotation", "failure", name, late, fix)
     if rotation.lambda_arn and (wrong := _wrong_function(aws, rotation.lambda_arn)):
         yield Finding("rotation", "failure", name, wrong, put_back(stack))
 
@@ -97,15 +97,15 @@ def _replicas(snapshot: Snapshot) -> Iterator[Finding]:
                 continue
             name = f"{snapshot.stack.name_of(arn)} in {replica.region}"
             if replica.status == "InProgress":
-                mend = f"aws secretsmanager describe-secret --secret-id {arn} --region {snapshot.stack.region}"
-                yield Finding("replica", "warning", name, "is being replicated", mend)
+                fix = f"aws secretsmanager describe-secret --secret-id {arn} --region {snapshot.stack.region}"
+                yield Finding("replica", "warning", name, "is being replicated", fix)
                 continue
-            mend = (
+            fix = (
                 f"aws secretsmanager replicate-secret-to-regions --secret-id {arn} --region {snapshot.stack.region} "
                 f"--add-replica-regions Region={replica.region} --force-overwrite-replica-secret"
             )
             found = f"replication {replica.status or 'is in an unknown state'}: {replica.message or 'no reason given'}"
-            yield Finding("replica", "failure", name, found, mend)
+            yield Finding("replica", "failure", name, found, fix)
 
 
 def changed_after(snapshot: Snapshot, moment: datetime) -> list[str]:
@@ -136,9 +136,9 @@ def check_deployed(snapshot: Snapshot) -> Iterator[Finding]:
         f"changed after {snapshot.deployed.label} was registered on {registered:%Y-%m-%d %H:%M} UTC: "
         "tasks that started before have the old value"
     )
-    mend = (
+    fix = (
         f"aws ecs update-service --force-new-deployment --region {snapshot.stack.region} --cluster CLUSTER --service SERVICE"
         "   (done already? python -m ops doctor --ecs-service CLUSTER/SERVICE looks at the running tasks)"
     )
-    problems = [Finding("redeploy", "warning", name, found, mend) for name in newer]
+    problems = [Finding("redeploy", "warning", name, found, fix) for name in newer]
     yield from summed_up("redeploy", problems, ok=f"{snapshot.deployed.label} is newer than every value")

@@ -88,17 +88,17 @@ def test_external_secret_without_a_value(deploy: Any, ops: Any) -> None:
 
     (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
     assert (found["check"], found["found"]) == ("value", "has no value yet")
-    assert found["mend"] == "python -m ops set payment-token --stack dev"
+    assert found["fix"] == "python -m ops set payment-token --stack dev"
 
 
-def test_every_finding_of_a_broken_stack_shows_its_mending_command(stack: Stack, ops: Any) -> None:
+def test_every_finding_of_a_broken_stack_shows_its_fix(stack: Stack, ops: Any) -> None:
     stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=7)
 
     done = ops(stack, "doctor")
 
     assert done.status == 1
     assert (
-        f"mend: aws secretsmanager restore-secret --secret-id {stack.arn('jwt-secret')} --region eu-west-1" in done.out
+        f"fix: aws secretsmanager restore-secret --secret-id {stack.arn('jwt-secret')} --region eu-west-1" in done.out
     )
     assert done.out.splitlines()[-1] == "1 failure"
 
@@ -124,7 +124,7 @@ def test_old_values_are_a_finding_past_the_limit(stack: Stack, ops: Any, days: s
     if status:
         (found,) = [finding for finding in done.json["findings"] if finding["check"] == "age"]
         assert (found["subject"], found["found"]) == ("jwt-secret", "unchanged for 90 days, the limit is 89")
-        assert "rotations.jwtSecret" in found["mend"]
+        assert "rotations.jwtSecret" in found["fix"]
 
 
 def test_overdue_rotation(stack: Stack, ops: Any) -> None:
@@ -138,7 +138,7 @@ def test_overdue_rotation(stack: Stack, ops: Any) -> None:
 
     (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
     assert found["found"].startswith("was to rotate by ")
-    assert found["mend"] == "python -m ops rotate db-master-password --stack dev"
+    assert found["fix"] == "python -m ops rotate db-master-password --stack dev"
 
 
 def test_previous_value_of_a_json_key_is_looked_for_at_its_label(deploy: Any, ops: Any) -> None:
@@ -302,7 +302,7 @@ def test_service_that_runs_an_old_revision(stack: Stack, ops: Any) -> None:
 
     assert found["status"] == "warning"
     assert "runs service-ticket-system-dev-app:1, the stack made service-ticket-system-dev-app:2" in found["found"]
-    assert f"--cluster main --service tickets --task-definition {stack.service['task_definition_arn']}" in found["mend"]
+    assert f"--cluster main --service tickets --task-definition {stack.service['task_definition_arn']}" in found["fix"]
 
 
 def test_service_without_enough_tasks(stack: Stack, ops: Any) -> None:
@@ -337,7 +337,8 @@ def test_stopped_tasks_are_explained(stack: Stack, proxy: Any, ops: Any) -> None
 
     assert (found["status"], found["subject"]) == ("failure", "json-key")
     assert found["found"].startswith("2 tasks stopped: the secret's JSON has no key SMTP_PASSWORD")
-    assert "--key SMTP_PASSWORD" in found["mend"]
+    # ECS names the key, not the secret: the check `json` does.
+    assert (found["fix"], found["remark"]) == ("", "or the catalogue names a wrong key")
 
 
 def test_tasks_that_started_before_a_change_are_to_be_replaced(stack: Stack, proxy: Any, ops: Any) -> None:
@@ -359,7 +360,7 @@ def test_tasks_that_started_before_a_change_are_to_be_replaced(stack: Stack, pro
 
     stale = [finding for finding in done.json["findings"] if finding["check"] == "redeploy"]
     assert [(f["subject"], f["status"]) for f in stale] == [("db-master-password", "warning")]
-    assert "--force-new-deployment --region eu-west-1 --cluster main --service tickets" in stale[0]["mend"]
+    assert "--force-new-deployment --region eu-west-1 --cluster main --service tickets" in stale[0]["fix"]
 
 
 def test_service_in_another_form_is_misuse(stack: Stack, ops: Any) -> None:
@@ -395,7 +396,7 @@ def test_expected_reads_that_one_deployment_exceeds(stack: Stack, ops: Any) -> N
     assert (found["status"], found["subject"]) == ("warning", name)
     reads = f"{3 * entries - 1} reads an hour are expected, and one deployment makes {3 * entries}"
     assert found["found"] == f"{reads}: {entries} entries under secrets, 3 tasks"
-    assert f"audit.expectedReadsPerHour {6 * entries} --stack dev && " in found["mend"]
+    assert f"audit.expectedReadsPerHour {6 * entries} --stack dev && " in found["fix"]
 
 
 def test_expected_reads_that_are_enough(stack: Stack, ops: Any) -> None:
@@ -455,7 +456,7 @@ def test_value_changed_by_hand_is_taken_into_the_configuration_and_not_away(stac
     (changed,) = [finding for finding in found if finding.status != "ok"]
     assert (changed.check, changed.status) == ("value", "warning")
     assert changed.found.startswith("was changed by hand")
-    assert changed.mend == (
+    assert changed.fix == (
         "python -m ops reveal jwt-secret --stack dev --yes | pulumi config set --stack dev --secret jwtSecret"
     )
 
@@ -473,7 +474,7 @@ def test_keys_changed_by_hand_are_named_and_only_they(stack: Stack) -> None:
 
     (changed,) = [finding for finding in check_secrets(seen, None) if finding.status != "ok"]
     assert "by hand at SMTP_PASSWORD;" in changed.found
-    assert changed.mend == (
+    assert changed.fix == (
         "python -m ops reveal app-config --key SMTP_PASSWORD --stack dev --yes"
         " | pulumi config set --stack dev --secret smtpPassword"
     )

@@ -1,4 +1,4 @@
-"""Break a stack in many ways: the doctor names each, and the command that mends it."""
+"""Break a stack in many ways: the doctor names each, and the command that fixes it."""
 
 import json
 import re
@@ -326,7 +326,7 @@ def test_doctor_names_what_is_broken(case: str, stack: Stack, ops: Any) -> None:
     assert any(
         f["check"] == check and f["status"] == status and subject in f["subject"] and text in f["found"] for f in found
     ), found
-    assert all(finding["mend"] for finding in found)
+    assert all(finding["fix"] for finding in found)
     assert done.status == 1
     assert not any(value in done.out + done.err for value in stack.values.values())
 
@@ -353,18 +353,18 @@ def test_doctor_names_what_is_wrong_with_the_key(case: str, deploy: Any, ops: An
     done = ops(stack, "doctor", "--json")
 
     found = problems(done.json)
-    assert any(f["check"] == "key" and text in f["found"] and subject in f["subject"] and f["mend"] for f in found), (
+    assert any(f["check"] == "key" and text in f["found"] and subject in f["subject"] and f["fix"] for f in found), (
         found
     )
     assert done.status == 1
 
 
 @pytest.mark.parametrize("case", ["secret pending deletion", "task definition made by hand"])
-def test_the_mending_command_mends(case: str, stack: Stack, ops: Any) -> None:
+def test_the_fix_fixes(case: str, stack: Stack, ops: Any) -> None:
     CASES[case][0](stack)
     (found,) = problems(ops(stack, "doctor", "--json").json)
 
-    run_aws(stack, found["mend"])
+    run_aws(stack, found["fix"])
 
     assert problems(ops(stack, "doctor", "--json").json) == []
 
@@ -382,18 +382,18 @@ def test_a_policy_that_pulumi_did_not_make_is_taken_off_by_name(broken: Break, s
     broken(stack)
     found = problems(ops(stack, "doctor", "--json").json)
 
-    run_aws(stack, found[0]["mend"])
+    run_aws(stack, found[0]["fix"])
 
     assert problems(ops(stack, "doctor", "--json").json) == []
 
 
 @pytest.mark.parametrize("case", ["key disabled", "key pending deletion"])
-def test_the_mending_command_mends_the_key(case: str, deploy: Any, ops: Any) -> None:
+def test_the_fix_fixes_the_key(case: str, deploy: Any, ops: Any) -> None:
     stack = deploy("prod", customer_managed_key=True)
     KEY_CASES[case][0](stack)
     found = problems(ops(stack, "doctor", "--json").json)
 
-    run_aws(stack, found[0]["mend"])
+    run_aws(stack, found[0]["fix"])
 
     assert problems(ops(stack, "doctor", "--json").json) == []
 

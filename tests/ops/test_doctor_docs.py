@@ -14,7 +14,7 @@ def rows() -> set[str]:
 
 
 def test_every_cause_has_a_row() -> None:
-    assert {cause for cause, *_ in explain._KNOWN} <= rows()
+    assert set(explain.CAUSES) <= rows()
 
 
 def test_every_check_has_a_row() -> None:
@@ -28,5 +28,5 @@ def test_every_check_has_a_row() -> None:
 def test_every_example_command_exists() -> None:
     from ops.cli import COMMANDS  # noqa: PLC0415 - only this test needs it
 
-    used = set(re.findall(r"\bops ([a-z]+)", DOCUMENT)) - {"needs"}
+    used = set(re.findall(r"\bops ([a-z]+)", DOCUMENT)) - {"needs", "migrate"}
     assert used <= set(COMMANDS)

@@ -1,10 +1,17 @@
 """`ops doctor --explain`: the errors of tasks that do not start, as ECS words them."""
 
+import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.doctor.explain import explain
+from ops.doctor.explain import CAUSES, DOCTOR, explain
+
+CORPUS: list[dict[str, Any]] = tomllib.loads(
+    (Path(__file__).parent / "corpus" / "stopped.toml").read_text(encoding="utf-8")
+)["text"]
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:service-ticket-system-prod-app-config-AbCdEf"
 PULL = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed:"
@@ -43,7 +50,8 @@ CASES = {
     "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/x' that was provided for this task.": "assume-role",
     f"{PULL} unable to retrieve ecr registry auth: AccessDeniedException: not authorized to perform: ecr:GetAuthorizationToken":
     "registry",
-    "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref x: not found": "registry",
+    "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref x: not found":
+    "image-missing",
     "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
     "ResourceNotFoundException: The specified log group does not exist.": "log-driver",
     "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch "
@@ -61,8 +69,76 @@ def test_known_error_is_classified(text: str) -> None:
 
     assert found is not None
     assert found.cause == CASES[text]
-    assert found.mend
-    assert "{" not in found.mend + found.means
+    assert found.fix or found.remark
+    assert "{" not in found.fix + found.means
+
+
+@pytest.mark.parametrize("text", CORPUS, ids=lambda text: text["source"].partition("github.com/")[2] or text["source"])
+def test_real_text(text: dict[str, Any]) -> None:
+    found = explain(text["said"])
+
+    # What is known not to be told apart stands in the corpus as missed.
+    assert (found.cause if found else "") == text.get("missed", text["cause"])
+    assert found is None or set(text.get("otherwise", ())) <= set(found.otherwise)
+
+
+def test_corpus_of_real_texts_is_explained() -> None:
+    right = [text for text in CORPUS if "missed" not in text]
+
+    assert len(CORPUS) >= 40
+    assert len(right) / len(CORPUS) > 0.95
+
+
+def test_every_explanation_has_a_fix_or_a_remark_and_no_gap() -> None:
+    for text in CORPUS:
+        if found := explain(text["said"]):
+            assert found.fix or found.remark
+            assert not re.search(r"\b(NAME|CLUSTER|SERVICE|KEY)\b|[{]|  ", found.fix)
+            assert set(found.otherwise) <= set(CAUSES)
+
+
+def test_a_text_that_is_cut_off_names_all_causes_in_order_and_the_command_that_decides() -> None:
+    found = explain(
+        f"{ASM} service call has been retried 1 time(s): failed to fetch secret arn:aws:secretsmanager:eu-w..."
+    )
+
+    assert found is not None
+    assert (found.cause, found.otherwise[:2], found.fix) == ("permission", ("missing", "no-value"), DOCTOR)
+
+
+def test_after_several_attempts_a_text_that_is_cut_off_is_about_the_network_first() -> None:
+    found = explain(
+        f"{ASM} service call has been retried 5 time(s): failed to fetch secret arn:aws:secretsmanager:eu-w..."
+    )
+
+    assert found is not None
+    assert (found.cause, found.fix) == ("network", DOCTOR)
+
+
+def test_the_reason_of_a_denial_may_be_cut_off() -> None:
+    found = explain(
+        f"{ASM} AccessDeniedException: User: x is not authorized to perform: secretsmanager:GetSecretValue on re..."
+    )
+
+    assert found is not None
+    assert (found.cause, found.otherwise) == ("permission", ("explicit-deny", "resource-policy"))
+
+
+def test_a_sign_that_is_cut_in_the_middle_of_a_word_is_known() -> None:
+    found = explain(f"{ASM} AccessDeniedException: Access to KMS is n...")
+
+    assert found is not None
+    assert (found.cause, found.otherwise) == ("key-access", ())
+
+
+def test_a_secret_of_another_account() -> None:
+    found = explain(
+        f"{ASM} AccessDeniedException: User: x is not authorized to perform: secretsmanager:GetSecretValue on resource: {ARN} "
+        "because no resource-based policy allows the secretsmanager:GetSecretValue action"
+    )
+
+    assert found is not None
+    assert (found.cause, found.fix) == ("resource-policy", f"aws secretsmanager get-resource-policy --secret-id {ARN}")
 
 
 def test_line_breaks_and_capitals_of_a_pasted_error_do_not_matter() -> None:
@@ -76,7 +152,7 @@ def test_explanation_names_secret_and_key() -> None:
     found = explain(f"{ASM} failed to fetch secret {ARN}: did not contain json key API_KEY")
 
     assert found is not None
-    assert f"python -m ops set {ARN} --key API_KEY" in found.mend
+    assert f"python -m ops set {ARN} --key API_KEY" in found.fix
 
 
 def test_network_explanation_names_the_host() -> None:

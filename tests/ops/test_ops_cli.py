@@ -158,11 +158,11 @@ def test_owner_of_a_value(stack: Stack, stages: dict[str, tuple[str, ...]], rota
 
 _BY_THE_SANDBOX = (
     "python -m sandbox up --stack dev -c secret:jwtSecret   # a value of your own",
-    "python -m sandbox up --stack dev -c rotations.jwtSecret=2   # 3 when it is 2 already, and so on",
+    "python -m sandbox up --stack dev -c rotations.jwtSecret=2",
 )
 _BY_PULUMI = (
     "pulumi config set --stack dev --secret jwtSecret   # a value of your own",
-    "pulumi config set --stack dev --path rotations.jwtSecret 2 && pulumi up --stack dev   # 3 when it is 2 already, and so on",
+    "pulumi config set --stack dev --path rotations.jwtSecret 2 && pulumi up --stack dev",
 )
 
 
@@ -196,7 +196,7 @@ def test_ways_to_change_a_value_of_the_configuration(
     found = ownership(where, Record(arn, "jwt", stages=LABELLED), declaration_of(where, arn))
 
     assert expected[0] in found.how
-    assert found.mend == expected[1]
+    assert found.fix == expected[1]
 
 
 # --- errors --------------------------------------------------------------------------------------------------------------

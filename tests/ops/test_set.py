@@ -427,7 +427,7 @@ def test_doctor_takes_a_left_over_awspending_off(rolled_back: Stack, ops: Any) -
     found = next(f for f in ops(rolled_back, "doctor", "--json").json["findings"] if f["check"] == "rotation")
 
     assert "has AWSPENDING at the version that was rolled back from" in found["found"]
-    words = found["mend"].split()
+    words = found["fix"].split()
     assert words[words.index("--remove-from-version-id") + 1] == labels(rolled_back, "db-master-password")["AWSPENDING"]
 
 
