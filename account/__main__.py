@@ -1,0 +1,37 @@
+"""What an AWS account needs once: the state's bucket, the configuration's key, and who deploys."""
+
+import sys
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the application's model and policies, and this package
+
+from account.config_key import ConfigKey
+from account.roles import Roles
+from account.settings import load
+from account.state_bucket import StateBucket
+from model.location import Location
+
+partition, region, caller = aws.get_partition(), aws.get_region(), aws.get_caller_identity()
+settings = load(Location(partition.partition, region.region, caller.account_id, partition.dns_suffix))
+location = settings.stack.location
+
+# Everything else waits for the bucket: where its name is taken, AWS refuses it and nothing is made.
+bucket = StateBucket("state", bucket=settings.stack.state_bucket, partition=location.partition)
+key = ConfigKey("config-key", alias=settings.alias, project=pulumi.get_project(), after=bucket.bucket)
+roles = Roles(
+    "roles",
+    stack=settings.stack,
+    config_key_arn=key.arn,
+    pipeline=settings.pipeline,
+    boundary=settings.boundary,
+    after=bucket.bucket,
+)
+
+pulumi.export("backendUrl", bucket.name.apply(lambda name: f"s3://{name}?region={location.region}"))
+pulumi.export("secretsProvider", f"awskms://{settings.alias}?region={location.region}")
+pulumi.export("deployerRoleArn", roles.deployer_arn)
+pulumi.export("previewerRoleArn", roles.previewer_arn)
+pulumi.export("permissionsBoundary", roles.boundary_arn)

@@ -1,0 +1,78 @@
+"""What the account's stack takes from the application's stack of the same name: its files, read and never evaluated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from policies.deployer import Feature
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Application:
+    """One stack of the application, as its `Pulumi.yaml` and stack file have it.
+
+    Attributes:
+        project: The project's name.
+        account_ids: The accounts that the stack allows.
+        region: The stack's Region.
+        features: What its configuration switches on.
+        tags: The tags that every resource of the stack has.
+        adopted_arns: ARNs of secrets that existed before.
+        watched_log_group: Log group of an organisation's trail, "" without one.
+    """
+
+    project: str
+    account_ids: tuple[str, ...]
+    region: str
+    features: frozenset[Feature]
+    tags: Mapping[str, str]
+    adopted_arns: tuple[str, ...]
+    watched_log_group: str
+
+    @classmethod
+    def read(cls, stack: str, folder: Path = REPOSITORY) -> "Application":
+        """Read the files.
+
+        Raises:
+            FileNotFoundError: When the application has no stack of that name.
+        """
+        project: str = yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
+        loaded: Any = yaml.safe_load((folder / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
+        config: Mapping[str, Any] = (loaded or {}).get("config") or {}
+
+        def own(key: str) -> Any:
+            return config.get(f"{project}:{key}") or {}
+
+        audit, adopted = own("audit"), own("adopt")
+        tags = (config.get("aws:defaultTags") or {}).get("tags") or {}
+        return cls(
+            project=project,
+            account_ids=tuple(map(str, config.get("aws:allowedAccountIds") or ())),
+            region=str(config.get("aws:region") or ""),
+            features=features(
+                rotation=own("rotation"), redeploy=own("redeploy"), audit=audit, encryption=own("encryption")
+            ),
+            tags={str(key): str(value) for key, value in tags.items()},
+            adopted_arns=tuple(map(str, adopted.values())),
+            watched_log_group=str(audit.get("logGroupName") or ""),
+        )
+
+
+def features(
+    *, rotation: Mapping[str, Any], redeploy: Mapping[str, Any], audit: Mapping[str, Any], encryption: str
+) -> frozenset[Feature]:
+    """Return what these sections of a stack's configuration switch on."""
+    found: dict[Feature, bool] = {
+        "encryption": bool(encryption) and encryption != "aws-managed",
+        "rotation": bool(set(rotation) - {"remindEveryDays"}),
+        "reminder": "remindEveryDays" in rotation,
+        "redeploy": bool(redeploy),
+        "audit": bool(audit),
+        "trail": bool(audit) and audit.get("trail", "create") == "create",
+    }
+    return frozenset(feature for feature, on in found.items() if on)

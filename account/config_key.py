@@ -1,0 +1,52 @@
+"""The key that encrypts the secrets of the stacks' configuration and state."""
+
+import pulumi
+import pulumi_aws as aws
+
+DELETION_WINDOW_DAYS = 30
+"""The longest that KMS knows: without the key no stack's state can be read again."""
+
+
+class ConfigKey(pulumi.ComponentResource):
+    """A KMS key with an alias, for Pulumi's secrets provider `awskms`.
+
+    Its policy is KMS's own default: the account's IAM policies decide. It has a tag of its own: the deployer knows the stack's
+    keys by their tags, and this must never be one of them.
+
+    Source: AWS, "Default key policy".
+    """
+
+    arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        alias: str,
+        project: str,
+        after: pulumi.Resource,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Create the key.
+
+        Args:
+            name: The component's name.
+            alias: The alias, with `alias/`.
+            project: The account's project, the value of the tag Project.
+            after: What must exist first.
+            opts: Options of the component.
+        """
+        super().__init__("account:index:ConfigKey", name, None, opts)
+        key = aws.kms.Key(
+            name,
+            description="Secrets of Pulumi's configuration and state",
+            enable_key_rotation=True,
+            deletion_window_in_days=DELETION_WINDOW_DAYS,
+            tags={"Project": project},
+            opts=pulumi.ResourceOptions(parent=self, protect=True, depends_on=[after]),
+        )
+        aws.kms.Alias(
+            name, name=alias, target_key_id=key.key_id, opts=pulumi.ResourceOptions(parent=self, protect=True)
+        )
+        self.arn = key.arn
+        self.register_outputs({"arn": self.arn})

@@ -1,0 +1,134 @@
+"""Who deploys and who previews: the pipeline's identity provider, two roles, and the boundary of every role of the stack."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pulumi
+import pulumi_aws as aws
+
+from policies import deployer
+from policies.deployer import Deployment, deployer_statements, managed_policies, previewer_statements
+from policies.identity import document
+
+SESSION_SECONDS = 3600
+"""How long one run of the pipeline keeps its rights: an hour, the shortest maximum that IAM knows."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Whom the two roles trust.
+
+    Attributes:
+        issuer: With `https://`.
+        audience: The tokens' audience.
+        deployer_subjects: Exactly these deploy.
+        previewer_subjects: These preview; patterns behind the repository's name.
+        deployer_principals: ARNs of roles or users who deploy as well.
+    """
+
+    issuer: str
+    audience: str
+    deployer_subjects: Sequence[str]
+    previewer_subjects: Sequence[str]
+    deployer_principals: Sequence[str]
+
+
+class Roles(pulumi.ComponentResource):
+    """The identity provider, the deployer, the previewer and the boundary."""
+
+    deployer_arn: pulumi.Output[str]
+    previewer_arn: pulumi.Output[str]
+    boundary_arn: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        stack: Deployment,
+        config_key_arn: pulumi.Input[str],
+        pipeline: Pipeline,
+        boundary: str,
+        after: pulumi.Resource,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Create them.
+
+        Args:
+            name: The component's name.
+            stack: The application's stack; its `config_key_arn` has the real key's length, which decides how the policies split.
+            config_key_arn: ARN of the key.
+            pipeline: Whom the roles trust.
+            boundary: The boundary's document.
+            after: What must exist first.
+            opts: Options of the component.
+
+        Raises:
+            PolicyError: When a trust would let in too many.
+        """
+        super().__init__("account:index:Roles", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self, depends_on=[after])
+        location = stack.location
+        issuer = pipeline.issuer.removeprefix("https://").rstrip("/")
+        provider_arn = f"arn:{location.partition}:iam::{location.account_id}:oidc-provider/{issuer}"
+        # Refused here, before the first resource is registered.
+        may_deploy = deployer.federated_trust(
+            provider_arn,
+            audience=pipeline.audience,
+            subjects=pipeline.deployer_subjects,
+            principals=pipeline.deployer_principals,
+        )
+        may_preview = deployer.federated_trust(
+            provider_arn, audience=pipeline.audience, subjects=pipeline.previewer_subjects, patterns=True
+        )
+        count = len(managed_policies(deployer_statements(stack)))
+
+        provider = aws.iam.OpenIdConnectProvider(
+            name,
+            url=pipeline.issuer,
+            client_id_lists=[pipeline.audience],
+            opts=child,
+        )
+        trusting = pulumi.ResourceOptions(parent=self, depends_on=[provider])
+        limit = aws.iam.Policy(
+            f"{name}-boundary", name=stack.boundary_arn.rpartition("/")[2], policy=boundary, opts=child
+        )
+
+        def role(part: str, role_name: str, trust: str) -> aws.iam.Role:
+            return aws.iam.Role(
+                f"{name}-{part}",
+                name=role_name,
+                assume_role_policy=trust,
+                max_session_duration=SESSION_SECONDS,
+                opts=trusting,
+            )
+
+        deploys = role("deployer", stack.deployer, may_deploy)
+        previews = role("previewer", stack.previewer, may_preview)
+        known = pulumi.Output.from_input(config_key_arn).apply(lambda arn: replace(stack, config_key_arn=arn))
+        texts = known.apply(lambda found: managed_policies(deployer_statements(found)))
+        for number in range(count):
+            # Without a hyphen before the number: no name of a stack makes it one of the stack's own policies.
+            policy = aws.iam.Policy(
+                f"{name}-deployer-{number + 1}",
+                name=f"{stack.deployer}{number + 1}",
+                policy=texts.apply(lambda found, at=number: found[at]),
+                opts=child,
+            )
+            aws.iam.RolePolicyAttachment(
+                f"{name}-deployer-{number + 1}", role=deploys.name, policy_arn=policy.arn, opts=child
+            )
+        aws.iam.RolePolicy(
+            f"{name}-previewer",
+            name="preview",
+            role=previews.name,
+            policy=known.apply(lambda found: document(previewer_statements(found))),
+            opts=child,
+        )
+        self.deployer_arn, self.previewer_arn, self.boundary_arn = deploys.arn, previews.arn, limit.arn
+        self.register_outputs(
+            {
+                "deployer_arn": self.deployer_arn,
+                "previewer_arn": self.previewer_arn,
+                "boundary_arn": self.boundary_arn,
+            }
+        )

@@ -1,0 +1,80 @@
+"""The bucket that holds the stacks' state."""
+
+import pulumi
+import pulumi_aws as aws
+
+from policies.identity import document
+
+OLD_VERSION_DAYS = 90
+"""Days that a replaced or deleted state file can be taken back."""
+
+
+class StateBucket(pulumi.ComponentResource):
+    """A private bucket that keeps replaced files, takes requests through TLS only and is deleted by nobody by accident.
+
+    Sources: AWS, "Security best practices for Amazon S3"; Pulumi, "Managing state and backend options", AWS S3.
+    """
+
+    name: pulumi.Output[str]
+    bucket: aws.s3.Bucket
+
+    def __init__(self, name: str, *, bucket: str, partition: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Create the bucket.
+
+        Args:
+            name: The component's name.
+            bucket: The bucket's name.
+            partition: `aws`, `aws-us-gov` or `aws-cn`.
+            opts: Options of the component.
+        """
+        super().__init__("account:index:StateBucket", name, None, opts)
+        # The settings as well: a destroy deletes what is not protected before it comes to what is.
+        child = pulumi.ResourceOptions(parent=self, protect=True)
+        made = aws.s3.Bucket(name, bucket=bucket, opts=child)
+        aws.s3.BucketOwnershipControls(
+            name, bucket=made.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=child
+        )
+        private = aws.s3.BucketPublicAccessBlock(
+            name,
+            bucket=made.bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=child,
+        )
+        versioned = aws.s3.BucketVersioning(
+            name, bucket=made.bucket, versioning_configuration={"status": "Enabled"}, opts=child
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            name,
+            bucket=made.bucket,
+            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            opts=child,
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            name,
+            # Rules on replaced versions need versioning first.
+            bucket=versioned.bucket,
+            rules=[
+                {
+                    "id": "delete-old-versions",
+                    "status": "Enabled",
+                    "filter": {"prefix": ""},
+                    "noncurrent_version_expiration": {"noncurrent_days": OLD_VERSION_DAYS},
+                    "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
+                }
+            ],
+            opts=child,
+        )
+        # S3 refuses two changes of one bucket's access at a time.
+        aws.s3.BucketPolicy(name, bucket=private.bucket, policy=tls_only(partition, bucket), opts=child)
+        self.name, self.bucket = made.bucket, made
+        self.register_outputs({"name": self.name})
+
+
+def tls_only(partition: str, bucket: str) -> str:
+    """Return the bucket's policy: no request without TLS, whoever asks."""
+    arn = f"arn:{partition}:s3:::{bucket}"
+    deny = {"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, f"{arn}/*"]}
+    return document([{**deny, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}])

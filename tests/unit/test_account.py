@@ -1,0 +1,178 @@
+"""The account's project: what is made once, for whom, and what is refused before anything is."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+
+from account.application import Application, features
+from policies.evaluator import Request, decide, parse
+from tests.unit.conftest import Recorder, Recording
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "111111111111"
+PROJECT = "service-ticket-system-account"
+KEY_ARN = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+
+
+def account(
+    record: Recorder, *, stack: str = "dev", number: str = ACCOUNT, region: str = "eu-central-1", **config: Any
+) -> Recording:
+    shipped = yaml.safe_load((ROOT / "account" / f"Pulumi.{stack}.yaml").read_text())["config"]
+    own = {key: value for key, value in shipped.items() if key.startswith(f"{PROJECT}:")}
+    return record(
+        lambda: runpy.run_path(str(ROOT / "account" / "__main__.py"), run_name="__main__"),
+        project=PROJECT,
+        stack=stack,
+        config={**own, **{f"{PROJECT}:{key}": value for key, value in config.items()}},
+        account=number,
+        outputs={"aws:kms/key:Key": {"arn": KEY_ARN}},
+        region=region,
+    )
+
+
+@pytest.mark.parametrize(("stack", "number", "policies"), [("dev", ACCOUNT, 1), ("prod", "222222222222", 2)])
+def test_an_account_gets_exactly_this(record: Recorder, stack: str, number: str, policies: int) -> None:
+    assert account(record, stack=stack, number=number).count() == {
+        "account:index:ConfigKey": 1,
+        "account:index:Roles": 1,
+        "account:index:StateBucket": 1,
+        "aws:iam/openIdConnectProvider:OpenIdConnectProvider": 1,
+        "aws:iam/policy:Policy": policies + 1,
+        "aws:iam/role:Role": 2,
+        "aws:iam/rolePolicy:RolePolicy": 1,
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment": policies,
+        "aws:kms/alias:Alias": 1,
+        "aws:kms/key:Key": 1,
+        "aws:s3/bucket:Bucket": 1,
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": 1,
+        "aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1,
+        "aws:s3/bucketPolicy:BucketPolicy": 1,
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": 1,
+        "aws:s3/bucketVersioning:BucketVersioning": 1,
+    }
+
+
+def test_the_state_is_private_versioned_encrypted_and_deleted_by_nobody_by_accident(record: Recorder) -> None:
+    recording = account(record)
+    name = f"service-ticket-system-state-{ACCOUNT}-eu-central-1"
+    bucket = recording.one("aws:s3/bucket:Bucket")
+    assert bucket.inputs == {"bucket": name}
+    kept = [r for r in recording if r.type.startswith(("aws:s3/", "aws:kms/"))]
+    assert all(resource.options.protect for resource in kept)
+    block = recording.one("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock").inputs
+    assert {key: value for key, value in block.items() if key != "bucket"} == dict.fromkeys(
+        ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), True
+    )
+    assert recording.one("aws:s3/bucketVersioning:BucketVersioning").inputs["versioningConfiguration"] == {
+        "status": "Enabled"
+    }
+    rules = recording.one(
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+    ).inputs["rules"]
+    assert rules == [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]
+    (rule,) = recording.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").inputs["rules"]
+    assert rule["noncurrentVersionExpiration"] == {"noncurrentDays": 90}
+    assert "expiration" not in rule
+    statements = parse(recording.one("aws:s3/bucketPolicy:BucketPolicy").inputs["policy"], source="bucket")
+    file = f"arn:aws:s3:::{name}/.pulumi/meta.yaml"
+    plain = Request("s3:GetObject", file, f"arn:aws:iam::{ACCOUNT}:role/x", {"aws:securetransport": "false"})
+    assert decide(plain, identity=(), resource=statements).outcome == "explicit-deny"
+
+
+def test_the_key_is_kept_turned_over_and_never_one_of_the_deployers_own(record: Recorder) -> None:
+    recording = account(record)
+    key = recording.one("aws:kms/key:Key")
+    assert (key.inputs["enableKeyRotation"], key.inputs["deletionWindowInDays"]) == (True, 30)
+    assert key.inputs["tags"] == {"Project": PROJECT}
+    assert recording.one("aws:kms/alias:Alias").inputs["name"] == "alias/service-ticket-system-config"
+
+
+def test_nothing_is_made_before_the_bucket(record: Recorder) -> None:
+    recording = account(record)
+    for token in ("aws:kms/key:Key", "aws:iam/openIdConnectProvider:OpenIdConnectProvider", "aws:iam/policy:Policy"):
+        for resource in recording.of(token):
+            assert "state" in resource.options.depends_on, resource.name
+
+
+def test_the_roles_trust_the_pipeline_alone(record: Recorder) -> None:
+    recording = account(record)
+    provider = recording.one("aws:iam/openIdConnectProvider:OpenIdConnectProvider").inputs
+    assert provider == {"url": "https://token.actions.githubusercontent.com", "clientIdLists": ["sts.amazonaws.com"]}
+    for name, subject in (("deployer", "environment:dev"), ("previewer", "pull_request")):
+        role = recording.one("aws:iam/role:Role", f"roles-{name}")
+        assert role.inputs["name"] == f"service-ticket-system-{name}"
+        (statement,) = role.document("assumeRolePolicy")["Statement"]
+        assert statement["Principal"] == {"Federated": PROVIDER}
+        assert statement["Condition"] == {
+            "StringEquals": {
+                "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+                "token.actions.githubusercontent.com:sub": [f"repo:example/service-ticket-system:{subject}"],
+            }
+        }
+
+
+def test_the_roles_decrypt_with_the_real_key(record: Recorder) -> None:
+    recording = account(record)
+    (deploys,) = [p.inputs["policy"] for p in recording.of("aws:iam/policy:Policy") if "boundary" not in p.name]
+    for policy in (deploys, recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]):
+        (statement,) = [s for s in json.loads(policy)["Statement"] if "kms:Decrypt" in s["Action"]]
+        assert statement["Resource"] == [KEY_ARN]
+
+
+def test_the_outputs_are_what_the_application_and_the_pipeline_are_given(record: Recorder) -> None:
+    assert account(record).exports == {
+        "backendUrl": f"s3://service-ticket-system-state-{ACCOUNT}-eu-central-1?region=eu-central-1",
+        "secretsProvider": "awskms://alias/service-ticket-system-config?region=eu-central-1",
+        "deployerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-deployer",
+        "previewerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-previewer",
+        "permissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/service-ticket-system-boundary",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"deployerSubjects": []}, "deployerSubjects: .* has no subjects: any repository there could assume the role"),
+        ({"previewerSubjects": []}, "previewerSubjects: .* has no subjects"),
+        ({"deployerSubjects": ["repo:example/*"]}, "deployerSubjects: .* is a pattern"),
+        ({"previewerSubjects": ["repo:example/*"]}, "previewerSubjects: .* other repositories have"),
+        ({"issuer": "http://token.example.com"}, "is no issuer: pulumi config set issuer"),
+        ({"audience": "*"}, "name one, such as sts.amazonaws.com"),
+        ({"deployerPrincipals": ["*"]}, "not the ARN of a role or user"),
+        ({"applicationActions": ["iam:CreateUser"]}, "can't be an application's action"),
+        ({"number": "999999999999"}, "credentials are of account 999999999999, .* allows 111111111111"),
+        ({"region": "eu-west-1"}, "pulumi config set aws:region eu-central-1"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_registered(
+    record: Recorder, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(pulumi.RunError, match=message):
+        account(record, **change)
+
+
+def test_every_problem_is_told_at_once(record: Recorder) -> None:
+    with pytest.raises(pulumi.RunError, match=r"3 problem\(s\)"):
+        account(record, deployerSubjects=[], previewerSubjects=[], region="eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("stack", "expected"),
+    [("dev", set[str]()), ("prod", {"encryption", "rotation", "redeploy", "reminder", "audit", "trail"})],
+)
+def test_the_features_are_those_of_the_applications_stack_file(stack: str, expected: set[str]) -> None:
+    assert Application.read(stack).features == expected
+
+
+def test_a_reminder_alone_rotates_nothing_and_an_organisations_trail_is_not_made() -> None:
+    found = features(
+        rotation={"remindEveryDays": 90}, redeploy={}, audit={"trail": "existing"}, encryption="aws-managed"
+    )
+    assert found == {"reminder", "audit"}
