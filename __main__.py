@@ -16,8 +16,9 @@ from components.task_definition import TaskDefinition
 from config import settings
 from model import pricing
 from model.declarations import references_of, supplied_config_keys
-from model.location import Location
+from model.location import Location, region_of
 from model.outputs import Outputs, Service
+from model.references import value_from
 from policies import identity
 from policies.key import key_policy
 from policies.resource import reader_policy
@@ -50,6 +51,7 @@ if config.encryption != "aws-managed":
         ),
         deletion_window_in_days=config.key_deletion_window_in_days,
         protect=config.protect,
+        restored_key_arn=config.restored_key_arn,
     ).key_arn
 # Taking the key away from a secret changes nothing at AWS: the provider sends no key at all. So a stack goes back in two steps,
 # first to AWS's key by name while its own still exists, then without either.
@@ -76,6 +78,7 @@ secrets = AppSecrets(
     generations=config.generations,
     rotated=[rotation.secret] if rotation else [],
     adopted=config.adopt,
+    restored=config.restored,
     resource_policy=resource_policy,
     recovery_window_in_days=config.recovery_window_in_days,
     protect=config.protect,
@@ -102,23 +105,40 @@ if audit:
         delete_log_files=not config.protect,
     ).topic_arn
 
+
+def key_of(secret: str) -> pulumi.Input[str] | None:
+    """Return the customer-managed key that a secret is encrypted with, None for AWS's own."""
+    own = secret not in config.adopt and secret not in config.foreign_arns
+    return key_arn if own else config.secret_kms_keys.get(secret)
+
+
 services: dict[str, Service[pulumi.Input[str]]] = {}
 redeployments: list[Redeployment] = []
 for name, service in config.services.items():
     own = names.service(name)
     # Only what the container references: IAM grants whole secrets, so each is named once.
-    referenced = sorted({declaration.name for declaration, _ in references_of(config.catalogue, name).values()})
+    referenced = sorted({entry.name for entry, _ in references_of(config.catalogue, name).values()})
     secret_arns = {secrets.names[secret]: secrets.arns[secret] for secret in referenced}
+    foreign = references_of(config.foreign, name)
+    foreign_arns = {entry.name: config.foreign_arns[entry.name] for entry, _ in foreign.values()}
+    container_secrets = {
+        **secrets.references[name],
+        **{variable: value_from(foreign_arns[entry.name], key) for variable, (entry, key) in foreign.items()},
+    }
+    key_arns: dict[str, list[pulumi.Input[str]]] = {location.region: [key_arn]} if key_arn else {}
+    if config.grant_replicas:
+        key_arns |= {region: [key] for region, key in config.replica_kms_keys.items()}
+    for key in dict.fromkeys(config.secret_kms_keys.get(secret) for secret in (*referenced, *foreign_arns)):
+        if key:
+            key_arns.setdefault(region_of(key), []).append(key)
     execution_role = ExecutionRole(
         f"{name}-execution-role",
         names=own,
         location=location,
         secret_arns=secret_arns,
+        foreign_secret_arns=tuple(foreign_arns.values()),
         image=service.image,
-        kms_key_arns={
-            **({location.region: key_arn} if key_arn else {}),
-            **(config.replica_kms_keys if config.grant_replicas else {}),
-        },
+        kms_key_arns=key_arns,
         replica_regions=config.replica_regions if config.grant_replicas else (),
         bind_trust_to_account=config.confused_deputy_protection,
         permissions_boundary=config.permissions_boundary,
@@ -129,7 +149,7 @@ for name, service in config.services.items():
         names=own,
         location=location,
         settings=service,
-        secrets=secrets.references[name],
+        secrets=container_secrets,
         version_ids=[secrets.version_ids[secret] for secret in referenced if secret in secrets.version_ids],
         execution_role_arn=execution_role.arn,
         log_retention_in_days=config.log_retention_in_days,
@@ -142,7 +162,7 @@ for name, service in config.services.items():
         task_definition_arn=task.arn,
         task_definition_family=task.family,
         log_group_name=task.log_group_name,
-        container_secrets=secrets.references[name],
+        container_secrets=container_secrets,
     )
     if config.redeploy and name in config.redeploy.services:
         redeployments.append(
@@ -152,7 +172,13 @@ for name, service in config.services.items():
                 location=location,
                 cluster=config.redeploy.cluster,
                 service=config.redeploy.services[name],
-                secret_arns=secret_arns,
+                # The event of a new value reaches only the account and Region that the secret is in.
+                secret_arns=secret_arns
+                | {
+                    secret: arn
+                    for secret, arn in foreign_arns.items()
+                    if arn.startswith(location.arn("secretsmanager", ""))
+                },
                 alarm_topic_arn=topic_arn,
                 permissions_boundary=config.permissions_boundary,
             )
@@ -164,7 +190,11 @@ if rotation:
         names=names,
         location=location,
         secret_arn=secrets.arns[rotation.secret],
-        superuser_secret_arn=secrets.arns[rotation.superuser] if rotation.superuser else None,
+        superuser_secret_arn={**secrets.arns, **config.foreign_arns}[rotation.superuser]
+        if rotation.superuser
+        else None,
+        secret_key_arn=key_of(rotation.secret),
+        superuser_key_arn=key_of(rotation.superuser) if rotation.superuser else None,
         settings=rotation,
         log_retention_in_days=config.log_retention_in_days,
         kms_key_arn=log_key,
@@ -198,6 +228,8 @@ stack_outputs = Outputs[pulumi.Input[str]](
     monthly_cost_usd=pricing.total(cost),
     kms_key_arn=key_arn,
     alarm_topic_arn=topic_arn,
+    foreign_secret_arns=config.foreign_arns,
+    secret_kms_key_arns=config.secret_kms_keys,
 )
 for output, value in stack_outputs.exports():
     pulumi.export(output, value)

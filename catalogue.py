@@ -1,9 +1,11 @@
 """What exists: services, secrets, plain variables. To add a secret, add an entry to CATALOGUE; everything else follows."""
 
+from collections.abc import Mapping, Sequence
+
 from model.declarations import (
     Application,
-    Catalogue,
     Constant,
+    Entry,
     Generated,
     JsonSecret,
     PlainVariable,
@@ -16,7 +18,7 @@ SERVICES = (Service("app"),)
 
 VARIABLES = (PlainVariable("DATABASE_HOST", "databaseHost"), PlainVariable("REDIS_HOST", "redisHost"))
 
-CATALOGUE: Catalogue = (
+CATALOGUE: Sequence[Entry] = (
     TextSecret("db-master-password", Generated("dbMasterPassword"), variable="DB_PASSWORD"),
     TextSecret("jwt-secret", Generated("jwtSecret", length=64, keeps_previous=True), variable="JWT_SECRET"),
     JsonSecret(
@@ -36,7 +38,7 @@ CATALOGUE: Catalogue = (
 )
 
 # In production the application signs in as a user of its own, and the master's password is only there to make that user.
-IN_STACK = {
+IN_STACK: Mapping[str, Sequence[Entry]] = {
     "prod": (
         TextSecret("db-master-password", Generated("dbMasterPassword")),
         JsonSecret(

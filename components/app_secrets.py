@@ -3,13 +3,14 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
 from components.live_values import LiveValues
+from components.restored_values import RestoredValues
 from model import labels
 from model.declarations import (
     PREVIOUS_SUFFIX,
@@ -18,6 +19,7 @@ from model.declarations import (
     Declaration,
     Generated,
     JsonSecret,
+    Restored,
     Source,
     Supplied,
     TextSecret,
@@ -77,6 +79,7 @@ class AppSecrets(pulumi.ComponentResource):
         generations: Mapping[str, int] | None = None,
         rotated: Collection[str] = (),
         adopted: Mapping[str, str] | None = None,
+        restored: Mapping[str, Restored] | None = None,
         kms_key_id: pulumi.Input[str] | None = None,
         replicas: Mapping[str, str | None] | None = None,
         opts: pulumi.ResourceOptions | None = None,
@@ -95,13 +98,15 @@ class AppSecrets(pulumi.ComponentResource):
             generations: Generation of generated values by configuration key, 1 where absent.
             rotated: Names of secrets whose value a rotation function changes.
             adopted: ARNs of secrets that exist already, by name in the catalogue.
+            restored: The stack's own secrets that the state lost and AWS still has, by name in the catalogue.
             kms_key_id: The customer-managed key's ARN, None for the AWS-managed one.
             replicas: Key of the replica, None for the AWS-managed one, by Region.
             opts: Options of the component.
         """
         super().__init__("ticketing:index:AppSecrets", name, None, opts)
         adopted = adopted or {}
-        source_values = _SourceValues(self, name, values, generations or {}, protect=protect)
+        taken_over = RestoredValues(self, catalogue, restored or {})
+        source_values = _SourceValues(self, name, values, generations or {}, taken_over, protect=protect)
 
         self.names = {
             d.name: _name_in_arn(adopted[d.name]) if d.name in adopted else names.secret(d.name) for d in catalogue
@@ -139,7 +144,7 @@ class AppSecrets(pulumi.ComponentResource):
                     parent=self,
                     protect=protect,
                     depends_on=[record],
-                    import_=adopted.get(declaration.name),
+                    import_=adopted.get(declaration.name) or taken_over.secret_id(declaration.name),
                     # What was not made here is never deleted here.
                     retain_on_delete=is_adopted,
                     ignore_changes=_ADOPTED_AS_FOUND if is_adopted else None,
@@ -178,9 +183,11 @@ class _SourceValues:
         name: str,
         configured: Mapping[str, str],
         generations: Mapping[str, int],
+        restored: RestoredValues,
         *,
         protect: bool,
     ) -> None:
+        self.restored = restored
         self.component = component
         self.name = name
         self._configured = configured
@@ -202,13 +209,29 @@ class _SourceValues:
             return pulumi.Output.from_input(source.value)
         if isinstance(source, Supplied):
             return pulumi.Output.secret(self._configured[source.config_key])
-        password = self._password(source, generation)
-        return pulumi.Output.secret(self._configured.get(source.config_key) or password.result)
+        kept = self.restored.value(source.config_key, generation)
+        value = kept or self._password(source, generation).result
+        return pulumi.Output.secret(self._configured.get(source.config_key) or value)
+
+    def known(self, source: Generated | Supplied | Constant, generation: int = 1) -> str | None:
+        """Return the value that `of` has, as far as it is known before anything is made."""
+        if isinstance(source, Constant):
+            return source.value
+        kept = self.restored.value(source.config_key, generation)
+        return self._configured.get(source.config_key) or kept
 
     def previous(self, source: Generated) -> pulumi.Output[str]:
         """Return the generated value before the live one: a configured value took the place of the last generation."""
-        configured = source.config_key in self._configured
-        return pulumi.Output.secret(self._password(source, self.generation(source) - (not configured)).result)
+        number = self._number_before(source)
+        value = self.restored.value(source.config_key, number) or self._password(source, number).result
+        return pulumi.Output.secret(value)
+
+    def known_previous(self, source: Generated) -> str | None:
+        """Return the value that `previous` has, as far as it is known before anything is made."""
+        return self.restored.value(source.config_key, self._number_before(source))
+
+    def _number_before(self, source: Generated) -> int:
+        return self.generation(source) - (source.config_key not in self._configured)
 
     def _password(self, source: Generated, generation: int) -> random.RandomPassword:
         name = f"{self.name}-{source.config_key}-{generation}"
@@ -267,13 +290,16 @@ class _Versions:
 
     def put(self, *, rotated: bool) -> aws.secretsmanager.SecretVersion:
         """Return the live version; the one before it, which `<NAME>_PREVIOUS` needs, is put first."""
-        own = ["secretString"] if rotated else []
+        own, name, restored = ["secretString"] if rotated else [], self.declaration.name, self.values.restored
+        if rotated and (text := restored.text(name)) is not None:
+            # What the function put last, which no source has.
+            value = pulumi.Output.secret(text)
+            return self._put_live(value, {WHOLE: (value, "")}, own, restored.version_id(name, text))
         if isinstance(self.declaration, JsonSecret):
-            parts = self._json_parts(cast("Mapping[str, _JsonSource]", self.declaration.keys))
-            document = pulumi.Output.from_input({key: value for key, (value, _) in parts.items()}).apply(
-                lambda known: json.dumps(known, sort_keys=True, ensure_ascii=False)
-            )
-            return self._put_live(document, parts, own)
+            keys = cast("Mapping[str, _JsonSource]", self.declaration.keys)
+            parts = self._json_parts(keys)
+            document = pulumi.Output.from_input({key: value for key, (value, _) in parts.items()}).apply(_as_json)
+            return self._put_live(document, parts, own, restored.version_id(name, self._known_json(keys)))
         source = cast("Generated | Supplied", self.declaration.source)
         generation = self.values.generation(source)
         before: list[pulumi.Resource] = []
@@ -281,22 +307,24 @@ class _Versions:
             # AWSPREVIOUS must be there from the first rotation on, also in a stack that is created with `rotations` already set:
             # the value before is put once, first. It never asks for AWSCURRENT, which AWS gives a first version by itself.
             label = self.record_id.apply(labels.previous)
-            before = [
-                self._put("previous-value", self.values.previous(cast("Generated", source)), [label], ["secretString"])
-            ]
+            earlier = self.values.previous(cast("Generated", source))
+            import_id = restored.previous_version_id(name)
+            before = [self._put("previous-value", earlier, [label], ["secretString"], import_id=import_id)]
         value = self.values.of(source, generation)
-        return self._put_live(value, {WHOLE: (value, source.config_key)}, own, before)
+        import_id = restored.version_id(name, self.values.known(source, generation))
+        return self._put_live(value, {WHOLE: (value, source.config_key)}, own, import_id, before)
 
     def _put_live(
         self,
         value: pulumi.Output[str],
         parts: Mapping[str, tuple[pulumi.Output[str], str]],
         ignored: Sequence[str],
+        import_id: str | None,
         after: Sequence[pulumi.Resource] = (),
     ) -> aws.secretsmanager.SecretVersion:
         hooks = self.live.guard(self._name("value"), self.declaration.name, self.record_id, parts)
         stages = ["AWSCURRENT", self.record_id.apply(labels.live)]
-        return self._put("value", value, stages, ignored, after=after, hooks=hooks)
+        return self._put("value", value, stages, ignored, after=after, hooks=hooks, import_id=import_id)
 
     def _put(
         self,
@@ -307,6 +335,7 @@ class _Versions:
         *,
         after: Sequence[pulumi.Resource] = (),
         hooks: pulumi.ResourceHookBinding | None = None,
+        import_id: str | None = None,
     ) -> aws.secretsmanager.SecretVersion:
         # The version carries a label of its own: AWS drops a version without labels some time after two more values were
         # put, by a rotation or by hand, and a refresh would then lose it from the state. The labels are left alone afterwards (an
@@ -323,6 +352,7 @@ class _Versions:
                 retain_on_delete=True,
                 depends_on=list(after),
                 hooks=hooks,
+                import_=import_id,
             ),
         )
 
@@ -340,6 +370,19 @@ class _Versions:
                 if self.values.keeps_previous(source):
                     parts[key + PREVIOUS_SUFFIX] = previous, ""
         return parts
+
+    def _known_json(self, keys: Mapping[str, _JsonSource]) -> str | None:
+        """Return the document that `_json_parts` makes, None as long as a part of it is not made yet."""
+        parts: dict[str, str | None] = {}
+        for key, source in keys.items():
+            parts[key] = self.values.known(source, self.values.generation(source))
+            if isinstance(source, Generated) and self.values.keeps_previous(source):
+                parts[key + PREVIOUS_SUFFIX] = self.values.known_previous(source)
+        return None if None in parts.values() else _as_json(parts)
+
+
+def _as_json(parts: Any) -> str:
+    return json.dumps(parts, sort_keys=True, ensure_ascii=False)
 
 
 def _tell_left_replicas(secrets: Sequence[aws.secretsmanager.Secret], configured: Collection[str]) -> None:

@@ -1,6 +1,6 @@
 """The task execution role: who may read the secrets when a task starts, and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pulumi
 import pulumi_aws as aws
@@ -30,7 +30,8 @@ class ExecutionRole(pulumi.ComponentResource):
         location: Location,
         secret_arns: Mapping[str, pulumi.Input[str]],
         image: str,
-        kms_key_arns: Mapping[str, pulumi.Input[str]] | None = None,
+        foreign_secret_arns: Collection[str] = (),
+        kms_key_arns: Mapping[str, Sequence[pulumi.Input[str]]] | None = None,
         replica_regions: Sequence[str] = (),
         bind_trust_to_account: bool = True,
         permissions_boundary: str | None = None,
@@ -44,7 +45,8 @@ class ExecutionRole(pulumi.ComponentResource):
             location: The account and Region of the task.
             secret_arns: ARNs of the secrets to read, by full name.
             image: The task's image; if it is in ECR, the role may pull from that repository.
-            kms_key_arns: Customer-managed keys of the secrets by Region; none grants no kms:Decrypt.
+            foreign_secret_arns: ARNs of secrets that somebody else owns, which it reads as well; they have no replicas here.
+            kms_key_arns: Customer-managed keys of all these secrets by Region; none grants no kms:Decrypt.
             replica_regions: Regions whose replicas of the secrets it may read as well.
             bind_trust_to_account: Whether only this account's ECS may assume the role. AWS documents the condition for the
                 task role alone; the switch is for the day that ECS should not send it.
@@ -61,15 +63,19 @@ class ExecutionRole(pulumi.ComponentResource):
         if repository := location.ecr_repository_arn(image):
             everything_else += identity.pull_image(repository)
 
-        def decrypt(key_arns: Mapping[str, str]) -> list[identity.Statement]:
+        def decrypt(key_arns: Mapping[str, Sequence[str]]) -> list[identity.Statement]:
             return [
-                identity.decrypt_through_secrets_manager(arn, region=region, dns_suffix=location.dns_suffix)
-                for region, arn in sorted(key_arns.items())
+                identity.decrypt_through_secrets_manager(arns, region=region, dns_suffix=location.dns_suffix)
+                for region, arns in sorted(key_arns.items())
             ]
 
         # A key's ARN is unknown in a first preview, its length is not: an id has 36 characters.
         expected_keys = {
-            region: in_region(location.arn("kms", f"key/{'0' * 36}"), region) for region in kms_key_arns or ()
+            region: [
+                arn if isinstance(arn, str) else in_region(location.arn("kms", f"key/{number:036}"), region)
+                for number, arn in enumerate(arns)
+            ]
+            for region, arns in (kms_key_arns or {}).items()
         }
         reserved = len(identity.document([*everything_else, *decrypt(expected_keys)]))
         with readable():
@@ -80,7 +86,8 @@ class ExecutionRole(pulumi.ComponentResource):
                     )
                     + len('"",') * len(replica_regions)
                     for full_name in secret_arns
-                },
+                }
+                | {arn: len(arn) for arn in foreign_secret_arns},
                 inline_characters_left=identity.INLINE_POLICY_CHARACTERS - reserved,
             )
 
@@ -98,9 +105,12 @@ class ExecutionRole(pulumi.ComponentResource):
         )
 
         def read(names: Sequence[str]) -> pulumi.Output[identity.Statement]:
-            arns = pulumi.Output.all(*(secret_arns[name] for name in names))
+            foreign = [name for name in names if name in foreign_secret_arns]
+            arns = pulumi.Output.all(*(secret_arns[name] for name in names if name not in foreign_secret_arns))
             return arns.apply(
-                lambda known: identity.read_secrets(in_region(arn, region) for arn in known for region in regions)
+                lambda known: identity.read_secrets(
+                    [*foreign, *(in_region(arn, region) for arn in known for region in regions)]
+                )
             )
 
         reads = [read(plan.inline)] if plan.inline else []

@@ -148,7 +148,8 @@ class LiveValues:
             return  # the secret itself is yet to be made
         record = await put.record_id.future() if await put.record_id.is_known() else ""
         holders = await self._versions(secret)
-        current, own = holders.get(_CURRENT), holders.get(labels.live(record or ""))
+        # After a destroy and a restore, the restored version is what this program put last.
+        current, own = holders.get(_CURRENT), holders.get(labels.live(record or "")) or holders.get(labels.RESTORED)
         # In a new stack the generation before is put first, and AWS makes a secret's first version the current one.
         if current is None or current == (own or holders.get(labels.previous(record or ""))):
             return

@@ -52,6 +52,8 @@ class Rotation(pulumi.ComponentResource):
         settings: RotationSettings,
         log_retention_in_days: int,
         kms_key_arn: pulumi.Input[str] | None = None,
+        secret_key_arn: pulumi.Input[str] | None = None,
+        superuser_key_arn: pulumi.Input[str] | None = None,
         permissions_boundary: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -65,7 +67,9 @@ class Rotation(pulumi.ComponentResource):
             superuser_secret_arn: The secret that the alternating-users strategy signs in with, None for single-user.
             settings: The configuration's `rotation`.
             log_retention_in_days: Days that the function's log is kept.
-            kms_key_arn: The customer-managed key of the secrets and the log, if any.
+            kms_key_arn: The customer-managed key of the log, if any.
+            secret_key_arn: The customer-managed key of the secret that rotates, if any.
+            superuser_key_arn: The customer-managed key of the secret that signs in, if any.
             permissions_boundary: ARN of a managed policy for the role.
             opts: Options of the component.
         """
@@ -88,12 +92,13 @@ class Rotation(pulumi.ComponentResource):
             opts=child,
         )
         function_arn = location.arn("lambda", f"function:{names.rotation}")
-        policy = pulumi.Output.all(secret_arn, superuser_secret_arn, kms_key_arn).apply(
+        policy = pulumi.Output.all(secret_arn, superuser_secret_arn, secret_key_arn, superuser_key_arn).apply(
             lambda known: identity.document(
                 identity.rotate_secret(
                     secret_arn=known[0],
                     superuser_secret_arn=known[1],
                     kms_key_arn=known[2],
+                    superuser_kms_key_arn=known[3],
                     function_arn=function_arn,
                     log_group_arn=location.log_group_arn(names.rotation_log_group),
                     region=location.region,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from config.reader import Check
 from model import limits
+from model.references import WHOLE_SECRET_ARN
 from model.values import Wrong
 
 
@@ -33,8 +34,12 @@ wrong_security_group = _matching(r"sg-[0-9a-f]{8,17}", "a security group's id, s
 wrong_policy_arn = _matching(r"arn:[a-z-]+:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", "the ARN of a managed policy")
 wrong_principal = _matching(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[\w+=,.@/-]+", "the ARN of a role or user")
 wrong_secret_arn = _matching(
-    r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+-[A-Za-z0-9]{6}", "the secret's ARN"
+    WHOLE_SECRET_ARN.pattern, "the whole ARN of a secret: arn:...:secret:NAME- and the six characters at its end"
 )
+wrong_key_arn = _matching(
+    r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[\w-]+", "the ARN of a key: arn:...:kms:REGION:ACCOUNT:key/ID"
+)
+wrong_version = _matching(r"[\w-]{32,64}", "the id of a secret's version")
 wrong_log_group = _matching(r"[\w./#-]{1,512}", "a log group's name: letters, digits and . / # _ -")
 wrong_email = _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 wrong_ecs_name = _matching(r"[A-Za-z0-9_-]{1,255}", "a name: letters, digits, _ and -, at most 255")

@@ -5,7 +5,18 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from model import limits
-from model.declarations import Declaration, Generated, JsonSecret, Problem, Source, Supplied, TextSecret
+from model.declarations import (
+    Entry,
+    ForeignSecret,
+    Generated,
+    JsonSecret,
+    Problem,
+    Source,
+    Supplied,
+    TextSecret,
+    known_keys,
+)
+from model.location import partition_of
 
 if TYPE_CHECKING:
     from config.settings import RotationSettings, Settings
@@ -27,30 +38,67 @@ def together(settings: "Settings", region: str | None) -> Iterator[Problem]:
         yield "grantReplicas", "needs replicaRegions", "the Regions whose replicas the execution role may read"
     if region in settings.replica_regions:
         yield "replicaRegions", f"holds {region}, where the secrets are", "other Regions than aws:region"
+    if settings.restored_key_arn and settings.encryption == "aws-managed":
+        yield "restored.key", "needs encryption customer-managed", "pulumi config set encryption customer-managed"
+    yield from _places(settings, region)
     if settings.rotation:
-        yield from _rotation(settings.rotation, {d.name: d for d in settings.catalogue})
+        yield from _rotation(settings.rotation, {d.name: d for d in (*settings.catalogue, *settings.foreign)})
 
 
-def _rotation(rotation: "RotationSettings", catalogue: Mapping[str, Declaration]) -> Iterator[Problem]:
+def _places(settings: "Settings", region: str | None) -> Iterator[Problem]:
+    """Yield the problems of ARNs that cannot belong together. Only a secret of somebody else may be far away."""
+    arns = {
+        **{f"adopt.{name}": arn for name, arn in settings.adopt.items()},
+        **{f"foreignSecrets.{name}": arn for name, arn in settings.foreign_arns.items()},
+    }
+    for key, arn in arns.items():
+        partition, place = _partition_and_region(arn)
+        if twins := [other for other, twin in arns.items() if other < key and twin == arn]:
+            yield key, f"is the ARN of {twins[0]}, too", "one secret for each entry of the catalogue"
+        if region and partition != partition_of(region):
+            yield key, f"is in the partition {partition}", f"{partition_of(region)}: no role reads across partitions"
+        elif region and key.startswith("adopt.") and place != region:
+            yield key, f"is in {place}", f"a secret in {region}; one elsewhere is a ForeignSecret of catalogue.py"
+        elif (
+            settings.rotation and key == f"foreignSecrets.{settings.rotation.superuser}" and region not in {None, place}
+        ):
+            yield key, f"is in {place}, and the rotation signs in with it", f"a secret in {region}"
+    for name, arn in settings.secret_kms_keys.items():
+        secret = arns.get(f"adopt.{name}") or arns.get(f"foreignSecrets.{name}") or ""
+        if _partition_and_region(secret) != _partition_and_region(arn):
+            place = " ".join(_partition_and_region(arn))
+            yield f"secretKmsKeys.{name}", f"is in {place}", "a key in the secret's partition and Region"
+
+
+def _partition_and_region(arn: str) -> tuple[str, str]:
+    fields = [*arn.split(":"), "", "", "", ""]
+    return fields[1], fields[3]
+
+
+def _rotation(rotation: "RotationSettings", catalogue: Mapping[str, Entry]) -> Iterator[Problem]:
     alternating = rotation.strategy == "alternating-users"
     rotated, superuser = catalogue.get(rotation.secret), catalogue.get(rotation.superuser or "")
     if alternating and rotated and rotation.secret == rotation.superuser:
         yield "rotation.superuser", "is the secret that rotates", "the secret of a user who may change others"
-    if alternating and rotated and not _has_username(rotated):
+    if alternating and rotated and not _may_hold_username(rotated):
         yield "rotation.secret", f"{rotation.secret} holds no username", "a JSON secret of username and password"
     if not alternating and rotated and not isinstance(rotated, TextSecret):
         yield "rotation.secret", f"{rotation.secret} is a JSON", "single-user rotates a text secret"
     signs_in = superuser if alternating else rotated
-    if isinstance(signs_in, TextSecret) and not rotation.username:
+    if signs_in is None:
+        return
+    is_text = isinstance(signs_in, TextSecret) or (isinstance(signs_in, ForeignSecret) and not signs_in.keys)
+    if is_text and not rotation.username:
         yield "rotation.username", "is required", f"the user whose password {signs_in.name} is"
-    if isinstance(signs_in, JsonSecret) and rotation.username:
+    if not is_text and rotation.username:
         yield "rotation.username", f"but {signs_in.name} holds the username itself", "no rotation.username"
+    if alternating and not is_text and not _may_hold_username(signs_in):
+        yield "rotation.superuser", f"{signs_in.name} holds no username", "a JSON secret of username and password"
 
 
-def _has_username(declaration: Declaration) -> bool:
-    if not isinstance(declaration, JsonSecret):
-        return False
-    return not isinstance(declaration.keys, Mapping) or {"username", "password"} <= declaration.keys.keys()
+def _may_hold_username(entry: Entry) -> bool:
+    known = known_keys(entry)
+    return {"username", "password"} <= known or (isinstance(entry, JsonSecret) and not known)
 
 
 def _sizes(settings: "Settings") -> Iterator[Problem]:

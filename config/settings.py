@@ -3,6 +3,7 @@
 `Pulumi.yaml` declares the keys with types, descriptions and defaults, so that the CLI knows them too.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -14,7 +15,7 @@ from config import fields, rules
 from config.reader import Reader
 from config.schedule import wrong_duration, wrong_schedule
 from model import declarations
-from model.declarations import Application, Catalogue, Generated, PlainVariable, Supplied
+from model.declarations import Application, Catalogue, ForeignSecret, Generated, PlainVariable, Restored, Supplied
 from model.limits import FARGATE_MEMORY, LOG_RETENTION_DAYS, MIN_LOG_FILE_DAYS
 from model.names import Names
 from model.values import wrong_host, wrong_image, wrong_secret
@@ -129,16 +130,23 @@ class Settings:
     """The configuration of one stack, complete and valid.
 
     `values` holds the secrets that the configuration sets, by configuration key, in the clear: it is kept out of `repr`.
-    `catalogue` has the secrets of this stack, adopted ones as external.
+    `catalogue` has the secrets of this stack, adopted ones as external; `foreign` those that it reads and somebody else owns.
+    `foreign_arns` has their ARNs by name, `secret_kms_keys` the customer-managed keys of adopted and foreign secrets by name.
+    `restored` has the secrets that the state lost and AWS still has, by name, and `restored_key_arn` the stack's key.
     """
 
     names: Names
     catalogue: Catalogue
+    foreign: tuple[ForeignSecret, ...]
     services: Mapping[str, ServiceSettings]
     log_retention_in_days: int
     values: Mapping[str, str] = field(repr=False)
     generations: Mapping[str, int]
     adopt: Mapping[str, str]
+    foreign_arns: Mapping[str, str]
+    secret_kms_keys: Mapping[str, str]
+    restored: Mapping[str, Restored]
+    restored_key_arn: str | None
     recovery_window_in_days: int
     protect: bool
     encryption: Encryption
@@ -192,7 +200,7 @@ def load(application: Application) -> Settings:
             "older versions of secrets stay under the stack's own key, and nobody can read them once it is deleted"
         )
     for (service, secret), variables in declarations.shared_more_than_referenced(
-        settings.catalogue, settings.services
+        (*settings.catalogue, *settings.foreign), settings.services
     ).items():
         pulumi.log.warn(
             f"{service} can read all of {secret}, also {', '.join(variables)}, which only other services get: IAM grants whole "
@@ -225,20 +233,27 @@ def parse(
     secret_keys = declarations.secret_config_keys(application.every_secret())
     reader = Reader(raw, encrypted=set(encrypted) - set(secret_keys))
     protect = reader.boolean("protect", default=False)
+    restored = reader.section("restored")
     adopt = _adopt(reader, declared)
     catalogue = declarations.adopted(declared, adopt)
+    foreign = application.foreign(names.stack)
     services = {
         service.name: _service(reader, service.name, application.variables, encrypted="environment" in encrypted)
         for service in application.services
     }
-    rotation, remind_every_days = _rotation(reader, catalogue, application.variables)
+    rotation, remind_every_days = _rotation(reader, catalogue, foreign, application.variables)
     settings = Settings(
         names=names,
         catalogue=catalogue,
+        foreign=foreign,
         services=services,
         log_retention_in_days=_retention(reader, "logRetentionInDays", 30),
         generations=_generations(reader, declared, catalogue),
         adopt=adopt,
+        foreign_arns=_foreign_arns(reader, foreign),
+        secret_kms_keys=_secret_kms_keys(reader, [*adopt, *(secret.name for secret in foreign)]),
+        restored=_restored(restored, catalogue, adopt, names),
+        restored_key_arn=(restored.text("key", "", check=fields.wrong_key_arn) or None) if restored else None,
         recovery_window_in_days=reader.integer(
             "recoveryWindowInDays", 30, allowed=(0, *range(7, 31)), rule="0 (delete at once) or 7 to 30 days"
         ),
@@ -267,6 +282,7 @@ def parse(
         *declarations.service_problems(application.services),
         *declarations.problems(
             catalogue,
+            foreign,
             project=names.project,
             stack=names.stack,
             services={name: service.environment for name, service in services.items()},
@@ -427,8 +443,54 @@ def _adopt(reader: Reader, catalogue: Catalogue) -> dict[str, str]:
     return found
 
 
+def _foreign_arns(reader: Reader, foreign: Sequence[ForeignSecret]) -> dict[str, str]:
+    section = reader.section("foreignSecrets")
+    found: dict[str, str] = {}
+    for secret in foreign:
+        if section and section.has(secret.name):
+            found[secret.name] = section.text(secret.name, check=fields.wrong_secret_arn)
+        else:
+            command = f"pulumi config set --plaintext --path foreignSecrets.{secret.name} ARN"
+            reader.report(f"foreignSecrets.{secret.name}", f"is required: {secret.owner} owns the secret", command)
+    return found
+
+
+def _restored(
+    section: Reader | None, catalogue: Catalogue, adopt: Mapping[str, str], names: Names
+) -> dict[str, Restored]:
+    secrets = section.section("secrets") if section else None
+    found: dict[str, Restored] = {}
+    for declaration in catalogue if secrets else ():
+        name = declaration.name
+        entry = secrets.section(name) if secrets else None
+        if secrets is None or entry is None:
+            continue
+        arn = entry.text("arn", check=fields.wrong_secret_arn)
+        if name in adopt:
+            secrets.report(name, "is adopted", f"adopt.{name} or restored.secrets.{name}, not both")
+        elif not re.fullmatch(rf"(?:[^:]*:){{6}}{re.escape(names.secret(name))}-\w{{6}}", arn):
+            entry.report("arn", "is no secret of this name", names.secret(name))
+        generations = entry.section("generations")
+        config_keys = [key for key in declarations.generated([declaration]) if generations and generations.has(key)]
+        found[name] = Restored(
+            arn,
+            entry.text("version", "", check=fields.wrong_version) or None,
+            entry.text("previous", "", check=fields.wrong_version) or None,
+            {key: generations.integer(key, 1, allowed=range(1, 1_000_000), rule="1 or more") for key in config_keys}
+            if generations
+            else {},
+        )
+    return found
+
+
+def _secret_kms_keys(reader: Reader, names: Sequence[str]) -> dict[str, str]:
+    section = reader.section("secretKmsKeys")
+    given = [name for name in names if section.has(name)] if section else []
+    return {name: section.text(name, check=fields.wrong_key_arn) for name in given} if section else {}
+
+
 def _rotation(
-    reader: Reader, catalogue: Catalogue, variables: Sequence[PlainVariable]
+    reader: Reader, catalogue: Catalogue, foreign: Sequence[ForeignSecret], variables: Sequence[PlainVariable]
 ) -> tuple[RotationSettings | None, int | None]:
     section = reader.section("rotation")
     if section is None:
@@ -441,7 +503,8 @@ def _rotation(
     names = tuple(d.name for d in catalogue)
     strategy = cast("Strategy", section.choice("strategy", ("single-user", "alternating-users")))
     secret = section.choice("secret", names)
-    superuser = section.choice("superuser", names) if strategy == "alternating-users" else None
+    superusers = (*names, *(secret.name for secret in foreign))
+    superuser = section.choice("superuser", superusers) if strategy == "alternating-users" else None
     for key, rule in (("subnetIds", "the private subnets"), ("securityGroupIds", "the security groups")):
         if not section.has(key):
             section.report(key, "is required", f"an array: {rule} that reach the database and Secrets Manager")

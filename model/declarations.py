@@ -6,7 +6,7 @@ starts from these types.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from model.limits import MAX_NAME_CHARACTERS
@@ -139,18 +139,65 @@ class JsonSecret:
 
     def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
         """Yield each container variable with the JSON key it takes, None for the whole value; of one service or of all."""
-        if self.variable is not None and _gets(self.readers, service, self.variable):
-            yield self.variable, None
-        by_key = self.variables if isinstance(self.variables, Mapping) else {key: key for key in self.variables}
-        for key, variable in sorted(by_key.items()):
-            if _gets(self.readers, service, variable):
-                yield variable, key
+        yield from _references(self, service)
+
+
+@dataclass(frozen=True)
+class ForeignSecret:
+    """A secret that somebody else makes, owns and rotates: an AWS service, another stack, another account.
+
+    The services read it as they read the stack's own. Nothing here creates, changes or deletes it, or gives it a policy or a
+    replica. Its ARN differs by stack: `foreignSecrets.<name>` in the stack's configuration; `secretKmsKeys.<name>` names its
+    customer-managed key, if it has one.
+
+    Attributes:
+        name: What the program calls it.
+        owner: Who owns it and is asked for changes, for people, such as `Amazon RDS`.
+        keys: The keys that its JSON is known to have, so that references are checked. Empty: a text, or not known.
+        variable: The container variable that gets the whole value, if any.
+        variables: The keys that the container gets one by one: a set of keys, each becoming the variable of the same name, or a
+            mapping from key to variable.
+        readers: The services that get the variables, by default every service; see `JsonSecret`.
+    """
+
+    name: str
+    owner: str
+    keys: Collection[str] = field(default=(), kw_only=True)
+    variable: str | None = field(default=None, kw_only=True)
+    variables: Collection[str] | Mapping[str, str] = field(default=(), kw_only=True)
+    readers: Readers | None = field(default=None, kw_only=True)
+
+    def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
+        """Yield each container variable with the JSON key it takes, None for the whole value; of one service or of all."""
+        yield from _references(self, service)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """One of the stack's secrets that AWS has and the state does not: it was deleted and restored (docs/operations.md).
+
+    The next `up` takes it over. Values that this program generated then come from the version, which is where they are left.
+
+    Attributes:
+        arn: Its ARN.
+        version: Id of the version that was current, None for a secret without a value.
+        previous: Id of the version before, if AWS has one.
+        generations: Generations of the generated values in the version by configuration key, 1 where absent.
+    """
+
+    arn: str
+    version: str | None = None
+    previous: str | None = None
+    generations: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 Problem = tuple[str, str, str]
 """What is wrong with a declaration: its name, what was found, what is allowed."""
 
 Declaration = TextSecret | JsonSecret
+"""A secret that the stack makes, or has adopted."""
+
+Entry = Declaration | ForeignSecret
 Catalogue = Sequence[Declaration]
 
 
@@ -186,30 +233,51 @@ class Application:
 
     Attributes:
         services: The services, at least one.
-        secrets: The secrets that every stack has.
+        secrets: The secrets that every stack has or reads.
         variables: The plain variables that every stack must set.
         in_stack: By stack's name the entries that this stack has beside `secrets`, or instead of those of the same name.
     """
 
     services: Sequence[Service]
-    secrets: Catalogue
+    secrets: Sequence[Entry]
     variables: Sequence[PlainVariable] = ()
-    in_stack: Mapping[str, Catalogue] = field(default_factory=dict[str, Catalogue])
+    in_stack: Mapping[str, Sequence[Entry]] = field(default_factory=dict[str, Sequence[Entry]])
 
     def catalogue(self, stack: str) -> Catalogue:
-        """Return the secrets of one stack. They depend on its name and on nothing else."""
-        own = {declaration.name: declaration for declaration in self.in_stack.get(stack, ())}
-        common = tuple(own.pop(declaration.name, declaration) for declaration in self.secrets)
-        return (*common, *own.values())
+        """Return the secrets that one stack makes or adopts. They depend on its name and on nothing else."""
+        return own(self._entries(stack))
+
+    def foreign(self, stack: str) -> tuple[ForeignSecret, ...]:
+        """Return the secrets that one stack reads and somebody else owns."""
+        return tuple(entry for entry in self._entries(stack) if isinstance(entry, ForeignSecret))
 
     def every_secret(self) -> Catalogue:
-        """Return the entries of all stacks together; one that a stack replaces stands in it, too."""
-        return (*self.secrets, *(d for own in self.in_stack.values() for d in own))
+        """Return the secrets of all stacks together; one that a stack replaces stands in it, too."""
+        return own((*self.secrets, *(entry for entries in self.in_stack.values() for entry in entries)))
+
+    def _entries(self, stack: str) -> Sequence[Entry]:
+        further = {entry.name: entry for entry in self.in_stack.get(stack, ())}
+        common = tuple(further.pop(entry.name, entry) for entry in self.secrets)
+        return (*common, *further.values())
 
 
-def references_of(catalogue: Catalogue, service: str) -> dict[str, tuple[Declaration, str | None]]:
+def own(entries: Iterable[Entry]) -> Catalogue:
+    """Return the secrets that a stack makes or adopts, without those that somebody else owns."""
+    return tuple(entry for entry in entries if not isinstance(entry, ForeignSecret))
+
+
+def references_of(entries: Iterable[Entry], service: str) -> dict[str, tuple[Entry, str | None]]:
     """Return what a service's container gets: by variable the secret and its JSON key, None for the whole value."""
-    return {variable: (d, key) for d in catalogue for variable, key in d.references(service)}
+    return {variable: (entry, key) for entry in entries for variable, key in entry.references(service)}
+
+
+def _references(secret: "JsonSecret | ForeignSecret", service: str | None) -> Iterator[tuple[str, str | None]]:
+    if secret.variable is not None and _gets(secret.readers, service, secret.variable):
+        yield secret.variable, None
+    by_key = secret.variables if isinstance(secret.variables, Mapping) else {key: key for key in secret.variables}
+    for key, variable in sorted(by_key.items()):
+        if _gets(secret.readers, service, variable):
+            yield variable, key
 
 
 def _gets(readers: Readers | None, service: str | None, variable: str) -> bool:
@@ -254,6 +322,7 @@ def _as_external(declaration: Declaration) -> Declaration:
 
 def problems(
     catalogue: Catalogue,
+    foreign: Sequence[ForeignSecret] = (),
     *,
     project: str,
     stack: str,
@@ -262,18 +331,22 @@ def problems(
     """Return what is wrong with a catalogue as (subject, what was found, what is allowed); empty when all is well.
 
     Args:
-        catalogue: The declarations.
+        catalogue: The secrets of the stack.
+        foreign: The secrets of others that it reads.
         project: The Pulumi project's name, the first part of every secret's name.
         stack: The stack's name, the second part.
         services: By service the names that its plain variables already take.
     """
+    entries: Sequence[Entry] = (*catalogue, *foreign)
     found = [problem for d in catalogue for problem in _declaration_problems(d, project, stack)]
-    found += [problem for d in catalogue for problem in _reader_problems(d, services)]
+    found += [problem for secret in foreign for problem in _foreign_problems(secret)]
+    found += [problem for entry in entries for problem in _variable_problems(entry)]
+    found += [problem for entry in entries for problem in _reader_problems(entry, services)]
     found += _partial_arn_problems([d.name for d in catalogue])
-    found += _repeated("secret", [d.name for d in catalogue], "every secret has a name of its own")
+    found += _repeated("secret", [entry.name for entry in entries], "every secret has a name of its own")
     repeated: dict[Problem, None] = {}
     for service, plain_variables in services.items():
-        variables = [variable for d in catalogue for variable, _ in d.references(service)]
+        variables = [variable for entry in entries for variable, _ in entry.references(service)]
         variables += [variable + PREVIOUS_SUFFIX for d in catalogue for variable in with_previous(d, service)]
         rule = "every container variable is set once"
         repeated |= dict.fromkeys(_repeated("variable", [*variables, *plain_variables], rule))
@@ -287,13 +360,23 @@ def _declaration_problems(declaration: Declaration, project: str, stack: str) ->
     yield from _name_problems(declaration.name, Names(project, stack).secret(declaration.name))
     for source in declaration.sources():
         yield from _source_problems(declaration, source)
-    for variable, key in declaration.references():
-        if not _VARIABLE.fullmatch(variable):
-            yield declaration.name, f"sets the variable {variable!r}", "letters, digits and _, no digit first"
-        if key is not None:
-            yield from _reference_problems(declaration, key)
     if isinstance(declaration, JsonSecret) and not isinstance(declaration.keys, External):
         yield from _json_problems(declaration.name, declaration.keys)
+
+
+def _foreign_problems(secret: ForeignSecret) -> Iterator[Problem]:
+    if not secret.name or not _NAME.fullmatch(secret.name):
+        yield secret.name or '""', "is no name for a secret", "letters, digits and / _ + = . @ -"
+    if not secret.owner.strip():
+        yield secret.name, "has no owner", "who is asked for a change, such as Amazon RDS"
+
+
+def _variable_problems(entry: Entry) -> Iterator[Problem]:
+    for variable, key in entry.references():
+        if not _VARIABLE.fullmatch(variable):
+            yield entry.name, f"sets the variable {variable!r}", "letters, digits and _, no digit first"
+        if key is not None:
+            yield from _reference_problems(entry, key)
 
 
 def _name_problems(name: str, full: str) -> Iterator[Problem]:
@@ -339,7 +422,9 @@ def service_problems(services: Sequence[Service]) -> list[Problem]:
     return found + list(_repeated("service", names, "every service has a name of its own"))
 
 
-def shared_more_than_referenced(catalogue: Catalogue, services: Collection[str]) -> dict[tuple[str, str], list[str]]:
+def shared_more_than_referenced(
+    catalogue: Iterable[Entry], services: Collection[str]
+) -> dict[tuple[str, str], list[str]]:
     """Return what services can read without getting it: by service and secret the variables that only others get.
 
     IAM grants whole secrets, so a service that gets one key of a JSON secret can read the others.
@@ -365,7 +450,7 @@ def with_previous(declaration: Declaration, service: str | None = None) -> Itera
             yield variable
 
 
-def _reader_problems(declaration: Declaration, services: Collection[str]) -> Iterator[Problem]:
+def _reader_problems(declaration: Entry, services: Collection[str]) -> Iterator[Problem]:
     readers = declaration.readers
     if readers is None:
         return
@@ -381,13 +466,19 @@ def _reader_problems(declaration: Declaration, services: Collection[str]) -> Ite
             )
 
 
-def _reference_problems(declaration: Declaration, key: str) -> Iterator[Problem]:
+def _reference_problems(declaration: Entry, key: str) -> Iterator[Problem]:
     found = f"references the JSON key {key!r}"
     # ECS splits valueFrom at colons and takes the second field as one top-level key; it has no way to quote.
     if not key or ":" in key or not key.isprintable():
         yield declaration.name, found, "a key that is not empty and has no colon: ECS can reference no other"
-    elif isinstance(declaration, JsonSecret) and isinstance(declaration.keys, Mapping) and key not in declaration.keys:
-        yield declaration.name, found, f"a key that it has: {', '.join(sorted(declaration.keys))}"
+    elif (known := known_keys(declaration)) and key not in known:
+        yield declaration.name, found, f"a key that it has: {', '.join(sorted(known))}"
+
+
+def known_keys(entry: Entry) -> frozenset[str]:
+    """Return the keys that a secret's JSON is known to have; empty for a text, and where nobody has said."""
+    keys = () if isinstance(entry, TextSecret) else entry.keys
+    return frozenset(() if isinstance(keys, External) else keys)
 
 
 def _json_problems(name: str, keys: Mapping[str, Source]) -> Iterator[Problem]:

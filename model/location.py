@@ -50,6 +50,25 @@ class Location:
         return match and f"arn:{self.partition}:ecr:{match['region']}:{match['account']}:repository/{match['name']}"
 
 
+def partition_of(region: str) -> str:
+    """Return the partition of a Region. Source: botocore's partitions.json."""
+    prefixes = {
+        "cn-": "aws-cn",
+        "us-gov-": "aws-us-gov",
+        "us-iso-": "aws-iso",
+        "us-isob-": "aws-iso-b",
+        "eu-isoe-": "aws-iso-e",
+        "us-isof-": "aws-iso-f",
+        "eusc-": "aws-eusc",
+    }
+    return next((partition for prefix, partition in prefixes.items() if region.startswith(prefix)), "aws")
+
+
+def region_of(arn: str) -> str:
+    """Return the Region in an ARN."""
+    return arn.split(":")[3]
+
+
 def in_region(arn: str, region: str) -> str:
     """Return the ARN of a secret's or key's replica in another Region: it differs by the Region only."""
     fields = arn.split(":")

@@ -19,6 +19,11 @@ LIVE_LABEL = "live"
 """Staging label of the version whose value this program put last."""
 
 
+def key_description(prefix: str) -> str:
+    """Return what tells the stack's own KMS key from others: a key has no name."""
+    return f"Secrets, logs and topics of {prefix}"
+
+
 @dataclass(frozen=True)
 class ServiceNames:
     """The names of one service's resources.

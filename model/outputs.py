@@ -53,6 +53,7 @@ class Outputs(Generic[Text]):
         alarm_topic_arn: Where alarms and notices are published, when `audit` is on.
         foreign_secret_arns: Full ARN of each secret that somebody else owns, by its name in the catalogue. Only these may
             be in another account or Region.
+        secret_kms_key_arns: Customer-managed key of each adopted or foreign secret that has one, by its name in the catalogue.
     """
 
     environment: str
@@ -63,6 +64,7 @@ class Outputs(Generic[Text]):
     kms_key_arn: Text | None = None
     alarm_topic_arn: Text | None = None
     foreign_secret_arns: Mapping[str, Text] = field(default_factory=dict[str, Any])
+    secret_kms_key_arns: Mapping[str, Text] = field(default_factory=dict[str, Any])
 
     def exports(self) -> Iterator[tuple[str, Any]]:
         """Yield each output's name and value, as `pulumi.export` takes them."""
@@ -118,6 +120,7 @@ def parse(raw: Mapping[str, Any]) -> Outputs[str]:
         kms_key_arn=_optional_text(raw, "kms_key_arn"),
         alarm_topic_arn=_optional_text(raw, "alarm_topic_arn"),
         foreign_secret_arns=_texts(raw, "foreign_secret_arns") if raw.get("foreign_secret_arns") else {},
+        secret_kms_key_arns=_texts(raw, "secret_kms_key_arns") if raw.get("secret_kms_key_arns") else {},
     )
     if lacking := sorted(outputs.secret_arns.keys() - outputs.secret_names.keys()):
         raise OutputsError(f"secret_names lacks {', '.join(lacking)}")

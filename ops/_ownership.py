@@ -5,12 +5,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 from catalogue import APPLICATION
-from model.declarations import Catalogue, Declaration, External, Generated, JsonSecret, Source, Supplied, is_external
+from model.declarations import (
+    Catalogue,
+    Declaration,
+    External,
+    ForeignSecret,
+    Generated,
+    JsonSecret,
+    Source,
+    Supplied,
+    is_external,
+)
 from model.labels import OF_PULUMI
+from ops._errors import MisuseError
 from ops._secrets import Record
 from ops._stack import Stack, in_sandbox
 
-Owner = Literal["configuration", "rotation", "operator"]
+Owner = Literal["configuration", "rotation", "operator", "somebody else"]
 
 
 _NEXT = "3 when it is 2 already, and so on"
@@ -21,7 +32,8 @@ class Ownership:
     """Who changes a value.
 
     Attributes:
-        owner: `configuration`: Pulumi's, changed there; `rotation`: a function changes it; `operator`: set here.
+        owner: `configuration`: Pulumi's, changed there; `rotation`: a function changes it; `operator`: set here;
+            `somebody else`: declared as ForeignSecret, changed by its owner.
         how: The commands that change it, with remarks; empty when it is set here.
         fix: One of the ways as one line for a shell.
         remark: What there is to know of it.
@@ -43,11 +55,38 @@ def declaration_of(stack: Stack, arn: str) -> Declaration | None:
     return next((d for d in declared(stack.environment) if d.name == stack.name_of(arn)), None)
 
 
+def foreign_of(stack: Stack, arn: str) -> ForeignSecret | None:
+    """Return the catalogue's entry of a secret that somebody else owns."""
+    foreign = APPLICATION.foreign(stack.environment)
+    return next((secret for secret in foreign if secret.name == stack.name_of(arn)), None)
+
+
+def owner_of(stack: Stack, arn: str) -> str:
+    """Return who owns a secret of the catalogue that somebody else owns, for people."""
+    found = foreign_of(stack, arn)
+    return found.owner if found else "somebody else"
+
+
+def refuse_foreign(stack: Stack, arn: str) -> None:
+    """Refuse to change what somebody else owns.
+
+    Raises:
+        MisuseError: When it is that.
+    """
+    if stack.is_foreign(arn):
+        raise MisuseError(
+            f"{owner_of(stack, arn)} owns {stack.name_of(arn)} and alone changes it (ForeignSecret in catalogue.py); "
+            "the tasks read it when they start"
+        )
+
+
 def ownership(stack: Stack, record: Record, declaration: Declaration | None, key: str | None = None) -> Ownership:
     """Return who owns a secret's value, or one key of it.
 
     A version that Pulumi wrote carries a label of Pulumi's; a secret without one was adopted, or is external.
     """
+    if stack.is_foreign(record.arn):
+        return Ownership("somebody else", (owner_of(stack, record.arn),))
     if record.rotation.lambda_arn:  # also of a cancelled one: the program ignores the value from then on
         command = f"python -m ops rotate {stack.name_of(record.arn)} --stack {stack.environment}"
         return Ownership("rotation", (command,), command)

@@ -77,9 +77,22 @@ class Stack(Outputs[str]):
         """Every `valueFrom` of any service."""
         return frozenset(text for service in self.services.values() for text in service.container_secrets.values())
 
+    @property
+    def every_secret_arn(self) -> Mapping[str, str]:
+        """ARN of each secret by its name in the catalogue, those that somebody else owns among them."""
+        return {**self.secret_arns, **self.foreign_secret_arns}
+
+    def is_foreign(self, arn: str) -> bool:
+        """Tell whether somebody else owns a secret of the catalogue."""
+        return arn in self.foreign_secret_arns.values()
+
+    def is_adopted(self, name: str) -> bool:
+        """Tell whether a secret of the catalogue has a name of its own, since it existed before the stack."""
+        return self.secret_names.get(name) not in {None, self.names.secret(name)}
+
     def name_of(self, arn: str) -> str:
-        """Return the catalogue name of a secret's ARN, the ARN itself for a secret of somebody else."""
-        return next((name for name, known in self.secret_arns.items() if known == arn), arn)
+        """Return the catalogue name of a secret's ARN, the ARN itself for one that the catalogue doesn't have."""
+        return next((name for name, known in self.every_secret_arn.items() if known == arn), arn)
 
     def arn_of(self, name: str) -> str:
         """Return the ARN of a secret by its catalogue name, its full name or its ARN.
@@ -87,11 +100,11 @@ class Stack(Outputs[str]):
         Raises:
             MisuseError: When this stack has no such secret.
         """
-        for short, arn in self.secret_arns.items():
+        for short, arn in self.every_secret_arn.items():
             if name in {short, arn, self.secret_names.get(short)}:
                 return arn
-        near = get_close_matches(name, self.secret_arns, n=1, cutoff=0.4)
-        known = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(self.secret_arns))}"
+        near = get_close_matches(name, self.every_secret_arn, n=1, cutoff=0.4)
+        known = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(self.every_secret_arn))}"
         raise MisuseError(f"stack {self.environment} has no secret {name!r}; {known}")
 
     @property

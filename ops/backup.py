@@ -26,6 +26,7 @@ from ops._secrets import Record, describe, read_value, resource_policies
 from ops._stack import ROOT, Stack, in_sandbox, load
 from ops.listing import records_of
 from ops.migrate._pulumi import project_file
+from ops.taking_back import restore_pending
 
 _ATTEMPTS = 3
 _STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -193,7 +194,10 @@ def restore(
     stack: StackOption = None,
     outputs: OutputsOption = None,
     pending: Annotated[
-        bool, typer.Option("--pending", help="Only take the stack's secrets back that are pending deletion.")
+        bool,
+        typer.Option(
+            "--pending", help="Only take back what of the stack is pending deletion, its key too; needs no backup."
+        ),
     ] = False,
     policies: Annotated[bool, typer.Option(help="Also the resource policies.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
@@ -210,7 +214,7 @@ def restore(
     if pending == (source is not None):
         raise MisuseError("give a backup, or --pending")
     if pending:
-        _restore_pending(load(stack, outputs), dry_run=dry_run, yes=yes, json_=json_)
+        restore_pending(stack, outputs, dry_run=dry_run, yes=yes, json_=json_)
         return
     saved, aws, target = _open(
         str(source),
@@ -375,23 +379,6 @@ def _tell_next(works: list[Work], target: Target) -> None:
     say(
         f"Tasks read secrets when they start: redeploy the service, then python -m ops doctor --stack {target.environment}"
     )
-
-
-def _restore_pending(stack: Stack, *, dry_run: bool, yes: bool, json_: bool) -> None:
-    aws = connect(stack)
-    found = [record for record in records_of(aws, stack).values() if record and record.deleted]
-    if not dry_run and found:
-        confirm(f"Take {', '.join(record.name for record in found)} back in {stack.place}?", yes=yes)
-        for record in found:
-            aws.client("secretsmanager").restore_secret(SecretId=record.arn)
-    if json_:
-        secrets = [{"name": record.name, "action": "recover"} for record in found]
-        print_json({"dry_run": dry_run, "secrets": secrets, "failures": []})
-        return
-    for record in found:
-        say(f"{record.name}: {'pending deletion' if dry_run else 'taken back, with its value'}")
-    if not found:
-        say(f"No secret of {stack.place} is pending deletion.")
 
 
 def _names(saved: Backup) -> str:

@@ -13,7 +13,7 @@ from ops._console import print_json, say
 from ops._errors import AwsError, MisuseError, aws_errors, explained
 from ops._json import json_object
 from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
-from ops._ownership import declaration_of, ownership
+from ops._ownership import declaration_of, ownership, refuse_foreign
 from ops._pending import settle, unfinished, way_out
 from ops._secrets import CURRENT, PREVIOUS, Record, Value, describe, read_value
 from ops._stack import Stack, load
@@ -48,6 +48,7 @@ def set_value(
     """Give a secret a new value, from a hidden prompt or the standard input; the old one stays as AWSPREVIOUS."""
     where = load(stack, outputs)
     arn = where.arn_of(name)
+    refuse_foreign(where, arn)
     aws = connect(where)
     declaration = declaration_of(where, arn)
     record = _changeable(aws, where, arn, key)
@@ -92,6 +93,7 @@ def rollback(
     """Go back to the value before the last one: AWSCURRENT and AWSPREVIOUS change places."""
     where = load(stack, outputs)
     arn = where.arn_of(name)
+    refuse_foreign(where, arn)
     aws = connect(where)
     record = _changeable(aws, where, arn, None)
     current, previous = record.version(CURRENT), record.version(PREVIOUS)

@@ -6,9 +6,9 @@ from typing import Any
 
 from ops._aws import Aws, connect
 from ops._console import print_json, print_table, working
-from ops._errors import MisuseError
+from ops._errors import DENIED, MisuseError, aws_errors, code_of
 from ops._options import JsonOption, NameArgument, OutputsOption, StackOption
-from ops._ownership import declaration_of, ownership
+from ops._ownership import declaration_of, owner_of, ownership
 from ops._secrets import CURRENT, Record, describe, describe_all, list_records, resource_policies
 from ops._stack import Stack, load
 
@@ -18,9 +18,9 @@ def list_secrets(stack: StackOption = None, outputs: OutputsOption = None, *, js
     where = load(stack, outputs)
     aws = connect(where)
     with working(f"Listing the secrets of {where.environment}"):
-        found = records_of(aws, where)
+        found = records_of(aws, where) | foreign_records(aws, where)
     if json_:
-        print_json([_listed(where, name, found[arn]) for name, arn in where.secret_arns.items()])
+        print_json([_listed(where, name, found[arn]) for name, arn in where.every_secret_arn.items()])
         return
     rows = [
         (
@@ -28,10 +28,14 @@ def list_secrets(stack: StackOption = None, outputs: OutputsOption = None, *, js
             _state(record),
             age(record.changed) if record else "",
             _rotation(record) if record else "",
-            ownership(where, record, declaration_of(where, arn)).owner if record else "",
+            owner_of(where, arn)
+            if where.is_foreign(arn)
+            else ownership(where, record, declaration_of(where, arn)).owner
+            if record
+            else "",
             arn,
         )
-        for name, arn in sorted(where.secret_arns.items())
+        for name, arn in sorted(where.every_secret_arn.items())
         for record in (found[arn],)
     ]
     print_table(f"Secrets of {where.place}", ("name", "state", "changed", "rotation", "owner", "ARN"), rows, fold=False)
@@ -88,6 +92,24 @@ def records_of(aws: Aws, stack: Stack) -> dict[str, Record | None]:
     return listed | describe_all(aws, [arn for arn in stack.secret_arns.values() if arn not in listed])
 
 
+def foreign_records(aws: Aws, stack: Stack) -> dict[str, Record | None]:
+    """Return the secrets that somebody else owns by ARN, None where one doesn't exist.
+
+    One that may not be looked at has neither labels nor a date of creation.
+    """
+
+    def look(item: tuple[str, str]) -> Record | None:
+        name, arn = item
+        try:
+            return describe(aws, arn)
+        except aws_errors() as error:
+            if code_of(error) not in DENIED:
+                raise
+            return Record(arn, name)
+
+    return {item[1]: record for item, record in aws.each(look, stack.foreign_secret_arns.items()).items()}
+
+
 def age(moment: datetime | None) -> str:
     """Return how long ago something was, in words."""
     if moment is None:
@@ -101,6 +123,8 @@ def _state(record: Record | None) -> str:
         return "missing"
     if record.deleted:
         return f"pending deletion, gone after {record.deleted:%Y-%m-%d}"
+    if not record.stages and record.created is None:
+        return "not visible from here"
     return "ok" if record.version(CURRENT) else "no value"
 
 
@@ -114,7 +138,7 @@ def _rotation(record: Record) -> str:
 
 def _listed(stack: Stack, name: str, record: Record | None) -> dict[str, Any]:
     if record is None:
-        return {"name": name, "arn": stack.secret_arns[name], "state": "missing"}
+        return {"name": name, "arn": stack.every_secret_arn[name], "state": "missing"}
     return {
         "name": name,
         "full_name": record.name,

@@ -18,7 +18,7 @@ from ops._aws import Aws, connect
 from ops._console import print_json, say
 from ops._errors import AwsError, MisuseError, OpsError, aws_errors, code_of, explained
 from ops._options import JsonOption, NameArgument, OutputsOption, StackOption, YesOption
-from ops._ownership import declaration_of, ownership
+from ops._ownership import declaration_of, ownership, refuse_foreign
 from ops._pending import settle, unfinished, way_out
 from ops._secrets import CURRENT, PENDING, Record, describe
 from ops._stack import Stack, load, uses_local_aws
@@ -49,6 +49,7 @@ def rotate(
     """Rotate a secret now and follow it to its end; a generated value is rotated by the configuration, which it says."""
     where = load(stack, outputs)
     arn = where.arn_of(name)
+    refuse_foreign(where, arn)
     aws = connect(where)
     short, record = where.name_of(arn), describe(aws, arn)
     if record is None or record.deleted:

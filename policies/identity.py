@@ -49,9 +49,9 @@ def read_secrets(arns: Iterable[str]) -> Statement:
     return _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], sorted(set(arns)))
 
 
-def decrypt_through_secrets_manager(key_arn: str, *, region: str, dns_suffix: str) -> Statement:
-    """Return the right to decrypt with a customer-managed key, only when Secrets Manager asks on the role's behalf."""
-    statement = _allow("DecryptSecrets" + region.title().replace("-", ""), ["kms:Decrypt"], [key_arn])
+def decrypt_through_secrets_manager(key_arns: Iterable[str], *, region: str, dns_suffix: str) -> Statement:
+    """Return the right to decrypt with customer-managed keys of a Region, only when Secrets Manager asks on the role's behalf."""
+    statement = _allow("DecryptSecrets" + region.title().replace("-", ""), ["kms:Decrypt"], sorted(set(key_arns)))
     return {**statement, "Condition": {"StringEquals": {"kms:ViaService": f"secretsmanager.{region}.{dns_suffix}"}}}
 
 
@@ -76,6 +76,7 @@ def rotate_secret(
     log_group_arn: str,
     region: str,
     dns_suffix: str,
+    superuser_kms_key_arn: str | None = None,
 ) -> list[Statement]:
     """Return what a rotation function in a VPC may do: change one secret, read one more at most, write one log."""
     interfaces = [
@@ -109,6 +110,10 @@ def rotate_secret(
         use_key = _allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [kms_key_arn])
         through = {"StringEquals": {"kms:ViaService": f"secretsmanager.{region}.{dns_suffix}"}}
         statements.append({**use_key, "Condition": through})
+    if superuser_kms_key_arn and superuser_kms_key_arn != kms_key_arn:
+        statements.append(
+            decrypt_through_secrets_manager([superuser_kms_key_arn], region=region, dns_suffix=dns_suffix)
+        )
     return statements
 
 

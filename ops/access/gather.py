@@ -8,11 +8,12 @@ from typing import Any, Literal, TypeVar
 from model.location import Location
 from ops._aws import Aws
 from ops._errors import DENIED, MISSING, aws_errors, code_of
+from ops._ownership import owner_of
 from ops._restoring import list_versions
 from ops._roles import Role, read_key_policy, read_managed_policy, read_role
 from ops._secrets import CURRENT, Record
 from ops._stack import Stack
-from ops.listing import records_of
+from ops.listing import foreign_records, records_of
 from policies.evaluator import Statement, parse
 from policies.trail import AuditNames
 
@@ -80,6 +81,7 @@ class Facts:
     """What was read.
 
     Attributes:
+        foreign: Secrets of the catalogue that somebody else owns.
         missing: Catalogue names of secrets that don't exist.
         roles: The stack's roles.
         others: Every other role and user of the account; empty unless they were asked for.
@@ -89,6 +91,7 @@ class Facts:
 
     stack: Stack
     secrets: tuple[Secret, ...]
+    foreign: tuple[Secret, ...]
     missing: tuple[str, ...]
     keys: Mapping[str, Key]
     roles: tuple[StackRole, ...]
@@ -107,6 +110,11 @@ def gather(aws: Aws, stack: Stack, *, everybody: bool = False) -> Facts:
         Secret(name, record.arn, record, policies[name], _key_arn(stack, record.kms_key_id), since[name])
         for name, record in sorted(live.items())
     )
+    foreign = tuple(
+        Secret(stack.name_of(arn), arn, record, None, stack.secret_kms_key_arns.get(stack.name_of(arn)), record.changed)
+        for arn, record in sorted(foreign_records(aws, stack).items())
+        if record
+    )
     keys = {arn: _key(aws, arn) for arn in sorted(_keys(stack, secrets))}
     roles = _stack_roles(aws, stack, live.values())
     known = {found.role.arn for found in roles}
@@ -114,6 +122,7 @@ def gather(aws: Aws, stack: Stack, *, everybody: bool = False) -> Facts:
     return Facts(
         stack=stack,
         secrets=secrets,
+        foreign=foreign,
         missing=tuple(sorted(records.keys() - live.keys())),
         keys=keys,
         roles=roles,
@@ -140,8 +149,8 @@ def _gaps(
     for found in roles:
         if found.kind == "other":
             yield f"what {found.role.name} may do beside the secrets, and who may assume it: the program did not make that role"
-    for name in stack.foreign_secret_arns:
-        yield f"who may read {name}: somebody else owns it"
+    for name, arn in stack.foreign_secret_arns.items():
+        yield f"who else may read {name}, and whether its own policies let the stack's roles: {owner_of(stack, arn)} owns it"
     yield "service and resource control policies, session policies, policies of VPC endpoints: invisible from here"
     yield "who may read Pulumi's state, backups and the containers' environment"
 
@@ -239,7 +248,7 @@ def _function(aws: Aws, stack: Stack, arn: str) -> tuple[str, set[str]]:
     """Return the role of a rotation function, and the secrets that its configuration names: it signs in with their values."""
     found = aws.client("lambda").get_function_configuration(FunctionName=arn)
     given = set((found.get("Environment") or {}).get("Variables", {}).values())
-    return found["Role"], given & set(stack.secret_arns.values())
+    return found["Role"], given & set(stack.every_secret_arn.values())
 
 
 def _account(aws: Aws) -> Iterator[Role]:

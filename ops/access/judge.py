@@ -116,7 +116,7 @@ _DESIGNS: Mapping[Kind, Design] = {
     "execution": _granted(
         "ecs-tasks.amazonaws.com",
         identity.read_secrets([_ANY]),
-        identity.decrypt_through_secrets_manager(_ANY, region="", dns_suffix=""),
+        identity.decrypt_through_secrets_manager([_ANY], region="", dns_suffix=""),
         identity.write_logs(_ANY),
         *identity.pull_image(_ANY),
     ),
@@ -124,8 +124,8 @@ _DESIGNS: Mapping[Kind, Design] = {
     "rotation": _granted(
         "lambda.amazonaws.com",
         *identity.rotate_secret(
-            secret_arn=_ANY, superuser_secret_arn=_ANY, kms_key_arn=_ANY, function_arn=_ANY, log_group_arn=_ANY, region="",
-            dns_suffix="",
+            secret_arn=_ANY, superuser_secret_arn=_ANY, kms_key_arn=_ANY, function_arn=_ANY,
+            log_group_arn=_ANY, region="", dns_suffix="",
         ),
     ),
     "trail": Design("cloudtrail.amazonaws.com"),
@@ -210,6 +210,13 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
         trusted: ARNs of others who are meant to have what they have.
     """
     grants = [grant for secret in facts.secrets for grant in _grants(facts, secret, frozenset(trusted))]
+    # Who else reads what somebody else owns is for its owner to say; what the stack's own roles may do to it is not.
+    grants += [
+        grant
+        for secret in facts.foreign
+        for found in facts.roles
+        for grant in _role_grants(facts, secret, found.role, found.meant.get(secret.arn, frozenset()), known=False)
+    ]
     findings = [
         *(finding for found in facts.roles for finding in role_findings(facts.stack, found, facts.keys)),
         *(finding for found in facts.roles for finding in trust_findings(facts.stack, found)),
@@ -222,7 +229,7 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
         looked_at=tuple(role.arn for role in (*(found.role for found in facts.roles), *facts.others)),
         everybody=facts.everybody,
         not_looked_at=facts.not_looked_at,
-        unchanged_since={secret.name: secret.since for secret in facts.secrets},
+        unchanged_since={secret.name: secret.since for secret in (*facts.secrets, *facts.foreign)},
     )
 
 
@@ -256,16 +263,17 @@ def _role_grants(facts: Facts, secret: Secret, role: Role, meant: frozenset[str]
 
 def _context(stack: Stack, role: Role, secret: Secret) -> dict[str, str | None]:
     suffix = "amazonaws.com.cn" if stack.partition == "aws-cn" else "amazonaws.com"
+    region, account = secret.arn.split(":")[3:5]
     return {
         "aws:principalarn": role.arn,
         "aws:principalaccount": stack.account,
         "aws:principaltype": "User" if ":user/" in role.arn else "AssumedRole",
-        "aws:resourceaccount": stack.account,
-        "aws:requestedregion": stack.region,
+        "aws:resourceaccount": account,
+        "aws:requestedregion": region,
         "aws:securetransport": "true",
         "secretsmanager:versionstage": CURRENT,
         "kms:calleraccount": stack.account,
-        "kms:viaservice": f"secretsmanager.{stack.region}.{suffix}",
+        "kms:viaservice": f"secretsmanager.{region}.{suffix}",
         "kms:encryptioncontext:secretarn": secret.arn,
     } | resource_tags(secret.record.tags, "secretsmanager")
 
@@ -418,17 +426,14 @@ def _resource_problems(statement: Statement, stack: Stack, design: Design, keys:
     if "resource" in statement.negated:
         yield "NotResource allows every other secret"
         return
-    own_keys = set(keys)
-    secrets = {_without_region(arn) for arn in (*stack.secret_arns.values(), *stack.foreign_secret_arns.values())}
-    others = {tuple(arn.split(":")[3:5]) for arn in stack.foreign_secret_arns.values()}
+    own_keys = {*keys, *stack.secret_kms_key_arns.values()}
+    secrets = {_without_region(arn) for arn in stack.every_secret_arn.values()}
     for resource in statement.resources:
         service = resource.split(":")[2] if resource.startswith("arn:") else ""
         if "*" in resource or "?" in resource:
             yield f"the resource {resource} has a wildcard"
         elif service == "secretsmanager" and _without_region(resource) not in secrets:
             yield f"{resource} is no secret of this stack"
-        elif service == "kms" and tuple(resource.split(":")[3:5]) in others:
-            continue  # a secret that somebody else owns may have a key of theirs
         elif service == "kms" and resource not in own_keys and not _replica_key(resource, own_keys):
             yield f"{resource} is no key of this stack"
 

@@ -71,7 +71,7 @@ def by(grant: Grant) -> str:
 
 def _rows(stack: Stack, report: Report) -> list[tuple[str, str, str, str, str]]:
     rows: list[tuple[str, str, str, str, str]] = []
-    for name in sorted(stack.secret_arns):
+    for name in sorted(stack.every_secret_arn):
         since = report.unchanged_since.get(name)
         value = (
             f"{since:%Y-%m-%d} ({age(since)})" if since else "no value" if name in report.unchanged_since else "missing"

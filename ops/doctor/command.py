@@ -15,7 +15,7 @@ from ops._console import print_json, say, working
 from ops._errors import DENIED, MisuseError, aws_errors, code_of, explained
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import Stack, load
-from ops.doctor import audit, role, secrets, service, task, upkeep
+from ops.doctor import audit, foreign, role, secrets, service, task, upkeep
 from ops.doctor.explain import Explanation, explain
 from ops.doctor.finding import Finding
 from ops.doctor.snapshot import Snapshot, take
@@ -108,6 +108,7 @@ def examine(
         yield from role.check(aws, snapshot)
         yield from _as_allowed("image", lambda seen=snapshot: task.check_images(aws, seen))
         yield from _as_allowed("log-group", lambda seen=snapshot: task.check_logs(aws, seen))
+    yield from foreign.check(aws, snapshots, values=values)
     yield from _as_allowed("rotation", lambda: upkeep.check(aws, snapshots[0]))
     yield from _as_allowed("expected-reads", lambda: audit.check(aws, snapshots, running))
     if ecs_service:

@@ -36,6 +36,13 @@ def summed_up(check: str, problems: Iterable[Finding], *, ok: str) -> Iterator[F
     yield from found or [Finding(check, "ok", "", ok)]
 
 
+def take_anew(stack: Stack) -> str:
+    """Return the command that lets the stack take over a secret of its name that somebody made anew, with its value."""
+    command = f"python -m ops restore --pending --stack {stack.environment}"
+    # The sandbox keeps no configuration: the first command prints the second one.
+    return command if in_sandbox() else f"{command} && pulumi up --refresh --stack {stack.environment}"
+
+
 def put_back(stack: Stack) -> str:
     """Return the command that makes everything as the program says: what was changed by hand is noticed, then fixed."""
     return again(stack, refresh=True)

@@ -7,9 +7,10 @@ from ops._aws import Aws
 from ops._console import counted
 from ops._errors import aws_errors
 from ops._roles import Role
-from ops._stack import Stack
+from ops._stack import Stack, in_sandbox
 from ops.doctor.finding import Finding, put_back, summed_up
 from ops.doctor.snapshot import Key, Snapshot, image_in_ecr
+from ops.migrate._pulumi import property_path
 from policies.evaluator import Decision, Request, Statement, decide, matches_action, principal_match, trusts
 
 READ = "secretsmanager:GetSecretValue"
@@ -194,7 +195,7 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
     for arn, record in snapshot.live().items():
         name, key = stack.name_of(arn), snapshot.keys.get(record.kms_key_id or "")
         if record.kms_key_id is None:
-            if stack.kms_key_arn:
+            if stack.kms_key_arn and not stack.is_adopted(name):
                 found = "is encrypted with the AWS-managed key, not with the stack's own"
                 yield Finding("key", "warning", name, found, put_back(stack))
             continue
@@ -210,7 +211,10 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
                 f"its key is {key.state}: nothing can be decrypted",
                 _fix_key(key),
             )
-        elif stack.kms_key_arn and key.arn != stack.kms_key_arn:
+        elif stack.is_adopted(name) and stack.secret_kms_key_arns.get(name) != key.arn:
+            found = f"is encrypted with {key.arn}, which the configuration doesn't name: no role may decrypt with it"
+            yield Finding("key", "failure" if arn in wanted else "warning", name, found, name_key(stack, name, key.arn))
+        elif stack.kms_key_arn and key.arn != stack.kms_key_arn and not stack.is_adopted(name):
             found = f"is encrypted with {key.arn}, not with the stack's own key"
             yield Finding("key", "warning", name, found, put_back(stack))
         if key is not None and key.state == "Enabled" and arn in wanted:
@@ -230,10 +234,33 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
             yield from _denied("key", f"{role.name} on the key of {name}", "kms:Decrypt", decision, snapshot)
 
 
+def name_key(stack: Stack, name: str, key_arn: str) -> str:
+    """Return the command that gives every role that reads an adopted secret the right to decrypt with its key."""
+    path = property_path("secretKmsKeys", name)
+    if in_sandbox():
+        return f"python -m sandbox up --stack {stack.environment} -c {path}={key_arn}"
+    return (
+        f"pulumi config set --stack {stack.environment} --plaintext --path '{path}' {key_arn} && "
+        f"pulumi up --stack {stack.environment}"
+    )
+
+
 def _fix_key(key: Key) -> str:
     which = f"--key-id {key.arn.rpartition('/')[2]} --region {key.arn.split(':')[3]}"
     cancel = f"aws kms cancel-key-deletion {which} && " if key.state == "PendingDeletion" else ""
     return f"{cancel}aws kms enable-key {which}"
+
+
+def request_context(stack: Stack, role: Role, secret_arn: str) -> dict[str, str | None]:
+    """Return what a request for a secret, or for its key by Secrets Manager, carries with it."""
+    region, account = secret_arn.split(":")[3:5]
+    return _context(stack, role) | {
+        "aws:requestedregion": region,
+        "aws:resourceaccount": account,
+        "kms:viaservice": f"secretsmanager.{region}.{_dns_suffix(stack)}",
+        "kms:calleraccount": stack.account,
+        "kms:encryptioncontext:secretarn": secret_arn,
+    }
 
 
 def _context(stack: Stack, role: Role) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ from model.origins import take_over
 from ops._errors import DENIED
 from ops._ownership import declaration_of, ownership
 from ops._secrets import CURRENT, PREVIOUS, Record, Unreadable, Value
-from ops.doctor.finding import Finding, put_back, summed_up
+from ops.doctor.finding import Finding, put_back, summed_up, take_anew
 from ops.doctor.snapshot import Snapshot, live_label
 
 
@@ -40,7 +40,13 @@ def _all(count: int) -> str:
 def _existence(snapshot: Snapshot) -> Iterator[Finding]:
     stack = snapshot.stack
     for name, arn in sorted(stack.secret_arns.items()):
-        if snapshot.records[arn] is None:
+        if found := snapshot.namesakes.get(arn):
+            text = (
+                f"was deleted and made anew under the same name: it is {found.arn} now. The stack, the role and the container "
+                "name the old ARN, and no task can read that"
+            )
+            yield Finding("exists", "failure", name, text, take_anew(stack))
+        elif snapshot.records[arn] is None:
             remark = f"a value that Pulumi doesn't own comes back by python -m ops restore FILE --only {name}"
             yield Finding("exists", "failure", name, "doesn't exist (deleted for good)", put_back(stack), remark)
 

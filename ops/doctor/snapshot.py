@@ -16,6 +16,7 @@ from ops._secrets import (
     Record,
     Unreadable,
     Value,
+    describe,
     describe_all,
     list_records,
     read_value,
@@ -104,6 +105,7 @@ class Snapshot:
 
     Attributes:
         records: The stack's secrets by ARN, None where one doesn't exist.
+        namesakes: By the ARN of a secret that doesn't exist: what has its name now.
         values: Current values by ARN; empty when values were not to be read.
         staged: Values of other staging labels, by ARN and label: those that a `valueFrom` takes a JSON key of, and what
             Pulumi put last where that is not the current value.
@@ -125,6 +127,7 @@ class Snapshot:
     others: tuple[TaskDefinition, ...]
     role: Role | None
     keys: Mapping[str, Key | None]
+    namesakes: Mapping[str, Record] = field(default_factory=dict[str, Record])
     used: Mapping[str, set[Reference]] = field(default_factory=dict[str, set[Reference]])
     values_read: bool = True
     role_denied: str = ""
@@ -175,6 +178,7 @@ def take(
     read = read_values(aws, arns) if values else {}
     records = _records(aws, stack, arns, read)
     records |= {arn: None for arn in arns if arn not in records}
+    namesakes = _namesakes(aws, stack, records)
     live = {arn for arn, record in records.items() if record and not record.deleted}
     policies = {
         arn: parse(text, source="the secret's resource policy") if text else ()
@@ -200,6 +204,7 @@ def take(
                 others=tuple(others.values()),
                 role=role,
                 keys=keys,
+                namesakes=namesakes,
                 values_read=values,
                 role_denied=role_denied,
             )
@@ -210,6 +215,15 @@ def take(
             used.setdefault(arn, set()).update(references)
     staged = _staged(aws, used, [record for arn, record in records.items() if record and arn in live]) if values else {}
     return tuple(replace(snapshot, staged=staged, used=used) for snapshot in snapshots)
+
+
+def _namesakes(aws: Aws, stack: Stack, records: Mapping[str, Record | None]) -> dict[str, Record]:
+    """Return what has the names of secrets that are gone: made anew by hand, it has another ARN."""
+    full_names = {
+        stack.secret_arns[name]: full for name, full in stack.secret_names.items() if name in stack.secret_arns
+    }
+    found = {arn: describe(aws, full_names[arn]) for arn, record in records.items() if record is None}
+    return {arn: record for arn, record in found.items() if record}
 
 
 def _records(

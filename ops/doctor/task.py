@@ -21,7 +21,7 @@ def check(snapshot: Snapshot) -> Iterator[Finding]:
     yield from summed_up("task-definition", _state(snapshot), ok=f"{label} is active and the newest of its family")
     count = len(list(deployed.references())) if deployed else 0
     yield from summed_up(
-        "value-from", _references(snapshot), ok=f"all {count} references lead to secrets of this stack"
+        "value-from", _references(snapshot), ok=f"all {count} references lead to secrets of the catalogue"
     )
     yield from summed_up("plain-text", _leaks(snapshot), ok="no plain variable holds a secret")
 
@@ -81,7 +81,7 @@ def _wrong_reference(snapshot: Snapshot, text: str) -> str | None:
         return (
             f"{error}" if text.startswith("arn:") else f"{text!r} is no ARN of a secret: ECS takes it for a parameter"
         )
-    if reference.arn not in stack.secret_arns.values():
+    if reference.arn not in stack.every_secret_arn.values():
         return _stranger(stack, reference.arn)
     record = snapshot.records.get(reference.arn)
     if record and reference.stage and not record.version(reference.stage):

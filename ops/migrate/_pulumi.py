@@ -65,6 +65,10 @@ class Configuration:
         # --plaintext: the CLI refuses what looks like a secret to it, such as the long ARN of one.
         self._run("config", "set", "--plaintext", *(("--path",) if "." in path else ()), path, "--", value)
 
+    def remove(self, path: str) -> None:
+        """Take a value, or an object with everything in it, out of the stack's file."""
+        self._run("config", "rm", "--path", path)
+
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of `pulumi` for this stack."""
         at = ("--stack", self.stack) if self.stack else ()

@@ -209,7 +209,7 @@ class Deployed:
         return [
             identity.read_secrets({parse_value_from(text).arn for text in self.service["container_secrets"].values()}),
             *(
-                [identity.decrypt_through_secrets_manager(key, region=self.region, dns_suffix="amazonaws.com")]
+                [identity.decrypt_through_secrets_manager([key], region=self.region, dns_suffix="amazonaws.com")]
                 if key
                 else []
             ),

@@ -20,6 +20,7 @@ from model.declarations import (
     TextSecret,
     adopted,
     is_external,
+    own,
     problems,
     secret_config_keys,
     service_problems,
@@ -108,7 +109,7 @@ def test_names_that_end_in_a_plain_word_are_allowed() -> None:
 
 
 def test_adopting_turns_a_secret_external_and_keeps_its_variables() -> None:
-    by_name = {d.name: d for d in adopted(CATALOGUE, {"jwt-secret", "app-config"})}
+    by_name = {d.name: d for d in adopted(own(CATALOGUE), {"jwt-secret", "app-config"})}
     assert is_external(by_name["jwt-secret"])
     assert is_external(by_name["app-config"])
     assert not is_external(by_name["db-master-password"])
@@ -116,8 +117,8 @@ def test_adopting_turns_a_secret_external_and_keeps_its_variables() -> None:
 
 
 def test_config_keys_follow_from_the_sources() -> None:
-    assert supplied_config_keys(CATALOGUE) == ("cloudflareToken", "smtpPassword")
-    assert set(secret_config_keys(CATALOGUE)) == {
+    assert supplied_config_keys(own(CATALOGUE)) == ("cloudflareToken", "smtpPassword")
+    assert set(secret_config_keys(own(CATALOGUE))) == {
         "apiKey", "cloudflareToken", "dbMasterPassword", "encryptionKey", "jwtSecret", "redisPassword", "smtpPassword",
         "webhookSecret",
     }  # fmt: skip

@@ -37,7 +37,7 @@ def test_order_does_not_change_the_policy(arns: list[str]) -> None:
 
 
 def test_decryption_is_granted_through_secrets_manager_of_that_region_only() -> None:
-    statement = identity.decrypt_through_secrets_manager("key", region="cn-north-1", dns_suffix="amazonaws.com.cn")
+    statement = identity.decrypt_through_secrets_manager(["key"], region="cn-north-1", dns_suffix="amazonaws.com.cn")
     assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt"], ["key"])
     assert statement["Condition"] == {"StringEquals": {"kms:ViaService": "secretsmanager.cn-north-1.amazonaws.com.cn"}}
 

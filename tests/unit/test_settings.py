@@ -1,7 +1,7 @@
 """settings.parse: what a configuration means, and what a wrong one is answered."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from catalogue import APPLICATION, CATALOGUE
 from config.settings import ConfigurationError, ServiceSettings, Settings, parse
 from model import declarations
-from model.declarations import Catalogue, Generated, JsonSecret, Service, Supplied, TextSecret
+from model.declarations import Entry, Generated, JsonSecret, Service, Supplied, TextSecret
 from model.limits import FARGATE_MEMORY
 from model.names import Names
 
@@ -34,7 +34,7 @@ ALTERNATING = {**ROTATION, "strategy": "alternating-users", "secret": "db-app-us
 def parsed(
     stack: str = "dev",
     *,
-    catalogue: Catalogue | None = None,
+    catalogue: Sequence[Entry] | None = None,
     plain: tuple[str, ...] = (),
     region: str | None = None,
     services: tuple[str, ...] = (),
@@ -181,7 +181,7 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         ({"audit": {"alarmEmails": ["nobody"]}}, "audit.alarmEmails  is 'nobody'  an e-mail address"),
         ({"audit": {"trustedReaders": ["*"]}}, "audit.trustedReaders  is '*'"),
         ({"restrictReaders": True}, "breakGlassRoles  is required by restrictReaders"),
-        ({"adopt": {"jwt-secret": "jwt"}}, "adopt.jwt-secret  is 'jwt'  the secret's ARN"),
+        ({"adopt": {"jwt-secret": "jwt"}}, "adopt.jwt-secret  is 'jwt'  the whole ARN of a secret"),
         ({"adopt": {"jwt-secrets": "x"}}, "did you mean adopt.jwt-secret?"),
         (
             {"adopt": {"jwt-secret": SECRET_ARN}, "rotations": {"jwtSecret": 2}},

@@ -1,0 +1,245 @@
+"""Secrets that somebody else owns, seen by the operator's tools. RDS makes the one here, as moto has it from the real service."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from catalogue import APPLICATION
+from model.declarations import ForeignSecret
+from model.references import value_from
+from policies import identity
+
+Stack = Any  # conftest.Deployed
+NAME = "database"
+DECLARED = ForeignSecret(
+    NAME,
+    "Amazon RDS",
+    keys={"username", "password"},
+    variables={"username": "RDS_USER", "password": "RDS_PASSWORD"},
+)
+
+
+@pytest.fixture
+def stack(deploy: Any, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """A stack whose container gets the master's credentials that RDS manages, under a key of their own."""
+    application = replace(APPLICATION, secrets=(*APPLICATION.secrets, DECLARED))
+    monkeypatch.setattr("ops._ownership.APPLICATION", application)
+    stack = deploy(customer_managed_key=True)
+    stack.rds_key = stack.client("kms").create_key()["KeyMetadata"]["Arn"]
+    made = stack.client("rds").create_db_cluster(
+        DBClusterIdentifier="tickets",
+        Engine="aurora-postgresql",
+        MasterUsername="postgres",
+        ManageMasterUserPassword=True,
+        MasterUserSecretKmsKeyId=stack.rds_key,
+    )
+    arn = made["DBCluster"]["MasterUserSecret"]["SecretArn"]
+    stack.outputs["services"]["app"]["container_secrets"] |= {
+        "RDS_USER": value_from(arn, "username"),
+        "RDS_PASSWORD": value_from(arn, "password"),
+    }
+    stack.write_outputs(foreign_secret_arns={NAME: arn}, secret_kms_key_arns={NAME: stack.rds_key})
+    stack.foreign = arn
+    put(stack, {"username": "postgres", "password": "chosen-by-rds"})
+    grant(stack, [arn], [stack.rds_key])
+    stack.deploy_revision()
+    return stack
+
+
+def put(stack: Stack, value: Any) -> None:
+    text = value if isinstance(value, str) else json.dumps(value)
+    stack.secrets.put_secret_value(SecretId=stack.foreign, SecretString=text)
+
+
+def grant(stack: Stack, arns: list[str], keys: list[str]) -> None:
+    """Give the execution role what the program gives it, with these secrets and keys of others."""
+    _, _, *others = stack.grants()
+    own = stack.outputs["secret_arns"].values()
+    stack.grant(
+        identity.read_secrets([*own, *arns]),
+        identity.decrypt_through_secrets_manager(
+            [stack.key_arn, *keys], region=stack.region, dns_suffix="amazonaws.com"
+        ),
+        *others,
+    )
+
+
+def problems(done: Any) -> list[dict[str, str]]:
+    return [finding for finding in done.json["findings"] if finding["status"] != "ok"]
+
+
+def test_doctor_finds_it_in_order(stack: Stack, ops: Any) -> None:
+    done = ops(stack, "doctor", "--json")
+
+    assert problems(done) == []
+    (line,) = [finding for finding in done.json["findings"] if finding["check"] == "foreign"]
+    assert line["found"] == "all 1 secrets of others exist, hold what is referenced and can be read"
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ({"username": "postgres"}, "has no text under the key password; it has username"),
+        ("no-json-at-all", "is no JSON object"),
+        ({"username": "postgres", "password": 1}, "has no text under the key password"),
+    ],
+)
+def test_doctor_says_that_it_holds_something_else(stack: Stack, ops: Any, value: Any, found: str) -> None:
+    put(stack, value)
+
+    done = ops(stack, "doctor", "--json")
+
+    (problem,) = problems(done)
+    assert (problem["check"], problem["status"], problem["subject"]) == ("foreign", "failure", NAME)
+    assert found in problem["found"]
+    assert "ask Amazon RDS" in problem["remark"]
+    assert "no-json-at-all" not in done.out
+
+
+def test_doctor_says_that_it_is_pending_deletion(stack: Stack, ops: Any) -> None:
+    stack.secrets.delete_secret(SecretId=stack.foreign, RecoveryWindowInDays=7)
+
+    (problem,) = problems(ops(stack, "doctor", "--json"))
+
+    assert "is pending deletion" in problem["found"]
+    assert (problem["fix"], problem["remark"]) == ("", "ask Amazon RDS to restore it")
+
+
+def test_doctor_says_that_it_is_gone(stack: Stack, ops: Any) -> None:
+    stack.secrets.delete_secret(SecretId=stack.foreign, ForceDeleteWithoutRecovery=True)
+
+    (problem,) = problems(ops(stack, "doctor", "--json"))
+
+    assert "doesn't exist" in problem["found"]
+    assert f"foreignSecrets.{NAME}" in problem["remark"]
+
+
+def test_doctor_says_that_the_role_may_not_read_it(stack: Stack, ops: Any) -> None:
+    grant(stack, [], [stack.rds_key])
+
+    (problem,) = problems(ops(stack, "doctor", "--json"))
+
+    assert problem["found"] == "no policy allows secretsmanager:GetSecretValue"
+    assert problem["subject"].endswith(f"on {NAME}")
+
+
+def test_doctor_says_that_the_role_may_not_decrypt_it(stack: Stack, ops: Any) -> None:
+    grant(stack, [stack.foreign], [])
+    stack.write_outputs(secret_kms_key_arns={})
+
+    (problem,) = problems(ops(stack, "doctor", "--json"))
+
+    assert problem["found"] == f"no policy allows kms:Decrypt with {stack.rds_key}"
+    configure = f"pulumi config set --stack dev --plaintext --path 'secretKmsKeys.{NAME}' {stack.rds_key}"
+    assert problem["fix"] == f"{configure} && pulumi up --stack dev"
+
+
+def test_doctor_says_that_its_key_is_disabled(stack: Stack, ops: Any) -> None:
+    stack.client("kms").disable_key(KeyId=stack.rds_key.rpartition("/")[2])
+
+    assert any("its key is Disabled" in problem["found"] for problem in problems(ops(stack, "doctor", "--json")))
+
+
+def test_what_may_not_be_looked_at_is_told(stack: Stack, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeSecret")
+
+    monkeypatch.setattr("ops.doctor.foreign.describe", denied)
+
+    (problem,) = problems(ops(stack, "doctor", "--json"))
+
+    assert (problem["check"], problem["status"]) == ("foreign", "warning")
+    assert "not checked" in problem["found"]
+
+
+@pytest.mark.parametrize("command", [("set",), ("rollback",), ("rotate",)])
+def test_nothing_changes_it(stack: Stack, ops: Any, command: tuple[str, ...]) -> None:
+    before = stack.secrets.describe_secret(SecretId=stack.foreign)["VersionIdsToStages"]
+
+    done = ops(stack, *command, NAME, "--yes", stdin=b"x")
+
+    assert done.status == 2
+    assert f"Amazon RDS owns {NAME} and alone changes it" in done.err
+    assert stack.secrets.describe_secret(SecretId=stack.foreign)["VersionIdsToStages"] == before
+
+
+def test_list_and_describe_name_the_owner(stack: Stack, ops: Any) -> None:
+    listed = {entry["name"]: entry for entry in ops(stack, "list", "--json").json}
+    assert (listed[NAME]["owner"], listed[NAME]["arn"], listed[NAME]["state"]) == ("somebody else", stack.foreign, "ok")
+    assert "Amazon RDS" in ops(stack, "list").out
+    shown = ops(stack, "describe", NAME, "--json").json
+    assert shown["variables"] == ["RDS_PASSWORD", "RDS_USER"]
+
+
+def test_access_knows_that_the_role_is_meant_to_read_it(stack: Stack, ops: Any) -> None:
+    done = ops(stack, "access", "--json")
+
+    assert done.json["findings"] == []
+    of_it = [g for g in done.json["grants"] if g["secret"] == NAME]
+    assert [(g["right"], g["wider"]) for g in of_it] == [("read", False)]
+    assert any("Amazon RDS owns it" in gap for gap in done.json["not_looked_at"])
+
+
+def test_access_finds_a_right_to_change_it(stack: Stack, ops: Any) -> None:
+    statement = {"Effect": "Allow", "Action": ["secretsmanager:PutSecretValue"], "Resource": [stack.foreign]}
+    stack.client("iam").put_role_policy(
+        RoleName=stack.role_name, PolicyName="by-hand", PolicyDocument=identity.document([statement])
+    )
+
+    done = ops(stack, "access", "--json")
+
+    assert any(g["secret"] == NAME and g["right"] == "change" and g["wider"] for g in done.json["grants"])
+
+
+def test_it_costs_nothing_here_and_is_not_backed_up(stack: Stack, ops: Any, tmp_path: Any) -> None:
+    items = {item["item"]: item["quantity"] for item in ops(stack, "cost", "--json").json["items"]}
+    assert items["secrets"] == len(stack.outputs["secret_arns"])
+    key = stack.client("kms").create_key()["KeyMetadata"]["Arn"]
+    done = ops(stack, "backup", "--to", str(tmp_path / "b"), "--kms-key", key, "--json")
+    assert done.json["secrets"] == len(stack.outputs["secret_arns"])
+
+
+# --- an adopted secret under another key ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def adopted(deploy: Any) -> Stack:
+    """A stack with a secret that it has adopted, under a key that is not the stack's."""
+    stack = deploy(customer_managed_key=True)
+    stack.other_key = stack.client("kms").create_key()["KeyMetadata"]["Arn"]
+    made = stack.secrets.create_secret(
+        Name="terraform/jwt", SecretString="made-by-terraform", KmsKeyId=stack.other_key
+    )["ARN"]
+    stack.secrets.put_resource_policy(SecretId=made, ResourcePolicy=identity.document([identity.require_tls()]))
+    old = stack.outputs["secret_arns"]["jwt-secret"]
+    stack.outputs["secret_arns"]["jwt-secret"] = made
+    stack.outputs["secret_names"]["jwt-secret"] = "terraform/jwt"
+    references = stack.outputs["services"]["app"]["container_secrets"]
+    references["JWT_SECRET"] = references["JWT_SECRET"].replace(old, made)
+    stack.write_outputs()
+    stack.deploy_revision()
+    return stack
+
+
+def test_doctor_names_the_key_that_no_role_may_use(adopted: Stack, ops: Any) -> None:
+    adopted.grant(*adopted.grants())
+
+    found = [f for f in problems(ops(adopted, "doctor", "--json")) if f["subject"] == "jwt-secret"]
+
+    assert [f["check"] for f in found] == ["key"]
+    assert "which the configuration doesn't name" in found[0]["found"]
+    configure = f"pulumi config set --stack dev --plaintext --path 'secretKmsKeys.jwt-secret' {adopted.other_key}"
+    assert found[0]["fix"] == f"{configure} && pulumi up --stack dev"
+
+
+def test_an_adopted_secret_under_its_own_key_is_in_order(adopted: Stack, ops: Any) -> None:
+    adopted.write_outputs(secret_kms_key_arns={"jwt-secret": adopted.other_key})
+    grant(adopted, [], [adopted.other_key])
+
+    assert problems(ops(adopted, "doctor", "--json")) == []
+    # The key itself is not the program's: whom its policy lets decrypt is for its owner to say, and is told.
+    findings = ops(adopted, "access", "--json").json["findings"]
+    assert [finding for finding in findings if not finding["where"].startswith("key ")] == []

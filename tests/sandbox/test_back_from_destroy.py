@@ -1,0 +1,163 @@
+"""docs/operations.md, "Take a deleted stack back": destroy, restore, up, with the same secrets, values, ARNs and key."""
+
+import contextlib
+import json
+import os
+from typing import Any
+from unittest import mock
+
+import pytest
+from typer.testing import CliRunner
+
+from ops.cli import app
+from sandbox import local_aws
+from tests.sandbox.stack_options import given
+
+NETWORK = {
+    "schedule": "cron(0 3 ? * SUN *)",
+    "subnetIds": ["subnet-0123456789abcdef0"],
+    "securityGroupIds": ["sg-0123456789abcdef0"],
+}
+OPTIONS: dict[str, Any] = {
+    "protect": "true",
+    "encryption": "customer-managed",
+    "recoveryWindowInDays": "30",
+    "rotation": {
+        **NETWORK,
+        "strategy": "single-user",
+        "secret": "db-master-password",
+        "username": "postgres",
+        "hostVariable": "DATABASE_HOST",
+    },
+}
+
+
+def everything(sandbox: Any, copy: Any, outputs: dict[str, Any]) -> dict[str, Any]:
+    """ARNs, and the values at the labels that anybody reads."""
+    client = sandbox.aws("secretsmanager", copy)
+    return {
+        name: (
+            arn,
+            *(
+                client.get_secret_value(SecretId=arn, VersionStage=stage)["SecretString"]
+                for stage in stages(client, arn)
+            ),
+        )
+        for name, arn in outputs["secret_arns"].items()
+    }
+
+
+def stages(client: Any, arn: str) -> list[str]:
+    found = {
+        label for labels in client.describe_secret(SecretId=arn)["VersionIdsToStages"].values() for label in labels
+    }
+    return sorted(found & {"AWSCURRENT", "AWSPREVIOUS"})
+
+
+def restore(sandbox: Any, copy: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+    """`python -m ops restore --pending`, in the copy's folder."""
+    monkeypatch.setattr("ops.taking_back.ROOT", copy.directory)
+    found = local_aws.running(sandbox.home)
+    assert found is not None
+    variables = {
+        **os.environ,
+        **found.credentials(copy.account).variables(),
+        "AWS_ENDPOINT_URL": found.endpoint,
+        "SANDBOX_HOME": str(sandbox.home.root),
+    }
+    command = ["restore", "--pending", "--stack", copy.stack, "--yes", *arguments]
+    with mock.patch.dict(os.environ, variables, clear=True), contextlib.chdir(copy.directory):
+        done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def function_rotates(sandbox: Any, copy: Any, outputs: dict[str, Any], name: str) -> None:
+    """Put a value as the rotation's last step leaves it."""
+    sandbox.aws("secretsmanager", copy).put_secret_value(
+        SecretId=outputs["secret_arns"][name], SecretString="made-by-the-function"
+    )
+
+
+def test_destroy_restore_up(sandbox: Any, project_copy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy, options = project_copy(), given(**OPTIONS)
+    # With a value before, which the application still needs: of a text and of a JSON key.
+    copy.add_config("service-ticket-system:rotations:\n  jwtSecret: 2\n  encryptionKey: 2\n")
+    outputs = sandbox.ok("up", *copy.options, *options)["outputs"]
+    function_rotates(sandbox, copy, outputs, "db-master-password")
+    before = everything(sandbox, copy, outputs)
+    client, kms = (sandbox.aws(service, copy) for service in ("secretsmanager", "kms"))
+    key = outputs["kms_key_arn"].rpartition("/")[2]
+
+    unprotected = (*copy.options, *given(**{**OPTIONS, "protect": "false"}))
+    sandbox.ok("up", *unprotected)
+    sandbox.ok("destroy", *unprotected)
+    assert all(client.describe_secret(SecretId=arn).get("DeletedDate") for arn, *_ in before.values())
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+
+    dry = json.loads(restore(sandbox, copy, monkeypatch, "--json", "--dry-run").stdout)
+    assert {secret["action"] for secret in dry["secrets"]} == {"recover"}
+    assert all(client.describe_secret(SecretId=arn).get("DeletedDate") for arn, *_ in before.values())
+    told = restore(sandbox, copy, monkeypatch, "--json")
+    restored = json.loads(told.stdout)
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
+
+    again = (*copy.options, *options, *restored["sandbox_arguments"])
+    now = sandbox.ok("up", *again)
+    assert everything(sandbox, copy, now["outputs"]) == before
+    assert now["outputs"] == outputs | {"services": now["outputs"]["services"]}
+    for name, service in now["outputs"]["services"].items():
+        assert service["container_secrets"] == outputs["services"][name]["container_secrets"]
+    made = {change["type"] for change in now["changes"] if change["op"] == "create"}
+    assert not {type_ for type_ in made if "RandomPassword" in type_ or "secretsmanager/secret:" in type_}
+    assert sandbox.ok("preview", "--expect-no-changes", *again)["changes"] == []
+    sandbox.ok("refresh", *again)
+    assert sandbox.ok("preview", "--expect-no-changes", *again)["changes"] == []
+
+    values = [value for _, *found in before.values() for value in found]
+    assert not any(value in told.output for value in values)
+
+
+def test_a_value_that_is_rotated_afterwards_leaves_the_others_alone(
+    sandbox: Any, project_copy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, options = project_copy(), given(recoveryWindowInDays="7")
+    outputs = sandbox.ok("up", *copy.options, *options)["outputs"]
+    client = sandbox.aws("secretsmanager", copy)
+    arn = outputs["secret_arns"]["app-config"]
+    before = json.loads(client.get_secret_value(SecretId=arn)["SecretString"])
+    sandbox.ok("destroy", *copy.options, *options)
+    restored = json.loads(restore(sandbox, copy, monkeypatch, "--json").stdout)
+    again = (*copy.options, *options, *restored["sandbox_arguments"])
+    sandbox.ok("up", *again)
+
+    sandbox.ok("up", *again, *given(rotations={"apiKey": 2}))
+
+    after = json.loads(client.get_secret_value(SecretId=arn)["SecretString"])
+    assert {key for key in after if after[key] != before.get(key)} == {"API_KEY"}
+    assert sandbox.ok("preview", "--expect-no-changes", *again, *given(rotations={"apiKey": 2}))["changes"] == []
+
+    # The state knows the recovery window of what was imported: nothing is deleted at once.
+    sandbox.ok("destroy", *again, *given(rotations={"apiKey": 2}))
+    assert client.describe_secret(SecretId=arn).get("DeletedDate")
+
+
+def test_a_secret_that_was_made_anew_by_hand_is_taken_over_with_its_value(
+    sandbox: Any, project_copy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = project_copy()
+    outputs = sandbox.ok("up", *copy.options)["outputs"]
+    before = everything(sandbox, copy, outputs)
+    client = sandbox.aws("secretsmanager", copy)
+    name = client.describe_secret(SecretId=outputs["secret_arns"]["jwt-secret"])["Name"]
+    client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    made = client.create_secret(Name=name, SecretString="made-by-hand")
+
+    restored = json.loads(restore(sandbox, copy, monkeypatch, "--json").stdout)
+    again = (*copy.options, *restored["sandbox_arguments"])
+    sandbox.ok("refresh", *again)
+    now = sandbox.ok("up", *again)["outputs"]
+
+    assert everything(sandbox, copy, now) == before | {"jwt-secret": (made["ARN"], "made-by-hand")}
+    assert now["services"]["app"]["container_secrets"]["JWT_SECRET"] == made["ARN"]
+    assert sandbox.ok("preview", "--expect-no-changes", *again)["changes"] == []

@@ -1,0 +1,296 @@
+"""A secret that somebody else owns: declared, granted with its key, referenced, shown; never created or changed."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import catalogue
+from config.settings import ConfigurationError, Settings, parse
+from model import declarations
+from model.declarations import Application, External, ForeignSecret, Generated, PlainVariable, Service, TextSecret
+from model.names import Names
+from model.outputs import parse as parse_outputs
+from policies import identity
+from tests.unit.conftest import ACCOUNT, REGION, Recorder, Recording
+
+ROOT = Path(__file__).parents[2]
+
+# As RDS names it. Source: AWS, "Password management with Amazon RDS and AWS Secrets Manager".
+RDS = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:rds!cluster-5c6de1ba-8f4a-4c2f-9a2e-0f6f1a2b3c4d-AbCdEf"
+RDS_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
+PARTNER = "arn:aws:secretsmanager:us-east-1:999988887777:secret:partner/token-GhIjKl"
+PARTNER_KEY = "arn:aws:kms:us-east-1:999988887777:key/mrk-0123456789abcdef0123456789abcdef"
+
+APPLICATION = Application(
+    services=(Service("api"), Service("worker")),
+    secrets=(
+        TextSecret("session-key", Generated("sessionKey"), variable="SESSION_KEY"),
+        ForeignSecret(
+            "database",
+            "Amazon RDS",
+            keys={"username", "password"},
+            variables={"username": "DB_USER", "password": "DB_PASSWORD"},
+            readers={"api"},
+        ),
+        ForeignSecret("partner", "team Payments", variable="PARTNER_TOKEN"),
+    ),
+    variables=(PlainVariable("DB_HOST", "dbHost"),),
+)
+CONFIG: dict[str, Any] = {
+    "image": "registry/app:1.0.0",
+    "dbHost": "db.internal",
+    "foreignSecrets": {"database": RDS, "partner": PARTNER},
+    "secretKmsKeys": {"database": RDS_KEY, "partner": PARTNER_KEY},
+}
+BOTH = {"username", "password"}
+ROTATION = {
+    "schedule": "cron(0 3 ? * SUN *)",
+    "strategy": "alternating-users",
+    "secret": "app-user",
+    "superuser": "database",
+    "hostVariable": "DB_HOST",
+    "subnetIds": ["subnet-0123456789abcdef0"],
+    "securityGroupIds": ["sg-0123456789abcdef0"],
+}
+
+
+def parsed(application: Application = APPLICATION, region: str = REGION, **config: Any) -> Settings:
+    values = {key: json.dumps(v) if isinstance(v, dict) else v for key, v in {**CONFIG, **config}.items()}
+    return parse(values, (), application, Names("shop", "dev"), region=region)
+
+
+def refusal(application: Application = APPLICATION, region: str = REGION, **config: Any) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        parsed(application, region, **config)
+    return str(caught.value)
+
+
+def with_entries(*entries: declarations.Entry) -> Application:
+    return Application(APPLICATION.services, entries, APPLICATION.variables)
+
+
+# --- configuration -------------------------------------------------------------------------------------------------------
+
+
+def test_arns_and_keys_come_from_the_stacks_configuration() -> None:
+    settings = parsed()
+    assert settings.foreign_arns == {"database": RDS, "partner": PARTNER}
+    assert settings.secret_kms_keys == {"database": RDS_KEY, "partner": PARTNER_KEY}
+    assert [declaration.name for declaration in settings.catalogue] == ["session-key"]
+
+
+def test_a_missing_arn_names_the_owner_and_the_command() -> None:
+    message = refusal(foreignSecrets={"database": RDS}, secretKmsKeys={})
+    assert "foreignSecrets.partner  is required: team Payments owns the secret" in message
+    assert "pulumi config set --plaintext --path foreignSecrets.partner ARN" in message
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        ({"foreignSecrets": {"database": RDS[:-7], "partner": PARTNER}}, "foreignSecrets.database  is "),
+        ({"foreignSecrets": {"database": RDS + ":password::", "partner": PARTNER}}, "foreignSecrets.database  is "),
+        ({"foreignSecrets": {"database": RDS, "partner": RDS}}, "is the ARN of foreignSecrets.database, too"),
+        (
+            {"foreignSecrets": {"database": RDS, "partner": PARTNER, "partners": RDS}},
+            "did you mean foreignSecrets.partner?",
+        ),
+        (
+            {"foreignSecrets": {"database": RDS, "partner": PARTNER.replace("arn:aws:", "arn:aws-cn:")}},
+            "is in the partition aws-cn",
+        ),
+        ({"secretKmsKeys": {"partner": RDS_KEY}}, f"secretKmsKeys.partner  is in aws {REGION}"),
+        ({"secretKmsKeys": {"partner": PARTNER_KEY.replace("key/", "alias/")}}, "the ARN of a key"),
+        ({"secretKmsKeys": {"session-key": RDS_KEY}}, "secretKmsKeys.session-key  is not a known key"),
+        (
+            {"adopt": {"session-key": PARTNER.replace("token", "x")}},
+            "a secret in eu-central-1; one elsewhere is a ForeignSecret",
+        ),
+        ({"adopt": {"session-key": RDS}}, "is the ARN of adopt.session-key, too"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(config: dict[str, Any], found: str) -> None:
+    assert found in refusal(**config)
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        (
+            ForeignSecret("database", "RDS", keys={"password"}, variables={"pasword"}),
+            "references the JSON key 'pasword'",
+        ),
+        (ForeignSecret("database", "RDS", variables={"a:b": "A"}), "references the JSON key 'a:b'"),
+        (ForeignSecret("database", "RDS", variable="1ST"), "sets the variable '1ST'"),
+        (ForeignSecret("database", "RDS", variable="SESSION_KEY"), "is the variable of 2 entries"),
+        (ForeignSecret("database", "RDS", variable="DB_HOST"), "is the variable of 2 entries"),
+        (ForeignSecret("database", " ", variable="A"), "has no owner"),
+        (ForeignSecret("session-key", "RDS", variable="A"), "is the secret of 2 entries"),
+        (ForeignSecret("database", "RDS", variable="A", readers={"app"}), "has the reader 'app'"),
+    ],
+)
+def test_a_wrong_declaration_is_refused(entry: ForeignSecret, found: str) -> None:
+    application = with_entries(APPLICATION.secrets[0], entry)
+    assert found in refusal(application, foreignSecrets={entry.name: RDS}, secretKmsKeys={})
+
+
+def test_a_name_that_rds_gives_is_no_name_of_an_own_secret() -> None:
+    application = with_entries(TextSecret("rds!db", External(), variable="A"))
+    assert "is no name for a secret" in refusal(application, foreignSecrets={}, secretKmsKeys={})
+
+
+@pytest.mark.parametrize(
+    ("changes", "keys", "found"),
+    [
+        ({"superuser": "partner", "username": "postgres"}, BOTH, "is in us-east-1, and the rotation signs in with it"),
+        ({"username": "postgres"}, BOTH, "but database holds the username itself"),
+        ({"secret": "database"}, BOTH, "is 'database'               one of app-user"),
+        ({}, {"password"}, "database holds no username"),
+        ({}, (), "rotation.username  is required"),
+    ],
+)
+def test_a_superuser_that_could_not_sign_in_is_refused(changes: dict[str, str], keys: Any, found: str) -> None:
+    application = with_entries(
+        declarations.JsonSecret(
+            "app-user", {"username": declarations.Constant("app"), "password": Generated("appUserPassword")}
+        ),
+        ForeignSecret("database", "Amazon RDS", keys=keys),
+        APPLICATION.secrets[2],
+    )
+    assert found in refusal(application, rotation={**ROTATION, **changes})
+
+
+# --- program -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def program(application: Application = APPLICATION, **config: Any) -> Recording:
+        monkeypatch.setattr(catalogue, "APPLICATION", application)
+        return record(
+            lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
+            stack="dev",
+            config={f"service-ticket-system:{key}": value for key, value in {**CONFIG, **config}.items()},
+        )
+
+    return program
+
+
+def statements(recording: Recording, role: str) -> dict[str, Any]:
+    policy = recording.one("aws:iam/rolePolicy:RolePolicy", role)
+    return {statement["Sid"]: statement for statement in policy.document("policy")["Statement"]}
+
+
+def test_nothing_of_it_is_created(run: Any) -> None:
+    recording = run()
+    for type_ in ("secret:Secret", "secretVersion:SecretVersion", "secretPolicy:SecretPolicy"):
+        assert [r.name.removesuffix("-value") for r in recording.of(f"aws:secretsmanager/{type_}")] == [
+            "secrets-session-key"
+        ]
+    assert RDS not in json.dumps([dict(r.inputs) for r in recording.of("aws:secretsmanager/secret:Secret")])
+
+
+def test_each_reader_gets_it_with_its_key(run: Any) -> None:
+    recording = run()
+    api, worker = (statements(recording, f"{name}-execution-role") for name in ("api", "worker"))
+    assert {RDS, PARTNER} < set(api["ReadSecrets"]["Resource"])
+    assert PARTNER in worker["ReadSecrets"]["Resource"]
+    assert RDS not in worker["ReadSecrets"]["Resource"]
+    assert api["DecryptSecretsEuCentral1"] == {
+        "Sid": "DecryptSecretsEuCentral1",
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt"],
+        "Resource": [RDS_KEY],
+        "Condition": {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}},
+    }
+    assert api["DecryptSecretsUsEast1"]["Resource"] == [PARTNER_KEY]
+    via = {"StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}}
+    assert api["DecryptSecretsUsEast1"]["Condition"] == via
+    assert "DecryptSecretsEuCentral1" not in worker
+
+
+def test_the_container_gets_its_keys_and_the_outputs_name_it(run: Any) -> None:
+    recording = run()
+    outputs = parse_outputs(recording.exports)
+    assert outputs.foreign_secret_arns == {"database": RDS, "partner": PARTNER}
+    references = outputs.services["api"].container_secrets
+    assert (references["DB_USER"], references["DB_PASSWORD"]) == (f"{RDS}:username::", f"{RDS}:password::")
+    assert references["PARTNER_TOKEN"] == PARTNER
+    definition = recording.one("aws:ecs/taskDefinition:TaskDefinition", "api-task-definition").document(
+        "containerDefinitions"
+    )[0]
+    assert {"name": "DB_PASSWORD", "valueFrom": f"{RDS}:password::"} in definition["secrets"]
+    assert outputs.services["worker"].container_secrets.keys() == {"SESSION_KEY", "PARTNER_TOKEN"}
+
+
+def test_it_costs_nothing_here(run: Any) -> None:
+    without = Application(APPLICATION.services, APPLICATION.secrets[:1], APPLICATION.variables)
+    alone = run(without, foreignSecrets={}, secretKmsKeys={}).exports["monthly_cost_usd"]
+    assert run().exports["monthly_cost_usd"] == alone
+
+
+def test_a_replica_region_is_no_region_of_it(run: Any) -> None:
+    recording = run(replicaRegions=["eu-west-1"], grantReplicas=True)
+    read = statements(recording, "api-execution-role")["ReadSecrets"]["Resource"]
+    assert {arn for arn in read if "rds!" in arn or "partner" in arn} == {RDS, PARTNER}
+
+
+def test_only_one_that_is_here_starts_a_deployment(run: Any) -> None:
+    recording = run(redeploy={"cluster": "shop", "services": {"api": "api"}})
+    rules = json.dumps([rule.inputs["eventPattern"] for rule in recording.of("aws:cloudwatch/eventRule:EventRule")])
+    assert RDS in rules
+    # Secrets Manager sends the event to the secret's own account and Region.
+    assert PARTNER not in rules
+
+
+def test_the_rotation_signs_in_with_it(run: Any) -> None:
+    application = with_entries(
+        declarations.JsonSecret(
+            "app-user", {"username": declarations.Constant("app"), "password": Generated("appUserPassword")}
+        ),
+        ForeignSecret("database", "Amazon RDS", keys={"username", "password"}),
+    )
+    recording = run(
+        application,
+        rotation=ROTATION,
+        foreignSecrets={"database": RDS},
+        secretKmsKeys={"database": RDS_KEY},
+        encryption="customer-managed",
+    )
+    found = statements(recording, "rotation")
+    assert found["ReadSuperuser"] == {
+        "Sid": "ReadSuperuser",
+        "Effect": "Allow",
+        "Action": ["secretsmanager:GetSecretValue"],
+        "Resource": [RDS],
+    }
+    assert found["DecryptSecretsEuCentral1"]["Resource"] == [RDS_KEY]
+    assert found["UseKey"]["Resource"] != [RDS_KEY]
+    function = recording.one("aws:lambda/function:Function")
+    assert function.inputs["environment"]["variables"]["SUPERUSER_SECRET_ARN"] == RDS
+
+
+def test_the_key_of_an_adopted_secret_is_granted(run: Any) -> None:
+    adopted = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:terraform/session-MnOpQr"
+    recording = run(
+        adopt={"session-key": adopted},
+        secretKmsKeys={"session-key": RDS_KEY, "partner": PARTNER_KEY},
+        encryption="customer-managed",
+    )
+    for service in ("api", "worker"):
+        keys = statements(recording, f"{service}-execution-role")["DecryptSecretsEuCentral1"]["Resource"]
+        assert RDS_KEY in keys
+        assert len(keys) == 2
+
+
+# --- policies ------------------------------------------------------------------------------------------------------------
+
+
+def test_several_keys_of_a_region_are_one_statement() -> None:
+    statement = identity.decrypt_through_secrets_manager(
+        [RDS_KEY, RDS_KEY, "a"], region=REGION, dns_suffix="amazonaws.com"
+    )
+    assert statement["Resource"] == sorted(["a", RDS_KEY])
