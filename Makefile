@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up preview refresh destroy down lint check test emulator format lock bench event-ruler certificates
+.PHONY: help up preview refresh destroy down lint check test golden emulator format lock bench event-ruler certificates
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
@@ -45,6 +45,8 @@ emulator: $(VENV)/installed ## prod on a second emulator, ministack, in a virtua
 format: $(VENV)/installed  ## let ruff format and fix what it can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+golden: $(VENV)/installed    ## renew the reviewed plans in tests/unit/golden; read the diff
+	$(BIN)/python -m pytest -n 0 tests/unit/test_golden.py --snapshot-update
 certificates: $(VENV)/installed ## renew the authorities of Amazon RDS that the rotation function brings
 	$(BIN)/python tools/rds_certificates.py
 bench: $(VENV)/installed   ## compare this program with a flat and an empty one, at several sizes

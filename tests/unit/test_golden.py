@@ -1,0 +1,162 @@
+"""Whole plans as reviewed text: every resource with its inputs and options, policies as documents, outputs.
+
+A change of a policy, a default or an option shows here as a diff. `make golden` renews the files; a reviewer reads them.
+"""
+
+import importlib.util
+import json
+import runpy
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+import catalogue
+from tests.unit.conftest import ACCOUNT, Options, Recorded, Recorder, Recording, Secret
+
+ROOT = Path(__file__).parents[2]
+SHOP = ROOT / "tests" / "applications" / "shop"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
+NETWORK = {
+    "schedule": "cron(0 3 ? * SUN *)",
+    "hostVariable": "DATABASE_HOST",
+    "username": "postgres",
+    "subnetIds": ["subnet-0123456789abcdef0"],
+    "securityGroupIds": ["sg-0123456789abcdef0"],
+}
+PLAIN = {
+    "image": f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/app:1.0.0",
+    "databaseHost": "db.internal",
+    "redisHost": "redis.internal",
+}
+EVERYTHING = {
+    **PLAIN,
+    "protect": True,
+    "encryption": "customer-managed",
+    "replicaRegions": ["eu-west-1"],
+    "grantReplicas": True,
+    "permissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+    "restrictReaders": True,
+    "breakGlassRoles": [f"{ROLE}break-glass"],
+    "deployerRoles": [f"{ROLE}deployer"],
+    "rotations": {"jwtSecret": 2, "encryptionKey": 3},
+    "rotation": {
+        **NETWORK,
+        "strategy": "alternating-users",
+        "secret": "db-app-user",
+        "superuser": "db-master-password",
+        "remindEveryDays": 90,
+    },
+    "redeploy": {"cluster": "main", "services": {"app": "web"}},
+    "audit": {"trail": "create", "alarmEmails": ["oncall@example.com"], "trustedReaders": [f"{ROLE}auditor"]},
+}
+SINGLE = {**PLAIN, "rotation": {**NETWORK, "strategy": "single-user", "secret": "db-master-password"}}
+
+
+class Text(SingleFileSnapshotExtension):
+    """One text file a plan, beside the tests."""
+
+    file_extension = "txt"
+    _write_mode = WriteMode.TEXT
+
+    @classmethod
+    def dirname(cls, *, test_location: Any) -> str:
+        return str(Path(test_location.filepath).parent / "golden")
+
+
+@pytest.fixture
+def golden(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    return snapshot.use_extension(Text)
+
+
+def run(
+    record: Recorder, config: Mapping[str, Any], *, stack: str, project: str = "service-ticket-system"
+) -> Recording:
+    supplied = (
+        ("smtpPassword", "cloudflareToken")
+        if project == "service-ticket-system"
+        else ("paymentPublishable", "mailToken")
+    )
+    caller = {
+        "accountId": ACCOUNT,
+        "id": ACCOUNT,
+        "userId": "AROA:me",
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/me",
+    }
+    return record(
+        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
+        project=project,
+        stack=stack,
+        config={f"{project}:{key}": value for key, value in config.items()},
+        secret_config={f"{project}:{key}": f"invented-value-of-{key}" for key in supplied},
+        invokes={"aws:index/getCallerIdentity:getCallerIdentity": caller},
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "stack"),
+    [(PLAIN, "dev"), (SINGLE, "dev"), (EVERYTHING, "prod")],
+    ids=["plain", "single-user", "everything"],
+)
+def test_the_plan_is_the_reviewed_one(
+    record: Recorder, golden: SnapshotAssertion, config: Mapping[str, Any], stack: str
+) -> None:
+    assert shown(run(record, config, stack=stack)) == golden
+
+
+def test_the_shops_plan_is_the_reviewed_one(
+    record: Recorder, golden: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = importlib.util.spec_from_file_location("shop_catalogue", SHOP / "catalogue.py")
+    assert spec
+    assert spec.loader
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(catalogue, "APPLICATION", module.APPLICATION)
+    stack = yaml.safe_load((SHOP / "Pulumi.live.yaml").read_text(encoding="utf-8"))["config"]
+    config = {key.removeprefix("shop:"): value for key, value in stack.items() if key.startswith("shop:")}
+    assert shown(run(record, config, stack="live", project="shop")) == golden
+
+
+def shown(recording: Recording) -> str:
+    resources = sorted(recording, key=lambda resource: (resource.type, resource.name))
+    outputs = {"outputs": _plain(dict(recording.exports))}
+    return yaml.safe_dump_all([*map(_resource, resources), outputs], sort_keys=True, width=130, allow_unicode=True)
+
+
+def _resource(resource: Recorded) -> dict[str, Any]:
+    given = {f.name: getattr(resource.options, f.name) for f in fields(Options) if f.name != "property_dependencies"}
+    options = {name: _plain(value) for name, value in given.items() if value}
+    return {f"{resource.type} {resource.name}": {"inputs": _plain(resource.inputs), "options": options}}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Secret():
+            return f"[secret] {_plain(value.value)}"
+        case str():
+            return _document(value)
+        case Mapping():
+            # The archive's path and hash are the machine's and the packages', not the plan's.
+            return {str(k): "..." if k in {"code", "sourceCodeHash"} else _plain(v) for k, v in sorted(value.items())}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case frozenset() | set():
+            return sorted(map(str, value))
+        case _:
+            return value if isinstance(value, bool | int | float) or value is None else str(value)
+
+
+def _document(text: str) -> Any:
+    """A JSON document in a text is shown as a document."""
+    if text[:1] not in {"{", "["}:
+        return text
+    try:
+        return {"JSON": json.loads(text)}
+    except ValueError:
+        return text
