@@ -6,7 +6,7 @@ A change of a policy, a default or an option shows here as a diff. `make golden`
 import importlib.util
 import json
 import runpy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import catalogue
 from tests.unit.conftest import ACCOUNT, Options, Recorded, Recorder, Recording, Secret
 
 ROOT = Path(__file__).parents[2]
-SHOP = ROOT / "tests" / "applications" / "shop"
+APPLICATIONS = ROOT / "tests" / "applications"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
 NETWORK = {
     "schedule": "cron(0 3 ? * SUN *)",
@@ -74,6 +74,21 @@ def golden(snapshot: SnapshotAssertion) -> SnapshotAssertion:
     return snapshot.use_extension(Text)
 
 
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put one of the tests' applications in the place of the shipped one."""
+
+    def replace(name: str) -> None:
+        spec = importlib.util.spec_from_file_location(f"{name}_catalogue", APPLICATIONS / name / "catalogue.py")
+        assert spec
+        assert spec.loader
+        module: Any = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(catalogue, "APPLICATION", module.APPLICATION)
+
+    return replace
+
+
 def run(
     record: Recorder, config: Mapping[str, Any], *, stack: str, project: str = "service-ticket-system"
 ) -> Recording:
@@ -104,21 +119,17 @@ def run(
     ids=["plain", "single-user", "everything"],
 )
 def test_the_plan_is_the_reviewed_one(
-    record: Recorder, golden: SnapshotAssertion, config: Mapping[str, Any], stack: str
+    record: Recorder, golden: SnapshotAssertion, use: Callable[[str], None], config: Mapping[str, Any], stack: str
 ) -> None:
+    use("tickets")
     assert shown(run(record, config, stack=stack)) == golden
 
 
 def test_the_shops_plan_is_the_reviewed_one(
-    record: Recorder, golden: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
+    record: Recorder, golden: SnapshotAssertion, use: Callable[[str], None]
 ) -> None:
-    spec = importlib.util.spec_from_file_location("shop_catalogue", SHOP / "catalogue.py")
-    assert spec
-    assert spec.loader
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(catalogue, "APPLICATION", module.APPLICATION)
-    stack = yaml.safe_load((SHOP / "Pulumi.live.yaml").read_text(encoding="utf-8"))["config"]
+    use("shop")
+    stack = yaml.safe_load((APPLICATIONS / "shop" / "Pulumi.live.yaml").read_text(encoding="utf-8"))["config"]
     config = {key.removeprefix("shop:"): value for key, value in stack.items() if key.startswith("shop:")}
     assert shown(run(record, config, stack="live", project="shop")) == golden
 

@@ -1,0 +1,50 @@
+"""The catalogue of the tests of mechanisms: what the project ships may change without turning them red."""
+
+from model.declarations import (
+    Application,
+    Catalogue,
+    Constant,
+    Generated,
+    JsonSecret,
+    PlainVariable,
+    Service,
+    Supplied,
+    TextSecret,
+)
+
+SERVICES = (Service("app"),)
+
+VARIABLES = (PlainVariable("DATABASE_HOST", "databaseHost"), PlainVariable("REDIS_HOST", "redisHost"))
+
+CATALOGUE: Catalogue = (
+    TextSecret("db-master-password", Generated("dbMasterPassword"), variable="DB_PASSWORD"),
+    TextSecret("jwt-secret", Generated("jwtSecret", length=64, keeps_previous=True), variable="JWT_SECRET"),
+    JsonSecret(
+        "app-config",
+        {
+            "REDIS_PASSWORD": Generated("redisPassword"),
+            "SMTP_PASSWORD": Supplied("smtpPassword"),
+            "CLOUDFLARE_TOKEN": Supplied("cloudflareToken"),
+            # AES-256 takes 32 bytes: one a character.
+            "ENCRYPTION_KEY": Generated("encryptionKey", length=32, keeps_previous=True),
+            "WEBHOOK_SECRET": Generated("webhookSecret"),
+            "API_KEY": Generated("apiKey", length=40),
+        },
+        variable="APP_CONFIG",
+        variables={"REDIS_PASSWORD", "SMTP_PASSWORD", "CLOUDFLARE_TOKEN"},
+    ),
+)
+
+# In production the application signs in as a user of its own, and the master's password is only there to make that user.
+IN_STACK = {
+    "prod": (
+        TextSecret("db-master-password", Generated("dbMasterPassword")),
+        JsonSecret(
+            "db-app-user",
+            {"username": Constant("ticketing"), "password": Generated("dbAppUserPassword")},
+            variables={"username": "DB_USER", "password": "DB_PASSWORD"},
+        ),
+    ),
+}
+
+APPLICATION = Application(SERVICES, CATALOGUE, VARIABLES, IN_STACK)
