@@ -132,7 +132,7 @@ CAUSES: dict[str, tuple[str, str, str]] = {
             "volume mounted over it; no secret is at fault"
         ),
         "docker run --rm --entrypoint ls {image} -l /",
-        "",
+        "this program sets the command that the configuration's `command` names, else the image's own",
     ),
     "registry-credentials": (
         "a registry outside ECR wants a sign-in: the credentials are missing, wrong, or can't be read",

@@ -33,6 +33,9 @@ def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
         name = stack.service.execution_role_arn.rpartition("/")[2]
         yield Finding("role", "failure", name, "doesn't exist: no task starts", put_back(stack))
         return
+    if not snapshot.task_role_exists:
+        name = stack.service.task_role_arn.rpartition("/")[2]
+        yield Finding("role", "failure", name, "the task role doesn't exist: no task starts", put_back(stack))
     yield from summed_up("role", _trust(stack, role), ok=f"{role.name} trusts ECS tasks, and nobody else")
     wanted = _wanted(snapshot)
     simulated = simulate(aws, role.arn, READ, wanted)

@@ -1,6 +1,7 @@
 """Checks of the secrets themselves: do they exist, do they have a value, is it what the container references?"""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -13,6 +14,8 @@ from ops._ownership import declaration_of, ownership
 from ops._secrets import CURRENT, PREVIOUS, Record, Unreadable, Value
 from ops.doctor.finding import Finding, put_back, summed_up, take_anew
 from ops.doctor.snapshot import Snapshot, live_label
+
+_SIGN_IN = {"username", "password"}
 
 
 def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
@@ -71,8 +74,8 @@ def _values(snapshot: Snapshot) -> Iterator[Finding]:
         elif value and value.text is None:
             found = "is binary: ECS reads text only"
             yield Finding("value", "failure", name, found, *_fix_value(snapshot, record))
-        elif value and not value.text:
-            yield Finding("value", "failure", name, "is empty", *_fix_value(snapshot, record))
+        elif value and not (value.text or "").strip():
+            yield Finding("value", "failure", name, "is empty or blank", *_fix_value(snapshot, record))
         elif value and value.text != (value.text or "").strip():
             # The classic of a value that was pasted or echoed: every sign-in with it fails.
             found = "begins or ends in white space, most likely a line break that was pasted along"
@@ -144,8 +147,15 @@ def _json_problems(
     snapshot: Snapshot, record: Record, subject: str, text: str, referenced: set[str]
 ) -> Iterator[Finding]:
     fix = _fix_value(snapshot, record)
+    twice: set[str] = set()
+
+    def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
+        counts = Counter(key for key, _ in items)
+        twice.update(key for key, count in counts.items() if count > 1)
+        return dict(items)
+
     try:
-        found: object = json.loads(text)
+        found: object = json.loads(text, object_pairs_hook=pairs)
     except (ValueError, RecursionError) as error:  # thousands of nested objects are refused, too
         # Only the position: the text around it is the value.
         position = f" (position {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
@@ -155,6 +165,10 @@ def _json_problems(
         yield Finding("json", "failure", subject, "is JSON, but no object with keys", *fix)
         return
     values = cast("dict[str, object]", found)
+    for key in sorted(twice):
+        yield Finding("json", "failure", subject, f"has the key {key} twice: which one is meant nobody knows", *fix)
+    # The rotation function signs in with these, although no container may reference them.
+    used = referenced | (_SIGN_IN if record.rotation.lambda_arn else set())
     for key in sorted(referenced - set(values)):
         text = f"has no key {key}, which the container references; it has {', '.join(sorted(values)) or 'none'}"
         yield Finding("json", "failure", subject, text, *_fix_value(snapshot, record, key))
@@ -165,8 +179,13 @@ def _json_problems(
             text = f"key {key} is {kind}: ECS would pass on something else"
             status = "failure" if key in referenced else "warning"
             yield Finding("json", status, subject, text, *_fix_value(snapshot, record, key))
-        elif not value and key in referenced:
-            yield Finding("json", "failure", subject, f"key {key} is empty", *_fix_value(snapshot, record, key))
+        elif not value.strip():
+            status = "failure" if key in used else "warning"
+            text = f"key {key} is {'blank' if value else 'empty'}"
+            yield Finding("json", status, subject, text, *_fix_value(snapshot, record, key))
+        elif value != value.strip() and not value.lstrip().startswith("-----BEGIN"):
+            text = f"key {key} begins or ends in white space, most likely a line break that was pasted along"
+            yield Finding("json", "warning", subject, text, *_fix_value(snapshot, record, key))
 
 
 def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:

@@ -57,6 +57,7 @@ class TaskDefinition:
     registered: datetime | None
     execution_role_arn: str | None
     containers: tuple[Container, ...]
+    architecture: str = "X86_64"
 
     @property
     def family(self) -> str:
@@ -112,6 +113,7 @@ class Snapshot:
         policies: Statements of the secrets' resource policies by ARN.
         deployed: The stack's revision of the task definition, None when it is gone.
         others: Further revisions that may run: the family's newest, the service's.
+        task_role_exists: Whether the task role does, as far as it may be read.
         role: The execution role, None when it doesn't exist, or when `role_denied` says why it may not be read.
         keys: Customer-managed keys by the id that the secrets know them by, None for one that doesn't exist.
         used: The references of every service by ARN.
@@ -131,6 +133,7 @@ class Snapshot:
     used: Mapping[str, set[Reference]] = field(default_factory=dict[str, set[Reference]])
     values_read: bool = True
     role_denied: str = ""
+    task_role_exists: bool = True
 
     @property
     def definitions(self) -> tuple[TaskDefinition, ...]:
@@ -207,6 +210,7 @@ def take(
                 namesakes=namesakes,
                 values_read=values,
                 role_denied=role_denied,
+                task_role_exists=any(_role(aws, own.task_role_arn)),
             )
         )
     used: dict[str, set[Reference]] = {}
@@ -303,6 +307,7 @@ def read_task_definition(aws: Aws, name: str) -> TaskDefinition | None:
         registered=raw.get("registeredAt"),
         execution_role_arn=raw.get("executionRoleArn"),
         containers=tuple(map(_container, raw.get("containerDefinitions", ()))),
+        architecture=(raw.get("runtimePlatform") or {}).get("cpuArchitecture", "X86_64"),
     )
 
 

@@ -38,6 +38,7 @@ def _state(snapshot: Snapshot) -> Iterator[Finding]:
             other, stack
         ):
             found = f"{other.label} is newer than {label} that this stack made: somebody registered it by hand"
+            found += _differences(other, deployed)
             fix = f"aws ecs deregister-task-definition --task-definition {other.label} --region {stack.region}"
             yield Finding("task-definition", "warning", other.label, found, fix)
     for definition in snapshot.definitions:
@@ -47,6 +48,17 @@ def _state(snapshot: Snapshot) -> Iterator[Finding]:
         elif definition.execution_role_arn != stack.service.execution_role_arn:
             found = f"is started by {definition.execution_role_arn}, not by this stack's execution role"
             yield Finding("task-definition", "failure", definition.label, found, put_back(stack))
+
+
+def _differences(other: TaskDefinition, deployed: TaskDefinition | None) -> str:
+    """Return what another revision starts instead, as the end of a sentence."""
+    if deployed is None:
+        return ""
+    images = [c.image for c in other.containers], [c.image for c in deployed.containers]
+    found = f", with the image {', '.join(images[0])}" if images[0] != images[1] else ""
+    if other.architecture != deployed.architecture:
+        found += f", for {other.architecture} instead of {deployed.architecture}"
+    return found
 
 
 def _newer(other: TaskDefinition, stack: Stack) -> bool:
@@ -148,6 +160,13 @@ def _images(aws: Aws, names: list[str]) -> Iterator[Finding]:
             yield Finding("image", "failure", image.in_words, found, f"docker push {image.name}", remark)
 
 
+def _rekey(stack: Stack, group: str, region: str) -> str:
+    """Return the command that gives a log group the key that the program gives it."""
+    if stack.kms_key_arn:
+        return f"aws logs associate-kms-key --log-group-name {group} --kms-key-id {stack.kms_key_arn} --region {region}"
+    return f"aws logs disassociate-kms-key --log-group-name {group} --region {region}"
+
+
 def check_logs(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     """Yield whether the log groups exist."""
     stack = snapshot.stack
@@ -164,5 +183,9 @@ def check_logs(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
             if all(group["logGroupName"] != name for group in groups):
                 found = f"doesn't exist in {region}: the log driver stops the task"
                 yield Finding("log-group", "failure", name, found, put_back(stack))
+            for key in (g.get("kmsKeyId") for g in groups if g["logGroupName"] == name):
+                if key and key != stack.kms_key_arn:
+                    found = f"is encrypted with {key}, not with {stack.kms_key_arn or 'the key of CloudWatch Logs'}"
+                    yield Finding("log-group", "warning", name, found, _rekey(stack, name, region))
 
     yield from summed_up("log-group", problems(), ok=f"{stack.service.log_group_name} exists")

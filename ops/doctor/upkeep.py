@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from ops._aws import Aws
 from ops._errors import MISSING, aws_errors, code_of
 from ops._pending import left_over, remove_label_command, unfinished
-from ops._secrets import PREVIOUS, Record, Value
+from ops._secrets import CURRENT, PENDING, PREVIOUS, Record, Value
 from ops.doctor.finding import Finding, put_back, summed_up
 from ops.doctor.snapshot import Snapshot
 from policies.evaluator import Request, parse, trusts
@@ -40,6 +40,12 @@ def _rotation(aws: Aws, snapshot: Snapshot, record: Record) -> Iterator[Finding]
         )
         yield Finding("rotation", "warning", name, "its rotation was cancelled", fix)
     if not rotation.enabled:
+        pending = record.version(PENDING)
+        if pending and pending != record.version(CURRENT):
+            found = (
+                "has AWSPENDING at a version that isn't current, and no rotation that would end it: `ops set` refuses"
+            )
+            yield Finding("rotation", "warning", name, found, remove_label_command(stack, record, pending))
         return
     if unfinished(record):
         found = (

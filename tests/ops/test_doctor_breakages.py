@@ -230,6 +230,35 @@ def leave_rotation_unfinished(stack: Stack) -> None:
     )
 
 
+def delete_task_role(stack: Stack) -> None:
+    stack.client("iam").delete_role(RoleName=f"{stack.family}-task")
+
+
+def leave_pending_without_rotation(stack: Stack) -> None:
+    stack.secrets.put_secret_value(SecretId=stack.arn(JWT), SecretString="in-waiting", VersionStages=["AWSPENDING"])
+
+
+def lock_log_group(stack: Stack) -> None:
+    key = stack.client("kms").create_key()["KeyMetadata"]["Arn"]
+    logs, group = stack.client("logs"), f"/ecs/{stack.family}"
+    logs.delete_log_group(logGroupName=group)  # the local AWS gives an existing group no key
+    logs.create_log_group(logGroupName=group, kmsKeyId=key)
+
+
+def register_another_image(stack: Stack) -> None:
+    stack.register(stack.containers(image="docker.io/somebody/else:1"), runtimePlatform={"cpuArchitecture": "ARM64"})
+
+
+def put_key_twice(stack: Stack) -> None:
+    value = stack.values[APP]
+    put(APP, f'{{"API_KEY": "another-one", {value[1:]}')(stack)
+
+
+def empty_username(stack: Stack) -> None:
+    stack.rotate_by_function(APP)
+    put_json(username="", password="p-of-the-database")(stack)
+
+
 def fail_replica(stack: Stack) -> None:
     name = stack.outputs["secret_names"][JWT]
     stack.client("secretsmanager", "eu-central-1").create_secret(Name=name, SecretString="in-the-way-already")
@@ -300,6 +329,16 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
     "function not allowed": (rotating(forbid_function), "rotation", "failure", DB, "may not call"),
     "rotation cancelled": (rotating(cancel_rotation), "rotation", "warning", DB, "cancelled"),
     "rotation unfinished": (rotating(leave_rotation_unfinished), "rotation", "failure", DB, "unfinished"),
+    "task role deleted": (delete_task_role, "role", "failure", "-dev-app-task", "the task role doesn't exist"),
+    "AWSPENDING without a rotation": (leave_pending_without_rotation, "rotation", "warning", JWT, "no rotation that would"),
+    "log group under another key": (lock_log_group, "log-group", "warning", "/ecs/", "not with the key of CloudWatch Logs"),
+    "another image": (register_another_image, "task-definition", "warning", "-dev-app:2", "docker.io/somebody/else:1"),
+    "another architecture": (register_another_image, "task-definition", "warning", "-dev-app:2", "for ARM64 instead of X86_64"),
+    "JSON key twice": (put_key_twice, "json", "failure", APP, "has the key API_KEY twice"),
+    "blank JSON key": (put_json(SMTP_PASSWORD=" "), "json", "failure", APP, "SMTP_PASSWORD is blank"),
+    "blank value": (put(JWT, "  \n"), "value", "failure", JWT, "empty or blank"),
+    "line break in a JSON key": (put_json(SMTP_PASSWORD="pasted\n"), "json", "warning", APP, "SMTP_PASSWORD begins or ends"),
+    "empty username": (empty_username, "json", "failure", APP, "username is empty"),
     "replica failed": (fail_replica, "replica", "failure", f"{JWT} in eu-central-1", "Failed"),
 }  # fmt: skip
 
@@ -326,7 +365,7 @@ def test_doctor_names_what_is_broken(case: str, stack: Stack, ops: Any) -> None:
     assert any(
         f["check"] == check and f["status"] == status and subject in f["subject"] and text in f["found"] for f in found
     ), found
-    assert all(finding["fix"] for finding in found)
+    assert all(finding["fix"] or finding["remark"] for finding in found)
     assert done.status == 1
     assert not any(value in done.out + done.err for value in stack.values.values())
 
@@ -359,7 +398,15 @@ def test_doctor_names_what_is_wrong_with_the_key(case: str, deploy: Any, ops: An
     assert done.status == 1
 
 
-@pytest.mark.parametrize("case", ["secret pending deletion", "task definition made by hand"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "secret pending deletion",
+        "task definition made by hand",
+        "another image",
+        "AWSPENDING without a rotation",
+    ],
+)
 def test_the_fix_fixes(case: str, stack: Stack, ops: Any) -> None:
     CASES[case][0](stack)
     (found,) = problems(ops(stack, "doctor", "--json").json)
