@@ -114,7 +114,10 @@ def examine(
     if ecs_service:
         yield from service.check(_running(snapshots, running), running, ecs_service)
     for snapshot in () if ecs_service else snapshots:
-        yield from upkeep.check_deployed(snapshot)
+        family = snapshot.stack.service.task_definition_family
+        yield from upkeep.check_deployed(
+            snapshot, lambda family=family: service.redeploy(stack.region, service.running(aws, [family]))
+        )
 
 
 def _running(snapshots: Sequence[Snapshot], running: service.Service | None) -> Snapshot:

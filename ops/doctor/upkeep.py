@@ -1,6 +1,6 @@
 """Checks of what keeps secrets good: rotation, replicas, and tasks that know the newest value."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from ops._aws import Aws
@@ -128,8 +128,13 @@ def changed_after(snapshot: Snapshot, moment: datetime) -> list[str]:
     ]
 
 
-def check_deployed(snapshot: Snapshot) -> Iterator[Finding]:
-    """Yield whether the task definition is newer than the values, as far as that can be told without a service."""
+def check_deployed(snapshot: Snapshot, how: Callable[[], tuple[str, str]]) -> Iterator[Finding]:
+    """Yield whether the task definition is newer than the values, as far as that can be told without a service.
+
+    Args:
+        snapshot: The stack.
+        how: Returns the command that replaces the tasks, and a remark; called only when they are to be replaced.
+    """
     if snapshot.deployed is None:
         return
     registered = snapshot.deployed.registered
@@ -142,9 +147,10 @@ def check_deployed(snapshot: Snapshot) -> Iterator[Finding]:
         f"changed after {snapshot.deployed.label} was registered on {registered:%Y-%m-%d %H:%M} UTC: "
         "tasks that started before have the old value"
     )
-    fix = (
-        f"aws ecs update-service --force-new-deployment --region {snapshot.stack.region} --cluster CLUSTER --service SERVICE"
-        "   (done already? python -m ops doctor --ecs-service CLUSTER/SERVICE looks at the running tasks)"
-    )
-    problems = [Finding("redeploy", "warning", name, found, fix) for name in newer]
+    if newer:
+        fix, remark = how()
+        remark = remark or "done already? python -m ops doctor --ecs-service looks at the running tasks"
+        problems = [Finding("redeploy", "warning", name, found, fix, remark) for name in newer]
+    else:
+        problems = []
     yield from summed_up("redeploy", problems, ok=f"{snapshot.deployed.label} is newer than every value")

@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from moto.ecs.models import ecs_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 from model.declarations import External, Generated, JsonSecret, TextSecret
+from ops._aws import Aws
 from ops._secrets import Record, Value
 from ops._stack import parse as parse_outputs
 from ops.doctor.secrets import check as check_secrets
+from ops.doctor.service import redeploy, running
 from ops.doctor.snapshot import Snapshot, TaskDefinition
 from ops.doctor.upkeep import check_deployed
 from policies.evaluator import parse
@@ -269,7 +272,7 @@ def test_report_says_how_permissions_were_judged(stack: Stack, proxy: Any, ops: 
 # --- a service -----------------------------------------------------------------------------------------------------------
 
 
-def run_service(stack: Stack, desired: int = 0) -> None:
+def run_service(stack: Stack, desired: int = 1, running: int | None = None) -> None:
     ecs = stack.client("ecs")
     ecs.create_cluster(clusterName="main")
     ecs.create_service(
@@ -279,6 +282,9 @@ def run_service(stack: Stack, desired: int = 0) -> None:
         desiredCount=desired,
         launchType="FARGATE",
     )
+    # The local AWS starts no task.
+    (made,) = ecs_backends[stack.account][stack.region].services.values()
+    made.running_count = desired if running is None else running
 
 
 def service_findings(stack: Stack, ops: Any) -> list[dict[str, str]]:
@@ -306,11 +312,70 @@ def test_service_that_runs_an_old_revision(stack: Stack, ops: Any) -> None:
 
 
 def test_service_without_enough_tasks(stack: Stack, ops: Any) -> None:
-    run_service(stack, desired=2)
+    run_service(stack, desired=2, running=0)
 
     (found, _) = service_findings(stack, ops)
 
     assert (found["status"], found["found"]) == ("failure", "only 0 of 2 tasks run")
+
+
+def test_service_that_shall_run_nothing(stack: Stack, ops: Any) -> None:
+    run_service(stack, desired=0)
+
+    (found, _) = service_findings(stack, ops)
+
+    assert (found["status"], found["fix"].split()[-2:]) == ("warning", ["--desired-count", "1"])
+
+
+def describe(stack: Stack, proxy: Any, **changes: Any) -> None:
+    """Let ECS describe the service with changes."""
+    raw = stack.client("ecs").describe_services(cluster="main", services=["tickets"])["services"][0]
+    stack.endpoint = proxy.url
+    body = json.dumps({"services": [{**raw, **changes}], "failures": []}, default=str).encode()
+    proxy.before("DescribeServices", lambda: (200, body))
+
+
+def test_more_than_the_newest_event_is_told(stack: Stack, proxy: Any, ops: Any) -> None:
+    run_service(stack, desired=2)
+    reason = "CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'."
+    messages = [
+        "(service tickets) has started 1 tasks: (task 1).",
+        f"(service tickets) was unable to place a task. {reason}",
+    ]
+    describe(stack, proxy, runningCount=0, events=[{"id": str(i), "message": m} for i, m in enumerate(messages)])
+
+    (found, _) = service_findings(stack, ops)
+
+    assert found["found"] == f"only 0 of 2 tasks run: {messages[1]}"
+    assert "cpuArchitecture" in found["remark"]
+
+
+def test_failed_deployment_that_the_circuit_breaker_undid_is_not_started_again(
+    stack: Stack, proxy: Any, ops: Any
+) -> None:
+    run_service(stack)
+    stack.deploy_revision()
+    reason = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."
+    describe(stack, proxy, deployments=[{"id": "ecs-svc/1", "rolloutStateReason": reason}])
+
+    (found, _) = service_findings(stack, ops)
+
+    assert (found["status"], found["fix"]) == ("failure", "")
+    assert reason in found["found"]
+    assert found["remark"].startswith("once its cause is gone: aws ecs update-service ")
+
+
+def test_services_that_run_a_family_are_found(stack: Stack) -> None:
+    run_service(stack)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in stack.variables.items():
+            patch.setenv(name, value)
+        found = running(Aws(stack.region), [stack.family])
+
+    fix, remark = redeploy(stack.region, found)
+    assert found == (("main", "tickets"),)
+    assert (fix.endswith("--cluster main --service tickets"), remark) == (True, "")
+    assert redeploy(stack.region, ())[0] == ""
 
 
 def test_service_that_does_not_exist(stack: Stack, ops: Any) -> None:
@@ -438,7 +503,7 @@ def test_values_newer_than_the_task_definition_ask_for_a_redeployment(
 
     snapshot = picture(stack, "db-master-password", labels, created=created, registered=registered)
 
-    assert [finding.status for finding in check_deployed(snapshot)] == [status]
+    assert [finding.status for finding in check_deployed(snapshot, lambda: ("", "the services"))] == [status]
 
 
 # --- changed by hand: moto takes the program's label away then, AWS leaves it ------------------------------------------------
