@@ -273,10 +273,12 @@ def previewer_statements(stack: Deployment) -> tuple[Statement, ...]:
     """Return everything that the previewer may do: read the state, decrypt the configuration, validate a definition.
 
     The state holds every value that Pulumi generated or was given, encrypted with the configuration's key: whoever runs code as
-    the previewer can read those. It asks Secrets Manager nothing, so what a rotation or an operator set since stays hidden.
+    the previewer can read those. In Secrets Manager it reads no value, so what a rotation or an operator set since stays hidden.
     """
     asked = [_allow("any", ["states:ValidateStateMachineDefinition"], ["*"])] if "redeploy" in stack.features else []
-    return (*asked, *_state(stack, write=False))
+    # Before a value is put, the program asks which version is live; only the deployer may then look at a foreign one.
+    versions = _allow("list versions", ["secretsmanager:ListSecretVersionIds"], _secrets(stack))
+    return (*asked, versions, *_state(stack, write=False))
 
 
 def managed_policies(statements: Sequence[Statement]) -> tuple[str, ...]:
@@ -340,7 +342,11 @@ def boundary(stack: Deployment, *, readable_arns: Iterable[str] = (), applicatio
         ]
     if "redeploy" in stack.features:
         statements += [
-            _allow("start redeployment", ["states:StartExecution"], _scopes(stack)["state machine"][0]),
+            _allow(
+                "start redeployment",
+                ["states:ListExecutions", "states:StartExecution"],
+                _scopes(stack)["state machine"][0],
+            ),
             _allow("redeploy", ["ecs:UpdateService"], [location.arn("ecs", "service/*")]),
         ]
     if "reminder" in stack.features:

@@ -23,7 +23,7 @@ from policies.deployer import (
 )
 from policies.evaluator import Decision, Request, Statement, decide, parse, trusts
 from policies.identity import MANAGED_POLICIES_PER_ROLE, MANAGED_POLICY_CHARACTERS, PolicyError, document
-from tests.unit.conftest import Options, Recorded, Recorder, Recording
+from tests.unit.conftest import Recorded, Recorder, Recording
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT, REGION = "111122223333", "eu-central-1"
@@ -188,21 +188,15 @@ def of_state() -> Iterator[Request]:
     yield asked("kms:Decrypt", CONFIG_KEY)
 
 
-NO_OPTIONS = Options(
-    parent=None, protect=False, depends_on=frozenset(), property_dependencies={}, ignore_changes=(), replace_on_changes=(),
-    delete_before_replace=None, additional_secret_outputs=(), aliases=(), import_id=None, retain_on_delete=False,
-    deleted_with=None, provider=None, custom_timeouts={},
-)  # fmt: skip
-READ_POLICY = Recorded(
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment", "read", "", custom=True,
-    inputs={"role": f"{PREFIX}-app-execution"}, options=NO_OPTIONS,
-)  # fmt: skip
-"""Of a role with more secrets than its inline policy takes; the shipped catalogue has fewer."""
+def read_policy(role: Recorded) -> Recorded:
+    """Attached to a role with more secrets than its inline policy takes; the shipped catalogue has fewer."""
+    token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    return replace(role, type=token, inputs={"role": f"{PREFIX}-app-execution"})
 
 
 def all_calls(recording: Recording) -> list[Request]:
     resources = [resource for resource in recording if resource.type.startswith("aws:")]
-    found = [request for resource in (*resources, READ_POLICY) for request in calls(resource)]
+    found = [request for resource in (*resources, read_policy(resources[0])) for request in calls(resource)]
     policy = f"arn:aws:iam::{ACCOUNT}:policy/{PREFIX}-app-execution-read-1"
     found += [asked(action, policy) for action in CALLS["aws:iam/policy:Policy"][1]["policy"].split()]
     return [*found, *of_state()]
@@ -384,7 +378,10 @@ def test_the_application_gets_room_for_its_own_actions_and_for_no_others() -> No
 def test_the_previewer_reads_state_and_configuration_and_changes_nothing() -> None:
     statements = parse(document(previewer_statements(FULL)), source="previewer")
     actions = {action for statement in statements for action in statement.actions}
-    assert actions == {"s3:listbucket", "s3:getobject", "kms:decrypt", "states:validatestatemachinedefinition"}
+    assert actions == {
+        "s3:listbucket", "s3:getobject", "kms:decrypt", "states:validatestatemachinedefinition",
+        "secretsmanager:listsecretversionids",
+    }  # fmt: skip
     assert "states:validatestatemachinedefinition" not in json.dumps(list(previewer_statements(BARE))).lower()
     assert {resource for s in statements for resource in s.resources if "kms" in resource} == {CONFIG_KEY}
 
