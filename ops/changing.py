@@ -2,6 +2,7 @@
 
 import json
 import secrets as random_values
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import cast
 
@@ -57,6 +58,8 @@ def set_value(
     what = f"{where.name_of(arn)}{f', key {key}' if key else ''}"
     confirm(f"Change {what} of {where.place}?", yes=yes)
     value = new_value(f"{what} of {where.place}")
+    for warning in _doubts(value, key):
+        say(f"warning: {warning}; was it meant? python -m ops rollback {where.name_of(arn)} puts the old value back")
     before = read_value(aws, arn) if record.version(CURRENT) else None
     text = _merged(before, key, value) if key else _whole(declaration, value)
     size = len(text.encode())
@@ -150,6 +153,19 @@ def _whole(declaration: Declaration | None, value: str) -> str:
     if missing := sorted(wanted - set(parts)):
         raise MisuseError(f"the container references keys that are missing: {', '.join(missing)}")
     return json.dumps(parts, sort_keys=True, ensure_ascii=False)
+
+
+def _doubts(value: str, key: str | None) -> Iterator[str]:
+    """Yield what is most likely a mistake in a new value, or in the keys of a JSON object; never the value."""
+    whole = None if key else json_object(value)
+    parts = {f"key {name}": part for name, part in whole.items()} if whole else {"the value": value}
+    for name, part in parts.items():
+        if not isinstance(part, str) or part.lstrip().startswith(("-----BEGIN", "{", "[")):
+            continue
+        if part != part.strip():
+            yield f"{name} begins or ends in white space, such as a line break that was pasted along"
+        elif "\n" in part:
+            yield f"{name} has {len(part.splitlines())} lines"
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from model.declarations import External, Generated, JsonSecret, TextSecret
+from ops.changing import _doubts
 
 Stack = Any  # conftest.Deployed
 
@@ -348,6 +349,24 @@ def test_rollback_of_a_rotated_password_reminds_of_the_database(stack: Stack, op
     assert done.status == 0
     assert "The database still has the newer password" in done.err
     assert stack.current("db-master-password") == stack.values["db-master-password"]
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "warnings"),
+    [
+        ("one-line", None, []),
+        ("x\ny", None, ["the value has 2 lines"]),
+        ("pasted\n", "A", ["the value begins or ends in white space, such as a line break that was pasted along"]),
+        (
+            '{"A": "x\\n", "B": "y"}',
+            None,
+            ["key A begins or ends in white space, such as a line break that was pasted along"],
+        ),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", None, []),
+    ],
+)
+def test_doubtful_values_are_warned_of(value: str, key: str | None, warnings: list[str]) -> None:
+    assert list(_doubts(value, key)) == warnings
 
 
 def test_generated_secret_of_another_catalogue_is_the_operator_s(deploy: Any, ops: Any) -> None:
