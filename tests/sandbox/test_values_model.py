@@ -18,6 +18,15 @@ _LIVES = int(os.environ.get("SOAK_LIVES", "0"))
 _STEPS = 40 if _LIVES else 8
 
 
+class _Told(list[str]):
+    """The steps of a soak, each shown with its number as it is done."""
+
+    def append(self, step: str, /) -> None:
+        super().append(step)
+        sys.stdout.write(f"{len(self)} {step}\n")
+        sys.stdout.flush()
+
+
 @pytest.fixture(scope="module")
 def database() -> Iterator[postgresql.Database]:
     with postgresql.running("tickets") as running:
@@ -25,9 +34,9 @@ def database() -> Iterator[postgresql.Database]:
 
 
 def test_whatever_users_do_no_live_value_is_lost(
-    sandbox: Any, project_copy: Callable[..., Any], database: postgresql.Database, capsys: pytest.CaptureFixture[str]
+    sandbox: Any, project_copy: Callable[..., Any], database: postgresql.Database
 ) -> None:
-    steps: list[str] = []
+    steps: list[str] = _Told() if _LIVES else []
 
     class Machine(ValuesModel):
         pass
@@ -49,10 +58,5 @@ def test_whatever_users_do_no_live_value_is_lost(
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         print_blob=True,
     )
-    try:
-        run_state_machine_as_test(Machine, settings=chosen)
-    finally:
-        if _LIVES:
-            with capsys.disabled():
-                sys.stdout.write("\n".join(["", *steps, f"soak: {len(steps)} steps", ""]))
+    run_state_machine_as_test(Machine, settings=chosen)
     assert len(steps) >= _STEPS
