@@ -206,8 +206,9 @@ class Deployed:
         """The statements that the program gives the execution role."""
         repository = self.location.ecr_repository_arn(self.image)
         key = self.key_arn
+        read = {parse_value_from(text).arn for text in self.service["container_secrets"].values()}
         return [
-            identity.read_secrets({parse_value_from(text).arn for text in self.service["container_secrets"].values()}),
+            *([identity.read_secrets(read)] if read else []),
             *(
                 [identity.decrypt_through_secrets_manager([key], region=self.region, dns_suffix="amazonaws.com")]
                 if key

@@ -188,11 +188,15 @@ def test_pipe_without_yes_changes_nothing(external: Stack, ops: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "commands"),
     [
-        ("jwt-secret", [], ["up --stack dev -c secret:jwtSecret ", "up --stack dev -c rotations.jwtSecret=2 "]),
+        (
+            "jwt-secret",
+            [],
+            ["config set --stack dev --secret jwtSecret ", "config set --stack dev --path rotations.jwtSecret 2 "],
+        ),
         (
             "app-config",
             ["--key", "SMTP_PASSWORD"],
-            ["up --stack dev -c secret:smtpPassword   # a value of your own for SMTP_PASSWORD"],
+            ["config set --stack dev --secret smtpPassword   # a value of your own for SMTP_PASSWORD"],
         ),
         ("app-config", ["--key", "NEW_KEY"], ["app-config has no key NEW_KEY: add it in catalogue.py"]),
     ],

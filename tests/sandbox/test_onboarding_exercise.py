@@ -36,7 +36,7 @@ def add_to_catalogue(folder: Path) -> None:
     (entry,) = re.findall(r"^```python\n(.*?)^```$", DOCUMENT, flags=re.MULTILINE | re.DOTALL)
     file = folder / "catalogue.py"
     text = file.read_text(encoding="utf-8").replace("    Constant,\n", "    Constant,\n    External,\n")
-    head, start, entries = text.partition("\nCATALOGUE: Catalogue = (\n")
+    head, start, entries = text.partition("\nCATALOGUE: Sequence[Entry] = (\n")
     assert start
     file.write_text(f"{head}{start}{entry}{entries}", encoding="utf-8")
 

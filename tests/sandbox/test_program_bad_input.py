@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.sandbox.stack_options import with_application_user
+
 Make = Callable[..., Any]
 
 
@@ -42,7 +44,7 @@ def test_preview_refuses_it(sandbox: Any, unchanged_copy: Any, options: str, sai
 
 
 def test_up_reports_all_problems_at_once_and_creates_nothing(sandbox: Any, project_copy: Make) -> None:
-    copy = project_copy("prod")
+    copy = with_application_user(project_copy("prod"))
     wrong = ("-c", "secret:smtpPassword=changeme", "-c", "cpu=256", "-c", "memory=4096", "-c", "imagge=x")
     result = sandbox.command("up", *copy.options, *wrong)
     assert result.status == 1
@@ -78,7 +80,7 @@ def test_a_value_over_65536_bytes_is_refused_before_anything_is_created(sandbox:
 def test_a_wrong_catalogue_is_refused(sandbox: Any, project_copy: Make, entry: str, said: str) -> None:
     copy = project_copy()
     path = copy.directory / "catalogue.py"
-    start = "CATALOGUE: Catalogue = (\n"
+    start = "CATALOGUE: Sequence[Entry] = (\n"
     path.write_text(path.read_text(encoding="utf-8").replace(start, f"{start}    {entry},\n"), encoding="utf-8")
     result = sandbox.quick("preview", *copy.options)
     assert result.status == 1

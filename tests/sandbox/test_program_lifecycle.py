@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.home import REPOSITORY
-from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER, given, values
+from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER, given, values, with_application_user
 
 Make = Callable[..., Any]
 
@@ -36,7 +36,6 @@ def remains(sandbox: Any, copy: Any) -> list[str]:
     ]
     left += [r["RoleName"] for r in sandbox.aws("iam", copy).list_roles()["Roles"]]
     left += [g["logGroupName"] for g in sandbox.aws("logs", copy).describe_log_groups()["logGroups"]]
-    left += sandbox.aws("ecs", copy).list_task_definitions(status="ACTIVE")["taskDefinitionArns"]
     left += [f["FunctionName"] for f in sandbox.aws("lambda", copy).list_functions()["Functions"]]
     left += [b["Name"] for b in sandbox.aws("s3", copy).list_buckets()["Buckets"]]
     left += [t["TopicArn"] for t in sandbox.aws("sns", copy).list_topics()["Topics"]]
@@ -70,10 +69,15 @@ def test_dev_comes_up_stays_and_goes_away_and_no_value_is_in_the_clear_anywhere(
     destroyed = sandbox.command("destroy", *copy.options)
     assert destroyed.status == 0, destroyed.err
     assert remains(sandbox, copy) == []
+    # A service that still runs the revision can start tasks; it holds no value.
+    ecs = sandbox.aws("ecs", copy)
+    assert [arn.rpartition("/")[2] for arn in ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"]] == [
+        f"{copy.name}-{copy.stack}-app:1"
+    ]
 
 
 def test_prod_comes_up_under_its_own_key_and_refuses_to_be_destroyed(sandbox: Any, project_copy: Make) -> None:
-    copy = project_copy("prod")
+    copy = with_application_user(project_copy("prod"))
     outputs = sandbox.ok("up", *copy.options)["outputs"]
     client = sandbox.aws("secretsmanager", copy)
     assert {client.describe_secret(SecretId=arn)["KmsKeyId"] for arn in outputs["secret_arns"].values()} == {
@@ -88,7 +92,7 @@ def test_prod_comes_up_under_its_own_key_and_refuses_to_be_destroyed(sandbox: An
 
 
 def test_everything_switched_on_comes_up_is_idle_and_goes_away(sandbox: Any, project_copy: Make) -> None:
-    copy = project_copy()
+    copy = with_application_user(project_copy())
     assert sandbox.ok("up", *copy.options, *EVERYTHING)["changes"]
     assert sandbox.ok("refresh", *copy.options, *EVERYTHING)["changes"] == []
     assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *EVERYTHING)["changes"] == []
@@ -112,7 +116,9 @@ def test_one_entry_in_the_catalogue_adds_a_secret_and_a_changed_length_changes_n
     path = copy.directory / "catalogue.py"
     text = path.read_text(encoding="utf-8").replace("length=64", "length=48")
     entry = '    TextSecret("pager-key", Generated("pagerKey"), variable="PAGER_KEY"),\n'
-    path.write_text(text.replace("CATALOGUE: Catalogue = (\n", "CATALOGUE: Catalogue = (\n" + entry), encoding="utf-8")
+    path.write_text(
+        text.replace("CATALOGUE: Sequence[Entry] = (\n", "CATALOGUE: Sequence[Entry] = (\n" + entry), encoding="utf-8"
+    )
     up = sandbox.command("up", *copy.options)
     assert up.status == 0, up.err
     assert "jwtSecret keeps its 64 characters; the catalogue's 48 count for its next value" in " ".join(
@@ -195,9 +201,11 @@ def test_a_value_that_was_put_since_is_never_put_back(
 def test_an_external_secret_is_valued_by_others_and_never_in_the_state(sandbox: Any, project_copy: Make) -> None:
     copy = project_copy()
     path = copy.directory / "catalogue.py"
-    text = path.read_text(encoding="utf-8").replace("import Catalogue, ", "import Catalogue, External, ")
+    text = path.read_text(encoding="utf-8").replace("    Entry,\n", "    Entry,\n    External,\n")
     entry = '    TextSecret("licence", External(), variable="LICENCE"),\n'
-    path.write_text(text.replace("CATALOGUE: Catalogue = (\n", "CATALOGUE: Catalogue = (\n" + entry), encoding="utf-8")
+    path.write_text(
+        text.replace("CATALOGUE: Sequence[Entry] = (\n", "CATALOGUE: Sequence[Entry] = (\n" + entry), encoding="utf-8"
+    )
     arn = sandbox.ok("up", *copy.options)["outputs"]["secret_arns"]["licence"]
     client = sandbox.aws("secretsmanager", copy)
     client.put_secret_value(SecretId=arn, SecretString="value-by-an-operator")
@@ -236,7 +244,7 @@ def test_a_changed_supplied_value_is_a_new_version_and_a_new_revision_and_nothin
     sandbox.ok("up", *copy.options)
     before = values(sandbox, copy)
     result = sandbox.ok("up", *copy.options, "-c", "secret:smtpPassword=a-new-smtp-password-1")
-    assert changed(result) == {("replace", "secrets-app-config-value"), ("replace", "task-definition")}
+    assert changed(result) == {("replace", "secrets-app-config-value"), ("replace", "app-task-definition")}
     after = values(sandbox, copy)
     assert json.loads(after["app-config"])["SMTP_PASSWORD"] == "a-new-smtp-password-1"
     assert {**after, "app-config": ""} == {**before, "app-config": ""}

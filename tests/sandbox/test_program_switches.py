@@ -78,6 +78,7 @@ def test_the_strategy_of_a_live_rotation_is_switched_there_and_back_and_off_and_
     application = values(sandbox, copy)["db-app-user"]
     up_and_idle(sandbox, copy, *alternating)
     assert values(sandbox, copy)["db-app-user"] == application
+    rotated = values(sandbox, copy)
 
     up(sandbox, copy, *single)
     assert values(sandbox, copy) == rotated

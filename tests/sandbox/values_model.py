@@ -324,11 +324,12 @@ class ValuesModel(RuleBasedStateMachine):
     def _write(self, wish: Wish) -> None:
         path = self.copy.directory / "catalogue.py"
         text = path.read_text(encoding="utf-8")
-        head, _, rest = text.partition("CATALOGUE: Catalogue = (")
+        head, _, rest = text.partition("CATALOGUE: Sequence[Entry] = (")
         if "    External,\n" not in head:
             head = head.replace("    Constant,\n", "    Constant,\n    External,\n")
         path.write_text(
-            f"{head}CATALOGUE: Catalogue = ({wish.catalogue()}){rest.partition(chr(10) + ')')[2]}", encoding="utf-8"
+            f"{head}CATALOGUE: Sequence[Entry] = ({wish.catalogue()}){rest.partition(chr(10) + ')')[2]}",
+            encoding="utf-8",
         )
 
     def _strip_declared_keys(self) -> None:
