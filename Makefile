@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up preview refresh destroy down lint check test golden emulator format lock bench event-ruler certificates
+.PHONY: help up preview refresh destroy down lint check test soak golden emulator format lock bench event-ruler certificates
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 

@@ -51,14 +51,17 @@ class Wish:
     window: int = 0
 
     def catalogue(self) -> str:
-        """The entries."""
+        """The whole file."""
         jwt = {
             "generated": 'TextSecret("jwt-secret", Generated("jwtSecret", keeps_previous=True), variable="JWT_SECRET"),',
             "renamed": 'TextSecret("signing-secret", Generated("jwtSecret", keeps_previous=True), variable="JWT_SECRET"),',
             "external": 'TextSecret("jwt-secret", External(), variable="JWT_SECRET"),',
         }
         api = {self.api: f'"API_KEY": Generated("{self.api_key}"),'}
-        return f"""
+        return f"""from model.declarations import *
+SERVICES = (Service("app"),)
+VARIABLES = (PlainVariable("DATABASE_HOST", "databaseHost"), PlainVariable("REDIS_HOST", "redisHost"))
+CATALOGUE = (
     TextSecret("{_DATABASE}", Generated("dbMasterPassword"), variable="DB_PASSWORD"),
     {jwt.get(self.jwt, "" if self.jwt == "absent" else jwt["generated"])}
     JsonSecret("app-config", {{
@@ -66,6 +69,9 @@ class Wish:
         "SMTP_PASSWORD": Supplied("smtpPassword"), {api.get("app-config", "")}
     }}, variable="APP_CONFIG"),
     JsonSecret("other-config", {{"CONSTANT": Constant("c"), {api.get("other-config", "")}}}, variable="OTHER_CONFIG"),
+)
+IN_STACK = {{}}
+APPLICATION = Application(SERVICES, CATALOGUE, VARIABLES, IN_STACK)
 """
 
     def key_of(self, secret: str, part: str) -> str:
@@ -322,15 +328,7 @@ class ValuesModel(RuleBasedStateMachine):
         return {"AWS_ENDPOINT_URL": found.endpoint, **region, **found.credentials(self.copy.account).variables()}
 
     def _write(self, wish: Wish) -> None:
-        path = self.copy.directory / "catalogue.py"
-        text = path.read_text(encoding="utf-8")
-        head, _, rest = text.partition("CATALOGUE: Sequence[Entry] = (")
-        if "    External,\n" not in head:
-            head = head.replace("    Constant,\n", "    Constant,\n    External,\n")
-        path.write_text(
-            f"{head}CATALOGUE: Sequence[Entry] = ({wish.catalogue()}){rest.partition(chr(10) + ')')[2]}",
-            encoding="utf-8",
-        )
+        (self.copy.directory / "catalogue.py").write_text(wish.catalogue(), encoding="utf-8")
 
     def _strip_declared_keys(self) -> None:
         """Secrets are given or not, whatever the catalogue of the moment has."""
