@@ -334,6 +334,6 @@ class ValuesModel(RuleBasedStateMachine):
         """Secrets are given or not, whatever the catalogue of the moment has."""
         path = self.copy.directory / "Pulumi.yaml"
         text = path.read_text(encoding="utf-8")
-        for key in (*KEYS, "redisPassword", "webhookSecret", "smtpPassword", "cloudflareToken"):
+        for key in (*KEYS, "redisPassword", "webhookSecret", "smtpPassword", "cloudflareToken", "dbAppUserPassword"):
             text = re.sub(rf"  {key}:\n(    .*\n)+", "", text)
         path.write_text(text, encoding="utf-8")
