@@ -1,6 +1,6 @@
 """Reads a stack's configuration with types, and collects every problem instead of stopping at the first.
 
-A problem is a row of three cells: the key, what was found (never a secret's value), what mends it.
+A problem is a row of three cells: the key, what was found (never a secret's value), what fixes it.
 """
 
 import difflib

@@ -18,7 +18,7 @@ def json_object(text: str) -> Mapping[str, Any] | None:
 
 
 def read_json(path: Path) -> object:
-    """Return the document in a JSON file; a byte order mark, which Windows' editors write, is passed over.
+    """Return the document in a JSON file; a byte order mark, which Windows' editors write, is ignored.
 
     Raises:
         ValueError: When there is none; the message never quotes the content.

@@ -166,7 +166,7 @@ def read_values(aws: Aws, arns: Iterable[str]) -> dict[str, Value | Unreadable]:
     What the batch could not read is read alone, which says why; so is everything where batches aren't allowed.
 
     Raises:
-        AwsError: When the credentials are no good, which no single read would mend.
+        AwsError: When the credentials are no good, which no single read would fix.
     """
     listed = list(dict.fromkeys(arns))
     chunks = [tuple(listed[at : at + BATCH]) for at in range(0, len(listed), BATCH)]

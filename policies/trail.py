@@ -153,7 +153,7 @@ def topic_policy(names: AuditNames) -> str:
         [
             {**publish("PublishAlarms", "cloudwatch.amazonaws.com"), "Condition": own_alarms},
             # EventBridge sends SNS no source either: AWS takes no condition here, and with one every notice would be lost
-            # without a word.
+            # silently.
             publish("PublishNotices", "events.amazonaws.com"),
             {
                 "Sid": "PublishByOwnRoles",

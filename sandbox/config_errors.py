@@ -21,7 +21,7 @@ def stderr_of(command_error: str) -> str:
 
 
 def explain(command_error: str, project: Project, stack: str) -> str:
-    """Return the problem with the key, what is allowed and the command that mends it; empty when it is another error."""
+    """Return the problem with the key, what is allowed and the command that fixes it; empty when it is another error."""
     text = " ".join(stderr_of(command_error).split())
     problems: list[tuple[str, str, str]] = []
     if match := _MISSING.search(text):
@@ -49,10 +49,10 @@ def in_the_clear(keys: Iterable[str], stack: str) -> str:
 
 
 def render(problems: list[tuple[str, str, str]], stack: str) -> str:
-    """Lay out problems in columns: key, what is wrong, what mends it."""
+    """Lay out problems in columns: key, what is wrong, what fixes it."""
     widths = [max(len(row[column]) for row in problems) for column in (0, 1)]
     count = f"{len(problems)} configuration problem{'s' if len(problems) > 1 else ''}"
-    rows = [f"  {key:<{widths[0]}}  {found:<{widths[1]}}  {mend}".rstrip() for key, found, mend in problems]
+    rows = [f"  {key:<{widths[0]}}  {found:<{widths[1]}}  {fix}".rstrip() for key, found, fix in problems]
     return "\n".join([f'{count} in stack "{stack}":', *rows])
 
 

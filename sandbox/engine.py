@@ -356,12 +356,12 @@ class _Run:
         if not names:
             return []
         options = f"--stack {self.request.stack}"
-        mend = (
+        fix = (
             f"`python -m sandbox up {options} -c protect=false` lifts the protection"
             if "protect" in self.request.project.declared
             else "remove `protect` in the program and run `up` first"
         )
-        return [f"{len(names)} resources are protected: {', '.join(names)}\n{mend}."]
+        return [f"{len(names)} resources are protected: {', '.join(names)}\n{fix}."]
 
     def _written_at(self) -> int:
         return state.written_at(self.home.state(self.aws.emulator), self.request.project.name, self.request.stack)

@@ -2,7 +2,7 @@
 
 
 class SandboxError(Exception):
-    """Something failed; the message is for the user: what was found, what is allowed, what mends it.
+    """Something failed; the message is for the user: what was found, what is allowed, what fixes it.
 
     `status` is the process's exit status.
     """

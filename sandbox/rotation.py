@@ -238,4 +238,4 @@ def _last_error(stdout: str, stderr: str) -> str:
             continue
         if str(entry.get("level", "")).upper() == "ERROR":
             return str(entry.get("message", entry))
-    return stderr.strip().splitlines()[-1] if stderr.strip() else "it ended without a word"
+    return stderr.strip().splitlines()[-1] if stderr.strip() else "it ended and said nothing"

@@ -209,7 +209,7 @@ def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
 
 
 def read_terraform(path: Path) -> list[Resource]:
-    """Return the Secrets Manager resources of a Terraform state; values in it are passed over.
+    """Return the Secrets Manager resources of a Terraform state; values in it are ignored.
 
     Raises:
         MisuseError: When the file is no state of version 4.

@@ -15,7 +15,7 @@ Session = TypeVar("Session")
 
 
 class ProviderError(Exception):
-    """Something that the user has to mend; the message goes to the terminal as it is, without a traceback."""
+    """Something that the user has to fix; the message goes to the terminal as it is, without a traceback."""
 
 
 @dataclass(frozen=True, slots=True)

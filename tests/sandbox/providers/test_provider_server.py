@@ -320,8 +320,8 @@ def test_a_change_behind_our_back_is_seen_and_taken_back(aws: Any, boto: Any) ->
         "tags.extra": "delete",
         "tagsAll.extra": "delete",
     }
-    mended = life.update(drifted, inputs)
-    assert life.refresh(mended).outputs == state.outputs
+    fixed = life.update(drifted, inputs)
+    assert life.refresh(fixed).outputs == state.outputs
 
 
 def test_an_unknown_value_is_a_change_a_preview_can_show(aws: Any) -> None:
