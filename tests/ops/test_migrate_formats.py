@@ -281,7 +281,8 @@ def test_every_place_is_searched_for_a_secret(tmp_path: Path, where: str) -> Non
     from ops.migrate._plan import Variables, make  # noqa: PLC0415 - only here
     from ops.migrate._target import target_of  # noqa: PLC0415
 
-    content = {**PLACES.get(where, {}), "containerDefinitions": [{"name": "api", **PLACES_OF_CONTAINER.get(where, {})}]}
+    container = {"name": "api", "image": "shop/api:1.0.0", **PLACES_OF_CONTAINER.get(where, {})}
+    content = {**PLACES.get(where, {}), "containerDefinitions": [container]}
     task = _read(tmp_path, "t.json", {"networkMode": "awsvpc", **content})
     plan = make(task, {"api": "app"}, {"api": Variables({})}, target_of("dev"), "dev")
     (part,) = plan.not_carried()
