@@ -1,14 +1,36 @@
 """Options that the commands share."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ops._errors import MisuseError
+
+_STACK = re.compile(r"(?:(?!\.+/)[\w.-]+/){0,2}(?!\.+$)[\w.-]{1,100}", re.ASCII)
+"""`NAME`, `PROJECT/NAME` or `ORGANIZATION/PROJECT/NAME`, as Pulumi writes it; no step up in a path."""
+
+
+def stack_name(value: str | None) -> str | None:
+    """Return the stack's name as it was given.
+
+    Raises:
+        MisuseError: When Pulumi takes no such name; `../../dev` would otherwise become `dev` silently.
+    """
+    if value and not _STACK.fullmatch(value):
+        raise MisuseError(f"{value!r} is no name of a stack: NAME or ORGANIZATION/PROJECT/NAME")
+    return value
+
+
 StackOption = Annotated[
     str | None,
     typer.Option(
-        "--stack", "-s", metavar="NAME", help="The stack; by default Pulumi's selected one, dev in the sandbox."
+        "--stack",
+        "-s",
+        metavar="NAME",
+        callback=stack_name,
+        help="The stack; by default Pulumi's selected one, dev in the sandbox.",
     ),
 ]
 OutputsOption = Annotated[

@@ -17,7 +17,7 @@ from ops._aws import Aws
 from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MisuseError, aws_errors
 from ops._json import read_json
-from ops._options import JsonOption, YesOption
+from ops._options import JsonOption, YesOption, stack_name
 from ops._secrets import CURRENT, Record, describe
 from ops._stack import load
 from ops.migrate._pulumi import ROOT, Configuration, project_file, property_path, runs_in_sandbox
@@ -92,7 +92,7 @@ def adopt(
         typer.Option("--secret", metavar="NAME=ARN|NAME", help="Which secret is meant; may be given several times."),
     ] = None,
     stack: Annotated[
-        str, typer.Option("--stack", "-s", metavar="NAME", help="The stack that takes them over.")
+        str, typer.Option("--stack", "-s", metavar="NAME", callback=stack_name, help="The stack that takes them over.")
     ] = "dev",
     project: ProjectOption = ROOT,
     region: RegionOption = None,

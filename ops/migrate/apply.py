@@ -16,7 +16,7 @@ from ops._ask import confirm
 from ops._console import counted, print_json, print_table, say
 from ops._errors import MisuseError, OpsError
 from ops._json import json_object
-from ops._options import JsonOption, YesOption
+from ops._options import JsonOption, YesOption, stack_name
 from ops.migrate._plan import Plan, value_of
 from ops.migrate._pulumi import ROOT, Configuration, Configured, SandboxRun, runs_in_sandbox
 from ops.migrate._source import reread
@@ -24,7 +24,10 @@ from ops.migrate._target import HOSTS
 from ops.migrate.scan import PlanArgument, RegionOption, load_plan
 
 StackName = Annotated[
-    str | None, typer.Option("--stack", "-s", metavar="NAME", help="The stack; by default Pulumi's selected one.")
+    str | None,
+    typer.Option(
+        "--stack", "-s", metavar="NAME", callback=stack_name, help="The stack; by default Pulumi's selected one."
+    ),
 ]
 ProjectOption = Annotated[Path, typer.Option("--project", metavar="DIR", help="The Pulumi project's folder.")]
 

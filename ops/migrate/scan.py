@@ -8,7 +8,7 @@ import typer
 
 from ops._console import print_json, print_table, say
 from ops._errors import MisuseError
-from ops._options import JsonOption
+from ops._options import JsonOption, stack_name
 from ops.migrate._plan import Plan, PlanError, Step, load, make, proposal
 from ops.migrate._source import read_source
 from ops.migrate._target import target_of
@@ -39,7 +39,14 @@ def scan(  # noqa: PLR0917 - typer's options
         str | None, typer.Option("--family", metavar="NAME", help="Which task definition, of a file with several.")
     ] = None,
     stack: Annotated[
-        str, typer.Option("--stack", "-s", metavar="NAME", help="The stack that it becomes; its secrets are looked up.")
+        str,
+        typer.Option(
+            "--stack",
+            "-s",
+            metavar="NAME",
+            callback=stack_name,
+            help="The stack that it becomes; its secrets are looked up.",
+        ),
     ] = "dev",
     region: RegionOption = None,
     *,

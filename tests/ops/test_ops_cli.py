@@ -455,3 +455,13 @@ def test_neither_outputs_nor_pulumi(ops: Any, tmp_path: Path) -> None:
 
     assert done.status == 2
     assert "give --outputs FILE" in done.err
+
+
+@pytest.mark.parametrize("name", ["../../dev", "dev/../prod", "/dev", "a/b/c/d", "..", "dev stack"])
+@pytest.mark.parametrize(
+    "command", [["list"], ["migrate", "scan", "task.json"], ["migrate", "adopt", "terraform.tfstate"]]
+)
+def test_what_is_no_name_of_a_stack_is_refused(stack: Stack, ops: Any, command: list[str], name: str) -> None:
+    done = ops(None, *command, "--stack", name, env=stack.variables)
+    assert (done.status, done.out) == (2, "")
+    assert f"{name!r} is no name of a stack: NAME or ORGANIZATION/PROJECT/NAME" in done.err
