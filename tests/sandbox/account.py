@@ -1,18 +1,17 @@
 """Everything that an account of the local AWS holds, to compare before and after a command."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _NOISE = {"LastAccessedDate", "ResponseMetadata", "LastModified", "Location", "CodeSha256", "NextToken"}
 
 
-def everything(sandbox: Any, copy: Any) -> dict[str, Any]:
-    """All that this project's programs can make in AWS, by service and name; values of secrets included."""
+def everything(client: Callable[[str], Any]) -> dict[str, Any]:
+    """All that this project's programs can make in AWS, by service and name; values of secrets included.
 
-    def client(service: str) -> Any:
-        return sandbox.aws(service, copy)
-
+    `client` gives the client of a service in the account.
+    """
     found: dict[str, Any] = {
         "secrets": {s["ARN"]: _secret(client("secretsmanager"), s["ARN"]) for s in _secrets(client("secretsmanager"))},
         "roles": {r["RoleName"]: _role(client("iam"), r) for r in client("iam").list_roles()["Roles"]},

@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,10 +20,10 @@ Make = Callable[..., Any]
 
 def refused(sandbox: Any, copy: Any, *options: str) -> str:
     """What `up` says when it refuses; nothing in AWS has changed, and no live value is in what it says."""
-    before, live = everything(sandbox, copy), values(sandbox, copy)
+    before, live = everything(partial(sandbox.aws, copy=copy)), values(sandbox, copy)
     result = sandbox.quick("up", *copy.options, *options)
     assert result.status == 1, result.err
-    assert everything(sandbox, copy) == before
+    assert everything(partial(sandbox.aws, copy=copy)) == before
     assert "Nothing was changed" in result.err
     assert "Traceback" not in result.err
     texts = [part for value in live.values() for part in _texts(value)]

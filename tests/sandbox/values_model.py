@@ -103,7 +103,10 @@ class ValuesModel(RuleBasedStateMachine):
         self._strip_declared_keys()
         self._write(self.wish)
         self.sandbox.ok("preview", *self.copy.options)  # starts the local AWS
-        self.client = self.sandbox.aws("secretsmanager", self.copy)
+        running = local_aws.running(self.sandbox.home)
+        assert running is not None
+        self.aws, self._clients = running, dict[str, Any]()
+        self.client = self._client("secretsmanager")
         self.foreign = self.client.create_secret(Name=f"terraform/{self.user}", SecretString=_FOREIGN)["ARN"]
         self.up("start", self.wish)
         assert self.outputs, "the first up must succeed"
@@ -161,10 +164,8 @@ class ValuesModel(RuleBasedStateMachine):
     @precondition(lambda self: self.wish.rotation)
     @rule()
     def rotate_by_the_function(self) -> None:
-        before, found = self.parts(), local_aws.running(self.sandbox.home)
-        assert found is not None
-        variables = found.credentials(self.copy.account).variables()
-        rotation = Rotation.of(_DATABASE, self.outputs, found.endpoint, self.sandbox.region, variables)
+        before, variables = self.parts(), self.aws.credentials(self.copy.account).variables()
+        rotation = Rotation.of(_DATABASE, self.outputs, self.aws.endpoint, self.sandbox.region, variables)
         rotation.carry_out(self.database, self.note)
         assert self.parts()[_DATABASE, ""] != before[_DATABASE, ""]
         self.note("rotate")
@@ -190,7 +191,7 @@ class ValuesModel(RuleBasedStateMachine):
     def use_ops(self, name: str, verb: str) -> None:
         if name not in self.outputs["secret_arns"]:
             return
-        before = everything(self.sandbox, self.copy)
+        before = everything(self._client)
         file = self.copy.directory / "outputs.json"
         file.write_text(json.dumps(self.outputs), encoding="utf-8")
         arguments = [verb, name, "--stack", self.copy.stack, "--outputs", str(file), "--yes"]
@@ -199,7 +200,7 @@ class ValuesModel(RuleBasedStateMachine):
             done = CliRunner().invoke(ops_app, arguments, input=f"by-ops-{uuid.uuid4().hex}".encode())
         self.say(f"ops {verb} {name}", done)
         if done.exit_code:
-            assert everything(self.sandbox, self.copy) == before
+            assert everything(self._client) == before
 
     @rule()
     def drop_what_was_put_by_hand(self) -> None:
@@ -229,7 +230,7 @@ class ValuesModel(RuleBasedStateMachine):
 
     def up(self, what: str, wish: Wish) -> None:
         """Ask for a wish; one that is refused is given up."""
-        account = everything(self.sandbox, self.copy) if self.outputs else {}
+        account = everything(self._client) if self.outputs else {}
         before = self.parts() if self.outputs else {}
         arns = self.outputs.get("secret_arns", {})
         self._write(wish)
@@ -239,7 +240,7 @@ class ValuesModel(RuleBasedStateMachine):
         if refused:
             assert result.status == 1, result.err
             assert "Nothing was changed" in result.err or "configuration problem" in result.err, result.err
-            assert everything(self.sandbox, self.copy) == account, self.told()
+            assert everything(self._client) == account, self.told()
             self._write(self.wish)
             return
         self.outputs = self.sandbox.ok("outputs", *self.copy.options)
@@ -321,11 +322,14 @@ class ValuesModel(RuleBasedStateMachine):
         secret = tuple(part for key, value in wish.configured.items() for part in ("-c", f"secret:{key}={value}"))
         return (*given(**config), *secret)
 
+    def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self.sandbox.aws(service, self.copy)
+        return self._clients[service]
+
     def _variables(self) -> dict[str, str]:
-        found = local_aws.running(self.sandbox.home)
-        assert found is not None
         region = {"AWS_REGION": self.sandbox.region, "AWS_DEFAULT_REGION": self.sandbox.region}
-        return {"AWS_ENDPOINT_URL": found.endpoint, **region, **found.credentials(self.copy.account).variables()}
+        return {"AWS_ENDPOINT_URL": self.aws.endpoint, **region, **self.aws.credentials(self.copy.account).variables()}
 
     def _write(self, wish: Wish) -> None:
         (self.copy.directory / "catalogue.py").write_text(wish.catalogue(), encoding="utf-8")
