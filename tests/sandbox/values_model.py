@@ -238,6 +238,7 @@ class ValuesModel(RuleBasedStateMachine):
         refused = result.status != 0
         self.say(f"up: {what}{' (refused)' if refused else ''}", result)
         if refused:
+            self.note(f"said: {result.err.strip().splitlines()[-1][:200] if result.err.strip() else ''}")
             assert result.status == 1, result.err
             assert "Nothing was changed" in result.err or "configuration problem" in result.err, result.err
             assert everything(self._client) == account, self.told()
