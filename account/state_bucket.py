@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from policies.identity import document
+from policies.identity import bucket_requires_tls, document
 
 OLD_VERSION_DAYS = 90
 """Days that a replaced or deleted state file can be taken back."""
@@ -67,14 +67,8 @@ class StateBucket(pulumi.ComponentResource):
             ],
             opts=child,
         )
+        policy = document([bucket_requires_tls(f"arn:{partition}:s3:::{bucket}")])
         # S3 refuses two changes of one bucket's access at a time.
-        aws.s3.BucketPolicy(name, bucket=private.bucket, policy=tls_only(partition, bucket), opts=child)
+        aws.s3.BucketPolicy(name, bucket=private.bucket, policy=policy, opts=child)
         self.name, self.bucket = made.bucket, made
         self.register_outputs({"name": self.name})
-
-
-def tls_only(partition: str, bucket: str) -> str:
-    """Return the bucket's policy: no request without TLS, whoever asks."""
-    arn = f"arn:{partition}:s3:::{bucket}"
-    deny = {"Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, f"{arn}/*"]}
-    return document([{**deny, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}])

@@ -15,9 +15,6 @@ _LONGEST_SERVICE_ENDING = "-redeploy-start"
 EXECUTION_POLICY = "execution"
 """The execution role's inline policy."""
 
-LIVE_LABEL = "live"
-"""Staging label of the version whose value this program put last."""
-
 
 def key_description(prefix: str) -> str:
     """Return what tells the stack's own KMS key from others: a key has no name."""

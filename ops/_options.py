@@ -37,6 +37,16 @@ OutputsOption = Annotated[
     Path | None,
     typer.Option("--outputs", metavar="FILE", help="Outputs made by `pulumi stack output --json`; - for stdin."),
 ]
+EverybodyOption = Annotated[
+    bool,
+    typer.Option("--everybody", help="Also every other role and user of the account, administrators included."),
+]
+TrustedOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trusted", metavar="ARN", help="With --everybody: somebody who is meant to; may be given several times."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 NameArgument = Annotated[

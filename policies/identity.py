@@ -153,6 +153,18 @@ def require_tls() -> Statement:
     return {**deny, "Resource": ["*"], "Condition": condition}
 
 
+def bucket_requires_tls(bucket_arn: str) -> Statement:
+    """Return what every bucket's policy has: no request without TLS, whoever asks."""
+    return {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket_arn, f"{bucket_arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
 def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statement:
     return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
 

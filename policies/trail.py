@@ -9,10 +9,10 @@ import re
 from dataclasses import dataclass
 
 from model.location import Location
-from policies.identity import Statement, document
+from model.names import MAX_ROLE_NAME
+from policies.identity import Statement, bucket_requires_tls, document
 
 MAX_BUCKET_NAME_CHARACTERS = 63
-MAX_ROLE_NAME_CHARACTERS = 64
 _DIGEST_CHARACTERS = 8
 
 
@@ -62,7 +62,7 @@ class AuditNames:
     @property
     def role(self) -> str:
         """The role by which CloudTrail writes to the log group."""
-        return _fitted(self.prefix, "-trail", MAX_ROLE_NAME_CHARACTERS)
+        return _fitted(self.prefix, "-trail", MAX_ROLE_NAME)
 
     @property
     def dashboard(self) -> str:
@@ -102,14 +102,7 @@ def bucket_policy(names: AuditNames) -> str:
                 "Resource": f"{bucket}/AWSLogs/{location.account_id}/*",
                 "Condition": {"StringEquals": source | {"s3:x-amz-acl": "bucket-owner-full-control"}},
             },
-            {
-                "Sid": "TlsOnly",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:*",
-                "Resource": [bucket, f"{bucket}/*"],
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            },
+            bucket_requires_tls(bucket),
         ]
     )
 

@@ -7,7 +7,7 @@ import typer
 from ops._aws import connect
 from ops._console import print_json, working
 from ops._errors import MisuseError
-from ops._options import JsonOption, OutputsOption, StackOption
+from ops._options import EverybodyOption, JsonOption, OutputsOption, StackOption, TrustedOption
 from ops._stack import load
 from ops.access.gather import gather
 from ops.access.judge import judge
@@ -18,16 +18,8 @@ def access(
     stack: StackOption = None,
     outputs: OutputsOption = None,
     *,
-    everybody: Annotated[
-        bool,
-        typer.Option("--everybody", help="Also every other role and user of the account, administrators included."),
-    ] = False,
-    trusted: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--trusted", metavar="ARN", help="With --everybody: somebody who is meant to; may be given several times."
-        ),
-    ] = None,
+    everybody: EverybodyOption = False,
+    trusted: TrustedOption = None,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="The report as Markdown, for a review.")] = False,
     json_: JsonOption = False,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 from ops._aws import connect
 from ops._console import print_json, say, working
 from ops._errors import MisuseError
-from ops._options import JsonOption, OutputsOption, StackOption
+from ops._options import EverybodyOption, JsonOption, OutputsOption, StackOption, TrustedOption
 from ops._stack import load
 from ops.report.gather import document, review
 from ops.report.page import render
@@ -20,16 +20,8 @@ def report(
     stack: StackOption = None,
     outputs: OutputsOption = None,
     *,
-    everybody: Annotated[
-        bool,
-        typer.Option("--everybody", help="Also every other role and user of the account, administrators included."),
-    ] = False,
-    trusted: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--trusted", metavar="ARN", help="With --everybody: somebody who is meant to; may be given several times."
-        ),
-    ] = None,
+    everybody: EverybodyOption = False,
+    trusted: TrustedOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     json_: JsonOption = False,
 ) -> None:

@@ -10,8 +10,10 @@ For annotations: `from tests.unit.conftest import Recorder, Recording, Secret`.
 import asyncio
 import contextvars
 import json
+import runpy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import pulumi
@@ -20,6 +22,10 @@ from google.protobuf import struct_pb2
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime import stack as pulumi_stack
 from pulumi.runtime.proto import engine_pb2, resource_pb2
+
+import catalogue
+
+APPLICATIONS = Path(__file__).parents[1] / "applications"
 
 ACCOUNT = "111122223333"
 REGION = "eu-central-1"
@@ -140,6 +146,17 @@ class Recorder(Protocol):
         invokes: Mapping[str, Mapping[str, Any]] | None = None,
         preview: bool = False,
     ) -> Recording: ...
+
+
+@pytest.fixture
+def use_application(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put one of `tests/applications` in the place of the shipped catalogue."""
+
+    def replace(name: str) -> None:
+        found = runpy.run_path(str(APPLICATIONS / name / "catalogue.py"))
+        monkeypatch.setattr(catalogue, "APPLICATION", found["APPLICATION"])
+
+    return replace
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 A change of a policy, a default or an option shows here as a diff. `make golden` renews the files; a reviewer reads them.
 """
 
-import importlib.util
 import json
 import runpy
 from collections.abc import Callable, Mapping
@@ -16,11 +15,9 @@ import yaml
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-import catalogue
-from tests.unit.conftest import ACCOUNT, Options, Recorded, Recorder, Recording, Secret
+from tests.unit.conftest import ACCOUNT, APPLICATIONS, Options, Recorded, Recorder, Recording, Secret
 
 ROOT = Path(__file__).parents[2]
-APPLICATIONS = ROOT / "tests" / "applications"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
 NETWORK = {
     "schedule": "cron(0 3 ? * SUN *)",
@@ -74,21 +71,6 @@ def golden(snapshot: SnapshotAssertion) -> SnapshotAssertion:
     return snapshot.use_extension(Text)
 
 
-@pytest.fixture
-def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Put one of the tests' applications in the place of the shipped one."""
-
-    def replace(name: str) -> None:
-        spec = importlib.util.spec_from_file_location(f"{name}_catalogue", APPLICATIONS / name / "catalogue.py")
-        assert spec
-        assert spec.loader
-        module: Any = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.setattr(catalogue, "APPLICATION", module.APPLICATION)
-
-    return replace
-
-
 def run(
     record: Recorder, config: Mapping[str, Any], *, stack: str, project: str = "service-ticket-system"
 ) -> Recording:
@@ -119,16 +101,20 @@ def run(
     ids=["plain", "single-user", "everything"],
 )
 def test_the_plan_is_the_reviewed_one(
-    record: Recorder, golden: SnapshotAssertion, use: Callable[[str], None], config: Mapping[str, Any], stack: str
+    record: Recorder,
+    golden: SnapshotAssertion,
+    use_application: Callable[[str], None],
+    config: Mapping[str, Any],
+    stack: str,
 ) -> None:
-    use("tickets")
+    use_application("tickets")
     assert shown(run(record, config, stack=stack)) == golden
 
 
 def test_the_shops_plan_is_the_reviewed_one(
-    record: Recorder, golden: SnapshotAssertion, use: Callable[[str], None]
+    record: Recorder, golden: SnapshotAssertion, use_application: Callable[[str], None]
 ) -> None:
-    use("shop")
+    use_application("shop")
     stack = yaml.safe_load((APPLICATIONS / "shop" / "Pulumi.live.yaml").read_text(encoding="utf-8"))["config"]
     config = {key.removeprefix("shop:"): value for key, value in stack.items() if key.startswith("shop:")}
     assert shown(run(record, config, stack="live", project="shop")) == golden

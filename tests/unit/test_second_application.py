@@ -1,31 +1,25 @@
 """Another application goes through the same program: other names, two services, neither database nor Redis."""
 
-import importlib.util
 import json
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-import catalogue
-from tests.unit.conftest import Recorder, Recording
+from tests.unit.conftest import APPLICATIONS, Recorder, Recording
 
 ROOT = Path(__file__).parents[2]
-SHOP = ROOT / "tests" / "applications" / "shop"
+SHOP = APPLICATIONS / "shop"
 PREFIX = "shop-live"
 READ = "secretsmanager:GetSecretValue"
 
 
 @pytest.fixture
-def shop(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> Recording:
-    spec = importlib.util.spec_from_file_location("shop_catalogue", SHOP / "catalogue.py")
-    assert spec
-    assert spec.loader
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(catalogue, "APPLICATION", module.APPLICATION)
+def shop(record: Recorder, use_application: Callable[[str], None]) -> Recording:
+    use_application("shop")
     stack = yaml.safe_load((SHOP / "Pulumi.live.yaml").read_text(encoding="utf-8"))["config"]
     return record(
         lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
