@@ -36,14 +36,17 @@ def alone(directory: Path) -> Generator[None]:
     """
     names = _module_names(directory) | _module_names(REPOSITORY)
     saved_directory, saved_path, saved_arguments = Path.cwd(), list(sys.path), list(sys.argv)
+    saved_finders = list(sys.meta_path)
     saved_modules = _take_modules(names)
     os.chdir(directory)
     sys.path[:] = [str(directory), *(p for p in sys.path if p not in {"", str(REPOSITORY)})]
+    # `make` installs this repository as editable: setuptools' finder would offer its modules to every program.
+    sys.meta_path[:] = [f for f in sys.meta_path if not getattr(f, "__module__", "").startswith("__editable__")]
     sys.argv[:] = [str(directory / "__main__.py")]
     try:
         yield
     finally:
-        sys.path[:], sys.argv[:] = saved_path, saved_arguments
+        sys.path[:], sys.argv[:], sys.meta_path[:] = saved_path, saved_arguments, saved_finders
         os.chdir(saved_directory)
         _take_modules(names)
         sys.modules.update(saved_modules)

@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 import json
 import runpy
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -212,6 +213,9 @@ def _configure(monitor: "_Monitor", recording: Recording, project: str, stack: s
         organization="organization",
         root_directory=None,
         callbacks=None,
+        # MockSettings leaves these two to whatever program ran before in this process, and would wait for its outputs for ever.
+        outputs=set(),
+        lock=threading.Lock(),
     )
     pulumi.runtime.configure(settings)
 

@@ -1,5 +1,7 @@
 """The recording mocks show what the engine would get, also what stock mocks drop."""
 
+import asyncio
+import contextvars
 from collections.abc import Callable
 
 import pulumi
@@ -39,6 +41,21 @@ class Component(pulumi.ComponentResource):
 
 CONFIG = {"service-ticket-system:cpu": 256}
 ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:app-AbCdEf"
+
+
+@pytest.mark.timeout(30)
+def test_what_an_earlier_program_left_unfinished_is_not_waited_for(record: Recorder) -> None:
+    loop = asyncio.new_event_loop()
+    never = loop.create_task(asyncio.sleep(3600))
+
+    def leave() -> None:
+        setattr(pulumi.runtime.settings.SETTINGS, "outputs", {never})  # noqa: B010 - the SDK types it as its descriptor
+
+    contextvars.Context().run(leave)
+    assert record(Component, config=CONFIG).named("version")
+    never.cancel()
+    loop.run_until_complete(asyncio.wait([never]))
+    loop.close()
 
 
 def test_records_inputs_and_marks_secrets(record: Recorder) -> None:
