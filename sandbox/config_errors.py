@@ -43,6 +43,12 @@ def is_secret(project: Project, key: str) -> bool:
     return bool(declared.get("secret")) or str(declared.get("description", "")).startswith("Secret")
 
 
+def is_undeclared(project: Project, key: str) -> bool:
+    """Tell whether a key of the program's own is not among those that Pulumi.yaml declares: nobody knows whether it is secret."""
+    own = ":" not in key or key.startswith(f"{project.name}:")
+    return own and bool(project.declared) and not _declared(project, key.removeprefix(f"{project.name}:"))
+
+
 def in_the_clear(keys: Iterable[str], stack: str) -> str:
     """The problem with secrets that `-c` was given in the clear, with the option that encrypts them."""
     return render([(key, "is a secret and was given in the clear", f"-c secret:{key}") for key in keys], stack)

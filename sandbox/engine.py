@@ -237,8 +237,11 @@ class _Run:
         clear = [override.key for override in plain if config_errors.is_secret(request.project, override.key)]
         if clear:  # before anything of it is written
             raise EngineError(config_errors.in_the_clear(clear, request.stack))
+        # What nobody declared may be a secret: a run that is killed must not leave it on the disk.
+        undeclared = [override for override in plain if config_errors.is_undeclared(request.project, override.key)]
         for override in plain:
-            config.apply(override)
+            if override not in undeclared:
+                config.apply(override)
         overridden = {override.key for override in request.overrides}
         missing = {_path_text(path): path for path in config.undecryptable}
         for key in _supplied_keys(request.project, request.stack, config.names("adopt")):
@@ -257,7 +260,7 @@ class _Run:
             config.set(path, {"secure": encrypted[text]})
         written = config.write(self.work, salt)
         for override in request.overrides:
-            if override.secret:
+            if override.secret or override in undeclared:
                 key = _path_text(override.path)
                 arguments = ["config", "set", "--secret", "--path", key, "--stack", request.stack]
                 self.pulumi.execute([*arguments, "--config-file", str(written)], self.work, stdin=override.value)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,9 @@ _PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _PINNED = re.compile(r"^\s*(?:require )?github\.com/pulumi/pulumi/pkg/v3 (v[\d.]+)", re.MULTILINE)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _NEWS_SECONDS = 1.0
+_INSTALLER = "https://get.pulumi.com/install.sh"
+_ANSWER_SECONDS = 10.0
+"""The SDK's installer waits for ever; behind a firewall that drops what it refuses, that is what it would do."""
 
 
 def find_or_build(home: Home | None = None, say: Callable[[str], None] = lambda _: None) -> Path:
@@ -109,6 +113,7 @@ def _fetch(target: Path, home: Home, say: Callable[[str], None]) -> bool:
     say(f"Fetching the Pulumi CLI {number} from get.pulumi.com, once.")
     target.unlink(missing_ok=True)  # the installer leaves alone what is there
     try:
+        urllib.request.urlopen(_INSTALLER, timeout=_ANSWER_SECONDS).close()
         PulumiCommand.install(str(target.parent.parent), VersionInfo.parse(number), skip_version_check=True)
     except (
         OSError,

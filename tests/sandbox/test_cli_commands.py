@@ -213,6 +213,23 @@ def test_a_missing_secret_names_the_command(sandbox: Any, tiny: Make) -> None:
     assert "visible-value" not in written.err
 
 
+def test_what_nobody_declared_never_stands_in_the_clear_on_the_disk(sandbox: Any, tiny: Make) -> None:
+    copy = tiny("""
+        import os
+        import pathlib
+        import pulumi
+        home = pathlib.Path(os.environ["SANDBOX_HOME"])
+        files = [path for path in home.rglob("Pulumi.*.yaml") if "visible" in path.read_text()]
+        pulumi.log.warn(f"{len(files)} files, {pulumi.Config().get('tokn') == 'visible-' + 'value'}")
+    """)
+    with (copy.directory / "Pulumi.yaml").open("a") as file:
+        file.write("  token: {type: string, default: none}\n")
+    mistyped = sandbox.quick("preview", "-c", "tokn=visible-value", *copy.options)
+    assert "0 files, True" in mistyped.err + mistyped.out
+    declared = sandbox.quick("preview", "-c", "token=visible-value", *copy.options)
+    assert "1 files, False" in declared.err + declared.out  # so the search is one that finds
+
+
 def test_what_aws_refuses_is_told_with_the_resource(sandbox: Any, tiny: Make) -> None:
     copy = tiny("import pulumi_aws as aws\naws.secretsmanager.Secret('mine', name='taken')\n")
     sandbox.ok("refresh", *copy.options)

@@ -1,5 +1,6 @@
 """Which Pulumi CLI the sandbox takes, and how it builds one."""
 
+import socket
 from pathlib import Path
 from urllib.error import URLError
 
@@ -23,6 +24,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
     monkeypatch.setenv("SANDBOX_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(cli, "_NEWS_SECONDS", 0.05)
+    monkeypatch.setattr(cli, "_INSTALLER", (tmp_path / "tools" / "go.mod").as_uri())
     monkeypatch.setattr(PulumiCommand, "install", _no_network)
     return tmp_path
 
@@ -84,6 +86,20 @@ def test_with_a_network_the_sdks_installer_is_asked_before_go(
     assert cli.find_or_build(say=told.append) == machine / "tools" / "bin" / "pulumi"
     assert told[-1].startswith(f"{took} the Pulumi CLI 3.274.1")
     assert cli.cli_version(machine / "tools" / "bin" / "pulumi", Home.from_environment()) == "3.274.1"
+
+
+def test_a_network_that_never_answers_is_not_waited_for(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(*_: object, **__: object) -> None:
+        raise AssertionError("the SDK's installer sets no limit of its own")
+
+    monkeypatch.setattr(PulumiCommand, "install", install)
+    monkeypatch.setattr(cli, "_ANSWER_SECONDS", 0.1)
+    _go(machine, _BUILDS)
+    told: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes the connection, and says nothing
+        monkeypatch.setattr(cli, "_INSTALLER", f"http://127.0.0.1:{silent.getsockname()[1]}/install.sh")
+        assert cli.find_or_build(say=told.append) == machine / "tools" / "bin" / "pulumi"
+    assert told[1] == "Fetching the Pulumi CLI failed (TimeoutError); building it instead."
 
 
 def test_a_built_cli_of_another_pin_is_built_anew(machine: Path) -> None:
