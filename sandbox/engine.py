@@ -9,7 +9,7 @@ import importlib
 import re
 import time
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -259,15 +259,24 @@ class _Run:
         for text, path in wanted.items():
             config.set(path, {"secure": encrypted[text]})
         written = config.write(self.work, salt)
-        for override in request.overrides:
-            if override.secret or override in undeclared:
-                key = _path_text(override.path)
-                arguments = ["config", "set", "--secret", "--path", key, "--stack", request.stack]
-                self.pulumi.execute([*arguments, "--config-file", str(written)], self.work, stdin=override.value)
+        self._set_encrypted([o for o in request.overrides if o.secret or o in undeclared], written)
         names = tuple(text.removeprefix(f"{request.project.name}:") for text in wanted)
         if names and request.verb in {"up", "preview"}:
             self.screen.say(f"{', '.join(names)}: stand-in{'s' if len(names) > 1 else ''} of the sandbox")
         return names
+
+    def _set_encrypted(self, overrides: Iterable[Override], file: Path) -> None:
+        for override in overrides:
+            arguments = [
+                "config",
+                "set",
+                "--secret",
+                "--path",
+                _path_text(override.path),
+                "--stack",
+                self.request.stack,
+            ]
+            self.pulumi.execute([*arguments, "--config-file", str(file)], self.work, stdin=override.value)
 
     def _stack(self) -> automation.Stack:
         workspace = automation.LocalWorkspace(
