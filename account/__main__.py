@@ -20,7 +20,7 @@ location = settings.stack.location
 
 # Everything else waits for the bucket: where its name is taken, AWS refuses it and nothing is made.
 bucket = StateBucket("state", bucket=settings.stack.state_bucket, partition=location.partition)
-key = ConfigKey("config-key", alias=settings.alias, project=pulumi.get_project(), after=bucket.bucket)
+key = ConfigKey("config-key", alias=settings.stack.config_alias, project=pulumi.get_project(), after=bucket.bucket)
 roles = Roles(
     "roles",
     stack=settings.stack,
@@ -31,7 +31,8 @@ roles = Roles(
 )
 
 pulumi.export("backendUrl", bucket.name.apply(lambda name: f"s3://{name}?region={location.region}"))
-pulumi.export("secretsProvider", f"awskms://{settings.alias}?region={location.region}")
+pulumi.export("secretsProvider", f"awskms://{settings.stack.config_alias}?region={location.region}")
 pulumi.export("deployerRoleArn", roles.deployer_arn)
 pulumi.export("previewerRoleArn", roles.previewer_arn)
+pulumi.export("reviewerRoleArn", roles.reviewer_arn)
 pulumi.export("permissionsBoundary", roles.boundary_arn)

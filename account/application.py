@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from policies.deployer import Feature
+from policies.calls import Feature
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -1,4 +1,4 @@
-"""Who deploys and who previews: the pipeline's identity provider, two roles, and the boundary of every role of the stack."""
+"""Who deploys, previews and reviews: the pipeline's identity provider, three roles, the boundary of the stack's own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,8 +6,14 @@ from dataclasses import dataclass, replace
 import pulumi
 import pulumi_aws as aws
 
-from policies import deployer
-from policies.deployer import Deployment, deployer_statements, managed_policies, previewer_statements
+from policies.deployer import (
+    Deployment,
+    deployer_statements,
+    managed_policies,
+    previewer_statements,
+    reviewer_statements,
+)
+from policies.federation import federated_trust
 from policies.identity import document
 
 SESSION_SECONDS = 3600
@@ -16,13 +22,14 @@ SESSION_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Whom the two roles trust.
+    """Whom the three roles trust.
 
     Attributes:
         issuer: With `https://`.
         audience: The tokens' audience.
         deployer_subjects: Exactly these deploy.
         previewer_subjects: These preview; patterns behind the repository's name.
+        reviewer_subjects: These review; likewise.
         deployer_principals: ARNs of roles or users who deploy as well.
     """
 
@@ -30,14 +37,16 @@ class Pipeline:
     audience: str
     deployer_subjects: Sequence[str]
     previewer_subjects: Sequence[str]
+    reviewer_subjects: Sequence[str]
     deployer_principals: Sequence[str]
 
 
 class Roles(pulumi.ComponentResource):
-    """The identity provider, the deployer, the previewer and the boundary."""
+    """The identity provider, the deployer, the previewer, the reviewer and the boundary."""
 
     deployer_arn: pulumi.Output[str]
     previewer_arn: pulumi.Output[str]
+    reviewer_arn: pulumi.Output[str]
     boundary_arn: pulumi.Output[str]
 
     def __init__(
@@ -71,14 +80,15 @@ class Roles(pulumi.ComponentResource):
         issuer = pipeline.issuer.removeprefix("https://").rstrip("/")
         provider_arn = f"arn:{location.partition}:iam::{location.account_id}:oidc-provider/{issuer}"
         # Refused here, before the first resource is registered.
-        may_deploy = deployer.federated_trust(
+        may_deploy = federated_trust(
             provider_arn,
             audience=pipeline.audience,
             subjects=pipeline.deployer_subjects,
             principals=pipeline.deployer_principals,
         )
-        may_preview = deployer.federated_trust(
-            provider_arn, audience=pipeline.audience, subjects=pipeline.previewer_subjects, patterns=True
+        may_preview, may_review = (
+            federated_trust(provider_arn, audience=pipeline.audience, subjects=subjects, patterns=True)
+            for subjects in (pipeline.previewer_subjects, pipeline.reviewer_subjects)
         )
         count = len(managed_policies(deployer_statements(stack)))
 
@@ -104,6 +114,7 @@ class Roles(pulumi.ComponentResource):
 
         deploys = role("deployer", stack.deployer, may_deploy)
         previews = role("previewer", stack.previewer, may_preview)
+        reviews = role("reviewer", stack.reviewer, may_review)
         known = pulumi.Output.from_input(config_key_arn).apply(lambda arn: replace(stack, config_key_arn=arn))
         texts = known.apply(lambda found: managed_policies(deployer_statements(found)))
         for number in range(count):
@@ -117,18 +128,24 @@ class Roles(pulumi.ComponentResource):
             aws.iam.RolePolicyAttachment(
                 f"{name}-deployer-{number + 1}", role=deploys.name, policy_arn=policy.arn, opts=child
             )
-        aws.iam.RolePolicy(
-            f"{name}-previewer",
-            name="preview",
-            role=previews.name,
-            policy=known.apply(lambda found: document(previewer_statements(found))),
-            opts=child,
-        )
-        self.deployer_arn, self.previewer_arn, self.boundary_arn = deploys.arn, previews.arn, limit.arn
+        for part, to, statements in (
+            ("previewer", previews, previewer_statements),
+            ("reviewer", reviews, reviewer_statements),
+        ):
+            aws.iam.RolePolicy(
+                f"{name}-{part}",
+                name=part,
+                role=to.name,
+                policy=known.apply(lambda found, rights=statements: document(rights(found))),
+                opts=child,
+            )
+        self.deployer_arn, self.previewer_arn, self.reviewer_arn = deploys.arn, previews.arn, reviews.arn
+        self.boundary_arn = limit.arn
         self.register_outputs(
             {
                 "deployer_arn": self.deployer_arn,
                 "previewer_arn": self.previewer_arn,
+                "reviewer_arn": self.reviewer_arn,
                 "boundary_arn": self.boundary_arn,
             }
         )

@@ -11,10 +11,13 @@ from model.location import Location
 from model.names import Names
 from policies import deployer
 from policies.deployer import Deployment
+from policies.federation import federated_trust
 from policies.identity import PolicyError
 
 MAX_BUCKET_NAME = 63
-_LISTS = ("deployerSubjects", "previewerSubjects", "deployerPrincipals", "foreignSecretArns", "applicationActions")
+_LISTS = (
+    "deployerSubjects", "previewerSubjects", "reviewerSubjects", "deployerPrincipals", "foreignSecretArns", "applicationActions",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,11 @@ class Settings:
         stack: The application's stack that this account is for; its key's ARN stands for one of the same length.
         pipeline: Whom the roles trust.
         boundary: The boundary's document.
-        alias: Alias of the configuration's key, with `alias/`.
     """
 
     stack: Deployment
     pipeline: Pipeline
     boundary: str
-    alias: str
 
 
 def load(location: Location) -> Settings:
@@ -58,31 +59,30 @@ def load(location: Location) -> Settings:
         audience=config.get("audience") or "sts.amazonaws.com",
         deployer_subjects=lists["deployerSubjects"],
         previewer_subjects=lists["previewerSubjects"],
+        reviewer_subjects=lists["reviewerSubjects"],
         deployer_principals=lists["deployerPrincipals"],
     )
     stack = Deployment(
         names=Names(application.project, name),
         location=location,
         features=application.features,
-        state_bucket=f"{application.project}-state-{location.account_id}-{location.region}",
         config_key_arn=location.arn("kms", "key/00000000-0000-0000-0000-000000000000"),
         key_tags=application.tags,
         adopted_arns=application.adopted_arns,
+        foreign_arns=lists["foreignSecretArns"],
         watched_log_group=application.watched_log_group,
     )
     problems = [*_wrong_place(stack, application), *_wrong_pipeline(stack, pipeline)]
     boundary = ""
     try:
-        boundary = deployer.boundary(
-            stack, readable_arns=lists["foreignSecretArns"], application_actions=lists["applicationActions"]
-        )
+        boundary = deployer.boundary(stack, application_actions=lists["applicationActions"])
         deployer.managed_policies(deployer.deployer_statements(stack))
     except PolicyError as error:
         problems.append(str(error))
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise pulumi.RunError(f'{len(problems)} problem(s) in account stack "{name}"; nothing was changed:\n{lines}')
-    return Settings(stack, pipeline, boundary, f"alias/{application.project}-config")
+    return Settings(stack, pipeline, boundary)
 
 
 def _texts(config: pulumi.Config, key: str) -> tuple[str, ...]:
@@ -132,9 +132,10 @@ def _wrong_pipeline(stack: Deployment, pipeline: Pipeline) -> list[str]:
     for key, subjects, principals, patterns in (
         ("deployerSubjects", pipeline.deployer_subjects, pipeline.deployer_principals, False),
         ("previewerSubjects", pipeline.previewer_subjects, (), True),
+        ("reviewerSubjects", pipeline.reviewer_subjects, (), True),
     ):
         try:
-            deployer.federated_trust(
+            federated_trust(
                 provider, audience=pipeline.audience, subjects=subjects, principals=principals, patterns=patterns
             )
         except PolicyError as error:

@@ -1,214 +1,23 @@
-"""Who runs `pulumi up` and `pulumi preview`: least rights, trust and the boundary of every role that the stack makes. Pure.
+"""Who deploys, previews and reviews a stack: least rights, and the boundary of every role that the stack makes. Pure.
 
-The rights follow from one table: by resource type the calls that the official plugin makes, and on what. A feature that is
-switched off has none of its types, so it needs no rights.
+The rights follow from the tables in `policies/calls.py`. A feature that is switched off needs none.
 
-The deployer can't widen itself: its own name, the previewer's and the boundary's lie outside of what it may write, and every role
+The deployer can't widen itself: its own name, the other two's and the boundary's lie outside of what it may write, and every role
 that it makes carries the boundary.
 
-Sources: terraform-provider-aws 6, `internal/service/…`, as said in the table; AWS, "Service Authorization Reference", for which
-action knows which resource; AWS, "Permissions boundaries for IAM entities", delegating; Pulumi CLI 3.274, `pkg/backend/diy`.
+Sources: AWS, "Service Authorization Reference", for which action knows which resource; AWS, "Permissions boundaries for IAM
+entities", delegating; Pulumi CLI 3.274, `pkg/backend/diy`.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from model.location import Location
 from model.names import Names
+from policies.calls import ALWAYS, CALLS, OF_FEATURE, PASSED_TO, REVIEW, Feature
 from policies.identity import MANAGED_POLICY_CHARACTERS, PolicyError, Statement, document
 from policies.trail import AuditNames
-
-Feature = Literal["encryption", "rotation", "redeploy", "reminder", "audit", "trail"]
-
-CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "aws:iam/role:Role": ("iam/role.go", {
-        "bounded role": "iam:CreateRole iam:PutRolePermissionsBoundary iam:DeleteRolePolicy iam:DetachRolePolicy",
-        "role": "iam:DeleteRole iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListInstanceProfilesForRole "
-                "iam:ListRolePolicies iam:ListRoleTags iam:TagRole iam:UntagRole iam:UpdateAssumeRolePolicy iam:UpdateRole "
-                "iam:UpdateRoleDescription",
-    }),
-    "aws:iam/rolePolicy:RolePolicy": ("iam/role_policy.go", {
-        "bounded role": "iam:DeleteRolePolicy iam:PutRolePolicy", "role": "iam:GetRolePolicy",
-    }),
-    "aws:iam/policy:Policy": ("iam/policy.go", {
-        "policy": "iam:CreatePolicy iam:CreatePolicyVersion iam:DeletePolicy iam:DeletePolicyVersion iam:GetPolicy "
-                  "iam:GetPolicyVersion iam:ListPolicyTags iam:ListPolicyVersions iam:TagPolicy iam:UntagPolicy",
-    }),
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ("iam/role_policy_attachment.go", {
-        "attachment": "iam:AttachRolePolicy", "bounded role": "iam:DetachRolePolicy", "role": "iam:ListAttachedRolePolicies",
-    }),
-    "aws:secretsmanager/secret:Secret": ("secretsmanager/secret.go", {
-        "secret": "secretsmanager:CreateSecret secretsmanager:DeleteSecret secretsmanager:DescribeSecret "
-                  "secretsmanager:GetResourcePolicy secretsmanager:RemoveRegionsFromReplication "
-                  "secretsmanager:ReplicateSecretToRegions secretsmanager:TagResource secretsmanager:UntagResource "
-                  "secretsmanager:UpdateSecret",
-    }),
-    "aws:secretsmanager/secretVersion:SecretVersion": ("secretsmanager/secret_version.go", {
-        "secret": "secretsmanager:GetSecretValue secretsmanager:ListSecretVersionIds secretsmanager:PutSecretValue "
-                  "secretsmanager:UpdateSecretVersionStage",
-    }),
-    "aws:secretsmanager/secretPolicy:SecretPolicy": ("secretsmanager/secret_policy.go", {
-        "secret": "secretsmanager:DeleteResourcePolicy secretsmanager:GetResourcePolicy secretsmanager:PutResourcePolicy "
-                  "secretsmanager:ValidateResourcePolicy",
-    }),
-    "aws:secretsmanager/secretRotation:SecretRotation": ("secretsmanager/secret_rotation.go", {
-        "secret": "secretsmanager:CancelRotateSecret secretsmanager:DescribeSecret secretsmanager:RotateSecret",
-        # AWS, RotateSecret, required permissions.
-        "function": "lambda:InvokeFunction",
-    }),
-    "aws:ecs/taskDefinition:TaskDefinition": ("ecs/task_definition.go", {
-        "any": "ecs:DeregisterTaskDefinition ecs:DescribeTaskDefinition ecs:RegisterTaskDefinition",
-        "task definition": "ecs:ListTagsForResource ecs:TagResource ecs:UntagResource",
-        "passed role": "iam:PassRole",
-    }),
-    "aws:cloudwatch/logGroup:LogGroup": ("logs/group.go", {
-        "any log group": "logs:DescribeLogGroups",
-        "log group": "logs:AssociateKmsKey logs:CreateLogGroup logs:DeleteLogGroup logs:DeleteRetentionPolicy "
-                     "logs:DisassociateKmsKey logs:ListTagsForResource logs:PutRetentionPolicy logs:TagResource "
-                     "logs:UntagResource",
-    }),
-    "aws:kms/key:Key": ("kms/key.go", {
-        "any": "kms:CreateKey",
-        "new key": "kms:TagResource",
-        "any key": "kms:DescribeKey kms:GetKeyPolicy kms:GetKeyRotationStatus kms:ListResourceTags",
-        "key": "kms:DisableKeyRotation kms:EnableKeyRotation kms:PutKeyPolicy kms:ScheduleKeyDeletion kms:TagResource "
-               "kms:UntagResource kms:UpdateKeyDescription",
-        # AWS, CreateSecret and PutSecretValue, required permissions: the service asks KMS as the caller.
-        "key through Secrets Manager": "kms:Decrypt kms:GenerateDataKey",
-    }),
-    "aws:kms/alias:Alias": ("kms/alias.go", {
-        "any": "kms:ListAliases",
-        "alias": "kms:CreateAlias kms:DeleteAlias kms:UpdateAlias",
-        # Both the alias and its key are asked.
-        "key": "kms:CreateAlias kms:DeleteAlias kms:UpdateAlias",
-    }),
-    "aws:lambda/function:Function": ("lambda/function.go", {
-        "function": "lambda:CreateFunction lambda:DeleteFunction lambda:GetFunction lambda:GetFunctionCodeSigningConfig "
-                    "lambda:GetFunctionConfiguration lambda:ListTags lambda:ListVersionsByFunction lambda:TagResource "
-                    "lambda:UntagResource lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration",
-        "passed role": "iam:PassRole",
-        # AWS, "Giving Lambda functions access to resources in an Amazon VPC", user permissions.
-        "any": "ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcs",
-    }),
-    "aws:lambda/permission:Permission": ("lambda/permission.go", {
-        "function": "lambda:AddPermission lambda:GetPolicy lambda:RemovePermission",
-    }),
-    "aws:sfn/stateMachine:StateMachine": ("sfn/state_machine.go", {
-        "any": "states:ValidateStateMachineDefinition",
-        "state machine": "states:CreateStateMachine states:DeleteStateMachine states:DescribeStateMachine "
-                         "states:ListStateMachineVersions states:ListTagsForResource states:TagResource states:UntagResource "
-                         "states:UpdateStateMachine",
-        "passed role": "iam:PassRole",
-    }),
-    "aws:cloudwatch/eventRule:EventRule": ("events/rule.go", {
-        "rule": "events:DeleteRule events:DescribeRule events:DisableRule events:EnableRule events:ListTagsForResource "
-                "events:PutRule events:TagResource events:UntagResource",
-    }),
-    "aws:cloudwatch/eventTarget:EventTarget": ("events/target.go", {
-        "rule": "events:ListTargetsByRule events:PutTargets events:RemoveTargets", "passed role": "iam:PassRole",
-    }),
-    "aws:cloudwatch/metricAlarm:MetricAlarm": ("cloudwatch/metric_alarm.go", {
-        # A filter by name is no resource.
-        "any alarm": "cloudwatch:DescribeAlarms",
-        "alarm": "cloudwatch:DeleteAlarms cloudwatch:ListTagsForResource cloudwatch:PutMetricAlarm cloudwatch:TagResource "
-                 "cloudwatch:UntagResource",
-    }),
-    "aws:scheduler/schedule:Schedule": ("scheduler/schedule.go", {
-        "schedule": "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:GetSchedule scheduler:UpdateSchedule",
-        "passed role": "iam:PassRole",
-    }),
-    "aws:sns/topic:Topic": ("sns/topic.go", {
-        "topic": "sns:CreateTopic sns:DeleteTopic sns:GetTopicAttributes sns:ListTagsForResource sns:SetTopicAttributes "
-                 "sns:TagResource sns:UntagResource",
-    }),
-    "aws:sns/topicPolicy:TopicPolicy": ("sns/topic_policy.go", {"topic": "sns:GetTopicAttributes sns:SetTopicAttributes"}),
-    "aws:sns/topicSubscription:TopicSubscription": ("sns/topic_subscription.go", {
-        "topic": "sns:ListSubscriptionsByTopic sns:Subscribe",
-        "any": "sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes sns:Unsubscribe",
-    }),
-    "aws:cloudwatch/logMetricFilter:LogMetricFilter": ("logs/metric_filter.go", {
-        "watched log group": "logs:DeleteMetricFilter logs:DescribeMetricFilters logs:PutMetricFilter",
-    }),
-    "aws:cloudwatch/dashboard:Dashboard": ("cloudwatch/dashboard.go", {
-        "dashboard": "cloudwatch:DeleteDashboards cloudwatch:GetDashboard cloudwatch:PutDashboard",
-    }),
-    "aws:cloudtrail/trail:Trail": ("cloudtrail/trail.go", {
-        "any": "cloudtrail:DescribeTrails",
-        "trail": "cloudtrail:AddTags cloudtrail:CreateTrail cloudtrail:DeleteTrail cloudtrail:GetEventSelectors "
-                 "cloudtrail:GetInsightSelectors cloudtrail:GetTrail cloudtrail:GetTrailStatus cloudtrail:ListTags "
-                 "cloudtrail:PutEventSelectors cloudtrail:RemoveTags cloudtrail:StartLogging cloudtrail:StopLogging "
-                 "cloudtrail:UpdateTrail",
-        "passed role": "iam:PassRole",
-    }),
-    "aws:s3/bucket:Bucket": ("s3/bucket.go", {
-        "trail bucket": "s3:CreateBucket s3:DeleteBucket s3:GetAccelerateConfiguration s3:GetBucketAcl s3:GetBucketCORS "
-                        "s3:GetBucketLogging s3:GetBucketObjectLockConfiguration s3:GetBucketPolicy "
-                        "s3:GetBucketRequestPayment s3:GetBucketTagging s3:GetBucketVersioning s3:GetBucketWebsite "
-                        "s3:GetEncryptionConfiguration s3:GetLifecycleConfiguration s3:GetReplicationConfiguration "
-                        "s3:ListBucket s3:ListBucketVersions s3:ListTagsForResource s3:PutBucketTagging s3:TagResource "
-                        "s3:UntagResource",
-        # A stack that is not protected is destroyed with its log files (forceDestroy).
-        "trail file": "s3:DeleteObject s3:DeleteObjectVersion",
-    }),
-    "aws:s3/bucketPolicy:BucketPolicy": ("s3/bucket_policy.go", {
-        "trail bucket": "s3:DeleteBucketPolicy s3:GetBucketPolicy s3:PutBucketPolicy",
-    }),
-    "aws:s3/bucketVersioning:BucketVersioning": ("s3/bucket_versioning.go", {
-        "trail bucket": "s3:GetBucketVersioning s3:PutBucketVersioning",
-    }),
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("s3/bucket_public_access_block.go", {
-        "trail bucket": "s3:GetBucketPublicAccessBlock s3:PutBucketPublicAccessBlock",
-    }),
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("s3/bucket_ownership_controls.go", {
-        "trail bucket": "s3:GetBucketOwnershipControls s3:PutBucketOwnershipControls",
-    }),
-    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": ("s3/bucket_lifecycle_configuration.go", {
-        "trail bucket": "s3:GetLifecycleConfiguration s3:PutLifecycleConfiguration",
-    }),
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
-        "s3/bucket_server_side_encryption_configuration.go",
-        {"trail bucket": "s3:GetEncryptionConfiguration s3:PutEncryptionConfiguration"},
-    ),
-}  # fmt: skip
-"""By resource type: the file upstream, and by what is acted on the IAM actions of create, read, update and delete."""
-
-_ALWAYS = (
-    *(token for token in CALLS if token.startswith(("aws:iam/", "aws:ecs/", "aws:secretsmanager/secret:"))),
-    "aws:secretsmanager/secretVersion:SecretVersion",
-    "aws:secretsmanager/secretPolicy:SecretPolicy",
-    "aws:cloudwatch/logGroup:LogGroup",
-)
-_NOTICES = (
-    "aws:cloudwatch/eventRule:EventRule",
-    "aws:cloudwatch/eventTarget:EventTarget",
-    "aws:cloudwatch/metricAlarm:MetricAlarm",
-)
-_OF_FEATURE: Mapping[Feature, tuple[str, ...]] = {
-    "encryption": tuple(token for token in CALLS if token.startswith("aws:kms/")),
-    "rotation": (
-        *(token for token in CALLS if token.startswith("aws:lambda/")),
-        "aws:secretsmanager/secretRotation:SecretRotation",
-    ),
-    "redeploy": ("aws:sfn/stateMachine:StateMachine", *_NOTICES),
-    "reminder": ("aws:scheduler/schedule:Schedule",),
-    "audit": (
-        *(token for token in CALLS if token.startswith("aws:sns/")),
-        "aws:cloudwatch/logMetricFilter:LogMetricFilter",
-        "aws:cloudwatch/dashboard:Dashboard",
-        *_NOTICES,
-    ),
-    "trail": tuple(token for token in CALLS if token.startswith(("aws:cloudtrail/", "aws:s3/"))),
-}
-_PASSED_TO: Mapping[Feature, tuple[str, ...]] = {
-    "rotation": ("lambda.amazonaws.com",),
-    "redeploy": ("states.amazonaws.com", "events.amazonaws.com"),
-    "reminder": ("scheduler.amazonaws.com",),
-    "trail": ("cloudtrail.amazonaws.com",),
-}
-
-_EXAMPLE = "repo:example/tickets:environment:prod"
 
 
 @dataclass(frozen=True)
@@ -219,21 +28,21 @@ class Deployment:
         names: The stack's names.
         location: Its account and Region.
         features: What its configuration switches on.
-        state_bucket: Name of the bucket that holds its state.
         config_key_arn: ARN of the KMS key that encrypts its configuration's secrets.
         key_tags: The tags by which the stack's own key is known: the provider's default tags. A key's ARN is unknown before it
             exists, and its alias goes before it does.
         adopted_arns: Secrets of the stack that have other names.
+        foreign_arns: Secrets of others that its services read.
         watched_log_group: Log group of an organisation's trail that the alarms read, "" for the stack's own.
     """
 
     names: Names
     location: Location
     features: frozenset[Feature]
-    state_bucket: str
     config_key_arn: str
     key_tags: Mapping[str, str]
     adopted_arns: tuple[str, ...] = ()
+    foreign_arns: tuple[str, ...] = ()
     watched_log_group: str = ""
 
     @property
@@ -247,6 +56,26 @@ class Deployment:
         return f"{self.names.project}-previewer"
 
     @property
+    def reviewer(self) -> str:
+        """The reviewer's role."""
+        return f"{self.names.project}-reviewer"
+
+    @property
+    def pipeline_roles(self) -> tuple[str, str, str]:
+        """The roles that account/ makes."""
+        return self.deployer, self.previewer, self.reviewer
+
+    @property
+    def state_bucket(self) -> str:
+        """The bucket that holds the stack's state."""
+        return f"{self.names.project}-state-{self.location.account_id}-{self.location.region}"
+
+    @property
+    def config_alias(self) -> str:
+        """The alias of the key that encrypts the secrets of its configuration and state."""
+        return f"alias/{self.names.project}-config"
+
+    @property
     def boundary_arn(self) -> str:
         """The managed policy that bounds every role of the stack."""
         return f"arn:{self.location.partition}:iam::{self.location.account_id}:policy/{self.names.project}-boundary"
@@ -254,7 +83,7 @@ class Deployment:
     @property
     def types(self) -> tuple[str, ...]:
         """The resource types that the stack has, in the table's order."""
-        wanted = {*_ALWAYS, *(token for feature in self.features for token in _OF_FEATURE[feature])}
+        wanted = {*ALWAYS, *(token for feature in self.features for token in OF_FEATURE[feature])}
         return tuple(token for token in CALLS if token in wanted)
 
 
@@ -281,6 +110,17 @@ def previewer_statements(stack: Deployment) -> tuple[Statement, ...]:
     return (*asked, versions, *_state(stack, write=False))
 
 
+def reviewer_statements(stack: Deployment) -> tuple[Statement, ...]:
+    """Return everything that the reviewer may do: the previewer's, and what doctor, access and report look at. No value."""
+    scopes = _scopes(stack)
+    actions: dict[str, set[str]] = {}
+    for feature in ("", *sorted(stack.features)):
+        for scope, calls in REVIEW.get(feature, {}).items():
+            actions.setdefault(scope, set()).update(calls.split())
+    reviews = (_allow(f"review {scope}", sorted(found), *scopes[scope]) for scope, found in sorted(actions.items()))
+    return (*previewer_statements(stack), *reviews)
+
+
 def managed_policies(statements: Sequence[Statement]) -> tuple[str, ...]:
     """Return the statements as managed policies, each as full as IAM takes.
 
@@ -299,12 +139,11 @@ def managed_policies(statements: Sequence[Statement]) -> tuple[str, ...]:
     return tuple(map(document, policies))
 
 
-def boundary(stack: Deployment, *, readable_arns: Iterable[str] = (), application_actions: Iterable[str] = ()) -> str:
+def boundary(stack: Deployment, *, application_actions: Iterable[str] = ()) -> str:
     """Return the boundary: the most that any role of the stack can do, whatever policies the deployer gives it.
 
     Args:
         stack: The stack.
-        readable_arns: Secrets of others that its services read.
         application_actions: What the running application does at AWS by itself, such as `s3:GetObject`.
 
     Raises:
@@ -319,12 +158,11 @@ def boundary(stack: Deployment, *, readable_arns: Iterable[str] = (), applicatio
             raise PolicyError(
                 f"{action!r} can't be an application's action: name one action, none of iam, sts, organizations"
             )
-    secrets = [*_secrets(stack), *sorted(set(readable_arns))]
     change = ["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]
     read = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
     through = {"StringLike": {"kms:ViaService": [f"{service}.*" for service in ("secretsmanager", "sns")]}}
     statements = [
-        _allow("read secrets", read, secrets),
+        _allow("read secrets", read, _every_secret(stack)),
         _allow("start tasks", [
             "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer",
         ], ["*"]),
@@ -361,75 +199,13 @@ def boundary(stack: Deployment, *, readable_arns: Iterable[str] = (), applicatio
     return policy
 
 
-def federated_trust(
-    provider_arn: str, *, audience: str, subjects: Sequence[str], principals: Sequence[str] = (), patterns: bool = False
-) -> str:
-    """Return the trust policy of a role that a pipeline assumes by OpenID Connect.
-
-    Args:
-        provider_arn: ARN of the account's identity provider; it ends in the issuer, without `https://`.
-        audience: The token's `aud`, `sts.amazonaws.com` for AWS's own action.
-        subjects: The tokens' `sub`, such as `repo:example/tickets:environment:prod`.
-        principals: ARNs of roles or users that may assume it as well.
-        patterns: Whether `*` in a subject, behind the repository's name, stands for any characters: for the previewer, whose
-            branches have any name. Never for the deployer: a pull request would have a fitting subject as well.
-
-    Raises:
-        PolicyError: Without subject, or with one that any repository of the issuer could have.
-
-    Sources: GitHub, "OpenID Connect reference", example subject claims; GitLab, "OpenID Connect (OIDC) Authentication Using ID
-    Tokens", `sub`; AWS, "Create a role for OpenID Connect federation".
-    """
-    _, found, issuer = provider_arn.partition(":oidc-provider/")
-    if not found or not issuer:
-        raise PolicyError(f"{provider_arn!r} is no OpenID Connect provider's ARN")
-    if not audience or "*" in audience:
-        raise PolicyError(f"the audience of {issuer} is {audience!r}: name one, such as sts.amazonaws.com")
-    if not subjects:
-        raise PolicyError(f"{issuer} has no subjects: any repository there could assume the role")
-    for subject in subjects:
-        if ("*" in subject or "?" in subject) and not patterns:
-            raise PolicyError(f"{subject!r} is a pattern: whoever deploys is named exactly, such as {_EXAMPLE}")
-        if not re.fullmatch(r"[a-z_]+:[^*?/:]+/[^*?:]+:.+", subject):
-            raise PolicyError(
-                f"{subject!r} is a subject that other repositories have, too: begin with the whole name of one repository, "
-                f"such as {_EXAMPLE}"
-            )
-    plain = not any("*" in subject or "?" in subject for subject in subjects)
-    operator = "StringEquals" if plain else "StringLike"
-    statements: list[Statement] = [
-        {
-            "Sid": "ByPipeline",
-            "Effect": "Allow",
-            "Principal": {"Federated": provider_arn},
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": _merged(
-                {"StringEquals": {f"{issuer}:aud": audience}}, {operator: {f"{issuer}:sub": sorted(subjects)}}
-            ),
-        }
-    ]
-    if principals:
-        wrong = [
-            arn for arn in principals if not re.fullmatch(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[\w+=,.@/-]+", arn)
-        ]
-        if wrong:
-            raise PolicyError(f"{wrong[0]!r} is not the ARN of a role or user")
-        named = {"AWS": sorted(principals)}
-        statements.append({"Sid": "ByPeople", "Effect": "Allow", "Principal": named, "Action": "sts:AssumeRole"})
-    return document(statements)
-
-
-def _merged(*conditions: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
-    merged: dict[str, dict[str, object]] = {}
-    for condition in conditions:
-        for operator, keys in condition.items():
-            merged.setdefault(operator, {}).update(keys)
-    return merged
-
-
 def _secrets(stack: Deployment) -> list[str]:
     own = stack.location.arn("secretsmanager", f"secret:{stack.names.prefix}-*")
     return [own, *sorted(stack.adopted_arns)]
+
+
+def _every_secret(stack: Deployment) -> list[str]:
+    return [*_secrets(stack), *sorted(set(stack.foreign_arns))]
 
 
 def _log_groups(stack: Deployment) -> list[str]:
@@ -451,7 +227,7 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
     roles = [location.role_arn(f"{prefix}-*")]
     policies = [f"arn:{partition}:iam::{account}:policy/{prefix}-*"]
     bounded = {"StringEquals": {"iam:PermissionsBoundary": stack.boundary_arn}}
-    services = sorted({"ecs-tasks.amazonaws.com", *(to for f in stack.features for to in _PASSED_TO.get(f, ()))})
+    services = sorted({"ecs-tasks.amazonaws.com", *(to for f in stack.features for to in PASSED_TO.get(f, ()))})
     keys = [arn("kms", "key/*")]
     tags = sorted(stack.key_tags.items())
     own_key = {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags}}
@@ -471,6 +247,12 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
         "passed role": (roles, {"StringEquals": {"iam:PassedToService": services}}),
         "policy": (policies, {}),
         "secret": (_secrets(stack), {}),
+        "every secret": (_every_secret(stack), {}),
+        "every role": ([*roles, *(location.role_arn(name) for name in stack.pipeline_roles)], {}),
+        "every policy": (
+            [*policies, f"arn:{partition}:iam::{account}:policy/{stack.deployer}*", stack.boundary_arn],
+            {},
+        ),
         "task definition": ([arn("ecs", f"task-definition/{prefix}-*")], {}),
         "any log group": ([location.log_group_arn("*")], {}),
         "log group": (_log_groups(stack), {}),
@@ -483,6 +265,9 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
         "function": ([arn("lambda", f"function:{names.rotation}"), arn("lambda", f"function:{names.rotation}:*")], {}),
         "state machine": ([arn("states", f"stateMachine:{prefix}-*")], {}),
         "rule": ([arn("events", f"rule/{prefix}-*")], {}),
+        "any image": ([f"arn:{partition}:ecr:*:*:repository/*"], {}),
+        "any service": ([arn("ecs", "service/*")], {}),
+        "any task": ([arn("ecs", "task/*")], {}),
         "any alarm": ([arn("cloudwatch", "alarm:*")], {}),
         "alarm": ([arn("cloudwatch", f"alarm:{prefix}-*")], {}),
         "schedule": ([arn("scheduler", f"schedule/default/{names.reminder}")], {}),

@@ -18,8 +18,10 @@ from moto.ec2.models import ec2_backends
 from moto.ecr.models import ecr_backends
 from moto.ecs.exceptions import EcsClientException
 from moto.ecs.models import EC2ContainerServiceBackend, Service
+from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.iam.responses import IamResponse
 from moto.logs.responses import LogsResponse
+from moto.s3.models import FakeBucket
 from moto.secretsmanager.exceptions import InvalidRequestException, SecretNotFoundException
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 from moto.server import main
@@ -44,6 +46,7 @@ def fill_gaps() -> None:
     _wrap(EC2ContainerServiceBackend, "register_task_definition", _take_image_for_granted)
     _wrap(EC2ContainerServiceBackend, "create_service", _create_service)
     _wrap(EC2ContainerServiceBackend, "update_service", _update_service)
+    _wrap(FakeBucket, "get_permission", _take_tls_for_granted)
     add: Any = LogsResponse
     add.associate_kms_key = _associate_kms_key
     add.disassociate_kms_key = _associate_kms_key
@@ -235,6 +238,17 @@ def _update_service(
 def _require_active(backend: EC2ContainerServiceBackend, reference: str | None) -> None:
     if reference and backend.describe_task_definition(reference).status != "ACTIVE":
         raise EcsClientException("TaskDefinition is inactive")
+
+
+def _take_tls_for_granted(
+    original: Callable[..., PermissionResult], bucket: FakeBucket, action: str, resource: str
+) -> PermissionResult:
+    """A Deny on aws:SecureTransport denies nothing on loopback; moto ignores conditions, so it would deny everything."""
+    if not bucket.policy:
+        return original(action, resource)
+    policy = json.loads(bucket.policy)
+    kept = [s for s in policy["Statement"] if s.get("Condition") != {"Bool": {"aws:SecureTransport": "false"}}]
+    return IAMPolicy(json.dumps({**policy, "Statement": kept})).is_action_permitted(action, resource)
 
 
 def _validate_definition(self: StepFunctionResponse) -> ActionResult:

@@ -13,14 +13,18 @@ from ops._restoring import list_versions
 from ops._roles import Role, read_key_policy, read_managed_policy, read_role
 from ops._secrets import CURRENT, Record
 from ops._stack import Stack
+from ops.access import pipeline
+from ops.access.pipeline import PipelineKind
 from ops.listing import foreign_records, records_of
 from policies.evaluator import Statement, parse
 from policies.trail import AuditNames
 
 T = TypeVar("T")
 
-Kind = Literal["execution", "task", "rotation", "trail", "redeploy", "redeploy-start", "reminder", "other"]
-"""What the program made a role for; `other` bears the stack's name, and the program did not make it."""
+Kind = Literal[
+    "execution", "task", "rotation", "trail", "redeploy", "redeploy-start", "reminder", PipelineKind, "other"
+]
+"""What the program, or account/, made a role for; `other` bears the stack's name, and nobody of them made it."""
 
 READ = "secretsmanager:getsecretvalue"
 ROTATE = frozenset(
@@ -212,7 +216,7 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
     kinds: dict[str, Kind] = {}
     meant: dict[str, dict[str, frozenset[str]]] = {}
     prefix = stack.names.prefix
-    made: dict[str, Kind] = {trail_of(stack).role: "trail", stack.names.reminder: "reminder"}
+    made: dict[str, Kind] = {trail_of(stack).role: "trail", stack.names.reminder: "reminder", **pipeline.names(stack)}
     for name in stack.services:
         own = stack.names.service(name)
         made |= {own.redeploy: "redeploy", own.redeploy_start: "redeploy-start"}
@@ -228,6 +232,7 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
     for execution, task, references in _services(stack):
         kinds |= {execution: "execution", task: "task"}
         meant[execution] = dict.fromkeys(references, frozenset({READ}))
+    meant |= {arn: pipeline.meant(kind, stack) for arn, kind in kinds.items() if kind in pipeline.PIPELINE}
     read = aws.each(lambda arn: read_role(aws, arn), sorted(kinds))
     return tuple(StackRole(role, kinds[arn], meant.get(arn, {})) for arn, role in read.items() if role)
 

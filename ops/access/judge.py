@@ -7,6 +7,7 @@ from datetime import datetime
 from ops._roles import Role
 from ops._secrets import CURRENT
 from ops._stack import Stack
+from ops.access import pipeline
 from ops.access.gather import Facts, Key, Kind, Secret, StackRole
 from policies import identity
 from policies.evaluator import (
@@ -181,6 +182,7 @@ class Report:
         findings: What is too wide.
         looked_at: The principals whose policies were evaluated.
         not_looked_at: What wasn't, in words.
+        pipeline: What the roles of account/ are for, in a sentence each.
         unchanged_since: By secret when its current value was put, None without one; a secret that is missing is not in it.
     """
 
@@ -189,6 +191,7 @@ class Report:
     looked_at: tuple[str, ...]
     everybody: bool
     not_looked_at: tuple[str, ...]
+    pipeline: tuple[str, ...]
     unchanged_since: Mapping[str, datetime | None]
 
     @property
@@ -220,6 +223,7 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
     findings = [
         *(finding for found in facts.roles for finding in role_findings(facts.stack, found, facts.keys)),
         *(finding for found in facts.roles for finding in trust_findings(facts.stack, found)),
+        *(finding for found in facts.roles for finding in _pipeline_findings(facts, found)),
         *(finding for secret in facts.secrets for finding in secret_findings(facts.stack, secret)),
         *(finding for key in facts.keys.values() for finding in key_findings(facts.stack, key)),
     ]
@@ -229,21 +233,25 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
         looked_at=tuple(role.arn for role in (*(found.role for found in facts.roles), *facts.others)),
         everybody=facts.everybody,
         not_looked_at=facts.not_looked_at,
+        pipeline=tuple(
+            pipeline.explained(found.kind, found.role) for found in facts.roles if found.kind in pipeline.PIPELINE
+        ),
         unchanged_since={secret.name: secret.since for secret in (*facts.secrets, *facts.foreign)},
     )
 
 
 def _grants(facts: Facts, secret: Secret, trusted: frozenset[str]) -> Iterator[Grant]:
     everybody = [(found.role, found.meant) for found in facts.roles] + [(role, {}) for role in facts.others]
+    deployers = {found.role.arn for found in facts.roles if found.kind == "deployer"}
     readers: list[StackRole] = []
     for role, meant in everybody:
         for grant in _role_grants(facts, secret, role, meant.get(secret.arn, frozenset()), known=role.arn in trusted):
             yield grant
             readers += [found for found in facts.roles if found.role is role and grant.right == "read"]
     for found in readers:
-        yield from _through_trust(secret, found.role)
+        yield from _through_trust(secret, found.role, wider=found.kind not in pipeline.PIPELINE)
         for role, _ in everybody:
-            yield from _take_overs(facts.stack, secret, role, found.role, known=role.arn in trusted)
+            yield from _take_overs(facts.stack, secret, role, found.role, known=role.arn in trusted | deployers)
     yield from _direct_grants(secret, {role.arn for role, _ in everybody})
 
 
@@ -295,12 +303,12 @@ def _with_key(read: Decision, key: Key | None, role: Role, context: Mapping[str,
     return Decision(outcome, read.statement, (*read.conditions, *opened.conditions))
 
 
-def _through_trust(secret: Secret, role: Role) -> Iterator[Grant]:
+def _through_trust(secret: Secret, role: Role, *, wider: bool) -> Iterator[Grant]:
     """Yield who reads a secret as a role that reads it: whoever its trust policy names beside AWS services."""
     for statement in role.trust:
         for principal in _assuming(statement) if statement.allows else ():
             way = f"{statement} of {role.name}"
-            yield Grant(secret.name, "read", principal, way, shown_conditions(statement), wider=True)
+            yield Grant(secret.name, "read", principal, way, shown_conditions(statement), wider)
 
 
 def _take_overs(stack: Stack, secret: Secret, role: Role, reader: Role, *, known: bool) -> Iterator[Grant]:
@@ -341,7 +349,7 @@ def _assuming(statement: Statement) -> list[str]:
 
 def trust_findings(stack: Stack, found: StackRole) -> Iterator[Finding]:
     """Yield who else than the one AWS service of its design may assume a role."""
-    if found.kind == "other":
+    if found.kind not in _DESIGNS:
         return
     design = _DESIGNS[found.kind]
     for statement in found.role.trust:
@@ -357,6 +365,24 @@ def trust_findings(stack: Stack, found: StackRole) -> Iterator[Finding]:
         problems += _unbound(stack, statement, must=design.bound)
         for problem in problems:
             yield Finding(found.role.arn, str(statement), problem)
+
+
+def _pipeline_findings(facts: Facts, found: StackRole) -> Iterator[Finding]:
+    """Yield what in a role of account/ is wider than account/ makes it."""
+    if found.kind not in pipeline.PIPELINE:
+        return
+    problems = [
+        *pipeline.rights_problems(found.kind, facts.stack, found.role, _tags(facts)),
+        *pipeline.trust_problems(found.kind, found.role),
+    ]
+    yield from (Finding(found.role.arn, str(statement), problem) for statement, problem in problems)
+
+
+def _tags(facts: Facts) -> Mapping[str, str]:
+    """Return the two tags by which the deployer knows the stack's key: its secrets have them as well."""
+    tags = facts.secrets[0].record.tags if facts.secrets else {}
+    names = facts.stack.names
+    return {"Project": tags.get("Project", names.project), "Environment": tags.get("Environment", names.stack)}
 
 
 def _whose(stack: Stack, principal: str) -> str:
@@ -378,7 +404,7 @@ def _unbound(stack: Stack, statement: Statement, *, must: bool) -> Iterator[str]
 
 def role_findings(stack: Stack, found: StackRole, keys: Iterable[str]) -> Iterator[Finding]:
     """Yield what in a role's own policies is wider than the design, whether or not a boundary or a deny stops it."""
-    if found.kind == "other":  # what it may do to the secrets is among the grants
+    if found.kind not in _DESIGNS:  # what it may do to the secrets is among the grants
         return
     design = _DESIGNS[found.kind]
     for statement in found.role.identity:

@@ -23,6 +23,7 @@ def document(stack: Stack, report: Report) -> dict[str, Any]:
         "looked_at": list(report.looked_at),
         "not_looked_at": list(report.not_looked_at),
         "grants": [asdict(grant) for grant in report.grants],
+        "pipeline": list(report.pipeline),
         "findings": [asdict(finding) for finding in report.findings],
         "unchanged_since": dict(report.unchanged_since),
     }
@@ -32,6 +33,8 @@ def print_report(stack: Stack, report: Report) -> None:
     """Print the report; its first line says who was looked at."""
     title = f"{headline(report)}\nWho may do what to the secrets of {stack.place}"
     print_table(title, _COLUMNS, _rows(stack, report))
+    for sentence in report.pipeline:
+        say(f"{sentence}.")
     if report.findings:
         print_table(
             "\nWider than it needs to be", _FINDINGS, [(f.where, f.statement, f.problem) for f in report.findings]
@@ -55,7 +58,9 @@ def headline(report: Report) -> str:
 def markdown(stack: Stack, report: Report) -> str:
     """Return the report as Markdown."""
     lines = [f"# Access to the secrets of {stack.place}", "", headline(report), ""]
-    lines += [*_table(_COLUMNS, _rows(stack, report)), "", "## Wider than it needs to be", ""]
+    lines += [*_table(_COLUMNS, _rows(stack, report)), ""]
+    lines += [f"- {plain(sentence)}." for sentence in report.pipeline] + [""] * bool(report.pipeline)
+    lines += ["## Wider than it needs to be", ""]
     if report.findings:
         lines += _table(_FINDINGS, [(f.where, f.statement, f.problem) for f in report.findings])
     else:

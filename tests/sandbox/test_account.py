@@ -1,26 +1,56 @@
-"""The account's project on the engine, and the application's recorded calls against the deployer's rights."""
+"""The account's project on the engine, and recorded calls against the rights of the roles that it made."""
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from policies.deployer import CALLS
+import pytest
+
+from model.location import Location
+from ops import _aws
+from ops.cli import main
+from policies.evaluator import Statement, decide, parse
+from sandbox import local_aws
 from sandbox.home import REPOSITORY
+from sandbox.providers.aws import _record
+from tests.recorded_calls import Account
 from tests.sandbox.conftest import Copy
+from tests.sandbox.stack_options import with_application_user
 
 Make = Callable[..., Copy]
+PROJECT = "service-ticket-system"
+
+
+def account_of(application: Copy, like: str = "dev") -> Copy:
+    """The account's project beside a copy of the application."""
+    folder = application.directory / "account"
+    text = (REPOSITORY / "account" / f"Pulumi.{like}.yaml").read_text(encoding="utf-8")
+    number = {"dev": "111111111111", "prod": "222222222222"}[like]
+    (folder / f"Pulumi.{application.stack}.yaml").write_text(
+        text.replace(number, application.account), encoding="utf-8"
+    )
+    return replace(application, directory=folder, name="service-ticket-system-account")
+
+
+def rights(iam: Any, role: str) -> tuple[Statement, ...]:
+    """What a role may do, as IAM has it."""
+    documents = [
+        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    ]
+    for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
+        found = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
+        documents.append(found["PolicyVersion"]["Document"])
+    return tuple(statement for text in documents for statement in parse(text, source=role))
 
 
 def test_an_empty_account_comes_up_and_stays_as_it_is(sandbox: Any, project_copy: Make) -> None:
     application = project_copy()
-    folder = application.directory / "account"
-    text = (REPOSITORY / "account" / "Pulumi.dev.yaml").read_text(encoding="utf-8")
-    text = text.replace("111111111111", application.account)
-    (folder / f"Pulumi.{application.stack}.yaml").write_text(text, encoding="utf-8")
-    # The stack files' tag Environment says dev for every copy.
-    copy = replace(application, directory=folder, name="service-ticket-system-account")
+    copy = account_of(application)
     outputs = sandbox.ok("up", *copy.options)["outputs"]
     assert outputs["permissionsBoundary"].endswith(":policy/service-ticket-system-boundary")
     assert sandbox.ok("up", "--expect-no-changes", *copy.options)["changes"] == []
@@ -37,70 +67,80 @@ def test_an_empty_account_comes_up_and_stays_as_it_is(sandbox: Any, project_copy
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
 
 
-_IAM_NAMES = {
-    "GetBucketEncryption": "GetEncryptionConfiguration",
-    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
-    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
-    "HeadBucket": "ListBucket",
-    "PutBucketEncryption": "PutEncryptionConfiguration",
-    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
-    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
-    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
-    "DeleteBucketEncryption": "PutEncryptionConfiguration",
-    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
-    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
-    "DeleteBucketTagging": "PutBucketTagging",
-    "DeleteObjects": "DeleteObject",
-    "ListObjectVersions": "ListBucketVersions",
-    "ListObjectsV2": "ListBucket",
-}
-"""Source: AWS, "Required permissions for Amazon S3 API operations": IAM's name of an operation, where it is another one."""
+def refused(account: Account, calls: Path, statements: Sequence[Statement]) -> tuple[list[str], int]:
+    """The recorded calls that the statements don't allow, and how many there were."""
+    requests = list(account.requests(calls, "arn:aws:iam::111111111111:role/x"))
+    # Everybody may ask who they are.
+    asked = [request for request in requests if request.action != "sts:GetCallerIdentity"]
+    return [f"{r.action} {r.resource}" for r in asked if decide(r, identity=statements).outcome != "allowed"], len(
+        asked
+    )
 
 
-_EVERYTHING: dict[str, Any] = {
-    "encryption": "customer-managed",
-    "redeploy": {"cluster": "main", "services": {"app": "web"}},
-    "audit": {"trail": "create", "alarmEmails": ["oncall@example.com"]},
-    "rotation": {
-        "schedule": "cron(0 3 ? * SUN *)",
-        "strategy": "single-user",
-        "secret": "db-master-password",
-        "username": "postgres",
-        "hostVariable": "DATABASE_HOST",
-        "subnetIds": ["subnet-0123456789abcdef0"],
-        "securityGroupIds": ["sg-0123456789abcdef0"],
-        "remindEveryDays": 90,
-    },
-}
-
-
-def _action(line: str) -> str:
-    call = json.loads(line)
-    service = {"stepfunctions": "states"}.get(call["service"], call["service"])
-    operation = call["operation"]
-    return f"{service}:{_IAM_NAMES.get(operation, operation) if service == 's3' else operation}"
-
-
-def test_every_call_of_a_stacks_life_is_in_the_deployers_table(
-    sandbox: Any, project_copy: Make, tmp_path: Path, monkeypatch: Any
+@pytest.mark.parametrize("like", ["dev", "prod"])
+def test_the_roles_as_made_may_do_what_a_stacks_life_and_its_review_call(
+    sandbox: Any, project_copy: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, like: str
 ) -> None:
+    copy = with_application_user(project_copy(like)) if like == "prod" else project_copy(like)
+    made = sandbox.ok("up", *account_of(copy, like).options)["outputs"]
+    iam = sandbox.aws("iam", copy)
+    location = Location("aws", sandbox.region, copy.account)
+    account = Account(
+        location, f"{PROJECT}-{copy.stack}", made["permissionsBoundary"], {"Project": PROJECT, "Environment": like}
+    )
+    bounded = ("-c", f"permissionsBoundary={made['permissionsBoundary']}")
     calls = tmp_path / "calls.jsonl"
     monkeypatch.setenv("SANDBOX_RECORD_CALLS", str(calls))
-    copy = project_copy()
-    with_everything = [
-        word
-        for key, value in _EVERYTHING.items()
-        for word in ("-c", f"{key}={value if isinstance(value, str) else json.dumps(value)}")
-    ]
-    for verb in ("up", "preview"):
-        sandbox.ok(verb, *copy.options, *with_everything)
-    sandbox.ok(
-        "up", *copy.options, *with_everything, "-c", "secret:smtpPassword=a-new-smtp-password-1", "-c", "memory=1024"
-    )
+    changed = ("-c", "secret:smtpPassword=a-new-smtp-password-1", "-c", "logRetentionInDays=400", "-c", "protect=false")
+    sandbox.ok("up", *copy.options, *bounded)
+    sandbox.ok("preview", *copy.options, *bounded)
+    sandbox.ok("up", *copy.options, *bounded, *changed)
+    monkeypatch.delenv("SANDBOX_RECORD_CALLS")
+
+    reviewed = tmp_path / "reviewed.jsonl"
+    statuses = review(sandbox, copy, tmp_path, reviewed, monkeypatch)
+    assert statuses == {"doctor": 0, "access": 0, "report": 0}
+
+    monkeypatch.setenv("SANDBOX_RECORD_CALLS", str(calls))
     sandbox.ok("refresh", *copy.options)
     sandbox.ok("destroy", *copy.options)
-    made = {_action(line) for line in calls.read_text(encoding="utf-8").splitlines()}
-    listed = {action for _, scopes in CALLS.values() for actions in scopes.values() for action in actions.split()}
-    # Everybody may ask who they are.
-    assert made - listed == {"sts:GetCallerIdentity"}
-    assert len(made) > 90
+
+    wrong, count = refused(account, calls, rights(iam, f"{PROJECT}-deployer"))
+    assert wrong == []
+    assert count > {"dev": 40, "prod": 250}[like]
+    wrong, count = refused(account, reviewed, rights(iam, f"{PROJECT}-reviewer"))
+    assert wrong == []
+    assert count > 30
+    assert refused(account, reviewed, rights(iam, f"{PROJECT}-previewer"))[0], "then no reviewer is needed"
+
+
+def review(
+    sandbox: Any, copy: Copy, folder: Path, calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, int | str | None]:
+    """Run what the nightly review runs, with every call recorded; return each command's status."""
+    found = local_aws.running(sandbox.home)
+    assert found is not None
+    variables = {"AWS_ENDPOINT_URL": found.endpoint, **found.credentials(copy.account).variables()}
+    for name, value in {**variables, "AWS_REGION": sandbox.region}.items():
+        monkeypatch.setenv(name, value)
+    outputs = folder / "outputs.json"
+    outputs.write_text(json.dumps(sandbox.checkpoint(copy).outputs()), encoding="utf-8")
+    client, recorded = _aws.Aws.client, set[int]()
+
+    def recording(aws: Any, service: str, region: str | None = None, **more: Any) -> Any:
+        made = client(aws, service, region, **more)
+        if id(made) not in recorded:
+            recorded.add(id(made))
+            _record.register(made, region or aws.region, calls)
+        return made
+
+    monkeypatch.setattr(_aws.Aws, "client", recording)
+    statuses: dict[str, int | str | None] = {}
+    for command in (["doctor", "--no-values"], ["access"], ["report", "--html", str(folder / "review.html")]):
+        monkeypatch.setattr("sys.argv", ["ops", *command, "--outputs", str(outputs)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        statuses[command[0]] = ended.value.code
+    for name in (*variables, "AWS_REGION"):
+        os.environ.pop(name)
+    return statuses

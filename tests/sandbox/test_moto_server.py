@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 Make = Callable[..., Any]
 
@@ -111,3 +112,19 @@ def test_an_identity_provider_s_clients_come_and_go(client: Callable[[str], Any]
     iam.add_client_id_to_open_id_connect_provider(**which, ClientID="b")
     iam.remove_client_id_from_open_id_connect_provider(**which, ClientID="a")
     assert iam.get_open_id_connect_provider(**which)["ClientIDList"] == ["b"]
+
+
+def test_a_bucket_that_takes_requests_through_tls_only_answers_on_loopback_and_keeps_its_other_denials(
+    client: Callable[[str], Any],
+) -> None:
+    s3, where = client("s3"), "arn:aws:s3:::tls-only"
+    s3.create_bucket(Bucket="tls-only", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    everything = {"Effect": "Deny", "Principal": "*", "Resource": [where, f"{where}/*"]}
+    tls = {**everything, "Action": "s3:*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    s3.put_bucket_policy(Bucket="tls-only", Policy=json.dumps({"Version": "2012-10-17", "Statement": [tls]}))
+    s3.put_object(Bucket="tls-only", Key="state", Body=b"x")
+    assert s3.get_object(Bucket="tls-only", Key="state")["Body"].read() == b"x"
+    get = {**everything, "Action": "s3:GetObject"}
+    s3.put_bucket_policy(Bucket="tls-only", Policy=json.dumps({"Version": "2012-10-17", "Statement": [tls, get]}))
+    with pytest.raises(ClientError, match="403"):
+        s3.get_object(Bucket="tls-only", Key="state")

@@ -44,8 +44,8 @@ def test_an_account_gets_exactly_this(record: Recorder, stack: str, number: str,
         "account:index:StateBucket": 1,
         "aws:iam/openIdConnectProvider:OpenIdConnectProvider": 1,
         "aws:iam/policy:Policy": policies + 1,
-        "aws:iam/role:Role": 2,
-        "aws:iam/rolePolicy:RolePolicy": 1,
+        "aws:iam/role:Role": 3,
+        "aws:iam/rolePolicy:RolePolicy": 2,
         "aws:iam/rolePolicyAttachment:RolePolicyAttachment": policies,
         "aws:kms/alias:Alias": 1,
         "aws:kms/key:Key": 1,
@@ -105,7 +105,11 @@ def test_the_roles_trust_the_pipeline_alone(record: Recorder) -> None:
     recording = account(record)
     provider = recording.one("aws:iam/openIdConnectProvider:OpenIdConnectProvider").inputs
     assert provider == {"url": "https://token.actions.githubusercontent.com", "clientIdLists": ["sts.amazonaws.com"]}
-    for name, subject in (("deployer", "environment:dev"), ("previewer", "pull_request")):
+    for name, subject in (
+        ("deployer", "environment:dev"),
+        ("previewer", "pull_request"),
+        ("reviewer", "ref:refs/heads/main"),
+    ):
         role = recording.one("aws:iam/role:Role", f"roles-{name}")
         assert role.inputs["name"] == f"service-ticket-system-{name}"
         (statement,) = role.document("assumeRolePolicy")["Statement"]
@@ -121,7 +125,8 @@ def test_the_roles_trust_the_pipeline_alone(record: Recorder) -> None:
 def test_the_roles_decrypt_with_the_real_key(record: Recorder) -> None:
     recording = account(record)
     (deploys,) = [p.inputs["policy"] for p in recording.of("aws:iam/policy:Policy") if "boundary" not in p.name]
-    for policy in (deploys, recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]):
+    others = [policy.inputs["policy"] for policy in recording.of("aws:iam/rolePolicy:RolePolicy")]
+    for policy in (deploys, *others):
         (statement,) = [s for s in json.loads(policy)["Statement"] if "kms:Decrypt" in s["Action"]]
         assert statement["Resource"] == [KEY_ARN]
 
@@ -131,6 +136,7 @@ def test_the_outputs_are_what_the_application_and_the_pipeline_are_given(record:
         "backendUrl": f"s3://service-ticket-system-state-{ACCOUNT}-eu-central-1?region=eu-central-1",
         "secretsProvider": "awskms://alias/service-ticket-system-config?region=eu-central-1",
         "deployerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-deployer",
+        "reviewerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-reviewer",
         "previewerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-previewer",
         "permissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/service-ticket-system-boundary",
     }
@@ -141,6 +147,7 @@ def test_the_outputs_are_what_the_application_and_the_pipeline_are_given(record:
     [
         ({"deployerSubjects": []}, "deployerSubjects: .* has no subjects: any repository there could assume the role"),
         ({"previewerSubjects": []}, "previewerSubjects: .* has no subjects"),
+        ({"reviewerSubjects": ["repo:*/*:ref:x"]}, "reviewerSubjects: .* other repositories have"),
         ({"deployerSubjects": ["repo:example/*"]}, "deployerSubjects: .* is a pattern"),
         ({"previewerSubjects": ["repo:example/*"]}, "previewerSubjects: .* other repositories have"),
         ({"issuer": "http://token.example.com"}, "is no issuer: pulumi config set issuer"),
@@ -156,6 +163,13 @@ def test_bad_input_is_refused_before_anything_is_registered(
 ) -> None:
     with pytest.raises(pulumi.RunError, match=message):
         account(record, **change)
+
+
+def test_what_previews_prod_was_reviewed(record: Recorder) -> None:
+    recording = account(record, stack="prod", number="222222222222")
+    (statement,) = recording.one("aws:iam/role:Role", "roles-previewer").document("assumeRolePolicy")["Statement"]
+    (subject,) = statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
+    assert subject.endswith(":ref:refs/heads/main")
 
 
 def test_every_problem_is_told_at_once(record: Recorder) -> None:

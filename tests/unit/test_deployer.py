@@ -13,15 +13,16 @@ import yaml
 from model.location import Location
 from model.names import Names
 from policies import deployer
+from policies.calls import CALLS, NOTICES, OF_FEATURE, Feature
 from policies.deployer import (
-    CALLS,
     Deployment,
     deployer_statements,
-    federated_trust,
     managed_policies,
     previewer_statements,
+    reviewer_statements,
 )
 from policies.evaluator import Decision, Request, Statement, decide, parse, trusts
+from policies.federation import federated_trust
 from policies.identity import MANAGED_POLICIES_PER_ROLE, MANAGED_POLICY_CHARACTERS, PolicyError, document
 from tests.unit.conftest import Recorded, Recorder, Recording
 
@@ -30,12 +31,12 @@ ACCOUNT, REGION = "111122223333", "eu-central-1"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-1111-2222-3333-444444444444"
 CONFIG_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/55555555-6666-7777-8888-999999999999"
 PREFIX = "service-ticket-system-dev"
-ALL: frozenset[deployer.Feature] = frozenset(("encryption", "rotation", "redeploy", "reminder", "audit", "trail"))
+STATE = f"arn:aws:s3:::service-ticket-system-state-{ACCOUNT}-{REGION}"
+ALL: frozenset[Feature] = frozenset(("encryption", "rotation", "redeploy", "reminder", "audit", "trail"))
 BARE = Deployment(
     names=Names("service-ticket-system", "dev"),
     location=Location("aws", REGION, ACCOUNT),
     features=frozenset(),
-    state_bucket="example-state",
     config_key_arn=CONFIG_KEY,
     key_tags={"Project": "service-ticket-system", "Environment": "dev"},
 )
@@ -181,10 +182,10 @@ def of_state() -> Iterator[Request]:
         "history/service-ticket-system/dev/dev-1.history.json", "backups/service-ticket-system/dev/dev.1.json",
         "locks/organization/service-ticket-system/dev/0.json",
     ]  # fmt: skip
-    yield asked("s3:ListBucket", "arn:aws:s3:::example-state")
-    yield asked("s3:GetObject", "arn:aws:s3:::example-state/.pulumi/meta.yaml")
+    yield asked("s3:ListBucket", f"{STATE}")
+    yield asked("s3:GetObject", f"{STATE}/.pulumi/meta.yaml")
     for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
-        yield from (asked(action, f"arn:aws:s3:::example-state/.pulumi/{file}") for file in files)
+        yield from (asked(action, f"{STATE}/.pulumi/{file}") for file in files)
     yield asked("kms:Decrypt", CONFIG_KEY)
 
 
@@ -235,10 +236,10 @@ def test_every_statement_is_needed(record: Recorder) -> None:
 
 
 @pytest.mark.parametrize("feature", sorted(ALL))
-def test_a_feature_that_is_off_needs_no_rights(feature: deployer.Feature) -> None:
+def test_a_feature_that_is_off_needs_no_rights(feature: Feature) -> None:
     without = replace(FULL, features=ALL - {feature})
     assert len(document(deployer_statements(without))) < len(document(deployer_statements(FULL)))
-    assert not (set(deployer._OF_FEATURE[feature]) - set(deployer._NOTICES)) & set(without.types)
+    assert not (set(OF_FEATURE[feature]) - set(NOTICES)) & set(without.types)
 
 
 def test_a_bare_stack_has_no_right_to_what_only_features_need() -> None:
@@ -285,7 +286,7 @@ WIDER = [
     asked("iam:PassRole", OWN_ROLE, to="ec2.amazonaws.com"),
     *(
         asked(action, f"arn:aws:iam::{ACCOUNT}:role/{role}", boundary=BOUNDARY, to="lambda.amazonaws.com", policy=BOUNDARY)
-        for role in ("service-ticket-system-deployer", "service-ticket-system-previewer", "admin", f"{PREFIX[:-3]}prod-app")
+        for role in (*FULL.pipeline_roles, "admin", f"{PREFIX[:-3]}prod-app")
         for action in (
             "iam:AttachRolePolicy", "iam:CreateRole", "iam:PassRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy",
             "iam:PutRolePermissionsBoundary", "iam:DetachRolePolicy", "iam:DeleteRolePolicy", "sts:AssumeRole",
@@ -301,10 +302,10 @@ WIDER = [
         for action in ("iam:AddClientIDToOpenIDConnectProvider", "iam:UpdateOpenIDConnectProviderThumbprint")
     ),
     *(asked(action, f"arn:aws:iam::{ACCOUNT}:user/x") for action in ("iam:CreateUser", "iam:CreateAccessKey")),
-    *(asked(f"s3:{name}", "arn:aws:s3:::example-state") for name in ("PutBucketPolicy", "DeleteBucket", "PutBucketVersioning")),
-    asked("s3:GetObject", "arn:aws:s3:::example-state/.pulumi/stacks/account/dev.json"),
-    asked("s3:GetObject", "arn:aws:s3:::example-state/.pulumi/stacks/service-ticket-system/prod.json"),
-    asked("s3:DeleteObjectVersion", "arn:aws:s3:::example-state/.pulumi/stacks/service-ticket-system/dev.json"),
+    *(asked(f"s3:{name}", f"{STATE}") for name in ("PutBucketPolicy", "DeleteBucket", "PutBucketVersioning")),
+    asked("s3:GetObject", f"{STATE}/.pulumi/stacks/account/dev.json"),
+    asked("s3:GetObject", f"{STATE}/.pulumi/stacks/service-ticket-system/prod.json"),
+    asked("s3:DeleteObjectVersion", f"{STATE}/.pulumi/stacks/service-ticket-system/dev.json"),
     asked("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:billing-AbCdEf"),
     *(asked(f"kms:{name}", CONFIG_KEY) for name in ("PutKeyPolicy", "ScheduleKeyDeletion", "CreateGrant", "TagResource")),
     asked("kms:PutKeyPolicy", OTHER_KEY),
@@ -361,7 +362,7 @@ def test_the_boundary_ends_what_a_role_of_the_stack_can_do(action: str) -> None:
     everything = parse(
         {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}, source="whatever the deployer wrote"
     )
-    request = asked(action, "arn:aws:s3:::example-state/.pulumi/stacks/service-ticket-system/dev.json")
+    request = asked(action, f"{STATE}/.pulumi/stacks/service-ticket-system/dev.json")
     assert (
         decide(request, identity=everything, boundary=parse(deployer.boundary(FULL), source="boundary")).allows is False
     )
@@ -384,6 +385,34 @@ def test_the_previewer_reads_state_and_configuration_and_changes_nothing() -> No
     }  # fmt: skip
     assert "states:validatestatemachinedefinition" not in json.dumps(list(previewer_statements(BARE))).lower()
     assert {resource for s in statements for resource in s.resources if "kms" in resource} == {CONFIG_KEY}
+
+
+READS = ("Describe", "Get", "List", "Lookup", "Simulate", "StartQuery", "Validate", "Decrypt")
+
+
+@pytest.mark.parametrize("stack", [BARE, FULL])
+def test_the_reviewer_changes_nothing_and_reads_no_value(stack: Deployment) -> None:
+    statements = parse(document(reviewer_statements(stack)), source="reviewer")
+    given = {action for statement in reviewer_statements(stack) for action in statement["Action"]}
+    assert all(action.partition(":")[2].startswith(READS) for action in given)
+    assert not {"secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue", "ssm:GetParameter"} & given
+    assert len(document(reviewer_statements(stack))) < 10_240, "an inline policy"
+    assert ("lambda:GetFunction" in given) == ("rotation" in stack.features)
+    for request in (
+        asked("iam:GetRole", f"arn:aws:iam::{ACCOUNT}:role/{stack.deployer}"),
+        asked("iam:GetPolicy", stack.boundary_arn),
+        asked("secretsmanager:DescribeSecret", SECRET_ARN),
+    ):
+        assert decide(request, identity=statements).allows
+    for action in ("iam:GetRole", "iam:ListRolePolicies"):
+        assert not decide(asked(action, f"arn:aws:iam::{ACCOUNT}:role/billing"), identity=statements).allows
+
+
+def test_the_review_describes_a_foreign_secret_and_reads_it_not() -> None:
+    foreign = f"arn:aws:secretsmanager:{REGION}:999999999999:secret:shared-AbCdEf"
+    statements = parse(document(reviewer_statements(replace(BARE, foreign_arns=(foreign,)))), source="reviewer")
+    assert decide(asked("secretsmanager:DescribeSecret", foreign), identity=statements).allows
+    assert not decide(asked("secretsmanager:GetSecretValue", foreign), identity=statements).allows
 
 
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"

@@ -1,0 +1,161 @@
+"""The roles that account/ makes, in `ops access`: what each is for, and what is wider than account/ gives it. Pure functions."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal, get_args
+
+from model.location import Location
+from ops._roles import Role
+from ops._stack import Stack
+from policies.calls import CALLS, Feature
+from policies.deployer import Deployment, deployer_statements, previewer_statements, reviewer_statements
+from policies.evaluator import Statement, parse
+from policies.federation import federated_trust
+from policies.identity import PolicyError, document
+
+PipelineKind = Literal["deployer", "previewer", "reviewer"]
+"""The kinds of these roles, which are also the ends of their names."""
+
+PIPELINE: tuple[PipelineKind, ...] = get_args(PipelineKind)
+
+_STATEMENTS = {"deployer": deployer_statements, "previewer": previewer_statements, "reviewer": reviewer_statements}
+_PURPOSES: Mapping[str, str] = {
+    "deployer": "runs `pulumi up`: reads, changes and deletes the secrets, and gives the stack's roles their rights, within the "
+    "boundary",
+    "previewer": "runs `pulumi preview`: reads no secret, but decrypts the state, which has every value that Pulumi generated or "
+    "was given",
+    "reviewer": "runs the nightly review: reads policies and settings, no secret, and decrypts the state as the previewer does",
+}
+_OF_SECRETS = frozenset(
+    action.lower()
+    for token, (_, scopes) in CALLS.items()
+    if token.startswith("aws:secretsmanager/")
+    for action in scopes["secret"].split()
+)
+_WATCHED = "WatchedLogGroup"
+_KEY = "DecryptConfiguration"
+
+
+def names(stack: Stack) -> dict[str, PipelineKind]:
+    """Return the kinds of the roles by their names."""
+    return {f"{stack.names.project}-{kind}": kind for kind in PIPELINE}
+
+
+def meant(kind: str, stack: Stack) -> dict[str, frozenset[str]]:
+    """Return what a role is meant to do to the secrets, by ARN."""
+    return dict.fromkeys(stack.secret_arns.values(), _OF_SECRETS) if kind == "deployer" else {}
+
+
+def explained(kind: str, role: Role) -> str:
+    """Return in a sentence what the role is for and who assumes it."""
+    who = sorted(
+        {
+            value
+            for statement in role.trust
+            if statement.allows
+            for value in (_subjects(statement) or _principals(statement))
+        }
+    )
+    return f"{role.name} {_PURPOSES[kind]}. Assumed by {', '.join(who) or 'nobody'}"
+
+
+def rights_problems(kind: str, stack: Stack, role: Role, tags: Mapping[str, str]) -> Iterator[tuple[Statement, str]]:
+    """Yield what in the role's policies account/ does not give it.
+
+    Args:
+        kind: One of `PIPELINE`.
+        stack: The stack.
+        role: The role.
+        tags: The tags of the stack's resources, by which its own key is known.
+    """
+    design = {statement.label: statement for statement in _design(kind, stack, tags)}
+    for statement in role.identity:
+        if statement.allows:
+            yield from ((statement, problem) for problem in _compared(statement, design.get(statement.label)))
+
+
+def trust_problems(kind: str, role: Role) -> Iterator[tuple[Statement, str]]:
+    """Yield who may assume the role beside what account/ lets in."""
+    for statement in role.trust:
+        if statement.allows:
+            yield from ((statement, problem) for problem in _trusted(kind, role, statement))
+
+
+def _design(kind: str, stack: Stack, tags: Mapping[str, str]) -> Iterable[Statement]:
+    location = Location(stack.partition, stack.region, stack.account)
+    adopted = tuple(arn for name, arn in stack.secret_arns.items() if stack.is_adopted(name))
+    deployment = Deployment(
+        names=stack.names,
+        location=location,
+        features=frozenset(get_args(Feature)),
+        config_key_arn=location.arn("kms", "key/"),
+        key_tags=tags,
+        adopted_arns=adopted,
+        foreign_arns=tuple(stack.foreign_secret_arns.values()),
+    )
+    return parse(document(_STATEMENTS[kind](deployment)), source="account/")
+
+
+def _compared(statement: Statement, design: Statement | None) -> Iterator[str]:
+    if design is None:
+        yield "account/ gives it no such statement"
+        return
+    if statement.negated:
+        yield "NotAction and NotResource allow everything else"
+        return
+    yield from (f"{action} is not needed" for action in sorted({*statement.actions} - {*design.actions}))
+    for resource in statement.resources:
+        if not _provided(resource, design):
+            yield f"the resource {resource} is not what account/ gives it"
+    given = {(operator, key.lower()): {*values} for operator, key, values in statement.conditions}
+    for operator, key, values in design.conditions:
+        found = given.get((operator, key.lower()))
+        if found is None or not found <= {*values}:
+            yield f"lacks the condition {key} {operator} {', '.join(values)}"
+
+
+def _provided(resource: str, design: Statement) -> bool:
+    if design.label == _KEY:  # the key is known by its alias alone
+        return bool(re.fullmatch(re.escape(design.resources[0]) + r"[0-9a-f-]{36}", resource))
+    if design.label.endswith(_WATCHED):  # an organisation's trail has a log group of any name
+        return bool(re.fullmatch(r"arn:[a-z-]+:logs:[a-z0-9-]+:\d{12}:log-group:[^*?:]+(:\*)?", resource))
+    return resource in design.resources
+
+
+def _trusted(kind: str, role: Role, statement: Statement) -> Iterator[str]:
+    if "principal" in statement.negated:
+        yield "lets everybody else assume the role"
+        return
+    account = role.arn.split(":")[4]
+    for name in statement.principals.get("Federated", ()):
+        issuer = name.rpartition(":oidc-provider/")[2]
+        audiences = _values(statement, f"{issuer}:aud")
+        try:
+            federated_trust(
+                name, audience=audiences[0] if len(audiences) == 1 else "", subjects=_values(statement, f"{issuer}:sub"),
+                patterns=kind != "deployer",
+            )  # fmt: skip
+        except PolicyError as error:
+            yield str(error)
+    for name in statement.principals.get("AWS", ()):
+        if kind != "deployer" or not re.fullmatch(rf"arn:[a-z-]+:iam::{account}:(role|user)/.+", name):
+            yield f"lets {name} assume the role"
+    for service in (*statement.principals.get("Service", ()), *statement.principals.get("*", ())):
+        yield f"lets {service} assume the role"
+
+
+def _values(statement: Statement, key: str) -> tuple[str, ...]:
+    return tuple(
+        value
+        for operator, found, values in statement.conditions
+        if found.lower() == key.lower() and operator in {"StringEquals", "StringLike"}
+        for value in values
+    )
+
+
+def _subjects(statement: Statement) -> list[str]:
+    return [value for _, key, values in statement.conditions if key.endswith(":sub") for value in values]
+
+
+def _principals(statement: Statement) -> list[str]:
+    return [value for values in statement.principals.values() for value in values]

@@ -1,0 +1,216 @@
+"""What the official plugin and the operator's review call at AWS, by resource type and by what is acted on. Data, nothing else.
+
+Sources: terraform-provider-aws 6, `internal/service/…`, as said in the table; AWS, "Service Authorization Reference".
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+Feature = Literal["encryption", "rotation", "redeploy", "reminder", "audit", "trail"]
+"""What a stack's configuration switches on."""
+
+CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "aws:iam/role:Role": ("iam/role.go", {
+        "bounded role": "iam:CreateRole iam:PutRolePermissionsBoundary iam:DeleteRolePolicy iam:DetachRolePolicy",
+        "role": "iam:DeleteRole iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListInstanceProfilesForRole "
+                "iam:ListRolePolicies iam:ListRoleTags iam:TagRole iam:UntagRole iam:UpdateAssumeRolePolicy iam:UpdateRole "
+                "iam:UpdateRoleDescription",
+    }),
+    "aws:iam/rolePolicy:RolePolicy": ("iam/role_policy.go", {
+        "bounded role": "iam:DeleteRolePolicy iam:PutRolePolicy", "role": "iam:GetRolePolicy",
+    }),
+    "aws:iam/policy:Policy": ("iam/policy.go", {
+        "policy": "iam:CreatePolicy iam:CreatePolicyVersion iam:DeletePolicy iam:DeletePolicyVersion iam:GetPolicy "
+                  "iam:GetPolicyVersion iam:ListPolicyTags iam:ListPolicyVersions iam:TagPolicy iam:UntagPolicy",
+    }),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ("iam/role_policy_attachment.go", {
+        "attachment": "iam:AttachRolePolicy", "bounded role": "iam:DetachRolePolicy", "role": "iam:ListAttachedRolePolicies",
+    }),
+    "aws:secretsmanager/secret:Secret": ("secretsmanager/secret.go", {
+        "secret": "secretsmanager:CreateSecret secretsmanager:DeleteSecret secretsmanager:DescribeSecret "
+                  "secretsmanager:GetResourcePolicy secretsmanager:RemoveRegionsFromReplication "
+                  "secretsmanager:ReplicateSecretToRegions secretsmanager:TagResource secretsmanager:UntagResource "
+                  "secretsmanager:UpdateSecret",
+    }),
+    "aws:secretsmanager/secretVersion:SecretVersion": ("secretsmanager/secret_version.go", {
+        "secret": "secretsmanager:GetSecretValue secretsmanager:ListSecretVersionIds secretsmanager:PutSecretValue "
+                  "secretsmanager:UpdateSecretVersionStage",
+    }),
+    "aws:secretsmanager/secretPolicy:SecretPolicy": ("secretsmanager/secret_policy.go", {
+        "secret": "secretsmanager:DeleteResourcePolicy secretsmanager:GetResourcePolicy secretsmanager:PutResourcePolicy "
+                  "secretsmanager:ValidateResourcePolicy",
+    }),
+    "aws:secretsmanager/secretRotation:SecretRotation": ("secretsmanager/secret_rotation.go", {
+        "secret": "secretsmanager:CancelRotateSecret secretsmanager:DescribeSecret secretsmanager:RotateSecret",
+        # AWS, RotateSecret, required permissions.
+        "function": "lambda:InvokeFunction",
+    }),
+    "aws:ecs/taskDefinition:TaskDefinition": ("ecs/task_definition.go", {
+        "any": "ecs:DeregisterTaskDefinition ecs:DescribeTaskDefinition ecs:RegisterTaskDefinition",
+        "task definition": "ecs:ListTagsForResource ecs:TagResource ecs:UntagResource",
+        "passed role": "iam:PassRole",
+    }),
+    "aws:cloudwatch/logGroup:LogGroup": ("logs/group.go", {
+        "any log group": "logs:DescribeLogGroups",
+        "log group": "logs:AssociateKmsKey logs:CreateLogGroup logs:DeleteLogGroup logs:DeleteRetentionPolicy "
+                     "logs:DisassociateKmsKey logs:ListTagsForResource logs:PutRetentionPolicy logs:TagResource "
+                     "logs:UntagResource",
+    }),
+    "aws:kms/key:Key": ("kms/key.go", {
+        "any": "kms:CreateKey",
+        "new key": "kms:TagResource",
+        "any key": "kms:DescribeKey kms:GetKeyPolicy kms:GetKeyRotationStatus kms:ListResourceTags",
+        "key": "kms:DisableKeyRotation kms:EnableKeyRotation kms:PutKeyPolicy kms:ScheduleKeyDeletion kms:TagResource "
+               "kms:UntagResource kms:UpdateKeyDescription",
+        # AWS, CreateSecret and PutSecretValue, required permissions: the service asks KMS as the caller.
+        "key through Secrets Manager": "kms:Decrypt kms:GenerateDataKey",
+    }),
+    "aws:kms/alias:Alias": ("kms/alias.go", {
+        "any": "kms:ListAliases",
+        "alias": "kms:CreateAlias kms:DeleteAlias kms:UpdateAlias",
+        # Both the alias and its key are asked.
+        "key": "kms:CreateAlias kms:DeleteAlias kms:UpdateAlias",
+    }),
+    "aws:lambda/function:Function": ("lambda/function.go", {
+        "function": "lambda:CreateFunction lambda:DeleteFunction lambda:GetFunction lambda:GetFunctionCodeSigningConfig "
+                    "lambda:GetFunctionConfiguration lambda:ListTags lambda:ListVersionsByFunction lambda:TagResource "
+                    "lambda:UntagResource lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration",
+        "passed role": "iam:PassRole",
+        # AWS, "Giving Lambda functions access to resources in an Amazon VPC", user permissions.
+        "any": "ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcs",
+    }),
+    "aws:lambda/permission:Permission": ("lambda/permission.go", {
+        "function": "lambda:AddPermission lambda:GetPolicy lambda:RemovePermission",
+    }),
+    "aws:sfn/stateMachine:StateMachine": ("sfn/state_machine.go", {
+        "any": "states:ValidateStateMachineDefinition",
+        "state machine": "states:CreateStateMachine states:DeleteStateMachine states:DescribeStateMachine "
+                         "states:ListStateMachineVersions states:ListTagsForResource states:TagResource states:UntagResource "
+                         "states:UpdateStateMachine",
+        "passed role": "iam:PassRole",
+    }),
+    "aws:cloudwatch/eventRule:EventRule": ("events/rule.go", {
+        "rule": "events:DeleteRule events:DescribeRule events:DisableRule events:EnableRule events:ListTagsForResource "
+                "events:PutRule events:TagResource events:UntagResource",
+    }),
+    "aws:cloudwatch/eventTarget:EventTarget": ("events/target.go", {
+        "rule": "events:ListTargetsByRule events:PutTargets events:RemoveTargets", "passed role": "iam:PassRole",
+    }),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": ("cloudwatch/metric_alarm.go", {
+        # A filter by name is no resource.
+        "any alarm": "cloudwatch:DescribeAlarms",
+        "alarm": "cloudwatch:DeleteAlarms cloudwatch:ListTagsForResource cloudwatch:PutMetricAlarm cloudwatch:TagResource "
+                 "cloudwatch:UntagResource",
+    }),
+    "aws:scheduler/schedule:Schedule": ("scheduler/schedule.go", {
+        "schedule": "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:GetSchedule scheduler:UpdateSchedule",
+        "passed role": "iam:PassRole",
+    }),
+    "aws:sns/topic:Topic": ("sns/topic.go", {
+        "topic": "sns:CreateTopic sns:DeleteTopic sns:GetTopicAttributes sns:ListTagsForResource sns:SetTopicAttributes "
+                 "sns:TagResource sns:UntagResource",
+    }),
+    "aws:sns/topicPolicy:TopicPolicy": ("sns/topic_policy.go", {"topic": "sns:GetTopicAttributes sns:SetTopicAttributes"}),
+    "aws:sns/topicSubscription:TopicSubscription": ("sns/topic_subscription.go", {
+        "topic": "sns:ListSubscriptionsByTopic sns:Subscribe",
+        "any": "sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes sns:Unsubscribe",
+    }),
+    "aws:cloudwatch/logMetricFilter:LogMetricFilter": ("logs/metric_filter.go", {
+        "watched log group": "logs:DeleteMetricFilter logs:DescribeMetricFilters logs:PutMetricFilter",
+    }),
+    "aws:cloudwatch/dashboard:Dashboard": ("cloudwatch/dashboard.go", {
+        "dashboard": "cloudwatch:DeleteDashboards cloudwatch:GetDashboard cloudwatch:PutDashboard",
+    }),
+    "aws:cloudtrail/trail:Trail": ("cloudtrail/trail.go", {
+        "any": "cloudtrail:DescribeTrails",
+        "trail": "cloudtrail:AddTags cloudtrail:CreateTrail cloudtrail:DeleteTrail cloudtrail:GetEventSelectors "
+                 "cloudtrail:GetInsightSelectors cloudtrail:GetTrail cloudtrail:GetTrailStatus cloudtrail:ListTags "
+                 "cloudtrail:PutEventSelectors cloudtrail:RemoveTags cloudtrail:StartLogging cloudtrail:StopLogging "
+                 "cloudtrail:UpdateTrail",
+        "passed role": "iam:PassRole",
+    }),
+    "aws:s3/bucket:Bucket": ("s3/bucket.go", {
+        "trail bucket": "s3:CreateBucket s3:DeleteBucket s3:GetAccelerateConfiguration s3:GetBucketAcl s3:GetBucketCORS "
+                        "s3:GetBucketLogging s3:GetBucketObjectLockConfiguration s3:GetBucketPolicy "
+                        "s3:GetBucketRequestPayment s3:GetBucketTagging s3:GetBucketVersioning s3:GetBucketWebsite "
+                        "s3:GetEncryptionConfiguration s3:GetLifecycleConfiguration s3:GetReplicationConfiguration "
+                        "s3:ListBucket s3:ListBucketVersions s3:ListTagsForResource s3:PutBucketTagging s3:TagResource "
+                        "s3:UntagResource",
+        # A stack that is not protected is destroyed with its log files (forceDestroy).
+        "trail file": "s3:DeleteObject s3:DeleteObjectVersion",
+    }),
+    "aws:s3/bucketPolicy:BucketPolicy": ("s3/bucket_policy.go", {
+        "trail bucket": "s3:DeleteBucketPolicy s3:GetBucketPolicy s3:PutBucketPolicy",
+    }),
+    "aws:s3/bucketVersioning:BucketVersioning": ("s3/bucket_versioning.go", {
+        "trail bucket": "s3:GetBucketVersioning s3:PutBucketVersioning",
+    }),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("s3/bucket_public_access_block.go", {
+        "trail bucket": "s3:GetBucketPublicAccessBlock s3:PutBucketPublicAccessBlock",
+    }),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("s3/bucket_ownership_controls.go", {
+        "trail bucket": "s3:GetBucketOwnershipControls s3:PutBucketOwnershipControls",
+    }),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": ("s3/bucket_lifecycle_configuration.go", {
+        "trail bucket": "s3:GetLifecycleConfiguration s3:PutLifecycleConfiguration",
+    }),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+        "s3/bucket_server_side_encryption_configuration.go",
+        {"trail bucket": "s3:GetEncryptionConfiguration s3:PutEncryptionConfiguration"},
+    ),
+}  # fmt: skip
+"""By resource type: the file upstream, and by what is acted on the IAM actions of create, read, update and delete."""
+
+ALWAYS = (
+    *(token for token in CALLS if token.startswith(("aws:iam/", "aws:ecs/", "aws:secretsmanager/secret:"))),
+    "aws:secretsmanager/secretVersion:SecretVersion",
+    "aws:secretsmanager/secretPolicy:SecretPolicy",
+    "aws:cloudwatch/logGroup:LogGroup",
+)
+NOTICES = (
+    "aws:cloudwatch/eventRule:EventRule",
+    "aws:cloudwatch/eventTarget:EventTarget",
+    "aws:cloudwatch/metricAlarm:MetricAlarm",
+)
+OF_FEATURE: Mapping[Feature, tuple[str, ...]] = {
+    "encryption": tuple(token for token in CALLS if token.startswith("aws:kms/")),
+    "rotation": (
+        *(token for token in CALLS if token.startswith("aws:lambda/")),
+        "aws:secretsmanager/secretRotation:SecretRotation",
+    ),
+    "redeploy": ("aws:sfn/stateMachine:StateMachine", *NOTICES),
+    "reminder": ("aws:scheduler/schedule:Schedule",),
+    "audit": (
+        *(token for token in CALLS if token.startswith("aws:sns/")),
+        "aws:cloudwatch/logMetricFilter:LogMetricFilter",
+        "aws:cloudwatch/dashboard:Dashboard",
+        *NOTICES,
+    ),
+    "trail": tuple(token for token in CALLS if token.startswith(("aws:cloudtrail/", "aws:s3/"))),
+}
+PASSED_TO: Mapping[Feature, tuple[str, ...]] = {
+    "rotation": ("lambda.amazonaws.com",),
+    "redeploy": ("states.amazonaws.com", "events.amazonaws.com"),
+    "reminder": ("scheduler.amazonaws.com",),
+    "trail": ("cloudtrail.amazonaws.com",),
+}
+
+REVIEW: Mapping[Feature | Literal[""], Mapping[str, str]] = {
+    "": {
+        "any": "cloudtrail:DescribeTrails cloudtrail:LookupEvents cloudwatch:ListDashboards ecs:DescribeTaskDefinition "
+               "ecs:ListClusters ecs:ListServices ecs:ListTasks iam:ListRoles secretsmanager:ListSecrets",
+        "any alarm": "cloudwatch:DescribeAlarms",
+        "any log group": "logs:DescribeLogGroups logs:DescribeMetricFilters",
+        "any key": "kms:DescribeKey kms:GetKeyPolicy kms:ListGrants",
+        "any image": "ecr:DescribeImages",
+        "any service": "ecs:DescribeServices",
+        "any task": "ecs:DescribeTasks",
+        "every role": "iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListRolePolicies "
+                      "iam:SimulatePrincipalPolicy",
+        "every policy": "iam:GetPolicy iam:GetPolicyVersion",
+        "every secret": "secretsmanager:DescribeSecret secretsmanager:GetResourcePolicy",
+    },
+    "rotation": {"function": "lambda:GetFunction lambda:GetFunctionConfiguration lambda:GetPolicy"},
+    "audit": {"any": "logs:GetQueryResults", "watched log group": "logs:StartQuery"},
+}  # fmt: skip
+"""By feature, "" for every stack: what `ops doctor --no-values`, `ops access` and `ops report` ask. A test records them."""
