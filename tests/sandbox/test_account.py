@@ -86,7 +86,10 @@ def test_the_roles_as_made_may_do_what_a_stacks_life_and_its_review_call(
     iam = sandbox.aws("iam", copy)
     location = Location("aws", sandbox.region, copy.account)
     account = Account(
-        location, f"{PROJECT}-{copy.stack}", made["permissionsBoundary"], {"Project": PROJECT, "Environment": like}
+        location,
+        f"{PROJECT}-{copy.stack}",
+        made["permissionsBoundary"],
+        {"Project": PROJECT, "Environment": like, "ManagedBy": "pulumi"},
     )
     bounded = ("-c", f"permissionsBoundary={made['permissionsBoundary']}")
     calls = tmp_path / "calls.jsonl"
