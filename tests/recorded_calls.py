@@ -77,7 +77,7 @@ class Account:
         lines = dict.fromkeys(path.read_text(encoding="utf-8").splitlines())
         for line in lines:
             call = json.loads(line)
-            service = {"stepfunctions": "states"}.get(call["service"], call["service"])
+            service = "states" if call["service"] == "stepfunctions" else str(call["service"])
             yield from self._requests(service, call["operation"], call["parameters"], principal)
 
     def _requests(self, service: str, operation: str, given: Mapping[str, Any], principal: str) -> Iterator[Request]:
