@@ -18,6 +18,7 @@ from ops._ownership import declaration_of, ownership, refuse_foreign
 from ops._pending import settle, unfinished, way_out
 from ops._secrets import CURRENT, PREVIOUS, Record, Value, describe, read_value
 from ops._stack import Stack, load
+from ops.doctor.service import replace_tasks
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def set_value(
     _report(Change(where.name_of(arn), arn, current, before.version_id if before else None), json_=json_)
     if record.rotation.enabled:
         say("Its function goes on to rotate it. If the database doesn't have this password, rotate at once instead.")
-    _say_redeploy(where)
+    say(replace_tasks(aws, where, arn))
 
 
 def rollback(
@@ -115,7 +116,7 @@ def rollback(
     _report(Change(where.name_of(arn), arn, previous, current), json_=json_)
     if record.rotation.enabled:
         say("The database still has the newer password, unless it was put back there as well: docs/rotation.md.")
-    _say_redeploy(where)
+    say(replace_tasks(aws, where, arn))
 
 
 def _changeable(aws: Aws, stack: Stack, arn: str, key: str | None) -> Record:
@@ -204,10 +205,3 @@ def _report(change: Change, *, json_: bool) -> None:
     else:
         before = f", {change.previous} is {PREVIOUS}" if change.previous else ""
         say(f"{change.secret}: {change.current} is {CURRENT} now{before}.")
-
-
-def _say_redeploy(stack: Stack) -> None:
-    say(
-        "Running tasks keep the old value until they are replaced: aws ecs update-service --force-new-deployment "
-        f"--region {stack.region} --cluster CLUSTER --service SERVICE"
-    )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ops._aws import Aws, connect
-from ops._console import print_json, print_table, working
+from ops._console import counted, print_json, print_table, working
 from ops._errors import DENIED, MisuseError, aws_errors, code_of
 from ops._options import JsonOption, NameArgument, OutputsOption, StackOption
 from ops._ownership import declaration_of, owner_of, ownership
@@ -115,7 +115,7 @@ def age(moment: datetime | None) -> str:
     if moment is None:
         return ""
     days = (datetime.now(UTC) - moment).days
-    return "today" if days < 1 else f"{days} day{'s' if days > 1 else ''} ago"
+    return "today" if days < 1 else f"{counted(days, 'day')} ago"
 
 
 def _state(record: Record | None) -> str:

@@ -22,6 +22,7 @@ from ops._ownership import declaration_of, ownership, refuse_foreign
 from ops._pending import settle, unfinished, way_out
 from ops._secrets import CURRENT, PENDING, Record, describe
 from ops._stack import Stack, load, uses_local_aws
+from ops.doctor.service import replace_tasks
 
 _POLL_SECONDS = 2.0
 _LOG_EVENTS = 100
@@ -72,10 +73,7 @@ def rotate(
         print_json(asdict(done))
     else:
         say(f"{short} rotated in {done.seconds} s: {begun} is {CURRENT}.")
-    say(
-        "Tasks that run keep the value they started with until they are replaced: "
-        f"python -m ops doctor --stack {where.environment} --ecs-service CLUSTER/SERVICE"
-    )
+    say(replace_tasks(aws, where, arn))
 
 
 class RotationError(Exception):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from model.references import parse_value_from
 from ops._aws import Aws
+from ops._console import counted
 from ops.doctor.finding import Finding, again, put_back, summed_up
 from ops.doctor.service import Service
 from ops.doctor.snapshot import Snapshot
@@ -12,7 +13,7 @@ _DEPLOYMENTS = 2
 """A rotation and a deployment may fall into the same hour."""
 
 
-def check(aws: Aws, snapshots: Sequence[Snapshot], running: Service | None) -> Iterator[Finding]:
+def check(aws: Aws, snapshots: Sequence[Snapshot], running: Sequence[Service]) -> Iterator[Finding]:
     """Yield whether `audit.expectedReadsPerHour` is enough for the tasks that start in an hour.
 
     ECS reads once for every entry under `secrets` and task.
@@ -20,7 +21,7 @@ def check(aws: Aws, snapshots: Sequence[Snapshot], running: Service | None) -> I
     Args:
         aws: The stack's account.
         snapshots: The stack as seen from its services.
-        running: An ECS service of one of them, whose tasks count; without it one task of each service does.
+        running: The ECS services that run them, whose tasks count; without any one task of each service does.
     """
     stack = snapshots[0].stack
     if not stack.alarm_topic_arn:
@@ -30,18 +31,21 @@ def check(aws: Aws, snapshots: Sequence[Snapshot], running: Service | None) -> I
     if not alarms:
         yield Finding("expected-reads", "warning", name, "the alarm on reads doesn't exist", put_back(stack))
         return
-    definitions = [snapshot.deployed for snapshot in snapshots if snapshot.deployed]
-    tasks = 1
-    if running:
-        known = {one.arn: one for snapshot in snapshots for one in snapshot.definitions}
-        definitions, tasks = [known[running.definition_arn]] if running.definition_arn in known else [], running.desired
+    known = {one.arn: one for snapshot in snapshots for one in snapshot.definitions}
+    deployed = [(snapshot.deployed, 1) for snapshot in snapshots if snapshot.deployed]
+    started = [(known[one.definition_arn], one.desired) for one in running if one.definition_arn in known]
     own = set(stack.secret_arns.values())
-    entries = sum(_arn(text) in own for definition in definitions for _, text in definition.references())
-    expected, reads, problem = int(alarms[0]["Threshold"]), entries * tasks, list[Finding]()
+    each = [
+        (sum(_arn(text) in own for _, text in definition.references()), tasks)
+        for definition, tasks in (started if running else deployed)
+    ]
+    entries, tasks = sum(count for count, _ in each), sum(tasks for _, tasks in each)
+    reads = sum(count * tasks for count, tasks in each)
+    expected, problem = int(alarms[0]["Threshold"]), list[Finding]()
     if expected < reads:
         found = (
             f"{expected} reads an hour are expected, and one deployment makes {reads}: {entries} entries under secrets, "
-            f"{tasks} task{'s' if tasks > 1 else ''}"
+            f"{counted(tasks, 'task')}"
         )
         set_it = (
             f"pulumi config set --path audit.expectedReadsPerHour {reads * _DEPLOYMENTS} --stack {stack.environment}"

@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -11,11 +11,11 @@ from rich.text import Text
 
 from model.text import PlainConsole
 from ops._aws import Aws, connect
-from ops._console import print_json, say, working
+from ops._console import counted, print_json, say, working
 from ops._errors import DENIED, MisuseError, aws_errors, code_of, explained
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import Stack, load
-from ops.doctor import audit, foreign, role, secrets, service, task, upkeep
+from ops.doctor import audit, foreign, network, role, secrets, service, task, upkeep
 from ops.doctor.explain import Explanation, explain
 from ops.doctor.finding import Finding
 from ops.doctor.snapshot import Snapshot, take
@@ -34,7 +34,9 @@ def doctor(
     ecs_service: Annotated[
         str | None,
         typer.Option(
-            "--ecs-service", metavar="CLUSTER/SERVICE", help="Also look at this ECS service and its stopped tasks."
+            "--ecs-service",
+            metavar="CLUSTER/SERVICE",
+            help="Only this ECS service; by default every one that runs a task definition of the stack.",
         ),
     ] = None,
     explain_text: Annotated[
@@ -100,8 +102,10 @@ def examine(
     Raises:
         MisuseError: When there is no such service.
     """
-    running = service.read_service(aws, ecs_service) if ecs_service else None
-    snapshots = take(aws, stack, service=service_name, values=values, also=[running.definition_arn] if running else [])
+    families = [seen.service.task_definition_family for seen in stack.each(service_name)]
+    found = service.named(aws, ecs_service) if ecs_service else service.find(aws, families)
+    running = [service.read(aws, raw) for raw in found.services]
+    snapshots = take(aws, stack, service=service_name, values=values, also={one.definition_arn for one in running})
     yield from secrets.check(snapshots[0], max_age_days)
     for snapshot in snapshots:
         yield from task.check(snapshot)
@@ -111,19 +115,20 @@ def examine(
     yield from foreign.check(aws, snapshots, values=values)
     yield from _as_allowed("rotation", lambda: upkeep.check(aws, snapshots[0]))
     yield from _as_allowed("expected-reads", lambda: audit.check(aws, snapshots, running))
-    if ecs_service:
-        yield from service.check(_running(snapshots, running), running, ecs_service)
+    yield from service.check_found(stack, found, ecs_service)
+    for one in running:
+        seen = _seen_from(snapshots, one)
+        yield from service.check(seen, one)
+        yield from _as_allowed("network", lambda seen=seen, one=one: network.check(aws, seen, one))
+    run = {one.family for one in running}
     for snapshot in () if ecs_service else snapshots:
-        family = snapshot.stack.service.task_definition_family
-        yield from upkeep.check_deployed(
-            snapshot, lambda family=family: service.redeploy(stack.region, service.running(aws, [family]))
-        )
+        if snapshot.stack.service.task_definition_family not in run:
+            yield from upkeep.check_deployed(snapshot, *service.redeploy(stack.region, replace(found, services=())))
 
 
-def _running(snapshots: Sequence[Snapshot], running: service.Service | None) -> Snapshot:
-    """Return what the ECS service runs: the service of the stack whose task definition it has, else the first."""
-    family = running.definition_arn.rpartition("/")[2].rpartition(":")[0] if running else ""
-    return next((s for s in snapshots if s.stack.service.task_definition_family == family), snapshots[0])
+def _seen_from(snapshots: Sequence[Snapshot], running: service.Service) -> Snapshot:
+    """Return what an ECS service runs: the service of the stack whose task definition it has, else the first."""
+    return next((s for s in snapshots if s.stack.service.task_definition_family == running.family), snapshots[0])
 
 
 def _as_allowed(check: str, findings: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
@@ -178,7 +183,7 @@ def _print(stack: Stack, findings: list[Finding]) -> None:
             if text:
                 console.print(Text(f"{'':>{width + 13}}{name}: {text}", "cyan"))
     counts = Counter(finding.status for finding in findings)
-    bad = [f"{counts[s]} {s}{'s' if counts[s] > 1 else ''}" for s in ("failure", "warning") if counts[s]]
+    bad = [counted(counts[s], s) for s in ("failure", "warning") if counts[s]]
     console.print(
         Text(f"{', '.join(bad) or 'healthy'}", _STYLES["failure" if counts["failure"] else "warning" if bad else "ok"])
     )

@@ -42,8 +42,9 @@ CAUSES: dict[str, tuple[str, str, str]] = {
         "the task can't reach {host}: no route, no endpoint, a closed security group or a DNS failure",
         DOCTOR,
         (
-            "a private subnet needs a NAT gateway, or VPC endpoints (secretsmanager, kms, ecr.api, ecr.dkr, logs, s3) whose "
-            "security group lets the task in on 443; a public subnet needs assignPublicIp=ENABLED"
+            "a private subnet needs a NAT gateway, or VPC endpoints (secretsmanager, ecr.api, ecr.dkr, logs, s3) whose "
+            "security group lets the task in on 443; a public subnet needs assignPublicIp=ENABLED; the doctor's check `network` "
+            "tells which is missing"
         ),
     ),
     "json-key": (

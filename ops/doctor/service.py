@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from model.references import parse_value_from
 from ops._aws import Aws
-from ops._errors import MISSING, MisuseError, aws_errors, code_of
+from ops._console import counted
+from ops._errors import MISSING, MisuseError, aws_errors, code_of, explained
+from ops._stack import Stack
 from ops.doctor.explain import DOCTOR, explain
 from ops.doctor.finding import Finding, summed_up
 from ops.doctor.snapshot import Snapshot
 from ops.doctor.upkeep import changed_after
 
 _DESCRIBED_AT_ONCE = 100
+_LISTED_AT_ONCE = 100
 _SERVICES_AT_ONCE = 10
+_FARGATE = {"FARGATE", "FARGATE_SPOT"}
 _EVENTS, _SHOWN = 20, 3
 _ID = re.compile(r"\(?task [0-9a-f]{32}\)?|[0-9a-f]{32}")
 _ROUTINE = (
@@ -40,12 +45,23 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where the tasks of a service are on the network: of `awsvpc` alone, which Fargate requires."""
+
+    subnets: tuple[str, ...]
+    groups: tuple[str, ...]
+    public_ip: bool
+
+
+@dataclass(frozen=True)
 class Service:
     """An ECS service and its tasks.
 
     Attributes:
+        placement: None for another network mode, or for tasks on instances, whose agent reads the secrets from there.
         events: What the service said lately that isn't ordinary, the newest first.
         rolled_back: Why the circuit breaker went back to an older revision, "" when it didn't.
+        gap: Why its tasks could not be looked at, "" when they were.
     """
 
     name: str
@@ -54,14 +70,76 @@ class Service:
     desired: int
     running: int
     platform: str | None
+    placement: Placement | None
     events: tuple[str, ...]
     rolled_back: str
     active: tuple[Task, ...]
     stopped: tuple[Task, ...]
+    gap: str
+
+    @property
+    def label(self) -> str:
+        """Cluster and name, as `--ecs-service` takes them."""
+        return f"{self.cluster}/{self.name}"
+
+    @property
+    def family(self) -> str:
+        """The family of the task definition that it runs."""
+        return _family(self.definition_arn)
 
 
-def read_service(aws: Aws, cluster_and_service: str) -> Service | None:
-    """Return a service given as CLUSTER/SERVICE, None when it doesn't exist.
+@dataclass(frozen=True)
+class Found:
+    """The ECS services of an account and Region that run one of some families.
+
+    Attributes:
+        services: What DescribeServices says of each.
+        clusters: How many clusters were looked at.
+        gaps: What could not be looked at, and why.
+    """
+
+    services: tuple[Any, ...]
+    clusters: int
+    gaps: tuple[str, ...]
+
+
+_NONE_RUNS_IT = (
+    "no ECS service of this account and Region runs it; tasks that are started in another way keep the old value until they "
+    "end"
+)
+
+
+def find(aws: Aws, families: Iterable[str]) -> Found:
+    """Return the services that run one of some families: of every cluster, a hundred a page, ten a description."""
+    wanted = set(families)
+    try:
+        clusters = list(aws.pages("ecs", "list_clusters", "clusterArns"))
+    except aws_errors() as error:
+        return Found((), 0, (f"the clusters: {explained(error)}",))
+    results = aws.each(lambda cluster: _of_cluster(aws, cluster), clusters)
+    return Found(
+        tuple(one for raws, _ in results.values() for one in raws if _family(_definition(one)) in wanted),
+        len(clusters),
+        tuple(gap for _, gap in results.values() if gap),
+    )
+
+
+def _of_cluster(aws: Aws, cluster: str) -> tuple[list[Any], str]:
+    """Return the active services of a cluster, and why they can't be told."""
+    found: list[Any] = []
+    try:
+        arns = list(aws.pages("ecs", "list_services", "serviceArns", cluster=cluster, maxResults=_LISTED_AT_ONCE))
+        for at in range(0, len(arns), _SERVICES_AT_ONCE):
+            found += aws.client("ecs").describe_services(cluster=cluster, services=arns[at : at + _SERVICES_AT_ONCE])[
+                "services"
+            ]
+    except aws_errors() as error:
+        return found, f"services of cluster {cluster.rpartition('/')[2]}: {explained(error)}"
+    return [one for one in found if one.get("status") == "ACTIVE"], ""
+
+
+def named(aws: Aws, cluster_and_service: str) -> Found:
+    """Return the service that is given as CLUSTER/SERVICE, none when it doesn't exist.
 
     Raises:
         MisuseError: When the text is not of that form.
@@ -69,60 +147,100 @@ def read_service(aws: Aws, cluster_and_service: str) -> Service | None:
     cluster, slash, name = cluster_and_service.partition("/")
     if not (cluster and slash and name) or "/" in name:
         raise MisuseError(f"--ecs-service {cluster_and_service}: give CLUSTER/SERVICE")
-    ecs = aws.client("ecs")
     try:
-        found: list[Any] = ecs.describe_services(cluster=cluster, services=[name])["services"]
+        found: list[Any] = aws.client("ecs").describe_services(cluster=cluster, services=[name])["services"]
     except aws_errors() as error:
-        if code_of(error) in MISSING:
-            return None
-        raise
-    raw = next((service for service in found if service.get("status") == "ACTIVE"), None)
-    if raw is None:
-        return None
+        if code_of(error) not in MISSING:
+            raise
+        found = []
+    return Found(tuple(one for one in found if one.get("status") == "ACTIVE"), 1, ())
+
+
+def read(aws: Aws, raw: Any) -> Service:
+    """Return a service and its tasks, by what DescribeServices says of it."""
+    cluster, name = _cluster(raw), raw["serviceName"]
     events: list[Any] = raw.get("events") or []
+    active, stopped, gap = (), (), ""
+    try:
+        active, stopped = (_tasks(aws, cluster, name, status) for status in ("RUNNING", "STOPPED"))
+    except aws_errors() as error:
+        gap = str(explained(error))
     return Service(
         name=name,
         cluster=cluster,
-        definition_arn=raw["taskDefinition"],
+        definition_arn=_definition(raw),
         desired=raw.get("desiredCount", 0),
         running=raw.get("runningCount", 0),
         platform=raw.get("platformVersion"),
+        placement=_placement(raw),
         events=_telling(events),
         rolled_back=_rolled_back(raw, events),
-        active=_tasks(aws, cluster, name, "RUNNING"),
-        stopped=_tasks(aws, cluster, name, "STOPPED"),
+        active=active,
+        stopped=stopped,
+        gap=gap,
     )
 
 
-def running(aws: Aws, families: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return cluster and name of the ECS services that run one of some families; none where they may not be listed."""
-    wanted, found, ecs = set(families), list[tuple[str, str]](), aws.client("ecs")
-    try:
-        for cluster in aws.pages("ecs", "list_clusters", "clusterArns"):
-            arns = list(aws.pages("ecs", "list_services", "serviceArns", cluster=cluster))
-            for at in range(0, len(arns), _SERVICES_AT_ONCE):
-                described = ecs.describe_services(cluster=cluster, services=arns[at : at + _SERVICES_AT_ONCE])
-                found += [
-                    (cluster.rpartition("/")[2], one["serviceName"])
-                    for one in described["services"]
-                    if one.get("taskDefinition", "").rpartition("/")[2].rpartition(":")[0] in wanted
-                ]
-    except aws_errors():  # to know them is a convenience
-        return ()
-    return tuple(found)
+def _cluster(raw: Any) -> str:
+    return raw["clusterArn"].rpartition("/")[2]
 
 
-def redeploy(region: str, services: Iterable[tuple[str, str]]) -> tuple[str, str]:
-    """Return the command that replaces the tasks of services, and how to find the services when none is known."""
+def _sets(raw: Any) -> list[Any]:
+    """Return the task sets, which a deployment by CodeDeploy or of one's own makes; the primary one first."""
+    return sorted(raw.get("taskSets") or (), key=lambda one: one.get("status") != "PRIMARY")
+
+
+def _definition(raw: Any) -> str:
+    return next((one["taskDefinition"] for one in (raw, *_sets(raw)) if one.get("taskDefinition")), "")
+
+
+def _family(definition_arn: str) -> str:
+    return definition_arn.rpartition("/")[2].rpartition(":")[0]
+
+
+def _placement(raw: Any) -> Placement | None:
+    whole = next((one for one in (raw, *_sets(raw)) if one.get("networkConfiguration")), None)
+    providers = {item["capacityProvider"] for item in raw.get("capacityProviderStrategy") or ()}
+    on_fargate = providers <= _FARGATE if providers else raw.get("launchType", "FARGATE") == "FARGATE"
+    if whole is None or not on_fargate:
+        return None
+    vpc = whole["networkConfiguration"].get("awsvpcConfiguration") or {}
+    return Placement(
+        tuple(sorted(vpc.get("subnets") or ())),
+        tuple(sorted(vpc.get("securityGroups") or ())),
+        vpc.get("assignPublicIp") == "ENABLED",
+    )
+
+
+def redeploy(region: str, found: Found) -> tuple[str, str]:
+    """Return the command that replaces the tasks of services, and what there is to know of those that weren't found."""
     commands = [
-        f"aws ecs update-service --force-new-deployment --region {region} --cluster {cluster} --service {name}"
-        for cluster, name in services
+        f"aws ecs update-service --force-new-deployment --region {region} --cluster {_cluster(raw)} "
+        f"--service {raw['serviceName']}"
+        for raw in found.services
     ]
-    how = (
-        f"no ECS service was found that runs it: aws ecs list-clusters --region {region}, aws ecs list-services; then "
-        "aws ecs update-service --force-new-deployment"
-    )
-    return " && ".join(commands), "" if commands else how
+    if found.gaps:
+        remark = (
+            f"not looked at: {'; '.join(found.gaps)}; aws ecs list-clusters --region {region} and aws ecs list-services "
+            "name what aws ecs update-service --force-new-deployment takes"
+        )
+    else:
+        remark = "" if commands else _NONE_RUNS_IT
+    return " && ".join(commands), remark
+
+
+def replace_tasks(aws: Aws, stack: Stack, arn: str) -> str:
+    """Return what is to be done with the running tasks that have a secret's former value."""
+    families = {
+        service.task_definition_family
+        for service in stack.services.values()
+        if any(parse_value_from(text).arn == arn for text in service.container_secrets.values())
+    }
+    if not families:
+        return "No service of the stack reads it: no task is to be replaced."
+    command, remark = redeploy(stack.region, find(aws, families))
+    lines = ["Running tasks keep the old value until they are replaced:", f"  {command}"] if command else []
+    return "\n".join([*lines, *([f"{remark[0].upper()}{remark[1:]}."] if remark else [])])
 
 
 def _telling(events: list[Any]) -> tuple[str, ...]:
@@ -152,19 +270,37 @@ def _tasks(aws: Aws, cluster: str, service: str, status: str) -> tuple[Task, ...
     return tuple(found)
 
 
-def check(snapshot: Snapshot, service: Service | None, asked: str) -> Iterator[Finding]:
-    """Yield what is to be said of a service; `asked` is how the operator named it."""
-    if service is None:
-        cluster = asked.partition("/")[0]
-        found = "there is no such active service in this account and Region"
-        fix = f"aws ecs list-services --cluster {cluster} --region {snapshot.stack.region}"
-        yield Finding("service", "failure", asked, found, fix, "the clusters: aws ecs list-clusters")
-        return
-    ok = f"{service.running} of {service.desired} tasks run {service.definition_arn.rpartition('/')[2]}"
+def check_found(stack: Stack, found: Found, asked: str | None) -> Iterator[Finding]:
+    """Yield what is to be said of the search for services; `asked` is how the operator named one."""
+    for gap in found.gaps:
+        remark = "ask for that right, or name a service: --ecs-service CLUSTER/SERVICE"
+        yield Finding("service", "warning", "", f"not looked at: {gap}", remark=remark)
+    if asked and not found.services:
+        text = "there is no such active service in this account and Region"
+        fix = f"aws ecs list-services --cluster {asked.partition('/')[0]} --region {stack.region}"
+        remark = f"the clusters: aws ecs list-clusters --region {stack.region}"
+        yield Finding("service", "failure", asked, text, fix, remark)
+    elif not found.services and not found.gaps:
+        where = f"{counted(found.clusters, 'cluster')} of this account and Region"
+        yield Finding("service", "ok", "", f"no ECS service runs the stack's task definitions ({where})")
+
+
+def check(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
+    """Yield what is to be said of a service."""
+    ok = (
+        f"{service.label}: {service.running} of {service.desired} tasks run {service.definition_arn.rpartition('/')[2]}"
+    )
     yield from summed_up("service", _state(snapshot, service), ok=ok)
-    yield from summed_up("stopped", _stopped(service), ok="no task stopped for a reason to know")
+    if service.gap:
+        remark = "ask for that right"
+        yield Finding(
+            "stopped", "warning", service.label, f"its tasks were not looked at: {service.gap}", remark=remark
+        )
+        return
+    yield from summed_up("stopped", _stopped(service), ok=f"{service.label}: no task stopped for a reason to know")
     if snapshot.values_read:
-        yield from summed_up("redeploy", _stale(snapshot, service), ok="every running task is newer than every value")
+        ok = f"{service.label}: every running task is newer than every value"
+        yield from summed_up("redeploy", _stale(snapshot, service), ok=ok)
 
 
 def _state(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
@@ -176,12 +312,12 @@ def _state(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
         fix = f"{update} --task-definition {stack.service.task_definition_arn}"
         if service.rolled_back:
             found += f"; ECS went back to it, as the new one failed: {service.rolled_back}"
-            yield Finding("service", "failure", service.name, found, remark=f"once its cause is gone: {fix}")
+            yield Finding("service", "failure", service.label, found, remark=f"once its cause is gone: {fix}")
         else:
-            yield Finding("service", "warning", service.name, found, fix)
+            yield Finding("service", "warning", service.label, found, fix)
     if service.desired == 0:
         yield Finding(
-            "service", "warning", service.name, "runs no task, and shall run none", f"{update} --desired-count 1"
+            "service", "warning", service.label, "runs no task, and shall run none", f"{update} --desired-count 1"
         )
     if service.running < service.desired:
         found = f"only {service.running} of {service.desired} tasks run"
@@ -190,12 +326,12 @@ def _state(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
         known = next(filter(None, map(explain, service.events)), None)
         remark = known.remark if known else "a start takes a minute or two; `stopped` says why tasks stopped"
         fix = known.fix if known and known.fix != DOCTOR else f"{update} --force-new-deployment"
-        yield Finding("service", "failure", service.name, found, fix, remark)
+        yield Finding("service", "failure", service.label, found, fix, remark)
     numbers = (service.platform or "LATEST").split(".")
     keyed = any(reference.key for references in snapshot.references().values() for reference in references)
     if keyed and all(number.isdigit() for number in numbers) and tuple(map(int, numbers)) < _MIN_PLATFORM:
         found = f"Fargate platform {service.platform} doesn't take JSON keys in references; 1.4.0 does"
-        yield Finding("service", "failure", service.name, found, f"{update} --platform-version LATEST")
+        yield Finding("service", "failure", service.label, found, f"{update} --platform-version LATEST")
 
 
 def _stopped(service: Service) -> Iterator[Finding]:
@@ -206,7 +342,7 @@ def _stopped(service: Service) -> Iterator[Finding]:
     )
     for reason, count in counts.most_common():
         known = explain(reason)
-        tasks = f"{count} task{'s' if count > 1 else ''} stopped"
+        tasks = f"{counted(count, 'task')} stopped"
         if known:
             means = f"{known.means}{' (or: ' + ', '.join(known.otherwise) + ')' if known.otherwise else ''}"
             fix = "" if known.fix == DOCTOR else known.fix  # that is this very report

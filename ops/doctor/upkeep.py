@@ -1,6 +1,6 @@
 """Checks of what keeps secrets good: rotation, replicas, and tasks that know the newest value."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from ops._aws import Aws
@@ -128,12 +128,13 @@ def changed_after(snapshot: Snapshot, moment: datetime) -> list[str]:
     ]
 
 
-def check_deployed(snapshot: Snapshot, how: Callable[[], tuple[str, str]]) -> Iterator[Finding]:
+def check_deployed(snapshot: Snapshot, fix: str, remark: str) -> Iterator[Finding]:
     """Yield whether the task definition is newer than the values, as far as that can be told without a service.
 
     Args:
         snapshot: The stack.
-        how: Returns the command that replaces the tasks, and a remark; called only when they are to be replaced.
+        fix: The command that replaces the tasks.
+        remark: What there is to know of it.
     """
     if snapshot.deployed is None:
         return
@@ -147,10 +148,5 @@ def check_deployed(snapshot: Snapshot, how: Callable[[], tuple[str, str]]) -> It
         f"changed after {snapshot.deployed.label} was registered on {registered:%Y-%m-%d %H:%M} UTC: "
         "tasks that started before have the old value"
     )
-    if newer:
-        fix, remark = how()
-        remark = remark or "done already? python -m ops doctor --ecs-service looks at the running tasks"
-        problems = [Finding("redeploy", "warning", name, found, fix, remark) for name in newer]
-    else:
-        problems = []
+    problems = [Finding("redeploy", "warning", name, found, fix, remark) for name in newer]
     yield from summed_up("redeploy", problems, ok=f"{snapshot.deployed.label} is newer than every value")

@@ -9,6 +9,7 @@ import logging
 import os
 import random
 import select
+import shlex
 import subprocess
 import sys
 import termios
@@ -379,6 +380,7 @@ class Done:
 
     @property
     def json(self) -> Any:
+        assert self.out, self.err
         return json.loads(self.out)
 
 
@@ -440,6 +442,55 @@ def _command(
     return command, {name: value for name, value in environment.items() if value is not None}
 
 
+AwsCli = Callable[[Deployed, list[str]], tuple[int, str]]
+
+
+@pytest.fixture(scope="session")
+def aws_cli() -> Generator[AwsCli]:
+    """Run the AWS CLI; it returns its status and what it wrote to the standard error."""
+    script = str(Path(__file__).with_name("aws_cli.py"))
+    with subprocess.Popen(
+        [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        to, answers = process.stdin, process.stdout
+
+        def run(stack: Deployed, arguments: list[str]) -> tuple[int, str]:
+            environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "AWS_PAGER": "", **stack.variables}
+            to.write(json.dumps({"arguments": arguments, "environment": environment}) + "\n")
+            to.flush()
+            answer = json.loads(answers.readline())
+            return answer["status"], answer["told"]
+
+        yield run
+        to.close()
+
+
+@pytest.fixture
+def paste(ops: Ops, aws_cli: AwsCli) -> Callable[..., None]:
+    """Run a printed command as it is: `paste(stack, finding["fix"])`. Keyword: `stdin` of the project's own commands.
+
+    Words are split as a shell does. `aws` is the AWS CLI itself, `python -m ops` this project, in this process.
+    """
+
+    def run(stack: Deployed, command: str, *, stdin: bytes = b"") -> None:
+        words = list(shlex.shlex(command, posix=True, punctuation_chars=True))
+        assert not {"|", ";", "&", ">", "<", "(", ")"} & set(words), f"more than a list of commands: {command}"
+        for part in command.split(" && "):
+            match shlex.split(part):
+                case ["aws", *arguments]:
+                    status, told = aws_cli(stack, arguments)
+                case ["python", "-m", "ops", *arguments]:
+                    done = ops(stack, *arguments, stdin=stdin)
+                    status, told = done.status, done.err
+                case _:
+                    status, told = 127, "no command that can be run here"
+            assert status == 0, f"{part}: {told}"
+
+    return run
+
+
 @dataclass
 class Proxy:
     """Stands before the local AWS. By action, such as `GetSecretValue`: answers instead of it, or does something first.
@@ -467,7 +518,7 @@ class Proxy:
                 left[0] -= 1
                 if left[0] < 0:
                     return None
-            if action in {"GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy"}:
+            if action in {"GetCallerIdentity", "GetRole", "SimulatePrincipalPolicy", "DescribeSubnets"}:
                 error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
                 return 400, f"<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>".encode()
             return 400, json.dumps({"__type": code, "message": message}).encode()

@@ -10,11 +10,10 @@ from moto.ecs.models import ecs_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 from model.declarations import External, Generated, JsonSecret, TextSecret
-from ops._aws import Aws
 from ops._secrets import Record, Value
 from ops._stack import parse as parse_outputs
 from ops.doctor.secrets import check as check_secrets
-from ops.doctor.service import redeploy, running
+from ops.doctor.service import Found, redeploy
 from ops.doctor.snapshot import Snapshot, TaskDefinition
 from ops.doctor.upkeep import check_deployed
 from policies.evaluator import parse
@@ -271,7 +270,7 @@ def test_report_says_how_permissions_were_judged(stack: Stack, proxy: Any, ops: 
 # --- a service -----------------------------------------------------------------------------------------------------------
 
 
-def run_service(stack: Stack, desired: int = 1, running: int | None = None) -> None:
+def run_service(stack: Stack, desired: int = 1, running: int | None = None, **changes: Any) -> None:
     ecs = stack.client("ecs")
     ecs.create_cluster(clusterName="main")
     ecs.create_service(
@@ -280,6 +279,7 @@ def run_service(stack: Stack, desired: int = 1, running: int | None = None) -> N
         taskDefinition=stack.service["task_definition_arn"],
         desiredCount=desired,
         launchType="FARGATE",
+        **changes,
     )
     # The local AWS starts no task.
     (made,) = ecs_backends[stack.account][stack.region].services.values()
@@ -364,17 +364,69 @@ def test_failed_deployment_that_the_circuit_breaker_undid_is_not_started_again(
     assert found["remark"].startswith("once its cause is gone: aws ecs update-service ")
 
 
-def test_services_that_run_a_family_are_found(stack: Stack) -> None:
+def test_services_that_run_a_family_are_found(stack: Stack, ops: Any) -> None:
     run_service(stack)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in stack.variables.items():
-            patch.setenv(name, value)
-        found = running(Aws(stack.region), [stack.family])
+    stack.client("ecs").create_service(
+        cluster="main", serviceName="other", taskDefinition=stack.register(family="somebody-elses"), desiredCount=0
+    )
 
-    fix, remark = redeploy(stack.region, found)
-    assert found == (("main", "tickets"),)
+    found = ops(stack, "doctor", "--json").json["findings"]
+
+    assert {f["found"].split(":")[0] for f in found if f["check"] in {"service", "stopped"}} == {"main/tickets"}
+    assert {f["status"] for f in found if f["check"] in {"service", "stopped"}} == {"ok"}
+
+
+def test_no_service_is_told_and_how_many_clusters_were_looked_at(stack: Stack, ops: Any) -> None:
+    stack.client("ecs").create_cluster(clusterName="main")
+
+    (found,) = [f for f in ops(stack, "doctor", "--json").json["findings"] if f["check"] == "service"]
+
+    assert found["status"] == "ok"
+    assert "no ECS service runs the stack's task definitions (1 cluster of this account and Region)" in found["found"]
+
+
+@pytest.mark.parametrize("action", ["ListClusters", "ListServices", "DescribeServices"])
+def test_clusters_that_may_not_be_looked_at_are_named(action: str, stack: Stack, proxy: Any, ops: Any) -> None:
+    run_service(stack)
+    stack.endpoint = proxy.url
+    proxy.refuse(action, "AccessDeniedException", message=f"not authorized to perform: ecs:{action}")
+
+    done = ops(stack, "doctor", "--json")
+
+    (found,) = [f for f in done.json["findings"] if f["check"] == "service"]
+    assert (done.status, found["status"]) == (1, "warning")
+    assert "not looked at: " in found["found"]
+    assert f"ecs:{action}" in found["found"]
+    assert found["remark"] == "ask for that right, or name a service: --ecs-service CLUSTER/SERVICE"
+
+
+@pytest.mark.parametrize("action", ["ListTasks", "DescribeSubnets"])
+def test_tasks_and_networks_that_may_not_be_looked_at_are_named(
+    action: str, stack: Stack, proxy: Any, ops: Any
+) -> None:
+    subnet = stack.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    run_service(stack, networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet]}})
+    stack.endpoint = proxy.url
+    code = "AccessDeniedException" if action == "ListTasks" else "UnauthorizedOperation"
+    proxy.refuse(action, code, message=f"not authorized to perform: {action}")
+
+    done = ops(stack, "doctor", "--json")
+
+    check = "stopped" if action == "ListTasks" else "network"
+    (found,) = [f for f in done.json["findings"] if f["check"] == check]
+    assert (done.status, found["status"]) == (1, "warning")
+    assert action in found["found"]
+
+
+def test_command_that_redeploys_names_what_is_known() -> None:
+    raw = {"clusterArn": "arn:aws:ecs:eu-west-1:123456789012:cluster/main", "serviceName": "tickets"}
+
+    fix, remark = redeploy("eu-west-1", Found((raw,), 1, ()))
     assert (fix.endswith("--cluster main --service tickets"), remark) == (True, "")
-    assert redeploy(stack.region, ())[0] == ""
+    fix, remark = redeploy("eu-west-1", Found((), 2, ()))
+    assert (fix, remark.startswith("no ECS service of this account and Region runs it")) == ("", True)
+    fix, remark = redeploy("eu-west-1", Found((), 0, ("the clusters: no",)))
+    assert (fix, remark.startswith("not looked at: the clusters: no; aws ecs list-clusters")) == ("", True)
 
 
 def test_service_that_does_not_exist(stack: Stack, ops: Any) -> None:
@@ -502,7 +554,7 @@ def test_values_newer_than_the_task_definition_ask_for_a_redeployment(
 
     snapshot = picture(stack, "db-master-password", labels, created=created, registered=registered)
 
-    assert [finding.status for finding in check_deployed(snapshot, lambda: ("", "the services"))] == [status]
+    assert [finding.status for finding in check_deployed(snapshot, "", "the services")] == [status]
 
 
 # --- changed by hand: moto takes the program's label away then, AWS leaves it ------------------------------------------------
