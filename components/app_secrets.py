@@ -9,29 +9,33 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
+from components.errors import readable
 from components.live_values import LiveValues
 from components.restored_values import RestoredValues
+from config.settings import Settings
 from model import labels
 from model.declarations import (
     PREVIOUS_SUFFIX,
-    Catalogue,
     Constant,
     Declaration,
     Generated,
     JsonSecret,
-    Restored,
     Source,
     Supplied,
     TextSecret,
     is_external,
 )
-from model.names import Names
+from model.location import Location
 from model.origins import WHOLE, origins
 from model.references import PREVIOUS_STAGE, value_from
+from policies import identity
+from policies.resource import reader_policy
 
 _JsonSource = Generated | Supplied | Constant
 
 _RANDOM_INPUTS = ["length", "special", "overrideSpecial", "minLower", "minUpper", "minNumeric", "minSpecial", "keepers"]
+
+_AWS_KEY = "alias/aws/secretsmanager"
 
 # What an adopted secret keeps as it was found: an import fails when the program asks for anything else.
 _ADOPTED_AS_FOUND = [
@@ -55,6 +59,7 @@ class AppSecrets(pulumi.ComponentResource):
         version_ids: The version that this program wrote, by name in the catalogue; external secrets have none.
         references: By service the `valueFrom` by container variable, with `<NAME>_PREVIOUS` for rotated values that keep their
             previous one.
+        key_arns: The stack's own key by name in the catalogue, for each secret that is under it.
 
     A generated value is made once and stays: `rotations` in the configuration asks for a new generation, nothing else does.
     Generated values exist beside configured ones, so that taking a value out of the configuration returns to the one before.
@@ -64,114 +69,129 @@ class AppSecrets(pulumi.ComponentResource):
     names: Mapping[str, str]
     version_ids: Mapping[str, pulumi.Output[str]]
     references: Mapping[str, Mapping[str, pulumi.Output[str]]]
+    key_arns: Mapping[str, pulumi.Input[str]]
 
     def __init__(
         self,
         name: str,
         *,
-        catalogue: Catalogue,
-        names: Names,
-        services: Sequence[str],
-        values: Mapping[str, str],
-        resource_policy: str,
-        recovery_window_in_days: int,
-        protect: bool,
-        generations: Mapping[str, int] | None = None,
-        rotated: Collection[str] = (),
-        adopted: Mapping[str, str] | None = None,
-        restored: Mapping[str, Restored] | None = None,
-        kms_key_id: pulumi.Input[str] | None = None,
-        replicas: Mapping[str, str | None] | None = None,
+        config: Settings,
+        location: Location,
+        caller_arn: str,
+        key_arn: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Create the secrets.
 
         Args:
             name: The component's name; every child's starts with it.
-            catalogue: The declarations; valid, see `declarations.problems`.
-            names: The stack's names.
-            services: The services that may read secrets.
-            values: Configured values by configuration key, in the clear.
-            resource_policy: JSON of the policy that every secret gets; AWS refuses it if it makes a secret public.
-            recovery_window_in_days: 0 deletes at once, otherwise 7 to 30.
-            protect: Whether Pulumi refuses to delete the secrets and the generated values.
-            generations: Generation of generated values by configuration key, 1 where absent.
-            rotated: Names of secrets whose value a rotation function changes.
-            adopted: ARNs of secrets that exist already, by name in the catalogue.
-            restored: The stack's own secrets that the state lost and AWS still has, by name in the catalogue.
-            kms_key_id: The customer-managed key's ARN, None for the AWS-managed one.
-            replicas: Key of the replica, None for the AWS-managed one, by Region.
+            config: The stack's settings.
+            location: The account and Region.
+            caller_arn: Who runs this, as `sts:GetCallerIdentity` says: `restrictReaders` must not lock them out.
+            key_arn: The stack's own key, if there is one.
             opts: Options of the component.
+
+        Raises:
+            pulumi.RunError: When `restrictReaders` asks for a policy that locks somebody out, or that AWS would refuse.
         """
         super().__init__("ticketing:index:AppSecrets", name, None, opts)
-        adopted = adopted or {}
-        taken_over = RestoredValues(self, catalogue, restored or {})
-        source_values = _SourceValues(self, name, values, generations or {}, taken_over, protect=protect)
-
+        self._name, self._config = name, config
+        self._policy = _resource_policy(config, location, caller_arn)
+        # Taking the key away from a secret changes nothing at AWS: the provider sends no key at all. So a stack goes back in two
+        # steps, first to AWS's key by name while its own still exists, then without either.
+        self._kms_key_id = _AWS_KEY if config.encryption == "returning-to-aws-managed" else key_arn
+        restored = RestoredValues(self, config.catalogue, config.restored)
+        values = _SourceValues(self, name, config.values, config.generations, restored, protect=config.protect)
         self.names = {
-            d.name: _name_in_arn(adopted[d.name]) if d.name in adopted else names.secret(d.name) for d in catalogue
+            d.name: _name_in_arn(config.adopt[d.name]) if d.name in config.adopt else config.names.secret(d.name)
+            for d in config.catalogue
         }
-        live = LiveValues(self, name, recovery_window_in_days=recovery_window_in_days)
-        listed = live.list([d.name for d in catalogue], adopted)
+        live = LiveValues(self, name, recovery_window_in_days=config.recovery_window_in_days)
+        listed = live.list([d.name for d in config.catalogue], config.adopt)
         secrets: dict[str, aws.secretsmanager.Secret] = {}
         version_ids: dict[str, pulumi.Output[str]] = {}
-        references: dict[str, dict[str, pulumi.Output[str]]] = {service: {} for service in services}
-        for declaration in catalogue:
-            is_adopted, is_rotated = declaration.name in adopted, declaration.name in rotated
-            record = live.record(
-                declaration,
-                origins(
-                    declaration,
-                    secret=adopted.get(declaration.name, self.names[declaration.name]),
-                    adopted=is_adopted,
-                    rotated=is_rotated,
-                    configured=values,
-                    generations=generations or {},
-                ),
-                after=[listed],
-            )
-            secret = aws.secretsmanager.Secret(
-                f"{name}-{declaration.name}",
-                name=self.names[declaration.name],
-                description=_description(declaration),
-                kms_key_id=kms_key_id,
-                recovery_window_in_days=recovery_window_in_days,
-                replicas=[
-                    aws.secretsmanager.SecretReplicaArgs(region=region, kms_key_id=key)
-                    for region, key in sorted((replicas or {}).items())
-                ],
-                opts=pulumi.ResourceOptions(
-                    parent=self,
-                    protect=protect,
-                    depends_on=[record],
-                    import_=adopted.get(declaration.name) or taken_over.secret_id(declaration.name),
-                    # What was not made here is never deleted here.
-                    retain_on_delete=is_adopted,
-                    ignore_changes=_ADOPTED_AS_FOUND if is_adopted else None,
-                ),
-            )
+        references: dict[str, dict[str, pulumi.Output[str]]] = {service: {} for service in config.services}
+        for declaration in config.catalogue:
+            is_rotated = config.rotation is not None and declaration.name == config.rotation.secret
+            record = self._record(declaration, live, listed, rotated=is_rotated)
+            secret = self._secret(declaration, record, restored)
             secrets[declaration.name] = secret
-            aws.secretsmanager.SecretPolicy(
-                f"{name}-{declaration.name}",
-                secret_arn=secret.arn,
-                policy=resource_policy,
-                block_public_policy=True,
-                opts=pulumi.ResourceOptions(parent=self),
-            )
             if not is_external(declaration):
-                version = _Versions(declaration, secret, record.id, source_values, live).put(rotated=is_rotated)
+                version = _Versions(declaration, secret, record.id, values, live).put(rotated=is_rotated)
                 version_ids[declaration.name] = version.version_id
-            for service in services:
-                references[service] |= _references(declaration, service, secret.arn, source_values)
-        _tell_left_replicas([s for n, s in secrets.items() if n not in adopted], set(replicas or {}))
+            for service in config.services:
+                references[service] |= _references(declaration, service, secret.arn, values)
+        own = {secret_name: secret for secret_name, secret in secrets.items() if secret_name not in config.adopt}
+        _tell_left_replicas(list(own.values()), config.replica_regions)
         self.arns = {secret_name: secret.arn for secret_name, secret in secrets.items()}
         self.version_ids = version_ids
         self.references = references
+        self.key_arns = dict.fromkeys(own, key_arn) if key_arn is not None else {}
         self.register_outputs({"arns": self.arns, "names": self.names, "version_ids": version_ids})
 
-    def value_from(self, name: str, key: str | None = None, stage: str | None = None) -> pulumi.Output[str]:
-        """Return the `valueFrom` of a secret of the catalogue, of one of its JSON keys, or of a staging label."""
-        return self.arns[name].apply(lambda arn: value_from(arn, key, stage))
+    def _record(
+        self, declaration: Declaration, live: LiveValues, listed: pulumi.Resource, *, rotated: bool
+    ) -> pulumi.Stash:
+        """Keep in the state where the secret's value comes from."""
+        config, name = self._config, declaration.name
+        found = origins(
+            declaration,
+            secret=config.adopt.get(name, self.names[name]),
+            adopted=name in config.adopt,
+            rotated=rotated,
+            configured=config.values,
+            generations=config.generations,
+        )
+        return live.record(declaration, found, after=[listed])
+
+    def _secret(
+        self, declaration: Declaration, record: pulumi.Resource, restored: RestoredValues
+    ) -> aws.secretsmanager.Secret:
+        """Make the secret, or take it over, and give it its resource policy; AWS refuses one that makes a secret public."""
+        config, resource_name = self._config, f"{self._name}-{declaration.name}"
+        adopted_arn = config.adopt.get(declaration.name)
+        secret = aws.secretsmanager.Secret(
+            resource_name,
+            name=self.names[declaration.name],
+            description=_description(declaration),
+            kms_key_id=self._kms_key_id,
+            recovery_window_in_days=config.recovery_window_in_days,
+            replicas=[
+                aws.secretsmanager.SecretReplicaArgs(region=region, kms_key_id=config.replica_kms_keys.get(region))
+                for region in sorted(config.replica_regions)
+            ],
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=config.protect,
+                depends_on=[record],
+                import_=adopted_arn or restored.secret_id(declaration.name),
+                # What was not made here is never deleted here.
+                retain_on_delete=adopted_arn is not None,
+                ignore_changes=_ADOPTED_AS_FOUND if adopted_arn else None,
+            ),
+        )
+        aws.secretsmanager.SecretPolicy(
+            resource_name,
+            secret_arn=secret.arn,
+            policy=self._policy,
+            block_public_policy=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return secret
+
+
+def _resource_policy(config: Settings, location: Location, caller_arn: str) -> str:
+    if not config.restrict_readers:
+        return identity.document([identity.require_tls()])
+    with readable():
+        return reader_policy(
+            execution_role_arns=config.execution_role_arns(location),
+            rotation_role_arn=config.rotation_role_arn(location),
+            trusted_readers=config.audit.trusted_readers if config.audit else (),
+            break_glass_roles=config.break_glass_roles,
+            deployer_roles=config.deployer_roles,
+            caller_arn=caller_arn,
+        )
 
 
 class _SourceValues:

@@ -11,11 +11,10 @@ from components import _audit_patterns
 from components._audit_dashboard import dashboard_body
 from components._audit_patterns import Metric, Notice, Values
 from components._audit_watched import Subject
-from config.settings import AuditSettings
+from config.settings import AuditSettings, Settings
 from model.limits import MIN_LOG_FILE_DAYS
 from model.location import Location
 from policies import identity, trail
-from policies.trail import AuditNames
 
 _REPLACED_LOG_FILE_DAYS = 30
 _HOUR, _FIVE_MINUTES = 3600, 300
@@ -48,64 +47,51 @@ class Audit(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        prefix: str,
+        config: Settings,
+        settings: AuditSettings,
         location: Location,
         secret_arns: Mapping[str, pulumi.Input[str]],
-        execution_role_arns: Sequence[str],
-        rotation_role_arn: str | None,
         kms_key_arn: pulumi.Input[str] | None,
-        settings: AuditSettings,
-        deployer_roles: Sequence[str],
-        ecs_services: Sequence[tuple[str, str]] = (),
-        permissions_boundary: str | None = None,
-        delete_log_files: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Create the audit.
 
         Args:
             name: The component's name.
-            prefix: `<project>-<stack>`, what the names of the stack's resources start with.
+            config: The stack's settings. A protected stack's destroy refuses to delete the bucket with the trail's files in it.
+            settings: The configuration's `audit`.
             location: The account and Region.
             secret_arns: ARNs of the secrets by full name.
-            execution_role_arns: The roles that start the tasks.
-            rotation_role_arn: The rotation function's role, if there is one; the function has its name.
             kms_key_arn: The stack's own key, if there is one. Its policy must let CloudTrail use it for
                 `AuditNames.trail_arn`, CloudWatch Logs for `AuditNames.log_group`, CloudWatch and EventBridge for
                 `AuditNames.topic_arn`.
-            settings: The configuration's `audit`.
-            deployer_roles: Roles and users that run `pulumi up`: they read on refresh, and may change anything unnoticed.
-            ecs_services: Cluster and name of the ECS services that run the tasks, as far as the stack knows them.
-            permissions_boundary: ARN of a managed policy for the trail's role.
-            delete_log_files: Whether a destroy deletes the bucket with the trail's files in it; otherwise it refuses.
             opts: Options of the component.
 
         Raises:
             PatternTooLongError: When there are more trusted principals than a pattern has room for.
         """
         super().__init__("ticketing:index:Audit", name, None, opts)
-        self._name, self._prefix, self._location = name, prefix, location
+        self._name, self._config, self._location = name, config, location
         self._child = pulumi.ResourceOptions(parent=self)
-        self._names = AuditNames(prefix, location)
-        self._boundary, self._delete_log_files = permissions_boundary, delete_log_files
+        self._names, self._prefix = config.names.audit(location), config.names.prefix
         own_trail = settings.trail == "create"
         log_group_name = self._names.log_group if own_trail else settings.log_group_name
         if not log_group_name:
             raise pulumi.RunError("audit.logGroupName is required with audit.trail existing")
         subject = Subject(
             location=location,
-            prefix=prefix,
+            prefix=self._prefix,
             secret_names=tuple(sorted(secret_arns)),
-            execution_roles=tuple(execution_role_arns),
-            rotation_role=rotation_role_arn,
-            deployers=tuple(deployer_roles),
+            execution_roles=tuple(config.execution_role_arns(location)),
+            rotation_role=config.rotation_role_arn(location),
+            deployers=config.deployer_roles,
             trusted_readers=settings.trusted_readers,
             has_key=kms_key_arn is not None,
             trail_name=self._names.trail if own_trail else None,
             log_group_name=log_group_name,
             bucket_name=self._names.bucket if own_trail else None,
             topic_arn=self._names.topic_arn,
-            ecs_services=tuple(ecs_services),
+            ecs_services=config.ecs_services,
         )
         values = pulumi.Output.all(pulumi.Output.all(**secret_arns), kms_key_arn).apply(
             lambda known: Values(secret_arns=known[0], kms_key_arn=known[1])
@@ -138,7 +124,7 @@ class Audit(pulumi.ComponentResource):
             # CloudTrail documents no condition key for this trust, and refuses a trail whose role it can't assume. Nobody
             # can hand it the role of an account that isn't theirs: that takes iam:PassRole on it.
             assume_role_policy=identity.trust("cloudtrail.amazonaws.com"),
-            permissions_boundary=self._boundary,
+            permissions_boundary=self._config.permissions_boundary,
             opts=self._child,
         )
         may_write = aws.iam.RolePolicy(
@@ -167,7 +153,9 @@ class Audit(pulumi.ComponentResource):
     def _bucket(self, keep_days: int) -> pulumi.Output[str]:
         """Make the bucket of the trail's files and return its name, known once CloudTrail may write."""
         name = f"{self._name}-log-files"
-        bucket = aws.s3.Bucket(name, bucket=self._names.bucket, force_destroy=self._delete_log_files, opts=self._child)
+        bucket = aws.s3.Bucket(
+            name, bucket=self._names.bucket, force_destroy=not self._config.protect, opts=self._child
+        )
         aws.s3.BucketOwnershipControls(
             name, bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=self._child
         )

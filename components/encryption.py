@@ -3,7 +3,10 @@
 import pulumi
 import pulumi_aws as aws
 
+from config.settings import Settings
+from model.location import Location
 from model.names import key_description
+from policies.key import key_policy
 
 
 class Encryption(pulumi.ComponentResource):
@@ -21,37 +24,44 @@ class Encryption(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        alias: str,
-        policy: str,
-        deletion_window_in_days: int,
-        protect: bool,
-        restored_key_arn: str | None = None,
+        config: Settings,
+        location: Location,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Create the key.
 
         Args:
             name: The component's name.
-            alias: The alias, without `alias/`.
-            policy: JSON of the key policy, see `policies.key.key_policy`.
-            deletion_window_in_days: 7 to 30; until it ends a deletion can be cancelled, after it every value is lost.
-            protect: Whether Pulumi refuses to delete the key.
-            restored_key_arn: ARN of the stack's key from before a `destroy`, whose deletion was cancelled.
+            config: The stack's settings; what they make is what the key's policy lets use the key.
+            location: The account and Region.
             opts: Options of the component.
         """
         super().__init__("ticketing:index:Encryption", name, None, opts)
+        names, audit = config.names, config.names.audit(location)
+        log_groups = [names.service(service).log_group for service in config.services]
+        log_groups += [names.rotation_log_group] if config.rotation else []
+        log_groups += [audit.log_group] if config.own_trail else []
+        restored = config.restored_key_arn
         key = aws.kms.Key(
             name,
-            description=key_description(alias),
+            description=key_description(names.prefix),
             enable_key_rotation=True,
-            deletion_window_in_days=deletion_window_in_days,
-            policy=policy,
+            # Until it ends a deletion can be cancelled, after it every value is lost.
+            deletion_window_in_days=config.key_deletion_window_in_days,
+            policy=key_policy(
+                location,
+                prefix=names.prefix,
+                log_group_names=log_groups,
+                topic_arns=[audit.topic_arn] if config.audit else [],
+                trail_arn=audit.trail_arn if config.own_trail else None,
+                adopted_arns=tuple(config.adopt.values()),
+            ),
             opts=pulumi.ResourceOptions(
-                parent=self, protect=protect, import_=restored_key_arn and restored_key_arn.rpartition("/")[2]
+                parent=self, protect=config.protect, import_=restored and restored.rpartition("/")[2]
             ),
         )
         key_alias = aws.kms.Alias(
-            name, name=f"alias/{alias}", target_key_id=key.key_id, opts=pulumi.ResourceOptions(parent=self)
+            name, name=f"alias/{names.prefix}", target_key_id=key.key_id, opts=pulumi.ResourceOptions(parent=self)
         )
         self.key_arn = key.arn
         self.alias_name = key_alias.name

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
+from config.settings import Settings
+from model.declarations import supplied_config_keys
 from model.location import Location
-from model.names import Names
 from policies import identity
 
 
@@ -17,40 +18,36 @@ class Reminder(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        names: Names,
-        location: Location,
+        config: Settings,
         every_days: int,
-        config_keys: Sequence[str],
+        location: Location,
         topic_arn: pulumi.Input[str],
         kms_key_arn: pulumi.Input[str] | None = None,
-        permissions_boundary: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Create the schedule.
 
         Args:
             name: The component's name.
-            names: The stack's names.
-            location: The account and Region.
+            config: The stack's settings.
             every_days: Days between two reminders.
-            config_keys: Configuration keys of the supplied values.
+            location: The account and Region.
             topic_arn: The topic to publish to.
             kms_key_arn: The topic's key, if it has one of ours.
-            permissions_boundary: ARN of a managed policy for the role.
             opts: Options of the component.
         """
         super().__init__("ticketing:index:Reminder", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
             name,
-            name=names.reminder,
+            name=config.names.reminder,
             assume_role_policy=identity.trust(
                 "scheduler.amazonaws.com",
                 account_id=location.account_id,
                 # The schedule's group is what Scheduler sends as the source.
                 source_arn=location.arn("scheduler", "schedule-group/default"),
             ),
-            permissions_boundary=permissions_boundary,
+            permissions_boundary=config.permissions_boundary,
             opts=child,
         )
         policy = pulumi.Output.all(topic_arn, kms_key_arn).apply(
@@ -61,11 +58,15 @@ class Reminder(pulumi.ComponentResource):
         role_policy = aws.iam.RolePolicy(name, name="publish", role=role.name, policy=policy, opts=child)
         aws.scheduler.Schedule(
             name,
-            name=names.reminder,
+            name=config.names.reminder,
             description="Secrets that their issuers renew",
             schedule_expression=f"rate({every_days} day{'s' if every_days > 1 else ''})",
             flexible_time_window={"mode": "OFF"},
-            target={"arn": topic_arn, "role_arn": role.arn, "input": _message(names.prefix, config_keys)},
+            target={
+                "arn": topic_arn,
+                "role_arn": role.arn,
+                "input": _message(config.names.prefix, supplied_config_keys(config.catalogue)),
+            },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[role_policy]),
         )
         self.register_outputs({})

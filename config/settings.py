@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import pulumi
-from pulumi.runtime import config as runtime_config
 
 from config import fields, rules
 from config.reader import Reader
@@ -17,6 +16,7 @@ from config.schedule import wrong_duration, wrong_schedule
 from model import declarations
 from model.declarations import Application, Catalogue, ForeignSecret, Generated, PlainVariable, Restored, Supplied
 from model.limits import FARGATE_MEMORY, LOG_RETENTION_DAYS, MIN_LOG_FILE_DAYS
+from model.location import Location
 from model.names import Names
 from model.values import wrong_host, wrong_image, wrong_secret
 
@@ -164,49 +164,35 @@ class Settings:
     redeploy: RedeploySettings | None
     audit: AuditSettings | None
 
+    def execution_role_arns(self, location: Location) -> list[str]:
+        """Return the ARNs of the roles that start the services' tasks, known before the roles exist."""
+        return [location.role_arn(self.names.service(name).execution_role) for name in self.services]
+
+    def rotation_role_arn(self, location: Location) -> str | None:
+        """Return the ARN of the rotation function's role, None without a rotation."""
+        return location.role_arn(self.names.rotation) if self.rotation else None
+
+    @property
+    def own_trail(self) -> bool:
+        """Whether the stack has a trail of its own."""
+        return self.audit is not None and self.audit.trail == "create"
+
+    @property
+    def ecs_services(self) -> tuple[tuple[str, str], ...]:
+        """Cluster and name of the ECS services that run the tasks, as far as the configuration names them."""
+        return tuple((self.redeploy.cluster, name) for name in self.redeploy.services.values()) if self.redeploy else ()
+
     @property
     def key_needed_days(self) -> int:
         """Days until nothing is left that was encrypted with the stack's own key before the stack gave it back."""
         days = [self.log_retention_in_days]
-        if self.audit and self.audit.trail == "create":
+        if self.audit and self.own_trail:
             days += [self.audit.log_retention_in_days, MIN_LOG_FILE_DAYS]
         return max(days)
 
 
 _EXPECTED_STARTS = 20
 """Tasks that start in a busy hour where `expectedReadsPerHour` says nothing: ECS reads once for every entry under `secrets`."""
-
-
-def load(application: Application) -> Settings:
-    """Return the running stack's settings.
-
-    Raises:
-        ConfigurationError: When anything in the configuration is wrong; it names everything that is.
-    """
-    project, stack = pulumi.get_project(), pulumi.get_stack()
-    prefix = f"{project}:"
-    everything = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
-    values = {key.removeprefix(prefix): value for key, value in everything.items() if key.startswith(prefix)}
-    encrypted = {key for key in values if runtime_config.is_config_secret(prefix + key)}
-    if not everything.get("aws:allowedAccountIds"):
-        pulumi.log.warn(
-            "aws:allowedAccountIds is not set: with another account's credentials this stack would come up there. "
-            "pulumi config set --path 'aws:allowedAccountIds[0]' ACCOUNT"
-        )
-    settings = parse(values, encrypted, application, Names(project, stack), region=everything.get("aws:region"))
-    if settings.encryption == "returning-to-aws-managed":
-        pulumi.log.warn(
-            f"keep encryption: returning-to-aws-managed for {settings.key_needed_days} days: log events, the trail's files and "
-            "older versions of secrets stay under the stack's own key, and nobody can read them once it is deleted"
-        )
-    for (service, secret), variables in declarations.shared_more_than_referenced(
-        (*settings.catalogue, *settings.foreign), settings.services
-    ).items():
-        pulumi.log.warn(
-            f"{service} can read all of {secret}, also {', '.join(variables)}, which only other services get: IAM grants whole "
-            "secrets, so keys for different services belong in different secrets"
-        )
-    return settings
 
 
 def parse(

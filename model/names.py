@@ -3,14 +3,21 @@
 Names are fixed, so that policies can name what does not exist yet and an interrupted `up` finds what it has made.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from model.location import Location
+
 MAX_ROLE_NAME = 64
 """Characters. Source: AWS, "IAM and AWS STS quotas". EventBridge rules, schedules and Lambda functions take as many."""
 
+MAX_BUCKET_NAME = 63
+"""Characters. Source: AWS, "Bucket naming rules"."""
+
 _LONGEST_SERVICE_ENDING = "-redeploy-start"
+_DIGEST_CHARACTERS = 8
 
 EXECUTION_POLICY = "execution"
 """The execution role's inline policy."""
@@ -75,6 +82,60 @@ class ServiceNames:
 
 
 @dataclass(frozen=True)
+class AuditNames:
+    """What the audit's resources are called; known before they exist, so that a key's policy can name them.
+
+    Attributes:
+        prefix: `<project>-<stack>`.
+        location: The stack's account and Region.
+    """
+
+    prefix: str
+    location: Location
+
+    @property
+    def trail(self) -> str:
+        """The trail's name."""
+        return self.prefix
+
+    @property
+    def trail_arn(self) -> str:
+        """The trail's ARN."""
+        return self.location.arn("cloudtrail", f"trail/{self.trail}")
+
+    @property
+    def log_group(self) -> str:
+        """The log group that the trail writes to."""
+        return f"/aws/cloudtrail/{self.prefix}"
+
+    @property
+    def topic(self) -> str:
+        """The topic that alarms and notices are published to."""
+        return f"{self.prefix}-alarms"
+
+    @property
+    def topic_arn(self) -> str:
+        """The topic's ARN."""
+        return self.location.arn("sns", self.topic)
+
+    @property
+    def bucket(self) -> str:
+        """The trail's bucket: a name that no other account, Region or stack has."""
+        plain = re.sub(r"[^a-z0-9-]+", "-", self.prefix.lower()).strip("-")
+        return _fitted(plain, f"-trail-{self.location.account_id}-{self.location.region}", MAX_BUCKET_NAME)
+
+    @property
+    def role(self) -> str:
+        """The role by which CloudTrail writes to the log group."""
+        return _fitted(self.prefix, "-trail", MAX_ROLE_NAME)
+
+    @property
+    def dashboard(self) -> str:
+        """The dashboard."""
+        return re.sub(r"[^A-Za-z0-9_-]", "-", f"{self.prefix}-audit")
+
+
+@dataclass(frozen=True)
 class Names:
     """The names of a stack's resources.
 
@@ -98,6 +159,10 @@ class Names:
     def service(self, name: str) -> ServiceNames:
         """Return the names of one service's resources."""
         return ServiceNames(f"{self.prefix}-{name}")
+
+    def audit(self, location: Location) -> AuditNames:
+        """Return the names of the audit's resources."""
+        return AuditNames(self.prefix, location)
 
     @property
     def rotation(self) -> str:
@@ -124,3 +189,11 @@ class Names:
             room = MAX_ROLE_NAME - len(ending) - len(self.project) - 1
             found = f"has a name of {len(self.stack)} characters"
             yield "stack", found, f"at most {room}: a role's name takes {MAX_ROLE_NAME}, with {ending} at its end"
+
+
+def _fitted(start: str, end: str, limit: int) -> str:
+    """Return `start + end`, with the start shortened and made distinct by a digest where the whole is too long."""
+    if len(start) + len(end) <= limit:
+        return start + end
+    digest = hashlib.sha256(start.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    return f"{start[: limit - len(end) - _DIGEST_CHARACTERS - 1]}-{digest}{end}"

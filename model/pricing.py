@@ -23,8 +23,6 @@ ALARM = 0.10
 """A standard-resolution alarm, a month."""
 DASHBOARD = 3.00
 """A dashboard, a month."""
-LOG_INGESTION_GB = 0.50
-"""A GB written to CloudWatch Logs."""
 PARAMETER_ADVANCED = 0.05
 """An advanced parameter of SSM Parameter Store, a month; a standard one is free."""
 PARAMETER_API_CALL = 0.05 / 10_000
@@ -54,17 +52,17 @@ class Item:
 def fixed_items(
     *,
     secrets: int,
-    replica_regions: int = 0,
-    customer_managed_keys: int = 0,
-    metrics: int = 0,
-    alarms: int = 0,
-    dashboards: int = 0,
+    replicas: int,
+    keys: int,
+    metrics: int,
+    alarms: int,
+    dashboards: int,
 ) -> tuple[Item, ...]:
     """Return what the stack costs whether it is used or not; items that it has none of are left out."""
     items = (
         Item("secrets", secrets, SECRET),
-        Item("replicas", secrets * replica_regions, SECRET),
-        Item("customer-managed keys", customer_managed_keys, KMS_KEY),
+        Item("replicas", replicas, SECRET),
+        Item("customer-managed keys", keys, KMS_KEY),
         Item("metrics", metrics, METRIC),
         Item("alarms", alarms, ALARM),
         Item("dashboards", dashboards, DASHBOARD),

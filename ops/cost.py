@@ -121,13 +121,15 @@ def bill(deployed: Deployed, *, tasks_per_day: float) -> tuple[Item, ...]:
     starts = tasks_per_day * DAYS * deployed.references
     rotation_calls = deployed.rotations * CALLS_A_ROTATION
     items = (
-        Item("secrets", deployed.secrets, pricing.SECRET),
-        Item("replicas", deployed.replicas, pricing.SECRET),
-        Item("customer-managed keys", deployed.keys, pricing.KMS_KEY),
+        *pricing.fixed_items(
+            secrets=deployed.secrets,
+            replicas=deployed.replicas,
+            keys=deployed.keys,
+            metrics=deployed.metrics,
+            alarms=deployed.alarms,
+            dashboards=deployed.dashboards,
+        ),
         Item("trail (first copy of management events)", deployed.trails, 0.0),
-        Item("metrics", deployed.metrics, pricing.METRIC),
-        Item("alarms", deployed.alarms, pricing.ALARM),
-        Item("dashboards", deployed.dashboards, pricing.DASHBOARD),
         Item("rotation: API calls", rotation_calls, pricing.API_CALL),
         Item("KMS requests", (starts + rotation_calls) if deployed.keys else 0, pricing.KMS_REQUEST),
     )

@@ -17,7 +17,6 @@ from model.location import Location
 from model.names import Names
 from policies.calls import ALWAYS, CALLS, OF_FEATURE, PASSED_TO, REVIEW, Feature
 from policies.identity import MANAGED_POLICY_CHARACTERS, PolicyError, Statement, document
-from policies.trail import AuditNames
 
 
 @dataclass(frozen=True)
@@ -214,7 +213,7 @@ def _log_groups(stack: Deployment) -> list[str]:
     if "rotation" in stack.features:
         found.append(group(f"{names.rotation_log_group}*"))
     if "trail" in stack.features:
-        found += [group(AuditNames(names.prefix, stack.location).log_group + end) for end in ("", ":*")]
+        found += [group(names.audit(stack.location).log_group + end) for end in ("", ":*")]
     return found
 
 
@@ -223,7 +222,7 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
     location, names = stack.location, stack.names
     arn, prefix = location.arn, names.prefix
     partition, account = location.partition, location.account_id
-    audit = AuditNames(prefix, location)
+    audit = names.audit(location)
     roles = [location.role_arn(f"{prefix}-*")]
     policies = [f"arn:{partition}:iam::{account}:policy/{prefix}-*"]
     bounded = {"StringEquals": {"iam:PermissionsBoundary": stack.boundary_arn}}

@@ -1,81 +1,11 @@
-"""The audit's names and resource policies, as pure functions.
+"""The audit's policies, as pure functions.
 
 Sources: AWS, "Amazon S3 bucket policy for CloudTrail", "Role policy document for CloudTrail to use CloudWatch Logs", "Using
 resource-based policies for Amazon EventBridge", "Setting up Amazon SNS notifications" (CloudWatch).
 """
 
-import hashlib
-import re
-from dataclasses import dataclass
-
-from model.location import Location
-from model.names import MAX_ROLE_NAME
+from model.names import AuditNames
 from policies.identity import Statement, bucket_requires_tls, document
-
-MAX_BUCKET_NAME_CHARACTERS = 63
-_DIGEST_CHARACTERS = 8
-
-
-@dataclass(frozen=True)
-class AuditNames:
-    """What the audit's resources are called; known before they exist, so that a key's policy can name them.
-
-    Attributes:
-        prefix: `<project>-<stack>`.
-        location: The stack's account and Region.
-    """
-
-    prefix: str
-    location: Location
-
-    @property
-    def trail(self) -> str:
-        """The trail's name."""
-        return self.prefix
-
-    @property
-    def trail_arn(self) -> str:
-        """The trail's ARN."""
-        return self.location.arn("cloudtrail", f"trail/{self.trail}")
-
-    @property
-    def log_group(self) -> str:
-        """The log group that the trail writes to."""
-        return f"/aws/cloudtrail/{self.prefix}"
-
-    @property
-    def topic(self) -> str:
-        """The topic that alarms and notices are published to."""
-        return f"{self.prefix}-alarms"
-
-    @property
-    def topic_arn(self) -> str:
-        """The topic's ARN."""
-        return self.location.arn("sns", self.topic)
-
-    @property
-    def bucket(self) -> str:
-        """The trail's bucket: a name that no other account, Region or stack has."""
-        plain = re.sub(r"[^a-z0-9-]+", "-", self.prefix.lower()).strip("-")
-        return _fitted(plain, f"-trail-{self.location.account_id}-{self.location.region}", MAX_BUCKET_NAME_CHARACTERS)
-
-    @property
-    def role(self) -> str:
-        """The role by which CloudTrail writes to the log group."""
-        return _fitted(self.prefix, "-trail", MAX_ROLE_NAME)
-
-    @property
-    def dashboard(self) -> str:
-        """The dashboard."""
-        return re.sub(r"[^A-Za-z0-9_-]", "-", f"{self.prefix}-audit")
-
-
-def _fitted(start: str, end: str, limit: int) -> str:
-    """Return `start + end`, with the start shortened and made distinct by a digest where the whole is too long."""
-    if len(start) + len(end) <= limit:
-        return start + end
-    digest = hashlib.sha256(start.encode()).hexdigest()[:_DIGEST_CHARACTERS]
-    return f"{start[: limit - len(end) - _DIGEST_CHARACTERS - 1]}-{digest}{end}"
 
 
 def bucket_policy(names: AuditNames) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from model.location import Location
+from model.names import AuditNames
 from ops._aws import Aws
 from ops._errors import DENIED, MISSING, aws_errors, code_of
 from ops._ownership import owner_of
@@ -17,7 +18,6 @@ from ops.access import pipeline
 from ops.access.pipeline import PipelineKind
 from ops.listing import foreign_records, records_of
 from policies.evaluator import Statement, parse
-from policies.trail import AuditNames
 
 T = TypeVar("T")
 
@@ -239,7 +239,7 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
 
 def trail_of(stack: Stack) -> AuditNames:
     """Return what the stack's trail and what belongs to it are called, whether or not there is one."""
-    return AuditNames(stack.names.prefix, Location(stack.partition, stack.region, stack.account))
+    return stack.names.audit(Location(stack.partition, stack.region, stack.account))
 
 
 def _services(stack: Stack) -> Iterator[tuple[str, str, set[str]]]:

@@ -10,8 +10,10 @@ import pulumi_aws as aws
 import pytest
 
 from components.audit import Audit
-from config.settings import AuditSettings
+from config.settings import AuditSettings, parse
+from model.declarations import Application, Generated, PlainVariable, Service, TextSecret
 from model.location import Location
+from model.names import Names
 from tests.unit.conftest import UNKNOWN, Recorder, Recording
 
 PREFIX = "service-ticket-system-prod"
@@ -25,6 +27,31 @@ SETTINGS = AuditSettings(
     trusted_readers=(LOCATION.role_arn("security-auditor"),),
     expected_reads_per_hour=40,
     log_retention_in_days=90,
+)
+CONFIG = parse(
+    {
+        "image": "public.ecr.aws/nginx/nginx:1.27",
+        "protect": True,
+        "deployerRoles": [LOCATION.role_arn("deployer")],
+        "redeploy": {"cluster": "tickets", "services": {"app": "app"}},
+        "rotation": {
+            "strategy": "single-user",
+            "secret": "db-master-password",
+            "schedule": "cron(0 3 ? * SUN *)",
+            "hostVariable": "HOST",
+            "username": "postgres",
+            "subnetIds": ["subnet-0123456789abcdef0"],
+            "securityGroupIds": ["sg-0123456789abcdef0"],
+        },
+        "host": "db.internal",
+    },
+    (),
+    Application(
+        (Service("app"),),
+        (TextSecret("db-master-password", Generated("dbMasterPassword")),),
+        (PlainVariable("HOST", "host"),),
+    ),
+    Names("service-ticket-system", "prod"),
 )
 EXISTING = replace(SETTINGS, trail="existing", log_group_name="organisation-trail")
 
@@ -48,15 +75,11 @@ def program(settings: AuditSettings = SETTINGS, **changes: Any) -> Callable[[], 
             for name in ("db-master-password", "jwt-secret", "app-config")
         }
         arguments: dict[str, Any] = {
-            "prefix": PREFIX,
+            "config": CONFIG,
+            "settings": settings,
             "location": LOCATION,
             "secret_arns": secrets,
-            "execution_role_arns": [LOCATION.role_arn(f"{PREFIX}-app-execution")],
-            "rotation_role_arn": LOCATION.role_arn(f"{PREFIX}-rotation"),
             "kms_key_arn": KEY_ARN,
-            "settings": settings,
-            "deployer_roles": [LOCATION.role_arn("deployer")],
-            "ecs_services": [("tickets", "app")],
             **changes,
         }
         pulumi.export("topic", Audit("audit", **arguments).topic_arn)
@@ -161,7 +184,10 @@ def test_the_bucket_keeps_files_as_long_as_the_log_group_when_that_is_longer(rec
 
 
 def test_log_files_go_with_the_stack_only_when_asked(record: Recorder) -> None:
-    assert record(program(delete_log_files=True)).one("aws:s3/bucket:Bucket").inputs["forceDestroy"] is True
+    assert (
+        record(program(config=replace(CONFIG, protect=False))).one("aws:s3/bucket:Bucket").inputs["forceDestroy"]
+        is True
+    )
 
 
 def test_filters_count_into_the_metrics_that_the_alarms_watch(recording: Recording) -> None:
@@ -251,7 +277,7 @@ def test_it_exposes_the_topic(recording: Recording) -> None:
 
 def test_the_trails_role_is_cloudtrails_and_keeps_the_boundary(record: Recorder) -> None:
     boundary = "arn:aws:iam::111122223333:policy/boundary"
-    role = record(program(permissions_boundary=boundary)).one("aws:iam/role:Role")
+    role = record(program(config=replace(CONFIG, permissions_boundary=boundary))).one("aws:iam/role:Role")
     assert role.inputs["permissionsBoundary"] == boundary
     (statement,) = role.document("assumeRolePolicy")["Statement"]
     assert statement == {

@@ -11,7 +11,7 @@ import pulumi
 import pytest
 
 import catalogue
-from config import settings
+from config.settings import ConfigurationError
 from model import outputs
 from model.declarations import External, JsonSecret, TextSecret
 from model.names import Names
@@ -106,7 +106,7 @@ def test_the_longest_stack_name_that_is_taken_fits_every_resource(record: Record
     assert {at: length for at, length in lengths.items() if not 0 < length <= NAME_LIMITS[at[0]]} == {}
     rules = {length for (kind, _), length in lengths.items() if kind == "aws:cloudwatch/eventRule:EventRule"}
     assert max(rules) + len("9") <= 64
-    with pytest.raises(settings.ConfigurationError, match="has a name of"):
+    with pytest.raises(ConfigurationError, match="has a name of"):
         main(record, stack=f"{stack}s", **everything)
 
 
@@ -123,6 +123,7 @@ def test_dev_registers_exactly_what_it_needs(record: Recorder) -> None:
         "aws:ecs/taskDefinition:TaskDefinition": 1,
         "ticketing:index:AppSecrets": 1,
         "ticketing:index:ExecutionRole": 1,
+        "ticketing:index:Service": 1,
         "ticketing:index:TaskDefinition": 1,
     }
 
@@ -222,11 +223,8 @@ def test_protect_covers_secrets_and_generated_values(record: Recorder, protect: 
 
 def test_every_resource_is_a_child_of_a_component(record: Recorder) -> None:
     recording = main(record)
-    assert {r.name for r in recording if r.options.parent is None} == {
-        "secrets",
-        "app-execution-role",
-        "app-task-definition",
-    }
+    assert {r.name for r in recording if r.options.parent is None} == {"secrets", "app"}
+    assert {r.name for r in recording.children("app")} == {"app-execution-role", "app-task-definition"}
 
 
 def test_every_secret_refuses_public_policies_and_requests_without_tls(record: Recorder) -> None:
@@ -469,7 +467,7 @@ def test_no_arn_is_written_with_a_fixed_partition(record: Recorder) -> None:
 
 
 def test_a_wrong_configuration_registers_nothing(record: Recorder) -> None:
-    with pytest.raises(settings.ConfigurationError, match="cpu"):
+    with pytest.raises(ConfigurationError, match="cpu"):
         main(record, cpu=300)
 
 
