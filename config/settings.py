@@ -1,6 +1,7 @@
 """The stack's configuration as one frozen dataclass; every problem in it is reported at once.
 
-`Pulumi.yaml` declares the keys with types, descriptions and defaults, so that the CLI knows them too.
+`Pulumi.yaml` declares the settings' keys with types, descriptions and defaults, so that the CLI knows them too. The keys of
+secrets and plain variables are the catalogue's.
 """
 
 import re
@@ -277,7 +278,7 @@ def parse(
     ):
         reader.report(*problem)
     reader.reject_unknown(
-        "README.md, Configuration, has them all; of a secret that left catalogue.py: take it out of Pulumi.yaml as well"
+        "README.md, Configuration, and catalogue.py have them all; of a secret that left: pulumi config rm KEY"
     )
     if reader.problems:
         # A common key is looked at for each service.

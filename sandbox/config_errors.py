@@ -38,9 +38,7 @@ def explain(command_error: str, project: Project, stack: str) -> str:
 
 def is_secret(project: Project, key: str) -> bool:
     """Tell whether Pulumi.yaml declares a key as a secret."""
-    declared = _declared(project, key.removeprefix(f"{project.name}:"))
-    # Pulumi.yaml can't say `secret: true` of a key that has a default; there the description does.
-    return bool(declared.get("secret")) or str(declared.get("description", "")).startswith("Secret")
+    return bool(_declared(project, key.removeprefix(f"{project.name}:")).get("secret"))
 
 
 def is_undeclared(project: Project, key: str) -> bool:

@@ -234,17 +234,27 @@ class _Run:
         request = self.request
         config = StackConfig(request.project, request.stack)
         plain = [override for override in request.overrides if not override.secret]
-        clear = [override.key for override in plain if config_errors.is_secret(request.project, override.key)]
+        catalogue = _Catalogue.read(request.project, request.stack, config.names("adopt"))
+        clear = [
+            override.key
+            for override in plain
+            if self._own(override.key) in catalogue.secret or config_errors.is_secret(request.project, override.key)
+        ]
         if clear:  # before anything of it is written
             raise EngineError(config_errors.in_the_clear(clear, request.stack))
         # What nobody declared may be a secret: a run that is killed must not leave it on the disk.
-        undeclared = [override for override in plain if config_errors.is_undeclared(request.project, override.key)]
+        undeclared = [
+            override
+            for override in plain
+            if config_errors.is_undeclared(request.project, override.key)
+            and self._own(override.key) not in catalogue.plain
+        ]
         for override in plain:
             if override not in undeclared:
                 config.apply(override)
         overridden = {override.key for override in request.overrides}
         missing = {_path_text(path): path for path in config.undecryptable}
-        for key in _supplied_keys(request.project, request.stack, config.names("adopt")):
+        for key in catalogue.supplied:
             if not config.has(key):
                 missing.setdefault(f"{request.project.name}:{key}", (key,))
         wanted = {
@@ -260,10 +270,13 @@ class _Run:
             config.set(path, {"secure": encrypted[text]})
         written = config.write(self.work, salt)
         self._set_encrypted([o for o in request.overrides if o.secret or o in undeclared], written)
-        names = tuple(text.removeprefix(f"{request.project.name}:") for text in wanted)
-        if names and request.verb in {"up", "preview"}:
-            self.screen.say(f"{', '.join(names)}: stand-in{'s' if len(names) > 1 else ''} of the sandbox")
-        return names
+        stand_ins = tuple(text.removeprefix(f"{request.project.name}:") for text in wanted)
+        if stand_ins and request.verb in {"up", "preview"}:
+            self.screen.say(f"{', '.join(stand_ins)}: stand-in{'s' if len(stand_ins) > 1 else ''} of the sandbox")
+        return stand_ins
+
+    def _own(self, key: str) -> str:
+        return key.removeprefix(f"{self.request.project.name}:")
 
     def _set_encrypted(self, overrides: Iterable[Override], file: Path) -> None:
         for override in overrides:
@@ -416,20 +429,37 @@ class _Stack(automation.Stack):
         return automation.UpdateSummary("update", _EPOCH, "", {}, {}, "succeeded")
 
 
-def _supplied_keys(project: Project, stack: str, adopted: Collection[str]) -> tuple[str, ...]:
-    """The configuration keys of the catalogue's supplied secrets; none for a project without a catalogue.
+@dataclass(frozen=True)
+class _Catalogue:
+    """The configuration keys that a project's catalogue names; a project without a catalogue has none.
 
-    Adopted secrets keep the value that they have.
+    Attributes:
+        supplied: Those that must hold a secret. Adopted secrets keep the value that they have.
+        secret: All that may hold one.
+        plain: Those of plain variables.
     """
-    if not (project.directory / "catalogue.py").is_file():
-        return ()
-    try:
-        catalogue: Any = importlib.import_module("catalogue")
-        declarations: Any = importlib.import_module("model.declarations")
-        own = [declaration for declaration in catalogue.APPLICATION.catalogue(stack) if declaration.name not in adopted]
-        return tuple(declarations.supplied_config_keys(own))
-    except Exception as error:
-        raise EngineError(f"catalogue.py can't be read: {type(error).__name__}: {error}") from error
+
+    supplied: Collection[str] = ()
+    secret: Collection[str] = ()
+    plain: Collection[str] = ()
+
+    @classmethod
+    def read(cls, project: Project, stack: str, adopted: Collection[str]) -> "_Catalogue":
+        """Read `catalogue.py`, with the project's own `model`."""
+        if not (project.directory / "catalogue.py").is_file():
+            return cls()
+        try:
+            catalogue: Any = importlib.import_module("catalogue")
+            declarations: Any = importlib.import_module("model.declarations")
+            application = catalogue.APPLICATION
+            own = [declaration for declaration in application.catalogue(stack) if declaration.name not in adopted]
+            return cls(
+                declarations.supplied_config_keys(own),
+                declarations.secret_config_keys(application.every_secret()),
+                [variable.config_key for variable in application.variables],
+            )
+        except Exception as error:
+            raise EngineError(f"catalogue.py can't be read: {type(error).__name__}: {error}") from error
 
 
 def _path_text(path: Sequence[str | int]) -> str:

@@ -1,12 +1,34 @@
-"""What every test may use."""
+"""What every test may use.
 
+Tests of mechanisms have a catalogue of their own, `applications/tickets`: what the project ships may change, and a fork may
+replace it, without turning them red. `unit/test_shipped.py` is about the shipped catalogue.
+"""
+
+import importlib.util
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from sandbox import pulumi_cli as cli
+
+TICKETS = Path(__file__).parent / "applications" / "tickets"
+
+
+def _use_the_tests_catalogue() -> None:
+    if getattr(sys.modules.get("catalogue"), "__file__", "") == str(TICKETS / "catalogue.py"):
+        return
+    spec = importlib.util.spec_from_file_location("catalogue", TICKETS / "catalogue.py")
+    assert spec
+    assert spec.loader
+    sys.modules["catalogue"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["catalogue"])
+
+
+# Before any test imports what imports it.
+_use_the_tests_catalogue()
 
 # A test on a busy machine is slow, not wrong.
 settings.register_profile("any-speed", deadline=None)

@@ -41,6 +41,7 @@ from model.references import parse_value_from, value_from
 from ops.cli import app
 from policies import identity
 from policies.key import key_policy
+from tests.conftest import TICKETS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "service-ticket-system"
@@ -398,7 +399,7 @@ def ops() -> Ops:
         stack: Deployed | None, *arguments: str, stdin: bytes = b"", env: Mapping[str, str | None] | None = None
     ) -> Done:
         command, environment = _command(stack, arguments, env)
-        with mock.patch.dict(os.environ, environment, clear=True), contextlib.chdir(ROOT):
+        with mock.patch.dict(os.environ, environment, clear=True), contextlib.chdir(TICKETS):
             done = CliRunner().invoke(app, command, input=stdin)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
@@ -420,7 +421,7 @@ def ops_process() -> Ops:
             input=stdin,
             capture_output=True,
             check=False,
-            cwd=ROOT,
+            cwd=TICKETS,
             env=environment,
             timeout=60,
         )
@@ -434,6 +435,8 @@ def _command(
 ) -> tuple[list[str], dict[str, str]]:
     """The arguments and the whole environment of a command on a stack."""
     environment: dict[str, str | None] = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "COLUMNS": "200"}
+    # `python -m` looks where it runs first: for the catalogue, which is the tests' own.
+    environment["PYTHONPATH"] = str(ROOT)
     command = list(arguments)
     if stack:
         environment |= stack.variables
@@ -627,9 +630,10 @@ def terminal() -> Callable[..., Any]:
         ours, theirs = os.openpty()
         termios.tcsetwinsize(theirs, (50, 250))
         command = [sys.executable, "-m", "ops", *arguments, "--outputs", str(stack.outputs_file)]
-        environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TERM": "xterm", **stack.variables}
+        environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TERM": "xterm", "PYTHONPATH": str(ROOT)}
+        environment |= stack.variables
         process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=environment, start_new_session=True,
+            command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=TICKETS, env=environment, start_new_session=True,
             # Ctrl-C reaches only the process whose terminal this is.
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one system call, no lock
         )  # fmt: skip

@@ -21,6 +21,7 @@ import pytest
 
 from sandbox import cli, local_aws, state
 from sandbox.home import REPOSITORY, Home
+from tests.conftest import TICKETS
 
 _NOT_COPIED = shutil.ignore_patterns(
     ".*", "tests", "tools", "docs", "benchmarks", "sandbox", "ops", "examples", "Pulumi.*.yaml", "build"
@@ -222,7 +223,9 @@ def tiny(tmp_path: Path) -> Callable[..., Copy]:
 
 @pytest.fixture
 def project_copy(tmp_path: Path, sandbox_home: Home) -> Callable[..., Copy]:
-    """Makes a copy of this project with a stack of its own, from the file of `like`, in an account of its own."""
+    """Makes a copy of this program with the tests' application and a stack of its own, from the file of `like`, in an account of
+    its own.
+    """
 
     def make(like: str = "dev") -> Copy:
         return _copy_of_the_project(tmp_path, sandbox_home, like)
@@ -239,7 +242,9 @@ def unchanged_copy(tmp_path_factory: pytest.TempPathFactory, sandbox_home: Home)
 def _copy_of_the_project(folder: Path, home: Home, like: str) -> Copy:
     copy = _new_copy(folder, "service-ticket-system", "")
     shutil.copytree(REPOSITORY, copy.directory, ignore=_NOT_COPIED)
-    text = (REPOSITORY / f"Pulumi.{like}.yaml").read_text(encoding="utf-8")
+    for name in ("catalogue.py", "Pulumi.yaml"):
+        shutil.copy(TICKETS / name, copy.directory / name)
+    text = (TICKETS / f"Pulumi.{like}.yaml").read_text(encoding="utf-8")
     account = {"dev": "111111111111", "prod": "222222222222"}[like]
     (copy.directory / f"Pulumi.{copy.stack}.yaml").write_text(text.replace(account, copy.account), encoding="utf-8")
     # The encrypted stand-ins of another stack do as well: two runs of the CLI less.

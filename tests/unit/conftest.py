@@ -151,7 +151,7 @@ class Recorder(Protocol):
 
 @pytest.fixture
 def use_application(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Put one of `tests/applications` in the place of the shipped catalogue."""
+    """Put another one of `tests/applications` in the place of `tickets`."""
 
     def replace(name: str) -> None:
         found = runpy.run_path(str(APPLICATIONS / name / "catalogue.py"))

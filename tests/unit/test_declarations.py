@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue import APPLICATION, CATALOGUE
+from catalogue import CATALOGUE
 from model.declarations import (
     Application,
     Declaration,
@@ -36,11 +36,6 @@ def text(name: str, key: str = "key", **options: str) -> TextSecret:
 
 def found(*catalogue: Declaration, stack: str = "dev") -> list[tuple[str, str, str]]:
     return problems(catalogue, project="service-ticket-system", stack=stack, services={"app": ()})
-
-
-@pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_the_projects_own_catalogue_keeps_the_rules(stack: str) -> None:
-    assert found(*APPLICATION.catalogue(stack), stack=stack) == []
 
 
 @pytest.mark.parametrize(

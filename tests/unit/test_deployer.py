@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from model.location import Location
 from model.names import Names
@@ -324,13 +323,6 @@ def test_a_key_with_other_tags_is_neither_changed_nor_tagged_anew() -> None:
     for action in ("kms:PutKeyPolicy", "kms:TagResource", "kms:ScheduleKeyDeletion"):
         request = Request(action, OTHER_KEY, ROLE, {**ABSENT, **foreign, **TAGS_ASKED})
         assert decide(request, identity=parsed(FULL)).outcome == "implicit-deny"
-
-
-def test_the_stack_files_set_the_tags_that_a_key_is_known_by() -> None:
-    for stack in ("dev", "prod"):
-        config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-        tags = config["aws:defaultTags"]["tags"]
-        assert tags.items() >= {"Project": "service-ticket-system", "Environment": stack}.items()
 
 
 def test_the_boundary_lets_every_role_of_the_program_do_its_work(record: Recorder) -> None:

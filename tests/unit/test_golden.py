@@ -101,13 +101,8 @@ def run(
     ids=["plain", "single-user", "everything"],
 )
 def test_the_plan_is_the_reviewed_one(
-    record: Recorder,
-    golden: SnapshotAssertion,
-    use_application: Callable[[str], None],
-    config: Mapping[str, Any],
-    stack: str,
+    record: Recorder, golden: SnapshotAssertion, config: Mapping[str, Any], stack: str
 ) -> None:
-    use_application("tickets")
     assert shown(run(record, config, stack=stack)) == golden
 
 

@@ -3,16 +3,28 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue import APPLICATION, CATALOGUE
+from config.reader import Reader
 from config.settings import ConfigurationError, ServiceSettings, Settings, parse
 from model import declarations
-from model.declarations import Entry, Generated, JsonSecret, Service, Supplied, TextSecret
+from model.declarations import (
+    Application,
+    Entry,
+    Generated,
+    JsonSecret,
+    PlainVariable,
+    Service,
+    Supplied,
+    TextSecret,
+)
 from model.limits import FARGATE_MEMORY
 from model.names import Names
 
@@ -304,10 +316,22 @@ def test_a_secret_with_the_configuration_key_of_a_setting_is_refused() -> None:
     assert "image  is the key of a setting and of a secret" in refusal(catalogue=catalogue)
 
 
-def test_a_declared_key_whose_secret_left_the_catalogue_is_told_where_it_still_is() -> None:
+def test_a_key_whose_secret_left_the_catalogue_is_told_with_the_command_that_removes_it() -> None:
     message = refusal(catalogue=CATALOGUE[:1], smtpPassword="", cloudflareToken="")
     assert "cloudflareToken  is not a known key" in message
-    assert "of a secret that left catalogue.py: take it out of Pulumi.yaml as well" in message
+    assert "of a secret that left: pulumi config rm KEY" in message
+
+
+def test_pulumi_yaml_declares_every_setting_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys of secrets and plain variables are the catalogue's; README.md's table is compared in tests/sandbox."""
+    known: set[str] = set()
+    monkeypatch.setattr(Reader, "reject_unknown", lambda self, _remedy: known.update(self.asked))
+    application = Application(
+        (Service("app"),), (TextSecret("key", Generated("theSecret")),), (PlainVariable("HOST", "theHost"),)
+    )
+    parse({"image": "registry/app:1.0.0", "theHost": "db.internal"}, (), application, Names("tickets", "dev"))
+    declared = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+    assert set(declared) == known - {"theSecret", "theHost"}
 
 
 def test_values_are_kept_out_of_repr() -> None:
