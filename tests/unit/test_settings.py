@@ -325,7 +325,11 @@ def test_a_key_whose_secret_left_the_catalogue_is_told_with_the_command_that_rem
 def test_pulumi_yaml_declares_every_setting_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """The keys of secrets and plain variables are the catalogue's; README.md's table is compared in tests/sandbox."""
     known: set[str] = set()
-    monkeypatch.setattr(Reader, "reject_unknown", lambda self, _remedy: known.update(self.asked))
+
+    def note(reader: Reader, _remedy: str) -> None:
+        known.update(reader.asked)
+
+    monkeypatch.setattr(Reader, "reject_unknown", note)
     application = Application(
         (Service("app"),), (TextSecret("key", Generated("theSecret")),), (PlainVariable("HOST", "theHost"),)
     )
