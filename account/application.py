@@ -35,12 +35,13 @@ class Application:
     watched_log_group: str
 
     @classmethod
-    def read(cls, stack: str, folder: Path = REPOSITORY) -> "Application":
+    def read(cls, stack: str, folder: Path | None = None) -> "Application":
         """Read the files.
 
         Raises:
             FileNotFoundError: When the application has no stack of that name.
         """
+        folder = folder or REPOSITORY
         project: str = yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
         loaded: Any = yaml.safe_load((folder / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
         config: Mapping[str, Any] = (loaded or {}).get("config") or {}

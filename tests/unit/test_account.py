@@ -11,6 +11,7 @@ import yaml
 
 from account.application import Application, features
 from policies.evaluator import Request, decide, parse
+from tests.conftest import TICKETS
 from tests.unit.conftest import Recorder, Recording
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +19,12 @@ ACCOUNT = "111111111111"
 PROJECT = "service-ticket-system-account"
 KEY_ARN = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+
+
+@pytest.fixture(autouse=True)
+def application(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stack files are the tests' own, so that those of the project may change."""
+    monkeypatch.setattr("account.application.REPOSITORY", TICKETS)
 
 
 def account(

@@ -52,6 +52,34 @@ EVERYTHING = {
     "redeploy": {"cluster": "main", "services": {"app": "web"}},
     "audit": {"trail": "create", "alarmEmails": ["oncall@example.com"], "trustedReaders": [f"{ROLE}auditor"]},
 }
+OTHERS = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:terraform"
+FOREIGN_KEY = "arn:aws:kms:us-east-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+EVERY_KIND = {
+    **PLAIN,
+    "image": "registry.example.com/app@sha256:" + "a1" * 32,
+    "environment": {"LOG_LEVEL": "info"},
+    "containerPort": 8080,
+    "cpu": 1024,
+    "memory": 2048,
+    "cpuArchitecture": "ARM64",
+    "command": ["node", "server.js"],
+    "readonlyRootFilesystem": True,
+    "logMode": "non-blocking",
+    "logRetentionInDays": 90,
+    "adopt": {"jwt-secret": f"{OTHERS}/jwt-MnOpQr"},
+    "foreignSecrets": {"warehouse": "arn:aws:secretsmanager:us-east-1:999999999999:secret:warehouse-GhIjKl"},
+    "secretKmsKeys": {
+        "jwt-secret": f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/22222222-3333-4444-5555-666666666666",
+        "warehouse": FOREIGN_KEY,
+    },
+    "recoveryWindowInDays": 7,
+    "encryption": "returning-to-aws-managed",
+    "keyDeletionWindowInDays": 14,
+    "replicaRegions": ["eu-west-1"],
+    "replicaKmsKeys": {"eu-west-1": f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/33333333-4444-5555-6666-777777777777"},
+    "confusedDeputyProtection": False,
+    "redeploy": {"cluster": "main", "services": {"app": "web"}},
+}
 SINGLE = {**PLAIN, "rotation": {**NETWORK, "strategy": "single-user", "secret": "db-master-password"}}
 
 
@@ -97,8 +125,8 @@ def run(
 
 @pytest.mark.parametrize(
     ("config", "stack"),
-    [(PLAIN, "dev"), (SINGLE, "dev"), (EVERYTHING, "prod")],
-    ids=["plain", "single-user", "everything"],
+    [(PLAIN, "dev"), (SINGLE, "dev"), (EVERYTHING, "prod"), (EVERY_KIND, "every-kind")],
+    ids=["plain", "single-user", "everything", "every-kind"],
 )
 def test_the_plan_is_the_reviewed_one(
     record: Recorder, golden: SnapshotAssertion, config: Mapping[str, Any], stack: str

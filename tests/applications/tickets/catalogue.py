@@ -1,9 +1,13 @@
-"""The catalogue of the tests of mechanisms: what the project ships may change without turning them red."""
+"""The catalogue of the tests of mechanisms: every kind of entry, and free of what the project ships or a fork changes."""
+
+from collections.abc import Mapping, Sequence
 
 from model.declarations import (
     Application,
-    Catalogue,
     Constant,
+    Entry,
+    External,
+    ForeignSecret,
     Generated,
     JsonSecret,
     PlainVariable,
@@ -16,7 +20,7 @@ SERVICES = (Service("app"),)
 
 VARIABLES = (PlainVariable("DATABASE_HOST", "databaseHost"), PlainVariable("REDIS_HOST", "redisHost"))
 
-CATALOGUE: Catalogue = (
+CATALOGUE: Sequence[Entry] = (
     TextSecret("db-master-password", Generated("dbMasterPassword"), variable="DB_PASSWORD"),
     TextSecret("jwt-secret", Generated("jwtSecret", length=64, keeps_previous=True), variable="JWT_SECRET"),
     JsonSecret(
@@ -36,13 +40,25 @@ CATALOGUE: Catalogue = (
 )
 
 # In production the application signs in as a user of its own, and the master's password is only there to make that user.
-IN_STACK = {
+IN_STACK: Mapping[str, Sequence[Entry]] = {
     "prod": (
         TextSecret("db-master-password", Generated("dbMasterPassword")),
         JsonSecret(
             "db-app-user",
             {"username": Constant("ticketing"), "password": Generated("dbAppUserPassword")},
             variables={"username": "DB_USER", "password": "DB_PASSWORD"},
+        ),
+    ),
+    # The kinds of entries that the other stacks lack.
+    "every-kind": (
+        TextSecret("partner-key", External(), variable="PARTNER_KEY", readers={"app"}),
+        JsonSecret("partner-login", External(), variable="PARTNER_LOGIN", variables={"user": "PARTNER_USER"}),
+        ForeignSecret(
+            "warehouse",
+            "team Data",
+            keys={"url", "token"},
+            variable="WAREHOUSE",
+            variables={"token": "WAREHOUSE_TOKEN"},
         ),
     ),
 }
