@@ -32,6 +32,12 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/pyright --threads 2
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck .ci/run .ci/stack
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/pipeline.yml .github/workflows/preview.yml .github/workflows/review.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/stack/action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.renovate renovate.json
 check: lint                ## formatting, lint, types, import rules and the unit tests: about a minute
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
 test: lint                 ## formatting, lint, types, import rules, every test: what CI runs
@@ -55,9 +61,9 @@ certificates: $(VENV)/installed ## renew the authorities of Amazon RDS that the 
 	$(BIN)/python tools/rds_certificates.py
 bench: $(VENV)/installed   ## compare this program with a flat and an empty one, at several sizes
 	$(BIN)/python -m benchmarks
-LOCK = uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
-lock:                      ## after a change of requirements*.in (needs uv)
-	$(LOCK) requirements.in -o requirements.txt
-	$(LOCK) requirements-dev.in -c requirements.txt -o requirements-dev.txt
+LOCK = uv pip compile --universal --python-version=3.11 --generate-hashes
+lock:                      ## after a change of requirements*.in (needs uv; Renovate repeats the commands that stand in the files)
+	$(LOCK) --output-file=requirements.txt requirements.in >/dev/null
+	$(LOCK) --constraints=requirements.txt --output-file=requirements-dev.txt requirements-dev.in >/dev/null
 event-ruler: $(VENV)/installed ## ask AWS's Event Ruler about the notices' rules (Java 11 and Maven)
 	@$(BIN)/python -m tests.event_ruler

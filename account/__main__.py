@@ -30,7 +30,7 @@ roles = Roles(
     after=bucket.bucket,
 )
 
-pulumi.export("backendUrl", bucket.name.apply(lambda name: f"s3://{name}?region={location.region}"))
+pulumi.export("backendUrl", bucket.name.apply(lambda _: settings.stack.backend_url))
 pulumi.export("secretsProvider", f"awskms://{settings.stack.config_alias}?region={location.region}")
 pulumi.export("deployerRoleArn", roles.deployer_arn)
 pulumi.export("previewerRoleArn", roles.previewer_arn)

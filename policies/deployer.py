@@ -70,6 +70,11 @@ class Deployment:
         return f"{self.names.project}-state-{self.location.account_id}-{self.location.region}"
 
     @property
+    def backend_url(self) -> str:
+        """What `pulumi login` takes."""
+        return f"s3://{self.state_bucket}?region={self.location.region}&awssdk=v2"
+
+    @property
     def config_alias(self) -> str:
         """The alias of the key that encrypts the secrets of its configuration and state."""
         return f"alias/{self.names.project}-config"

@@ -57,7 +57,7 @@ def test_an_empty_account_comes_up_and_stays_as_it_is(sandbox: Any, project_copy
     assert sandbox.ok("refresh", *copy.options)["changes"] == []
 
     bucket = f"service-ticket-system-state-{copy.account}-eu-central-1"
-    assert outputs["backendUrl"] == f"s3://{bucket}?region=eu-central-1"
+    assert outputs["backendUrl"] == f"s3://{bucket}?region=eu-central-1&awssdk=v2"
     s3, iam = sandbox.aws("s3", copy), sandbox.aws("iam", copy)
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     attached = iam.list_attached_role_policies(RoleName="service-ticket-system-deployer")["AttachedPolicies"]

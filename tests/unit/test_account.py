@@ -140,7 +140,7 @@ def test_the_roles_decrypt_with_the_real_key(record: Recorder) -> None:
 
 def test_the_outputs_are_what_the_application_and_the_pipeline_are_given(record: Recorder) -> None:
     assert account(record).exports == {
-        "backendUrl": f"s3://service-ticket-system-state-{ACCOUNT}-eu-central-1?region=eu-central-1",
+        "backendUrl": f"s3://service-ticket-system-state-{ACCOUNT}-eu-central-1?region=eu-central-1&awssdk=v2",
         "secretsProvider": "awskms://alias/service-ticket-system-config?region=eu-central-1",
         "deployerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-deployer",
         "reviewerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-reviewer",

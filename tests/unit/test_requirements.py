@@ -21,7 +21,7 @@ SOURCES = {"requirements.txt": "requirements.in", "requirements-dev.txt": "requi
 def pins(name: str) -> dict[str, str]:
     """Version, marker and hashes of each package of a lock file."""
     text = (REPOSITORY / name).read_text().replace("\\\n", "")
-    entries = [line.split(None, 1) for line in text.splitlines() if not line.startswith("#")]
+    entries = [line.split(None, 1) for line in text.splitlines() if not line.lstrip().startswith("#")]
     return {entry[0].split("==")[0]: " ".join(entry) for entry in entries}
 
 

@@ -1,0 +1,38 @@
+"""What a pipeline must know of a stack, from the stack's own file: `python -m account.place STACK`."""
+
+import sys
+
+from account.application import Application
+from model.location import Location, partition_of
+from model.names import Names
+from policies.deployer import Deployment
+
+
+def place(stack: str) -> dict[str, str]:
+    """Return account, Region, the state's URL and the ARNs of the roles that account/ makes.
+
+    Raises:
+        SystemExit: When there is no such stack, or it allows not exactly one account.
+    """
+    try:
+        application = Application.read(stack)
+    except FileNotFoundError:
+        raise SystemExit(f"no stack {stack!r}: there is no Pulumi.{stack}.yaml") from None
+    if len(application.account_ids) != 1 or not application.region:
+        raise SystemExit(f"Pulumi.{stack}.yaml: aws:allowedAccountIds must name one account, aws:region its Region")
+    location = Location(partition_of(application.region), application.region, application.account_ids[0])
+    names = Names(application.project, stack)
+    made = Deployment(names, location, frozenset(), config_key_arn="", key_tags={})
+    return {
+        "account": location.account_id,
+        "region": location.region,
+        "backend": made.backend_url,
+        "deployer": location.role_arn(made.deployer),
+        "previewer": location.role_arn(made.previewer),
+        "reviewer": location.role_arn(made.reviewer),
+    }
+
+
+if __name__ == "__main__":
+    for name, value in place(*sys.argv[1:]).items():
+        sys.stdout.write(f"{name}={value}\n")

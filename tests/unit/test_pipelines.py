@@ -1,0 +1,268 @@
+"""The pipelines of GitHub and GitLab, the hooks before a commit, the updates of dependencies: every command runs or is checked.
+
+Commands on a stack run on the sandbox, in tests/sandbox/test_pipeline.py.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from account.place import place
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
+GITLAB = ROOT / ".gitlab-ci.yml"
+
+
+def load(path: Path) -> dict[Any, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def jobs() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    for path in WORKFLOWS:
+        for name, job in load(path)["jobs"].items():
+            yield path.stem, name, job
+
+
+def steps() -> Iterator[Mapping[str, Any]]:
+    for _, _, job in jobs():
+        yield from job["steps"]
+    for path in ACTIONS:
+        yield from load(path)["runs"]["steps"]
+
+
+def of_github() -> list[str]:
+    return sorted({step["run"] for step in steps() if "run" in step})
+
+
+def of_gitlab() -> list[str]:
+    found: set[str] = set(load(GITLAB)["default"]["before_script"])
+    for job in load(GITLAB).values():
+        for key in ("before_script", "script", "after_script"):
+            found |= set(job.get(key, ())) if isinstance(job, dict) else set()
+    return sorted(found)
+
+
+EVERYTHING = sorted({*of_github(), *of_gitlab()})
+ON_THE_SANDBOX = {
+    ".ci/stack preview dev", ".ci/stack preview prod", ".ci/stack up dev", ".ci/stack up prod", '.ci/stack review "$STACK"',
+}  # fmt: skip
+"""Run by tests/sandbox/test_pipeline.py."""
+THIS_IS_IT = {"make .venv/installed", "make check", ".ci/run"}
+"""What runs these tests."""
+HERE = {
+    '.venv/bin/python -m account.place "$STACK" >> "$GITHUB_OUTPUT"',
+    ".venv/bin/pre-commit run secrets --all-files",
+    'cat preview.md >> "$GITHUB_STEP_SUMMARY"',
+    "cat preview.md",
+    'gh pr comment "$NUMBER" --edit-last --create-if-none --body-file preview.md',
+}
+"""Run below."""
+
+
+def run(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=folder,
+        env={"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": os.devnull, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_every_command_of_the_pipelines_is_run_by_a_test() -> None:
+    assert set(EVERYTHING) == ON_THE_SANDBOX | THIS_IS_IT | HERE
+
+
+@pytest.mark.parametrize("command", EVERYTHING)
+def test_every_command_is_good_bash(command: str, tmp_path: Path) -> None:
+    script = tmp_path / "command"
+    script.write_text(f"#!/usr/bin/env bash\n{command}\n")
+    assert run(f"bash -n {script}", tmp_path).returncode == 0
+    checked = run(f"shellcheck {script}", tmp_path)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_no_command_holds_an_expression_that_somebody_outside_could_fill() -> None:
+    assert not [command for command in of_github() if "${{" in command]
+
+
+def test_the_place_is_handed_to_the_steps_that_follow(tmp_path: Path) -> None:
+    (command,) = [c for c in EVERYTHING if "account.place" in c]
+    done = run(command, ROOT, STACK="prod", GITHUB_OUTPUT=str(tmp_path / "output"))
+    assert done.returncode == 0, done.stderr
+    found = dict(line.split("=", 1) for line in (tmp_path / "output").read_text().splitlines())
+    assert found == place("prod")
+    assert found["deployer"] == "arn:aws:iam::222222222222:role/service-ticket-system-deployer"
+    for step in steps():
+        for name in re.findall(r"steps\.place\.outputs\.(\w+)", json.dumps(step)):
+            assert name in found
+    wanted = {step["with"]["role"] for step in steps() if str(step.get("uses", "")).startswith("./")}
+    assert wanted == {"deployer", "previewer", "reviewer"} <= set(found)
+
+
+@pytest.mark.parametrize("stack", ["nope", "../account/dev"])
+def test_a_stack_that_is_none_has_no_place(stack: str) -> None:
+    with pytest.raises(SystemExit, match="no stack"):
+        place(stack)
+
+
+def test_the_preview_goes_to_the_summary_and_the_comment(tmp_path: Path) -> None:
+    (tmp_path / "preview.md").write_text("No changes.\n")
+    (tmp_path / "gh").write_text('#!/bin/sh\nprintf "%s\\n" "$@" > asked\n')
+    (tmp_path / "gh").chmod(0o755)
+    assert run("cat preview.md", tmp_path).stdout == "No changes.\n"
+    summary = tmp_path / "summary"
+    assert run('cat preview.md >> "$GITHUB_STEP_SUMMARY"', tmp_path, GITHUB_STEP_SUMMARY=str(summary)).returncode == 0
+    assert summary.read_text() == "No changes.\n"
+    (command,) = [c for c in EVERYTHING if c.startswith("gh ")]
+    done = run(f'PATH="{tmp_path}:$PATH"; {command}', tmp_path, NUMBER="7")
+    assert done.returncode == 0, done.stderr
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked == ["pr", "comment", "7", "--edit-last", "--create-if-none", "--body-file", "preview.md"]
+
+
+def test_actions_are_official_and_pinned_by_commit_with_their_version() -> None:
+    for path in (*WORKFLOWS, *ACTIONS):
+        for line in re.findall(r"uses: (.*)", path.read_text(encoding="utf-8")):
+            pinned = re.fullmatch(r"(actions|aws-actions)/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
+            assert pinned or line == "./.github/actions/stack", line
+    # One commit for each action, so that an update leaves none behind.
+    used = {step["uses"] for step in steps() if "@" in step.get("uses", "")}
+    assert len({name.partition("@")[0] for name in used}) == len(used)
+
+
+def test_rights_are_the_least_and_stand_at_the_job() -> None:
+    for path in WORKFLOWS:
+        assert load(path)["permissions"] == {}
+        assert "pull_request_target" not in path.read_text(encoding="utf-8")
+    for _, name, job in jobs():
+        aws = any(str(step.get("uses", "")).startswith("./") for step in job["steps"])
+        expected = {"contents": "read", "id-token": "write"} if aws else {"contents": "read"}
+        assert job["permissions"] == ({"pull-requests": "write"} if name == "comment" else expected)
+        for step in job["steps"]:
+            if "checkout@" in step.get("uses", ""):
+                assert step["with"] == {"persist-credentials": False}
+                assert name != "comment", "the job that writes runs no code of the pull request"
+
+
+def test_one_update_of_a_stack_at_a_time_and_prod_waits_for_somebody() -> None:
+    deploying = {
+        (name, job["environment"], job["concurrency"]["group"]) for _, name, job in jobs() if "environment" in job
+    }
+    assert deploying == {("dev", "dev", "stack-dev"), ("prod", "prod", "stack-prod")}
+    github = {name: job for _, name, job in jobs()}
+    assert github["dev"]["needs"] == ["check", "test"]
+    assert (github["prod-preview"]["needs"], github["prod"]["needs"]) == ("dev", "prod-preview")
+    assert "refs/heads/main" in github["dev"]["if"]
+    gitlab = load(GITLAB)
+    for stack in ("dev", "prod"):
+        assert (gitlab[stack]["resource_group"], gitlab[stack]["environment"]) == (f"stack-{stack}", stack)
+    assert gitlab["prod"]["rules"][0]["when"] == "manual"
+
+
+def test_gitlab_does_what_github_does() -> None:
+    stacks = [c for c in of_github() if c.startswith((".ci/", "make", ".venv/bin/pre-commit"))]
+    assert set(stacks) == {c for c in of_gitlab() if not c.startswith("cat")}
+    for name in ("preview", "dev", "prod-preview", "prod", "review"):
+        assert load(GITLAB)[name]["extends"] == ".aws"
+    assert load(GITLAB)[".aws"]["id_tokens"] == {"AWS_ID_TOKEN": {"aud": "sts.amazonaws.com"}}
+
+
+def recipe(target: str) -> list[str]:
+    body = re.search(rf"^{target}:[^\n]*\n((?:\t[^\n]*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert body
+    return [line.strip().replace("$(BIN)", ".venv/bin") for line in body[1].splitlines()]
+
+
+def hooks() -> dict[str, Mapping[str, Any]]:
+    (local,) = load(ROOT / ".pre-commit-config.yaml")["repos"]
+    assert local["repo"] == "local"
+    return {hook["id"]: hook for hook in local["hooks"]}
+
+
+def test_the_hooks_are_the_commands_of_make_check_and_a_scan_for_secrets(tmp_path: Path) -> None:
+    found = hooks()
+    scan = found.pop("secrets")
+    assert [hook["entry"] for hook in found.values()] == [*recipe("lint"), *recipe("check")]
+    assert scan["entry"] == ".venv/bin/detect-secrets-hook --baseline .secrets.baseline"
+    assert all(hook["pass_filenames"] is False for hook in found.values())
+    assert run("pre-commit validate-config", ROOT, HOME=str(tmp_path)).returncode == 0
+
+
+def test_every_workflow_is_among_those_that_are_checked() -> None:
+    commands = " ".join(recipe("lint"))
+    assert all(
+        str(path.relative_to(ROOT)) in commands for path in (*WORKFLOWS, *ACTIONS, GITLAB, ROOT / "renovate.json")
+    )
+
+
+INVENTED = "AKIA" + "Q3EGRZ7PXLDN5TWV"  # in two, or the scan would find it here
+KEYS = {
+    "AWS": f"key = '{INVENTED}'\n",
+    "GitHub": "token: ghp_" + "Zk3vN8qLw2RtXy7BmC5dHf9GjP1sKaE0uTiO" + "\n",
+    "private": "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIE\n",
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_the_scan_finds_a_planted_key_and_names_no_value(kind: str, tmp_path: Path) -> None:
+    (tmp_path / ".venv").symlink_to(BIN.parent)
+    for name in (".secrets.baseline", ".pre-commit-config.yaml"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    (tmp_path / "settings.py").write_text("host = 'db.internal'\n")
+    clean = run("git init -q . && git add -A && pre-commit run secrets --all-files", tmp_path, HOME=str(tmp_path))
+    assert clean.returncode == 0, clean.stdout
+    (tmp_path / "settings.py").write_text(KEYS[kind])
+    done = run("git add -A && .venv/bin/pre-commit run secrets --all-files", tmp_path, HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert "settings.py" in done.stdout
+    assert INVENTED not in done.stdout + done.stderr
+
+
+RENOVATE_TAKES = {
+    "--universal", "--generate-hashes", "--python-version", "--output-file", "--constraints", "--no-strip-extras",
+    "--no-emit-package", "--index-url", "--emit-index-url", "-v",
+}  # fmt: skip
+"""Source: renovate, lib/modules/manager/pip-compile/common.ts, allowedOptions of `uv`; options with a value need the `=`."""
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_renovate_can_repeat_the_command_that_made_a_lock(name: str) -> None:
+    header = re.match(r"(?:#.*\n)+?# {4}(\S+)(.*)\n", (ROOT / name).read_text())
+    assert header
+    words = f"{header[1]}{header[2]}".split()
+    assert words[:3] == ["uv", "pip", "compile"]
+    assert {word.partition("=")[0] for word in words if word.startswith("-")} <= RENOVATE_TAKES
+    assert words[-1] == name.replace(".txt", ".in")
+    assert " ".join(words) + " >/dev/null" in [line.replace("$(LOCK)", lock()) for line in recipe("lock")]
+
+
+def lock() -> str:
+    found = re.search(r"^LOCK = (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def test_renovate_keeps_engine_sdk_and_providers_together() -> None:
+    config = json.loads((ROOT / "renovate.json").read_text())
+    (group,) = [rule for rule in config["packageRules"] if rule.get("groupName") == "pulumi"]
+    python = re.findall(r"^(pulumi[\w-]*)==", (ROOT / "requirements.in").read_text(), re.MULTILINE)
+    go = re.findall(r"^\s*(github\.com/pulumi/pulumi/\S+) v", (ROOT / "tools" / "go.mod").read_text(), re.MULTILINE)
+    assert set(group["matchPackageNames"]) == {*python, *go}
+    assert {"pip-compile", "gomod", "github-actions", "gitlabci"} == set(config["enabledManagers"])
+    for pattern in config["pip-compile"]["managerFilePatterns"]:
+        assert all(re.search(pattern.strip("/"), name) for name in ("requirements.txt", "requirements-dev.txt"))
