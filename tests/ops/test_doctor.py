@@ -405,7 +405,9 @@ def test_tasks_and_networks_that_may_not_be_looked_at_are_named(
     action: str, stack: Stack, proxy: Any, ops: Any
 ) -> None:
     subnet = stack.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
-    run_service(stack, networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet]}})
+    group = stack.client("ec2").describe_security_groups()["SecurityGroups"][0]["GroupId"]
+    vpc = {"subnets": [subnet], "securityGroups": [group], "assignPublicIp": "ENABLED"}
+    run_service(stack, networkConfiguration={"awsvpcConfiguration": vpc})
     stack.endpoint = proxy.url
     code = "AccessDeniedException" if action == "ListTasks" else "UnauthorizedOperation"
     proxy.refuse(action, code, message=f"not authorized to perform: {action}")
