@@ -166,9 +166,9 @@ def _take_off(stack: Stack, role: Role, statement: Statement) -> str:
     if statement not in role.identity or stack.names.service(stack.service_name).is_own_execution_policy(name):
         return ""
     if kind == "inline":
-        return f"aws iam delete-role-policy --role-name {role.name} --policy-name {name}"
+        return f"aws iam delete-role-policy --region {stack.region} --role-name {role.name} --policy-name {name}"
     arn = next(arn for arn in role.attached if arn.rpartition("/")[2] == name)
-    return f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
+    return f"aws iam detach-role-policy --region {stack.region} --role-name {role.name} --policy-arn {arn}"
 
 
 def _start(snapshot: Snapshot, role: Role) -> Iterator[Finding]:

@@ -182,7 +182,14 @@ def _json_problems(
         elif not value.strip():
             status = "failure" if key in used else "warning"
             text = f"key {key} is {'blank' if value else 'empty'}"
-            yield Finding("json", status, subject, text, *_fix_value(snapshot, record, key))
+            signs_in = record.rotation.lambda_arn and key in _SIGN_IN  # a rotation would need it already
+            yield Finding(
+                "json",
+                status,
+                subject,
+                text,
+                *(_set(snapshot, record, key) if signs_in else _fix_value(snapshot, record, key)),
+            )
         elif value != value.strip() and not value.lstrip().startswith("-----BEGIN"):
             text = f"key {key} begins or ends in white space, most likely a line break that was pasted along"
             yield Finding("json", "warning", subject, text, *_fix_value(snapshot, record, key))
@@ -204,7 +211,7 @@ def _fix_current(snapshot: Snapshot, record: Record) -> tuple[str, str]:
     if version:
         return _move(snapshot, record, version), ""
     if owner == "operator":
-        return f"python -m ops set {snapshot.stack.name_of(record.arn)} --stack {snapshot.stack.environment}", ""
+        return _set(snapshot, record)
     return put_back(snapshot.stack), ""
 
 
@@ -217,7 +224,12 @@ def _fix_value(snapshot: Snapshot, record: Record, key: str | None = None) -> tu
         return _move(snapshot, record, version), ""
     if owner.fix:
         return owner.fix, owner.remark
+    return _set(snapshot, record, key)
+
+
+def _set(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[str, str]:
     option = f" --key {key}" if key else ""
+    stack = snapshot.stack
     return f"python -m ops set {stack.name_of(record.arn)}{option} --stack {stack.environment}", ""
 
 

@@ -44,10 +44,10 @@ def _state(snapshot: Snapshot) -> Iterator[Finding]:
     for definition in snapshot.definitions:
         if not definition.execution_role_arn:
             found = "has no execution role: ECS can read no secret"
-            yield Finding("task-definition", "failure", definition.label, found, put_back(stack))
+            yield Finding("task-definition", "failure", definition.label, found, *_remedy(stack, definition))
         elif definition.execution_role_arn != stack.service.execution_role_arn:
             found = f"is started by {definition.execution_role_arn}, not by this stack's execution role"
-            yield Finding("task-definition", "failure", definition.label, found, put_back(stack))
+            yield Finding("task-definition", "failure", definition.label, found, *_remedy(stack, definition))
 
 
 def _differences(other: TaskDefinition, deployed: TaskDefinition | None) -> str:
@@ -65,24 +65,34 @@ def _newer(other: TaskDefinition, stack: Stack) -> bool:
     return int(other.arn.rpartition(":")[2]) > int(stack.service.task_definition_arn.rpartition(":")[2])
 
 
+def _remedy(stack: Stack, definition: TaskDefinition) -> tuple[str, str]:
+    """Return the command that takes a revision out of use, and a remark: the program can change only the one it made."""
+    if definition.arn == stack.service.task_definition_arn:
+        return put_back(stack), ""
+    if _newer(definition, stack):
+        label = definition.label
+        return f"aws ecs deregister-task-definition --task-definition {label} --region {stack.region}", ""
+    return "", "the check `service` has the command that moves the ECS service to the stack's own revision"
+
+
 def _references(snapshot: Snapshot) -> Iterator[Finding]:
     stack = snapshot.stack
     for definition in snapshot.definitions:
-        given = dict(definition.references())
+        given, remedy = dict(definition.references()), _remedy(stack, definition)
         for variable, text in definition.references():
             if wrong := _wrong_reference(snapshot, text):
-                yield Finding("value-from", "failure", f"{variable} in {definition.label}", wrong, put_back(stack))
+                yield Finding("value-from", "failure", f"{variable} in {definition.label}", wrong, *remedy)
             elif variable in stack.service.container_secrets and text != stack.service.container_secrets[variable]:
                 found = f"takes {text}; the stack's outputs say {stack.service.container_secrets[variable]}"
-                yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, put_back(stack))
+                yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, *remedy)
         for variable in sorted(set(stack.service.container_secrets) - set(given)):
             found = "is not among the container's secrets: the application starts without it"
-            yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, put_back(stack))
+            yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, *remedy)
         for container in definition.containers:
             names = Counter(name for name, _ in (*container.secrets, *container.environment))
             for variable in sorted(name for name, count in names.items() if count > 1):
                 found = f"is set more than once in container {container.name}: ECS refuses to start it"
-                yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, put_back(stack))
+                yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, *remedy)
 
 
 def _wrong_reference(snapshot: Snapshot, text: str) -> str | None:
@@ -128,8 +138,9 @@ def _leaks(snapshot: Snapshot) -> Iterator[Finding]:
                     found = f"holds the value of {names[0]} in the clear"
                 if found:
                     text = f"{found}: everybody who may describe the task definition reads it"
-                    remark = "then give the secret a new value; python -m ops migrate clean removes old revisions"
-                    yield Finding("plain-text", "failure", subject, text, put_back(stack), remark)
+                    fix, where = _remedy(stack, definition)
+                    then = "then give the secret a new value; python -m ops migrate clean removes old revisions"
+                    yield Finding("plain-text", "failure", subject, text, fix, f"{where}; {then}" if where else then)
 
 
 def check_images(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:

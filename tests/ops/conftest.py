@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 from urllib.parse import parse_qs, urlsplit
@@ -472,12 +473,12 @@ def aws_cli() -> Generator[AwsCli]:
 
 @pytest.fixture
 def paste(ops: Ops, aws_cli: AwsCli) -> Callable[..., None]:
-    """Run a printed command as it is: `paste(stack, finding["fix"])`. Keyword: `stdin` of the project's own commands.
+    """Run a printed command as it is: `paste(stack, finding["fix"])`. Keyword: the `value` that is typed, hidden.
 
     Words are split as a shell does. `aws` is the AWS CLI itself, `python -m ops` this project, in this process.
     """
 
-    def run(stack: Deployed, command: str, *, stdin: bytes = b"") -> None:
+    def run(stack: Deployed, command: str, *, value: str = "") -> None:
         words = list(shlex.shlex(command, posix=True, punctuation_chars=True))
         assert not {"|", ";", "&", ">", "<", "(", ")"} & set(words), f"more than a list of commands: {command}"
         for part in command.split(" && "):
@@ -485,13 +486,23 @@ def paste(ops: Ops, aws_cli: AwsCli) -> Callable[..., None]:
                 case ["aws", *arguments]:
                     status, told = aws_cli(stack, arguments)
                 case ["python", "-m", "ops", *arguments]:
-                    done = ops(stack, *arguments, stdin=stdin)
+                    with (
+                        mock.patch("ops._ask.sys", _at_a_terminal()),
+                        mock.patch("getpass.getpass", return_value=value),
+                    ):
+                        done = ops(stack, *arguments)
                     status, told = done.status, done.err
                 case _:
                     status, told = 127, "no command that can be run here"
             assert status == 0, f"{part}: {told}"
 
     return run
+
+
+def _at_a_terminal() -> SimpleNamespace:
+    """`sys` of somebody who answers every question with yes."""
+    stdin = SimpleNamespace(isatty=lambda: True, readline=lambda: "y\n")
+    return SimpleNamespace(stdin=stdin, stderr=io.StringIO())
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -350,12 +349,27 @@ KEY_CASES: dict[str, tuple[Break, str, str]] = {
 }
 
 
+ELSEWHERE = ("pulumi ", "docker ")
+"""Commands that are run elsewhere: the engine's in tests/sandbox/test_doctor_fixes.py; there is no registry to push to."""
+
+NOT_HERE = {
+    "no current version": "moto moves no label that no version has; run in tests/sandbox/test_doctor_fixes.py",
+    "log group under another key": "moto has no DisassociateKmsKey; run in tests/sandbox/test_doctor_fixes.py",
+    "rotation cancelled": "moto loses the current value; run in tests/sandbox/test_doctor_fixes.py",
+    "rotation unfinished": "no local AWS runs a function",
+    "replica failed": "moto lists the failed replica beside the new one",
+}
+"""Breakages whose command moto can't run, and why."""
+
+
 def problems(report: dict[str, Any]) -> list[dict[str, str]]:
     return [finding for finding in report["findings"] if finding["status"] != "ok"]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_doctor_names_what_is_broken(case: str, stack: Stack, ops: Any) -> None:
+def test_doctor_names_what_is_broken_and_the_printed_command_fixes_it(
+    case: str, stack: Stack, ops: Any, paste: Any
+) -> None:
     broken, check, status, subject, text = CASES[case]
     broken(stack)
 
@@ -368,6 +382,13 @@ def test_doctor_names_what_is_broken(case: str, stack: Stack, ops: Any) -> None:
     assert all(finding["fix"] or finding["remark"] for finding in found)
     assert done.status == 1
     assert not any(value in done.out + done.err for value in stack.values.values())
+    if case not in NOT_HERE:
+        left = found
+        while commands := [f["fix"] for f in left if f["fix"] and not f["fix"].startswith(ELSEWHERE)]:
+            typed = "a-value-of-the-operator" if "--key" in commands[0] or APP not in commands[0] else stack.values[APP]
+            paste(stack, commands[0], value=typed)
+            before, left = left, problems(ops(stack, "doctor", "--json").json)
+            assert len(left) < len(before), f"{commands[0]} changed nothing: {left}"
 
 
 def test_doctor_names_a_deleted_repository(stack: Stack, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,24 +419,6 @@ def test_doctor_names_what_is_wrong_with_the_key(case: str, deploy: Any, ops: An
     assert done.status == 1
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        "secret pending deletion",
-        "task definition made by hand",
-        "another image",
-        "AWSPENDING without a rotation",
-    ],
-)
-def test_the_fix_fixes(case: str, stack: Stack, ops: Any) -> None:
-    CASES[case][0](stack)
-    (found,) = problems(ops(stack, "doctor", "--json").json)
-
-    run_aws(stack, found["fix"])
-
-    assert problems(ops(stack, "doctor", "--json").json) == []
-
-
 def attach_too_much(stack: Stack) -> None:
     arn = stack.client("iam").create_policy(
         PolicyName="by-hand",
@@ -425,35 +428,23 @@ def attach_too_much(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("broken", [deny_in_role, attach_too_much])
-def test_a_policy_that_pulumi_did_not_make_is_taken_off_by_name(broken: Break, stack: Stack, ops: Any) -> None:
+def test_a_policy_that_pulumi_did_not_make_is_taken_off_by_name(
+    broken: Break, stack: Stack, ops: Any, paste: Any
+) -> None:
     broken(stack)
     found = problems(ops(stack, "doctor", "--json").json)
 
-    run_aws(stack, found[0]["fix"])
+    paste(stack, found[0]["fix"])
 
     assert problems(ops(stack, "doctor", "--json").json) == []
 
 
 @pytest.mark.parametrize("case", ["key disabled", "key pending deletion"])
-def test_the_fix_fixes_the_key(case: str, deploy: Any, ops: Any) -> None:
+def test_the_fix_fixes_the_key(case: str, deploy: Any, ops: Any, paste: Any) -> None:
     stack = deploy("prod", customer_managed_key=True)
     KEY_CASES[case][0](stack)
     found = problems(ops(stack, "doctor", "--json").json)
 
-    run_aws(stack, found[0]["fix"])
+    paste(stack, found[0]["fix"])
 
     assert problems(ops(stack, "doctor", "--json").json) == []
-
-
-def run_aws(stack: Stack, commands: str) -> None:
-    """Carry out commands of the AWS CLI, which is not installed here, by the API calls that it makes of them."""
-    for command in commands.split(" && "):
-        aws, service, operation, *options = shlex.split(command)
-        assert aws == "aws"
-        parameters: dict[str, object] = {}
-        for at, name in enumerate(options):
-            if name.startswith("--") and name != "--region":
-                words = [word.capitalize() for word in name[2:].split("-")]
-                key = "".join(words)
-                parameters[key[0].lower() + key[1:] if service == "ecs" else key] = options[at + 1]
-        getattr(stack.client(service), operation.replace("-", "_"))(**parameters)
