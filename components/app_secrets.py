@@ -101,12 +101,14 @@ class AppSecrets(pulumi.ComponentResource):
         # steps, first to AWS's key by name while its own still exists, then without either.
         self._kms_key_id = _AWS_KEY if config.encryption == "returning-to-aws-managed" else key_arn
         restored = RestoredValues(self, config.catalogue, config.restored)
-        values = _SourceValues(self, name, config.values, config.generations, restored, protect=config.protect)
+        live = LiveValues(self, name, recovery_window_in_days=config.recovery_window_in_days)
+        values = _SourceValues(
+            self, name, config.values, config.generations, restored, live=live, protect=config.protect
+        )
         self.names = {
             d.name: _name_in_arn(config.adopt[d.name]) if d.name in config.adopt else config.names.secret(d.name)
             for d in config.catalogue
         }
-        live = LiveValues(self, name, recovery_window_in_days=config.recovery_window_in_days)
         listed = live.list([d.name for d in config.catalogue], config.adopt)
         secrets: dict[str, aws.secretsmanager.Secret] = {}
         version_ids: dict[str, pulumi.Output[str]] = {}
@@ -205,15 +207,18 @@ class _SourceValues:
         generations: Mapping[str, int],
         restored: RestoredValues,
         *,
+        live: LiveValues,
         protect: bool,
     ) -> None:
         self.restored = restored
+        self._live = live
         self.component = component
         self.name = name
         self._configured = configured
         self._generations = generations
         self._protect = protect
         self._made: dict[str, random.RandomPassword] = {}
+        self._values: dict[tuple[str, int], pulumi.Output[str]] = {}
 
     def generation(self, source: Source) -> int:
         """Return the generation of a source that is live: 1, or what `rotations` asks for."""
@@ -229,9 +234,15 @@ class _SourceValues:
             return pulumi.Output.from_input(source.value)
         if isinstance(source, Supplied):
             return pulumi.Output.secret(self._configured[source.config_key])
-        kept = self.restored.value(source.config_key, generation)
-        value = kept or self._password(source, generation).result
-        return pulumi.Output.secret(self._configured.get(source.config_key) or value)
+        if (source.config_key, generation) not in self._values:
+            found = self.restored.value(source.config_key, generation) or self._password(source, generation).result
+            value = pulumi.Output.secret(self._configured.get(source.config_key) or found)
+            self._values[source.config_key, generation] = value
+            if source.keeps_previous:
+                self._live.keep(
+                    source.config_key, generation, value, self.restored.found_in(source.config_key, generation)
+                )
+        return self._values[source.config_key, generation]
 
     def known(self, source: Generated | Supplied | Constant, generation: int = 1) -> str | None:
         """Return the value that `of` has, as far as it is known before anything is made."""
@@ -241,17 +252,20 @@ class _SourceValues:
         return self._configured.get(source.config_key) or kept
 
     def previous(self, source: Generated) -> pulumi.Output[str]:
-        """Return the generated value before the live one: a configured value took the place of the last generation."""
-        number = self._number_before(source)
-        value = self.restored.value(source.config_key, number) or self._password(source, number).result
-        return pulumi.Output.secret(value)
+        """Return the value that was live under the number before, wherever it came from."""
+        number = self.generation(source) - 1
+        if (source.config_key, number) not in self._values:
+            found = self.restored.value(source.config_key, number) or self._password(source, number).result
+            value = pulumi.Output.secret(found)
+            if source.keeps_previous:
+                found_in = self.restored.found_in(source.config_key, number)
+                value = self._live.kept(source.config_key, number, value, found_in)
+            self._values[source.config_key, number] = value
+        return self._values[source.config_key, number]
 
     def known_previous(self, source: Generated) -> str | None:
         """Return the value that `previous` has, as far as it is known before anything is made."""
-        return self.restored.value(source.config_key, self._number_before(source))
-
-    def _number_before(self, source: Generated) -> int:
-        return self.generation(source) - (source.config_key not in self._configured)
+        return self.restored.value(source.config_key, self.generation(source) - 1)
 
     def _password(self, source: Generated, generation: int) -> random.RandomPassword:
         name = f"{self.name}-{source.config_key}-{generation}"

@@ -65,10 +65,12 @@ class LiveValues:
         self._window, self._stack = recovery_window_in_days, pulumi.get_stack()
         self._entries: dict[str, tuple[str, Origins, frozenset[str]]] = {}
         self._puts: dict[str, _Put] = {}
+        self._kept: dict[str, tuple[str, int]] = {}
         seen = pulumi.ResourceHookOptions(on_dry_run=True)
         self._on_record = pulumi.ResourceHook(f"{name}-records", self._check_record, seen)
         self._on_list = pulumi.ResourceHook(f"{name}-list", self._check_list, seen)
         self._on_put = pulumi.ResourceHook(f"{name}-live-values", self._check_put, seen)
+        self._on_kept = pulumi.ResourceHook(f"{name}-kept-values", self._check_kept, seen)
 
     def list(self, names: Sequence[str], adopted: Collection[str]) -> pulumi.Resource:
         """Keep which secrets the stack has; refuse that one it made leaves the catalogue without a recovery window."""
@@ -77,13 +79,30 @@ class LiveValues:
             "adopted": sorted(adopted),
             "recoveryWindowInDays": self._window,
         }
-        return self._keep(self._name, content, self._on_list)
+        return self._stash(self._name, content, self._on_list)
 
     def record(self, declaration: Declaration, entry: Origins, after: Sequence[pulumi.Resource]) -> pulumi.Stash:
         """Keep what a secret is and where its values come from; refuse changes that `model.origins` refuses."""
         name = f"{self._name}-{declaration.name}"
         self._entries[name] = declaration.name, entry, _kept(declaration)
-        return self._keep(name, entry.record(), self._on_record, after)
+        return self._stash(name, entry.record(), self._on_record, after)
+
+    def keep(self, config_key: str, number: int, value: pulumi.Output[str], found_in: str = "") -> None:
+        """Keep a live value of which the application gets the one before, too; refuse another one under the same number.
+
+        `found_in` is the version of a restored secret that has the value, if any.
+        """
+        name = self._kept_name(config_key, number, found_in)
+        self._kept[name] = config_key, number
+        self._stash(name, value, self._on_kept)
+
+    def kept(self, config_key: str, number: int, made: pulumi.Output[str], found_in: str = "") -> pulumi.Output[str]:
+        """Return the value that was live under an earlier number; in a stack that never had it, `made`."""
+        options = pulumi.ResourceOptions(parent=self._component, ignore_changes=["input"])
+        return pulumi.Output.secret(pulumi.Stash(self._kept_name(config_key, number, found_in), options, made).output)
+
+    def _kept_name(self, config_key: str, number: int, found_in: str) -> str:
+        return "-".join([self._name, "kept", config_key, str(number), *([found_in] if found_in else [])])
 
     def guard(
         self,
@@ -104,8 +123,8 @@ class LiveValues:
         self._puts[resource_name] = _Put(name, self._stack, record_id, values, keys)
         return pulumi.ResourceHookBinding(before_create=[self._on_put])
 
-    def _keep(
-        self, name: str, content: Mapping[str, Any], hook: pulumi.ResourceHook, after: Sequence[pulumi.Resource] = ()
+    def _stash(
+        self, name: str, content: pulumi.Input[Any], hook: pulumi.ResourceHook, after: Sequence[pulumi.Resource] = ()
     ) -> pulumi.Stash:
         return pulumi.Stash(
             name,
@@ -140,6 +159,14 @@ class LiveValues:
             found += [f"  {command}" for command in commands]
         if found:
             raise LiveValueError("\n".join(found))
+
+    def _check_kept(self, step: pulumi.ResourceHookArgs) -> None:
+        config_key, number = self._kept[step.name]
+        raise LiveValueError(
+            f"{config_key}: is set to another value, and the application needs the one before to read what it wrote with it. "
+            "Nothing was changed. Count its number on as well, so that the application gets both:\n"
+            f"  pulumi config set --path rotations.{config_key} {number + 1}"
+        )
 
     async def _check_put(self, step: pulumi.ResourceHookArgs) -> None:
         put = self._puts[step.name]
@@ -185,8 +212,8 @@ _NONE = object()
 
 
 def _kept(declaration: Declaration) -> frozenset[str]:
-    """Return the JSON keys whose value before the application gets too."""
-    keys = declaration.keys if isinstance(declaration, JsonSecret) else {}
+    """Return the JSON keys, `WHOLE` for a text, whose value before the application gets too."""
+    keys = declaration.keys if isinstance(declaration, JsonSecret) else {WHOLE: declaration.source}
     sources = keys.items() if isinstance(keys, Mapping) else ()
     return frozenset(key for key, source in sources if isinstance(source, Generated) and source.keeps_previous)
 

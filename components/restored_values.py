@@ -42,6 +42,7 @@ class RestoredValues:
         self._restored = restored
         self._live: dict[str, _Live] = {}
         self._values: dict[tuple[str, int], str] = {}
+        self._versions: dict[tuple[str, int], str] = {}
         for declaration in catalogue:
             entry = restored.get(declaration.name)
             if entry is None or entry.version is None or is_external(declaration):
@@ -52,10 +53,10 @@ class RestoredValues:
                 self._add_json(declaration, entry, live.text)
             elif isinstance(declaration.source, Generated):
                 generation = entry.generations.get(declaration.source.config_key, 1)
-                self._values[declaration.source.config_key, generation] = live.text
+                self._add(entry, declaration.source.config_key, generation, live.text)
                 if generation > 1 and entry.previous:
                     before = _read(component, entry.arn, entry.previous).text
-                    self._values[declaration.source.config_key, generation - 1] = before
+                    self._add(entry, declaration.source.config_key, generation - 1, before)
 
     def _add_json(self, declaration: JsonSecret, entry: Restored, text: str) -> None:
         parts = _parts(text)
@@ -65,11 +66,19 @@ class RestoredValues:
                 generation = entry.generations.get(source.config_key, 1)
                 for number, name in ((generation, key), (generation - 1, key + PREVIOUS_SUFFIX)):
                     if isinstance(value := parts.get(name), str):
-                        self._values[source.config_key, number] = value
+                        self._add(entry, source.config_key, number, value)
+
+    def _add(self, entry: Restored, config_key: str, generation: int, value: str) -> None:
+        self._values[config_key, generation] = value
+        self._versions[config_key, generation] = entry.version or ""
 
     def value(self, config_key: str, generation: int) -> str | None:
         """Return a generated value that a restored secret holds, None for one that has to be made."""
         return self._values.get((config_key, generation))
+
+    def found_in(self, config_key: str, generation: int) -> str:
+        """Return which version of a restored secret holds a generated value, "" for a value that has to be made."""
+        return self._versions.get((config_key, generation), "")[:8]
 
     def text(self, name: str) -> str | None:
         """Return the whole value of a restored secret, None for any other."""

@@ -351,9 +351,30 @@ def problems(
         rule = "every container variable is set once"
         repeated |= dict.fromkeys(_repeated("variable", [*variables, *plain_variables], rule))
     found += repeated
-    keys = [s.config_key for d in catalogue for s in d.sources() if isinstance(s, Generated | Supplied)]
-    found += _repeated("configuration key", keys, "every value has a configuration key of its own")
+    found += _repeated("configuration key", _owned_keys(catalogue), "every value has a configuration key of its own")
     return found
+
+
+def _owned_keys(catalogue: Catalogue) -> Iterator[str]:
+    """Yield each configuration key once for each place of its value.
+
+    A value that moves may stay under a JSON key without a variable of its own, so that running tasks go on: that place is
+    not one more, as long as the source is the same.
+    """
+    seen: dict[str, Source] = {}
+    left: list[tuple[str, Source]] = []
+    for declaration in catalogue:
+        keys = declaration.keys if isinstance(declaration, JsonSecret) else None
+        referenced = {key for _, key in declaration.references()}
+        for key, source in keys.items() if isinstance(keys, Mapping) else [(None, s) for s in declaration.sources()]:
+            if not isinstance(source, Generated | Supplied):
+                continue
+            if key is not None and key not in referenced:
+                left.append((source.config_key, source))
+            else:
+                seen.setdefault(source.config_key, source)
+                yield source.config_key
+    yield from (config_key for config_key, source in left if seen.setdefault(config_key, source) != source)
 
 
 def _declaration_problems(declaration: Declaration, project: str, stack: str) -> Iterator[Problem]:
@@ -500,7 +521,7 @@ def _partial_arn_problems(names: Sequence[str]) -> Iterator[Problem]:
                 )
 
 
-def _repeated(kind: str, names: Sequence[str], rule: str) -> Iterator[Problem]:
+def _repeated(kind: str, names: Iterable[str], rule: str) -> Iterator[Problem]:
     for name, count in Counter(names).items():
         if count > 1:
             yield _short(name), f"is the {kind} of {count} entries", rule

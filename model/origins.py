@@ -26,12 +26,14 @@ class Origins:
         rotated: Whether a function changes its value.
         values: By JSON key (`WHOLE` for a text): `generated KEY NUMBER`, `configured KEY NUMBER` or `constant`. Empty when
             somebody else puts the value.
+        referenced: The JSON keys that a container variable gets one by one.
     """
 
     secret: str
     adopted: bool
     rotated: bool
     values: Mapping[str, str]
+    referenced: frozenset[str] = frozenset()
 
     def record(self) -> dict[str, Any]:
         """Return what the state keeps."""
@@ -40,12 +42,14 @@ class Origins:
             "adopted": self.adopted,
             "rotated": self.rotated,
             "values": dict(self.values),
+            "referenced": sorted(self.referenced),
         }
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "Origins":
         """Return what was kept."""
-        return cls(record["secret"], record["adopted"], record["rotated"], dict(record["values"]))
+        referenced = frozenset(record.get("referenced", ()))
+        return cls(record["secret"], record["adopted"], record["rotated"], dict(record["values"]), referenced)
 
 
 def origins(
@@ -81,21 +85,24 @@ def origins(
             values = {key: origin(source) for key, source in declaration.keys.items()}
         else:
             values = {WHOLE: origin(next(declaration.sources()))}
-    return Origins(secret, adopted, rotated, values)
+    referenced = frozenset(key for _, key in declaration.references() if key is not None)
+    return Origins(secret, adopted, rotated, values, referenced)
 
 
 def refusals(name: str, before: Origins, after: Origins, kept: Collection[str] = ()) -> list[str]:
     """Return why a change of origins must not be made, each with the way on; empty when it may.
 
-    `kept` are the JSON keys whose value before the application gets too.
+    `kept` are the JSON keys (`WHOLE` for a text) whose value before the application gets too.
 
     What may: a value that the configuration now gives; a generated one that follows the last by one number; a JSON key that
-    is new or gone; a secret whose value others put from now on. What may not: another secret in the place of this one; an
-    older or an unasked-for new value in the place of a live one.
+    is new, or that goes after its variable has; a secret whose value others put from now on. What may not: another secret in
+    the place of this one; an older or an unasked-for new value in the place of a live one; a key that goes together with its
+    variable, because tasks of the last revision could not start any more.
     """
     if before.secret != after.secret:
         return [_other_secret(name, before, after)]
-    return [
+    gone = (before.values.keys() - after.values.keys()) & before.referenced if after.values else ()
+    return [_gone(name, key) for key in sorted(gone)] + [
         text
         for key in sorted(after.values)
         for text in _refused_value(f"{name} key {key}" if key else name, key, before, after, kept=key in kept)
@@ -140,6 +147,15 @@ def _other_secret(name: str, before: Origins, after: Origins) -> str:
     )
 
 
+def _gone(name: str, key: str) -> str:
+    return (
+        f"{name} key {key}: leaves the JSON, and the task definition of the last `up` refers to it: no task of that revision "
+        "could start any more. Nothing was changed. Do it in two steps: leave the key where it is and take its variable out of "
+        "catalogue.py (a key that moves may stand in both secrets meanwhile), run `pulumi up`, and when no task of an "
+        "older revision runs, take the key out"
+    )
+
+
 def _refused_value(subject: str, key: str, before: Origins, after: Origins, *, kept: bool) -> Iterator[str]:
     old, new = before.values.get(key), after.values[key]
     if old is None or new in {old, _CONSTANT}:
@@ -149,7 +165,12 @@ def _refused_value(subject: str, key: str, before: Origins, after: Origins, *, k
     set_it = f"pulumi config set --secret {config_key}"
     next_one = f"pulumi config set --path rotations.{config_key} {old_number + 1}"
     if old_key != config_key:
-        if kind == _GENERATED:
+        if kept and old_key:
+            yield (
+                f"{subject}: comes from {config_key} from now on, no longer from {old_key}, under which the value before is kept "
+                f"for the application. Nothing was changed. Put {old_key} back"
+            )
+        elif kind == _GENERATED:
             before_that = f"for {old_key}" if old_key else "a constant"
             yield (
                 f"{subject}: is generated for {config_key} from now on, no longer {before_that}: a new value would take the "
@@ -166,12 +187,10 @@ def _refused_value(subject: str, key: str, before: Origins, after: Origins, *, k
             "change of configuration puts an older value back, or leaves one out. Nothing was changed. Back to the value before: "
             "python -m ops rollback (docs/rotation.md)"
         )
-    elif kind == _GENERATED and old_kind == _CONFIGURED and (kept or number != old_number + 1):
-        # The previous value that the application still needs would be one that it never had.
-        or_else = "" if kept else f"\n  or ask for a new generated value: {next_one}"
+    elif kind == _GENERATED and old_kind == _CONFIGURED and number != old_number + 1:
         yield (
             f"{subject}: {config_key} was set and is no longer, so a generated value would take the place of the live one. "
-            f"Nothing was changed. Set it again: {set_it}{or_else}"
+            f"Nothing was changed. Set it again: {set_it}\n  or ask for a new generated value: {next_one}"
         )
 
 

@@ -120,14 +120,21 @@ def _secret(query: Query) -> str | None:
 
 
 def _secret_version(query: Query) -> str | None:
-    """The version that isn't recorded and has the value: a rotation may have made others."""
+    """The version that isn't recorded and has the value and the labels: an earlier one may have the same value.
+
+    A rotation may have taken AWSCURRENT meanwhile, so a label of the program's own counts for more.
+    """
     client, secret = query.client("secretsmanager"), query.inputs["secretId"]
     try:
         client.describe_secret(SecretId=secret)  # moto answers the next call with 500 when the secret is gone
         versions = client.list_secret_version_ids(SecretId=secret, IncludeDeprecated=True)["Versions"]
     except client.exceptions.ResourceNotFoundException:
         return None
+    asked = {str(stage) for stage in query.inputs.get("versionStages") or ()}
+    labels = asked - {"AWSCURRENT"} or {"AWSCURRENT"}
     for version in versions:
+        if not labels <= {*version.get("VersionStages", ())}:
+            continue
         number = f"{secret}|{version['VersionId']}"
         if number in query.known:
             continue

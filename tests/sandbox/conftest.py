@@ -19,7 +19,7 @@ from typing import Any
 import boto3
 import pytest
 
-from sandbox import cli, local_aws, state
+from sandbox import cli, environment, local_aws, pulumi_cli, state
 from sandbox.home import REPOSITORY, Home
 from tests.conftest import TICKETS
 
@@ -135,6 +135,22 @@ class Sandbox:
         result = self.quick(*arguments, "--json")
         assert result.status == 0, result.err
         return result.json()
+
+    def pulumi(self, copy: Copy, *arguments: str) -> str:
+        """A command of the Pulumi CLI on a copy's stack, with the sandbox's own backend."""
+        cli = pulumi_cli.find_or_build(self.home)
+        ended = subprocess.run(
+            [cli, "--non-interactive", *arguments],
+            cwd=self.home.work(copy.name, copy.stack),
+            env=environment.engine(self.home, ""),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
 
     def aws(self, service: str, copy: Copy) -> Any:
         """A client in a copy's account."""

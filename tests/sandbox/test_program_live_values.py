@@ -137,11 +137,65 @@ def test_no_change_of_configuration_puts_an_older_value_back(sandbox: Any, proje
     configured = ("-c", "secret:jwtSecret=a-configured-jwt-secret-1")
     fewer = given(rotations={"apiKey": 2, "encryptionKey": 2})
     assert "rotations.jwtSecret is 2" in refused(sandbox, copy, *fewer, *configured)
-    sandbox.ok("up", *copy.options, *second, *configured)
-    assert "jwtSecret was set and is no longer" in refused(sandbox, copy, *second)
     third = given(rotations={"apiKey": 2, "encryptionKey": 2, "jwtSecret": 3})
-    sandbox.ok("up", *copy.options, *third)
+    sandbox.ok("up", *copy.options, *third, *configured)
+    assert "jwtSecret was set and is no longer" in refused(sandbox, copy, *third)
+    fourth = given(rotations={"apiKey": 2, "encryptionKey": 2, "jwtSecret": 4})
+    sandbox.ok("up", *copy.options, *fourth)
     assert values(sandbox, copy)["jwt-secret"] not in {live["jwt-secret"], configured[1].partition("=")[2]}
+
+
+def test_the_value_before_is_offered_wherever_it_came_from(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    sandbox.ok("up", *copy.options)
+
+    def document() -> dict[str, str]:
+        return json.loads(values(sandbox, copy)["app-config"])
+
+    def configured(value: str) -> tuple[str, str]:
+        return "-c", f"secret:encryptionKey={value}"
+
+    first, second = configured("a-configured-key-of-32-bytes-001"), configured("a-configured-key-of-32-bytes-002")
+    generated = document()["ENCRYPTION_KEY"]
+    assert "rotations.encryptionKey 2" in refused(sandbox, copy, *first)
+    sandbox.ok("up", *copy.options, *configured(generated))  # taken over as it is: nothing follows it
+    sandbox.ok("up", *copy.options, *first, *given(rotations={"encryptionKey": 2}))
+    assert document()["ENCRYPTION_KEY_PREVIOUS"] == generated
+    assert "rotations.encryptionKey 3" in refused(sandbox, copy, *second, *given(rotations={"encryptionKey": 2}))
+    sandbox.ok("up", *copy.options, *second, *given(rotations={"encryptionKey": 3}))
+    assert document()["ENCRYPTION_KEY_PREVIOUS"] == first[1].partition("=")[2]
+    sandbox.ok("up", *copy.options, *given(rotations={"encryptionKey": 4}))
+    assert document()["ENCRYPTION_KEY_PREVIOUS"] == second[1].partition("=")[2]
+    assert document()["ENCRYPTION_KEY"] != generated
+    state = sandbox.checkpoint_path(copy).read_text(encoding="utf-8")
+    assert [value for value in (generated, *document().values()) if value in state] == []
+
+
+def test_a_json_key_moves_in_steps_that_keep_every_revision_alive(sandbox: Any, project_copy: Make) -> None:
+    copy = project_copy()
+    sandbox.ok("up", *copy.options)
+    live = json.loads(values(sandbox, copy)["app-config"])["REDIS_PASSWORD"]
+    path = copy.directory / "catalogue.py"
+    text = path.read_text(encoding="utf-8")
+    key = '            "REDIS_PASSWORD": Generated("redisPassword"),\n'
+    cache = f'    JsonSecret(\n        "cache",\n        {{\n{key}        }},\n        variables={{"REDIS_PASSWORD"}},\n    ),\n'
+
+    def moved(*, also_here: bool) -> str:
+        rest = text.replace('variables={"REDIS_PASSWORD", ', "variables={")
+        rest = rest if also_here else rest.replace(key, "")
+        return rest.replace("    JsonSecret(\n", f"{cache}    JsonSecret(\n", 1)
+
+    path.write_text(moved(also_here=False), encoding="utf-8")
+    assert "app-config key REDIS_PASSWORD: leaves the JSON" in refused(sandbox, copy)
+    path.write_text(moved(also_here=True), encoding="utf-8")
+    sandbox.ok("up", *copy.options)
+    now = values(sandbox, copy)
+    assert {json.loads(now[name])["REDIS_PASSWORD"] for name in ("app-config", "cache")} == {live}
+    path.write_text(moved(also_here=False), encoding="utf-8")
+    sandbox.ok("up", *copy.options)
+    now = values(sandbox, copy)
+    assert "REDIS_PASSWORD" not in json.loads(now["app-config"])
+    assert json.loads(now["cache"]) == {"REDIS_PASSWORD": live}
 
 
 def test_an_adopted_secret_is_never_deleted_here(sandbox: Any, project_copy: Make) -> None:

@@ -1,6 +1,7 @@
 """Which changes of where a value comes from are refused, and with which ways on."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -79,14 +80,25 @@ def test_while_a_function_rotates_the_value_its_number_stays() -> None:
     assert one(text("generated dbPassword 2", rotated=True), text("generated dbPassword 2")) == ""
 
 
-def test_a_configured_value_whose_previous_one_is_needed_is_never_followed_by_a_generated_one() -> None:
+def test_the_configuration_key_under_which_the_value_before_is_kept_stays() -> None:
     keys = frozenset({"KEY"})
     before = Origins(NAME, adopted=False, rotated=False, values={"KEY": "configured key 1"})
-    after = Origins(NAME, adopted=False, rotated=False, values={"KEY": "generated key 2"})
-    assert one(before, after) == ""
-    found = one(before, after, keys)
-    assert "pulumi config set --secret key" in found
-    assert "rotations" not in found
+    assert one(before, replace(before, values={"KEY": "generated key 2"}), keys) == ""
+    renamed = replace(before, values={"KEY": "configured other 1"})
+    assert one(before, renamed) == ""
+    assert "Put key back" in one(before, renamed, keys)
+
+
+def test_a_json_key_goes_after_its_variable_and_not_with_it() -> None:
+    values = {"A": "generated a 1", "B": "generated b 1"}
+    referenced = Origins(NAME, adopted=False, rotated=False, values=values, referenced=frozenset({"A", "B"}))
+    without_variable = replace(referenced, referenced=frozenset({"B"}))
+    without_key = replace(without_variable, values={"B": values["B"]})
+    said = one(referenced, without_key)
+    assert "db key A: leaves the JSON" in said
+    assert "Nothing was changed" in said
+    assert one(referenced, without_variable) == one(without_variable, without_key) == ""
+    assert one(referenced, replace(EXTERNAL, referenced=referenced.referenced)) == ""  # the value stays as it is
 
 
 def test_new_and_removed_keys_and_a_secret_that_others_take_over_are_allowed() -> None:
@@ -134,6 +146,7 @@ def test_origins_follow_from_the_declaration_and_survive_the_state() -> None:
             "token": Supplied("token"),
             "salt": Generated("salt"),
         },
+        variables={"token": "TOKEN", "salt": "SALT"},
     )
     found = origins(
         declaration,
@@ -149,6 +162,7 @@ def test_origins_follow_from_the_declaration_and_survive_the_state() -> None:
         "token": "configured token 1",
         "salt": "configured salt 1",
     }
+    assert found.referenced == {"token", "salt"}
     assert Origins.of_record(found.record()) == found
 
 

@@ -116,7 +116,7 @@ def test_dev_registers_exactly_what_it_needs(record: Recorder) -> None:
         "aws:secretsmanager/secretPolicy:SecretPolicy": 3,
         VERSION_TYPE: 3,
         PASSWORD_TYPE: 6,
-        "pulumi:index:Stash": 4,
+        "pulumi:index:Stash": 6,
         "aws:iam/role:Role": 2,
         "aws:iam/rolePolicy:RolePolicy": 1,
         "aws:cloudwatch/logGroup:LogGroup": 1,
@@ -187,6 +187,12 @@ def test_every_live_version_and_every_record_is_checked_before_the_engine_acts(r
     assert {version.options.before_create for version in live} == {("secrets-live-values",)}
     records = {stash.name: stash.options.before_update for stash in recording.of("pulumi:index:Stash")}
     assert records.pop("secrets") == ("secrets-list",)
+    kept = {name: records.pop(name) for name in list(records) if name.startswith("secrets-kept-")}
+    assert kept == {
+        "secrets-kept-encryptionKey-1": ("secrets-kept-values",),
+        "secrets-kept-jwtSecret-2": ("secrets-kept-values",),
+        "secrets-kept-jwtSecret-1": (),  # what it was stays
+    }
     assert set(records.values()) == {("secrets-records",)}
     for secret in recording.of(SECRET_TYPE):
         assert secret.name in secret.options.depends_on, "a secret waits for what its record's check says"
@@ -202,7 +208,9 @@ def test_records_hold_names_and_no_value(record: Recorder) -> None:
     }
     assert kept["secrets-jwt-secret"] == {
         "secret": f"{PREFIX}-jwt-secret", "adopted": False, "rotated": False, "values": {"": "configured jwtSecret 1"},
+        "referenced": [],
     }  # fmt: skip
+    assert kept["secrets-app-config"]["referenced"] == ["CLOUDFLARE_TOKEN", "REDIS_PASSWORD", "SMTP_PASSWORD"]
     assert kept["secrets-app-config"]["values"] == {
         "API_KEY": "generated apiKey 3",
         "CLOUDFLARE_TOKEN": "configured cloudflareToken 1",
@@ -332,12 +340,17 @@ def test_a_rotated_encryption_key_keeps_its_previous_value_in_the_json(record: R
     assert document["ENCRYPTION_KEY_PREVIOUS"] == "value-of-1"
 
 
-def test_a_configured_encryption_key_keeps_the_generation_that_it_took_the_place_of(record: Recorder) -> None:
-    values = {"secrets-encryptionKey-2": {"result": "value-of-2"}}
+def test_what_was_live_under_the_number_before_is_offered_wherever_it_came_from(record: Recorder) -> None:
+    values = {"secrets-encryptionKey-1": {"result": "value-of-1"}}
     configured = {"encryptionKey": "configured-encryption-key-1234567"}
     document = app_config(main(record, rotations={"encryptionKey": 2}, computed=values, secrets=configured))
     assert document["ENCRYPTION_KEY"] == configured["encryptionKey"]
-    assert document["ENCRYPTION_KEY_PREVIOUS"] == "value-of-2"
+    assert document["ENCRYPTION_KEY_PREVIOUS"] == "value-of-1"
+    recording = main(record, rotations={"encryptionKey": 2}, computed=values, secrets=configured)
+    earlier, live = (recording.named(f"secrets-kept-encryptionKey-{number}") for number in (1, 2))
+    # A new stash has what it is given; one that the state has keeps what was given first.
+    assert (earlier.inputs["input"], earlier.options.ignore_changes) == (Secret("value-of-1"), ("input",))
+    assert live.inputs["input"] == Secret(configured["encryptionKey"])
 
 
 def test_a_rotated_text_secret_puts_its_previous_generation_first(record: Recorder) -> None:
