@@ -141,7 +141,7 @@ class Sandbox:
         cli = pulumi_cli.find_or_build(self.home)
         ended = subprocess.run(
             [cli, "--non-interactive", *arguments],
-            cwd=self.home.work(copy.name, copy.stack),
+            cwd=copy.directory,
             env=environment.engine(self.home, ""),
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -267,7 +268,7 @@ def test_a_value_that_others_put_and_that_turns_generated_again_is_kept(
     assert values(sandbox, copy)["jwt-secret"] == live
 
 
-def test_a_renamed_configuration_key_or_project_is_refused(sandbox: Any, project_copy: Make) -> None:
+def test_a_renamed_configuration_key_is_refused(sandbox: Any, project_copy: Make) -> None:
     copy = project_copy()
     sandbox.ok("up", *copy.options)
     path = copy.directory / "catalogue.py"
@@ -277,6 +278,37 @@ def test_a_renamed_configuration_key_or_project_is_refused(sandbox: Any, project
     declared = project.read_text(encoding="utf-8")
     project.write_text(declared.replace("apiKey:", "newApiKey:"), encoding="utf-8")
     assert "is generated for newApiKey from now on" in refused(sandbox, copy)
+
+
+def _renamed(sandbox: Any, copy: Any, *, project: str, stack: str) -> Any:
+    """Rename as Pulumi's documentation has it: `pulumi stack rename`, then the project file and the keys of the stack's file."""
+    sandbox.pulumi(copy, "stack", "rename", f"organization/{project}/{stack}", "--stack", copy.stack)
+    if project != copy.name:
+        for path in (copy.directory / "Pulumi.yaml", copy.directory / f"Pulumi.{stack}.yaml"):
+            text = path.read_text(encoding="utf-8")
+            path.write_text(
+                text.replace(f"name: {copy.name}\n", f"name: {project}\n").replace(f"{copy.name}:", f"{project}:")
+            )
+    return replace(copy, name=project, stack=stack)
+
+
+@pytest.mark.parametrize(("project", "stack"), [("service-ticket-system", "renamed"), ("tickets", "dev2")])
+def test_a_renamed_stack_or_project_makes_no_second_secret_beside_a_live_one(
+    sandbox: Any, project_copy: Make, project: str, stack: str
+) -> None:
+    copy = project_copy()
+    sandbox.ok("up", *copy.options)
+    live, stack = values(sandbox, copy), f"{stack}{copy.account[:6]}"
+    renamed = _renamed(sandbox, copy, project=project, stack=stack)
+    said = refused(sandbox, renamed)
+    for name in live:
+        old, new = (f"{c.name}-{c.stack}-{name}" for c in (copy, renamed))
+        assert f"{name}: is called {old}, and a secret can't be renamed to {new}" in said
+    assert "(`pulumi stack rename`) their old names back" in said
+
+    back = _renamed(sandbox, renamed, project=copy.name, stack=copy.stack)
+    assert sandbox.ok("preview", "--expect-no-changes", *back.options)["changes"] == []
+    assert values(sandbox, back) == live
 
 
 def test_the_last_replica_is_told_with_the_command_that_removes_it(sandbox: Any, project_copy: Make) -> None:
