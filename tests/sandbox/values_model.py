@@ -63,8 +63,7 @@ _SAME = {("app-config", "API_KEY"): ("other-config", "API_KEY"), ("jwt-secret", 
 class Broken(BaseException):
     """A law that did not hold, or a step that could not be played.
 
-    Hypothesis lets it through: it neither plays the life again, which takes minutes, nor hides what was found behind another
-    outcome of the second time.
+    Hypothesis does not play the life again for it, which would take minutes and may end otherwise.
     """
 
 
@@ -173,6 +172,9 @@ class ValuesModel(RuleBasedStateMachine):
 
     counts: Counter[str]
     """How often each rule was played, and how often the program refused it."""
+
+    broken: str = ""
+    """What did not hold."""
 
     @initialize()
     def start(self) -> None:
@@ -462,7 +464,8 @@ class ValuesModel(RuleBasedStateMachine):
                 f"{f.name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__) if "/tests/" in f.filename
             ]
             told = f"{type(error).__name__}: {error}\nin {self.playing}{dict(arguments)} at {' > '.join(places)}\nafter"
-            raise Broken(self._masked(f"{told} {self.told()}")) from None
+            type(self).broken = self._masked(f"{told} {self.told()}")
+            raise Broken from None
 
     def parts(self) -> Parts:
         """The live values."""
