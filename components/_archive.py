@@ -21,8 +21,11 @@ ROTATION_HANDLER = "rotate_password.rotate.handler"
 CA_BUNDLE_NAME = "ca-bundle.pem"
 """Where the archive keeps the CA bundle: what the function's variable CA_BUNDLE has to be."""
 
+ENGINE = "postgresql"
+"""The kind of database: a module in functions/rotate_password/engines."""
+
 DISTRIBUTIONS = ("asn1crypto", "pg8000", "python-dateutil", "scramp", "six")
-"""pg8000 and all that it needs; a test compares them with their metadata."""
+"""The engine's driver (pg8000) and all that it needs; a test compares them with their metadata."""
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can hold
 _READABLE_FILE = 0o100644 << 16  # Lambda runs as another user than the one who unpacks

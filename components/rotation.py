@@ -7,13 +7,10 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
-from components._archive import CA_BUNDLE_NAME, ROTATION_HANDLER, ROTATION_PACKAGE, rotation_archive
+from components._archive import CA_BUNDLE_NAME, ENGINE, ROTATION_HANDLER, ROTATION_PACKAGE, rotation_archive
 from config.settings import RotationSettings, Settings
 from model.location import Location
 from policies import identity
-
-ENGINE = "postgresql"
-"""The kind of database: a module in functions/rotate_password/engines."""
 
 RUNTIME = "python3.13"
 TIMEOUT_SECONDS = 60
