@@ -6,11 +6,14 @@ times and modes are fixed, bytecode and what an installer leaves behind (RECORD,
 stored rather than deflated, since zlib's output differs between its implementations and versions (1.3 MB; Lambda takes 50 MB).
 """
 
+import atexit
 import base64
 import functools
 import hashlib
 import importlib.metadata
 import io
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,13 +46,13 @@ class Archive:
         """The digest as Lambda gives it in CodeSha256 and Pulumi takes it in source_code_hash: base64."""
         return base64.b64encode(hashlib.sha256(self.content).digest()).decode()
 
-    def write(self, path: Path) -> Path:
-        """Put the archive where a `pulumi.FileArchive` can read it; a file that holds it already is left alone."""
-        if not path.is_file() or path.read_bytes() != self.content:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(f".{path.name}.part")
-            beside.write_bytes(self.content)
-            beside.replace(path)
+    @functools.cached_property
+    def path(self) -> Path:
+        """A file that holds it until this process ends: Pulumi takes archives from files, and compares them by their hash."""
+        folder = Path(tempfile.mkdtemp(prefix="rotation-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        path = folder / "rotate_password.zip"
+        path.write_bytes(self.content)
         return path
 
 

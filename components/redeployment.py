@@ -20,7 +20,7 @@ class Redeployment(pulumi.ComponentResource):
 
     Secrets Manager sends the event by itself, whoever changed the value: a rotation, an operator or `pulumi up`. EventBridge
     cannot call ECS, so a state machine does. It is a standard one, whose history shows for 90 days why an execution failed,
-    without a log that would need rights on every log group. A deployment that ECS gives up later is told as well.
+    without a log that would need rights on every log group. A deployment that ECS gives up later is reported as well.
 
     Attributes:
         state_machine_arn: The state machine's ARN.
@@ -52,7 +52,7 @@ class Redeployment(pulumi.ComponentResource):
             cluster: Name of the ECS cluster.
             service: Name of the ECS service.
             secret_arns: ARNs of the secrets to watch, by full name.
-            alarm_topic_arn: Where a failed redeployment is told, if anywhere.
+            alarm_topic_arn: Where a failed redeployment is reported, if anywhere.
             permissions_boundary: ARN of a managed policy for the two roles.
             opts: Options of the component.
         """
@@ -146,7 +146,7 @@ class Redeployment(pulumi.ComponentResource):
         return rules
 
     def _tell_failed_deployments(self, topic_arn: pulumi.Input[str]) -> None:
-        """Tell of a deployment that was started and that ECS gave up. ECS sends the event with the circuit breaker only."""
+        """Report a deployment that was started and that ECS gave up. ECS sends the event with the circuit breaker only."""
         pattern = {
             "source": ["aws.ecs"],
             "detail-type": ["ECS Deployment State Change"],

@@ -172,8 +172,7 @@ class Rotation(pulumi.ComponentResource):
             runtime=RUNTIME,
             architectures=["arm64"],
             handler=ROTATION_HANDLER,
-            # Absolute: the engine may look from another folder. What counts for a difference is the archive's hash.
-            code=pulumi.FileArchive(str(archive.write(Path("build/rotate_password.zip")).resolve())),
+            code=pulumi.FileArchive(str(archive.path)),
             source_code_hash=archive.sha256,
             role=role_arn,
             timeout=TIMEOUT_SECONDS,

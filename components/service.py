@@ -47,7 +47,7 @@ class Service(pulumi.ComponentResource):
             secrets: The stack's secrets.
             key_arns: Customer-managed keys by the secret's name in the catalogue, those of other owners' secrets among them.
             log_key_arn: The customer-managed key of the log group, if any.
-            alarm_topic_arn: Where a failed redeployment is told, if anywhere.
+            alarm_topic_arn: Where a failed redeployment is reported, if anywhere.
             opts: Options of the component.
         """
         super().__init__("ticketing:index:Service", name, None, opts)

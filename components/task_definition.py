@@ -47,7 +47,7 @@ class TaskDefinition(pulumi.ComponentResource):
 
         Args:
             name: The component's name.
-            service: The service's name, which the container bears, too.
+            service: The service's name, which is the container's as well.
             names: The service's names.
             location: The account and Region.
             settings: The service's configuration: image, size, port, plain variables.

@@ -69,7 +69,7 @@ class ServiceNames:
 
     @property
     def failed_rule(self) -> str:
-        """The rule that tells of a deployment that ECS gave up."""
+        """The rule that reports a deployment that ECS gave up."""
         return f"{self.family}-failed"
 
     def read_policy(self, number: int) -> str:

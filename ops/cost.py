@@ -89,7 +89,7 @@ def cost(
 
 
 def count(aws: Aws, stack: Stack) -> Deployed:
-    """Return what is deployed: what the stack's outputs name, and what bears the stack's name."""
+    """Return what is deployed: what the stack's outputs name, and what has the stack's name."""
     # One by one: AWS's list of secrets doesn't tell their replicas.
     described = describe_all(aws, stack.secret_arns.values()).values()
     records = [record for record in described if record and not record.deleted]

@@ -11,7 +11,7 @@ from typing import Any
 from model.location import Location
 from policies.identity import Statement, document
 
-# Without CreateGrant: whoever gives himself a grant decrypts past every condition below, and no alarm tells of it.
+# Without CreateGrant: whoever gives himself a grant decrypts past every condition below, and no alarm reports it.
 _ADMINISTRATION = [
     "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey", "kms:DisableKeyRotation",
     "kms:EnableKey", "kms:EnableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
@@ -91,8 +91,8 @@ def _by_publishers(location: Location, topic_arns: Sequence[str]) -> list[Statem
     own_account = {"StringEquals": {"aws:SourceAccount": location.account_id}}
     return [
         _allow("PublishAlarms", {"Service": "cloudwatch.amazonaws.com"}, actions, own_account | topics),
-        # EventBridge sends KMS neither aws:SourceAccount nor aws:SourceArn: with either, every notice would be lost without a
-        # word. The topic's own policy says which rules publish. Source: AWS, "Securing Amazon SNS data with server-side
+        # EventBridge sends KMS neither aws:SourceAccount nor aws:SourceArn: with either, every notice would be lost
+        # silently. The topic's own policy says which rules publish. Source: AWS, "Securing Amazon SNS data with server-side
         # encryption", event sources.
         _allow("PublishNotices", {"Service": "events.amazonaws.com"}, actions, topics),
     ]

@@ -24,7 +24,7 @@ T = TypeVar("T")
 Kind = Literal[
     "execution", "task", "rotation", "trail", "redeploy", "redeploy-start", "reminder", PipelineKind, "other"
 ]
-"""What the program, or account/, made a role for; `other` bears the stack's name, and nobody of them made it."""
+"""What the program, or account/, made a role for; `other` has the stack's name, and neither of them made it."""
 
 READ = "secretsmanager:getsecretvalue"
 ROTATE = frozenset(
@@ -212,7 +212,7 @@ def _key_grants(aws: Aws, arn: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[StackRole, ...]:
-    """Return the stack's roles: those of its outputs, those that its functions run as, and those that bear its name."""
+    """Return the stack's roles: those of its outputs, those that its functions run as, and those that have its name."""
     kinds: dict[str, Kind] = {}
     meant: dict[str, dict[str, frozenset[str]]] = {}
     prefix = stack.names.prefix

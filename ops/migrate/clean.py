@@ -1,4 +1,4 @@
-"""`ops migrate clean`: old revisions that hold secrets in the clear go; what else still holds them is told."""
+"""`ops migrate clean`: old revisions that hold secrets in the clear go; what else still holds them is listed."""
 
 import re
 import time

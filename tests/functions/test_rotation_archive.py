@@ -105,22 +105,20 @@ def test_a_ca_bundle_lies_where_the_function_looks_for_it(tmp_path: Path) -> Non
     assert checked == str(tmp_path / CA_BUNDLE_NAME)
 
 
-def test_write_leaves_an_equal_file_alone(tmp_path: Path) -> None:
-    archive = rotation_archive()
-    path = archive.write(tmp_path / "build" / "rotate.zip")
-    os.utime(path, (1, 1))
-    assert archive.write(path) == path
-    assert path.read_bytes() == archive.content
-    assert path.stat().st_mtime == 1
-    rotation_archive(b"PEM").write(path)
-    assert path.read_bytes() != archive.content
-    assert [found.name for found in path.parent.iterdir()] == ["rotate.zip"]
+def test_the_file_is_gone_when_the_process_ends() -> None:
+    code = "from components._archive import rotation_archive as made; print(made().path, made().path.stat().st_size)"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROTATION_PACKAGE.parents[1], capture_output=True, text=True, check=True
+    ).stdout
+    path, size = shown.split()
+    assert int(size) == len(rotation_archive().content)
+    assert not Path(path).parent.exists()
 
 
 @pytest.mark.parametrize("form", ["folder", "zip"])
 def test_the_handler_runs_from_the_archive_with_only_boto3_beside_it(tmp_path: Path, form: str) -> None:
     archive = tmp_path / "rotate.zip"
-    rotation_archive().write(archive)
+    archive.write_bytes(rotation_archive().content)
     if form == "folder":
         zipfile.ZipFile(archive).extractall(tmp_path / "task")
     module, _, function = ROTATION_HANDLER.rpartition(".")

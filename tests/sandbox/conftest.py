@@ -24,7 +24,7 @@ from sandbox.home import REPOSITORY, Home
 from tests.conftest import TICKETS
 
 _NOT_COPIED = shutil.ignore_patterns(
-    ".*", "tests", "tools", "docs", "benchmarks", "sandbox", "ops", "examples", "Pulumi.*.yaml", "build"
+    ".*", "tests", "tools", "docs", "benchmarks", "sandbox", "ops", "examples", "Pulumi.*.yaml"
 )
 
 

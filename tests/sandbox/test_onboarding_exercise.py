@@ -20,7 +20,7 @@ DOCUMENT = (REPOSITORY / "docs" / "onboarding.md").read_text(encoding="utf-8")
 def copy(tmp_path: Path) -> Path:
     """The project with the entry that the document adds to the catalogue; it is added when the first section has run."""
     folder = tmp_path / "project"
-    left_out = shutil.ignore_patterns(".*", "tests", "tools", "docs", "benchmarks", "build")
+    left_out = shutil.ignore_patterns(".*", "tests", "tools", "docs", "benchmarks")
     shutil.copytree(REPOSITORY, folder, ignore=left_out)
     return folder
 
