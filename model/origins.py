@@ -95,9 +95,9 @@ def refusals(name: str, before: Origins, after: Origins, kept: Collection[str] =
     `kept` are the JSON keys (`WHOLE` for a text) whose value before the application gets too.
 
     What may: a value that the configuration now gives; a generated one that follows the last by one number; a JSON key that
-    is new, or that goes after its variable has; a secret whose value others put from now on. What may not: another secret instead of
-    this one; an older or an unasked-for new value instead of a live one; a key that goes together with its
-    variable, because tasks of the last revision could not start any more.
+    is new, or that goes after its variable has; a secret whose value others put from now on. What may not: another secret
+    instead of this one; an older or an unasked-for new value instead of a live one; a key that goes together with its variable,
+    because tasks of the last revision could not start any more.
     """
     if before.secret != after.secret:
         return [_other_secret(name, before, after)]
