@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+import catalogue
 from ops._ask import confirm
 from ops._aws import Aws, connect
 from ops._backup_file import Backup, SavedSecret, SavedVersion, decrypt, encrypt, resolve_keys
@@ -23,7 +24,7 @@ from ops._ownership import declared
 from ops._restoring import Target, Work, differing_versions, list_versions, plan
 from ops._restoring import restore as restore_secret
 from ops._secrets import Record, describe, read_value, resource_policies
-from ops._stack import ROOT, Stack, in_sandbox, load
+from ops._stack import Stack, in_sandbox, load
 from ops.listing import records_of
 from ops.migrate._pulumi import project_file
 from ops.taking_back import restore_pending
@@ -282,7 +283,8 @@ def _open(
     environment = (stack or saved.environment).rpartition("/")[2]
     if not _STACK_NAME.fullmatch(environment):
         raise MisuseError(f"{stack!r} is no name of a stack: letters, digits, hyphens, underscores and full stops")
-    prefix = f"{project_file(ROOT)['name']}-{environment}"
+    # The project is where its catalogue is.
+    prefix = f"{project_file(Path(catalogue.__file__).parent)['name']}-{environment}"
     target = Target(
         environment=environment,
         account=caller.account,
