@@ -4,6 +4,7 @@ import pulumi
 import pulumi_aws as aws
 
 from catalogue import APPLICATION
+from components import errors
 from components.app_secrets import AppSecrets
 from components.audit import Audit
 from components.encryption import Encryption
@@ -14,10 +15,13 @@ from config.load import load
 from model import pricing
 from model.location import Location
 from model.outputs import Outputs
+from policies.deployer import require_boundary
 
 config = load(APPLICATION)
 partition, region, caller = aws.get_partition(), aws.get_region(), aws.get_caller_identity()
 location = Location(partition.partition, region.region, caller.account_id, partition.dns_suffix)
+with errors.readable():
+    require_boundary(caller.arn, config.names, location, config.permissions_boundary)
 
 key_arn = None
 if config.encryption != "aws-managed":

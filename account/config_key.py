@@ -3,6 +3,8 @@
 import pulumi
 import pulumi_aws as aws
 
+from account import existing
+
 DELETION_WINDOW_DAYS = 30
 """The longest that KMS knows: without the key no stack's state can be read again."""
 
@@ -37,16 +39,22 @@ class ConfigKey(pulumi.ComponentResource):
             opts: Options of the component.
         """
         super().__init__("account:index:ConfigKey", name, None, opts)
+        refused = existing.refused(f"{name}-alias", existing.key(name, alias))
         key = aws.kms.Key(
             name,
             description="Secrets of Pulumi's configuration and state",
             enable_key_rotation=True,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             tags={"Project": project},
-            opts=pulumi.ResourceOptions(parent=self, protect=True, depends_on=[after]),
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=True, depends_on=[after], aliases=existing.IMPORTED, hooks=refused
+            ),
         )
         aws.kms.Alias(
-            name, name=alias, target_key_id=key.key_id, opts=pulumi.ResourceOptions(parent=self, protect=True)
+            name,
+            name=alias,
+            target_key_id=key.key_id,
+            opts=pulumi.ResourceOptions(parent=self, protect=True, aliases=existing.IMPORTED, hooks=refused),
         )
         self.arn = key.arn
         self.register_outputs({"arn": self.arn})

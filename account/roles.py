@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pulumi
 import pulumi_aws as aws
 
+from account import existing
 from policies.deployer import (
     Deployment,
     deployer_statements,
@@ -96,7 +97,15 @@ class Roles(pulumi.ComponentResource):
             name,
             url=pipeline.issuer,
             client_id_lists=[pipeline.audience],
-            opts=child,
+            # The account's only one for this issuer: others may use it, with audiences of their own.
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[after],
+                aliases=existing.IMPORTED,
+                ignore_changes=["clientIdLists", "thumbprintLists"],
+                retain_on_delete=True,
+                hooks=existing.refused(f"{name}-provider", existing.provider(name, pipeline.issuer)),
+            ),
         )
         trusting = pulumi.ResourceOptions(parent=self, depends_on=[provider])
         limit = aws.iam.Policy(

@@ -3,6 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
+from account import existing
 from policies.identity import bucket_requires_tls, document
 
 OLD_VERSION_DAYS = 90
@@ -30,7 +31,16 @@ class StateBucket(pulumi.ComponentResource):
         super().__init__("account:index:StateBucket", name, None, opts)
         # The settings as well: a destroy deletes what is not protected before it comes to what is.
         child = pulumi.ResourceOptions(parent=self, protect=True)
-        made = aws.s3.Bucket(name, bucket=bucket, opts=child)
+        made = aws.s3.Bucket(
+            name,
+            bucket=bucket,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=True,
+                aliases=existing.IMPORTED,
+                hooks=existing.refused(f"{name}-bucket", existing.bucket(name, bucket)),
+            ),
+        )
         aws.s3.BucketOwnershipControls(
             name, bucket=made.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=child
         )

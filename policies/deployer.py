@@ -208,6 +208,28 @@ def _secrets(stack: Deployment) -> list[str]:
     return [own, *sorted(stack.adopted_arns)]
 
 
+def require_boundary(caller_arn: str, names: Names, location: Location, boundary_arn: str | None) -> None:
+    """Refuse to run as one of account/'s roles without the boundary, since AWS would refuse the first role that is made.
+
+    Args:
+        caller_arn: Who runs this, as `sts:GetCallerIdentity` says.
+        names: The stack's names.
+        location: Its account.
+        boundary_arn: What the stack's configuration has as `permissionsBoundary`.
+
+    Raises:
+        PolicyError: With the command that sets it.
+    """
+    made = Deployment(names, location, frozenset(), config_key_arn="", key_tags={})
+    role = re.fullmatch(r"arn:[a-z-]+:sts::\d{12}:assumed-role/([^/]+)/.+", caller_arn)
+    if role and role[1] in made.pipeline_roles and boundary_arn != made.boundary_arn:
+        found = f"is {boundary_arn}" if boundary_arn else "is not set"
+        raise PolicyError(
+            f"permissionsBoundary {found}: the deployer of account/ may make no role without its own. "
+            f"pulumi config set permissionsBoundary {made.boundary_arn}"
+        )
+
+
 def _every_secret(stack: Deployment) -> list[str]:
     return [*_secrets(stack), *sorted(set(stack.foreign_arns))]
 

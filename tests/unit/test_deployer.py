@@ -5,8 +5,11 @@ import runpy
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pulumi
+import pulumi_aws as aws
 import pytest
 
 from model.location import Location
@@ -18,6 +21,7 @@ from policies.deployer import (
     deployer_statements,
     managed_policies,
     previewer_statements,
+    require_boundary,
     reviewer_statements,
 )
 from policies.evaluator import Decision, Request, Statement, decide, parse, trusts
@@ -379,6 +383,32 @@ def test_the_previewer_reads_state_and_configuration_and_changes_nothing() -> No
     }  # fmt: skip
     assert "states:validatestatemachinedefinition" not in json.dumps(list(previewer_statements(BARE))).lower()
     assert {resource for s in statements for resource in s.resources if "kms" in resource} == {CONFIG_KEY}
+
+
+@pytest.mark.parametrize("role", FULL.pipeline_roles)
+@pytest.mark.parametrize("found", [None, f"arn:aws:iam::{ACCOUNT}:policy/another"])
+def test_a_role_of_the_account_runs_nothing_without_its_boundary(role: str, found: str | None) -> None:
+    caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/session"
+    with pytest.raises(PolicyError, match=f"pulumi config set permissionsBoundary {BOUNDARY}"):
+        require_boundary(caller, FULL.names, FULL.location, found)
+    require_boundary(caller, FULL.names, FULL.location, BOUNDARY)
+
+
+@pytest.mark.parametrize("caller", [
+    f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me", f"arn:aws:iam::{ACCOUNT}:root", f"arn:aws:iam::{ACCOUNT}:user/x",
+])  # fmt: skip
+def test_who_is_no_role_of_the_account_may_do_without_a_boundary(caller: str) -> None:
+    require_boundary(caller, FULL.names, FULL.location, None)
+
+
+def test_the_program_refuses_it_before_anything_is_registered(
+    record: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = SimpleNamespace(arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/{FULL.deployer}/run", account_id=ACCOUNT)
+    monkeypatch.setattr(aws, "get_caller_identity", lambda: caller)
+    with pytest.raises(pulumi.RunError, match="pulumi config set permissionsBoundary"):
+        program(record)
+    assert program(record, permissionsBoundary=BOUNDARY).of("aws:iam/role:Role")
 
 
 READS = ("Describe", "Get", "List", "Lookup", "Simulate", "StartQuery", "Validate", "Decrypt")

@@ -1,8 +1,11 @@
 """Data sources of pulumi-aws: what a program asks before it registers anything, also in a preview."""
 
 import base64
+from collections.abc import Callable
 
-from sandbox.providers._resource import Function, given
+from botocore.exceptions import ClientError
+
+from sandbox.providers._resource import Function, ProviderError, given
 from sandbox.providers._values import Properties
 from sandbox.providers.aws._session import Aws
 
@@ -75,10 +78,70 @@ def _secret_version(aws: Aws, arguments: Properties) -> Properties:
     }
 
 
+def _bucket(aws: Aws, arguments: Properties) -> Properties:
+    name = arguments["bucket"]
+    _found("S3 Bucket", name, lambda: aws.client("s3").head_bucket(Bucket=name))
+    arn = f"arn:{aws.partition}:s3:::{name}"
+    return {"id": name, "bucket": name, "arn": arn, "bucketRegion": aws.region, "region": aws.region}
+
+
+def _alias(aws: Aws, arguments: Properties) -> Properties:
+    name, kms = arguments["name"], aws.client("kms")
+    aliases = [alias for page in kms.get_paginator("list_aliases").paginate() for alias in page["Aliases"]]
+    alias = next((alias for alias in aliases if alias["AliasName"] == name), None)
+    if alias is None:
+        raise ProviderError(f"reading KMS Alias ({name}): {_ABSENT}")
+    key = kms.describe_key(KeyId=name)["KeyMetadata"]
+    return {
+        "id": alias["AliasArn"],
+        "arn": alias["AliasArn"],
+        "name": name,
+        "targetKeyArn": key["Arn"],
+        "targetKeyId": key["KeyId"],
+        "region": aws.region,
+    }
+
+
+def _open_id_connect_provider(aws: Aws, arguments: Properties) -> Properties:
+    url, iam = arguments["url"], aws.client("iam")
+    listed = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    arn = next((p["Arn"] for p in listed if p["Arn"].partition("/")[2] == url.removeprefix("https://")), None)
+    if arn is None:
+        raise ProviderError(f"reading IAM OIDC Provider ({url}): {_ABSENT}")
+    found = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    return {
+        "id": arn,
+        "arn": arn,
+        "url": found["Url"],
+        "clientIdLists": found["ClientIDList"],
+        "thumbprintLists": found["ThumbprintList"],
+    }
+
+
+def _found(title: str, name: str, ask: Callable[[], object]) -> None:
+    """Ask; what does not exist is told as the official plugin does."""
+    try:
+        ask()
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") == "404":
+            raise ProviderError(f"reading {title} ({name}): {_ABSENT}") from None
+        raise
+
+
+_ABSENT = "couldn't find resource"
+"""Source: terraform-provider-aws 6 (2026), internal/retry, NotFoundError."""
+
 FUNCTIONS = (
     Function("aws:index/getCallerIdentity:getCallerIdentity", "caller identity", _caller_identity),
     Function("aws:index/getRegion:getRegion", "region", _region),
     Function("aws:index/getPartition:getPartition", "partition", _partition),
+    Function("aws:s3/getBucket:getBucket", "bucket", _bucket),
+    Function("aws:kms/getAlias:getAlias", "alias", _alias),
+    Function(
+        "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider",
+        "OpenID Connect provider",
+        _open_id_connect_provider,
+    ),
     Function("aws:secretsmanager/getSecretVersion:getSecretVersion", "secret version", _secret_version),
     Function("aws:secretsmanager/getSecretVersions:getSecretVersions", "secret versions", _secret_versions),
 )

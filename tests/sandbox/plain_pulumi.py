@@ -1,0 +1,120 @@
+"""The plain Pulumi CLI, as a user on AWS runs it: S3 backend, awskms, commands in a shell; AWS is the local one.
+
+Three things stand in for what a user has: the provider plugins, the language host, and AWS. The commands are the user's own.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import environment, local_aws, plugins
+from sandbox.home import REPOSITORY, Home
+from sandbox.local_aws import LocalAws
+from sandbox.providers.aws import AwsPlugin
+from sandbox.providers.aws._session import Connection
+from sandbox.providers.random_ import RandomPlugin
+
+_LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv*", ".sandbox", ".*_cache", ".hypothesis", "__pycache__", "tests", "build", "benchmarks"
+)
+_ANSWERS = """
+pulumi() {
+    case " $* " in
+        *" up "*|*" cancel "*) command pulumi "$@" --yes ;;
+        *" config set --secret "*) printf %s "invented-${RANDOM}-${RANDOM}-value" | command pulumi "$@" ;;
+        *) command pulumi "$@" ;;
+    esac
+}
+"""
+"""What a person answers: yes to what the preview shows, a value where one is asked for."""
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A shell in a copy of the repository.
+
+    Attributes:
+        project: The copy.
+        variables: Its whole environment.
+        aws: The local AWS.
+    """
+
+    project: Path
+    variables: dict[str, str]
+    aws: LocalAws
+
+    def run(self, script: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a script; its standard error is among its output."""
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", _ANSWERS + script],
+            cwd=self.project,
+            env={**self.variables, **more},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def ok(self, script: str, **more: str) -> str:
+        """Run a script that must end well; return what it printed."""
+        done = self.run(script, **more)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+
+@contextmanager
+def shell(home: Home, cli: Path, folder: Path, account: str, region: str = "eu-central-1") -> Generator[Shell]:
+    """Give a shell whose AWS is one account of the local AWS that runs in `home`.
+
+    Args:
+        home: The sandbox's home.
+        cli: The Pulumi CLI.
+        folder: A new folder for the copy of the repository, the home of the user and the language host.
+        account: The account.
+        region: Its Region.
+    """
+    project = folder / "project"
+    if not project.exists():
+        shutil.copytree(REPOSITORY, project, ignore=_LEFT_OUT)
+        (project / ".venv").symlink_to(Path(sys.prefix))
+    tools, user = folder / "bin", folder / "home"
+    for path in (tools, user):
+        path.mkdir(exist_ok=True)
+    host = Path(__file__).with_name("language_host.py")
+    script = tools / "pulumi-language-python"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P "{host}" "$@"\n')
+    script.chmod(0o755)
+    with environment.applied(environment.clean(home)):
+        aws = local_aws.running(home)
+    assert aws is not None
+    key = aws.credentials(account)
+    connection = Connection(
+        aws.endpoint, key.access_key_id, key.secret_access_key, key.session_token, session=local_aws.session()
+    )
+    with plugins.served({"aws": lambda: AwsPlugin(connection), "random": RandomPlugin}) as places:
+        variables = {
+            **places,
+            **key.variables(),
+            "PATH": os.pathsep.join(
+                (str(tools), str(cli.parent), str(Path(sys.executable).parent), "/usr/bin", "/bin")
+            ),
+            "HOME": str(user),
+            "PULUMI_HOME": str(user / ".pulumi"),  # Pulumi asks the system, not HOME
+            "AWS_ENDPOINT_URL": aws.endpoint,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        yield Shell(project, variables, aws)
