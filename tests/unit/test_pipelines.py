@@ -102,7 +102,15 @@ def test_no_command_holds_an_expression_that_somebody_outside_could_fill() -> No
 
 def test_the_place_is_handed_to_the_steps_that_follow(tmp_path: Path) -> None:
     (command,) = [c for c in EVERYTHING if "account.place" in c]
-    done = run(command, ROOT, STACK="prod", GITHUB_OUTPUT=str(tmp_path / "output"))
+    (tmp_path / ".venv").symlink_to(BIN.parent)
+    done = run(
+        command,
+        tmp_path,
+        STACK="prod",
+        GITHUB_OUTPUT=str(tmp_path / "output"),
+        PYTHONPATH=str(ROOT),
+        PYTHONSAFEPATH="1",
+    )
     assert done.returncode == 0, done.stderr
     found = dict(line.split("=", 1) for line in (tmp_path / "output").read_text().splitlines())
     assert found == place("prod")

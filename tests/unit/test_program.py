@@ -129,8 +129,8 @@ def test_dev_registers_exactly_what_it_needs(record: Recorder) -> None:
 
 
 def test_secrets_have_the_names_that_aws_and_people_know_them_by(record: Recorder) -> None:
-    names = [secret.inputs["name"] for secret in main(record).of(SECRET_TYPE)]
-    assert names == [f"{PREFIX}-db-master-password", f"{PREFIX}-jwt-secret", f"{PREFIX}-app-config"]
+    names = sorted(secret.inputs["name"] for secret in main(record).of(SECRET_TYPE))
+    assert names == [f"{PREFIX}-app-config", f"{PREFIX}-db-master-password", f"{PREFIX}-jwt-secret"]
 
 
 def test_app_config_is_valid_flat_json_of_strings_with_sorted_keys(record: Recorder) -> None:
@@ -312,11 +312,11 @@ def test_external_is_created_and_wired_without_a_value(
     with_entry(monkeypatch, entry)
     recording = main(record)
     assert recording.one(SECRET_TYPE, "secrets-licence").inputs["name"] == f"{PREFIX}-licence"
-    assert [v.name for v in recording.of(VERSION_TYPE)] == [
+    assert {v.name for v in recording.of(VERSION_TYPE)} == {
         "secrets-db-master-password-value",
         "secrets-jwt-secret-value",
         "secrets-app-config-value",
-    ]
+    }
     assert "LICENCE" in {entry["name"] for entry in container(recording)["secrets"]}
 
 
