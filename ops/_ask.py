@@ -1,33 +1,56 @@
 """Questions to the operator: a confirmation, a hidden value. Prompts go to the standard error, never into a pipe."""
 
+import contextlib
 import getpass
 import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import TextIO
 
 from model.text import plain
 from ops._errors import MisuseError
 
+_TERMINAL = "/dev/tty"
+"""Where somebody is asked whose value comes through a pipe."""
 
-def confirm(question: str, *, yes: bool) -> None:
+
+def confirm(question: str, *, yes: bool, unheard: str = "") -> None:
     """Return when the operator agrees.
 
     Args:
         question: What will happen, with environment and account.
         yes: Agreed on the command line (`--yes`).
+        unheard: What is told instead of asked when `yes` is given.
 
     Raises:
         MisuseError: When they don't, or when nobody can be asked.
     """
     if yes:
+        if unheard:
+            sys.stderr.write(f"warning: {plain(unheard)}\n")
         return
-    if not sys.stdin.isatty():
-        raise MisuseError(f"{question} Nobody can be asked here: add --yes if that is meant")
-    sys.stderr.write(f"{plain(question)} [y/N] ")
-    sys.stderr.flush()
-    answer = sys.stdin.readline()
+    with _terminal(question) as terminal:
+        sys.stderr.write(f"{plain(question)} [y/N] ")
+        sys.stderr.flush()
+        answer = terminal.readline()
     if not answer:
         sys.stderr.write("\n")  # Ctrl-D leaves the cursor behind the question
     if answer.strip().lower() not in {"y", "yes"}:
         raise MisuseError("not confirmed; nothing was done")
+
+
+@contextlib.contextmanager
+def _terminal(question: str) -> Generator[TextIO]:
+    """Give what answers are read from: the terminal, also when the standard input is a pipe."""
+    if sys.stdin.isatty():
+        yield sys.stdin
+        return
+    try:
+        opened = Path(_TERMINAL).open(encoding="utf-8")  # noqa: SIM115 - closed below; only its opening may fail
+    except OSError:
+        raise MisuseError(f"{question} Nobody can be asked here: add --yes if that is meant") from None
+    with opened:
+        yield opened
 
 
 def new_value(what: str) -> str:

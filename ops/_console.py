@@ -49,19 +49,20 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         fold: Whether cells are folded to the terminal's width; otherwise lines are as long as they are, so that a long last
             cell can be copied in one piece.
     """
-    table = Table(
-        title=Text(plain(title, lines=True)), title_justify="left", box=None, pad_edge=False, header_style="bold"
-    )
+    # Not as the table's own title, which is folded to the table's width, in the middle of an ARN.
+    heading = Text(plain(title, lines=True), "italic")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(plain(str(cell))) for cell in row))
     if fold and sys.stdout.isatty():
-        PlainConsole(highlight=False).print(table)
+        PlainConsole(highlight=False).print(heading, table, sep="\n", soft_wrap=False)
         return
     # A pipe has no width: nothing is folded there, so that a line can be searched and cut.
     console = PlainConsole(highlight=False, width=_UNFOLDED)
     with console.capture() as shown:
+        console.print(heading, soft_wrap=True)
         console.print(table)
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in shown.get().splitlines())
 

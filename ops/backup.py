@@ -17,7 +17,7 @@ import catalogue
 from ops._ask import confirm
 from ops._aws import Aws, connect
 from ops._backup_file import Backup, SavedSecret, SavedVersion, decrypt, encrypt, resolve_keys
-from ops._console import print_json, print_table, say, working
+from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MISSING, AwsError, MisuseError, OpsError, aws_errors, code_of, explained
 from ops._options import JsonOption, OutputsOption, StackOption, YesOption
 from ops._ownership import declared
@@ -78,7 +78,10 @@ def backup(
             }
         )
         return
-    say(f"{to}: {len(saved.secrets)} secrets, {saved.versions} versions of {loaded.place}, {len(data):,} bytes")
+    say(
+        f"{to}: {counted(len(saved.secrets), 'secret')}, {counted(saved.versions, 'version')} of {loaded.place}, "
+        f"{len(data):,} bytes"
+    )
     say(f"opened by {', '.join(keys)}")
 
 
@@ -237,7 +240,7 @@ def restore(
     if not dry_run:
         busy = sum(work.action != "nothing" for work in works)
         confirm(
-            f"Restore {busy} secrets of {saved.environment} ({saved.created}) as {target.environment} in account "
+            f"Restore {counted(busy, 'secret')} of {saved.environment} ({saved.created}) as {target.environment} in account "
             f"{target.account}, {target.region}?",
             yes=yes or not busy,
         )
@@ -349,7 +352,7 @@ def _show(works: list[Work], saved: Backup, target: Target) -> None:
         (
             work.name,
             work.action,
-            len(work.puts),
+            len(work.puts) or "",
             ", ".join(sorted(work.moves)),
             ", ".join(sorted(work.tags)),
             _policy_in_words(work),
@@ -367,7 +370,7 @@ def _policy_in_words(work: Work) -> str:
 
 
 def _tell_next(works: list[Work], target: Target) -> None:
-    say(f"{len(works)} secrets read back as they were saved.")
+    say(f"{counted(len(works), 'secret')} read back as saved.")
     if made := [work for work in works if work.action == "create"]:
         refresh = "python -m sandbox refresh" if in_sandbox() else "pulumi refresh"
         named = "".join(f" --secret {work.saved.name}={work.name}" for work in made)

@@ -59,8 +59,8 @@ def set_value(
     what = f"{where.name_of(arn)}{f', key {key}' if key else ''}"
     confirm(f"Change {what} of {where.place}?", yes=yes)
     value = new_value(f"{what} of {where.place}")
-    for warning in _doubts(value, key):
-        say(f"warning: {warning}; was it meant? python -m ops rollback {where.name_of(arn)} puts the old value back")
+    for doubt in _doubts(value, key):
+        confirm(f"{doubt[0].upper()}{doubt[1:]}. Is that meant?", yes=yes, unheard=doubt)
     before = read_value(aws, arn) if record.version(CURRENT) else None
     text = _merged(before, key, value) if key else _whole(declaration, value)
     size = len(text.encode())

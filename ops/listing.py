@@ -132,7 +132,7 @@ def _rotation(record: Record) -> str:
     rotation = record.rotation
     if not rotation.enabled:
         return "cancelled" if rotation.lambda_arn else "off"
-    when = rotation.schedule or (f"every {rotation.every_days} days" if rotation.every_days else "on")
+    when = rotation.schedule or (f"every {counted(rotation.every_days, 'day')}" if rotation.every_days else "on")
     return f"{when}, last {f'{rotation.last:%Y-%m-%d}' if rotation.last else 'never'}"
 
 

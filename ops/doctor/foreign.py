@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ops._aws import Aws
+from ops._console import counted
 from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of, explained
 from ops._json import json_object
 from ops._ownership import foreign_of, owner_of
@@ -29,7 +30,7 @@ def check(aws: Aws, snapshots: tuple[Snapshot, ...], *, values: bool) -> Iterato
     ]
     count = len(stack.foreign_secret_arns)
     yield from summed_up(
-        CHECK, found, ok=f"all {count} secrets of others exist, hold what is referenced and can be read"
+        CHECK, found, ok=f"{counted(count, 'secret')} of others: there, with what is referenced, and can be read"
     )
 
 

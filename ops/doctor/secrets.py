@@ -9,6 +9,7 @@ from typing import cast
 from model.declarations import Generated, JsonSecret, Source, Supplied, TextSecret
 from model.labels import LIVE, OF_PULUMI
 from model.origins import take_over
+from ops._console import counted
 from ops._errors import DENIED
 from ops._ownership import declaration_of, ownership
 from ops._secrets import CURRENT, PREVIOUS, Record, Unreadable, Value
@@ -32,7 +33,7 @@ def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
     else:
         yield Finding("json", "ok", "", "not checked: values were not to be read")
     if max_age_days is not None:
-        ok = f"no value is older than {max_age_days} days"
+        ok = f"no value is older than {counted(max_age_days, 'day')}"
         yield from summed_up("age", _ages(snapshot, max_age_days), ok=ok)
 
 
@@ -201,7 +202,7 @@ def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:
         since = value.created if isinstance(value, Value) else record.changed
         days = (datetime.now(UTC) - since) // timedelta(days=1) if since else 0
         if days > limit:
-            found = f"unchanged for {days} days, the limit is {limit}"
+            found = f"unchanged for {counted(days, 'day')}, the limit is {limit}"
             yield Finding("age", "warning", snapshot.stack.name_of(arn), found, *_fix_value(snapshot, record))
 
 

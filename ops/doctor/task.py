@@ -2,13 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any, cast
 
 from model.references import parse_value_from
 from ops._aws import Aws
 from ops._errors import MISSING, aws_errors, code_of
-from ops._stack import Stack, uses_local_aws
+from ops._json import json_object
+from ops._stack import Stack, in_sandbox, uses_local_aws
 from ops.doctor.finding import Finding, put_back, summed_up
-from ops.doctor.snapshot import Snapshot, TaskDefinition, image_in_ecr
+from ops.doctor.snapshot import Image, Snapshot, TaskDefinition, image_in_ecr
+
+_PROCESSORS = {"X86_64": "amd64", "ARM64": "arm64"}
+"""What ECS calls a processor, and what an image does."""
 
 _LEAK_CHARACTERS = 8
 """The shortest secret value that is looked for among plain variables; a shorter one would be found by chance."""
@@ -147,11 +152,15 @@ def check_images(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     """Yield whether the images can be pulled."""
     names = sorted({container.image for definition in snapshot.definitions for container in definition.containers})
     outside = [name for name in names if image_in_ecr(name) is None]
-    ok = f"{', '.join(names)} exists" if not outside else f"not checked, not in ECR: {', '.join(outside)}"
-    yield from summed_up("image", _images(aws, names), ok=ok)
+    told: list[str] = []
+    problems = list(_images(aws, snapshot, names, told))
+    if outside:
+        told.append(f"not checked, not in ECR: {', '.join(outside)}")
+    yield from summed_up("image", problems, ok="; ".join(told))
 
 
-def _images(aws: Aws, names: list[str]) -> Iterator[Finding]:
+def _images(aws: Aws, snapshot: Snapshot, names: list[str], told: list[str]) -> Iterator[Finding]:
+    """Yield what is wrong with images in ECR; add to `told` what is to be said of the others."""
     for image in filter(None, map(image_in_ecr, names)):
         try:
             aws.client("ecr", image.region).describe_images(
@@ -169,6 +178,42 @@ def _images(aws: Aws, names: list[str]) -> Iterator[Finding]:
             found = f"can't be pulled: its {what} doesn't exist in ECR"
             remark = "or set another one: pulumi config set image NAME:TAG"
             yield Finding("image", "failure", image.in_words, found, f"docker push {image.name}", remark)
+            continue
+        built = _processors(aws, image)
+        whose = "" if image.account == snapshot.stack.account else f" in the registry of account {image.account}"
+        for_what = f"for {', '.join(sorted(built))}" if built else "for which processor its manifest doesn't tell"
+        told.append(f"{image.name} exists{whose}, {for_what}")
+        for definition in snapshot.definitions:
+            wanted = _PROCESSORS.get(definition.architecture, "")
+            if built and wanted not in built and image.name in {c.image for c in definition.containers}:
+                found = f"is built {for_what}, and {definition.label} starts it on {definition.architecture}"
+                yield Finding("image", "failure", image.in_words, found, *_rebuild(snapshot.stack, image.name, built))
+
+
+def _processors(aws: Aws, image: Image) -> set[str]:
+    """Return what an image is built for, by its manifest list; empty when it has a single manifest, which doesn't tell."""
+    answer = aws.client("ecr", image.region).batch_get_image(
+        registryId=image.account, repositoryName=image.repository, imageIds=[dict(image.identifier)]
+    )
+    manifests = [json_object(one.get("imageManifest", "")) or {} for one in answer.get("images", ())]
+    listed: list[Any] = [entry for manifest in manifests for entry in cast("Any", manifest.get("manifests")) or ()]
+    platforms = [entry.get("platform") or {} for entry in listed]
+    return {platform["architecture"] for platform in platforms if platform.get("os") == "linux"}
+
+
+def _rebuild(stack: Stack, name: str, built: set[str]) -> tuple[str, str]:
+    """Return the command that makes image and processor agree, and a remark."""
+    ours = next((ours for ours, theirs in _PROCESSORS.items() if theirs in built), None)
+    build = f"docker buildx build --platform linux/amd64,linux/arm64 --push -t {name} ."
+    if ours is None:
+        return build, "in the folder of the image's Dockerfile"
+    if in_sandbox():
+        return (
+            f"python -m sandbox up --stack {stack.environment} -c cpuArchitecture={ours}",
+            f"or build it for both: {build}",
+        )
+    set_it = f"pulumi config set cpuArchitecture {ours} --stack {stack.environment}"
+    return f"{set_it} && pulumi up --stack {stack.environment}", f"or build it for both: {build}"
 
 
 def _rekey(stack: Stack, group: str, region: str) -> str:

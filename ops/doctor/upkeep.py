@@ -1,9 +1,11 @@
 """Checks of what keeps secrets good: rotation, replicas, and tasks that know the newest value."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from ops._aws import Aws
+from ops._console import counted
 from ops._errors import MISSING, aws_errors, code_of
 from ops._pending import left_over, remove_label_command, unfinished
 from ops._secrets import CURRENT, PENDING, PREVIOUS, Record, Value
@@ -26,8 +28,10 @@ def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     )
     problems = (finding for record in live.values() for finding in _rotation(aws, snapshot, record))
     yield from summed_up("rotation", problems, ok=ok)
-    regions = sorted({replica.region for record in live.values() for replica in record.replicas})
-    ok = f"in sync in {', '.join(regions)}" if regions else "none"
+    # As DescribeSecret tells them: those of a Region that the configuration no longer names are among them.
+    regions = Counter(replica.region for record in live.values() for replica in record.replicas)
+    each = (f"{counted(count, 'secret')} in {region}" for region, count in sorted(regions.items()))
+    ok = f"in sync: {', '.join(each)}" if regions else "none"
     yield from summed_up("replica", _replicas(snapshot), ok=ok)
 
 
@@ -71,7 +75,7 @@ def _late(record: Record) -> str | None:
         return f"was to rotate by {rotation.next:%Y-%m-%d} and didn't"
     last = rotation.last or record.created
     if rotation.every_days and last and last + timedelta(days=rotation.every_days) + _GRACE < now:
-        return f"last rotated on {last:%Y-%m-%d}, it should every {rotation.every_days} days"
+        return f"last rotated on {last:%Y-%m-%d}, it should every {counted(rotation.every_days, 'day')}"
     return None
 
 

@@ -314,7 +314,11 @@ def value_of(step: Step, variables: Mapping[str, Variables]) -> str:
 
 def _steps(container: str, variable: str, variables: Variables, target: Target) -> Iterator[Step]:
     place, value = target.places.get(variable), variables.values.get(variable)
-    if (place is None or place.config_key) and (service := variables.managed.get(variable)):
+    if declared := target.foreign_of(variable):
+        # Nothing is to be set: the value stays its owner's, and the container gets it from there.
+        why = f"comes from {declared.name}, which {declared.owner} owns: set foreignSecrets.{declared.name} to its ARN"
+        yield Step(container, variable, None, "drop", why)
+    elif (place is None or place.config_key) and (service := variables.managed.get(variable)):
         name = variable.lower().replace("_", "-")
         why = (
             f'refers to a secret that {service} manages and changes: declare it in catalogue.py as ForeignSecret("{name}", '

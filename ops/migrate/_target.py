@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import cast
 
 from catalogue import APPLICATION
-from model.declarations import Catalogue, Constant, External, Generated, JsonSecret, Supplied, TextSecret
+from model.declarations import Catalogue, Constant, External, ForeignSecret, Generated, JsonSecret, Supplied, TextSecret
 from ops.migrate._pulumi import property_path
 
 
@@ -39,6 +39,7 @@ class Target:
     Attributes:
         services: Its services' names.
         catalogue: Its secrets.
+        foreign: The secrets that somebody else owns.
         hosts: Configuration keys of the plain variables that every stack must set, by variable.
         service: The service that it is seen from, None for all.
     """
@@ -47,6 +48,7 @@ class Target:
     catalogue: Catalogue
     hosts: Mapping[str, str]
     service: str | None = None
+    foreign: Sequence[ForeignSecret] = ()
 
     def of(self, service: str) -> "Target":
         """Return the application as one service sees it."""
@@ -69,6 +71,10 @@ class Target:
                 else:
                     found[variable] = self.place(declaration, key)
         return found
+
+    def foreign_of(self, variable: str) -> ForeignSecret | None:
+        """Return the secret of somebody else's that gives a variable."""
+        return next((f for f in self.foreign if variable in {name for name, _ in f.references(self.service)}), None)
 
     @staticmethod
     def place(declaration: JsonSecret, key: str | None) -> Place:
@@ -100,4 +106,5 @@ HOSTS: Mapping[str, str] = {variable.name: variable.config_key for variable in A
 def target_of(stack: str) -> Target:
     """Return the application as one stack has it."""
     services = [service.name for service in APPLICATION.services]
-    return Target(services, APPLICATION.catalogue(stack.rpartition("/")[2]), HOSTS)
+    name = stack.rpartition("/")[2]
+    return Target(services, APPLICATION.catalogue(name), HOSTS, foreign=APPLICATION.foreign(name))

@@ -328,7 +328,7 @@ def _problem(aws: Aws, adoption: Adoption, record: Record | None, account: str) 
     if record.arn != adoption.arn:
         return f"is given by a part of its ARN; it is {record.arn}"
     if record.deleted:
-        return f"is pending deletion: aws secretsmanager restore-secret --secret-id {record.arn}"
+        return f"is pending deletion: aws secretsmanager restore-secret --secret-id {record.arn} --region {aws.region}"
     if record.primary_region not in {None, aws.region}:
         return f"is a replica; the original is in {record.primary_region}"
     managed = record.owning_service

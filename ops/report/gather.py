@@ -9,6 +9,7 @@ from model import pricing
 from model.references import parse_value_from
 from ops import cost
 from ops._aws import Aws
+from ops._console import counted
 from ops._errors import AwsError, aws_errors, explained
 from ops._ownership import declaration_of, ownership
 from ops._restoring import list_versions
@@ -152,7 +153,7 @@ def _life(aws: Aws, stack: Stack, record: Record | None) -> Secret | None:
         return None
     versions = () if record.deleted else list_versions(aws, record.arn)
     rotation = record.rotation
-    every = f"every {rotation.every_days} days" if rotation.every_days else ""
+    every = f"every {counted(rotation.every_days, 'day')}" if rotation.every_days else ""
     return Secret(
         name=stack.name_of(record.arn),
         arn=record.arn,

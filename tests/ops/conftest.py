@@ -73,6 +73,12 @@ def service_models() -> Generator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests on a terminal is not asked there."""
+    monkeypatch.setattr("ops._ask._TERMINAL", "/nonexistent")
+
+
 _OF_SERVICE = {f.name for f in fields(Service)}
 
 
@@ -422,9 +428,10 @@ def ops_process() -> Ops:
             input=stdin,
             capture_output=True,
             check=False,
-            cwd=TICKETS,
+            cwd=ROOT,
             env=environment,
             timeout=60,
+            start_new_session=True,  # without the terminal of whoever runs the tests
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 

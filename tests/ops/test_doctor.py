@@ -57,7 +57,61 @@ def test_healthy_stack_with_rotation_and_replicas(stack: Stack, ops: Any) -> Non
     assert done.status == 0
     texts = {finding["check"]: finding["found"] for finding in done.json["findings"]}
     assert texts["rotation"] == "db-master-password rotates on time"
-    assert texts["replica"] == "in sync in eu-central-1"
+    assert texts["replica"].startswith("in sync: ")
+
+
+def put_index(stack: Stack, *architectures: str) -> None:
+    """Let the image be one for several processors, as `docker buildx` pushes it, with its attestation."""
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    platforms = [
+        *({"os": "linux", "architecture": one} for one in architectures),
+        {"os": "unknown", "architecture": "unknown"},
+    ]
+    manifests = [
+        {"mediaType": kind, "size": 1, "digest": f"sha256:{at:064x}", "platform": platform}
+        for at, platform in enumerate(platforms)
+    ]
+    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests}
+    ecr = stack.client("ecr")
+    ecr.batch_delete_image(repositoryName="service-ticket-system", imageIds=[{"imageTag": "1.0.0"}])
+    ecr.put_image(repositoryName="service-ticket-system", imageManifest=json.dumps(index), imageTag="1.0.0")
+
+
+def image_line(stack: Stack, ops: Any) -> dict[str, str]:
+    (found,) = [f for f in ops(stack, "doctor", "--json").json["findings"] if f["check"] == "image"]
+    return found
+
+
+def test_an_image_for_both_processors(stack: Stack, ops: Any) -> None:
+    put_index(stack, "amd64", "arm64")
+
+    found = image_line(stack, ops)
+
+    assert (found["status"], found["found"]) == ("ok", f"{stack.image} exists, for amd64, arm64")
+
+
+def test_an_image_for_another_processor(stack: Stack, ops: Any) -> None:
+    put_index(stack, "arm64")
+
+    found = image_line(stack, ops)
+
+    assert found["status"] == "failure"
+    assert found["found"] == f"is built for arm64, and {stack.family}:1 starts it on X86_64"
+    assert found["fix"] == "pulumi config set cpuArchitecture ARM64 --stack dev && pulumi up --stack dev"
+
+
+def test_an_image_in_the_registry_of_another_account_is_told(stack: Stack, proxy: Any, ops: Any) -> None:
+    stack.image = stack.image.replace(stack.account, "210987654321")
+    stack.deploy_revision()
+    stack.grant(*stack.grants())
+    stack.endpoint = proxy.url
+    proxy.before("DescribeImages", lambda: (200, b'{"imageDetails": []}'))
+    proxy.before("BatchGetImage", lambda: (200, b'{"images": [{"imageManifest": "{}"}]}'))
+
+    found = image_line(stack, ops)
+
+    whose = "exists in the registry of account 210987654321, for which processor its manifest doesn't tell"
+    assert (found["status"], found["found"]) == ("ok", f"{stack.image} {whose}")
 
 
 def test_image_outside_ecr_is_no_finding(deploy: Any, ops: Any) -> None:

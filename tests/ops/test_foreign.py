@@ -76,7 +76,7 @@ def test_doctor_finds_it_in_order(stack: Stack, ops: Any) -> None:
 
     assert problems(done) == []
     (line,) = [finding for finding in done.json["findings"] if finding["check"] == "foreign"]
-    assert line["found"] == "all 1 secrets of others exist, hold what is referenced and can be read"
+    assert line["found"] == "1 secret of others: there, with what is referenced, and can be read"
 
 
 @pytest.mark.parametrize(

@@ -74,3 +74,11 @@ def test_a_value_is_exact_in_a_pipe_and_plain_on_a_terminal(stack: Deployed, ops
     assert "\x1b" not in session.shown
     assert r"c\x1b[2J\u202e" in session.shown
     assert "shown as escapes here" in session.shown
+
+
+def test_a_long_title_is_one_line_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    title = f"What reads arn:aws:secretsmanager:eu-west-1:123456789012:secret:{'a-long-name-' * 20}x1y2z3"
+
+    print_table(title, ("n",), [("1",)])
+
+    assert capsys.readouterr().out == f"{title}\nn\n1\n"

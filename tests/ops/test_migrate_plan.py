@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from model.declarations import ForeignSecret
 from ops._errors import MisuseError
 from ops.migrate._plan import Plan, PlanError, Variables, load, make, proposal, value_of
 from ops.migrate._pulumi import Configured, SandboxRun, property_path
@@ -451,6 +452,17 @@ def test_a_secret_that_rds_manages_is_named_and_never_copied() -> None:
     (step,) = plan.undecided()
     assert (step.name, step.config_key, step.can_be_plain) == ("PGPASSWORD", None, False)
     assert 'ForeignSecret("pgpassword", "rds")' in step.why
+
+
+def test_a_variable_that_a_foreign_secret_gives_is_known() -> None:
+    foreign = ForeignSecret("database", "Amazon RDS", keys={"password"}, variables={"password": "PGPASSWORD"})
+    target = replace(target_of("dev"), foreign=(foreign,))
+    variables = Variables({}, {"PGPASSWORD": "no rights"}, {"PGPASSWORD": "rds"})
+
+    (step,) = make(_definition({}), {"api": "app"}, {"api": variables}, target, "dev").steps
+
+    assert step.verdict == "drop"
+    assert step.why == "comes from database, which Amazon RDS owns: set foreignSecrets.database to its ARN"
 
 
 def test_a_secret_that_rds_manages_is_not_copied_into_one_of_the_catalogues() -> None:

@@ -1,6 +1,9 @@
 """`ops set` and `ops rollback`: who may change a value, what is accepted, what stays."""
 
+import contextlib
+import io
 import json
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -476,3 +479,29 @@ def test_a_stuck_rotation_names_the_way_out(stack: Stack, ops: Any, command: str
         SecretId=arn, VersionStage="AWSPENDING", RemoveFromVersionId=stuck["VersionId"]
     )
     assert ops(stack, command, "db-master-password", "--yes", stdin=b"x").status == 0
+
+
+def test_two_lines_through_a_pipe_are_asked_about_on_the_terminal(
+    external: Stack, ops: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter(["y\n", "n\n", "y\n", "y\n"])
+
+    @contextlib.contextmanager
+    def terminal(_question: str) -> Generator[io.StringIO]:
+        yield io.StringIO(next(answers))
+
+    monkeypatch.setattr("ops._ask._terminal", terminal)
+
+    refused = ops(external, "set", "payment-token", stdin=b"x\ny\n")
+    assert (refused.status, external.current("payment-token")) == (2, "the-first-value")
+    assert "The value has 2 lines. Is that meant? [y/N]" in refused.err
+
+    meant = ops(external, "set", "payment-token", stdin=b"x\ny\n")
+    assert (meant.status, external.current("payment-token")) == (0, "x\ny")
+
+
+def test_two_lines_are_told_where_nobody_is_asked(external: Stack, ops: Any) -> None:
+    done = ops(external, "set", "payment-token", "--yes", stdin=b"x\ny\n")
+
+    assert (done.status, external.current("payment-token")) == (0, "x\ny")
+    assert "warning: the value has 2 lines" in done.err
