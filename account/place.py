@@ -18,9 +18,7 @@ def place(stack: str) -> dict[str, str]:
         application = Application.read(stack)
     except FileNotFoundError:
         raise SystemExit(f"no stack {stack!r}: there is no Pulumi.{stack}.yaml") from None
-    if len(application.account_ids) != 1 or not application.region:
-        raise SystemExit(f"Pulumi.{stack}.yaml: aws:allowedAccountIds must name one account, aws:region its Region")
-    location = Location(partition_of(application.region), application.region, application.account_ids[0])
+    location = location_of(stack, application)
     names = Names(application.project, stack)
     made = Deployment(names, location, frozenset(), config_key_arn="", key_tags={})
     return {
@@ -31,6 +29,17 @@ def place(stack: str) -> dict[str, str]:
         "previewer": location.role_arn(made.previewer),
         "reviewer": location.role_arn(made.reviewer),
     }
+
+
+def location_of(stack: str, application: Application) -> Location:
+    """Return where a stack lives.
+
+    Raises:
+        SystemExit: When its file allows not exactly one account, or names no Region.
+    """
+    if len(application.account_ids) != 1 or not application.region:
+        raise SystemExit(f"Pulumi.{stack}.yaml: aws:allowedAccountIds must name one account, aws:region its Region")
+    return Location(partition_of(application.region), application.region, application.account_ids[0])
 
 
 if __name__ == "__main__":

@@ -10,53 +10,53 @@ Feature = Literal["encryption", "rotation", "redeploy", "reminder", "audit", "tr
 """What a stack's configuration switches on."""
 
 CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "aws:iam/role:Role": ("iam/role.go", {
+    "aws:iam/role:Role": ("iam/role.go, 4", {
         "bounded role": "iam:CreateRole iam:PutRolePermissionsBoundary iam:DeleteRolePolicy iam:DetachRolePolicy",
         "role": "iam:DeleteRole iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListInstanceProfilesForRole "
                 "iam:ListRolePolicies iam:ListRoleTags iam:TagRole iam:UntagRole iam:UpdateAssumeRolePolicy iam:UpdateRole "
                 "iam:UpdateRoleDescription",
     }),
-    "aws:iam/rolePolicy:RolePolicy": ("iam/role_policy.go", {
+    "aws:iam/rolePolicy:RolePolicy": ("iam/role_policy.go, 5", {
         "bounded role": "iam:DeleteRolePolicy iam:PutRolePolicy", "role": "iam:GetRolePolicy",
     }),
-    "aws:iam/policy:Policy": ("iam/policy.go", {
+    "aws:iam/policy:Policy": ("iam/policy.go, 6 (2026)", {
         "policy": "iam:CreatePolicy iam:CreatePolicyVersion iam:DeletePolicy iam:DeletePolicyVersion iam:GetPolicy "
                   "iam:GetPolicyVersion iam:ListPolicyTags iam:ListPolicyVersions iam:TagPolicy iam:UntagPolicy",
     }),
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ("iam/role_policy_attachment.go", {
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ("iam/role_policy_attachment.go, 4", {
         "attachment": "iam:AttachRolePolicy", "bounded role": "iam:DetachRolePolicy", "role": "iam:ListAttachedRolePolicies",
     }),
-    "aws:secretsmanager/secret:Secret": ("secretsmanager/secret.go", {
+    "aws:secretsmanager/secret:Secret": ("secretsmanager/secret.go, 6", {
         "secret": "secretsmanager:CreateSecret secretsmanager:DeleteSecret secretsmanager:DescribeSecret "
                   "secretsmanager:GetResourcePolicy secretsmanager:RemoveRegionsFromReplication "
                   "secretsmanager:ReplicateSecretToRegions secretsmanager:TagResource secretsmanager:UntagResource "
                   "secretsmanager:UpdateSecret",
     }),
-    "aws:secretsmanager/secretVersion:SecretVersion": ("secretsmanager/secret_version.go", {
+    "aws:secretsmanager/secretVersion:SecretVersion": ("secretsmanager/secret_version.go, 6", {
         "secret": "secretsmanager:GetSecretValue secretsmanager:ListSecretVersionIds secretsmanager:PutSecretValue "
                   "secretsmanager:UpdateSecretVersionStage",
     }),
-    "aws:secretsmanager/secretPolicy:SecretPolicy": ("secretsmanager/secret_policy.go", {
+    "aws:secretsmanager/secretPolicy:SecretPolicy": ("secretsmanager/secret_policy.go, 5", {
         "secret": "secretsmanager:DeleteResourcePolicy secretsmanager:GetResourcePolicy secretsmanager:PutResourcePolicy "
                   "secretsmanager:ValidateResourcePolicy",
     }),
-    "aws:secretsmanager/secretRotation:SecretRotation": ("secretsmanager/secret_rotation.go", {
+    "aws:secretsmanager/secretRotation:SecretRotation": ("secretsmanager/secret_rotation.go, 6 (2026)", {
         "secret": "secretsmanager:CancelRotateSecret secretsmanager:DescribeSecret secretsmanager:RotateSecret",
         # AWS, RotateSecret, required permissions.
         "function": "lambda:InvokeFunction",
     }),
-    "aws:ecs/taskDefinition:TaskDefinition": ("ecs/task_definition.go", {
+    "aws:ecs/taskDefinition:TaskDefinition": ("ecs/task_definition.go, 4 and 6", {
         "any": "ecs:DeregisterTaskDefinition ecs:DescribeTaskDefinition ecs:RegisterTaskDefinition",
         "task definition": "ecs:ListTagsForResource ecs:TagResource ecs:UntagResource",
         "passed role": "iam:PassRole",
     }),
-    "aws:cloudwatch/logGroup:LogGroup": ("logs/group.go", {
+    "aws:cloudwatch/logGroup:LogGroup": ("logs/group.go, 6", {
         "any log group": "logs:DescribeLogGroups",
         "log group": "logs:AssociateKmsKey logs:CreateLogGroup logs:DeleteLogGroup logs:DeleteRetentionPolicy "
                      "logs:DisassociateKmsKey logs:ListTagsForResource logs:PutRetentionPolicy logs:TagResource "
                      "logs:UntagResource",
     }),
-    "aws:kms/key:Key": ("kms/key.go", {
+    "aws:kms/key:Key": ("kms/key.go, 6", {
         "any": "kms:CreateKey",
         "new key": "kms:TagResource",
         "any key": "kms:DescribeKey kms:GetKeyPolicy kms:GetKeyRotationStatus kms:ListResourceTags",
@@ -65,13 +65,13 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         # AWS, CreateSecret and PutSecretValue, required permissions: the service asks KMS as the caller.
         "key through Secrets Manager": "kms:Decrypt kms:GenerateDataKey",
     }),
-    "aws:kms/alias:Alias": ("kms/alias.go", {
+    "aws:kms/alias:Alias": ("kms/alias.go, 5", {
         "any": "kms:ListAliases",
         "alias": "kms:CreateAlias kms:DeleteAlias kms:UpdateAlias",
         # Both the alias and its key are asked.
         "key": "kms:CreateAlias kms:DeleteAlias kms:UpdateAlias",
     }),
-    "aws:lambda/function:Function": ("lambda/function.go", {
+    "aws:lambda/function:Function": ("lambda/function.go, 6", {
         "function": "lambda:CreateFunction lambda:DeleteFunction lambda:GetFunction lambda:GetFunctionCodeSigningConfig "
                     "lambda:GetFunctionConfiguration lambda:ListTags lambda:ListVersionsByFunction lambda:TagResource "
                     "lambda:UntagResource lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration",
@@ -79,49 +79,49 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         # AWS, "Giving Lambda functions access to resources in an Amazon VPC", user permissions.
         "any": "ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcs",
     }),
-    "aws:lambda/permission:Permission": ("lambda/permission.go", {
+    "aws:lambda/permission:Permission": ("lambda/permission.go, 6", {
         "function": "lambda:AddPermission lambda:GetPolicy lambda:RemovePermission",
     }),
-    "aws:sfn/stateMachine:StateMachine": ("sfn/state_machine.go", {
+    "aws:sfn/stateMachine:StateMachine": ("sfn/state_machine.go, 6 (2025)", {
         "any": "states:ValidateStateMachineDefinition",
         "state machine": "states:CreateStateMachine states:DeleteStateMachine states:DescribeStateMachine "
                          "states:ListStateMachineVersions states:ListTagsForResource states:TagResource states:UntagResource "
                          "states:UpdateStateMachine",
         "passed role": "iam:PassRole",
     }),
-    "aws:cloudwatch/eventRule:EventRule": ("events/rule.go", {
+    "aws:cloudwatch/eventRule:EventRule": ("events/rule.go, 6", {
         "rule": "events:DeleteRule events:DescribeRule events:DisableRule events:EnableRule events:ListTagsForResource "
                 "events:PutRule events:TagResource events:UntagResource",
     }),
-    "aws:cloudwatch/eventTarget:EventTarget": ("events/target.go", {
+    "aws:cloudwatch/eventTarget:EventTarget": ("events/target.go, 5", {
         "rule": "events:ListTargetsByRule events:PutTargets events:RemoveTargets", "passed role": "iam:PassRole",
     }),
-    "aws:cloudwatch/metricAlarm:MetricAlarm": ("cloudwatch/metric_alarm.go", {
+    "aws:cloudwatch/metricAlarm:MetricAlarm": ("cloudwatch/metric_alarm.go, 6", {
         # A filter by name is no resource.
         "any alarm": "cloudwatch:DescribeAlarms",
         "alarm": "cloudwatch:DeleteAlarms cloudwatch:ListTagsForResource cloudwatch:PutMetricAlarm cloudwatch:TagResource "
                  "cloudwatch:UntagResource",
     }),
-    "aws:scheduler/schedule:Schedule": ("scheduler/schedule.go", {
+    "aws:scheduler/schedule:Schedule": ("scheduler/schedule.go, 6", {
         "schedule": "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:GetSchedule scheduler:UpdateSchedule",
         "passed role": "iam:PassRole",
     }),
-    "aws:sns/topic:Topic": ("sns/topic.go", {
+    "aws:sns/topic:Topic": ("sns/topic.go, 6", {
         "topic": "sns:CreateTopic sns:DeleteTopic sns:GetTopicAttributes sns:ListTagsForResource sns:SetTopicAttributes "
                  "sns:TagResource sns:UntagResource",
     }),
-    "aws:sns/topicPolicy:TopicPolicy": ("sns/topic_policy.go", {"topic": "sns:GetTopicAttributes sns:SetTopicAttributes"}),
-    "aws:sns/topicSubscription:TopicSubscription": ("sns/topic_subscription.go", {
+    "aws:sns/topicPolicy:TopicPolicy": ("sns/topic_policy.go, 6", {"topic": "sns:GetTopicAttributes sns:SetTopicAttributes"}),
+    "aws:sns/topicSubscription:TopicSubscription": ("sns/topic_subscription.go, 6", {
         "topic": "sns:ListSubscriptionsByTopic sns:Subscribe",
         "any": "sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes sns:Unsubscribe",
     }),
-    "aws:cloudwatch/logMetricFilter:LogMetricFilter": ("logs/metric_filter.go", {
+    "aws:cloudwatch/logMetricFilter:LogMetricFilter": ("logs/metric_filter.go, 6", {
         "watched log group": "logs:DeleteMetricFilter logs:DescribeMetricFilters logs:PutMetricFilter",
     }),
-    "aws:cloudwatch/dashboard:Dashboard": ("cloudwatch/dashboard.go", {
+    "aws:cloudwatch/dashboard:Dashboard": ("cloudwatch/dashboard.go, 6", {
         "dashboard": "cloudwatch:DeleteDashboards cloudwatch:GetDashboard cloudwatch:PutDashboard",
     }),
-    "aws:cloudtrail/trail:Trail": ("cloudtrail/trail.go", {
+    "aws:cloudtrail/trail:Trail": ("cloudtrail/trail.go, 6", {
         "any": "cloudtrail:DescribeTrails",
         "trail": "cloudtrail:AddTags cloudtrail:CreateTrail cloudtrail:DeleteTrail cloudtrail:GetEventSelectors "
                  "cloudtrail:GetInsightSelectors cloudtrail:GetTrail cloudtrail:GetTrailStatus cloudtrail:ListTags "
@@ -129,7 +129,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
                  "cloudtrail:UpdateTrail",
         "passed role": "iam:PassRole",
     }),
-    "aws:s3/bucket:Bucket": ("s3/bucket.go", {
+    "aws:s3/bucket:Bucket": ("s3/bucket.go, 6", {
         "trail bucket": "s3:CreateBucket s3:DeleteBucket s3:GetAccelerateConfiguration s3:GetBucketAcl s3:GetBucketCORS "
                         "s3:GetBucketLogging s3:GetBucketObjectLockConfiguration s3:GetBucketPolicy "
                         "s3:GetBucketRequestPayment s3:GetBucketTagging s3:GetBucketVersioning s3:GetBucketWebsite "
@@ -139,27 +139,28 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         # A stack that is not protected is destroyed with its log files (forceDestroy).
         "trail file": "s3:DeleteObject s3:DeleteObjectVersion",
     }),
-    "aws:s3/bucketPolicy:BucketPolicy": ("s3/bucket_policy.go", {
+    "aws:s3/bucketPolicy:BucketPolicy": ("s3/bucket_policy.go, 6", {
         "trail bucket": "s3:DeleteBucketPolicy s3:GetBucketPolicy s3:PutBucketPolicy",
     }),
-    "aws:s3/bucketVersioning:BucketVersioning": ("s3/bucket_versioning.go", {
+    "aws:s3/bucketVersioning:BucketVersioning": ("s3/bucket_versioning.go, 5", {
         "trail bucket": "s3:GetBucketVersioning s3:PutBucketVersioning",
     }),
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("s3/bucket_public_access_block.go", {
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("s3/bucket_public_access_block.go, 6", {
         "trail bucket": "s3:GetBucketPublicAccessBlock s3:PutBucketPublicAccessBlock",
     }),
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("s3/bucket_ownership_controls.go", {
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("s3/bucket_ownership_controls.go, 5", {
         "trail bucket": "s3:GetBucketOwnershipControls s3:PutBucketOwnershipControls",
     }),
-    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": ("s3/bucket_lifecycle_configuration.go", {
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": ("s3/bucket_lifecycle_configuration.go, 6", {
         "trail bucket": "s3:GetLifecycleConfiguration s3:PutLifecycleConfiguration",
     }),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
-        "s3/bucket_server_side_encryption_configuration.go",
+        "s3/bucket_server_side_encryption_configuration.go, 6",
         {"trail bucket": "s3:GetEncryptionConfiguration s3:PutEncryptionConfiguration"},
     ),
 }  # fmt: skip
-"""By resource type: the file upstream, and by what is acted on the IAM actions of create, read, update and delete."""
+"""By resource type: the file upstream with its version, as docs/local-aws.md, and by what is acted on the IAM actions of create,
+read, update and delete."""
 
 ALWAYS = (
     *(token for token in CALLS if token.startswith(("aws:iam/", "aws:ecs/", "aws:secretsmanager/secret:"))),

@@ -101,6 +101,23 @@ def test_every_command_of_the_page_works(home: Home, pulumi_cli: Path, tmp_path:
         access = (sh.project / "review" / "access.md").read_text()
         assert "service-ticket-system-deployer runs" in access.replace("\\", "")
 
+        rights = sh.ok("\n".join(blocks(section("The deployer's rights"))))
+        assert rights.startswith("# Rights of service-ticket-system-dev\n")
+
+
+SECTIONS = (
+    "The first hour",
+    "A second person",
+    "A lost laptop",
+    "Turn over the configuration's key",
+    "Pipelines",
+    "The deployer's rights",
+)
+
+
+def test_the_page_has_no_command_that_is_not_run() -> None:
+    assert blocks(DOCUMENT) == [block for name in SECTIONS for block in blocks(section(name))]
+
 
 def _key(sh: Shell) -> str:
     return client(sh, "kms").describe_key(KeyId="alias/service-ticket-system-config")["KeyMetadata"]["KeyId"]

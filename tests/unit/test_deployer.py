@@ -1,6 +1,7 @@
 """Who deploys: each call of the table is allowed, nothing wider, and the deployer can't widen itself."""
 
 import json
+import re
 import runpy
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
+from account.rights import deployment, lines
 from model.location import Location
 from model.names import Names
 from policies import deployer
@@ -494,3 +496,23 @@ def test_a_trust_that_lets_in_too_many_is_refused(change: dict[str, Any], messag
     arguments: dict[str, Any] = {"audience": "sts.amazonaws.com", "subjects": [SUBJECT], "patterns": True, **change}
     with pytest.raises(PolicyError, match=message):
         federated_trust(arguments.pop("provider_arn", PROVIDER), **arguments)
+
+
+@pytest.mark.parametrize("token", CALLS)
+def test_the_table_and_the_page_on_the_local_aws_name_the_same_source(token: str) -> None:
+    file, version = CALLS[token][0].rpartition("/")[2].split(", ")
+    name = f"{token.split(':')[1].split('/', maxsplit=1)[0]}.{token.rpartition(':')[2]}"
+    (row,) = re.findall(rf"^\| {re.escape(name)} \|.*$", (ROOT / "docs" / "local-aws.md").read_text(), re.MULTILINE)
+    assert f"{file}, {version} |" in row
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_the_rights_can_be_printed(stack: str) -> None:
+    described = deployment(stack)
+    shown = "\n".join(lines(described))
+    for statements in (deployer_statements(described), previewer_statements(described), reviewer_statements(described)):
+        for statement in statements:
+            assert f"| {statement['Sid']} |" in shown
+    for token in described.types:
+        assert f"| {token} | {CALLS[token][0]} |" in shown
+    assert (f"| {described.deployer} | 31 |" in shown) == (stack == "prod")

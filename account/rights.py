@@ -1,0 +1,69 @@
+"""Prints who may do what to deploy, preview and review a stack, from the stack's own file: `python -m account.rights STACK`.
+
+Markdown: the figures, the official plugin's calls by resource type with the file upstream, the statements of each role.
+"""
+
+import sys
+from collections.abc import Iterator
+
+from account.application import Application
+from account.place import location_of
+from model.names import Names
+from policies import deployer
+from policies.calls import CALLS
+from policies.deployer import Deployment
+from policies.identity import Statement, document
+
+
+def deployment(stack: str) -> Deployment:
+    """Return a stack as far as the rights depend on it; the configuration's key has an ARN of the real one's length."""
+    application = Application.read(stack)
+    location = location_of(stack, application)
+    return Deployment(
+        names=Names(application.project, stack),
+        location=location,
+        features=application.features,
+        config_key_arn=location.arn("kms", "key/00000000-0000-0000-0000-000000000000"),
+        key_tags=application.tags,
+        adopted_arns=application.adopted_arns,
+        watched_log_group=application.watched_log_group,
+    )
+
+
+def lines(stack: Deployment) -> Iterator[str]:
+    """Yield the page."""
+    roles = {
+        stack.deployer: deployer.deployer_statements(stack),
+        stack.previewer: deployer.previewer_statements(stack),
+        stack.reviewer: deployer.reviewer_statements(stack),
+    }
+    listed = {call for token in stack.types for calls in CALLS[token][1].values() for call in calls.split()}
+    yield f"# Rights of {stack.names.prefix}"
+    yield from ("", "| role | statements | characters | policies |", "|---|---|---|---|")
+    for name, statements in roles.items():
+        policies = deployer.managed_policies(statements) if name == stack.deployer else (document(statements),)
+        yield f"| {name} | {len(statements)} | {sum(map(len, policies)):,} | {len(policies)} |"
+    yield f"| the boundary | | {len(deployer.boundary(stack)):,} | 1 |"
+    yield from ("", f"{len(listed)} calls of the official plugin, by resource type:", "")
+    yield from ("| type | upstream, terraform-provider-aws | calls |", "|---|---|---|")
+    for token in stack.types:
+        source, scopes = CALLS[token]
+        calls = sorted({call for found in scopes.values() for call in found.split()})
+        yield f"| {token} | {source} | {', '.join(calls)} |"
+    for name, statements in roles.items():
+        yield from ("", f"## {name}", "", "| statement | actions | on | if |", "|---|---|---|---|")
+        yield from map(_row, statements)
+
+
+def _row(statement: Statement) -> str:
+    conditions = [
+        f"{key} {operator} {value}"
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, value in keys.items()
+    ]
+    cells = (statement["Sid"], ", ".join(statement["Action"]), ", ".join(statement["Resource"]), "; ".join(conditions))
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(lines(deployment(*sys.argv[1:]))) + "\n")
