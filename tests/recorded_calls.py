@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from model.location import Location
-from policies.evaluator import Request
+from policies.evaluator import Request, Statement, parse
 
 S3_ACTIONS = {
     "GetBucketEncryption": "GetEncryptionConfiguration",
@@ -169,3 +169,16 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "ecr": ("repositoryName",),
 }
 """By service the parameters that name what a call acts on; the first one that is there counts."""
+
+
+def rights(iam: Any, role: str) -> tuple[Statement, ...]:
+    """What a role may do, as IAM has it."""
+    documents = [
+        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    ]
+    for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
+        found = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
+        documents.append(found["PolicyVersion"]["Document"])
+    return tuple(statement for text in documents for statement in parse(text, source=role))

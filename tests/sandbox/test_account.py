@@ -12,11 +12,11 @@ import pytest
 from model.location import Location
 from ops import _aws
 from ops.cli import main
-from policies.evaluator import Statement, decide, parse
+from policies.evaluator import Statement, decide
 from sandbox import local_aws
 from sandbox.home import REPOSITORY
 from sandbox.providers.aws import _record
-from tests.recorded_calls import Account
+from tests.recorded_calls import Account, rights
 from tests.sandbox.conftest import Copy
 from tests.sandbox.stack_options import with_application_user
 
@@ -33,19 +33,6 @@ def account_of(application: Copy, like: str = "dev") -> Copy:
         text.replace(number, application.account), encoding="utf-8"
     )
     return replace(application, directory=folder, name="service-ticket-system-account")
-
-
-def rights(iam: Any, role: str) -> tuple[Statement, ...]:
-    """What a role may do, as IAM has it."""
-    documents = [
-        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
-    ]
-    for policy in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
-        version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
-        found = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
-        documents.append(found["PolicyVersion"]["Document"])
-    return tuple(statement for text in documents for statement in parse(text, source=role))
 
 
 def test_an_empty_account_comes_up_and_stays_as_it_is(sandbox: Any, project_copy: Make) -> None:

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from policies.evaluator import Request, decide
 from sandbox import local_aws
 from sandbox.home import REPOSITORY, Home
+from tests.recorded_calls import rights
+from tests.sandbox.aws_proxy import recording
 from tests.sandbox.plain_pulumi import Shell, shell
 
 DOCUMENT = (REPOSITORY / "docs" / "deployment.md").read_text(encoding="utf-8")
@@ -101,8 +104,9 @@ def test_every_command_of_the_page_works(home: Home, pulumi_cli: Path, tmp_path:
         access = (sh.project / "review" / "access.md").read_text()
         assert "service-ticket-system-deployer runs" in access.replace("\\", "")
 
-        rights = sh.ok("\n".join(blocks(section("The deployer's rights"))))
-        assert rights.startswith("# Rights of service-ticket-system-dev\n")
+        printed = sh.ok("\n".join(blocks(section("The deployer's rights"))))
+        assert printed.startswith("# Rights of service-ticket-system-dev\n")
+        only_asks_what_the_roles_may(sh)
 
 
 SECTIONS = (
@@ -117,6 +121,22 @@ SECTIONS = (
 
 def test_the_page_has_no_command_that_is_not_run() -> None:
     assert blocks(DOCUMENT) == [block for name in SECTIONS for block in blocks(section(name))]
+
+
+def only_asks_what_the_roles_may(sh: Shell) -> None:
+    """What the CLI itself asks for, beside the plugins."""
+    key_arn = client(sh, "kms").describe_key(KeyId=_key(sh))["KeyMetadata"]["Arn"]
+    for role, command, at_least in (
+        ("previewer", "pulumi preview --stack dev", {"s3:GetObject", "s3:ListBucket", "kms:Decrypt"}),
+        ("deployer", "pulumi up --stack dev -c memory=1024", {"s3:PutObject", "s3:DeleteObject", "kms:Decrypt"}),
+    ):
+        with recording(sh.aws.endpoint) as (url, asked):
+            sh.ok(command, AWS_ENDPOINT_URL=url)
+        statements = rights(client(sh, "iam"), f"service-ticket-system-{role}")
+        requests = [Request(action, arn or key_arn, "", {}) for action, arn in dict.fromkeys(asked)]
+        refused_requests = [r for r in requests if decide(r, identity=statements).outcome != "allowed"]
+        assert refused_requests == []
+        assert {action for action, _ in asked} >= at_least
 
 
 def _key(sh: Shell) -> str:
