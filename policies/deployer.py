@@ -315,6 +315,7 @@ def _state(stack: Deployment, *, write: bool) -> tuple[Statement, ...]:
     files = [f"{bucket}/.pulumi/{kind}/{project}/{name}/*" for kind in ("history", "backups")]
     files += [
         f"{bucket}/.pulumi/stacks/{project}/{name}.json*",
+        f"{bucket}/.pulumi/stacks/{project}/{name}.pulumi-tags",
         f"{bucket}/.pulumi/locks/organization/{project}/{name}/*",
     ]
     meta = f"{bucket}/.pulumi/meta.yaml"

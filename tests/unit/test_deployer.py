@@ -184,6 +184,7 @@ def calls(resource: Recorded) -> Iterator[Request]:
 def of_state() -> Iterator[Request]:
     files = [
         "stacks/service-ticket-system/dev.json", "stacks/service-ticket-system/dev.json.bak",
+        "stacks/service-ticket-system/dev.pulumi-tags",
         "history/service-ticket-system/dev/dev-1.history.json", "backups/service-ticket-system/dev/dev.1.json",
         "locks/organization/service-ticket-system/dev/0.json",
     ]  # fmt: skip

@@ -206,7 +206,7 @@ def test_the_hooks_are_the_commands_of_make_check_and_a_scan_for_secrets(tmp_pat
     found = hooks()
     scan = found.pop("secrets")
     assert [hook["entry"] for hook in found.values()] == [*recipe("lint"), *recipe("check")]
-    assert scan["entry"] == ".venv/bin/detect-secrets-hook --baseline .secrets.baseline"
+    assert scan["entry"] == ".venv/bin/python tools/scan_secrets.py"
     assert all(hook["pass_filenames"] is False for hook in found.values())
     assert run("pre-commit validate-config", ROOT, HOME=str(tmp_path)).returncode == 0
 
@@ -229,7 +229,8 @@ KEYS = {
 @pytest.mark.parametrize("kind", KEYS)
 def test_the_scan_finds_a_planted_key_and_names_no_value(kind: str, tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(BIN.parent)
-    for name in (".secrets.baseline", ".pre-commit-config.yaml"):
+    (tmp_path / "tools").mkdir()
+    for name in (".secrets.baseline", ".pre-commit-config.yaml", "tools/scan_secrets.py"):
         (tmp_path / name).write_text((ROOT / name).read_text())
     (tmp_path / "settings.py").write_text("host = 'db.internal'\n")
     clean = run("git init -q . && git add -A && pre-commit run secrets --all-files", tmp_path, HOME=str(tmp_path))
