@@ -1,0 +1,102 @@
+"""docs/operations.md, "An `up` was interrupted": its commands, with the plain CLI, after a kill -9 in the middle of an `up`."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from sandbox import local_aws
+from sandbox.home import REPOSITORY, Home
+from tests.sandbox.plain_pulumi import _ANSWERS, Shell, shell
+
+ACCOUNT = "111111111111"
+SECTION = (
+    (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8").partition("\n## An `up` was interrupted\n")[2]
+)
+(BEFORE,) = re.findall(r"^```bash\n(.*?)^```$", SECTION.partition("\n## ")[0], flags=re.MULTILINE | re.DOTALL)
+(AFTER,) = re.findall(r"^```console\n(.*?)^```$", SECTION.partition("\n## ")[0], flags=re.MULTILINE | re.DOTALL)
+BEGIN = 'export PULUMI_CONFIG_PASSPHRASE=""\n'
+
+
+def pending(sh: Shell) -> list[Any]:
+    """The operations that the state says are under way."""
+    state = sh.project / ".pulumi" / "stacks" / "service-ticket-system" / "dev.json"
+    try:
+        return json.loads(state.read_text(encoding="utf-8"))["checkpoint"]["latest"].get("pending_operations") or []
+    except (OSError, ValueError, KeyError):
+        return []
+
+
+def kill_while_a_secret_is_made(sh: Shell) -> None:
+    command = ["bash", "-c", BEGIN + _ANSWERS + "pulumi up --stack dev --skip-preview"]
+    process = subprocess.Popen(
+        command, cwd=sh.project, env=sh.variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 50
+    while True:
+        assert process.poll() is None, "the `up` ended too early"
+        assert time.monotonic() < deadline
+        # A file is written piece by piece, unlike an object in S3: stop first, so that it is whole.
+        os.killpg(process.pid, signal.SIGSTOP)
+        if any(one["resource"]["type"].endswith(":Secret") for one in pending(sh)):
+            break
+        os.killpg(process.pid, signal.SIGCONT)
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def ids(sh: Shell) -> dict[str, str]:
+    """What AWS has, by name: the ID by which it is imported."""
+    key = sh.aws.credentials(ACCOUNT)
+    secrets, iam, logs = (
+        sh.aws.client(s, region="eu-central-1", credentials=key) for s in ("secretsmanager", "iam", "logs")
+    )
+    return {
+        **{one["Name"]: one["ARN"] for one in secrets.list_secrets()["SecretList"]},
+        **{one["RoleName"]: one["RoleName"] for one in iam.list_roles()["Roles"]},
+        **{one["logGroupName"]: one["logGroupName"] for one in logs.describe_log_groups()["logGroups"]},
+    }
+
+
+def test_every_command_of_the_section_works(pulumi_cli: Path, tmp_path: Path) -> None:
+    home = Home(tmp_path / "sandbox")
+    home.prepare()
+    local_aws.ensure(home, None, status=lambda _text: None, say=lambda _text: None, forget=lambda _folder: [])
+    try:
+        with shell(home, pulumi_cli, tmp_path / "user", ACCOUNT) as sh:
+            keys = "; ".join(f"pulumi config set --secret {key}" for key in ("smtpPassword", "cloudflareToken"))
+            sh.ok(f'{BEGIN}pulumi login "file://$PWD"; pulumi stack init dev; {keys}')
+            kill_while_a_secret_is_made(sh)
+            refused = sh.run(f"{BEGIN}pulumi up --stack dev")
+            assert "the stack is currently locked by 1 lock(s)" in refused.stdout
+
+            listed = re.findall(r"^creating (urn:\S+) (urn:\S+)$", sh.ok(BEGIN + BEFORE), flags=re.MULTILINE)
+
+            names = {one["resource"]["urn"]: one["resource"]["inputs"].get("name") for one in pending(sh)}
+            assert [urn for urn, _ in listed] == list(names)
+            made = {urn: ids(sh)[name] for urn, name in names.items() if name in ids(sh)}
+            assert made
+            forget, take_over, up = AFTER.splitlines()
+            sh.ok(f"{BEGIN}{forget} --yes")
+            for urn, parent in listed:
+                if urn in made:
+                    kind, name = urn.rpartition("$")[2].split("::")
+                    words = {"PARENT": parent, "TYPE": kind, "NAME": name, "ID": made[urn]}
+                    command = " ".join(
+                        f"'{re.sub('PARENT', words['PARENT'], w)}'" if "PARENT" in w else words.get(w, w)
+                        for w in take_over.split()
+                    )
+                    sh.ok(f"{BEGIN}{command} --yes")
+            sh.ok(BEGIN + up)
+
+            assert pending(sh) == []
+            sh.ok(f"{BEGIN}pulumi preview --stack dev --expect-no-changes")
+            assert {urn: ids(sh)[names[urn]] for urn in made} == made
+    finally:
+        local_aws.stop(home)
