@@ -106,7 +106,7 @@ def test_the_longest_stack_name_that_is_taken_fits_every_resource(record: Record
     assert {at: length for at, length in lengths.items() if not 0 < length <= NAME_LIMITS[at[0]]} == {}
     rules = {length for (kind, _), length in lengths.items() if kind == "aws:cloudwatch/eventRule:EventRule"}
     assert max(rules) + len("9") <= 64
-    with pytest.raises(ConfigurationError, match="has a name of"):
+    with pytest.raises(ConfigurationError, match=rf"has a name of {len(stack) + 1} characters +at most {len(stack)}: "):
         main(record, stack=f"{stack}s", **everything)
 
 
