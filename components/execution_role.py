@@ -58,35 +58,14 @@ class ExecutionRole(pulumi.ComponentResource):
         """
         super().__init__("ticketing:index:ExecutionRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        regions = (location.region, *replica_regions)
+        regions, keys = (location.region, *replica_regions), dict(kms_key_arns or {})
         everything_else = [identity.write_logs(location.log_group_arn(names.log_group))]
         if repository := location.ecr_repository_arn(image):
             everything_else += identity.pull_image(repository)
-
-        def decrypt(key_arns: Mapping[str, Sequence[str]]) -> list[identity.Statement]:
-            return [
-                identity.decrypt_through_secrets_manager(arns, region=region, dns_suffix=location.dns_suffix)
-                for region, arns in sorted(key_arns.items())
-            ]
-
-        # A key's ARN is unknown in a first preview, its length is not: an id has 36 characters.
-        expected_keys = {
-            region: [
-                arn if isinstance(arn, str) else in_region(location.arn("kms", f"key/{number:036}"), region)
-                for number, arn in enumerate(arns)
-            ]
-            for region, arns in (kms_key_arns or {}).items()
-        }
-        reserved = len(identity.document([*everything_else, *decrypt(expected_keys)]))
+        reserved = len(identity.document([*everything_else, *_decrypt(_expected(keys, location), location)]))
         with readable():
             plan = identity.plan_reads(
-                {
-                    full_name: sum(
-                        location.secret_arn_length(full_name) + len(region) - len(location.region) for region in regions
-                    )
-                    + len('"",') * len(replica_regions)
-                    for full_name in secret_arns
-                }
+                {full_name: _characters(full_name, location, regions) for full_name in secret_arns}
                 | {arn: len(arn) for arn in foreign_secret_arns},
                 inline_characters_left=identity.INLINE_POLICY_CHARACTERS - reserved,
             )
@@ -114,8 +93,8 @@ class ExecutionRole(pulumi.ComponentResource):
             )
 
         reads = [read(plan.inline)] if plan.inline else []
-        inline = pulumi.Output.all(pulumi.Output.all(*reads), pulumi.Output.from_input(dict(kms_key_arns or {}))).apply(
-            lambda known: identity.document([*known[0], *decrypt(known[1]), *everything_else])
+        inline = pulumi.Output.all(pulumi.Output.all(*reads), pulumi.Output.from_input(keys)).apply(
+            lambda known: identity.document([*known[0], *_decrypt(known[1], location), *everything_else])
         )
         attached: list[pulumi.Output[str]] = [
             aws.iam.RolePolicy(name, name=EXECUTION_POLICY, role=role.name, policy=inline, opts=child).id
@@ -134,3 +113,27 @@ class ExecutionRole(pulumi.ComponentResource):
 
         self.arn = pulumi.Output.all(role.arn, *attached).apply(lambda known: known[0])
         self.register_outputs({"arn": self.arn})
+
+
+def _decrypt(key_arns: Mapping[str, Sequence[str]], location: Location) -> list[identity.Statement]:
+    return [
+        identity.decrypt_through_secrets_manager(arns, region=region, dns_suffix=location.dns_suffix)
+        for region, arns in sorted(key_arns.items())
+    ]
+
+
+def _expected(keys: Mapping[str, Sequence[pulumi.Input[str]]], location: Location) -> dict[str, list[str]]:
+    """Return keys' ARNs as long as the real ones: they are unknown in a first preview, but an id has 36 characters."""
+    return {
+        region: [
+            arn if isinstance(arn, str) else in_region(location.arn("kms", f"key/{number:036}"), region)
+            for number, arn in enumerate(arns)
+        ]
+        for region, arns in keys.items()
+    }
+
+
+def _characters(full_name: str, location: Location, regions: Sequence[str]) -> int:
+    """Return the characters that a secret's ARNs take in a policy, those of its replicas included."""
+    length = location.secret_arn_length(full_name)
+    return sum(length + len(region) - len(location.region) for region in regions) + len('"",') * (len(regions) - 1)
