@@ -27,6 +27,9 @@ def outcome(**policies: Any) -> str:
 
 IDENTITY: dict[str, tuple[dict[str, Any], str]] = {
     "exact": ({"Resource": SECRET}, "allowed"),
+    "variable in a condition": (
+        {"Resource": "*", "Condition": {"StringEquals": {"aws:PrincipalAccount": "${aws:PrincipalAccount}"}}}, "allowed",
+    ),
     "list": ({"Action": [READ, "x:y"], "Resource": ["arn:other", SECRET]}, "allowed"),
     "wildcard action": ({"Action": "secretsmanager:Get*", "Resource": "*"}, "allowed"),
     "action in capitals": ({"Action": "SECRETSMANAGER:GETSECRETVALUE", "Resource": "*"}, "allowed"),

@@ -342,6 +342,19 @@ def test_values_are_kept_out_of_repr() -> None:
     assert SUPPLIED["smtpPassword"] not in repr(parsed())
 
 
+def test_the_sizes_are_those_of_awss_table() -> None:
+    """Least, most and number of sizes. Source: AWS, "Amazon ECS task definition parameters for Fargate", task size."""
+    assert {cpu: (min(sizes), max(sizes), len(sizes)) for cpu, sizes in FARGATE_MEMORY.items()} == {
+        256: (512, 2048, 3),
+        512: (1024, 4096, 4),
+        1024: (2048, 8192, 7),
+        2048: (4096, 16384, 13),
+        4096: (8192, 30720, 23),
+        8192: (16384, 61440, 12),
+        16384: (32768, 122880, 12),
+    }
+
+
 @pytest.mark.parametrize(
     ("cpu", "memory"), [(cpu, memory) for cpu, sizes in FARGATE_MEMORY.items() for memory in sizes]
 )
