@@ -57,11 +57,12 @@ class Reader:
     def _reject_unknown(self, remedy: str) -> None:
         for key in sorted(set(self._values) - self._asked):
             near = difflib.get_close_matches(key, self._asked, n=1, cutoff=0.6)
-            self.report(
-                key,
-                "is not a known key",
-                f"did you mean {self._prefix}{near[0]}?" if near else remedy,
-            )
+            row = key, "is not a known key", f"did you mean {self._prefix}{near[0]}?" if near else remedy
+            if self._prefix:
+                self.report(*row)
+            else:
+                # A key of the stack's own is never secret, and the sandbox encrypts what nobody declares.
+                self.problems.append(row)
         for section in self._sections.values():
             section._reject_unknown("see README.md, Configuration")  # noqa: SLF001 - its own kind
 

@@ -322,6 +322,11 @@ def test_a_key_whose_secret_left_the_catalogue_is_told_with_the_command_that_rem
     assert "of a secret that left: pulumi config rm KEY" in message
 
 
+def test_an_unknown_key_is_named_when_it_is_encrypted_too() -> None:
+    with pytest.raises(ConfigurationError, match=r"databseHost +is not a known key +did you mean databaseHost\?"):
+        parse({**VALID, "databseHost": "x"}, ("databseHost", *SUPPLIED), APPLICATION, Names("p", "dev"))
+
+
 def test_pulumi_yaml_declares_every_setting_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """The keys of secrets and plain variables are the catalogue's; README.md's table is compared in tests/sandbox."""
     known: set[str] = set()
