@@ -355,7 +355,7 @@ ELSEWHERE = ("pulumi ", "docker ")
 NOT_HERE = {
     "no current version": "moto moves no label that no version has; run in tests/sandbox/test_doctor_fixes.py",
     "log group under another key": "moto has no DisassociateKmsKey; run in tests/sandbox/test_doctor_fixes.py",
-    "rotation cancelled": "moto loses the current value; run in tests/sandbox/test_doctor_fixes.py",
+    "rotation cancelled": "moto loses the current value; no test runs this command",
     "rotation unfinished": "no local AWS runs a function",
     "replica failed": "moto lists the failed replica beside the new one",
 }
