@@ -24,7 +24,7 @@ _SECRET_WORD = re.compile(
     r".*(PASSWORD|PASSWD|PASSWRD|PASSPHRASE|PASSCODE|SECRET|TOKEN|CREDENTIAL)S?"
     r"|.*(?<!BY)(?<!COM)(?<!TRES)(PASS|PWD|PSW|PSWD|PW)"
     r"|(API|APP|ACCESS|ACCOUNT|PRIVATE|PRIV|SIGNING|ENCRYPTION|SECRET|MASTER|AUTH|SESSION|SSH|LICENSE|STORE)?KEYS?"
-    r"|CREDS?|DSN|SALTS?|PEPPER|AUTH|BEARER|PSK|PRIV|PINS?|OTP|TOTP|MNEMONIC|SEEDPHRASE|HMAC|SAS|CONNSTR"
+    r"|CREDS?|DSN|SALTS?|PEPPER|AUTH|BEARER|COOKIES?|PSK|PRIV|PINS?|OTP|TOTP|MNEMONIC|SEEDPHRASE|HMAC|SAS|CONNSTR"
     # German, French, Spanish, Portuguese, Italian, Dutch, Polish, Czech, the Nordic languages.
     r"|.*(PASSWORT|KENNWORT|GEHEIM|GEHEIMNIS|SCHLUESSEL)|MDP|PASSE|.*(CONTRASENA|CONTRASENIA)|CLAVE|CLE|SENHA|CHAVE|SEGREDO|SECRETO"
     r"|SEGRETO|PAROLA|CHIAVE|WACHTWOORD|SLEUTEL|HASLO|HESLO|LOSENORD|PASSORD|ADGANGSKODE|SALASANA"
@@ -47,7 +47,7 @@ _PUBLIC = {"PUBLIC", "PUBLISHABLE", "SITEKEY"}
 # Last words of a name whose value is an identifier, a digest or a version and random by nature.
 _IDENTIFIERS = {
     "ARN", "BUCKET", "CHECKSUM", "COMMIT", "DIGEST", "ETAG", "GUID", "HASH", "HOST", "HOSTNAME", "ID", "IDS", "IMAGE", "POOL",
-    "REF", "REVISION", "SHA", "SID", "TAG", "UUID", "VERSION",
+    "REF", "REVISION", "SHA", "SID", "SUBSCRIPTION", "TAG", "TENANT", "UUID", "VERSION",
 }  # fmt: skip
 _NO_SECRET = re.compile(r"|true|false|yes|no|on|off|none|null|-?\d{1,3}", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d{1,6}")
@@ -57,6 +57,7 @@ _SETS = re.compile(r"(?<![\w-])(?:-D|-{0,2})(\w[\w.-]*)[\"']?\s*[=:](?=\s*[\"']?
 _OPTION = re.compile(r"(?<!\S)-{1,2}([A-Za-z][\w-]*)\s+[\"']?([^\s\"'-][^\s\"']*)")
 _REFERENCE = re.compile(r"\$\{|\$\(|^\$\w+$|\$[A-Z][A-Z_]{2,}\b")
 """What a shell replaces by a variable."""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _HTTP_CREDENTIALS = re.compile(r"\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE)
 _OPEN_PEM = re.compile(r"-----BEGIN (\w+ )?(PUBLIC KEY|CERTIFICATE)-----")
 # A private key of PKCS #8, PKCS #1 or SEC 1 begins with a version; a public key and a certificate don't. Source: RFC 5958,
@@ -285,6 +286,8 @@ def _why_random(name: str, value: str) -> str | None:
     # Of an address the parts were looked at already: its host is random, too.
     if re.fullmatch(r"\w+://\S+|arn:\S+", value):
         return None
+    if _UUID.fullmatch(value):  # several services' keys are one; a name that ends in ID has been let through above
+        return "is a UUID under a name that is no identifier's"
     if is_random(value) or any(plugin in _ENTROPY for plugin, _ in _findings(name, value)):
         return "is as random as a key"
     return "looks like a password" if is_password_like(value) else None

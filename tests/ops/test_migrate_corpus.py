@@ -16,8 +16,8 @@ CORPUS = Path(__file__).parent / "corpus" / "variables.txt"
 DRAWS = 20
 """Times that each random value is drawn anew, so that a figure is no luck."""
 
-MISSED = {"HEROKU", "POSTMARK", "CONSUL", "KIOSK", "ERLANG_COOKIE"}
-"""Values that say nothing, under names that say nothing: a UUID, words, a sequence. Only the application's owner can tell."""
+MISSED = {"CONSUL", "KIOSK"}
+"""Values that say nothing, under names that say nothing: words, a word with digits. Only the application's owner can tell."""
 
 ALPHABETS = {
     "hex": "0123456789abcdef",
@@ -95,6 +95,6 @@ def test_recall_and_precision_on_the_corpus(capsys: pytest.CaptureFixture[str]) 
             f"precision {precision:.4f}, plain variables that cost a look {looks:.4f}\n"
         )
     missed = {v.name: DRAWS - n for v, n in hits.items() if n < DRAWS}
-    assert recall >= 0.97, missed
+    assert recall >= 0.99, missed
     assert {v.name for v, n in hits.items() if n < DRAWS * 0.8} == MISSED
     assert looks <= 0.05, {v.name: n for v, n in alarms.items() if n}
