@@ -115,7 +115,7 @@ class AppSecrets(pulumi.ComponentResource):
         references: dict[str, dict[str, pulumi.Output[str]]] = {service: {} for service in config.services}
         for declaration in config.catalogue:
             is_rotated = config.rotation is not None and declaration.name == config.rotation.secret
-            record = self._record(declaration, live, listed, rotated=is_rotated)
+            record = self._record(declaration, live, listed, restored, rotated=is_rotated)
             secret = self._secret(declaration, record, restored)
             secrets[declaration.name] = secret
             if not is_external(declaration):
@@ -132,7 +132,13 @@ class AppSecrets(pulumi.ComponentResource):
         self.register_outputs({"arns": self.arns, "names": self.names, "version_ids": version_ids})
 
     def _record(
-        self, declaration: Declaration, live: LiveValues, listed: pulumi.Resource, *, rotated: bool
+        self,
+        declaration: Declaration,
+        live: LiveValues,
+        listed: pulumi.Resource,
+        restored: RestoredValues,
+        *,
+        rotated: bool,
     ) -> pulumi.Stash:
         """Keep in the state where the secret's value comes from."""
         config, name = self._config, declaration.name
@@ -144,7 +150,7 @@ class AppSecrets(pulumi.ComponentResource):
             configured=config.values,
             generations=config.generations,
         )
-        return live.record(declaration, found, after=[listed])
+        return live.record(declaration, found, after=[listed], held=restored.held(declaration, config.values))
 
     def _secret(
         self, declaration: Declaration, record: pulumi.Resource, restored: RestoredValues

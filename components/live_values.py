@@ -15,6 +15,7 @@ from typing import Any, cast
 import pulumi
 import pulumi_aws as aws
 
+from components.restored_values import Held
 from model import labels, origins
 from model.declarations import Declaration, Generated, JsonSecret
 from model.origins import WHOLE, Origins
@@ -66,8 +67,10 @@ class LiveValues:
         self._entries: dict[str, tuple[str, Origins, frozenset[str]]] = {}
         self._puts: dict[str, _Put] = {}
         self._kept: dict[str, tuple[str, int]] = {}
+        self._held: dict[str, Held] = {}
         seen = pulumi.ResourceHookOptions(on_dry_run=True)
         self._on_record = pulumi.ResourceHook(f"{name}-records", self._check_record, seen)
+        self._on_restored = pulumi.ResourceHook(f"{name}-restored", self._check_restored, seen)
         self._on_list = pulumi.ResourceHook(f"{name}-list", self._check_list, seen)
         self._on_put = pulumi.ResourceHook(f"{name}-live-values", self._check_put, seen)
         self._on_kept = pulumi.ResourceHook(f"{name}-kept-values", self._check_kept, seen)
@@ -81,11 +84,19 @@ class LiveValues:
         }
         return self._stash(self._name, content, self._on_list)
 
-    def record(self, declaration: Declaration, entry: Origins, after: Sequence[pulumi.Resource]) -> pulumi.Stash:
-        """Keep what a secret is and where its values come from; refuse changes that `model.origins` refuses."""
+    def record(
+        self, declaration: Declaration, entry: Origins, after: Sequence[pulumi.Resource], held: Held | None = None
+    ) -> pulumi.Stash:
+        """Keep what a secret is and where its values come from; refuse changes that `model.origins` refuses.
+
+        `held` is what a restored secret holds: it is not begun when the program would put other values over that.
+        """
         name = f"{self._name}-{declaration.name}"
         self._entries[name] = declaration.name, entry, _kept(declaration)
-        return self._stash(name, entry.record(), self._on_record, after)
+        if held is None or entry.rotated:  # what the function put is taken over as it is
+            return self._stash(name, entry.record(), self._on_record, after)
+        self._held[name] = held
+        return self._stash(name, entry.record(), self._on_record, after, self._on_restored)
 
     def keep(self, config_key: str, number: int, value: pulumi.Output[str], found_in: str = "") -> None:
         """Keep a live value of which the application gets the one before, too; refuse another one under the same number.
@@ -124,14 +135,19 @@ class LiveValues:
         return pulumi.ResourceHookBinding(before_create=[self._on_put])
 
     def _stash(
-        self, name: str, content: pulumi.Input[Any], hook: pulumi.ResourceHook, after: Sequence[pulumi.Resource] = ()
+        self,
+        name: str,
+        content: pulumi.Input[Any],
+        hook: pulumi.ResourceHook,
+        after: Sequence[pulumi.Resource] = (),
+        first: pulumi.ResourceHook | None = None,
     ) -> pulumi.Stash:
         return pulumi.Stash(
             name,
             pulumi.ResourceOptions(
                 parent=self._component,
                 depends_on=list(after),
-                hooks=pulumi.ResourceHookBinding(before_update=[hook]),
+                hooks=pulumi.ResourceHookBinding(before_create=[first] if first else None, before_update=[hook]),
             ),
             content,
         )
@@ -168,6 +184,20 @@ class LiveValues:
             f"  pulumi config set --path rotations.{config_key} {number + 1}"
         )
 
+    async def _check_restored(self, step: pulumi.ResourceHookArgs) -> None:
+        """Compare all that a restored secret holds, once: from then on its version counts as the one that was put last.
+
+        At the record, which comes before all else of a secret: one that is refused is asked again by the next `up`.
+        """
+        held, put = self._held[step.name], self._puts.get(f"{step.name}-value")
+        if put is None:
+            return
+        live = _by_key(held.text, whole=WHOLE in put.parts)
+        new = {key: await part.future() for key, part in put.parts.items() if await part.is_known()}
+        lost = sorted(key for key, value in live.items() if value not in (held.generated.get(key, _NONE), new.get(key)))
+        if lost:
+            raise LiveValueError(_refusal(put, held.arn, held.version, None, lost))
+
     async def _check_put(self, step: pulumi.ResourceHookArgs) -> None:
         put = self._puts[step.name]
         secret = (step.new_inputs or {}).get("secretId")
@@ -200,12 +230,15 @@ class LiveValues:
         found = await aws.secretsmanager.get_secret_version_output(
             secret_id=secret, version_id=version, opts=pulumi.InvokeOutputOptions(parent=self._component)
         ).future()
-        text = (found.secret_string or found.secret_binary) if found else ""
-        try:
-            content: object = None if whole else json.loads(text)
-        except ValueError:
-            content = None
-        return cast("dict[str, Any]", content) if isinstance(content, dict) else {WHOLE: text}
+        return _by_key((found.secret_string or found.secret_binary) if found else "", whole=whole)
+
+
+def _by_key(text: str, *, whole: bool) -> dict[str, Any]:
+    try:
+        content: object = None if whole else json.loads(text)
+    except ValueError:
+        content = None
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else {WHOLE: text}
 
 
 _NONE = object()

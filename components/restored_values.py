@@ -8,14 +8,15 @@ version is given only as long as that version is the one in use.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
-from model.declarations import PREVIOUS_SUFFIX, Catalogue, Generated, JsonSecret, Restored, is_external
+from model.declarations import PREVIOUS_SUFFIX, Catalogue, Declaration, Generated, JsonSecret, Restored, is_external
+from model.origins import WHOLE
 
 _CURRENT = "AWSCURRENT"
 
@@ -26,6 +27,16 @@ class _Live:
 
     text: str = field(repr=False)
     current: bool
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a restored secret holds: the version, its text, and by JSON key the values that are taken over as generated ones."""
+
+    arn: str
+    version: str
+    text: str = field(repr=False)
+    generated: Mapping[str, str] = field(repr=False)
 
 
 class RestoredValues:
@@ -79,6 +90,25 @@ class RestoredValues:
     def found_in(self, config_key: str, generation: int) -> str:
         """Return which version of a restored secret holds a generated value, "" for a value that has to be made."""
         return self._versions.get((config_key, generation), "")[:8]
+
+    def held(self, declaration: Declaration, configured: Collection[str]) -> Held | None:
+        """Return what a restored secret holds, None of any other, and of one whose value others put.
+
+        `configured` are the configuration keys that have a value: what they set is not taken over.
+        """
+        if declaration.name not in self._live:
+            return None
+        entry, text = self._restored[declaration.name], self._live[declaration.name].text
+        if isinstance(declaration, JsonSecret):
+            parts, keys = _parts(text), declaration.keys if isinstance(declaration.keys, Mapping) else {}
+            made = {k for k, s in keys.items() if isinstance(s, Generated) and s.config_key not in configured}
+            made |= {key + PREVIOUS_SUFFIX for key in keys} - keys.keys()
+            generated = {key: value for key, value in parts.items() if key in made}
+        else:
+            source = declaration.source
+            made = isinstance(source, Generated) and source.config_key not in configured
+            generated = {WHOLE: text} if made else {}
+        return Held(entry.arn, entry.version or "", text, generated)
 
     def text(self, name: str) -> str | None:
         """Return the whole value of a restored secret, None for any other."""

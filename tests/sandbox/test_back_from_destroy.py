@@ -142,6 +142,29 @@ def test_a_value_that_is_rotated_afterwards_leaves_the_others_alone(
     assert client.describe_secret(SecretId=arn).get("DeletedDate")
 
 
+def test_what_an_operator_put_before_a_destroy_is_not_put_over(
+    sandbox: Any, project_copy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, window = project_copy(), given(recoveryWindowInDays="7")
+    arn = sandbox.ok("up", *copy.options, *window)["outputs"]["secret_arns"]["app-config"]
+    client = sandbox.aws("secretsmanager", copy)
+    by_hand = "changed-by-an-operator"
+    document = json.loads(client.get_secret_value(SecretId=arn)["SecretString"]) | {"SMTP_PASSWORD": by_hand}
+    client.put_secret_value(SecretId=arn, SecretString=json.dumps(document))
+    sandbox.ok("destroy", *copy.options, *window)
+    restored = json.loads(restore(sandbox, copy, monkeypatch, "--json").stdout)
+    again = (*copy.options, *window, *restored["sandbox_arguments"])
+
+    for _ in range(2):  # what is refused is refused again
+        refused = sandbox.quick("up", *again)
+        assert refused.status == 1
+        assert "app-config: somebody else put its live value at SMTP_PASSWORD" in refused.err
+        assert "Nothing was changed" in refused.err
+        assert by_hand not in refused.err
+    sandbox.ok("up", *again, "-c", f"secret:smtpPassword={by_hand}")
+    assert json.loads(client.get_secret_value(SecretId=arn)["SecretString"]) == document
+
+
 def test_a_secret_that_was_made_anew_by_hand_is_taken_over_with_its_value(
     sandbox: Any, project_copy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -298,13 +298,22 @@ class ValuesModel(RuleBasedStateMachine):
     def destroy_and_take_back(self) -> None:
         if not self.wish.window:
             self.up("a window before a destroy", replace(self.wish, window=7))
+        if self.parts()[_APPLICATION_USER, "username"] != f"{self.wish.user}_app":
+            # What the function put is taken over as long as it goes on to rotate it.
+            self.up("rotation on before a destroy", replace(self.wish, rotation="alternating-users"))
+        if ("app-config", "BY_HAND") in self.parts():
+            self._put_by_hand("app-config", BY_HAND=None)
         before, outputs = self.parts(), self.outputs
         result = self._run("destroy", self.wish)
         self.say("destroy", result)
         assert result.status == 0, result.err
         self._restore()
         self.outputs = outputs
-        self.up("after a destroy", self.wish, before=before)
+        if not self.up("after a destroy", self.wish, before=before):
+            # What was put by hand is taken into the configuration, as the refusal says.
+            live = {self.wish.source(*where): value for where, value in before.items()}
+            configured = {key: live[key] for key in (*self.wish.configured, "smtpPassword") if key in live}
+            assert self.up("with what is live", replace(self.wish, configured=configured), before=before)
         assert self.parts() == before, "a value is another one after destroy, restore and up"
 
     # --- what works on the secrets ---
@@ -328,11 +337,7 @@ class ValuesModel(RuleBasedStateMachine):
 
     @step(key=st.sampled_from(["ENCRYPTION_KEY", "SMTP_PASSWORD", "API_KEY", "BY_HAND"]))
     def change_json_by_hand(self, key: str) -> None:
-        arn = self.outputs["secret_arns"]["app-config"]
-        document = json.loads(self.client.get_secret_value(SecretId=arn)["SecretString"])
-        self.client.put_secret_value(
-            SecretId=arn, SecretString=json.dumps({**document, key: f"by-hand-{uuid.uuid4().hex}"})
-        )
+        self._put_by_hand("app-config", **{key: f"by-hand-{uuid.uuid4().hex}"})
         self.note(f"by hand: {key}")
 
     @step()
@@ -383,8 +388,8 @@ class ValuesModel(RuleBasedStateMachine):
         for arn, before in self.others.items():
             assert self._whole(arn) == before, "somebody else's secret was changed"
 
-    def up(self, what: str, wish: Wish, *, before: Parts | None = None) -> None:
-        """Ask for a wish; one that is refused is given up."""
+    def up(self, what: str, wish: Wish, *, before: Parts | None = None) -> bool:
+        """Ask for a wish; one that is refused is given up. Tells whether it was granted."""
         account = everything(self._client) if self.outputs else {}
         before = before if before is not None else self.parts() if self.outputs else {}
         arns = self.outputs.get("secret_arns", {})
@@ -398,15 +403,14 @@ class ValuesModel(RuleBasedStateMachine):
             # AWS alone knows it. What is live is as it was; the way on is docs/operations.md, "Take a deleted stack back".
             assert self.parts() == before, "a failed up changed a live value"
             self._restore()
-            self.up(f"{what}, after ops restore", replace(wish, restored=self.wish.restored), before=before)
-            return
+            return self.up(f"{what}, after ops restore", replace(wish, restored=self.wish.restored), before=before)
         if refused:
             self.counts[f"{self.playing} refused"] += 1
             assert result.status == 1, result.err
             assert "Nothing was changed" in result.err or "configuration problem" in result.err, result.err
             assert everything(self._client) == account, "what was refused changed something"
             self._write(self.wish)
-            return
+            return False
         self.outputs = self.sandbox.ok("outputs", *self.copy.options)
         after = self.parts()
         for name in {*arns} & {*self.outputs["secret_arns"]}:
@@ -427,6 +431,7 @@ class ValuesModel(RuleBasedStateMachine):
         self.wish = wish
         self._tell_database(create=not arns)
         self.seen |= {*before.values(), *after.values()}
+        return True
 
     def _explain(self, where: tuple[str, str], wish: Wish, before: Parts, after: Parts) -> None:
         name, part = where
@@ -513,6 +518,12 @@ class ValuesModel(RuleBasedStateMachine):
             self.database.sql(f"GRANT {application} TO {user} WITH ADMIN OPTION")
         for role, where in ((user, (_MASTER, "")), (application, (_APPLICATION_USER, "password"))):
             self.database.sql(f"ALTER ROLE {role} PASSWORD {pg8000.native.literal(parts[where])}")
+
+    def _put_by_hand(self, name: str, **changes: str | None) -> None:
+        arn = self.outputs["secret_arns"][name]
+        document = json.loads(self.client.get_secret_value(SecretId=arn)["SecretString"]) | changes
+        text = json.dumps({key: value for key, value in document.items() if value is not None})
+        self.client.put_secret_value(SecretId=arn, SecretString=text)
 
     def _number(self, key: str, numbers: dict[str, int], *, number: bool) -> None:
         if number and key != "smtpPassword":

@@ -79,6 +79,12 @@ def test_secret_and_version_are_imported_with_the_live_values(run: Any) -> None:
     assert version.inputs["secretString"] == Secret(json.dumps(LIVE, sort_keys=True))
 
 
+def test_what_a_restored_secret_holds_is_compared_before_anything_of_it_is_made(run: Any) -> None:
+    records = {stash.name: stash.options.before_create for stash in run(entry()).of("pulumi:index:Stash")}
+    assert records["secrets-config"] == ("secrets-restored",)
+    assert records["secrets"] == ()
+
+
 def test_nothing_is_generated_anew(run: Any) -> None:
     # The value before that of `identity`, which nobody needs, is not made either: its generation is 1.
     assert run(entry(**GENERATIONS), rotations={"token": 2}).of(PASSWORD) == []
