@@ -75,6 +75,8 @@ class RestoredValues:
         for key, source in keys.items():
             if isinstance(source, Generated):
                 generation = entry.generations.get(source.config_key, 1)
+                if generation == 1 and source.keeps_previous and key + PREVIOUS_SUFFIX in parts:
+                    raise pulumi.RunError(_unnumbered(declaration.name, key, source.config_key))
                 for number, name in ((generation, key), (generation - 1, key + PREVIOUS_SUFFIX)):
                     if isinstance(value := parts.get(name), str):
                         self._add(entry, source.config_key, number, value)
@@ -141,6 +143,16 @@ def _read(component: pulumi.Resource, arn: str, version: str) -> _Live:
         secret_id=arn, version_id=version, opts=pulumi.InvokeOptions(parent=component)
     )
     return _Live(found.secret_string, _CURRENT in found.version_stages)
+
+
+def _unnumbered(name: str, key: str, config_key: str) -> str:
+    return (
+        f"{name}: has {key}{PREVIOUS_SUFFIX}, which the application would get no longer, because restored.secrets.{name} says "
+        f"that {config_key} was never rotated. Nothing was changed. Give the number that it had, 2 or more, and take the "
+        f"secret over again:\n"
+        f"  pulumi config set --path rotations.{config_key} NUMBER\n"
+        f"  python -m ops restore --pending --stack {pulumi.get_stack()}"
+    )
 
 
 def _parts(text: str) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
 import catalogue
@@ -80,9 +81,19 @@ def test_secret_and_version_are_imported_with_the_live_values(run: Any) -> None:
 
 
 def test_what_a_restored_secret_holds_is_compared_before_anything_of_it_is_made(run: Any) -> None:
-    records = {stash.name: stash.options.before_create for stash in run(entry()).of("pulumi:index:Stash")}
+    records = {
+        stash.name: stash.options.before_create
+        for stash in run(entry(**GENERATIONS), rotations={"token": 2}).of("pulumi:index:Stash")
+    }
     assert records["secrets-config"] == ("secrets-restored",)
     assert records["secrets"] == ()
+
+
+def test_a_number_that_is_missing_is_asked_for(run: Any) -> None:
+    with pytest.raises(pulumi.RunError, match=r"config: has TOKEN_PREVIOUS") as refused:
+        run(entry())
+    assert "pulumi config set --path rotations.token NUMBER" in str(refused.value)
+    assert not [value for value in LIVE.values() if value in str(refused.value)]
 
 
 def test_nothing_is_generated_anew(run: Any) -> None:
