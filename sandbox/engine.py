@@ -190,6 +190,8 @@ class _Run:
     screen: Screen
     notes: _Notes
     started: float
+    takes_over: bool = False
+    """Whether there are secrets that were made earlier."""
 
     def carry_out(self) -> Report:
         """Recover what an earlier run left behind, then do what was asked."""
@@ -252,6 +254,7 @@ class _Run:
         for override in plain:
             if override not in undeclared:
                 config.apply(override)
+        self.takes_over = bool(config.names("restored"))
         overridden = {override.key for override in request.overrides}
         missing = {_path_text(path): path for path in config.undecryptable}
         for key in catalogue.supplied:
@@ -301,8 +304,8 @@ class _Run:
         return _Stack(self.request.stack, workspace)
 
     def _operate(self, stack: automation.Stack, verb: Verb, *, expect_no_changes: bool) -> Recorder:
-        if verb in {"up", "destroy"} and (expect_no_changes or self._checkpoint().objects):
-            # As `pulumi up` and `pulumi destroy` do: what is refused changes nothing. A first `up` has nothing to lose.
+        if verb in {"up", "destroy"} and (expect_no_changes or self.takes_over or self._checkpoint().objects):
+            # As `pulumi up` and `pulumi destroy` do: what is refused changes nothing. Another first `up` has nothing to lose.
             self._look_ahead(
                 stack, "preview" if verb == "up" else "preview_destroy", expect_no_changes=expect_no_changes
             )

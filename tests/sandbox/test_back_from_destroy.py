@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from ops.cli import app
 from sandbox import local_aws
+from tests.sandbox.account import everything as everywhere
 from tests.sandbox.stack_options import given
 
 NETWORK = {
@@ -155,8 +157,10 @@ def test_what_an_operator_put_before_a_destroy_is_not_put_over(
     restored = json.loads(restore(sandbox, copy, monkeypatch, "--json").stdout)
     again = (*copy.options, *window, *restored["sandbox_arguments"])
 
+    account = everywhere(partial(sandbox.aws, copy=copy))
     for _ in range(2):  # what is refused is refused again
         refused = sandbox.quick("up", *again)
+        assert everywhere(partial(sandbox.aws, copy=copy)) == account
         assert refused.status == 1
         assert "app-config: somebody else put its live value at SMTP_PASSWORD" in refused.err
         assert "Nothing was changed" in refused.err
