@@ -327,6 +327,17 @@ def test_an_unknown_key_is_named_when_it_is_encrypted_too() -> None:
         parse({**VALID, "databseHost": "x"}, ("databseHost", *SUPPLIED), APPLICATION, Names("p", "dev"))
 
 
+def test_booleans_and_numbers_among_plain_variables_become_text() -> None:
+    environment = parsed(environment={"DEBUG": True, "WORKERS": 4}).services["app"].environment
+    assert (environment["DEBUG"], environment["WORKERS"]) == ("true", "4")
+
+
+def test_a_reminder_comes_within_a_year() -> None:
+    audit = {"trail": "create"}
+    assert parsed(rotation={"remindEveryDays": 365}, audit=audit).remind_every_days == 365
+    assert "rotation.remindEveryDays  is 366  1 to 365 days" in refusal(rotation={"remindEveryDays": 366}, audit=audit)
+
+
 def test_pulumi_yaml_declares_every_setting_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """The keys of secrets and plain variables are the catalogue's; README.md's table is compared in tests/sandbox."""
     known: set[str] = set()
