@@ -136,7 +136,7 @@ def _problems(service: Service, ways: Mapping[tuple[str, Need], Way]) -> Iterato
         subnets, needs = (
             ", ".join(dict.fromkeys(texts)) for texts in zip(*((s, n.name) for s, n, _ in of_it), strict=True)
         )
-        verb = "can't be told to reach" if works is None else "can't reach"
+        verb = "may not reach" if works is None else "can't reach"
         fix = " && ".join(dict.fromkeys(command for _, _, way in of_it for command in way.fixes))
         found = f"tasks in {subnets} {verb} {needs}: {how}"
         known = remark or ("" if fix else "who runs the network knows more")

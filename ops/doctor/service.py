@@ -317,7 +317,7 @@ def _state(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
             yield Finding("service", "warning", service.label, found, fix)
     if service.desired == 0:
         yield Finding(
-            "service", "warning", service.label, "runs no task, and shall run none", f"{update} --desired-count 1"
+            "service", "warning", service.label, "runs no task: its desired count is 0", f"{update} --desired-count 1"
         )
     if service.running < service.desired:
         found = f"only {service.running} of {service.desired} tasks run"

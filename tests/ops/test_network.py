@@ -294,5 +294,5 @@ def test_what_is_behind_another_gateway_is_not_told(stack: Stack, ops: Any) -> N
     (found,) = network(stack, ops)
 
     assert (found["status"], found["fix"]) == ("warning", "")
-    assert "can't be told to reach logs: the default route of rtb-" in found["found"]
+    assert "may not reach logs: the default route of rtb-" in found["found"]
     assert "leads to pcx-" in found["found"]
