@@ -17,7 +17,7 @@ from tests.sandbox.values_model import Broken, ValuesModel
 _LIVES = int(os.environ.get("SOAK_LIVES", "0"))
 """Stacks that a soak plays; without it a short run that is always the same."""
 
-_STEPS = 40 if _LIVES else 8
+_STEPS = 40 if _LIVES else 6
 
 
 class _Told(list[str]):
@@ -46,7 +46,7 @@ def test_whatever_users_do_no_live_value_is_lost(
     Machine.sandbox, Machine.database, Machine.make = sandbox, database, staticmethod(project_copy)
     Machine.steps, Machine.counts = told, Counter()
     chosen = settings(
-        max_examples=_LIVES or 4,  # the first of them is Hypothesis's simplest, which does one thing over and over
+        max_examples=_LIVES or 3,  # the first of them is Hypothesis's simplest, which does one thing over and over
         stateful_step_count=_STEPS,
         deadline=None,
         database=None,

@@ -19,6 +19,7 @@ import os
 import re
 import runpy
 import signal
+import time
 import traceback
 import uuid
 from collections import Counter
@@ -28,6 +29,7 @@ from typing import Any
 from unittest import mock
 
 import pg8000.native
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from typer.testing import CliRunner
@@ -268,7 +270,8 @@ class ValuesModel(RuleBasedStateMachine):
             noted = journal.read_bytes().count(b"\n") if journal.exists() else 0
             return noted >= after or process.poll() is not None
 
-        self.sandbox.wait_until(reached)
+        while not reached():  # the command ends by itself, however loaded the machine is
+            time.sleep(0.005)
         pids = self.sandbox.home.work(self.copy.name, self.copy.stack) / "pids"
         for pid in [process.pid, *(int(path.name.partition("-")[2]) for path in pids.glob("cli-*"))]:
             with contextlib.suppress(ProcessLookupError):
@@ -464,7 +467,7 @@ class ValuesModel(RuleBasedStateMachine):
         try:
             function(self, **arguments)
             self.must_hold()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the run
+        except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - whatever it is, it ends the run
             places = [
                 f"{f.name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__) if "/tests/" in f.filename
             ]
