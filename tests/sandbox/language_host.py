@@ -9,7 +9,7 @@ import os
 import runpy
 import signal
 import sys
-import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
@@ -45,8 +45,9 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Serve until the engine ends this process."""
+    """Serve until the engine ends this process, or is killed itself."""
     signal.signal(signal.SIGINT, _end)
+    engine = os.getppid()
     server = grpc.server(ThreadPoolExecutor(8))
     untyped: Any = Host()
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(untyped, server)
@@ -55,7 +56,8 @@ def main() -> None:
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     sys.stdout = sys.stderr
-    threading.Event().wait()
+    while os.getppid() == engine:
+        time.sleep(1)
 
 
 if __name__ == "__main__":
