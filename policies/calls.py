@@ -199,19 +199,23 @@ PASSED_TO: Mapping[Feature, tuple[str, ...]] = {
 REVIEW: Mapping[Feature | Literal[""], Mapping[str, str]] = {
     "": {
         "any": "cloudtrail:DescribeTrails cloudtrail:LookupEvents cloudwatch:ListDashboards ecs:DescribeTaskDefinition "
-               "ecs:ListClusters ecs:ListServices ecs:ListTasks iam:ListRoles secretsmanager:ListSecrets",
+               "ec2:DescribeInternetGateways ec2:DescribeNatGateways ec2:DescribeNetworkAcls ec2:DescribePrefixLists "
+               "ec2:DescribeRouteTables ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcAttribute "
+               "ec2:DescribeVpcEndpoints ecs:ListClusters ecs:ListServices ecs:ListTasks iam:ListRoles "
+               "logs:GetQueryResults secretsmanager:ListSecrets",
         "any alarm": "cloudwatch:DescribeAlarms",
         "any log group": "logs:DescribeLogGroups logs:DescribeMetricFilters",
         "any key": "kms:DescribeKey kms:GetKeyPolicy kms:ListGrants",
-        "any image": "ecr:DescribeImages",
+        "any image": "ecr:BatchGetImage ecr:DescribeImages",
         "any service": "ecs:DescribeServices",
         "any task": "ecs:DescribeTasks",
         "every role": "iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListRolePolicies "
                       "iam:SimulatePrincipalPolicy",
         "every policy": "iam:GetPolicy iam:GetPolicyVersion",
         "every secret": "secretsmanager:DescribeSecret secretsmanager:GetResourcePolicy",
+        # The report asks whether or not there is a trail of the stack's own.
+        "watched log group": "logs:StartQuery",
     },
     "rotation": {"function": "lambda:GetFunction lambda:GetFunctionConfiguration lambda:GetPolicy"},
-    "audit": {"any": "logs:GetQueryResults", "watched log group": "logs:StartQuery"},
 }  # fmt: skip
 """By feature, "" for every stack: what `ops doctor --no-values`, `ops access` and `ops report` ask. A test records them."""

@@ -96,7 +96,7 @@ def test_scan_wants_a_decision_about_an_unknown_secret(ops: Ops, tmp_path: Path)
     ("source", "message"),
     [
         ("no/such/file.json", "there is no file"),
-        ("README.md", "is no JSON"),
+        ("catalogue.py", "is no JSON"),
     ],
 )
 def test_scan_of_nothing_is_misuse(ops: Ops, source: str, message: str) -> None:

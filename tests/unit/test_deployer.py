@@ -414,7 +414,7 @@ def test_the_program_refuses_it_before_anything_is_registered(
     assert program(record, permissionsBoundary=BOUNDARY).of("aws:iam/role:Role")
 
 
-READS = ("Describe", "Get", "List", "Lookup", "Simulate", "StartQuery", "Validate", "Decrypt")
+READS = ("BatchGetImage", "Describe", "Get", "List", "Lookup", "Simulate", "StartQuery", "Validate", "Decrypt")
 
 
 @pytest.mark.parametrize("stack", [BARE, FULL])
