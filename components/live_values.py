@@ -67,6 +67,7 @@ class LiveValues:
         self._entries: dict[str, tuple[str, Origins, frozenset[str]]] = {}
         self._puts: dict[str, _Put] = {}
         self._kept: dict[str, tuple[str, int]] = {}
+        self._records: list[pulumi.Stash] = []
         self._held: dict[str, Held] = {}
         seen = pulumi.ResourceHookOptions(on_dry_run=True)
         self._on_record = pulumi.ResourceHook(f"{name}-records", self._check_record, seen)
@@ -93,10 +94,11 @@ class LiveValues:
         """
         name = f"{self._name}-{declaration.name}"
         self._entries[name] = declaration.name, entry, _kept(declaration)
-        if held is None or entry.rotated:  # what the function put is taken over as it is
-            return self._stash(name, entry.record(), self._on_record, after)
-        self._held[name] = held
-        return self._stash(name, entry.record(), self._on_record, after, self._on_restored)
+        first = None
+        if held is not None and not entry.rotated:  # what the function put is taken over as it is
+            self._held[name], first = held, self._on_restored
+        self._records.append(self._stash(name, entry.record(), self._on_record, after, first))
+        return self._records[-1]
 
     def keep(self, config_key: str, number: int, value: pulumi.Output[str], found_in: str = "") -> None:
         """Keep a live value of which the application gets the one before, too; refuse another one under the same number.
@@ -105,7 +107,8 @@ class LiveValues:
         """
         name = self._kept_name(config_key, number, found_in)
         self._kept[name] = config_key, number
-        self._stash(name, value, self._on_kept)
+        # After the record of its secret, which tells of a number that went back.
+        self._stash(name, value, self._on_kept, self._records[-1:])
 
     def kept(self, config_key: str, number: int, made: pulumi.Output[str], found_in: str = "") -> pulumi.Output[str]:
         """Return the value that was live under an earlier number; in a stack that never had it, `made`."""
