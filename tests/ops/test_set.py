@@ -47,8 +47,22 @@ def test_new_value_from_a_pipe(external: Stack, ops: Any) -> None:
     assert (done.status, done.out) == (0, "")
     assert external.current("payment-token") == "the-second-value"
     assert labels(external, "payment-token")["AWSPREVIOUS"] == before
-    assert "force-new-deployment" in done.err
+    assert "o ECS service of this account and Region runs it" in done.err
     assert "the-second-value" not in done.err
+
+
+def test_the_services_that_read_it_are_named_with_the_command(external: Stack, ops: Any) -> None:
+    ecs = external.client("ecs")
+    ecs.create_cluster(clusterName="main")
+    ecs.create_service(
+        cluster="main", serviceName="tickets", taskDefinition=external.service["task_definition_arn"], desiredCount=0
+    )
+
+    done = ops(external, "set", "payment-token", "--yes", stdin=b"the-second-value\n")
+
+    assert (
+        "aws ecs update-service --force-new-deployment --region eu-west-1 --cluster main --service tickets" in done.err
+    )
 
 
 def test_only_one_line_break_is_taken_off(external: Stack, ops: Any) -> None:
