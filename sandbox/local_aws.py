@@ -32,6 +32,9 @@ _MARK_ACCOUNT = "999999999999"
 _MARK_NAME = "sandbox-instance"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
+_PS_FIELDS = 7
+_CLOCK_SECONDS = 2.0
+"""How far `ps` may be off when it counts a start from the machine's own: whole seconds, on two clocks."""
 
 
 @dataclass(frozen=True)
@@ -246,24 +249,32 @@ def _start(home: Home) -> LocalAws:
 def _stop_recorded(home: Home) -> int | None:
     recorded = read_json(home.root / "moto.json")
     pid = int(str(recorded.get("pid", 0)))
-    stopped = pid > 0 and is_process(pid, "sandbox.moto_server")
+    stopped = pid > 0 and is_process(pid, "sandbox.moto_server", home.root / "moto.json")
     if stopped:
         end_process(pid, signal.SIGTERM, _STOP_SECONDS)
     (home.root / "moto.json").unlink(missing_ok=True)
     return pid if stopped else None
 
 
-def is_process(pid: int, words: str) -> bool:
-    """Tell whether a live process has these words in its command line: a pid alone may be another's by now."""
-    if not _alive(pid):
+def is_process(pid: int, words: str, recorded: Path) -> bool:
+    """Tell whether a pid that stands in a file is still the process that it was: with these words in its command line.
+
+    It started before the file was last written. A later one has only the number of it: Linux gives 32,768 of them by default, and
+    uses them again within minutes on a busy machine.
+    """
+    if not _alive(pid) or not recorded.exists():
         return False
     shown = subprocess.run(  # noqa: S603 - a number is the only argument
-        ["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)],  # noqa: S607 - POSIX ps, wherever it is
+        ["ps", "-ww", "-o", "stat=,lstart=,command=", "-p", str(pid)],  # noqa: S607 - POSIX ps, wherever it is
+        env=os.environ | {"LC_ALL": "C"},
         capture_output=True,
         text=True,
         check=False,
-    ).stdout.strip()
-    return words in shown and not shown.startswith("Z")
+    ).stdout.split(maxsplit=6)
+    if len(shown) < _PS_FIELDS or words not in shown[-1] or shown[0].startswith("Z"):
+        return False
+    started = time.mktime(time.strptime(" ".join(shown[1:6]), "%a %b %d %H:%M:%S %Y"))
+    return started <= recorded.stat().st_mtime + _CLOCK_SECONDS
 
 
 def end_process(pid: int, first: signal.Signals, seconds: float) -> None:

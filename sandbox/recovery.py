@@ -40,8 +40,8 @@ def end_leftovers(pids: Path) -> None:
     """
     for path in pids.iterdir():
         pid = int(path.name.rpartition("-")[2])
-        if path.name.startswith("cli-") and is_process(pid, "pulumi"):
-            _wait_for_end(pid, "pulumi", _CLI_SECONDS)  # an engine whose program is gone ends by itself
+        if path.name.startswith("cli-") and is_process(pid, "pulumi", path):
+            _wait_for_end(pid, "pulumi", path)  # an engine whose program is gone ends by itself
             end_process(pid, signal.SIGKILL, _KILL_SECONDS)
         path.unlink(missing_ok=True)
         time.sleep(_REQUEST_SECONDS)
@@ -179,12 +179,12 @@ def _remove_dead_lock(path: Path) -> None:
     content = read_json(path)
     with contextlib.suppress(ValueError):
         pid = int(str(content.get("pid", "")))
-        if content.get("hostname") in (None, os.uname().nodename) and is_process(pid, "pulumi"):
+        if content.get("hostname") in (None, os.uname().nodename) and is_process(pid, "pulumi", path):
             raise SandboxError(f"an engine still works on this stack (pid {pid}); wait for it or end it")
     path.unlink(missing_ok=True)
 
 
-def _wait_for_end(pid: int, words: str, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and is_process(pid, words):
+def _wait_for_end(pid: int, words: str, recorded: Path) -> None:
+    deadline = time.monotonic() + _CLI_SECONDS
+    while time.monotonic() < deadline and is_process(pid, words, recorded):
         time.sleep(0.1)

@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from moto.server import ThreadedMotoServer
 
-from sandbox import local_aws, program
+from sandbox import local_aws, program, recovery
 from sandbox.errors import SandboxError
 from sandbox.home import Home
 
@@ -104,12 +106,30 @@ def test_after_the_local_aws_died_the_next_up_says_so_and_starts_afresh(own_sand
     own_sandbox.ok("preview", "--expect-no-changes", *copy.options)
 
 
+@pytest.mark.parametrize(("older", "became"), [(0, "ended"), (60, "left")])
+def test_a_process_that_only_has_the_number_of_a_dead_engine_is_left_alone(
+    tmp_path: Path, older: int, became: str
+) -> None:
+    """Numbers of processes come again; the second one may be somebody's `pulumi up`."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # pulumi up"])
+    record = tmp_path / f"cli-{process.pid}"
+    record.touch()
+    os.utime(record, (time.time() - older, time.time() - older))
+    with mock.patch.object(recovery, "_CLI_SECONDS", 0.2):
+        recovery.end_leftovers(tmp_path)
+    assert ("left" if process.poll() is None else "ended") == became
+    assert not record.exists()
+    process.kill()
+    process.wait()
+
+
 def test_down_stops_the_local_aws_and_reset_deletes_only_what_is_the_sandboxs(own_sandbox: Any, tiny: Make) -> None:
     copy = tiny()
     own_sandbox.ok("up", *copy.options)
     pid = own_sandbox.ok("status")["local_aws"]["pid"]
     assert own_sandbox.quick("down").status == 0
-    assert not local_aws.is_process(pid, "moto")
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
     assert own_sandbox.ok("status")["stacks"] == []
     (own_sandbox.home.root / "mine.txt").write_text("kept")
     assert own_sandbox.quick("reset").status == 0
