@@ -7,7 +7,10 @@ from typing import Any
 
 import yaml
 
+from model.location import Location
+from model.names import Names
 from policies.calls import Feature
+from policies.deployer import Deployment
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -61,6 +64,19 @@ class Application:
             tags={str(key): str(value) for key, value in tags.items()},
             adopted_arns=tuple(map(str, adopted.values())),
             watched_log_group=str(audit.get("logGroupName") or ""),
+        )
+
+    def deployment(self, stack: str, location: Location, foreign_arns: tuple[str, ...] = ()) -> Deployment:
+        """Return what the rights of who deploys depend on; the configuration's key has an ARN of the real one's length."""
+        return Deployment(
+            names=Names(self.project, stack),
+            location=location,
+            features=self.features,
+            config_key_arn=location.arn("kms", "key/00000000-0000-0000-0000-000000000000"),
+            key_tags=self.tags,
+            adopted_arns=self.adopted_arns,
+            foreign_arns=foreign_arns,
+            watched_log_group=self.watched_log_group,
         )
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from account.application import Application
 from account.place import location_of
-from model.names import Names
 from policies import deployer
 from policies.calls import CALLS
 from policies.deployer import Deployment
@@ -16,18 +15,9 @@ from policies.identity import Statement, document
 
 
 def deployment(stack: str) -> Deployment:
-    """Return a stack as far as the rights depend on it; the configuration's key has an ARN of the real one's length."""
+    """Return a stack as far as the rights depend on it."""
     application = Application.read(stack)
-    location = location_of(stack, application)
-    return Deployment(
-        names=Names(application.project, stack),
-        location=location,
-        features=application.features,
-        config_key_arn=location.arn("kms", "key/00000000-0000-0000-0000-000000000000"),
-        key_tags=application.tags,
-        adopted_arns=application.adopted_arns,
-        watched_log_group=application.watched_log_group,
-    )
+    return application.deployment(stack, location_of(stack, application))
 
 
 def lines(stack: Deployment) -> Iterator[str]:

@@ -8,7 +8,6 @@ import pulumi
 from account.application import REPOSITORY, Application
 from account.roles import Pipeline
 from model.location import Location
-from model.names import Names
 from policies import deployer
 from policies.deployer import Deployment
 from policies.federation import federated_trust
@@ -62,16 +61,7 @@ def load(location: Location) -> Settings:
         reviewer_subjects=lists["reviewerSubjects"],
         deployer_principals=lists["deployerPrincipals"],
     )
-    stack = Deployment(
-        names=Names(application.project, name),
-        location=location,
-        features=application.features,
-        config_key_arn=location.arn("kms", "key/00000000-0000-0000-0000-000000000000"),
-        key_tags=application.tags,
-        adopted_arns=application.adopted_arns,
-        foreign_arns=lists["foreignSecretArns"],
-        watched_log_group=application.watched_log_group,
-    )
+    stack = application.deployment(name, location, lists["foreignSecretArns"])
     problems = [*_wrong_place(stack, application), *_wrong_pipeline(stack, pipeline)]
     boundary = ""
     try:
