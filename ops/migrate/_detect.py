@@ -15,7 +15,7 @@ from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_cla
 
 from model.declarations import PASSWORD_IN_URL, PLAIN_NAME, SECRET_NAME
 from ops._json import json_object
-from ops.migrate._randomness import is_password_like, is_random
+from ops.migrate._randomness import UUID, is_password_like, is_random
 
 # Capitals, then camel case: DB_PASSWORD, dbPassword, DBPassword. Digits belong to no word: TOKEN_V2, PASSWORD1.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -57,7 +57,7 @@ _SETS = re.compile(r"(?<![\w-])(?:-D|-{0,2})(\w[\w.-]*)[\"']?\s*[=:](?=\s*[\"']?
 _OPTION = re.compile(r"(?<!\S)-{1,2}([A-Za-z][\w-]*)\s+[\"']?([^\s\"'-][^\s\"']*)")
 _REFERENCE = re.compile(r"\$\{|\$\(|^\$\w+$|\$[A-Z][A-Z_]{2,}\b")
 """What a shell replaces by a variable."""
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID = re.compile(UUID, re.IGNORECASE)
 _HTTP_CREDENTIALS = re.compile(r"\b(Basic|Bearer)\s+[A-Za-z0-9+/=._~-]{8,}", re.IGNORECASE)
 _OPEN_PEM = re.compile(r"-----BEGIN (\w+ )?(PUBLIC KEY|CERTIFICATE)-----")
 # A private key of PKCS #8, PKCS #1 or SEC 1 begins with a version; a public key and a certificate don't. Source: RFC 5958,
@@ -91,7 +91,7 @@ _FORMATS = {
     "Shared Access Signature": r".*[?&]sig=[\w%+/=-]{20,}.*",
     "HashiCorp Cloud Token": r"\w+\.atlasv1\.[\w-]{20,}",
     "Fly Token": r"FlyV1 \S{16,}",
-    "LaunchDarkly Key": r"(sdk|mob|api)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "LaunchDarkly Key": r"(sdk|mob|api)-" + UUID,
     "Netrc": r".*\blogin\s+\S+\s+password\s+\S+.*",
     "Kafka SASL Login": r".*LoginModule\s.*password=.*",
 }

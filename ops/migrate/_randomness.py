@@ -10,9 +10,9 @@ from itertools import pairwise
 _MIN_CHARACTERS, _MIN_SHORT_CHARACTERS = 16, 12
 """The shortest text that is judged, and the shortest of small letters, capitals and digits; shorter ones are words too often."""
 
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _WRITTEN = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # a UUID
-    r"|[a-z]+(-[a-z]+)*-[0-9a-f]{8}(?:[0-9a-f]{9})?"  # an id of an AWS resource: subnet-0a1b2c3d4e5f67890
+    UUID + r"|[a-z]+(-[a-z]+)*-[0-9a-f]{8}(?:[0-9a-f]{9})?"  # an id of an AWS resource: subnet-0a1b2c3d4e5f67890
     r"|[a-z]{2}(-[a-z]+)+-\d_[A-Za-z0-9]{9}"  # a user pool: eu-west-1_AbCdEfGhI
     r"|\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?)?"
     r"|[+-]?[\d .,:/-]+"
