@@ -11,10 +11,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sandbox import environment, local_aws, plugins
 from sandbox.home import REPOSITORY, Home
-from sandbox.local_aws import LocalAws
+from sandbox.local_aws import Credentials, LocalAws
 from sandbox.providers.aws import AwsPlugin
 from sandbox.providers.aws._session import Connection
 from sandbox.providers.random_ import RandomPlugin
@@ -42,11 +43,17 @@ class Shell:
         project: The copy.
         variables: Its whole environment.
         aws: The local AWS.
+        key: The credentials of the shell's account.
     """
 
     project: Path
     variables: dict[str, str]
     aws: LocalAws
+    key: Credentials
+
+    def client(self, service: str) -> Any:
+        """Return a client of the shell's account and Region."""
+        return self.aws.client(service, region=self.variables["AWS_REGION"], credentials=self.key)
 
     def run(self, script: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a script; its standard error is among its output."""
@@ -67,6 +74,18 @@ class Shell:
         done = self.run(script, **more)
         assert done.returncode == 0, done.stdout
         return done.stdout
+
+
+@contextmanager
+def own_local_aws(folder: Path) -> Generator[Home]:
+    """Run a local AWS of one's own: the accounts' numbers are those of the documents."""
+    home = Home(folder)
+    home.prepare()
+    local_aws.ensure(home, None, status=lambda _text: None, say=lambda _text: None, forget=lambda _folder: [])
+    try:
+        yield home
+    finally:
+        local_aws.stop(home)
 
 
 @contextmanager
@@ -117,4 +136,4 @@ def shell(home: Home, cli: Path, folder: Path, account: str, region: str = "eu-c
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        yield Shell(project, variables, aws)
+        yield Shell(project, variables, aws, key)

@@ -3,13 +3,11 @@
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from sandbox import local_aws
 from sandbox.home import Home
-from tests.sandbox.plain_pulumi import Shell, shell
+from tests.sandbox.plain_pulumi import Shell, own_local_aws, shell
 
 ACCOUNT = "111111111111"
 BUCKET = f"service-ticket-system-state-{ACCOUNT}-eu-central-1"
@@ -20,18 +18,8 @@ AGAIN = 'export PULUMI_CONFIG_PASSPHRASE=""; cd account\n'
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    found = Home(tmp_path / "sandbox")
-    found.prepare()
-    local_aws.ensure(found, None, status=_ignored, say=_ignored, forget=_nothing)
-    yield found
-    local_aws.stop(found)
-
-
-def _ignored(_text: str) -> None: ...
-
-
-def _nothing(_folder: Path) -> list[str]:
-    return []
+    with own_local_aws(tmp_path / "sandbox") as found:
+        yield found
 
 
 @pytest.fixture
@@ -40,16 +28,12 @@ def sh(home: Home, pulumi_cli: Path, tmp_path: Path) -> Iterator[Shell]:
         yield found
 
 
-def client(sh: Shell, service: str) -> Any:
-    return sh.aws.client(service, region="eu-central-1", credentials=sh.aws.credentials(ACCOUNT))
-
-
 def everything(sh: Shell) -> dict[str, list[str]]:
     """All that account/ makes, by name."""
-    iam = client(sh, "iam")
+    iam = sh.client("iam")
     return {
-        "buckets": [b["Name"] for b in client(sh, "s3").list_buckets()["Buckets"]],
-        "keys": sorted(k["KeyId"] for k in client(sh, "kms").list_keys()["Keys"]),
+        "buckets": [b["Name"] for b in sh.client("s3").list_buckets()["Buckets"]],
+        "keys": sorted(k["KeyId"] for k in sh.client("kms").list_keys()["Keys"]),
         "providers": [p["Arn"] for p in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]],
         "roles": sorted(r["RoleName"] for r in iam.list_roles()["Roles"]),
         "policies": sorted(p["PolicyName"] for p in iam.list_policies(Scope="Local")["Policies"]),
@@ -57,16 +41,16 @@ def everything(sh: Shell) -> dict[str, list[str]]:
 
 
 def make_bucket(sh: Shell) -> None:
-    client(sh, "s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    sh.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
 
 
 def make_key(sh: Shell) -> None:
-    key = client(sh, "kms").create_key(KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["KeyId"]
-    client(sh, "kms").create_alias(AliasName="alias/service-ticket-system-config", TargetKeyId=key)
+    key = sh.client("kms").create_key(KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["KeyId"]
+    sh.client("kms").create_alias(AliasName="alias/service-ticket-system-config", TargetKeyId=key)
 
 
 def make_provider(sh: Shell) -> None:
-    client(sh, "iam").create_open_id_connect_provider(Url=ISSUER, ClientIDList=["sts.amazonaws.com", "of-others"])
+    sh.client("iam").create_open_id_connect_provider(Url=ISSUER, ClientIDList=["sts.amazonaws.com", "of-others"])
 
 
 @pytest.mark.parametrize(
@@ -103,7 +87,7 @@ def test_it_is_refused_before_anything_is_made_and_taken_over_by_the_commands(
         assert len(after[kind]) == 1
     assert "expected" not in sh.ok(AGAIN + "pulumi preview --expect-no-changes")
     if make is make_provider:  # others still use it
-        found = client(sh, "iam").get_open_id_connect_provider(OpenIDConnectProviderArn=after["providers"][0])
+        found = sh.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=after["providers"][0])
         assert "of-others" in found["ClientIDList"]
 
 

@@ -4,17 +4,15 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from policies.evaluator import Request, decide
-from sandbox import local_aws
 from sandbox.home import REPOSITORY, Home
 from tests.recorded_calls import rights
 from tests.sandbox.aws_proxy import recording
-from tests.sandbox.plain_pulumi import Shell, shell
+from tests.sandbox.plain_pulumi import Shell, own_local_aws, shell
 
 DOCUMENT = (REPOSITORY / "docs" / "deployment.md").read_text(encoding="utf-8")
 ACCOUNT, STAGING = "111111111111", "333333333333"
@@ -31,33 +29,18 @@ def blocks(text: str, language: str = "bash") -> list[str]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    """A local AWS of its own: the accounts' numbers are those of the page."""
-    found = Home(tmp_path / "sandbox")
-    found.prepare()
-    local_aws.ensure(found, None, status=_ignored, say=_ignored, forget=_nothing)
-    yield found
-    local_aws.stop(found)
-
-
-def _ignored(_text: str) -> None: ...
-
-
-def _nothing(_folder: Path) -> list[str]:
-    return []
-
-
-def client(sh: Shell, service: str, account: str = ACCOUNT) -> Any:
-    return sh.aws.client(service, region="eu-central-1", credentials=sh.aws.credentials(account))
+    with own_local_aws(tmp_path / "sandbox") as found:
+        yield found
 
 
 def test_every_command_of_the_page_works(home: Home, pulumi_cli: Path, tmp_path: Path) -> None:
     with shell(home, pulumi_cli, tmp_path / "dev", ACCOUNT) as sh:
         first = sh.ok("\n".join(blocks(section("The first hour"))))
         assert first.rstrip().endswith("healthy")
-        files = {o["Key"] for o in client(sh, "s3").list_objects_v2(Bucket=BUCKET)["Contents"]}
+        files = {o["Key"] for o in sh.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]}
         stacks = ".pulumi/stacks/service-ticket-system"
         assert {".pulumi/meta.yaml", f"{stacks}/dev.json", f"{stacks}-account/dev.json"} <= files
-        state = client(sh, "s3").get_object(Bucket=BUCKET, Key=f"{stacks}/dev.json")["Body"].read().decode()
+        state = sh.client("s3").get_object(Bucket=BUCKET, Key=f"{stacks}/dev.json")["Body"].read().decode()
         assert '"type":"cloud"' in state
         assert "invented-" not in state
         assert not list(sh.project.rglob("dev.json"))
@@ -65,11 +48,11 @@ def test_every_command_of_the_page_works(home: Home, pulumi_cli: Path, tmp_path:
             written = yaml.safe_load((folder / "Pulumi.dev.yaml").read_text())
             assert written["secretsprovider"] == "awskms://alias/service-ticket-system-config?region=eu-central-1"
             assert "invented-" not in (folder / "Pulumi.dev.yaml").read_text()
-        roles = client(sh, "iam").list_roles()["Roles"]
+        roles = sh.client("iam").list_roles()["Roles"]
         ours = [role["RoleName"] for role in roles if role["RoleName"].startswith("service-ticket-system-dev-")]
         assert len(ours) == 2
         for name in ours:
-            bounded = client(sh, "iam").get_role(RoleName=name)["Role"]["PermissionsBoundary"]
+            bounded = sh.client("iam").get_role(RoleName=name)["Role"]["PermissionsBoundary"]
             assert bounded["PermissionsBoundaryArn"].endswith(":policy/service-ticket-system-boundary")
 
         # A second person has another home, and the repository as it was committed.
@@ -94,7 +77,7 @@ def test_every_command_of_the_page_works(home: Home, pulumi_cli: Path, tmp_path:
         for name in ("smtpPassword", "cloudflareToken"):
             secret = f"service-ticket-system:{name}"
             assert after["config"][secret]["secure"] != before["config"][secret]["secure"]
-        (rotated,) = client(sh, "kms").list_key_rotations(KeyId=_key(sh))["Rotations"]
+        (rotated,) = sh.client("kms").list_key_rotations(KeyId=_key(sh))["Rotations"]
         assert rotated["RotationType"] == "ON_DEMAND"
 
         shown = sh.ok("\n".join(blocks(section("Pipelines"))))
@@ -125,14 +108,14 @@ def test_the_page_has_no_command_that_is_not_run() -> None:
 
 def only_asks_what_the_roles_may(sh: Shell) -> None:
     """What the CLI itself asks for, beside the plugins."""
-    key_arn = client(sh, "kms").describe_key(KeyId=_key(sh))["KeyMetadata"]["Arn"]
+    key_arn = sh.client("kms").describe_key(KeyId=_key(sh))["KeyMetadata"]["Arn"]
     for role, command, at_least in (
         ("previewer", "pulumi preview --stack dev", {"s3:GetObject", "s3:ListBucket", "kms:Decrypt"}),
         ("deployer", "pulumi up --stack dev -c memory=1024", {"s3:PutObject", "s3:DeleteObject", "kms:Decrypt"}),
     ):
         with recording(sh.aws.endpoint) as (url, asked):
             sh.ok(command, AWS_ENDPOINT_URL=url)
-        statements = rights(client(sh, "iam"), f"service-ticket-system-{role}")
+        statements = rights(sh.client("iam"), f"service-ticket-system-{role}")
         requests = [Request(action, arn or key_arn, "", {}) for action, arn in dict.fromkeys(asked)]
         refused_requests = [r for r in requests if decide(r, identity=statements).outcome != "allowed"]
         assert refused_requests == []
@@ -140,7 +123,7 @@ def only_asks_what_the_roles_may(sh: Shell) -> None:
 
 
 def _key(sh: Shell) -> str:
-    return client(sh, "kms").describe_key(KeyId="alias/service-ticket-system-config")["KeyMetadata"]["KeyId"]
+    return sh.client("kms").describe_key(KeyId="alias/service-ticket-system-config")["KeyMetadata"]["KeyId"]
 
 
 def test_a_new_environment_is_two_files_and_the_first_hour(home: Home, pulumi_cli: Path, tmp_path: Path) -> None:
@@ -153,7 +136,7 @@ def test_a_new_environment_is_two_files_and_the_first_hour(home: Home, pulumi_cl
         script = "\n".join(blocks(section("The first hour")))
         shown = sh.ok(re.sub(r"\bdev\b", "staging", script))
         assert shown.rstrip().endswith("healthy")
-        names = {s["Name"] for s in client(sh, "secretsmanager", STAGING).list_secrets()["SecretList"]}
+        names = {s["Name"] for s in sh.client("secretsmanager").list_secrets()["SecretList"]}
         assert names == {
             f"service-ticket-system-staging-{n}" for n in ("app-config", "db-master-password", "jwt-secret")
         }

@@ -9,9 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sandbox import local_aws
-from sandbox.home import REPOSITORY, Home
-from tests.sandbox.plain_pulumi import _ANSWERS, Shell, shell
+from sandbox.home import REPOSITORY
+from tests.sandbox.plain_pulumi import _ANSWERS, Shell, own_local_aws, shell
 
 ACCOUNT = "111111111111"
 SECTION = (
@@ -53,10 +52,7 @@ def kill_while_a_secret_is_made(sh: Shell) -> None:
 
 def ids(sh: Shell) -> dict[str, str]:
     """What AWS has, by name: the ID by which it is imported."""
-    key = sh.aws.credentials(ACCOUNT)
-    secrets, iam, logs = (
-        sh.aws.client(s, region="eu-central-1", credentials=key) for s in ("secretsmanager", "iam", "logs")
-    )
+    secrets, iam, logs = (sh.client(service) for service in ("secretsmanager", "iam", "logs"))
     return {
         **{one["Name"]: one["ARN"] for one in secrets.list_secrets()["SecretList"]},
         **{one["RoleName"]: one["RoleName"] for one in iam.list_roles()["Roles"]},
@@ -65,38 +61,32 @@ def ids(sh: Shell) -> dict[str, str]:
 
 
 def test_every_command_of_the_section_works(pulumi_cli: Path, tmp_path: Path) -> None:
-    home = Home(tmp_path / "sandbox")
-    home.prepare()
-    local_aws.ensure(home, None, status=lambda _text: None, say=lambda _text: None, forget=lambda _folder: [])
-    try:
-        with shell(home, pulumi_cli, tmp_path / "user", ACCOUNT) as sh:
-            keys = "; ".join(f"pulumi config set --secret {key}" for key in ("smtpPassword", "cloudflareToken"))
-            sh.ok(f'{BEGIN}pulumi login "file://$PWD"; pulumi stack init dev; {keys}')
-            kill_while_a_secret_is_made(sh)
-            refused = sh.run(f"{BEGIN}pulumi up --stack dev")
-            assert "the stack is currently locked by 1 lock(s)" in refused.stdout
+    with own_local_aws(tmp_path / "sandbox") as home, shell(home, pulumi_cli, tmp_path / "user", ACCOUNT) as sh:
+        keys = "; ".join(f"pulumi config set --secret {key}" for key in ("smtpPassword", "cloudflareToken"))
+        sh.ok(f'{BEGIN}pulumi login "file://$PWD"; pulumi stack init dev; {keys}')
+        kill_while_a_secret_is_made(sh)
+        refused = sh.run(f"{BEGIN}pulumi up --stack dev")
+        assert "the stack is currently locked by 1 lock(s)" in refused.stdout
 
-            listed = re.findall(r"^creating (urn:\S+) (urn:\S+)$", sh.ok(BEGIN + BEFORE), flags=re.MULTILINE)
+        listed = re.findall(r"^creating (urn:\S+) (urn:\S+)$", sh.ok(BEGIN + BEFORE), flags=re.MULTILINE)
 
-            names = {one["resource"]["urn"]: one["resource"]["inputs"].get("name") for one in pending(sh)}
-            assert [urn for urn, _ in listed] == list(names)
-            made = {urn: ids(sh)[name] for urn, name in names.items() if name in ids(sh)}
-            assert made
-            forget, take_over, up = AFTER.splitlines()
-            sh.ok(f"{BEGIN}{forget} --yes")
-            for urn, parent in listed:
-                if urn in made:
-                    kind, name = urn.rpartition("$")[2].split("::")
-                    words = {"PARENT": parent, "TYPE": kind, "NAME": name, "ID": made[urn]}
-                    command = " ".join(
-                        f"'{re.sub('PARENT', words['PARENT'], w)}'" if "PARENT" in w else words.get(w, w)
-                        for w in take_over.split()
-                    )
-                    sh.ok(f"{BEGIN}{command} --yes")
-            sh.ok(BEGIN + up)
+        names = {one["resource"]["urn"]: one["resource"]["inputs"].get("name") for one in pending(sh)}
+        assert [urn for urn, _ in listed] == list(names)
+        made = {urn: ids(sh)[name] for urn, name in names.items() if name in ids(sh)}
+        assert made
+        forget, take_over, up = AFTER.splitlines()
+        sh.ok(f"{BEGIN}{forget} --yes")
+        for urn, parent in listed:
+            if urn in made:
+                kind, name = urn.rpartition("$")[2].split("::")
+                words = {"PARENT": parent, "TYPE": kind, "NAME": name, "ID": made[urn]}
+                command = " ".join(
+                    f"'{re.sub('PARENT', words['PARENT'], w)}'" if "PARENT" in w else words.get(w, w)
+                    for w in take_over.split()
+                )
+                sh.ok(f"{BEGIN}{command} --yes")
+        sh.ok(BEGIN + up)
 
-            assert pending(sh) == []
-            sh.ok(f"{BEGIN}pulumi preview --stack dev --expect-no-changes")
-            assert {urn: ids(sh)[names[urn]] for urn in made} == made
-    finally:
-        local_aws.stop(home)
+        assert pending(sh) == []
+        sh.ok(f"{BEGIN}pulumi preview --stack dev --expect-no-changes")
+        assert {urn: ids(sh)[names[urn]] for urn in made} == made
