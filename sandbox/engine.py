@@ -374,9 +374,7 @@ class _Run:
             return f"the local AWS at {self.aws.endpoint} has stopped; the next command starts a fresh one"
         if recorder.errors:
             return "\n".join([*self._protected(recorder), *(e for e in recorder.errors if not _PROTECTED.search(e))])
-        return (
-            config_errors.stderr_of(text) or "the Pulumi engine was killed; the next command recovers what it had begun"
-        )
+        return config_errors.stderr_of(text) or _ended(text, recorder.echoes)
 
     def _protected(self, recorder: Recorder) -> list[str]:
         """One message for all protected resources, with the command that this project has for it."""
@@ -396,6 +394,14 @@ class _Run:
 
     def _checkpoint(self) -> state.Checkpoint:
         return state.Checkpoint.read(self.home.state(self.aws.emulator), self.request.project.name, self.request.stack)
+
+
+def _ended(command_error: str, echoes: Sequence[str]) -> str:
+    """Why the engine ended, when it gave no reason; a negative status is the number of the signal that killed it."""
+    status = re.search(r"^\s*code: (-?\d+)", command_error)
+    if status and int(status[1]) < 0:
+        return "the Pulumi engine was killed; the next command recovers what it had begun"
+    return "\n".join(["the Pulumi engine ended and gave no reason", *dict.fromkeys(echoes)])
 
 
 class _Silent:

@@ -9,12 +9,18 @@ from pathlib import Path
 from types import ModuleType
 
 from pulumi import runtime
+from pulumi.runtime import _grpc_settings
 
 from sandbox.home import REPOSITORY
 from sandbox.journal import Journal
 
 # Of the modules beside the program these belong to whoever runs it.
 _NOT_THE_PROGRAMS = {"sandbox", "tests", "conftest", "benchmarks", "__main__"}
+
+# gRPC shares the connections of a process by address. A later engine may get the port of an earlier one: then the program's first
+# call would find that one's broken connection, and end with "Resource monitor has terminated" while it waits to be tried again.
+# Source: gRPC core, grpc_types.h, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL. The SDK has no public way to set an option.
+_grpc_settings._GRPC_CHANNEL_OPTIONS.append(("grpc.use_local_subchannel_pool", 1))  # noqa: SLF001
 
 
 def inline(directory: Path, journal: Journal) -> Callable[[], None]:

@@ -100,6 +100,7 @@ class Recorder:
         failed: Operations that AWS refused.
         same: How many resources stay as they are.
         errors: The messages of everything that went wrong, each once.
+        echoes: What only repeats that something went wrong; of use when nothing else was said.
         warnings: Warnings of the program and the engine.
     """
 
@@ -110,6 +111,7 @@ class Recorder:
     failed: list[Change] = field(default_factory=list[Change])
     same: int = 0
     errors: list[str] = field(default_factory=list[str])
+    echoes: list[str] = field(default_factory=list[str])
     warnings: list[str] = field(default_factory=list[str])
 
     def __call__(self, event: Any) -> None:
@@ -171,6 +173,7 @@ class Recorder:
         # "preview failed" alone repeats what was said; with a colon it is the only word about a provider that refused.
         text = re.sub(r"^(preview|update|refresh|destroy) failed: ", "", text, flags=re.IGNORECASE)
         if text.lower().startswith(_ECHOES):
+            self.echoes.append(text)
             return ""
         # How gRPC tells a second error of the program, one that an `apply` raised after the first.
         text = text.removeprefix("Exception calling application: ")

@@ -9,14 +9,19 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import grpc
 import pytest
 from moto.server import ThreadedMotoServer
+from pulumi.automation import CommandResult
+from pulumi.automation.errors import create_command_error
+from pulumi.runtime import _grpc_settings
 
-from sandbox import local_aws, program, recovery
+from sandbox import engine, local_aws, program, recovery
 from sandbox.errors import SandboxError
 from sandbox.home import Home
 
@@ -222,3 +227,52 @@ value = random.RandomPassword("p", length=20)
 time.sleep(2)
 pulumi.export("done", True)
 """
+
+
+def test_a_program_reaches_its_engine_on_the_port_of_one_that_ended() -> None:
+    """Ports come again, and gRPC shares what lies below a channel by its address. The SDK closes none of its channels."""
+
+    def respond(request: bytes, _context: object) -> bytes:
+        return request
+
+    class Engine(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: Any) -> Any:
+            del handler_call_details
+            return grpc.unary_unary_rpc_method_handler(respond)
+
+    def start(port: int) -> tuple[Any, int]:
+        server = grpc.server(ThreadPoolExecutor(1), handlers=[Engine()])
+        bound = server.add_insecure_port(f"127.0.0.1:{port}")
+        server.start()
+        return server, bound
+
+    def channel(port: int) -> Any:
+        return grpc.insecure_channel(f"127.0.0.1:{port}", options=_grpc_settings._GRPC_CHANNEL_OPTIONS)
+
+    def ask(channel: Any) -> str:
+        try:
+            return channel.unary_unary("/engine/ask")(b"answered").decode()
+        except grpc.RpcError as error:
+            status: Any = error
+            return status.code().name
+
+    first, port = start(0)
+    of_the_first = channel(port)
+    assert ask(of_the_first) == "answered"
+    first.stop(0).wait()
+    assert ask(of_the_first) == "UNAVAILABLE"
+    second, _ = start(port)
+    assert ask(channel(port)) == "answered"
+    second.stop(0).wait()
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (-9, "the Pulumi engine was killed; the next command recovers what it had begun"),
+        (255, "the Pulumi engine ended and gave no reason\nresource monitor has terminated"),
+    ],
+)
+def test_only_an_engine_that_a_signal_ended_was_killed(status: int, told: str) -> None:
+    error = create_command_error(CommandResult(stdout="", stderr="", code=status))
+    assert engine._ended(str(error), ["resource monitor has terminated"] * 2).startswith(told)
