@@ -39,6 +39,11 @@ class Encryption(pulumi.ComponentResource):
         super().__init__("ticketing:index:Encryption", name, None, opts)
         names, audit = config.names, config.names.audit(location)
         log_groups = [names.service(service).log_group for service in config.services]
+        log_groups += (
+            [names.service(service).redeploy_log_group for service in config.redeploy.services]
+            if config.redeploy
+            else []
+        )
         log_groups += [names.rotation_log_group] if config.rotation else []
         log_groups += [audit.log_group] if config.own_trail else []
         restored = config.restored_key_arn

@@ -19,8 +19,8 @@ class Redeployment(pulumi.ComponentResource):
     """From the event "Secret Label Updated" to one new deployment of one ECS service.
 
     Secrets Manager sends the event by itself, whoever changed the value: a rotation, an operator or `pulumi up`. EventBridge
-    cannot call ECS, so a state machine does. It is a standard one, whose history shows for 90 days why an execution failed,
-    without a log that would need rights on every log group. A deployment that ECS gives up later is reported as well.
+    cannot call ECS, so a state machine does. It logs its errors, without what the executions were started with. A deployment that
+    ECS gives up later is reported as well.
 
     Attributes:
         state_machine_arn: The state machine's ARN.
@@ -39,11 +39,13 @@ class Redeployment(pulumi.ComponentResource):
         cluster: str,
         service: str,
         secret_arns: Mapping[str, pulumi.Input[str]],
+        log_retention_in_days: int,
+        log_key_arn: pulumi.Input[str] | None = None,
         alarm_topic_arn: pulumi.Input[str] | None = None,
         permissions_boundary: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Create the rules and the state machine.
+        """Create the rules, the state machine and its log group.
 
         Args:
             name: The component's name.
@@ -52,6 +54,8 @@ class Redeployment(pulumi.ComponentResource):
             cluster: Name of the ECS cluster.
             service: Name of the ECS service.
             secret_arns: ARNs of the secrets to watch, by full name.
+            log_retention_in_days: How long an error stays in the state machine's log.
+            log_key_arn: The customer-managed key of that log group, if any.
             alarm_topic_arn: Where a failed redeployment is reported, if anywhere.
             permissions_boundary: ARN of a managed policy for the two roles.
             opts: Options of the component.
@@ -70,11 +74,24 @@ class Redeployment(pulumi.ComponentResource):
                 service_arn=location.arn("ecs", f"service/{self._service}"), state_machine_arn=machine_arn
             ),
         )
+        log_group = aws.cloudwatch.LogGroup(
+            name,
+            name=names.redeploy_log_group,
+            retention_in_days=log_retention_in_days,
+            kms_key_id=log_key_arn,
+            opts=self._child,
+        )
         machine = aws.sfn.StateMachine(
             name,
             name=names.redeploy,
             role_arn=redeployer,
             definition=redeploy_service(location.partition, cluster, service, names.family),
+            logging_configuration={
+                "level": "ERROR",
+                "include_execution_data": False,
+                # Step Functions takes the group's ARN with all of its streams only.
+                "log_destination": log_group.arn.apply(lambda arn: f"{arn}:*"),
+            },
             opts=self._child,
         )
         rules = self._watch(secret_arns, machine.arn)

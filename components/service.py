@@ -46,7 +46,7 @@ class Service(pulumi.ComponentResource):
             location: The account and Region.
             secrets: The stack's secrets.
             key_arns: Customer-managed keys by the secret's name in the catalogue, those of other owners' secrets among them.
-            log_key_arn: The customer-managed key of the log group, if any.
+            log_key_arn: The customer-managed key of the log groups, if any.
             alarm_topic_arn: Where a failed redeployment is reported, if anywhere.
             opts: Options of the component.
         """
@@ -110,6 +110,8 @@ class Service(pulumi.ComponentResource):
                 service=config.redeploy.services[name],
                 secret_arns=secret_arns | {s: arn for s, arn in foreign_arns.items() if arn.startswith(here)},
                 alarm_topic_arn=alarm_topic_arn,
+                log_retention_in_days=config.log_retention_in_days,
+                log_key_arn=log_key_arn,
                 permissions_boundary=config.permissions_boundary,
                 opts=child,
             ).alarm_count

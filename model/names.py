@@ -59,6 +59,15 @@ class ServiceNames:
         return f"{self.family}-redeploy"
 
     @property
+    def redeploy_log_group(self) -> str:
+        """Where that state machine logs its errors.
+
+        The start is AWS's for logs that a service delivers: no resource policy has to name the group then. Source: AWS, "Amazon
+        CloudWatch Logs resource policy size restrictions" of Step Functions.
+        """
+        return f"/aws/vendedlogs/states/{self.redeploy}"
+
+    @property
     def redeploy_start(self) -> str:
         """The role by which EventBridge starts that state machine."""
         return f"{self.family}{_LONGEST_SERVICE_ENDING}"

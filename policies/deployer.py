@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from model.location import Location
 from model.names import Names
 from policies.calls import ALWAYS, CALLS, OF_FEATURE, PASSED_TO, REVIEW, Feature
-from policies.identity import MANAGED_POLICY_CHARACTERS, PolicyError, Statement, document
+from policies.identity import DELIVER_LOG, MANAGED_POLICY_CHARACTERS, PolicyError, Statement, document
 
 
 @dataclass(frozen=True)
@@ -190,6 +190,7 @@ def boundary(stack: Deployment, *, application_actions: Iterable[str] = ()) -> s
                 _scopes(stack)["state machine"][0],
             ),
             _allow("redeploy", ["ecs:UpdateService"], [location.arn("ecs", "service/*")]),
+            _allow("deliver log", list(DELIVER_LOG), ["*"]),
         ]
     if "reminder" in stack.features:
         statements.append(_allow("publish", ["sns:Publish"], [location.arn("sns", f"{prefix}-*")]))
@@ -237,6 +238,8 @@ def _every_secret(stack: Deployment) -> list[str]:
 def _log_groups(stack: Deployment) -> list[str]:
     group, names = stack.location.log_group_arn, stack.names
     found = [group(f"/ecs/{names.prefix}-*")]
+    if "redeploy" in stack.features:
+        found.append(group(f"{names.service('*').redeploy_log_group}*"))
     if "rotation" in stack.features:
         found.append(group(f"{names.rotation_log_group}*"))
     if "trail" in stack.features:

@@ -1,6 +1,6 @@
 """The IAM policies of this project as pure functions from strings to statements.
 
-One statement a purpose, exact resources, no wildcard but the one that AWS demands for `ecr:GetAuthorizationToken`.
+One statement a purpose, exact resources, no wildcard but where AWS knows no resource; each says so.
 """
 
 import json
@@ -9,6 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 Statement = Mapping[str, Any]
+
+DELIVER_LOG = (
+    "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
+)  # fmt: skip
+"""What Step Functions does as a state machine's role before it logs; without one of them, CreateStateMachine is refused.
+
+AWS authorises them on "*" only. None reads or writes an event: CloudWatch Logs delivers the events itself, by a resource policy
+of the log group that it makes with these rights, bound to the account (`aws:SourceAccount`, `aws:SourceArn`). Such a policy lets
+AWS's services write to a log; it lets nobody read. Sources: AWS, "Logging using CloudWatch Logs" of Step Functions, IAM policies;
+AWS, "Logs sent to CloudWatch Logs" (V1 permissions); CloudWatch Logs' API, PutResourcePolicy.
+"""
 
 
 class PolicyError(ValueError):
@@ -128,13 +140,14 @@ def publish(topic_arn: str, kms_key_arn: str | None, *, region: str, dns_suffix:
 
 
 def redeploy(*, service_arn: str, state_machine_arn: str) -> list[Statement]:
-    """Return what the redeploying state machine may do: deploy one ECS service, look at its own executions.
+    """Return what the redeploying state machine may do: deploy one ECS service, look at its own executions, log its errors.
 
     A new deployment passes no role: the revision that it takes names its roles already.
     """
     return [
         _allow("Deploy", ["ecs:UpdateService"], [service_arn]),
         _allow("SeeOwnExecutions", ["states:ListExecutions"], [state_machine_arn]),
+        _allow("DeliverLog", list(DELIVER_LOG), ["*"]),
     ]
 
 

@@ -15,6 +15,7 @@ from config.settings import ConfigurationError
 from model import outputs
 from model.declarations import External, JsonSecret, TextSecret
 from model.names import Names
+from policies.identity import DELIVER_LOG
 from tests.unit.conftest import Recorder, Recording, Secret
 
 ROOT = Path(__file__).parents[2]
@@ -436,7 +437,27 @@ def test_redeployment_starts_on_new_values_of_exactly_these_secrets(record: Reco
     assert {(tuple(s["Action"]), tuple(s["Resource"])) for s in policy["Statement"]} == {
         (("ecs:UpdateService",), (service,)),
         (("states:ListExecutions",), (machine,)),
+        (DELIVER_LOG, ("*",)),
     }
+
+
+def test_the_state_machine_logs_its_errors_and_nothing_of_the_events(record: Recorder) -> None:
+    redeploy = {"cluster": "main", "services": {"app": "web"}}
+    recording = main(record, redeploy=redeploy, encryption="customer-managed", logRetentionInDays=90)
+    group = recording.one("aws:cloudwatch/logGroup:LogGroup", "app-redeployment")
+    assert group.inputs["name"] == f"/aws/vendedlogs/states/{PREFIX}-app-redeploy"
+    assert group.inputs["retentionInDays"] == 90
+    assert group.inputs["kmsKeyId"] == recording.exports["kms_key_arn"]
+    arn = f"arn:aws:logs:eu-central-1:111122223333:log-group:{group.inputs['name']}"
+    assert recording.one("aws:sfn/stateMachine:StateMachine").inputs["loggingConfiguration"] == {
+        "level": "ERROR",
+        "includeExecutionData": False,
+        "logDestination": f"{arn}:*",
+    }
+    (logs,) = [
+        s for s in recording.one("aws:kms/key:Key").document("policy")["Statement"] if s["Sid"] == "EncryptLogGroups"
+    ]
+    assert arn in logs["Condition"]["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"]
 
 
 def test_a_deployment_that_ecs_gave_up_is_told_when_somebody_listens(record: Recorder) -> None:
