@@ -71,14 +71,22 @@ class LocalAws:
     def credentials(self, account: str) -> Credentials:
         """Sign in to an account: emulators map the keys that AssumeRole returns to the role's account."""
         role = f"arn:aws:iam::{account}:role/sandbox"
-        found = self._client("sts", "us-east-1", Credentials("sandbox", "sandbox", "")).assume_role(
-            RoleArn=role, RoleSessionName="sandbox"
-        )["Credentials"]
+        found = _sts(self).assume_role(RoleArn=role, RoleSessionName="sandbox")["Credentials"]
         return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
 
     def client(self, service: str, *, region: str, credentials: Credentials) -> Any:
         """Return a boto3 client for this local AWS and nothing else."""
-        return self._client(service, region, credentials)
+        from botocore.config import Config  # noqa: PLC0415 - 0.2 s that `--help` need not pay
+
+        return session().create_client(
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=credentials.access_key_id,
+            aws_secret_access_key=credentials.secret_access_key,
+            aws_session_token=credentials.session_token or None,
+            config=Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 2}, proxies={}),
+        )
 
     def mark(self) -> str | None:
         """The mark that the sandbox left in this emulator, None when it has none, as after a restart."""
@@ -105,20 +113,21 @@ class LocalAws:
             return False
 
     def _mark_client(self) -> Any:
-        return self._client("secretsmanager", "us-east-1", self.credentials(_MARK_ACCOUNT))
+        # A token lives in moto's memory, as long as its process. Somebody else's emulator may have started anew.
+        return _kept_mark_client(self) if self.pid else _new_mark_client(self)
 
-    def _client(self, service: str, region: str, credentials: Credentials) -> Any:
-        from botocore.config import Config  # noqa: PLC0415 - 0.2 s that `--help` need not pay
 
-        return session().create_client(
-            service,
-            region_name=region,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=credentials.access_key_id,
-            aws_secret_access_key=credentials.secret_access_key,
-            aws_session_token=credentials.session_token or None,
-            config=Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 2}, proxies={}),
-        )
+# Making a client takes 40 ms, and each command asks for these two.
+@functools.cache
+def _sts(aws: LocalAws) -> Any:
+    return aws.client("sts", region="us-east-1", credentials=Credentials("sandbox", "sandbox", ""))
+
+
+def _new_mark_client(aws: LocalAws) -> Any:
+    return aws.client("secretsmanager", region="us-east-1", credentials=aws.credentials(_MARK_ACCOUNT))
+
+
+_kept_mark_client = functools.cache(_new_mark_client)
 
 
 @functools.cache

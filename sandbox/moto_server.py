@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+from moto import backends as moto_backends
 from moto.awslambda.models import LambdaFunction
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import ec2_backends
@@ -20,6 +21,7 @@ from moto.ecs.exceptions import EcsClientException
 from moto.ecs.models import EC2ContainerServiceBackend, Service
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.iam.responses import IamResponse
+from moto.kms import models as kms_models
 from moto.logs.responses import LogsResponse
 from moto.s3.models import FakeBucket
 from moto.secretsmanager.exceptions import InvalidRequestException, SecretNotFoundException
@@ -47,6 +49,12 @@ def fill_gaps() -> None:
     _wrap(EC2ContainerServiceBackend, "create_service", _create_service)
     _wrap(EC2ContainerServiceBackend, "update_service", _update_service)
     _wrap(FakeBucket, "get_permission", _take_tls_for_granted)
+    kms: Any = kms_models
+    kms.generate_private_key = _private_key(kms.generate_private_key)
+    # Which services there are doesn't change; moto lists its folder at each request.
+    services: Any = moto_backends
+    modules = tuple(services.list_of_moto_modules())
+    services.list_of_moto_modules = lambda: modules
     add: Any = LogsResponse
     add.associate_kms_key = _associate_kms_key
     add.disassociate_kms_key = _associate_kms_key
@@ -65,6 +73,15 @@ def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
         return wrapper(functools.partial(original, self), self, *args, **kwargs)
 
     setattr(owner, name, wrapped)
+
+
+def _private_key(original: Callable[[str], object]) -> Callable[[str], object | None]:
+    """A symmetric key has no pair of keys; to look for its primes takes moto up to a second."""
+
+    def generate(spec: str) -> object | None:
+        return None if spec == "SYMMETRIC_DEFAULT" else original(spec)
+
+    return generate
 
 
 def _keep_own_labels(
