@@ -1,7 +1,7 @@
 """The rotation function's deployment archive: the same bytes on every machine, so that an unchanged function never deploys.
 
-Pure: reads files, returns bytes. What goes in: the function's package, the database's driver (pg8000) with what it needs
-from the installed, pinned distributions, and a CA bundle when one is given. Bytes depend on nothing else: names are sorted,
+Pure: reads files, returns bytes. What goes in: the function's package, the database's driver with what it needs from
+the installed, pinned distributions, and a CA bundle when one is given. Bytes depend on nothing else: names are sorted,
 times and modes are fixed, bytecode and what an installer leaves behind (RECORD, INSTALLER, ...) stay out, and entries are
 stored rather than deflated, since zlib's output differs between its implementations and versions (1.3 MB; Lambda takes 50 MB).
 """
@@ -19,16 +19,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.engines import ENGINES
+
 ROTATION_PACKAGE = Path(__file__).resolve().parent.parent / "functions" / "rotate_password"
 ROTATION_HANDLER = "rotate_password.rotate.handler"
 CA_BUNDLE_NAME = "ca-bundle.pem"
 """Where the archive keeps the CA bundle: what the function's variable CA_BUNDLE has to be."""
-
-ENGINE = "postgresql"
-"""The kind of database: a module in functions/rotate_password/engines."""
-
-DISTRIBUTIONS = ("asn1crypto", "pg8000", "python-dateutil", "scramp", "six")
-"""The engine's driver (pg8000) and all that it needs; a test compares them with their metadata."""
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can hold
 _READABLE_FILE = 0o100644 << 16  # Lambda runs as another user than the one who unpacks
@@ -56,14 +52,14 @@ class Archive:
         return path
 
 
-def rotation_archive(ca_bundle: bytes | None = None, *, package: Path = ROTATION_PACKAGE) -> Archive:
-    """Build the archive of the rotation function.
+def rotation_archive(engine: str, ca_bundle: bytes | None = None, *, package: Path = ROTATION_PACKAGE) -> Archive:
+    """Build the archive of the rotation function for one of `ENGINES`.
 
     `ca_bundle` is a PEM file's content, shipped as `CA_BUNDLE_NAME`. Raises `ValueError` when an installed file is not the
     one that its distribution shipped, and `importlib.metadata.PackageNotFoundError` when a distribution is missing.
     """
     files = {f"{package.name}/{path.relative_to(package).as_posix()}": path.read_bytes() for path in _sources(package)}
-    for distribution in DISTRIBUTIONS:
+    for distribution in ENGINES[engine].driver:
         files |= _distribution_files(importlib.metadata.distribution(distribution))
     if ca_bundle is not None:
         files[CA_BUNDLE_NAME] = ca_bundle

@@ -7,7 +7,7 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
-from components._archive import CA_BUNDLE_NAME, ENGINE, ROTATION_HANDLER, ROTATION_PACKAGE, rotation_archive
+from components._archive import CA_BUNDLE_NAME, ROTATION_HANDLER, ROTATION_PACKAGE, rotation_archive
 from config.settings import RotationSettings, Settings
 from model.location import Location
 from policies import identity
@@ -151,9 +151,9 @@ class Rotation(pulumi.ComponentResource):
                 "`make certificates` renews them; docs/rotation.md says where to get the Region's bundle",
                 resource=self,
             )
-        archive = rotation_archive(Path(bundle).read_bytes() if bundle else None)
+        archive = rotation_archive(settings.engine, Path(bundle).read_bytes() if bundle else None)
         variables: dict[str, pulumi.Input[str]] = {
-            "ENGINE": ENGINE,
+            "ENGINE": settings.engine,
             "STRATEGY": settings.strategy,
             "DATABASE_HOST": settings.host,
             "DATABASE_PORT": str(settings.port),

@@ -16,6 +16,7 @@ from config.reader import Reader
 from config.schedule import wrong_duration, wrong_schedule
 from model import declarations
 from model.declarations import Application, Catalogue, ForeignSecret, Generated, PlainVariable, Restored, Supplied
+from model.engines import ENGINES
 from model.limits import FARGATE_MEMORY, LOG_RETENTION_DAYS, MIN_LOG_FILE_DAYS
 from model.location import Location
 from model.names import Names
@@ -70,6 +71,7 @@ class RotationSettings:
         strategy: `single-user` changes the password of the user who signs in; `alternating-users` alternates two users.
         subnet_ids: Private subnets that reach the database and Secrets Manager.
         security_group_ids: Groups of the function; the database's group must let them in.
+        engine: The kind of database: one of `model.engines`.
         host: The server's host name, as in its certificate.
         port: TCP port.
         dbname: The database that the function signs in to.
@@ -85,6 +87,7 @@ class RotationSettings:
     strategy: Strategy
     subnet_ids: tuple[str, ...]
     security_group_ids: tuple[str, ...]
+    engine: str
     host: str
     port: int
     dbname: str
@@ -498,6 +501,8 @@ def _rotation(
     hosts = {variable.name: variable.config_key for variable in variables}
     host = section.choice("hostVariable", tuple(hosts))
     schedule = section.text("schedule", check=wrong_schedule)
+    kind = section.choice("engine", tuple(ENGINES), next(iter(ENGINES)))
+    engine = ENGINES.get(kind, next(iter(ENGINES.values())))
     return RotationSettings(
         secret=secret,
         superuser=superuser,
@@ -506,9 +511,10 @@ def _rotation(
         strategy=strategy,
         subnet_ids=section.texts("subnetIds", check=fields.wrong_subnet),
         security_group_ids=section.texts("securityGroupIds", check=fields.wrong_security_group),
+        engine=kind,
         host=str(reader.raw(hosts[host]) or "") if host in hosts else "",
-        port=section.integer("port", 5432, allowed=range(1, 65536), rule="1 to 65535"),
-        dbname=section.text("dbname", "postgres", check=fields.wrong_database_name),
+        port=section.integer("port", engine.port, allowed=range(1, 65536), rule="1 to 65535"),
+        dbname=section.text("dbname", engine.database, check=fields.wrong_database_name),
         username=section.text("username", "", check=fields.wrong_database_name),
         certificate_bundle=section.text("certificateBundle", "", check=fields.wrong_file),
     ), remind

@@ -110,6 +110,8 @@ class Rotation:
         Raises:
             SandboxError: When a step fails; the value is then the one before.
         """
+        if (engine := self.variables["ENGINE"]) != "postgresql":
+            raise SandboxError(f"there is no {engine} here: `python -m sandbox rotate` has a PostgreSQL only")
         before = self._credentials()
         say(f"Starting PostgreSQL and signing in as {before[0]} with the current value")
         with postgresql.running(self.variables["DATABASE_NAME"]) as database:

@@ -14,10 +14,19 @@ from pathlib import Path
 import pytest
 
 from components import _archive
-from components._archive import CA_BUNDLE_NAME, DISTRIBUTIONS, ROTATION_HANDLER, ROTATION_PACKAGE, rotation_archive
+from components._archive import CA_BUNDLE_NAME, ROTATION_HANDLER, ROTATION_PACKAGE, rotation_archive
+from functions.rotate_password import configuration
+from model.engines import ENGINES
 
-RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3")
-"""What Lambda's Python runtime brings; python-dateutil and six, which botocore needs too, come from the archive."""
+RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "dateutil", "six")
+"""What Lambda's Python runtime brings. What the archive has of it comes first."""
+
+ENGINE = "postgresql"
+EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
+
+
+def test_each_engine_has_a_row() -> None:
+    assert set(ENGINES) == set(configuration.ENGINES)
 
 
 def names(content: bytes) -> list[str]:
@@ -25,7 +34,7 @@ def names(content: bytes) -> list[str]:
 
 
 def test_two_builds_are_the_same_bytes() -> None:
-    assert rotation_archive().content == rotation_archive().content
+    assert rotation_archive(ENGINE).content == rotation_archive(ENGINE).content
 
 
 def test_order_times_modes_and_bytecode_of_the_source_do_not_matter(tmp_path: Path) -> None:
@@ -40,46 +49,50 @@ def test_order_times_modes_and_bytecode_of_the_source_do_not_matter(tmp_path: Pa
         copied.chmod(0o600)
     (copy / "__pycache__").mkdir()
     (copy / "__pycache__" / "rotate.cpython-311.pyc").write_bytes(b"\0")
-    assert rotation_archive(package=copy).content == rotation_archive().content
+    assert rotation_archive(ENGINE, package=copy).content == rotation_archive(ENGINE).content
 
 
 def test_a_changed_source_changes_the_digest(tmp_path: Path) -> None:
     copy = Path(shutil.copytree(ROTATION_PACKAGE, tmp_path / ROTATION_PACKAGE.name))
     (copy / "rotate.py").write_text("# changed")
-    assert rotation_archive(package=copy).sha256 != rotation_archive().sha256
+    assert rotation_archive(ENGINE, package=copy).sha256 != rotation_archive(ENGINE).sha256
 
 
-def test_only_what_is_needed_is_inside() -> None:
-    found = names(rotation_archive().content)
+@EVERY_ENGINE
+def test_only_what_is_needed_is_inside(engine: str) -> None:
+    found = names(rotation_archive(engine).content)
     assert found == sorted(found)
-    folders = {name.split("/")[0] for name in found if ".dist-info" not in name}
-    assert folders == {"rotate_password", "pg8000", "scramp", "asn1crypto", "dateutil", "six.py"}
+    distributions = importlib.metadata.packages_distributions()
+    inside = {name.split("/")[0].removesuffix(".py") for name in found if ".dist-info" not in name}
+    assert {one for name in inside - {"rotate_password"} for one in distributions[name]} == set(ENGINES[engine].driver)
     assert not [
         name for name in found if re.search(r"\.pyc|__pycache__|RECORD|INSTALLER|REQUESTED|WHEEL|direct_url", name)
     ]
 
 
-def test_every_licence_is_inside() -> None:
-    found = names(rotation_archive().content)
-    licensed = {name.split("-")[0] for name in found if "LICENSE" in name}
-    assert licensed == {"asn1crypto", "pg8000", "python_dateutil", "scramp", "six"}
+@EVERY_ENGINE
+def test_every_licence_is_inside(engine: str) -> None:
+    found = names(rotation_archive(engine).content)
+    licensed = {name.split("-")[0].replace("_", "-") for name in found if "LICENSE" in name}
+    assert licensed == set(ENGINES[engine].driver)
 
 
 def test_entries_have_no_trace_of_the_machine() -> None:
-    for entry in zipfile.ZipFile(io.BytesIO(rotation_archive().content)).infolist():
+    for entry in zipfile.ZipFile(io.BytesIO(rotation_archive(ENGINE).content)).infolist():
         assert entry.date_time == (1980, 1, 1, 0, 0, 0)
         assert entry.external_attr == 0o100644 << 16
         assert entry.compress_type == zipfile.ZIP_STORED
 
 
-def test_the_distributions_are_pg8000_and_all_that_it_requires() -> None:
-    found, wanted = set[str](), {"pg8000"}
+@EVERY_ENGINE
+def test_the_archive_has_the_driver_and_all_that_it_requires(engine: str) -> None:
+    found, wanted = set[str](), {ENGINES[engine].driver[0]}
     while wanted:
         name = wanted.pop()
         found.add(name)
         required = importlib.metadata.requires(name) or []
         wanted |= {re.split(r"[^\w-]", need)[0] for need in required if "extra ==" not in need} - found
-    assert found == set(DISTRIBUTIONS)
+    assert found == set(ENGINES[engine].driver)
 
 
 def test_an_installed_file_that_was_changed_is_refused(tmp_path: Path) -> None:
@@ -93,7 +106,7 @@ def test_an_installed_file_that_was_changed_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_ca_bundle_lies_where_the_function_looks_for_it(tmp_path: Path) -> None:
-    with zipfile.ZipFile(io.BytesIO(rotation_archive(b"PEM").content)) as archive:
+    with zipfile.ZipFile(io.BytesIO(rotation_archive(ENGINE, b"PEM").content)) as archive:
         archive.extractall(tmp_path)
     checked = run_alone(
         tmp_path,
@@ -106,25 +119,26 @@ def test_a_ca_bundle_lies_where_the_function_looks_for_it(tmp_path: Path) -> Non
 
 
 def test_the_file_is_gone_when_the_process_ends() -> None:
-    code = "from components._archive import rotation_archive as made; print(made().path, made().path.stat().st_size)"
+    code = "from components._archive import rotation_archive as made; at = made('postgresql').path; print(at, at.stat().st_size)"
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=ROTATION_PACKAGE.parents[1], capture_output=True, text=True, check=True
     ).stdout
     path, size = shown.split()
-    assert int(size) == len(rotation_archive().content)
+    assert int(size) == len(rotation_archive(ENGINE).content)
     assert not Path(path).parent.exists()
 
 
+@EVERY_ENGINE
 @pytest.mark.parametrize("form", ["folder", "zip"])
-def test_the_handler_runs_from_the_archive_with_only_boto3_beside_it(tmp_path: Path, form: str) -> None:
+def test_the_handler_runs_from_the_archive_with_only_boto3_beside_it(tmp_path: Path, form: str, engine: str) -> None:
     archive = tmp_path / "rotate.zip"
-    archive.write_bytes(rotation_archive().content)
+    archive.write_bytes(rotation_archive(engine).content)
     if form == "folder":
         zipfile.ZipFile(archive).extractall(tmp_path / "task")
     module, _, function = ROTATION_HANDLER.rpartition(".")
     printed = run_alone(
         archive if form == "zip" else tmp_path / "task",
-        f"import importlib, pg8000.native, scramp, dateutil, six\n"
+        f"import importlib, rotate_password.engines.{engine}\n"
         f"handler = getattr(importlib.import_module('{module}'), '{function}')\n"
         "try:\n    handler({'Step': 'setSecret', 'SecretId': 's', 'ClientRequestToken': 't'})\n"
         "except Exception as error:\n    print(type(error).__name__, error)\n"
@@ -142,8 +156,9 @@ def run_alone(code: Path, program: str, *arguments: str) -> str:
         spec = importlib.util.find_spec(name)
         assert spec
         assert spec.origin
-        (runtime / name).unlink(missing_ok=True)
-        (runtime / name).symlink_to(Path(spec.origin).parent)
+        found = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
+        (runtime / found.name).unlink(missing_ok=True)
+        (runtime / found.name).symlink_to(found)
     start = f"import sys; sys.dont_write_bytecode = True; sys.path[:0] = [{str(code)!r}, {str(runtime)!r}]\n"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", start + program, *arguments],

@@ -15,7 +15,7 @@ from pg8000.native import DatabaseError
 
 import components.rotation
 from functions.rotate_password import rotate
-from functions.rotate_password.configuration import read_configuration
+from functions.rotate_password.configuration import ENGINES, read_configuration
 from functions.rotate_password.engine import Credentials, Server
 from functions.rotate_password.engines import postgresql
 from functions.rotate_password.errors import Cause, NoConnectionLeftError, RotationError
@@ -538,8 +538,8 @@ GOOD = {
         ({"DATABASE_PORT": ""}, "DATABASE_PORT is not set$"),
         ({"DATABASE_USERNAME": ""}, "DATABASE_USERNAME is not set"),
         ({"ENGINE": ""}, "ENGINE is not set"),
-        ({"ENGINE": "oracle"}, "ENGINE must be one of postgresql$"),
-        ({"ENGINE": "_scram"}, "ENGINE must be one of postgresql$"),
+        ({"ENGINE": "oracle"}, f"ENGINE must be one of {', '.join(ENGINES)}$"),
+        ({"ENGINE": "_scram"}, f"ENGINE must be one of {', '.join(ENGINES)}$"),
         ({"CA_BUNDLE": "missing.pem"}, "there is no file"),
         ({"STRATEGY": "", "DATABASE_NAME": ""}, "STRATEGY is not set; DATABASE_NAME is not set"),
     ],

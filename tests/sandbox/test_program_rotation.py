@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.errors import SandboxError
+from sandbox.rotation import Rotation
 from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER, given, with_application_user
 
 Make = Callable[..., Any]
@@ -78,3 +80,9 @@ def test_what_cannot_be_rotated_is_said(sandbox: Any, project_copy: Make, secret
     result = sandbox.quick("rotate", secret, *copy.options)
     assert (result.status, result.out) == (status, "")
     assert said in result.err
+
+
+def test_a_kind_of_database_that_the_sandbox_lacks_is_refused() -> None:
+    rotation = Rotation("db-password", "arn", b"", "rotate.handler", {"ENGINE": "mysql"}, {}, None)
+    with pytest.raises(SandboxError, match="there is no mysql here"):
+        rotation.run(lambda _: None)

@@ -25,6 +25,7 @@ from model.declarations import (
     Supplied,
     TextSecret,
 )
+from model.engines import ENGINES, Engine
 from model.limits import FARGATE_MEMORY
 from model.names import Names
 
@@ -161,6 +162,7 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         ({"rotation": {**ROTATION, "schedule": "rate(7 days)"}}, "rotation.schedule  is 'rate(7 days)'"),
         ({"rotation": {**ROTATION, "schedule": "cron(0 3 99 FOO ? *)"}}, "a month: 1 to 12 or JAN to DEC"),
         ({"rotation": {**ROTATION, "duration": "22h"}}, "rotation.duration  is '22h'  at most 21h"),
+        ({"rotation": {**ROTATION, "engine": "oracle"}}, f"rotation.engine  is 'oracle'  one of {', '.join(ENGINES)}"),
         ({"rotation": {**ROTATION, "subnetIds": []}}, "rotation.subnetIds  is required"),
         ({"rotation": {**ROTATION, "username": ""}}, "rotation.username  is required  the user whose password"),
         (
@@ -383,6 +385,16 @@ def test_a_stack_has_the_secrets_of_its_name_however_they_rotate() -> None:
     names = ["db-master-password", "jwt-secret", "app-config"]
     assert [d.name for d in parsed().catalogue] == [d.name for d in parsed(rotation=ROTATION).catalogue] == names
     assert [d.name for d in parsed("prod", rotation=ALTERNATING).catalogue] == [*names, "db-app-user"]
+
+
+@pytest.mark.parametrize(("name", "engine"), ENGINES.items())
+def test_the_port_and_the_database_are_the_engines_unless_they_are_given(name: str, engine: Engine) -> None:
+    default = parsed(rotation={**ROTATION, "engine": name}).rotation
+    assert default
+    assert (default.engine, default.port, default.dbname) == (name, engine.port, engine.database)
+    given = parsed(rotation={**ROTATION, "engine": name, "port": 6000, "dbname": "tickets"}).rotation
+    assert given
+    assert (given.engine, given.port, given.dbname) == (name, 6000, "tickets")
 
 
 def test_in_production_the_application_signs_in_as_its_own_user_and_the_master_is_in_no_container() -> None:
