@@ -59,7 +59,13 @@ class StateBucket(pulumi.ComponentResource):
         aws.s3.BucketServerSideEncryptionConfiguration(
             name,
             bucket=made.bucket,
-            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            rules=[
+                {
+                    "apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"},
+                    # A file under a key that the uploader keeps could be read by nobody else.
+                    "blocked_encryption_types": ["SSE-C"],
+                }
+            ],
             opts=child,
         )
         aws.s3.BucketLifecycleConfiguration(

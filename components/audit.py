@@ -175,7 +175,13 @@ class Audit(pulumi.ComponentResource):
         aws.s3.BucketServerSideEncryptionConfiguration(
             name,
             bucket=bucket.bucket,
-            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            rules=[
+                {
+                    "apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"},
+                    # A file under a key that the uploader keeps could be read by nobody else.
+                    "blocked_encryption_types": ["SSE-C"],
+                }
+            ],
             opts=self._child,
         )
         aws.s3.BucketLifecycleConfiguration(

@@ -204,6 +204,44 @@ def is_json(value: Any) -> str | None:
     return None
 
 
+def is_policy(value: Any) -> str | None:
+    """The text is a policy document: an object, nothing before it, no key twice.
+
+    Source: terraform-provider-aws 6.x, internal/verify/validate.go, ValidIAMPolicyJSON.
+    """
+    if value[:1] != "{":
+        return "contains an invalid JSON policy: it must start with {"
+    try:
+        json.loads(value, object_pairs_hook=_distinct)
+    except _DuplicateKeyError as error:
+        return f"contains an invalid JSON policy: the key {error} stands twice in one object"
+    except ValueError:
+        return is_json(value)
+    return None
+
+
+class _DuplicateKeyError(Exception):
+    """A key that an object has twice."""
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _DuplicateKeyError(next(key for key, _ in pairs if [k for k, _ in pairs].count(key) > 1))
+    return found
+
+
+def each(check: Callable[[Any], str | None], *, most: int | None = None) -> Callable[[Any], str | None]:
+    """Every item of the list passes the check, and there are not more than `most`."""
+
+    def check_all(items: Any) -> str | None:
+        if most is not None and len(items) > most:
+            return f"expected at most {most}, got {len(items)}"
+        return next((reason for item in items if isinstance(item, str) and (reason := check(item))), None)
+
+    return check_all
+
+
 def given(**values: Any) -> dict[str, Any]:
     """The call's parameters without those that are None."""
     return {key: value for key, value in values.items() if value is not None}

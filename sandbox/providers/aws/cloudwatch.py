@@ -1,15 +1,15 @@
 """Amazon CloudWatch: alarms and dashboards.
 
-Source: terraform-provider-aws 6.x, internal/service/cloudwatch/metric_alarm.go and dashboard.go.
+Source: terraform-provider-aws 6.x, internal/service/cloudwatch/metric_alarm.go and dashboard.go (2026).
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import by, same_json, same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, between, given, is_json, matches, one_of
+from sandbox.providers._resource import Autoname, Inputs, Prop, between, each, given, is_json, matches, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, pascal, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_arn, pascal, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 
@@ -39,7 +39,7 @@ class MetricAlarm(AwsResource):
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "actionsEnabled": Prop(bool, default=True),
-        "alarmActions": Prop(list, same=same_set),
+        "alarmActions": Prop(list, same=same_set, check=each(is_arn)),
         "alarmDescription": Prop(str, check=matches(r".*", 0, 1024)),
         "comparisonOperator": Prop(str, required=True, check=one_of(*_COMPARISONS)),
         "datapointsToAlarm": Prop(int, check=between(1, 2**31)),
@@ -47,12 +47,12 @@ class MetricAlarm(AwsResource):
         "evaluateLowSampleCountPercentiles": Prop(str, computed=True),
         "evaluationPeriods": Prop(int, required=True, check=between(1, 2**31)),
         "extendedStatistic": Prop(str),
-        "insufficientDataActions": Prop(list, same=same_set),
+        "insufficientDataActions": Prop(list, same=same_set, check=each(is_arn, most=5)),
         "metricName": Prop(str, check=matches(r".*", 1, 255)),
         "metricQueries": Prop(list, same=by(_queries)),
         "name": Prop(str, computed=True, force_new=True, check=matches(r".*", 1, 255)),
         "namespace": Prop(str, check=matches(r"[^:].*", 1, 255)),
-        "okActions": Prop(list, same=same_set),
+        "okActions": Prop(list, same=same_set, check=each(is_arn, most=5)),
         "period": Prop(int, check=_period),
         "statistic": Prop(str, check=one_of("SampleCount", "Average", "Sum", "Minimum", "Maximum")),
         "threshold": Prop(float),
@@ -70,6 +70,13 @@ class MetricAlarm(AwsResource):
             yield "metricName", "exactly one of metricName and metricQueries must be given"
         if "metricName" in new and ("statistic" in new) == ("extendedStatistic" in new):
             yield "statistic", "exactly one of statistic and extendedStatistic must be given with metricName"
+
+        if "metricQueries" in new:
+            for key in ("dimensions", "extendedStatistic", "namespace", "period", "statistic"):
+                if key in new:
+                    yield key, "conflicts with metricQueries"
+        if "threshold" in new and "thresholdMetricId" in new:
+            yield "threshold", "conflicts with thresholdMetricId"
 
     def create(self, aws: Aws, new: Properties) -> str:
         """PutMetricAlarm."""
@@ -196,6 +203,7 @@ class Dashboard(AwsResource):
 
     type_name = "aws:cloudwatch/dashboard:Dashboard"
     title = "CloudWatch Dashboard"
+    forgives_gone = False
     inputs: ClassVar[Inputs] = {
         "dashboardBody": Prop(str, required=True, same=same_json, check=is_json),
         "dashboardName": Prop(str, required=True, force_new=True, check=matches(r"[\w-]+", 1, 255)),

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import same_json
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, given, is_json, matches, one_of
+from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, is_json, matches, one_of
 from sandbox.providers._values import Properties
 from sandbox.providers.aws._base import AwsResource, by_prefix, camel, is_arn, pascal, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
@@ -153,6 +153,16 @@ def _transformer(block: Any) -> str | None:
     return matches(r".*", 1, 8192)(block.get("inputTemplate") or "")
 
 
+def _input(text: Any) -> str | None:
+    return is_json(text) or matches(r".*", 0, 8192)(text)
+
+
+def _retry_policy(block: Any) -> str | None:
+    limits = {"maximumEventAgeInSeconds": 86_400, "maximumRetryAttempts": 185}
+    numbers = {key: block.get(key) for key in limits if isinstance(block.get(key), int | float)}
+    return next((reason for key, n in numbers.items() if (reason := between(0, limits[key])(n))), None)
+
+
 class EventTarget(AwsResource):
     """A target of a rule."""
 
@@ -161,13 +171,13 @@ class EventTarget(AwsResource):
     autoname = Autoname("targetId")
     inputs: ClassVar[Inputs] = {
         "arn": Prop(str, required=True, check=is_arn),
-        "deadLetterConfig": Prop(dict),
+        "deadLetterConfig": Prop(dict, check=lambda block: is_arn(block.get("arn") or "")),
         "eventBusName": Prop(str, default=_DEFAULT_BUS, force_new=True),
         "forceDestroy": Prop(bool, default=False, unread=True),
-        "input": Prop(str, same=same_json, check=matches(r".*", 0, 8192)),
+        "input": Prop(str, same=same_json, check=_input),
         "inputPath": Prop(str, check=matches(r".*", 0, 256)),
         "inputTransformer": Prop(dict, check=_transformer),
-        "retryPolicy": Prop(dict),
+        "retryPolicy": Prop(dict, check=_retry_policy),
         "roleArn": Prop(str, check=is_arn),
         "rule": Prop(str, required=True, force_new=True, check=_RULE_NAME),
         "targetId": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_.-]+", 1, 64)),
@@ -199,8 +209,7 @@ class EventTarget(AwsResource):
             **{theirs: _sent(new[ours]) for ours, theirs in _BLOCKS.items() if new.get(ours)},
         )
         answer = aws.client("events").put_targets(Rule=new["rule"], EventBusName=new["eventBusName"], Targets=[target])
-        for failed in answer.get("FailedEntries", []):
-            raise ProviderError(f"{failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
+        _require_all(answer)
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """ListTargetsByRule; an import's id is [BUS/]RULE/TARGET.
@@ -238,12 +247,19 @@ class EventTarget(AwsResource):
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """RemoveTargets."""
         del resource_id
-        aws.client("events").remove_targets(
+        answer = aws.client("events").remove_targets(
             Rule=old["rule"],
             EventBusName=old["eventBusName"],
             Ids=[old["targetId"]],
             Force=old.get("forceDestroy", False),
         )
+        _require_all(answer)
+
+
+def _require_all(answer: Mapping[str, Any]) -> None:
+    """PutTargets and RemoveTargets answer 200 with what failed."""
+    for failed in answer.get("FailedEntries", []):
+        raise ProviderError(f"{failed.get('TargetId')}: {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
 
 
 def _sent(block: Mapping[str, Any]) -> dict[str, Any]:

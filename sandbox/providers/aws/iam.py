@@ -1,7 +1,7 @@
 """AWS Identity and Access Management: global, no region.
 
-Source: terraform-provider-aws 6.x, internal/service/iam/role.go, role_policy.go, policy.go, role_policy_attachment.go and
-openid_connect_provider.go (6.4, 2025).
+Source: terraform-provider-aws 6.x, internal/service/iam/role.go, role_policy.go, policy.go (2026),
+role_policy_attachment.go (2025), validate.go and openid_connect_provider.go (6.4, 2025).
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from sandbox.providers._diff import by, same_policy, same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, is_json, matches
+from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, each, given, is_policy, matches
 from sandbox.providers._values import Properties
 from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, last_part, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
@@ -51,11 +51,11 @@ class Role(AwsResource):
     tagged = True
     autoname = Autoname(max_length=64)
     inputs: ClassVar[Inputs] = {
-        "assumeRolePolicy": Prop(str, required=True, same=same_policy, check=is_json),
-        "description": Prop(str, check=matches(r".*", 0, 1000)),
+        "assumeRolePolicy": Prop(str, required=True, same=same_policy, check=is_policy),
+        "description": Prop(str, check=matches(r"[^\u201c\u2018]*", 0, 1000)),
         "forceDetachPolicies": Prop(bool, default=False, unread=True),
         "inlinePolicies": Prop(list, computed=True, same=by(_inline)),
-        "managedPolicyArns": Prop(list, computed=True, same=same_set),
+        "managedPolicyArns": Prop(list, computed=True, same=same_set, check=each(is_arn)),
         "maxSessionDuration": Prop(int, default=3600, check=between(3600, 43200)),
         "name": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 64)),
         "namePrefix": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 38)),
@@ -114,11 +114,14 @@ class Role(AwsResource):
         client = aws.client("iam")
         if "assumeRolePolicy" in changed:
             client.update_assume_role_policy(RoleName=resource_id, PolicyDocument=new["assumeRolePolicy"])
-        if {"description", "maxSessionDuration"} & {*changed}:
+        if "description" in changed:
+            client.update_role_description(RoleName=resource_id, Description=new.get("description", ""))
+        if "maxSessionDuration" in changed:
+            # The official plugin sends the duration alone. moto then takes the description away, AWS does not.
             client.update_role(
                 RoleName=resource_id,
-                Description=new.get("description", ""),
                 MaxSessionDuration=new["maxSessionDuration"],
+                Description=new.get("description", ""),
             )
         if "permissionsBoundary" in changed:
             if new.get("permissionsBoundary"):
@@ -165,6 +168,12 @@ def _role_policy(aws: Aws, role: str, name: str) -> str:
     return _document(aws.client("iam").get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
 
 
+def _role_name(role: Any) -> str | None:
+    if is_arn(role) is None:
+        return "must be the role's name, not its ARN"
+    return matches(r".*", 1, 128)(role)
+
+
 class RolePolicy(AwsResource):
     """An inline policy of a role."""
 
@@ -175,8 +184,8 @@ class RolePolicy(AwsResource):
     inputs: ClassVar[Inputs] = {
         "name": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 128)),
         "namePrefix": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 102)),
-        "policy": Prop(str, required=True, same=same_policy, check=is_json),
-        "role": Prop(str, required=True, force_new=True),
+        "policy": Prop(str, required=True, same=same_policy, check=is_policy),
+        "role": Prop(str, required=True, force_new=True, check=_role_name),
     }
 
     def create(self, aws: Aws, new: Properties) -> str:
@@ -231,7 +240,7 @@ class Policy(AwsResource):
         "name": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 128)),
         "namePrefix": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 102)),
         "path": Prop(str, default="/", force_new=True),
-        "policy": Prop(str, required=True, same=same_policy, check=is_json),
+        "policy": Prop(str, required=True, same=same_policy, check=is_policy),
     }
     computed = ("arn", "attachmentCount", "policyId")
 

@@ -4,6 +4,7 @@ Source: terraform-provider-aws 6.x, internal/service/kms/key.go and alias.go; th
 provider/resources.go.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -180,10 +181,10 @@ class Alias(AwsResource):
     computed = ("arn", "targetKeyArn")
 
     def check(self, new: Properties) -> Iterable[tuple[str, str]]:
-        """A name starts with alias/, not with AWS's own prefix."""
+        """A name starts with alias/, not with AWS's own prefix, and has few kinds of characters."""
         name = new.get("name")
-        if isinstance(name, str) and (not name.startswith("alias/") or name.startswith("alias/aws/")):
-            yield "name", "must begin with 'alias/' and not with 'alias/aws/'"
+        if isinstance(name, str) and not re.fullmatch(r"alias/(?!aws/)[0-9A-Za-z:/_-]+", name):
+            yield "name", "must begin with 'alias/', not with 'alias/aws/', and be comprised of only [a-zA-Z0-9:/_-]"
 
     def create(self, aws: Aws, new: Properties) -> str:
         """CreateAlias."""

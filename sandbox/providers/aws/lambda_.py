@@ -11,7 +11,7 @@ from sandbox.providers._diff import by, same_set
 from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, matches, one_of
 from sandbox.providers._values import Asset, Properties
 from sandbox.providers.aws import _code
-from sandbox.providers.aws._base import AwsResource, is_arn, last_part, retag
+from sandbox.providers.aws._base import AwsResource, is_arn, retag
 from sandbox.providers.aws._session import Aws
 
 _CODE = frozenset({"code", "s3Bucket", "s3Key", "s3ObjectVersion", "imageUri", "sourceCodeHash", "architectures"})
@@ -288,7 +288,6 @@ class Permission(AwsResource):
     inputs: ClassVar[Inputs] = {
         "action": Prop(str, required=True, force_new=True, check=matches(r"lambda:[*]|lambda:[A-Za-z]+|[*]", 1, 255)),
         "eventSourceToken": Prop(str, force_new=True, unread=True),
-        # The name that Lambda tells: a program that gives the ARN replaces the permission at each `up`.
         "function": Prop(str, required=True, force_new=True),
         "functionUrlAuthType": Prop(str, force_new=True, unread=True),
         "principal": Prop(str, required=True, force_new=True),
@@ -336,7 +335,8 @@ class Permission(AwsResource):
                 return {
                     "id": statement_id,
                     "statementId": statement_id,
-                    "function": last_part(function, ":"),
+                    # Kept in the form that the program gave: a change from the name to the ARN replaces.
+                    "function": function,
                     "action": found["Action"],
                     "principal": principal,
                     "sourceArn": conditions.get("aws:sourcearn"),

@@ -1,13 +1,14 @@
 """Amazon CloudWatch Logs. Pulumi has its types in the module `cloudwatch`.
 
-Source: terraform-provider-aws 6.x, internal/service/logs/group.go and metric_filter.go.
+Source: terraform-provider-aws 6.x, internal/service/logs/group.go and metric_filter.go (2026).
 """
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import by
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, given, matches, one_of
+from sandbox.providers._resource import Autoname, Inputs, Prop, given, matches, one_of
 from sandbox.providers._values import Properties
 from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag
 from sandbox.providers.aws._session import Aws, is_missing_in_emulator
@@ -25,7 +26,6 @@ class LogGroup(AwsResource):
     tagged = True
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
-        "deletionProtectionEnabled": Prop(bool, computed=True, unread=True),
         "kmsKeyId": Prop(str, check=is_arn),
         "logGroupClass": Prop(
             str, computed=True, force_new=True, check=one_of("STANDARD", "INFREQUENT_ACCESS", "DELIVERY")
@@ -107,8 +107,6 @@ class LogGroup(AwsResource):
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteLogGroup, unless `skipDestroy`."""
-        if old.get("deletionProtectionEnabled"):
-            raise ProviderError(f"ValidationException: the log group {resource_id} has deletion protection")
         if not old.get("skipDestroy"):
             aws.client("logs").delete_log_group(logGroupName=resource_id)
 
@@ -123,6 +121,18 @@ def _metric(metric: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _transformation(metric: Any) -> str | None:
+    """What the official plugin refuses of a transformation."""
+    name = matches(r"[^:*$]*", 0, 255)
+    texts = {"name": name, "namespace": name, "value": matches(r".*", 0, 100), "defaultValue": _number}
+    known = {key: metric.get(key) for key in texts if isinstance(metric.get(key), str)}
+    return next((f"{key}: {reason}" for key, text in known.items() if (reason := texts[key](text))), None)
+
+
+def _number(text: Any) -> str | None:
+    return None if text == "" or re.fullmatch(r"-?\d+(\.\d+)?", text) else f"expected a number, got {text}"
+
+
 class LogMetricFilter(AwsResource):
     """A metric made from a log group's events."""
 
@@ -132,7 +142,7 @@ class LogMetricFilter(AwsResource):
     inputs: ClassVar[Inputs] = {
         "applyOnTransformedLogs": Prop(bool, computed=True, unread=True),
         "logGroupName": Prop(str, required=True, force_new=True, check=matches(r"[0-9A-Za-z_./#-]+", 1, 512)),
-        "metricTransformation": Prop(dict, required=True, same=by(_metric)),
+        "metricTransformation": Prop(dict, required=True, same=by(_metric), check=_transformation),
         "name": Prop(str, computed=True, force_new=True, check=matches(r"[^:*]+", 1, 512)),
         "pattern": Prop(str, required=True, check=matches(r".*", 0, 1024)),
     }

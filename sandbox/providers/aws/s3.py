@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import by, same_policy
-from sandbox.providers._resource import Autoname, Inputs, Prop, given, is_json, matches, one_of
+from sandbox.providers._resource import Autoname, Inputs, Prop, given, is_policy, matches, one_of
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _session
 from sandbox.providers.aws._base import AwsResource, by_prefix, camel, pascal, tag_list, tag_map
@@ -122,7 +122,6 @@ class _BucketSetting(AwsResource):
 
 
 _BUCKET = {"bucket": Prop(str, required=True, force_new=True)}
-_OWNER = {"expectedBucketOwner": Prop(str, force_new=True, unread=True)}
 
 
 class BucketPolicy(_BucketSetting):
@@ -130,7 +129,7 @@ class BucketPolicy(_BucketSetting):
 
     type_name = "aws:s3/bucketPolicy:BucketPolicy"
     title = "S3 Bucket Policy"
-    inputs: ClassVar[Inputs] = {**_BUCKET, "policy": Prop(str, required=True, same=same_policy, check=is_json)}
+    inputs: ClassVar[Inputs] = {**_BUCKET, "policy": Prop(str, required=True, same=same_policy, check=is_policy)}
 
     def put(self, aws: Aws, bucket: str, new: Properties) -> None:
         """PutBucketPolicy."""
@@ -157,7 +156,6 @@ class BucketVersioning(_BucketSetting):
     title = "S3 Bucket Versioning"
     inputs: ClassVar[Inputs] = {
         **_BUCKET,
-        **_OWNER,
         "mfa": Prop(str, unread=True),
         "versioningConfiguration": Prop(dict, required=True, check=_versioning),
     }
@@ -237,7 +235,6 @@ class BucketLifecycleConfiguration(_BucketSetting):
     title = "S3 Bucket Lifecycle Configuration"
     inputs: ClassVar[Inputs] = {
         **_BUCKET,
-        **_OWNER,
         "rules": Prop(list, required=True, same=by(_normal_rules)),
         "timeouts": Prop(dict, unread=True),
         "transitionDefaultMinimumObjectSize": Prop(str, computed=True, unread=True),
@@ -295,8 +292,26 @@ def _lifecycle_state(found: Mapping[str, Any]) -> dict[str, Any]:
     return rule
 
 
+_BLOCKED = ["SSE-C"]
+"""What S3 blocks in every bucket made since April 2026, and tells. Source: AWS, "Blocking or unblocking SSE-C"."""
+
+
 def _normal_encryption(rules: Any) -> list[dict[str, Any]]:
-    return [{**rule, "bucketKeyEnabled": bool(rule.get("bucketKeyEnabled"))} for rule in rules or []]
+    """Rules with their defaults; what S3 blocks by itself is no difference (optional and computed since 6.40)."""
+    return [
+        {
+            **rule,
+            "bucketKeyEnabled": bool(rule.get("bucketKeyEnabled")),
+            "blockedEncryptionTypes": rule.get("blockedEncryptionTypes") or _BLOCKED,
+        }
+        for rule in rules or []
+    ]
+
+
+def _encryption_rules(rules: Any) -> str | None:
+    algorithm = one_of("AES256", "aws:fsx", "aws:kms", "aws:kms:dsse")
+    blocks = [rule.get("applyServerSideEncryptionByDefault") for rule in rules]
+    return next((reason for block in blocks if block and (reason := algorithm(block.get("sseAlgorithm")))), None)
 
 
 class BucketServerSideEncryptionConfiguration(_BucketSetting):
@@ -306,8 +321,7 @@ class BucketServerSideEncryptionConfiguration(_BucketSetting):
     title = "S3 Bucket Server-side Encryption Configuration"
     inputs: ClassVar[Inputs] = {
         **_BUCKET,
-        **_OWNER,
-        "rules": Prop(list, required=True, same=by(_normal_encryption)),
+        "rules": Prop(list, required=True, same=by(_normal_encryption), check=_encryption_rules),
     }
 
     def put(self, aws: Aws, bucket: str, new: Properties) -> None:
@@ -333,6 +347,7 @@ def _encryption_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     return given(
         ApplyServerSideEncryptionByDefault=default
         and given(SSEAlgorithm=default["sseAlgorithm"], KMSMasterKeyID=default.get("kmsMasterKeyId") or None),
+        BlockedEncryptionTypes={"EncryptionType": rule.get("blockedEncryptionTypes") or _BLOCKED},
         BucketKeyEnabled=rule.get("bucketKeyEnabled"),
     )
 
@@ -342,6 +357,8 @@ def _encryption_state(found: Mapping[str, Any]) -> dict[str, Any]:
     return given(
         applyServerSideEncryptionByDefault=default
         and given(sseAlgorithm=default["SSEAlgorithm"], kmsMasterKeyId=default.get("KMSMasterKeyID")),
+        # An emulator that does not know the setting has none.
+        blockedEncryptionTypes=found.get("BlockedEncryptionTypes", {}).get("EncryptionType") or _BLOCKED,
         bucketKeyEnabled=found.get("BucketKeyEnabled"),
     )
 

@@ -466,7 +466,7 @@ class SecretPolicy(AwsResource):
     type_name = "aws:secretsmanager/secretPolicy:SecretPolicy"
     title = "Secrets Manager Secret Policy"
     inputs: ClassVar[Inputs] = {
-        "secretArn": Prop(str, required=True, force_new=True),
+        "secretArn": Prop(str, required=True, force_new=True, check=is_arn),
         "policy": Prop(str, required=True, same=same_policy, check=is_json),
         "blockPublicPolicy": Prop(bool, unread=True),
     }
@@ -477,29 +477,28 @@ class SecretPolicy(AwsResource):
 
     def create(self, aws: Aws, new: Properties) -> str:
         """PutResourcePolicy."""
-        self._put(aws, new)
-        return new["secretArn"]
-
-    def _put(self, aws: Aws, new: Properties) -> None:
         aws.client("secretsmanager").put_resource_policy(
             SecretId=new["secretArn"],
             ResourcePolicy=new["policy"],
-            **given(BlockPublicPolicy=new.get("blockPublicPolicy")),
+            **given(BlockPublicPolicy=new.get("blockPublicPolicy") or None),
         )
+        return new["secretArn"]
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """GetResourcePolicy; None without one."""
+        """GetResourcePolicy. One that was taken away by hand is an empty one, which an update puts back."""
         del state
         client = aws.client("secretsmanager")
         if client.describe_secret(SecretId=resource_id).get("DeletedDate"):
             return None
-        policy = client.get_resource_policy(SecretId=resource_id).get("ResourcePolicy")
-        return {"secretArn": resource_id, "policy": policy, "region": aws.region} if policy else None
+        policy = client.get_resource_policy(SecretId=resource_id).get("ResourcePolicy", "")
+        return {"secretArn": resource_id, "policy": policy, "region": aws.region}
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """PutResourcePolicy again."""
-        del resource_id, old, changed
-        self._put(aws, new)
+        """PutResourcePolicy again, with the block said either way."""
+        del old, changed
+        aws.client("secretsmanager").put_resource_policy(
+            SecretId=resource_id, ResourcePolicy=new["policy"], BlockPublicPolicy=bool(new.get("blockPublicPolicy"))
+        )
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteResourcePolicy."""

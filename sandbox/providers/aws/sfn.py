@@ -124,7 +124,7 @@ class StateMachine(AwsResource):
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """UpdateStateMachine, tags."""
         client = aws.client("stepfunctions")
-        if {*changed} - {"tags", "tagsAll", "publish"}:
+        if {*changed} - {"tags", "tagsAll"}:
             client.update_state_machine(stateMachineArn=resource_id, publish=new["publish"], **_settings(new))
         retag(
             old,

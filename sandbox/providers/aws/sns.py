@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import same_json, same_policy
-from sandbox.providers._resource import Autoname, Inputs, Prop, is_json, one_of
+from sandbox.providers._resource import Autoname, Inputs, Prop, between, is_json, is_policy, one_of
 from sandbox.providers._values import Properties
 from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
@@ -42,8 +42,8 @@ class Topic(AwsResource):
         "name": Prop(str, computed=True, force_new=True),
         "namePrefix": Prop(str, computed=True, force_new=True),
         "policy": Prop(str, computed=True, same=same_policy, check=is_json),
-        "signatureVersion": Prop(int, computed=True),
-        "tracingConfig": Prop(str, computed=True),
+        "signatureVersion": Prop(int, computed=True, check=between(1, 2)),
+        "tracingConfig": Prop(str, computed=True, check=one_of("Active", "PassThrough")),
     }
     computed = ("arn", "beginningArchiveTime", "owner")
 
@@ -54,6 +54,8 @@ class Topic(AwsResource):
             yield "name", "the name of a FIFO topic must end in .fifo"
         if isinstance(name, str) and not _NAME.fullmatch(name):
             yield "name", f"invalid name: {name}"
+        if new.get("contentBasedDeduplication") is True and new.get("fifoTopic") is False:
+            yield "contentBasedDeduplication", "content-based deduplication can only be set for FIFO topics"
 
     def create(self, aws: Aws, new: Properties) -> str:
         """CreateTopic; only whether it is FIFO must be said at once."""
@@ -91,6 +93,8 @@ class Topic(AwsResource):
         """SetTopicAttributes one by one, tags."""
         client = aws.client("sns")
         for key in sorted({*changed} & {*_TEXTS, *_NUMBERS, *_FLAGS}):
+            if key == "policy" and not new.get("policy"):
+                continue
             client.set_topic_attributes(
                 TopicArn=resource_id, AttributeName=_attribute(key), AttributeValue=_text(new.get(key, ""))
             )
@@ -119,7 +123,7 @@ class TopicPolicy(AwsResource):
     title = "SNS Topic Policy"
     inputs: ClassVar[Inputs] = {
         "arn": Prop(str, required=True, force_new=True, check=is_arn),
-        "policy": Prop(str, required=True, same=same_policy, check=is_json),
+        "policy": Prop(str, required=True, same=same_policy, check=is_policy),
     }
     computed = ("owner",)
 
@@ -162,7 +166,7 @@ def _default_policy(aws: Aws, topic: str) -> str:
     """The owner may do everything with it. Source: SNS, the policy of a topic just made."""
     actions = (
         "GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic", "Subscribe",
-        "ListSubscriptionsByTopic", "Publish",
+        "ListSubscriptionsByTopic", "Publish", "Receive",
     )  # fmt: skip
     statement = {
         "Sid": "__default_statement_ID",

@@ -267,12 +267,16 @@ def test_the_selector_that_every_trail_has_is_hidden(aws: Any, boto: Any) -> Non
 # -- Lambda: internal/service/lambda/permission.go --
 
 
-def test_a_permission_by_the_function_s_arn_is_replaced(aws: Any, function: str) -> None:
+def test_a_permission_keeps_the_form_in_which_its_function_was_given(aws: Any, function: str) -> None:
+    """6 (2026): "Save Lambda function name in the same format". The other form still replaces it."""
+    name = function.rsplit(":", 1)[1]
     inputs = {"action": "lambda:InvokeFunction", "principal": "secretsmanager.amazonaws.com"}
-    life = aws.resource("aws:lambda/permission:Permission")
-    state = life.create({**inputs, "function": function})
-    assert life.diff(state, {**inputs, "function": function}).replaces == ["function"]
-    assert life.diff(state, {**inputs, "function": function.rsplit(":", 1)[1]}).changes == {}
+    for own, other in ((function, name), (name, function)):
+        life = aws.resource("aws:lambda/permission:Permission")
+        state = life.create({**inputs, "function": own})
+        refreshed = life.refresh(state)
+        assert life.diff(refreshed, {**inputs, "function": own}).changes == {}
+        assert life.diff(refreshed, {**inputs, "function": other}).replaces == ["function"]
 
 
 # -- S3: internal/service/s3/bucket_versioning.go --
@@ -284,6 +288,137 @@ def test_versioning_can_be_suspended_and_not_disabled(aws: Any) -> None:
     state = life.create({"bucket": bucket, "versioningConfiguration": {"status": "Enabled"}})
     with pytest.raises(Exception, match="status cannot be updated from 'Enabled' to 'Disabled'"):
         life.diff(state, {"bucket": bucket, "versioningConfiguration": {"status": "Disabled"}})
+
+
+def test_what_s3_blocks_by_itself_is_no_difference(aws: Any) -> None:
+    """Optional and computed since 6.40 (2026); an account's new buckets block SSE-C since April 2026."""
+    bucket = aws.resource("aws:s3/bucket:Bucket").create({}).id
+    life = aws.resource("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
+    rule: dict[str, Any] = {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}
+    state = life.create({"bucket": bucket, "rules": [rule]})
+    assert life.diff(state, {"bucket": bucket, "rules": [{**rule, "blockedEncryptionTypes": ["SSE-C"]}]}).changes == {}
+    assert life.diff(state, {"bucket": bucket, "rules": [{**rule, "blockedEncryptionTypes": ["NONE"]}]}).changes
+
+
+# -- Everywhere: internal/verify/validate.go and the schemas of the files that docs/local-aws.md names --
+
+ALARM: dict[str, Any] = {
+    "comparisonOperator": "GreaterThanThreshold", "evaluationPeriods": 1, "metricName": "m", "namespace": "n",
+    "period": 60, "statistic": "Sum", "threshold": 1,
+}  # fmt: skip
+TARGET: dict[str, Any] = {"rule": "r", "targetId": "t", "arn": "arn:aws:sns:us-east-1:123456789012:t"}
+FILTER: dict[str, Any] = {"logGroupName": "g", "name": "f", "pattern": ""}
+METRIC: dict[str, Any] = {"name": "m", "namespace": "n", "value": "1"}
+
+
+@pytest.mark.parametrize(
+    ("type_name", "news", "failing", "reason"),
+    [
+        ("iam/role:Role", {"assumeRolePolicy": f" {TRUST}"}, "assumeRolePolicy", "must start with {"),
+        ("iam/role:Role", {"assumeRolePolicy": '["a"]'}, "assumeRolePolicy", "must start with {"),
+        ("iam/role:Role", {"assumeRolePolicy": '{"a":1,"a":2}'}, "assumeRolePolicy", "a stands twice"),
+        ("iam/role:Role", {"assumeRolePolicy": "{"}, "assumeRolePolicy", "contains an invalid JSON"),
+        ("iam/role:Role", {"assumeRolePolicy": TRUST, "description": "\u201ca"}, "description", "must match"),
+        ("iam/role:Role", {"assumeRolePolicy": TRUST, "managedPolicyArns": ["x"]}, "managedPolicyArns", "invalid ARN"),
+        ("iam/rolePolicy:RolePolicy", {"role": ROLE_ARN, "policy": POLICY}, "role", "the role's name, not its ARN"),
+        ("iam/rolePolicy:RolePolicy", {"role": "r", "policy": '"x.json"'}, "policy", "must start with {"),
+        ("iam/policy:Policy", {"policy": ""}, "policy", "must start with {"),
+        ("kms/alias:Alias", {"name": "alias/a b", "targetKeyId": "k"}, "name", "comprised of only"),
+        ("kms/alias:Alias", {"name": "alias/aws/a", "targetKeyId": "k"}, "name", "not with 'alias/aws/'"),
+        ("cloudwatch/eventTarget:EventTarget", {**TARGET, "input": "text"}, "input", "invalid JSON"),
+        (
+            "cloudwatch/eventTarget:EventTarget", {**TARGET, "retryPolicy": {"maximumRetryAttempts": 186}},
+            "retryPolicy", "from 0 to 185",
+        ),
+        (
+            "cloudwatch/eventTarget:EventTarget", {**TARGET, "retryPolicy": {"maximumEventAgeInSeconds": 86_401}},
+            "retryPolicy", "from 0 to 86400",
+        ),
+        ("cloudwatch/eventTarget:EventTarget", {**TARGET, "deadLetterConfig": {"arn": "q"}}, "deadLetterConfig", "ARN"),
+        ("cloudwatch/metricAlarm:MetricAlarm", {**ALARM, "alarmActions": ["topic"]}, "alarmActions", "invalid ARN"),
+        ("cloudwatch/metricAlarm:MetricAlarm", {**ALARM, "okActions": [ROLE_ARN] * 6}, "okActions", "at most 5"),
+        ("cloudwatch/metricAlarm:MetricAlarm", {**ALARM, "thresholdMetricId": "x"}, "threshold", "conflicts"),
+        (
+            "cloudwatch/metricAlarm:MetricAlarm",
+            {**{k: ALARM[k] for k in ("comparisonOperator", "evaluationPeriods", "period")}, "metricQueries": [{"id": "q"}]},
+            "period", "conflicts with metricQueries",
+        ),
+        ("sns/topic:Topic", {"signatureVersion": 3}, "signatureVersion", "from 1 to 2"),
+        ("sns/topic:Topic", {"tracingConfig": "on"}, "tracingConfig", "expected one of"),
+        ("sns/topic:Topic", {"contentBasedDeduplication": True}, "contentBasedDeduplication", "only be set for FIFO"),
+        ("sns/topicPolicy:TopicPolicy", {"arn": TARGET["arn"], "policy": "[]"}, "policy", "must start with {"),
+        (
+            "cloudwatch/logMetricFilter:LogMetricFilter", {**FILTER, "metricTransformation": {**METRIC, "name": "a:b"}},
+            "metricTransformation", "name: must match",
+        ),
+        (
+            "cloudwatch/logMetricFilter:LogMetricFilter",
+            {**FILTER, "metricTransformation": {**METRIC, "defaultValue": "none"}}, "metricTransformation", "a number",
+        ),
+        ("s3/bucketPolicy:BucketPolicy", {"bucket": "b", "policy": " {}"}, "policy", "must start with {"),
+        (
+            "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+            {"bucket": "b", "rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES-256"}}]},
+            "rules", "expected one of AES256",
+        ),
+        ("secretsmanager/secretPolicy:SecretPolicy", {"secretArn": "s", "policy": POLICY}, "secretArn", "invalid ARN"),
+    ],
+)  # fmt: skip
+def test_what_the_schema_refuses_fails_in_the_preview(
+    aws: Any, type_name: str, news: dict[str, Any], failing: str, reason: str
+) -> None:
+    _, failures = aws.resource(f"aws:{type_name}").check(news)
+    assert list(failures) == [failing]
+    assert reason in failures[failing]
+
+
+def test_a_secret_s_policy_that_was_taken_away_by_hand_is_an_update(aws: Any, boto: Any) -> None:
+    """internal/service/secretsmanager/secret_policy.go: Read sets an empty policy and keeps the resource."""
+    secret = aws.resource("aws:secretsmanager/secret:Secret").create({}).id
+    life = aws.resource("aws:secretsmanager/secretPolicy:SecretPolicy")
+    inputs = {"secretArn": secret, "policy": POLICY, "blockPublicPolicy": True}
+    state = life.create(inputs)
+    boto("secretsmanager").delete_resource_policy(SecretId=secret)
+    refreshed = life.refresh(state)
+    assert refreshed is not None
+    assert refreshed.outputs.get("policy", "") == ""
+    difference = life.diff(refreshed, inputs)
+    assert difference.changes
+    assert difference.replaces == []
+    life.update(refreshed, inputs)
+    assert json.loads(boto("secretsmanager").get_resource_policy(SecretId=secret)["ResourcePolicy"]) == json.loads(
+        POLICY
+    )
+
+
+def test_a_dashboard_that_is_gone_is_not_deleted(aws: Any, boto: Any) -> None:
+    """internal/service/cloudwatch/dashboard.go, 6 (2026): Delete forgives nothing; `pulumi refresh` takes it out."""
+    life = aws.resource("aws:cloudwatch/dashboard:Dashboard")
+    state = life.create({"dashboardName": "gone", "dashboardBody": '{"widgets":[]}'})
+    boto("cloudwatch").delete_dashboards(DashboardNames=["gone"])
+    with pytest.raises(Exception, match="DeleteDashboards"):
+        life.delete(state)
+    assert life.refresh(state) is None
+
+
+def test_a_role_s_description_and_session_are_changed_by_calls_of_their_own(aws: Any, boto: Any) -> None:
+    """internal/service/iam/role.go: UpdateRoleDescription for the one, UpdateRole for the other."""
+    life = aws.resource("aws:iam/role:Role")
+    inputs: dict[str, Any] = {"assumeRolePolicy": TRUST, "description": "before"}
+    state = life.create(inputs)
+    state = life.update(state, {**inputs, "description": "after"})
+    life.update(state, {**inputs, "description": "after", "maxSessionDuration": 7200})
+    role = boto("iam").get_role(RoleName=state.id)["Role"]
+    assert (role["Description"], role["MaxSessionDuration"]) == ("after", 7200)
+
+
+def test_the_policy_that_a_topic_falls_back_to_is_the_official_one(aws: Any, boto: Any) -> None:
+    """internal/service/sns/topic_policy.go, defaultTopicPolicy."""
+    topic = aws.resource("aws:sns/topic:Topic").create({}).id
+    life = aws.resource("aws:sns/topicPolicy:TopicPolicy")
+    life.delete(life.create({"arn": topic, "policy": POLICY}))
+    policy = json.loads(boto("sns").get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"])
+    assert "SNS:Receive" in policy["Statement"][0]["Action"]
 
 
 # -- IAM: internal/service/iam/openid_connect_provider.go; pulumi-aws, provider/resources.go --
