@@ -10,20 +10,20 @@ Feature = Literal["encryption", "rotation", "redeploy", "reminder", "audit", "tr
 """What a stack's configuration switches on."""
 
 CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "aws:iam/role:Role": ("iam/role.go, 4", {
+    "aws:iam/role:Role": ("iam/role.go, 6 (2026)", {
         "bounded role": "iam:CreateRole iam:PutRolePermissionsBoundary iam:DeleteRolePolicy iam:DetachRolePolicy",
         "role": "iam:DeleteRole iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListInstanceProfilesForRole "
                 "iam:ListRolePolicies iam:ListRoleTags iam:TagRole iam:UntagRole iam:UpdateAssumeRolePolicy iam:UpdateRole "
                 "iam:UpdateRoleDescription",
     }),
-    "aws:iam/rolePolicy:RolePolicy": ("iam/role_policy.go, 5", {
+    "aws:iam/rolePolicy:RolePolicy": ("iam/role_policy.go, 6 (2026)", {
         "bounded role": "iam:DeleteRolePolicy iam:PutRolePolicy", "role": "iam:GetRolePolicy",
     }),
     "aws:iam/policy:Policy": ("iam/policy.go, 6 (2026)", {
         "policy": "iam:CreatePolicy iam:CreatePolicyVersion iam:DeletePolicy iam:DeletePolicyVersion iam:GetPolicy "
                   "iam:GetPolicyVersion iam:ListPolicyTags iam:ListPolicyVersions iam:TagPolicy iam:UntagPolicy",
     }),
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ("iam/role_policy_attachment.go, 4", {
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ("iam/role_policy_attachment.go, 6 (2025)", {
         "attachment": "iam:AttachRolePolicy", "bounded role": "iam:DetachRolePolicy", "role": "iam:ListAttachedRolePolicies",
     }),
     "aws:secretsmanager/secret:Secret": ("secretsmanager/secret.go, 6", {
@@ -50,7 +50,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "task definition": "ecs:ListTagsForResource ecs:TagResource ecs:UntagResource",
         "passed role": "iam:PassRole",
     }),
-    "aws:cloudwatch/logGroup:LogGroup": ("logs/group.go, 6", {
+    "aws:cloudwatch/logGroup:LogGroup": ("logs/group.go, 6 (2026)", {
         "any log group": "logs:DescribeLogGroups",
         "log group": "logs:AssociateKmsKey logs:CreateLogGroup logs:DeleteLogGroup logs:DeleteRetentionPolicy "
                      "logs:DisassociateKmsKey logs:ListTagsForResource logs:PutRetentionPolicy logs:TagResource "
@@ -79,7 +79,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         # AWS, "Giving Lambda functions access to resources in an Amazon VPC", user permissions.
         "any": "ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcs",
     }),
-    "aws:lambda/permission:Permission": ("lambda/permission.go, 6", {
+    "aws:lambda/permission:Permission": ("lambda/permission.go, 6 (2026)", {
         "function": "lambda:AddPermission lambda:GetPolicy lambda:RemovePermission",
     }),
     "aws:sfn/stateMachine:StateMachine": ("sfn/state_machine.go, 6 (2025)", {
@@ -96,7 +96,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "aws:cloudwatch/eventTarget:EventTarget": ("events/target.go, 5", {
         "rule": "events:ListTargetsByRule events:PutTargets events:RemoveTargets", "passed role": "iam:PassRole",
     }),
-    "aws:cloudwatch/metricAlarm:MetricAlarm": ("cloudwatch/metric_alarm.go, 6", {
+    "aws:cloudwatch/metricAlarm:MetricAlarm": ("cloudwatch/metric_alarm.go, 6 (2026)", {
         # A filter by name is no resource.
         "any alarm": "cloudwatch:DescribeAlarms",
         "alarm": "cloudwatch:DeleteAlarms cloudwatch:ListTagsForResource cloudwatch:PutMetricAlarm cloudwatch:TagResource "
@@ -106,19 +106,19 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "schedule": "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:GetSchedule scheduler:UpdateSchedule",
         "passed role": "iam:PassRole",
     }),
-    "aws:sns/topic:Topic": ("sns/topic.go, 6", {
+    "aws:sns/topic:Topic": ("sns/topic.go, 5", {
         "topic": "sns:CreateTopic sns:DeleteTopic sns:GetTopicAttributes sns:ListTagsForResource sns:SetTopicAttributes "
                  "sns:TagResource sns:UntagResource",
     }),
-    "aws:sns/topicPolicy:TopicPolicy": ("sns/topic_policy.go, 6", {"topic": "sns:GetTopicAttributes sns:SetTopicAttributes"}),
-    "aws:sns/topicSubscription:TopicSubscription": ("sns/topic_subscription.go, 6", {
+    "aws:sns/topicPolicy:TopicPolicy": ("sns/topic_policy.go, 6 (2026)", {"topic": "sns:GetTopicAttributes sns:SetTopicAttributes"}),
+    "aws:sns/topicSubscription:TopicSubscription": ("sns/topic_subscription.go, 5", {
         "topic": "sns:ListSubscriptionsByTopic sns:Subscribe",
         "any": "sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes sns:Unsubscribe",
     }),
-    "aws:cloudwatch/logMetricFilter:LogMetricFilter": ("logs/metric_filter.go, 6", {
+    "aws:cloudwatch/logMetricFilter:LogMetricFilter": ("logs/metric_filter.go, 6 (2026)", {
         "watched log group": "logs:DeleteMetricFilter logs:DescribeMetricFilters logs:PutMetricFilter",
     }),
-    "aws:cloudwatch/dashboard:Dashboard": ("cloudwatch/dashboard.go, 6", {
+    "aws:cloudwatch/dashboard:Dashboard": ("cloudwatch/dashboard.go, 6 (2026)", {
         "dashboard": "cloudwatch:DeleteDashboards cloudwatch:GetDashboard cloudwatch:PutDashboard",
     }),
     "aws:cloudtrail/trail:Trail": ("cloudtrail/trail.go, 6", {
@@ -139,13 +139,13 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         # A stack that is not protected is destroyed with its log files (forceDestroy).
         "trail file": "s3:DeleteObject s3:DeleteObjectVersion",
     }),
-    "aws:s3/bucketPolicy:BucketPolicy": ("s3/bucket_policy.go, 6", {
+    "aws:s3/bucketPolicy:BucketPolicy": ("s3/bucket_policy.go, 6 (2026)", {
         "trail bucket": "s3:DeleteBucketPolicy s3:GetBucketPolicy s3:PutBucketPolicy",
     }),
     "aws:s3/bucketVersioning:BucketVersioning": ("s3/bucket_versioning.go, 5", {
         "trail bucket": "s3:GetBucketVersioning s3:PutBucketVersioning",
     }),
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("s3/bucket_public_access_block.go, 6", {
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("s3/bucket_public_access_block.go, 5", {
         "trail bucket": "s3:GetBucketPublicAccessBlock s3:PutBucketPublicAccessBlock",
     }),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("s3/bucket_ownership_controls.go, 5", {
@@ -155,7 +155,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "trail bucket": "s3:GetLifecycleConfiguration s3:PutLifecycleConfiguration",
     }),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
-        "s3/bucket_server_side_encryption_configuration.go, 6",
+        "s3/bucket_server_side_encryption_configuration.go, 6 (2026)",
         {"trail bucket": "s3:GetEncryptionConfiguration s3:PutEncryptionConfiguration"},
     ),
 }  # fmt: skip
