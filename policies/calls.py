@@ -106,12 +106,14 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "schedule": "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:GetSchedule scheduler:UpdateSchedule",
         "passed role": "iam:PassRole",
     }),
-    "aws:sns/topic:Topic": ("sns/topic.go, 5", {
+    "aws:sns/topic:Topic": ("sns/topic.go, 6", {
         "topic": "sns:CreateTopic sns:DeleteTopic sns:GetTopicAttributes sns:ListTagsForResource sns:SetTopicAttributes "
                  "sns:TagResource sns:UntagResource",
     }),
-    "aws:sns/topicPolicy:TopicPolicy": ("sns/topic_policy.go, 6 (2026)", {"topic": "sns:GetTopicAttributes sns:SetTopicAttributes"}),
-    "aws:sns/topicSubscription:TopicSubscription": ("sns/topic_subscription.go, 5", {
+    "aws:sns/topicPolicy:TopicPolicy": ("sns/topic_policy.go, 6 (2026)", {
+        "topic": "sns:GetTopicAttributes sns:SetTopicAttributes",
+    }),
+    "aws:sns/topicSubscription:TopicSubscription": ("sns/topic_subscription.go, 6", {
         "topic": "sns:ListSubscriptionsByTopic sns:Subscribe",
         "any": "sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes sns:Unsubscribe",
     }),
@@ -145,7 +147,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "aws:s3/bucketVersioning:BucketVersioning": ("s3/bucket_versioning.go, 5", {
         "trail bucket": "s3:GetBucketVersioning s3:PutBucketVersioning",
     }),
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("s3/bucket_public_access_block.go, 5", {
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("s3/bucket_public_access_block.go, 6", {
         "trail bucket": "s3:GetBucketPublicAccessBlock s3:PutBucketPublicAccessBlock",
     }),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("s3/bucket_ownership_controls.go, 5", {

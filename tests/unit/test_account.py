@@ -83,7 +83,9 @@ def test_the_state_is_private_versioned_encrypted_and_deleted_by_nobody_by_accid
     rules = recording.one(
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     ).inputs["rules"]
-    assert rules == [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]
+    assert rules == [
+        {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}, "blockedEncryptionTypes": ["SSE-C"]}
+    ]
     (rule,) = recording.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").inputs["rules"]
     assert rule["noncurrentVersionExpiration"] == {"noncurrentDays": 90}
     assert "expiration" not in rule
