@@ -28,7 +28,7 @@ from sandbox.providers.aws import AwsPlugin
 from sandbox.providers.aws._session import Connection
 from sandbox.providers.random_ import RandomPlugin
 from sandbox.pulumi_process import PulumiProcess
-from sandbox.report import Change, Recorder
+from sandbox.report import Change, Recorder, Silent, Watcher
 from sandbox.screen import Screen
 from sandbox.stack_config import Override, StackConfig, StandIns, write_project_file
 
@@ -190,8 +190,6 @@ class _Run:
     screen: Screen
     notes: _Notes
     started: float
-    takes_over: bool = False
-    """Whether there are secrets that were made earlier."""
 
     def carry_out(self) -> Report:
         """Recover what an earlier run left behind, then do what was asked."""
@@ -254,7 +252,6 @@ class _Run:
         for override in plain:
             if override not in undeclared:
                 config.apply(override)
-        self.takes_over = bool(config.names("restored"))
         overridden = {override.key for override in request.overrides}
         missing = {_path_text(path): path for path in config.undecryptable}
         for key in catalogue.supplied:
@@ -304,28 +301,12 @@ class _Run:
         return _Stack(self.request.stack, workspace)
 
     def _operate(self, stack: automation.Stack, verb: Verb, *, expect_no_changes: bool) -> Recorder:
-        if verb in {"up", "destroy"} and (expect_no_changes or self.takes_over or self._checkpoint().objects):
-            # As `pulumi up` and `pulumi destroy` do: what is refused changes nothing. Another first `up` has nothing to lose.
-            self._look_ahead(
-                stack, "preview" if verb == "up" else "preview_destroy", expect_no_changes=expect_no_changes
-            )
-        return self._carry_out(
-            stack,
-            verb,
-            Recorder(self.request.project.directory, verb, self.screen),
-            expect_no_changes=expect_no_changes,
-        )
+        if verb == "up" and expect_no_changes:
+            self._carry_out(stack, "preview", self._recorder("preview", Silent()), expect_no_changes=True)
+        return self._carry_out(stack, verb, self._recorder(verb, self.screen), expect_no_changes=expect_no_changes)
 
-    def _look_ahead(self, stack: automation.Stack, preview: str, *, expect_no_changes: bool) -> None:
-        try:
-            self._carry_out(
-                stack,
-                preview,
-                Recorder(self.request.project.directory, "preview", _Silent()),
-                expect_no_changes=expect_no_changes,
-            )
-        except EngineError as error:
-            raise EngineError(str(error), error.changes if expect_no_changes else (), error.status) from None
+    def _recorder(self, verb: Verb, watcher: Watcher) -> Recorder:
+        return Recorder(self.request.project.directory, verb, watcher)
 
     def _carry_out(
         self, stack: automation.Stack, operation_name: str, recorder: Recorder, *, expect_no_changes: bool
@@ -402,19 +383,6 @@ def _ended(command_error: str, echoes: Sequence[str]) -> str:
     if status and int(status[1]) < 0:
         return "the Pulumi engine was killed; the next command recovers what it had begun"
     return "\n".join(["the Pulumi engine ended and gave no reason", *dict.fromkeys(echoes)])
-
-
-class _Silent:
-    """Shows nothing of a preview that comes before the operation, which tells it all again."""
-
-    def started(self, change: Change) -> None:
-        """Nothing."""
-
-    def done(self, change: Change, *, failed: bool) -> None:
-        """Nothing."""
-
-    def told(self, severity: str, text: str) -> None:
-        """Nothing."""
 
 
 class _Stack(automation.Stack):

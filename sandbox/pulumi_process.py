@@ -14,6 +14,7 @@ from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
 
 from sandbox.errors import InterruptedRunError
+from sandbox.report import LOOK_AHEAD
 
 
 class PulumiProcess(PulumiCommand):
@@ -51,6 +52,8 @@ class PulumiProcess(PulumiCommand):
     ) -> CommandResult:
         """Run one CLI command for the Automation API."""
         del on_output, on_error  # the engine's events say it better
+        if args[0] in LOOK_AHEAD:  # the Automation API leaves out the preview
+            args = [argument for argument in args if argument != "--skip-preview"]
         return self._run(args, cwd, additional_env, "")
 
     def execute(self, args: list[str], cwd: Path, *, stdin: str = "") -> str:

@@ -33,6 +33,8 @@ _ECHOES = (
     "an unhandled error occurred", "update failed", "preview failed", "refresh failed", "destroy failed",
     "resource monitor has terminated",
 )  # fmt: skip
+# What makes a preview first, as `pulumi up` and `pulumi destroy` do: a refusal changes nothing.
+LOOK_AHEAD = {"up", "destroy"}
 _HOOK = re.compile(r'^before hook "[^"]*" failed: ')
 _SHOWN_CHARACTERS = 60
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # how Pulumi writes a value that only the update will bring
@@ -91,9 +93,25 @@ class Watcher(Protocol):
         """The program or the engine said something: `info`, `info#err` or `warning`."""
 
 
+class Silent:
+    """Shows nothing."""
+
+    def started(self, change: Change) -> None:
+        """Nothing."""
+
+    def done(self, change: Change, *, failed: bool) -> None:
+        """Nothing."""
+
+    def told(self, severity: str, text: str) -> None:
+        """Nothing."""
+
+
 @dataclass
 class Recorder:
     """Takes the engine's events; `watcher` is shown them at once.
+
+    Of the preview that the engine makes before an operation only the errors count: what is refused there changed nothing, and
+    the operation tells the rest again.
 
     Attributes:
         changes: What changed, or would change.
@@ -113,10 +131,16 @@ class Recorder:
     errors: list[str] = field(default_factory=list[str])
     echoes: list[str] = field(default_factory=list[str])
     warnings: list[str] = field(default_factory=list[str])
+    _preludes: int = field(default=0, init=False)
 
     def __call__(self, event: Any) -> None:
         """Take one `pulumi.automation.EngineEvent`."""
-        if event.resource_pre_event is not None:
+        if event.prelude_event is not None:
+            self._preludes += 1
+        elif self.verb in LOOK_AHEAD and self._preludes == 1:
+            if event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
+                self._diagnostic(event.diagnostic_event)
+        elif event.resource_pre_event is not None:
             self._pre(event.resource_pre_event.metadata)
         elif event.res_outputs_event is not None:
             self._done(event.res_outputs_event.metadata)

@@ -276,3 +276,14 @@ def test_a_program_reaches_its_engine_on_the_port_of_one_that_ended() -> None:
 def test_only_an_engine_that_a_signal_ended_was_killed(status: int, told: str) -> None:
     error = create_command_error(CommandResult(stdout="", stderr="", code=status))
     assert engine._ended(str(error), ["resource monitor has terminated"] * 2).startswith(told)
+
+
+def test_what_the_program_refuses_is_refused_before_anything_from_the_first_up_on(sandbox: Any, tiny: Make) -> None:
+    copy = tiny()
+    program = (copy.directory / "__main__.py").read_text(encoding="utf-8")
+    # Without a preview, secrets would be made while it sleeps.
+    copy.set_program(f"{program}\nimport time\ntime.sleep(1)\nraise pulumi.RunError('late')\n")
+    result = sandbox.quick("up", *copy.options)
+    assert (result.status, result.err.splitlines()[-1]) == (1, "late")
+    assert sandbox.aws("secretsmanager", copy).list_secrets()["SecretList"] == []
+    assert sandbox.checkpoint(copy).objects == 0

@@ -1,20 +1,32 @@
 """What the engine's events become on the screen and in messages."""
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Literal
 
 import pytest
+from pulumi.automation import (
+    DiagnosticEvent,
+    EngineEvent,
+    OpType,
+    PreludeEvent,
+    ResOutputsEvent,
+    StepEventMetadata,
+)
 
-from sandbox.report import Recorder
+from sandbox.report import Recorder, Silent
+
+PRELUDE = EngineEvent(0, 0, prelude_event=PreludeEvent({}))
+CREATED = StepEventMetadata(OpType.CREATE, "urn:pulumi:dev::tickets::aws:kms/key:Key::data", "aws:kms/key:Key", "")
+
+
+def said(severity: str, message: str) -> EngineEvent:
+    return EngineEvent(0, 0, diagnostic_event=DiagnosticEvent(message, "raw", severity))
 
 
 def _errors(*messages: str) -> list[str]:
-    recorder = Recorder(Path.cwd(), "up", cast("Any", None))
+    recorder = Recorder(Path.cwd(), "up", Silent())
     for message in messages:
-        diagnostic = SimpleNamespace(message=message, ephemeral=False, severity="error", urn=None)
-        others = dict.fromkeys(("resource_pre_event", "res_outputs_event", "res_op_failed_event"))
-        recorder(SimpleNamespace(**others, diagnostic_event=diagnostic))
+        recorder(said("error", message))
     return recorder.errors
 
 
@@ -33,3 +45,19 @@ def test_an_error_is_told_without_the_engines_own_words(message: str, told: list
 
 def test_an_error_that_comes_twice_is_told_once() -> None:
     assert _errors("no such Region", "Exception calling application: no such Region") == ["no such Region"]
+
+
+@pytest.mark.parametrize("verb", ["up", "destroy", "refresh", "preview"])
+def test_of_the_preview_before_an_operation_only_errors_count(
+    verb: Literal["up", "destroy", "refresh", "preview"],
+) -> None:
+    recorder = Recorder(Path.cwd(), verb, Silent())
+    events = [said("warning", "no recovery window"), EngineEvent(0, 0, res_outputs_event=ResOutputsEvent(CREATED))]
+    for event in (PRELUDE, *events, said("error", "refused")):
+        recorder(event)
+    looked_ahead = verb in {"up", "destroy"}
+    assert recorder.errors == ["refused"]
+    assert (len(recorder.warnings), len(recorder.changes)) == ((0, 0) if looked_ahead else (1, verb != "preview"))
+    for event in (PRELUDE, *events):
+        recorder(event)
+    assert (len(recorder.warnings), len(recorder.changes)) == ((1, 1) if looked_ahead else (2, 2 * (verb != "preview")))
