@@ -9,13 +9,14 @@ model knows which change may move which value, what the database takes, and what
 - a secret has the ARN that it had, and somebody else's secrets are as they were;
 - no value appeared in any output.
 
-What a rule draws depends on nothing that happened, so that a seed always plays the same life.
+Hypothesis draws one number for each life; everything else follows from it, whatever happens, so that a seed always plays the
+same lives. Left to itself it would play one kind of step most of the time: it looks for short and simple lives.
 """
 
 import contextlib
-import functools
 import json
 import os
+import random
 import re
 import runpy
 import signal
@@ -23,8 +24,9 @@ import time
 import traceback
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -149,18 +151,35 @@ Parts = dict[tuple[str, str], str]
 """Live values by secret and JSON key, "" for a text."""
 
 
-def step(**drawn: Any) -> Callable[[Any], Any]:
-    """A rule: it is counted, what must hold is looked at after it, and what does not hold ends the run at once."""
+Step = tuple[Callable[..., None], Mapping[str, Sequence[Any]]]
+"""What is done, and what each of its arguments is chosen from."""
+
+STEPS: list[Step] = []
+"""Every kind of step."""
+
+
+def step(**choices: Sequence[Any]) -> Callable[[Any], Any]:
+    """A kind of step. `choices` are its arguments' values; one that stands there twice is chosen twice as often."""
 
     def decorate(function: Any) -> Any:
-        @functools.wraps(function)
-        def played(self: "ValuesModel", **arguments: Any) -> None:
-            self.play(function, arguments)
-
-        del played.__wrapped__  # type: ignore[attr-defined] - Hypothesis takes a wrapped function's own signature for the rule's
-        return rule(**drawn)(played)
+        STEPS.append((function, choices))
+        return function
 
     return decorate
+
+
+class Bag:
+    """Gives each kind of step once before it gives one of them again, in an order that the lives' seeds decide."""
+
+    def __init__(self) -> None:
+        self._left: list[Step] = []
+
+    def take(self, chance: random.Random) -> tuple[Callable[..., None], dict[str, Any]]:
+        """Take a step and choose its arguments."""
+        if not self._left:
+            self._left = chance.sample(STEPS, len(STEPS))
+        function, choices = self._left.pop()
+        return function, {name: chance.choice(values) for name, values in choices.items()}
 
 
 class ValuesModel(RuleBasedStateMachine):
@@ -169,8 +188,9 @@ class ValuesModel(RuleBasedStateMachine):
     sandbox: Any
     make: Any
     database: Database
+    bag: Bag
     steps: list[str]
-    """What was done, by all machines of a run."""
+    """What was done, by all machines of a run, as the two below."""
 
     counts: Counter[str]
     """How often each rule was played, and how often the program refused it."""
@@ -178,8 +198,10 @@ class ValuesModel(RuleBasedStateMachine):
     broken: str = ""
     """What did not hold."""
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(seed=st.integers(0, 2**32 - 1))
+    def start(self, seed: int) -> None:
+        self.chance = random.Random(seed)  # noqa: S311 - nothing here is a secret
+        self._account: dict[str, Any] | None = None
         self.copy = self.make()
         self.seen = set[str]()
         self.outputs: dict[str, Any] = {}
@@ -187,8 +209,7 @@ class ValuesModel(RuleBasedStateMachine):
 
     def _start(self) -> None:
         user = f"user_{uuid.uuid4().hex[:12]}"
-        self.stack_file = self.copy.directory / f"Pulumi.{self.copy.stack}.yaml"
-        self.committed = self.stack_file.read_text(encoding="utf-8")
+        self.committed = self._stack_file().read_text(encoding="utf-8")
         self._strip_declared_keys()
         self.wish = Wish(user, {"partner": _arn("partner"), "adopted": _arn("adopted")})
         self._write(self.wish)
@@ -205,14 +226,18 @@ class ValuesModel(RuleBasedStateMachine):
         self.up("start", replace(self.wish, foreign=foreign))
         assert self.outputs, "the first up must succeed"
 
+    @rule()
+    def go_on(self) -> None:
+        self.play(*self.bag.take(self.chance))
+
     # --- what changes the wish ---
 
-    @step(key=st.sampled_from(KEYS), by=st.sampled_from([1, 1, 1, 2, -1]))
+    @step(key=KEYS, by=(1, 1, 1, 2, -1))
     def change_number(self, key: str, by: int) -> None:
         number = self.wish.numbers.get(key, 1) + by
         self.up(f"rotations.{key} {by:+}", replace(self.wish, numbers={**self.wish.numbers, key: number}))
 
-    @step(key=st.sampled_from((*KEYS, "smtpPassword")), number=st.booleans())
+    @step(key=(*KEYS, "smtpPassword"), number=(True, False))
     def configure_or_not(self, key: str, *, number: bool) -> None:
         configured, numbers = dict(self.wish.configured), dict(self.wish.numbers)
         if configured.pop(key, None) is None:
@@ -220,36 +245,36 @@ class ValuesModel(RuleBasedStateMachine):
         self._number(key, numbers, number=number)
         self.up(f"configure {key} or not, number {number}", replace(self.wish, configured=configured, numbers=numbers))
 
-    @step(key=st.sampled_from((*KEYS, "smtpPassword")), number=st.booleans())
+    @step(key=(*KEYS, "smtpPassword"), number=(True, False))
     def configure_another_value(self, key: str, *, number: bool) -> None:
         configured = {**self.wish.configured, key: f"configured-{uuid.uuid4().hex}"}
         numbers = dict(self.wish.numbers)
         self._number(key, numbers, number=number)
         self.up(f"another {key}, number {number}", replace(self.wish, configured=configured, numbers=numbers))
 
-    @step(key=st.sampled_from((*KEYS, "smtpPassword")))
+    @step(key=(*KEYS, "smtpPassword"))
     def configure_what_is_live(self, key: str) -> None:
         live = {self.wish.source(*where): value for where, value in self.parts().items()}
         configured = {**self.wish.configured, **({key: live[key]} if key in live else {})}
         self.up(f"take {key} over", replace(self.wish, configured=configured))
 
-    @step(strategy=st.sampled_from(["", "single-user", "alternating-users"]))
+    @step(strategy=("", "single-user", "alternating-users"))
     def switch_rotation(self, strategy: str) -> None:
         self.up(f"rotation {self.wish.rotation or 'off'} -> {strategy or 'off'}", replace(self.wish, rotation=strategy))
 
-    @step(jwt=st.sampled_from(["generated", "external", "absent", "renamed", "adopted"]))
+    @step(jwt=("generated", "external", "absent", "renamed", "adopted"))
     def change_jwt(self, jwt: str) -> None:
         self.up(f"jwt {self.wish.jwt} -> {jwt}", replace(self.wish, jwt=jwt))
 
-    @step(api=st.sampled_from(["app-config", "both", "other-config", "unreferenced", "absent"]))
+    @step(api=("app-config", "both", "other-config", "unreferenced", "absent"))
     def move_api_key(self, api: str) -> None:
         self.up(f"API_KEY {self.wish.api} -> {api}", replace(self.wish, api=api))
 
-    @step(key=st.sampled_from(["apiKey", "newApiKey"]))
+    @step(key=("apiKey", "newApiKey"))
     def rename_configuration_key(self, key: str) -> None:
         self.up(f"API_KEY from {key}", replace(self.wish, api_key=key))
 
-    @step(window=st.sampled_from([0, 7, 7]))
+    @step(window=(0, 7, 7))
     def change_window(self, window: int) -> None:
         self.up(f"window {window}", replace(self.wish, window=window))
 
@@ -258,7 +283,7 @@ class ValuesModel(RuleBasedStateMachine):
         self.say("refresh", self._run("refresh", self.wish))
         self.up("the same again", self.wish)
 
-    @step(key=st.sampled_from(KEYS), after=st.sampled_from([1, 10, 20, 30, 35, 40, 45, 50, 55]))
+    @step(key=KEYS, after=(1, 10, 20, 30, 35, 40, 45, 50, 55))
     def kill_an_up_and_run_it_again(self, key: str, after: int) -> None:
         wish = replace(self.wish, numbers={**self.wish.numbers, key: self.wish.numbers.get(key, 1) + 1})
         before = self.parts()
@@ -282,20 +307,28 @@ class ValuesModel(RuleBasedStateMachine):
         )
         self.up("the killed one again", wish, before=before)
 
-    @step()
-    def rename_the_stack_and_back(self) -> None:
-        old, new = self.copy, replace(self.copy, stack=f"t{uuid.uuid4().hex[:8]}")
-        account = everything(self._client)
-        self.sandbox.pulumi(old, "stack", "rename", new.stack, "--stack", old.stack)
-        self.copy = new
+    @step(project=("service-ticket-system", "tickets"))
+    def rename_and_back(self, project: str) -> None:
+        """The stack, or the stack and its project, as Pulumi's documentation has it."""
+        old = self.copy
+        new = replace(old, name=project, stack=f"t{uuid.uuid4().hex[:8]}")
+        account = self.account()
+        self._rename(old, new)
         result = self._run("up", self.wish)
-        self.copy = old
-        self.say("up of the renamed stack", result)
+        self.say(f"up of the renamed {'stack' if project == old.name else 'project'}", result)
         assert result.status == 1
         assert "can't be renamed" in result.err
-        assert everything(self._client) == account, "what was refused changed something"
-        self.sandbox.pulumi(new, "stack", "rename", old.stack, "--stack", new.stack)
+        assert self.account() == account, "what was refused changed something"
+        self._rename(new, old)
         self.up("renamed back", self.wish)
+
+    def _rename(self, old: Any, new: Any) -> None:
+        self.sandbox.pulumi(old, "stack", "rename", f"organization/{new.name}/{new.stack}", "--stack", old.stack)
+        project = old.directory / "Pulumi.yaml"
+        text = project.read_text(encoding="utf-8")
+        project.write_text(text.replace(f"name: {old.name}\n", f"name: {new.name}\n"), encoding="utf-8")
+        self.copy = new
+        self._write(self.wish)
 
     @step()
     def destroy_and_take_back(self) -> None:
@@ -321,24 +354,53 @@ class ValuesModel(RuleBasedStateMachine):
 
     # --- what works on the secrets ---
 
-    @step(times=st.sampled_from([1, 1, 2]))
-    def rotate_by_the_function(self, times: int) -> None:
-        name = _ROTATED.get(self.wish.rotation, _MASTER)
+    @step(strategy=("", "single-user", "alternating-users"), times=(1, 1, 2))
+    def rotate_by_the_function(self, strategy: str, times: int) -> None:
+        """As Secrets Manager calls it, on the database that the application uses."""
         for _ in range(times):
-            before, variables = self.parts(), self.aws.credentials(self.copy.account).variables()
-            try:
-                rotation = Rotation.of(name, self.outputs, self.aws.endpoint, self.sandbox.region, variables)
-            except SandboxError as error:
-                if self.wish.rotation or "is not rotated by a function" not in str(error):
-                    raise
-                self.note("rotate (refused)")
-                return
-            rotation.carry_out(self.database, lambda _: None)
-            moved = {where for where in before if self.parts()[where] != before[where]}
-            assert {secret for secret, _ in moved} == {name}, f"the rotation changed {moved}"
-            self.note(f"rotate {name}")
+            self._rotate(strategy, by_command=False)
 
-    @step(key=st.sampled_from(["ENCRYPTION_KEY", "SMTP_PASSWORD", "API_KEY", "BY_HAND"]))
+    @step(strategy=("", "single-user", "alternating-users"))
+    def rotate_by_command(self, strategy: str) -> None:
+        """`python -m sandbox rotate`, on a database of its own."""
+        self._rotate(strategy, by_command=True)
+
+    def _rotate(self, strategy: str, *, by_command: bool) -> None:
+        if strategy not in {"", self.wish.rotation}:
+            self.up(f"rotation {strategy} before it rotates", replace(self.wish, rotation=strategy))
+        name = _ROTATED.get(self.wish.rotation, _MASTER)
+        before, account = self.parts(), self.account()
+        refused = self._by_command(name) if by_command else self._by_the_function(name)
+        if refused:
+            assert not self.wish.rotation, refused
+            assert "is not rotated by a function" in refused
+            assert self.account() == account, "what was refused changed something"
+            self.counts[f"{self.playing} refused"] += 1
+            return
+        after = self.parts()
+        moved = {where for where in before if after[where] != before[where]}
+        assert {secret for secret, _ in moved} == {name}, f"the rotation changed {moved}"
+        self.seen |= {*before.values(), *after.values()}
+        if by_command:
+            self._tell_database()
+
+    def _by_command(self, name: str) -> str:
+        done = self.sandbox.quick("rotate", name, *self.copy.options)
+        self.say(f"sandbox rotate {name}{' (refused)' if done.status else ''}", done)
+        return done.err if done.status else ""
+
+    def _by_the_function(self, name: str) -> str:
+        variables = self.aws.credentials(self.copy.account).variables()
+        try:
+            rotation = Rotation.of(name, self.outputs, self.aws.endpoint, self.sandbox.region, variables)
+        except SandboxError as error:
+            self.note(f"rotate {name} (refused)")
+            return str(error)
+        rotation.carry_out(self.database, lambda _: None)
+        self.note(f"rotate {name}")
+        return ""
+
+    @step(key=("ENCRYPTION_KEY", "SMTP_PASSWORD", "API_KEY", "BY_HAND"))
     def change_json_by_hand(self, key: str) -> None:
         self._put_by_hand("app-config", **{key: f"by-hand-{uuid.uuid4().hex}"})
         self.note(f"by hand: {key}")
@@ -351,9 +413,9 @@ class ValuesModel(RuleBasedStateMachine):
         self._tell_database()
         self.note("by hand: database")
 
-    @step(name=st.sampled_from(["jwt-secret", "app-config"]), verb=st.sampled_from(["set", "rollback", "rotate"]))
+    @step(name=("jwt-secret", "app-config"), verb=("set", "rollback", "rotate"))
     def use_ops(self, name: str, verb: str) -> None:
-        before = everything(self._client)
+        before = self.account()
         file = self.copy.directory / "outputs.json"
         file.write_text(json.dumps(self.outputs), encoding="utf-8")
         given_value = "" if verb == "rotate" else f"by-ops-{uuid.uuid4().hex}"
@@ -362,7 +424,7 @@ class ValuesModel(RuleBasedStateMachine):
             verb, name, *key, "--stack", self.copy.stack, "--outputs", str(file), "--yes", given=given_value
         )
         if done.exit_code:
-            assert everything(self._client) == before, "what was refused changed something"
+            assert self.account() == before, "what was refused changed something"
         if self.wish.jwt == "adopted" and name == "jwt-secret":
             self.others[self.wish.foreign["adopted"]] = self._whole(self.wish.foreign["adopted"])  # on purpose
 
@@ -393,7 +455,7 @@ class ValuesModel(RuleBasedStateMachine):
 
     def up(self, what: str, wish: Wish, *, before: Parts | None = None) -> bool:
         """Ask for a wish; one that is refused is given up. Tells whether it was granted."""
-        account = everything(self._client) if self.outputs else {}
+        account = self.account() if self.outputs else {}
         before = before if before is not None else self.parts() if self.outputs else {}
         arns = self.outputs.get("secret_arns", {})
         wish = replace(wish, restored=self._still_restored(wish))
@@ -411,7 +473,7 @@ class ValuesModel(RuleBasedStateMachine):
             self.counts[f"{self.playing} refused"] += 1
             assert result.status == 1, result.err
             assert "Nothing was changed" in result.err or "configuration problem" in result.err, result.err
-            assert everything(self._client) == account, "what was refused changed something"
+            assert self.account() == account, "what was refused changed something"
             self._write(self.wish)
             return False
         self.outputs = self.sandbox.ok("outputs", *self.copy.options)
@@ -475,6 +537,12 @@ class ValuesModel(RuleBasedStateMachine):
             type(self).broken = self._masked(f"{told} {self.told()}")
             raise Broken from None
 
+    def account(self) -> dict[str, Any]:
+        """All of AWS, looked at again after each thing that was done."""
+        if self._account is None:
+            self._account = everything(self._client)
+        return self._account
+
     def parts(self) -> Parts:
         """The live values."""
         return dict(self._parts())
@@ -491,6 +559,7 @@ class ValuesModel(RuleBasedStateMachine):
     def note(self, what: str) -> None:
         """Remember a step."""
         self.steps.append(f"{self.copy.stack}: {what}")
+        self._account = None
 
     def say(self, what: str, result: Any) -> None:
         """Remember a step, and look for values in what it printed."""
@@ -519,6 +588,10 @@ class ValuesModel(RuleBasedStateMachine):
             self.database.sql(f"CREATE ROLE {user} LOGIN CREATEROLE")
             self.database.sql(f"CREATE ROLE {application} LOGIN")
             self.database.sql(f"GRANT {application} TO {user} WITH ADMIN OPTION")
+        elif not self.database.sql("SELECT 1 FROM pg_roles WHERE rolname = :name", name=application):
+            # The clone that a rotation on another database has made.
+            with self.database.by_socket(user) as master:
+                master.run(f"CREATE ROLE {application} LOGIN IN ROLE {application.removesuffix('_clone')}")
         for role, where in ((user, (_MASTER, "")), (application, (_APPLICATION_USER, "password"))):
             self.database.sql(f"ALTER ROLE {role} PASSWORD {pg8000.native.literal(parts[where])}")
 
@@ -584,7 +657,11 @@ class ValuesModel(RuleBasedStateMachine):
     def _write(self, wish: Wish) -> None:
         (self.copy.directory / "catalogue.py").write_text(wish.catalogue(), encoding="utf-8")
         lines = [f"  service-ticket-system:{key}: {json.dumps(value)}\n" for key, value in wish.in_file().items()]
-        self.stack_file.write_text(self.committed + "".join(lines), encoding="utf-8")
+        text = (self.committed + "".join(lines)).replace("service-ticket-system:", f"{self.copy.name}:")
+        self._stack_file().write_text(text, encoding="utf-8")
+
+    def _stack_file(self) -> Path:
+        return self.copy.directory / f"Pulumi.{self.copy.stack}.yaml"
 
     def _strip_declared_keys(self) -> None:
         """Secrets are given or not, whatever the catalogue of the moment has."""
