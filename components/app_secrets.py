@@ -116,7 +116,7 @@ class AppSecrets(pulumi.ComponentResource):
         for declaration in config.catalogue:
             is_rotated = config.rotation is not None and declaration.name == config.rotation.secret
             record = self._record(declaration, live, listed, restored, rotated=is_rotated)
-            secret = self._secret(declaration, record, restored)
+            secret = self._secret(declaration, record, live, restored)
             secrets[declaration.name] = secret
             if not is_external(declaration):
                 version = _Versions(declaration, secret, record.id, values, live).put(rotated=is_rotated)
@@ -153,11 +153,12 @@ class AppSecrets(pulumi.ComponentResource):
         return live.record(declaration, found, after=[listed], held=restored.held(declaration, config.values))
 
     def _secret(
-        self, declaration: Declaration, record: pulumi.Resource, restored: RestoredValues
+        self, declaration: Declaration, record: pulumi.Resource, live: LiveValues, restored: RestoredValues
     ) -> aws.secretsmanager.Secret:
         """Make the secret, or take it over, and give it its resource policy; AWS refuses one that makes a secret public."""
         config, resource_name = self._config, f"{self._name}-{declaration.name}"
         adopted_arn = config.adopt.get(declaration.name)
+        known = adopted_arn or restored.secret_id(declaration.name)
         secret = aws.secretsmanager.Secret(
             resource_name,
             name=self.names[declaration.name],
@@ -172,7 +173,8 @@ class AppSecrets(pulumi.ComponentResource):
                 parent=self,
                 protect=config.protect,
                 depends_on=[record],
-                import_=adopted_arn or restored.secret_id(declaration.name),
+                import_=known,
+                hooks=None if known else live.new(),
                 # What was not made here is never deleted here.
                 retain_on_delete=adopted_arn is not None,
                 ignore_changes=_ADOPTED_AS_FOUND if adopted_arn else None,

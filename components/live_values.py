@@ -8,6 +8,7 @@ Sources: Pulumi, "Resource hooks" and "Stash"; AWS, Secrets Manager API, PutSecr
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -21,6 +22,9 @@ from model.declarations import Declaration, Generated, JsonSecret
 from model.origins import WHOLE, Origins
 
 _CURRENT = "AWSCURRENT"
+
+_ABSENT = re.compile("ResourceNotFoundException|can't find the specified secret")
+_DENIED = re.compile("AccessDenied|not authorized")
 
 
 class LiveValueError(Exception):
@@ -70,6 +74,7 @@ class LiveValues:
         self._records: list[pulumi.Stash] = []
         self._held: dict[str, Held] = {}
         seen = pulumi.ResourceHookOptions(on_dry_run=True)
+        self._on_new = pulumi.ResourceHook(f"{name}-new", self._check_new, seen)
         self._on_record = pulumi.ResourceHook(f"{name}-records", self._check_record, seen)
         self._on_restored = pulumi.ResourceHook(f"{name}-restored", self._check_restored, seen)
         self._on_list = pulumi.ResourceHook(f"{name}-list", self._check_list, seen)
@@ -99,6 +104,10 @@ class LiveValues:
             self._held[name], first = held, self._on_restored
         self._records.append(self._stash(name, entry.record(), self._on_record, after, first))
         return self._records[-1]
+
+    def new(self) -> pulumi.ResourceHookBinding:
+        """Return the hooks of a secret that would be made: its name must not be taken."""
+        return pulumi.ResourceHookBinding(before_create=[self._on_new])
 
     def keep(self, config_key: str, number: int, value: pulumi.Output[str], found_in: str = "") -> None:
         """Keep a live value of which the application gets the one before, too; refuse another one under the same number.
@@ -165,6 +174,31 @@ class LiveValues:
                 "  pulumi config set recoveryWindowInDays 7\n"
                 "  pulumi up"
             )
+
+    def _check_new(self, step: pulumi.ResourceHookArgs) -> None:
+        """Refuse a name that AWS has already: of a secret that waits for its deletion, or that somebody made by hand.
+
+        Both are listed: ListSecretVersionIds and DescribeSecret take a secret that is pending deletion, the others do not.
+        Source: AWS, Secrets Manager API, the errors of each operation.
+        """
+        full_name = (step.new_inputs or {})["name"]
+        try:
+            # Not the form that gives an output: what it can't answer ends the program.
+            aws.secretsmanager.get_secret_versions(
+                secret_id=full_name, opts=pulumi.InvokeOptions(parent=self._component)
+            )
+        except Exception as error:
+            # Who may not look is told by AWS itself, which takes no name twice.
+            if _ABSENT.search(str(error)) or _DENIED.search(str(error)):
+                return
+            raise
+        name = step.name.removeprefix(f"{self._name}-")
+        raise LiveValueError(
+            f"{name}: AWS has {full_name} already, which this stack does not know: it is pending deletion, or "
+            "somebody made it by hand. Nothing was changed. Take it over with its value:\n"
+            f"  python -m ops restore --pending --stack {self._stack}\n"
+            f"  pulumi up --stack {self._stack}"
+        )
 
     async def _check_record(self, step: pulumi.ResourceHookArgs) -> None:
         name, after, kept = self._entries[step.name]

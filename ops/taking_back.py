@@ -201,7 +201,10 @@ def _place(stack: str | None, outputs: Path | None) -> Place:
             raise MisuseError(f"{error}\nof a stack that was destroyed, give the name: --stack NAME") from None
         return _place_by_name(name.rpartition("/")[2], str(error))
     names, config = deployed.names, _stack_file(deployed.environment)
-    own = {name: full for name, full in deployed.secret_names.items() if not deployed.is_adopted(name)}
+    # With the entries that came back to the catalogue since the last `up`.
+    adopted = {name for name in deployed.secret_names if deployed.is_adopted(name)}
+    own = {name: full for name, full in deployed.secret_names.items() if name not in adopted}
+    own |= _declared(names, config or {}, adopted)
     known = frozenset(deployed.secret_arns.values())
     return Place(names, connect(deployed), own, known, deployed.place, _rotations(config))
 
@@ -221,10 +224,15 @@ def _place_by_name(stack: str, why: str) -> Place:
         raise MisuseError(
             f"your credentials are of account {account}, Pulumi.{stack}.yaml allows {', '.join(allowed)} only"
         )
-    adopted: Collection[str] = config.get(f"{names.project}:adopt") or {}
-    full_names = {d.name: names.secret(d.name) for d in APPLICATION.catalogue(stack) if d.name not in adopted}
+    full_names = _declared(names, config)
     in_words = f"{stack} (account {account}, {region}), of which there are no outputs"
     return Place(names, aws, full_names, frozenset(), in_words, _rotations(config))
+
+
+def _declared(names: Names, config: Mapping[str, Any], adopted: Collection[str] = ()) -> dict[str, str]:
+    """Return the full names of the secrets that the catalogue declares and nobody adopted."""
+    elsewhere = {*adopted, *(config.get(f"{names.project}:adopt") or ())}
+    return {d.name: names.secret(d.name) for d in APPLICATION.catalogue(names.stack) if d.name not in elsewhere}
 
 
 def _stack_file(stack: str) -> Mapping[str, Any] | None:

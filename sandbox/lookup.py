@@ -126,7 +126,6 @@ def _secret_version(query: Query) -> str | None:
     """
     client, secret = query.client("secretsmanager"), query.inputs["secretId"]
     try:
-        client.describe_secret(SecretId=secret)  # moto answers the next call with 500 when the secret is gone
         versions = client.list_secret_version_ids(SecretId=secret, IncludeDeprecated=True)["Versions"]
     except client.exceptions.ResourceNotFoundException:
         return None

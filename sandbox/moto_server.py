@@ -43,6 +43,7 @@ def fill_gaps() -> None:
     _wrap(SecretsManagerBackend, "rotate_secret", _schedule_rotation)
     _wrap(SecretsManagerBackend, "get_secret_value", _get_current_value)
     _wrap(SecretsManagerBackend, "update_secret_version_stage", _move_label)
+    _wrap(SecretsManagerBackend, "list_secret_version_ids", _list_versions)
     _wrap(LambdaFunction, "get_code", _give_code)
     _wrap(Service, "_validate_network", _take_network_for_granted)
     _wrap(EC2ContainerServiceBackend, "register_task_definition", _take_image_for_granted)
@@ -156,6 +157,13 @@ def _move_label(  # noqa: PLR0917 - moto's own signature
         moved = original(secret_id, version_stage, remove_from_version_id, move_to_version_id)
     secret.set_default_version_id(move_to_version_id or None)
     return moved
+
+
+def _list_versions(original: Callable[..., str], backend: SecretsManagerBackend, secret_id: str) -> str:
+    """A secret that is not there is not found; moto answers with 500."""
+    if secret_id not in backend.secrets:
+        raise SecretNotFoundException
+    return original(secret_id)
 
 
 def _give_code(original: Callable[..., dict[str, Any]], function: Any) -> dict[str, Any]:

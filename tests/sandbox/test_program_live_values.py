@@ -5,14 +5,19 @@ Each test is a sequence on the real engine: before, a change, back again. `refus
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import pytest
+from typer.testing import CliRunner
 
+from ops.cli import app
+from sandbox import local_aws
 from tests.sandbox.account import everything
 from tests.sandbox.stack_options import SINGLE_USER, given, values
 
@@ -30,6 +35,23 @@ def refused(sandbox: Any, copy: Any, *options: str) -> str:
     texts = [part for value in live.values() for part in _texts(value)]
     assert [text for text in texts if text in result.err + result.out] == []
     return result.err
+
+
+def ops(sandbox: Any, copy: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
+    """What `python -m ops ... --json` says, in the copy's folder."""
+    monkeypatch.setattr("ops.taking_back.ROOT", copy.directory)
+    found = local_aws.running(sandbox.home)
+    assert found is not None
+    variables = {
+        **os.environ,
+        **found.credentials(copy.account).variables(),
+        "AWS_ENDPOINT_URL": found.endpoint,
+        "SANDBOX_HOME": str(sandbox.home.root),
+    }
+    with mock.patch.dict(os.environ, variables, clear=True), contextlib.chdir(copy.directory):
+        done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
 
 
 def _texts(value: str) -> list[str]:
@@ -246,6 +268,61 @@ def test_an_entry_leaves_with_a_recovery_window_only(sandbox: Any, project_copy:
     with catalogue_with(copy):
         sandbox.ok("up", *copy.options, *window)
     assert "DeletedDate" in sandbox.aws("secretsmanager", copy).describe_secret(SecretId=arn)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_entry_that_comes_back_is_refused_until_its_deleted_secret_is_taken_back(
+    sandbox: Any, project_copy: Make, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    copy, window = project_copy(), given(recoveryWindowInDays="7")
+    if number > 1:
+        copy.add_config(f"service-ticket-system:rotations:\n  jwtSecret: {number}\n")
+    file = copy.directory / f"Pulumi.{copy.stack}.yaml"
+    with_number = file.read_text(encoding="utf-8")
+    arn = sandbox.ok("up", *copy.options, *window)["outputs"]["secret_arns"]["jwt-secret"]
+    client = sandbox.aws("secretsmanager", copy)
+    before = [client.get_secret_value(SecretId=arn, VersionStage=stage) for stage in AT[number]]
+    with catalogue_with(copy):
+        file.write_text(with_number.partition("  service-ticket-system:rotations")[0], encoding="utf-8")
+        sandbox.ok("up", *copy.options, *window)
+    file.write_text(with_number, encoding="utf-8")
+
+    said = refused(sandbox, copy, *window)
+    assert f"jwt-secret: AWS has {copy.name}-{copy.stack}-jwt-secret already" in said
+    assert sandbox.quick("preview", *copy.options, *window).status == 1
+    commands = [line.split() for line in said.splitlines() if line.startswith("  ")]
+    assert commands[1] == ["pulumi", "up", "--stack", copy.stack]
+
+    again = (*window, *ops(sandbox, copy, monkeypatch, *commands[0][3:], "--yes", "--json")["sandbox_arguments"])
+    now = sandbox.ok("up", *copy.options, *again)["outputs"]
+    assert now["secret_arns"]["jwt-secret"] == arn
+    for stage, was in zip(AT[number], before, strict=True):
+        found = client.get_secret_value(SecretId=arn, VersionStage=stage)
+        assert (found["SecretString"], found["VersionId"]) == (was["SecretString"], was["VersionId"])
+    previous = {1: None, 2: f"{arn}::AWSPREVIOUS:"}[number]
+    assert now["services"]["app"]["container_secrets"].get("JWT_SECRET_PREVIOUS") == previous
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *again)["changes"] == []
+
+
+AT = {1: ["AWSCURRENT"], 2: ["AWSCURRENT", "AWSPREVIOUS"]}
+"""Staging labels that have a value under each number."""
+
+
+def test_a_secret_that_somebody_made_under_a_new_entrys_name_is_taken_over(
+    sandbox: Any, project_copy: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, window = project_copy(), given(recoveryWindowInDays="7")
+    with catalogue_with(copy):
+        sandbox.ok("up", *copy.options, *window)
+    client = sandbox.aws("secretsmanager", copy)
+    made = client.create_secret(Name=f"{copy.name}-{copy.stack}-jwt-secret", SecretString="made-by-hand")
+    assert "somebody made it by hand" in refused(sandbox, copy, *window)
+    again = (
+        *window,
+        *ops(sandbox, copy, monkeypatch, "restore", "--pending", "--stack", copy.stack, "--json")["sandbox_arguments"],
+    )
+    sandbox.ok("up", *copy.options, *again)
+    assert client.get_secret_value(SecretId=made["ARN"])["VersionId"] == made["VersionId"]
 
 
 @pytest.mark.parametrize("operators", [True, False], ids=["put-by-an-operator", "never-put"])
