@@ -212,6 +212,10 @@ class LiveValues:
             found += [f"  {command}" for command in commands]
         if found:
             raise LiveValueError("\n".join(found))
+        held = self._held.get(step.name)
+        if held and before.rotated and (await self._versions(held.arn)).get(_CURRENT) == held.version:
+            # What a function had put was taken over as it was: it is compared now that Pulumi puts the value again.
+            await self._check_restored(step)
 
     def _check_kept(self, step: pulumi.ResourceHookArgs) -> None:
         config_key, number = self._kept[step.name]

@@ -5,6 +5,7 @@ import fcntl
 import io
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -15,10 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import boto3
 import pytest
+from typer.testing import CliRunner
 
+from ops.cli import app as ops_app
 from sandbox import cli, environment, local_aws, pulumi_cli, state
 from sandbox.home import REPOSITORY, Home
 from tests.conftest import TICKETS
@@ -135,6 +139,29 @@ class Sandbox:
         result = self.quick(*arguments, "--json")
         assert result.status == 0, result.err
         return result.json()
+
+    def ops(self, copy: Copy, *arguments: str, stdin: str = "") -> Result:
+        """`python -m ops ...` in a copy's folder, with what `python -m sandbox env` sets."""
+        found = local_aws.running(self.home)
+        assert found is not None
+        variables = {
+            "PATH": os.environ["PATH"],
+            "HOME": "/nonexistent",
+            "AWS_ENDPOINT_URL": found.endpoint,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            **found.credentials(copy.account).variables(),
+            "SANDBOX_HOME": str(self.home.root),
+        }
+        application = runpy.run_path(str(copy.directory / "catalogue.py"))["APPLICATION"]
+        with (
+            mock.patch("ops.taking_back.ROOT", copy.directory),
+            mock.patch("ops.taking_back.APPLICATION", application),
+            mock.patch.dict(os.environ, variables, clear=True),
+            contextlib.chdir(copy.directory),
+        ):
+            done = CliRunner().invoke(ops_app, arguments, input=stdin)
+        return Result(done.exit_code, done.stdout, done.stderr)
 
     def pulumi(self, copy: Copy, *arguments: str) -> str:
         """A command of the Pulumi CLI on a copy's stack, with the sandbox's own backend."""

@@ -1,19 +1,11 @@
 """docs/operations.md, "Take a deleted stack back": destroy, restore, up, with the same secrets, values, ARNs and key."""
 
-import contextlib
 import json
-import os
 from functools import partial
 from typing import Any
-from unittest import mock
 
-import pytest
-from typer.testing import CliRunner
-
-from ops.cli import app
-from sandbox import local_aws
 from tests.sandbox.account import everything as everywhere
-from tests.sandbox.stack_options import given
+from tests.sandbox.stack_options import ALTERNATING, given, with_application_user
 
 NETWORK = {
     "schedule": "cron(0 3 ? * SUN *)",
@@ -56,21 +48,10 @@ def stages(client: Any, arn: str) -> list[str]:
     return sorted(found & {"AWSCURRENT", "AWSPREVIOUS"})
 
 
-def restore(sandbox: Any, copy: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
-    """`python -m ops restore --pending`, in the copy's folder."""
-    monkeypatch.setattr("ops.taking_back.ROOT", copy.directory)
-    found = local_aws.running(sandbox.home)
-    assert found is not None
-    variables = {
-        **os.environ,
-        **found.credentials(copy.account).variables(),
-        "AWS_ENDPOINT_URL": found.endpoint,
-        "SANDBOX_HOME": str(sandbox.home.root),
-    }
-    command = ["restore", "--pending", "--stack", copy.stack, "--yes", *arguments]
-    with mock.patch.dict(os.environ, variables, clear=True), contextlib.chdir(copy.directory):
-        done = CliRunner().invoke(app, command)
-    assert done.exit_code == 0, done.output
+def restore(sandbox: Any, copy: Any, *arguments: str) -> Any:
+    """`python -m ops restore --pending`."""
+    done = sandbox.ops(copy, "restore", "--pending", "--stack", copy.stack, "--yes", *arguments)
+    assert done.status == 0, done.err
     return done
 
 
@@ -81,7 +62,7 @@ def function_rotates(sandbox: Any, copy: Any, outputs: dict[str, Any], name: str
     )
 
 
-def test_destroy_restore_up(sandbox: Any, project_copy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_destroy_restore_up(sandbox: Any, project_copy: Any) -> None:
     copy, options = project_copy(), given(**OPTIONS)
     # With a value before, which the application still needs: of a text and of a JSON key.
     copy.add_config("service-ticket-system:rotations:\n  jwtSecret: 2\n  encryptionKey: 2\n")
@@ -97,11 +78,11 @@ def test_destroy_restore_up(sandbox: Any, project_copy: Any, monkeypatch: pytest
     assert all(client.describe_secret(SecretId=arn).get("DeletedDate") for arn, *_ in before.values())
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
 
-    dry = json.loads(restore(sandbox, copy, monkeypatch, "--json", "--dry-run").stdout)
+    dry = json.loads(restore(sandbox, copy, "--json", "--dry-run").out)
     assert {secret["action"] for secret in dry["secrets"]} == {"recover"}
     assert all(client.describe_secret(SecretId=arn).get("DeletedDate") for arn, *_ in before.values())
-    told = restore(sandbox, copy, monkeypatch, "--json")
-    restored = json.loads(told.stdout)
+    told = restore(sandbox, copy, "--json")
+    restored = json.loads(told.out)
     assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
 
     again = (*copy.options, *options, *restored["sandbox_arguments"])
@@ -117,19 +98,17 @@ def test_destroy_restore_up(sandbox: Any, project_copy: Any, monkeypatch: pytest
     assert sandbox.ok("preview", "--expect-no-changes", *again)["changes"] == []
 
     values = [value for _, *found in before.values() for value in found]
-    assert not any(value in told.output for value in values)
+    assert not any(value in told.out + told.err for value in values)
 
 
-def test_a_value_that_is_rotated_afterwards_leaves_the_others_alone(
-    sandbox: Any, project_copy: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_value_that_is_rotated_afterwards_leaves_the_others_alone(sandbox: Any, project_copy: Any) -> None:
     copy, options = project_copy(), given(recoveryWindowInDays="7")
     outputs = sandbox.ok("up", *copy.options, *options)["outputs"]
     client = sandbox.aws("secretsmanager", copy)
     arn = outputs["secret_arns"]["app-config"]
     before = json.loads(client.get_secret_value(SecretId=arn)["SecretString"])
     sandbox.ok("destroy", *copy.options, *options)
-    restored = json.loads(restore(sandbox, copy, monkeypatch, "--json").stdout)
+    restored = json.loads(restore(sandbox, copy, "--json").out)
     again = (*copy.options, *options, *restored["sandbox_arguments"])
     sandbox.ok("up", *again)
 
@@ -144,9 +123,7 @@ def test_a_value_that_is_rotated_afterwards_leaves_the_others_alone(
     assert client.describe_secret(SecretId=arn).get("DeletedDate")
 
 
-def test_what_an_operator_put_before_a_destroy_is_not_put_over(
-    sandbox: Any, project_copy: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_an_operator_put_before_a_destroy_is_not_put_over(sandbox: Any, project_copy: Any) -> None:
     copy, window = project_copy(), given(recoveryWindowInDays="7")
     arn = sandbox.ok("up", *copy.options, *window)["outputs"]["secret_arns"]["app-config"]
     client = sandbox.aws("secretsmanager", copy)
@@ -154,7 +131,7 @@ def test_what_an_operator_put_before_a_destroy_is_not_put_over(
     document = json.loads(client.get_secret_value(SecretId=arn)["SecretString"]) | {"SMTP_PASSWORD": by_hand}
     client.put_secret_value(SecretId=arn, SecretString=json.dumps(document))
     sandbox.ok("destroy", *copy.options, *window)
-    restored = json.loads(restore(sandbox, copy, monkeypatch, "--json").stdout)
+    restored = json.loads(restore(sandbox, copy, "--json").out)
     again = (*copy.options, *window, *restored["sandbox_arguments"])
 
     account = everywhere(partial(sandbox.aws, copy=copy))
@@ -169,9 +146,30 @@ def test_what_an_operator_put_before_a_destroy_is_not_put_over(
     assert json.loads(client.get_secret_value(SecretId=arn)["SecretString"]) == document
 
 
-def test_a_secret_that_was_made_anew_by_hand_is_taken_over_with_its_value(
-    sandbox: Any, project_copy: Any, monkeypatch: pytest.MonkeyPatch
+def test_what_a_function_put_before_a_destroy_is_not_put_over_when_it_no_longer_rotates(
+    sandbox: Any, project_copy: Any
 ) -> None:
+    copy, window = with_application_user(project_copy()), given(recoveryWindowInDays="7")
+    rotating = (*window, *given(rotation=ALTERNATING))
+    arn = sandbox.ok("up", *copy.options, *rotating)["outputs"]["secret_arns"]["db-app-user"]
+    client = sandbox.aws("secretsmanager", copy)
+    by_the_function = json.dumps({"username": "ticketing_clone", "password": "made-by-the-function"})
+    client.put_secret_value(SecretId=arn, SecretString=by_the_function)
+    sandbox.ok("destroy", *copy.options, *rotating)
+    restored = json.loads(restore(sandbox, copy, "--json").out)["sandbox_arguments"]
+    sandbox.ok("up", *copy.options, *rotating, *restored)
+
+    account = everywhere(partial(sandbox.aws, copy=copy))
+    configured = ("-c", "secret:dbAppUserPassword=a-configured-password-1")
+    for options, keys in (((), "username"), (configured, "password, username"), ((), "username")):
+        refused = sandbox.quick("up", *copy.options, *window, *restored, *options)
+        assert everywhere(partial(sandbox.aws, copy=copy)) == account
+        assert refused.status == 1
+        assert f"db-app-user: somebody else put its live value at {keys}, version" in refused.err
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *rotating, *restored)["changes"] == []
+
+
+def test_a_secret_that_was_made_anew_by_hand_is_taken_over_with_its_value(sandbox: Any, project_copy: Any) -> None:
     copy = project_copy()
     outputs = sandbox.ok("up", *copy.options)["outputs"]
     before = everything(sandbox, copy, outputs)
@@ -180,7 +178,7 @@ def test_a_secret_that_was_made_anew_by_hand_is_taken_over_with_its_value(
     client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
     made = client.create_secret(Name=name, SecretString="made-by-hand")
 
-    restored = json.loads(restore(sandbox, copy, monkeypatch, "--json").stdout)
+    restored = json.loads(restore(sandbox, copy, "--json").out)
     again = (*copy.options, *restored["sandbox_arguments"])
     sandbox.ok("refresh", *again)
     now = sandbox.ok("up", *again)["outputs"]

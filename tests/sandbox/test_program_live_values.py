@@ -5,19 +5,14 @@ Each test is a sequence on the real engine: before, a change, back again. `refus
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from unittest import mock
 
 import pytest
-from typer.testing import CliRunner
 
-from ops.cli import app
-from sandbox import local_aws
 from tests.sandbox.account import everything
 from tests.sandbox.stack_options import SINGLE_USER, given, values
 
@@ -37,21 +32,11 @@ def refused(sandbox: Any, copy: Any, *options: str) -> str:
     return result.err
 
 
-def ops(sandbox: Any, copy: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
-    """What `python -m ops ... --json` says, in the copy's folder."""
-    monkeypatch.setattr("ops.taking_back.ROOT", copy.directory)
-    found = local_aws.running(sandbox.home)
-    assert found is not None
-    variables = {
-        **os.environ,
-        **found.credentials(copy.account).variables(),
-        "AWS_ENDPOINT_URL": found.endpoint,
-        "SANDBOX_HOME": str(sandbox.home.root),
-    }
-    with mock.patch.dict(os.environ, variables, clear=True), contextlib.chdir(copy.directory):
-        done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 0, done.output
-    return json.loads(done.stdout)
+def taken_back(sandbox: Any, copy: Any, *command: str) -> list[str]:
+    """What `python -m ops restore --pending` tells the next `up`."""
+    done = sandbox.ops(copy, *command, "--yes", "--json")
+    assert done.status == 0, done.err
+    return done.json()["sandbox_arguments"]
 
 
 def _texts(value: str) -> list[str]:
@@ -272,7 +257,7 @@ def test_an_entry_leaves_with_a_recovery_window_only(sandbox: Any, project_copy:
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_an_entry_that_comes_back_is_refused_until_its_deleted_secret_is_taken_back(
-    sandbox: Any, project_copy: Make, monkeypatch: pytest.MonkeyPatch, number: int
+    sandbox: Any, project_copy: Make, number: int
 ) -> None:
     copy, window = project_copy(), given(recoveryWindowInDays="7")
     if number > 1:
@@ -293,7 +278,7 @@ def test_an_entry_that_comes_back_is_refused_until_its_deleted_secret_is_taken_b
     commands = [line.split() for line in said.splitlines() if line.startswith("  ")]
     assert commands[1] == ["pulumi", "up", "--stack", copy.stack]
 
-    again = (*window, *ops(sandbox, copy, monkeypatch, *commands[0][3:], "--yes", "--json")["sandbox_arguments"])
+    again = (*window, *taken_back(sandbox, copy, *commands[0][3:]))
     now = sandbox.ok("up", *copy.options, *again)["outputs"]
     assert now["secret_arns"]["jwt-secret"] == arn
     for stage, was in zip(AT[number], before, strict=True):
@@ -308,9 +293,7 @@ AT = {1: ["AWSCURRENT"], 2: ["AWSCURRENT", "AWSPREVIOUS"]}
 """Staging labels that have a value under each number."""
 
 
-def test_a_secret_that_somebody_made_under_a_new_entrys_name_is_taken_over(
-    sandbox: Any, project_copy: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_secret_that_somebody_made_under_a_new_entrys_name_is_taken_over(sandbox: Any, project_copy: Make) -> None:
     copy, window = project_copy(), given(recoveryWindowInDays="7")
     with catalogue_with(copy):
         sandbox.ok("up", *copy.options, *window)
@@ -319,7 +302,7 @@ def test_a_secret_that_somebody_made_under_a_new_entrys_name_is_taken_over(
     assert "somebody made it by hand" in refused(sandbox, copy, *window)
     again = (
         *window,
-        *ops(sandbox, copy, monkeypatch, "restore", "--pending", "--stack", copy.stack, "--json")["sandbox_arguments"],
+        *taken_back(sandbox, copy, "restore", "--pending", "--stack", copy.stack),
     )
     sandbox.ok("up", *copy.options, *again)
     assert client.get_secret_value(SecretId=made["ARN"])["VersionId"] == made["VersionId"]
