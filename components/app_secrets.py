@@ -234,7 +234,11 @@ class _SourceValues:
 
     def keeps_previous(self, source: Source) -> bool:
         """Tell whether the application gets the source's previous value: only once there is one."""
-        return isinstance(source, Generated) and source.keeps_previous and self.generation(source) > 1
+        return self.holds_previous(source) and bool(cast("Generated", source).keeps_previous)
+
+    def holds_previous(self, source: Source) -> bool:
+        """Tell whether a JSON secret has the source's previous value."""
+        return isinstance(source, Generated) and source.holds_previous and self.generation(source) > 1
 
     def of(self, source: Generated | Supplied | Constant, generation: int = 1) -> pulumi.Output[str]:
         """Return the value, secret unless it is a constant."""
@@ -246,7 +250,7 @@ class _SourceValues:
             found = self.restored.value(source.config_key, generation) or self._password(source, generation).result
             value = pulumi.Output.secret(self._configured.get(source.config_key) or found)
             self._values[source.config_key, generation] = value
-            if source.keeps_previous:
+            if source.holds_previous:
                 self._live.keep(
                     source.config_key, generation, value, self.restored.found_in(source.config_key, generation)
                 )
@@ -265,7 +269,7 @@ class _SourceValues:
         if (source.config_key, number) not in self._values:
             found = self.restored.value(source.config_key, number) or self._password(source, number).result
             value = pulumi.Output.secret(found)
-            if source.keeps_previous:
+            if source.holds_previous:
                 found_in = self.restored.found_in(source.config_key, number)
                 value = self._live.kept(source.config_key, number, value, found_in)
             self._values[source.config_key, number] = value
@@ -409,7 +413,7 @@ class _Versions:
             if isinstance(source, Generated) and generation > 1:
                 # Kept in any case: it was protected as long as it was the live one, so it can leave only one number later.
                 previous = self.values.previous(source)
-                if self.values.keeps_previous(source):
+                if self.values.holds_previous(source):
                     parts[key + PREVIOUS_SUFFIX] = previous, ""
         return parts
 
@@ -418,7 +422,7 @@ class _Versions:
         parts: dict[str, str | None] = {}
         for key, source in keys.items():
             parts[key] = self.values.known(source, self.values.generation(source))
-            if isinstance(source, Generated) and self.values.keeps_previous(source):
+            if isinstance(source, Generated) and self.values.holds_previous(source):
                 parts[key + PREVIOUS_SUFFIX] = self.values.known_previous(source)
         return None if None in parts.values() else _as_json(parts)
 

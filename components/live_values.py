@@ -286,10 +286,10 @@ _NONE = object()
 
 
 def _kept(declaration: Declaration) -> frozenset[str]:
-    """Return the JSON keys, `WHOLE` for a text, whose value before the application gets too."""
+    """Return the JSON keys, `WHOLE` for a text, whose value before is kept."""
     keys = declaration.keys if isinstance(declaration, JsonSecret) else {WHOLE: declaration.source}
     sources = keys.items() if isinstance(keys, Mapping) else ()
-    return frozenset(key for key, source in sources if isinstance(source, Generated) and source.keeps_previous)
+    return frozenset(key for key, source in sources if isinstance(source, Generated) and source.holds_previous)
 
 
 def _input(inputs: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -75,7 +75,7 @@ class RestoredValues:
         for key, source in keys.items():
             if isinstance(source, Generated):
                 generation = entry.generations.get(source.config_key, 1)
-                if generation == 1 and source.keeps_previous and key + PREVIOUS_SUFFIX in parts:
+                if generation == 1 and source.holds_previous and key + PREVIOUS_SUFFIX in parts:
                     raise pulumi.RunError(_unnumbered(declaration.name, key, source.config_key))
                 for number, name in ((generation, key), (generation - 1, key + PREVIOUS_SUFFIX)):
                     if isinstance(value := parts.get(name), str):

@@ -50,7 +50,8 @@ class Generated:
         length: Characters of the random value. It counts when the value is made; a later change leaves the live value
             alone.
         keeps_previous: Whether the application still needs the value before the last rotation (to decrypt, to verify),
-            which it then gets as `<NAME>_PREVIOUS`.
+            which it then gets as `<NAME>_PREVIOUS`. False, when it is said, is the step between True and nothing: the variable
+            goes, and the value stays in the secret for the tasks that still have the variable.
 
     The random value has letters and digits only: every consumer of this project (PostgreSQL, Redis and their URLs, an HTTP
     header, a shell) takes those unquoted.
@@ -58,7 +59,12 @@ class Generated:
 
     config_key: str
     length: int = field(default=32, kw_only=True)
-    keeps_previous: bool = field(default=False, kw_only=True)
+    keeps_previous: bool | None = field(default=None, kw_only=True)
+
+    @property
+    def holds_previous(self) -> bool:
+        """Whether a JSON secret has the value before beside the live one."""
+        return self.keeps_previous is not None
 
 
 @dataclass(frozen=True)
@@ -506,7 +512,7 @@ def _json_problems(name: str, keys: Mapping[str, Source]) -> Iterator[Problem]:
     if not keys:
         yield name, "has no keys", "at least one key, or External()"
     for key, source in keys.items():
-        if isinstance(source, Generated) and source.keeps_previous and key + PREVIOUS_SUFFIX in keys:
+        if isinstance(source, Generated) and source.holds_previous and key + PREVIOUS_SUFFIX in keys:
             yield name, f"has the key {key + PREVIOUS_SUFFIX!r}", f"that name is kept for the previous value of {key}"
 
 

@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model.declarations import Constant, Declaration, Generated, JsonSecret, Source, is_external
+from model.declarations import PREVIOUS_SUFFIX, Constant, Declaration, Generated, JsonSecret, Source, is_external
 
 WHOLE = ""
 """Key of a text secret's one value among its origins."""
 
-_GENERATED, _CONFIGURED, _CONSTANT = "generated", "configured", "constant"
+_GENERATED, _CONFIGURED, _CONSTANT, _PREVIOUS = "generated", "configured", "constant", "previous"
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Origins:
         secret: The full name, or the ARN of a secret that was adopted.
         adopted: Whether this project did not make the secret.
         rotated: Whether a function changes its value.
-        values: By JSON key (`WHOLE` for a text): `generated KEY NUMBER`, `configured KEY NUMBER` or `constant`. Empty when
-            somebody else puts the value.
+        values: By JSON key (`WHOLE` for a text): `generated KEY NUMBER`, `configured KEY NUMBER`, `constant`, or `previous` for
+            the value before of another key. Empty when somebody else puts the value.
         referenced: The JSON keys that a container variable gets one by one.
     """
 
@@ -80,13 +80,16 @@ def origins(
         return f"{kind} {key} {generations.get(key, 1)}"
 
     values: dict[str, str] = {}
-    if not is_external(declaration):
-        if isinstance(declaration, JsonSecret) and isinstance(declaration.keys, Mapping):
-            values = {key: origin(source) for key, source in declaration.keys.items()}
-        else:
-            values = {WHOLE: origin(next(declaration.sources()))}
-    referenced = frozenset(key for _, key in declaration.references() if key is not None)
-    return Origins(secret, adopted, rotated, values, referenced)
+    referenced = {key for _, key in declaration.references() if key is not None}
+    if isinstance(declaration, JsonSecret) and isinstance(declaration.keys, Mapping):
+        values = {key: origin(source) for key, source in declaration.keys.items()}
+        for key, source in declaration.keys.items():
+            if isinstance(source, Generated) and source.holds_previous and generations.get(source.config_key, 1) > 1:
+                values[key + PREVIOUS_SUFFIX] = _PREVIOUS
+                referenced |= {key + PREVIOUS_SUFFIX} if source.keeps_previous and key in referenced else set()
+    elif not is_external(declaration):
+        values = {WHOLE: origin(next(declaration.sources()))}
+    return Origins(secret, adopted, rotated, values, frozenset(referenced))
 
 
 def refusals(name: str, before: Origins, after: Origins, kept: Collection[str] = ()) -> list[str]:
@@ -101,12 +104,19 @@ def refusals(name: str, before: Origins, after: Origins, kept: Collection[str] =
     """
     if before.secret != after.secret:
         return [_other_secret(name, before, after)]
-    gone = (before.values.keys() - after.values.keys()) & before.referenced if after.values else ()
-    return [_gone(name, key) for key in sorted(gone)] + [
-        text
+    told = {
+        key: list(_refused_value(f"{name} key {key}" if key else name, key, before, after, kept=key in kept))
         for key in sorted(after.values)
-        for text in _refused_value(f"{name} key {key}" if key else name, key, before, after, kept=key in kept)
-    ]
+    }
+    gone = (before.values.keys() - after.values.keys()) & before.referenced if after.values else set[str]()
+    found: list[str] = []
+    for key in sorted(gone):
+        of = key.removesuffix(PREVIOUS_SUFFIX)
+        if before.values[key] != _PREVIOUS:
+            found.append(_gone(name, key))
+        elif of not in gone and not told.get(of):
+            found.append(_previous_gone(name, of))
+    return [*found, *(text for texts in told.values() for text in texts)]
 
 
 def turned_generated(before: Origins, after: Origins) -> dict[str, str]:
@@ -156,9 +166,17 @@ def _gone(name: str, key: str) -> str:
     )
 
 
+def _previous_gone(name: str, key: str) -> str:
+    return (
+        f"{name} key {key}{PREVIOUS_SUFFIX}: leaves the JSON with keeps_previous of {key}, and the task definition of the last "
+        "`up` refers to it: no task of that revision could start any more. Nothing was changed. Do it in two steps: write "
+        "keeps_previous=False, run `pulumi up`, and when no task of an older revision runs, take it out"
+    )
+
+
 def _refused_value(subject: str, key: str, before: Origins, after: Origins, *, kept: bool) -> Iterator[str]:
     old, new = before.values.get(key), after.values[key]
-    if old is None or new in {old, _CONSTANT}:
+    if old is None or new in {old, _CONSTANT, _PREVIOUS}:
         return
     kind, config_key, number = _parts(new)
     old_kind, old_key, old_number = _parts(old)
@@ -171,7 +189,7 @@ def _refused_value(subject: str, key: str, before: Origins, after: Origins, *, k
                 f"for the application. Nothing was changed. Put {old_key} back"
             )
         elif kind == _GENERATED:
-            before_that = f"for {old_key}" if old_key else "a constant"
+            before_that = f"for {old_key}" if old_key else f"a {old_kind} value"
             yield (
                 f"{subject}: is generated for {config_key} from now on, no longer {before_that}: a new value would take the "
                 f"place of the live one. Nothing was changed. Set the value that it is to have: {set_it}"
@@ -195,6 +213,6 @@ def _refused_value(subject: str, key: str, before: Origins, after: Origins, *, k
 
 
 def _parts(origin: str) -> tuple[str, str, int]:
-    """Return kind, configuration key and number of an origin; of a constant, which has neither, empty ones."""
-    kind, key, number = origin.split() if origin != _CONSTANT else (origin, "", "0")
+    """Return kind, configuration key and number of an origin; of a kind that has neither, empty ones."""
+    kind, key, number = origin.split() if " " in origin else (origin, "", "0")
     return kind, key, int(number)

@@ -16,6 +16,7 @@ import yaml
 
 from catalogue import APPLICATION
 from model.declarations import generated
+from model.labels import PREVIOUS as BEFORE
 from model.labels import RESTORED
 from model.names import Names, key_description
 from ops._ask import confirm
@@ -91,6 +92,7 @@ def restore_pending(stack: str | None, outputs: Path | None, *, dry_run: bool, y
     work = [f"the key {found.key_to_take_back.arn}"] if found.key_to_take_back else []
     work += [record.name for record in found.deleted.values()]
     lost = {name: record for name, record in found.secrets.items() if record.arn not in place.known}
+    _require_numbers(place, lost)
     restored: dict[str, Any] = {}
     if not dry_run and (work or lost):
         if work:
@@ -189,6 +191,21 @@ def _taken_over(place: Place, found: Found, lost: Mapping[str, Record]) -> dict[
     if not secrets:
         return {}
     return {**({"key": found.key.arn} if found.key else {}), "secrets": secrets}
+
+
+def _require_numbers(place: Place, lost: Mapping[str, Record]) -> None:
+    """Without its number the application would no longer get the value before of a text; of a JSON `up` sees it."""
+    declared = {d.name: d for d in APPLICATION.catalogue(place.names.stack)}
+    for name, record in lost.items():
+        rotated = any(label.startswith(BEFORE) for labels in record.stages.values() for label in labels)
+        for key, source in generated([declared[name]] if rotated and name in declared else ()).items():
+            if source.keeps_previous and place.rotations.get(key, 1) == 1:
+                file = f"Pulumi.{place.names.stack}.yaml"
+                raise MisuseError(
+                    f"{record.name}: was rotated, and {file} does not say how often, so that the application would not get the "
+                    f"value before any more; nothing was changed. Give the number that it had, 2 or more, and run it again:\n"
+                    f"  pulumi config set --stack {place.names.stack} --path rotations.{key} NUMBER"
+                )
 
 
 def _place(stack: str | None, outputs: Path | None) -> Place:

@@ -102,6 +102,22 @@ def test_generations_are_those_of_the_stacks_file(stack: Deployed, ops: Ops) -> 
     assert "generations" not in found["db-master-password"]
 
 
+def test_a_text_whose_value_before_is_needed_is_not_taken_back_without_its_number(stack: Deployed, ops: Ops) -> None:
+    stack.secrets.put_secret_value(
+        SecretId=stack.arn("jwt-secret"), SecretString="before", VersionStages=["pulumi-previous-1a2b3c4d"]
+    )
+    destroy(stack)
+
+    refused = by_name(stack, ops, "--yes")
+    assert refused.status == 2
+    assert "pulumi config set --stack dev --path rotations.jwtSecret NUMBER" in refused.err
+    assert stack.secrets.describe_secret(SecretId=stack.arn("jwt-secret"))["DeletedDate"]
+
+    configure(stack, rotations={"jwtSecret": 2})
+    found = by_name(stack, ops, "--yes", "--json").json["restored"]["secrets"]["jwt-secret"]
+    assert found["generations"] == {"jwtSecret": 2}
+
+
 def test_a_dry_run_changes_nothing(stack: Deployed, ops: Ops) -> None:
     destroy(stack)
 
@@ -121,6 +137,18 @@ def test_it_asks_first(stack: Deployed, ops: Ops) -> None:
     assert done.status == 2
     assert f"the key {stack.key_arn}" in done.err
     assert stack.secrets.describe_secret(SecretId=stack.arn("jwt-secret"))["DeletedDate"]
+
+
+def test_an_entry_that_came_back_is_taken_over_beside_a_stack_that_is_up(stack: Deployed, ops: Ops) -> None:
+    arn = stack.arn("jwt-secret")
+    stack.secrets.delete_secret(SecretId=arn, RecoveryWindowInDays=7)
+    for output in ("secret_arns", "secret_names"):
+        stack.write_outputs(**{output: {name: v for name, v in stack.outputs[output].items() if name != "jwt-secret"}})
+
+    done = ops(stack, "restore", "--pending", "--yes", "--json")
+
+    assert done.status == 0, done.err
+    assert {name: entry["arn"] for name, entry in done.json["restored"]["secrets"].items()} == {"jwt-secret": arn}
 
 
 def test_a_secret_that_is_gone_for_good_is_told(stack: Deployed, ops: Ops) -> None:

@@ -206,6 +206,37 @@ def test_a_json_key_moves_in_steps_that_keep_every_revision_alive(sandbox: Any, 
     assert json.loads(now["cache"]) == {"REDIS_PASSWORD": live}
 
 
+def test_the_value_before_goes_in_steps_that_keep_every_revision_alive(sandbox: Any, project_copy: Make) -> None:
+    copy, second = project_copy(), given(rotations={"encryptionKey": 2})
+    path = copy.directory / "catalogue.py"
+    kept = path.read_text(encoding="utf-8").replace('variables={"REDIS', 'variables={"ENCRYPTION_KEY", "REDIS')
+    path.write_text(kept, encoding="utf-8")
+    sandbox.ok("up", *copy.options)
+    sandbox.ok("up", *copy.options, *second)
+    live = json.loads(values(sandbox, copy)["app-config"])
+    name = "ENCRYPTION_KEY_PREVIOUS"
+
+    def now() -> tuple[bool, dict[str, str]]:
+        variables = sandbox.ok("outputs", *copy.options)["services"]["app"]["container_secrets"]
+        return name in variables, json.loads(values(sandbox, copy)["app-config"])
+
+    assert now() == (True, live)
+    path.write_text(kept.replace("length=32, keeps_previous=True", "length=32"), encoding="utf-8")
+    assert f"app-config key {name}: leaves the JSON" in refused(sandbox, copy, *second)
+    path.write_text(kept.replace("length=32, keeps_previous=True", "length=32, keeps_previous=False"), encoding="utf-8")
+    sandbox.ok("up", *copy.options, *second)
+    assert now() == (False, live)
+    # And back, with the value that was live.
+    path.write_text(kept, encoding="utf-8")
+    sandbox.ok("up", *copy.options, *second)
+    assert now() == (True, live)
+    path.write_text(kept.replace("length=32, keeps_previous=True", "length=32, keeps_previous=False"), encoding="utf-8")
+    sandbox.ok("up", *copy.options, *second)
+    path.write_text(kept.replace("length=32, keeps_previous=True", "length=32"), encoding="utf-8")
+    sandbox.ok("up", *copy.options, *second)
+    assert now() == (False, {key: value for key, value in live.items() if key != name})
+
+
 def test_an_adopted_secret_is_never_deleted_here(sandbox: Any, project_copy: Make) -> None:
     copy = project_copy()
     sandbox.ok("preview", *copy.options)  # starts the local AWS

@@ -101,6 +101,38 @@ def test_a_json_key_goes_after_its_variable_and_not_with_it() -> None:
     assert one(referenced, replace(EXTERNAL, referenced=referenced.referenced)) == ""  # the value stays as it is
 
 
+def test_the_value_before_goes_after_its_variable_and_not_with_it() -> None:
+    both = {"A": "generated a 2", "A_PREVIOUS": "previous"}
+    referenced = Origins(NAME, adopted=False, rotated=False, values=both, referenced=frozenset({"A", "A_PREVIOUS"}))
+    without_variable = replace(referenced, referenced=frozenset({"A"}))
+    without_value = replace(without_variable, values={"A": "generated a 2"})
+    assert "write keeps_previous=False, run `pulumi up`" in one(referenced, without_value)
+    assert "keeps_previous=False" in one(referenced, replace(without_value, values={"A": "configured a 2"}))
+    assert "keeps_previous=False" in one(referenced, replace(without_value, values={"A": "constant"}))
+    assert one(referenced, without_variable) == one(without_variable, without_value) == ""
+    assert one(without_value, without_variable) == one(without_value, referenced) == ""
+    # What else is wrong is said alone.
+    assert "can only become 3" in one(referenced, replace(without_value, values={"A": "generated a 1"}))
+    assert "db key A: leaves the JSON" in one(referenced, replace(referenced, values={"B": "constant"}))
+    assert "a previous value" in one(
+        without_variable, replace(without_variable, values={**both, "A_PREVIOUS": "generated b 1"})
+    )
+
+
+def test_the_value_before_has_an_origin_once_there_is_one() -> None:
+    keys = {"A": Generated("a", keeps_previous=True), "B": Generated("b", keeps_previous=False), "C": Generated("c")}
+    declaration = JsonSecret("db", keys, variables={"A", "B"})
+
+    def found(number: int) -> Origins:
+        numbers = dict.fromkeys("abc", number)
+        return origins(declaration, secret=NAME, adopted=False, rotated=False, configured={}, generations=numbers)
+
+    assert set(found(1).values) == {"A", "B", "C"}
+    assert found(1).referenced == {"A", "B"}
+    assert {key for key, origin in found(2).values.items() if origin == "previous"} == {"A_PREVIOUS", "B_PREVIOUS"}
+    assert found(2).referenced == {"A", "B", "A_PREVIOUS"}
+
+
 def test_new_and_removed_keys_and_a_secret_that_others_take_over_are_allowed() -> None:
     one_key = Origins(NAME, adopted=False, rotated=False, values={"A": "generated a 1"})
     two_keys = Origins(NAME, adopted=False, rotated=False, values={"A": "generated a 1", "B": "generated b 3"})
