@@ -96,6 +96,7 @@ stack_outputs = Outputs[pulumi.Input[str]](
     alarm_topic_arn=topic_arn,
     foreign_secret_arns=config.foreign_arns,
     secret_kms_key_arns=config.secret_kms_keys,
+    replica_regions=sorted(config.replica_regions),
 )
 for output, value in stack_outputs.exports():
     pulumi.export(output, value)

@@ -3,7 +3,7 @@
 No output ever holds a secret's value, so that a stack that reads them stays free of secrets.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar, cast
 
@@ -54,6 +54,8 @@ class Outputs(Generic[Text]):
         foreign_secret_arns: Full ARN of each secret that somebody else owns, by its name in the catalogue. Only these may
             be in another account or Region.
         secret_kms_key_arns: Customer-managed key of each adopted or foreign secret that has one, by its name in the catalogue.
+        replica_regions: Regions that the configuration gives a replica of each of the stack's own secrets; None for a stack of an
+            earlier version, which does not say.
     """
 
     environment: str
@@ -65,6 +67,7 @@ class Outputs(Generic[Text]):
     alarm_topic_arn: Text | None = None
     foreign_secret_arns: Mapping[str, Text] = field(default_factory=dict[str, Any])
     secret_kms_key_arns: Mapping[str, Text] = field(default_factory=dict[str, Any])
+    replica_regions: Sequence[str] | None = None
 
     def exports(self) -> Iterator[tuple[str, Any]]:
         """Yield each output's name and value, as `pulumi.export` takes them."""
@@ -121,6 +124,7 @@ def parse(raw: Mapping[str, Any]) -> Outputs[str]:
         alarm_topic_arn=_optional_text(raw, "alarm_topic_arn"),
         foreign_secret_arns=_texts(raw, "foreign_secret_arns") if raw.get("foreign_secret_arns") else {},
         secret_kms_key_arns=_texts(raw, "secret_kms_key_arns") if raw.get("secret_kms_key_arns") else {},
+        replica_regions=_optional_list(raw, "replica_regions"),
     )
     if lacking := sorted(outputs.secret_arns.keys() - outputs.secret_names.keys()):
         raise OutputsError(f"secret_names lacks {', '.join(lacking)}")
@@ -213,3 +217,12 @@ def _text(raw: Mapping[str, Any], name: str) -> str:
 
 def _optional_text(raw: Mapping[str, Any], name: str) -> str | None:
     return None if raw.get(name) is None else _text(raw, name)
+
+
+def _optional_list(raw: Mapping[str, Any], name: str) -> list[str] | None:
+    value = raw.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in cast("list[Any]", value)):
+        raise OutputsError(f"{name} is no list of texts")
+    return cast("list[str]", value)

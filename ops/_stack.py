@@ -90,6 +90,10 @@ class Stack(Outputs[str]):
         """Tell whether a secret of the catalogue has a name of its own, since it existed before the stack."""
         return self.secret_names.get(name) not in {None, self.names.secret(name)}
 
+    def leaves_replica(self, name: str, region: str) -> bool:
+        """Tell whether a replica of a secret of the stack's own is in a Region that the configuration no longer names."""
+        return self.replica_regions is not None and region not in self.replica_regions and not self.is_adopted(name)
+
     def name_of(self, arn: str) -> str:
         """Return the catalogue name of a secret's ARN, the ARN itself for one that the catalogue doesn't have."""
         return next((name for name, known in self.every_secret_arn.items() if known == arn), arn)

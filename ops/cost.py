@@ -33,7 +33,8 @@ class Deployed:
     """What is deployed and costs something.
 
     Attributes:
-        secrets: Number of secrets; `replicas` counts their copies in other Regions.
+        secrets: Number of secrets; `replicas` counts their copies in other Regions, and `left_replicas` those of them that
+            the configuration no longer names.
         keys: Customer-managed keys, those of replicas included.
         references: Distinct `valueFrom` of the container: ECS reads each once when a task starts.
         values: Values that would each be a parameter: a text secret is one, a JSON secret one for each key.
@@ -51,6 +52,7 @@ class Deployed:
     metrics: int
     alarms: int
     dashboards: int
+    left_replicas: int = 0
 
 
 def cost(
@@ -99,10 +101,12 @@ def count(aws: Aws, stack: Stack) -> Deployed:
         for replica in record.replicas
         if replica.kms_key_id and not replica.kms_key_id.endswith("alias/aws/secretsmanager")
     }
+    left = sum(stack.leaves_replica(stack.name_of(r.arn), one.region) for r in records for one in r.replicas)
     prefix = stack.names.prefix
     return Deployed(
         secrets=len(records),
         replicas=sum(len(record.replicas) for record in records),
+        left_replicas=left,
         keys=bool(stack.kms_key_arn) + len(replica_keys),
         references=len(stack.references),
         values=_values(stack.secret_arns),
@@ -123,12 +127,13 @@ def bill(deployed: Deployed, *, tasks_per_day: float) -> tuple[Item, ...]:
     items = (
         *pricing.fixed_items(
             secrets=deployed.secrets,
-            replicas=deployed.replicas,
+            replicas=deployed.replicas - deployed.left_replicas,
             keys=deployed.keys,
             metrics=deployed.metrics,
             alarms=deployed.alarms,
             dashboards=deployed.dashboards,
         ),
+        Item("replicas no longer configured (doctor names them)", deployed.left_replicas, pricing.SECRET),
         Item("trail (first copy of management events)", deployed.trails, 0.0),
         Item("rotation: API calls", rotation_calls, pricing.API_CALL),
         Item("KMS requests", (starts + rotation_calls) if deployed.keys else 0, pricing.KMS_REQUEST),

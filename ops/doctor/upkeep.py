@@ -101,17 +101,27 @@ def _wrong_function(aws: Aws, arn: str) -> str | None:
 
 
 def _replicas(snapshot: Snapshot) -> Iterator[Finding]:
+    stack = snapshot.stack
     for arn, record in snapshot.live().items():
         for replica in record.replicas:
+            name = f"{stack.name_of(arn)} in {replica.region}"
+            if stack.leaves_replica(stack.name_of(arn), replica.region):
+                # The provider leaves the last one (terraform-provider-aws, issue 23316).
+                fix = (
+                    f"aws secretsmanager remove-regions-from-replication --secret-id {arn} --region {stack.region} "
+                    f"--remove-replica-regions {replica.region}"
+                )
+                found = f"replica in {replica.region} is no longer configured"
+                yield Finding("replica", "warning", name, found, fix, "or name the Region in replicaRegions again")
+                continue
             if replica.status == "InSync":
                 continue
-            name = f"{snapshot.stack.name_of(arn)} in {replica.region}"
             if replica.status == "InProgress":
-                fix = f"aws secretsmanager describe-secret --secret-id {arn} --region {snapshot.stack.region}"
+                fix = f"aws secretsmanager describe-secret --secret-id {arn} --region {stack.region}"
                 yield Finding("replica", "warning", name, "is being replicated", fix)
                 continue
             fix = (
-                f"aws secretsmanager replicate-secret-to-regions --secret-id {arn} --region {snapshot.stack.region} "
+                f"aws secretsmanager replicate-secret-to-regions --secret-id {arn} --region {stack.region} "
                 f"--add-replica-regions Region={replica.region} --force-overwrite-replica-secret"
             )
             found = f"replication {replica.status or 'is in an unknown state'}: {replica.message or 'no reason given'}"

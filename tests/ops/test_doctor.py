@@ -60,6 +60,28 @@ def test_healthy_stack_with_rotation_and_replicas(stack: Stack, ops: Any) -> Non
     assert texts["replica"].startswith("in sync: ")
 
 
+def test_a_replica_that_is_no_longer_configured_is_told(stack: Stack, ops: Any) -> None:
+    for name in ("jwt-secret", "app-config"):
+        regions = [{"Region": "eu-central-1"}, {"Region": "eu-west-3"}]
+        stack.secrets.replicate_secret_to_regions(SecretId=stack.arn(name), AddReplicaRegions=regions)
+
+    def told() -> list[Any]:
+        return [found for found in ops(stack, "doctor", "--json").json["findings"] if found["check"] == "replica"]
+
+    assert [found["status"] for found in told()] == ["ok"]  # a stack of an earlier version does not say
+    stack.write_outputs(replica_regions=["eu-west-3"])
+    assert {(found["status"], found["subject"], found["found"]) for found in told()} == {
+        ("warning", f"{name} in eu-central-1", "replica in eu-central-1 is no longer configured")
+        for name in ("jwt-secret", "app-config")
+    }
+    command = f"aws secretsmanager remove-regions-from-replication --secret-id {stack.arn('jwt-secret')} --region {stack.region}"
+    assert f"{command} --remove-replica-regions eu-central-1" in {found["fix"] for found in told()}
+    bill = {item["item"]: item["quantity"] for item in ops(stack, "cost", "--json").json["items"]}
+    assert (bill["replicas"], bill["replicas no longer configured (doctor names them)"]) == (2, 2)
+    stack.write_outputs(replica_regions=["eu-west-3", "eu-central-1"])
+    assert [found["status"] for found in told()] == ["ok"]
+
+
 def put_index(stack: Stack, *architectures: str) -> None:
     """Let the image be one for several processors, as `docker buildx` pushes it, with its attestation."""
     kind = "application/vnd.oci.image.manifest.v1+json"

@@ -57,7 +57,12 @@ def test_outputs_are_read_and_what_is_not_known_is_ignored() -> None:
 
 def test_what_is_exported_is_what_is_read() -> None:
     key, topic = arn("kms", "key/1"), arn("sns", "tickets-dev-alarms")
-    everything = raw(kms_key_arn=key, alarm_topic_arn=topic, secret_kms_key_arns={"database": arn("kms", "key/2")})
+    everything = raw(
+        kms_key_arn=key,
+        alarm_topic_arn=topic,
+        secret_kms_key_arns={"database": arn("kms", "key/2")},
+        replica_regions=["eu-west-3"],
+    )
     exported = dict(parse(everything).exports())
     assert exported.items() >= everything.items()
     assert set(exported) == set(NAMES)
@@ -73,6 +78,7 @@ def test_an_older_stack_has_fewer_outputs() -> None:
         == 0
     )
     assert found.foreign_secret_arns == {}
+    assert found.replica_regions is None
 
 
 @pytest.mark.parametrize(
@@ -96,6 +102,8 @@ def test_an_older_stack_has_fewer_outputs() -> None:
         (raw(service={"task_definition_arn": "x"}), "task_definition_arn is no ARN"),
         (raw(secret_arns=[]), "secret_arns is no object"),
         (raw(secret_names={}), "secret_names lacks jwt"),
+        (raw(replica_regions="eu-west-3"), "replica_regions is no list of texts"),
+        (raw(replica_regions=[3]), "replica_regions is no list of texts"),
         (raw(monthly_cost_usd="much"), "monthly_cost_usd is no number"),
         (raw(kms_key_arn=7), "kms_key_arn is no text"),
         (raw(kms_key_arn="arn:aws:kms"), "kms_key_arn is no ARN"),
