@@ -17,6 +17,7 @@ from model.location import Location
 from model.outputs import Outputs
 from policies.deployer import require_boundary
 
+errors.end_quietly()
 config = load(APPLICATION)
 partition, region, caller = aws.get_partition(), aws.get_region(), aws.get_caller_identity()
 location = Location(partition.partition, region.region, caller.account_id, partition.dns_suffix)

@@ -1,5 +1,8 @@
-"""What a policy refuses becomes a message without a traceback."""
+"""Errors without a traceback: what a policy refuses, and the end of a program that the engine stops."""
 
+import os
+import signal
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -15,3 +18,14 @@ def readable() -> Generator[None]:
         yield
     except PolicyError as error:
         raise pulumi.RunError(str(error)) from None
+
+
+def end_quietly() -> None:
+    """End without a traceback when the engine stops the program because a resource has failed: it prints what failed itself.
+
+    The CLI then sends SIGINT to the language host and to the program that it runs. Python's own answer, a KeyboardInterrupt in
+    the middle of the SDK, is some seventy lines in front of the error. A process that is not the program's own stays as it is.
+    Source: Pulumi, sdk/python/cmd/pulumi-language-python-exec (3.274), which gets its configuration by PULUMI_CONFIG.
+    """
+    if "PULUMI_CONFIG" in os.environ and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(1))

@@ -1,43 +1,106 @@
 """A language host for Python, for tests that run the plain Pulumi CLI: `pulumi-language-python` is in no registry.
 
-It serves what the CLI asks a language host for, and runs `__main__.py` as the Automation API runs an inline program.
+It serves what the CLI asks a language host for. Each program runs in a process of its own, as Pulumi's executor runs it: in the main
+thread, with its configuration in the environment, in the host's process group.
 
-Source: Pulumi, sdk/python/cmd/pulumi-language-python/main.go (3.274).
+Source: Pulumi, sdk/python/cmd/pulumi-language-python/main.go and pulumi-language-python-exec (3.274).
 """
 
+import asyncio
+import json
 import os
 import runpy
 import signal
+import subprocess
 import sys
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import grpc
-from pulumi.automation._server import LanguageServer  # the one place that runs a program for an engine
-from pulumi.runtime.proto import language_pb2_grpc
+import pulumi
+import pulumi.runtime
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
+
+_TOLD = 32
+"""The status of a program whose error the user has seen: the engine adds none of its own."""
 
 
-class Host(LanguageServer):
+class Host(language_pb2_grpc.LanguageRuntimeServicer):
     """Runs the program of the folder that the engine names."""
 
-    def __init__(self) -> None:
-        super().__init__(lambda: None)
+    def GetRequiredPlugins(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's own names
+        """None beside those that the tests serve."""
+        del request, context
+        return language_pb2.GetRequiredPluginsResponse()
 
-    def Run(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's own name
-        """Run the program as its own `python __main__.py` would."""
-        folder = Path(request.info.program_directory or request.pwd)
-        os.chdir(folder)
-        sys.path[:0] = [str(folder)]
-        self.program = lambda: _run(folder)
-        request.args[:] = [sys.argv[-1]]
-        return super().Run(request, context)
+    def GetRequiredPackages(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """None, likewise."""
+        del request, context
+        return language_pb2.GetRequiredPackagesResponse()
+
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """A version."""
+        del request, context
+        return plugin_pb2.PluginInfo(version="0.0.0")
+
+    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """SIGINT follows."""
+        del request, context
+        return empty_pb2.Empty()
+
+    def Run(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Run the program and tell how it ended."""
+        del context
+        settings = {
+            "monitor": request.monitor_address,
+            "engine": sys.argv[-1],
+            "project": request.project,
+            "stack": request.stack,
+            "parallel": request.parallel,
+            "dry_run": request.dryRun,
+            "organization": request.organization or "organization",
+            "root_directory": request.info.root_directory,
+        }
+        folder = request.info.program_directory or request.pwd
+        ended = subprocess.run(
+            [sys.executable, "-u", __file__, "--run", json.dumps(settings), folder],
+            cwd=folder,
+            env={
+                **os.environ,
+                "PULUMI_CONFIG": json.dumps(dict(request.config)),
+                "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
+            },
+            stdout=sys.stderr,
+            check=False,
+        )
+        if ended.returncode in {0, _TOLD}:
+            return language_pb2.RunResponse(bail=ended.returncode == _TOLD)
+        return language_pb2.RunResponse(error=f"Program exited with non-zero exit code: {ended.returncode}")
 
 
-def _run(folder: Path) -> None:
-    runpy.run_path(str(folder / "__main__.py"), run_name="__main__")
+def run(settings: str, folder: str) -> int:
+    """Run a program in this process; return its exit status."""
+    runtime: Any = pulumi.runtime  # the SDK does not export the types of these
+    runtime.set_all_config(runtime.get_config_env(), runtime.get_config_secret_keys_env())
+    runtime.configure(runtime.Settings(**json.loads(settings)))
+    sys.path[0] = folder
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(
+            runtime.run_in_stack(lambda: runpy.run_path(str(Path(folder) / "__main__.py"), run_name="__main__"))
+        )
+    except pulumi.RunError as error:
+        pulumi.log.error(str(error))
+        return 1
+    except Exception:  # noqa: BLE001 - whatever the program raises is its user's to see
+        pulumi.log.error(f"Program failed with an unhandled exception:\n{traceback.format_exc()}")
+        return _TOLD
+    return 0
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
@@ -61,4 +124,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--run"]:
+        sys.exit(run(*sys.argv[2:]))
     main()
