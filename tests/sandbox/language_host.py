@@ -1,7 +1,7 @@
 """A language host for Python, for tests that run the plain Pulumi CLI: `pulumi-language-python` is in no registry.
 
-It serves what the CLI asks a language host for. Each program runs in a process of its own, as Pulumi's executor runs it: in the main
-thread, with its configuration in the environment, in the host's process group.
+It serves what the CLI asks a language host for. Each program runs in a process of its own, as Pulumi's executor runs it: in the
+main thread, with its configuration in the environment, in the host's process group.
 
 Source: Pulumi, sdk/python/cmd/pulumi-language-python/main.go and pulumi-language-python-exec (3.274).
 """
