@@ -54,7 +54,7 @@ def test_a_lock_file_holds_what_its_source_asks_for(name: str, source: str) -> N
 
 
 def test_the_rotation_function_is_made_of_pinned_packages() -> None:
-    assert {name for engine in ENGINES.values() for name in engine.driver} <= set(pins("requirements.txt"))
+    assert {name.lower() for engine in ENGINES.values() for name in engine.driver} <= set(pins("requirements.txt"))
 
 
 def test_pulumi_install_and_the_makefile_install_the_lock_files() -> None:
