@@ -32,6 +32,9 @@ ACCOUNT = "111122223333"
 REGION = "eu-central-1"
 PARTITION = "aws"
 
+Answer = Mapping[str, Any] | Callable[[Any], Mapping[str, Any]]
+"""What a data source gives, or a function of its arguments that says it."""
+
 UNKNOWN = rpc.UNKNOWN
 STACK_TYPE = "pulumi:pulumi:Stack"
 
@@ -129,7 +132,8 @@ class Recorder(Protocol):
     `config` has full keys (`service-ticket-system:cpu`, `aws:region`), values as text or as JSON data; `secret_config`
     is merged into it and marked as given by `--secret`. `outputs` gives further outputs (wire's names) by a resource's
     name or type; by default every resource has `arn`, `name` and what AWS would compute; `preview=True` leaves those
-    `UNKNOWN`. `invokes` answers further data sources by token. The program's own exception comes through.
+    `UNKNOWN`. `invokes` answers further data sources by token, with data or by a function of the arguments. The
+    program's own exception comes through.
     """
 
     def __call__(
@@ -144,7 +148,7 @@ class Recorder(Protocol):
         region: str = REGION,
         partition: str = PARTITION,
         outputs: Mapping[str, Mapping[str, Any]] | None = None,
-        invokes: Mapping[str, Mapping[str, Any]] | None = None,
+        invokes: Mapping[str, Answer] | None = None,
         preview: bool = False,
     ) -> Recording: ...
 
@@ -176,7 +180,7 @@ def _record(
     region: str = REGION,
     partition: str = PARTITION,
     outputs: Mapping[str, Mapping[str, Any]] | None = None,
-    invokes: Mapping[str, Mapping[str, Any]] | None = None,
+    invokes: Mapping[str, Answer] | None = None,
     preview: bool = False,
 ) -> Recording:
     recording = Recording()
@@ -228,12 +232,12 @@ class _Aws:
     region: str
     partition: str
     outputs: Mapping[str, Mapping[str, Any]]
-    invokes: Mapping[str, Mapping[str, Any]]
+    invokes: Mapping[str, Answer]
 
-    def invoke(self, token: str) -> Mapping[str, Any]:
+    def invoke(self, token: str, arguments: Any) -> Mapping[str, Any]:
         suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
         arn = f"arn:{self.partition}:iam::{self.account}:user/deployer"
-        known: dict[str, Mapping[str, Any]] = {
+        known: dict[str, Answer] = {
             "aws:index/getCallerIdentity:getCallerIdentity": {
                 "id": self.account,
                 "accountId": self.account,
@@ -257,7 +261,8 @@ class _Aws:
         known.update(self.invokes)
         if token not in known:
             raise AssertionError(f"the recording mocks have no answer for {token}; give record(..., invokes={{...}})")
-        return known[token]
+        answer = known[token]
+        return answer(arguments) if callable(answer) else answer
 
     def computed(self, type_: str, name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs that the provider adds to the inputs of a resource."""
@@ -375,7 +380,7 @@ class _Monitor(mocks.MockMonitor):
     def Invoke(self, request: Any) -> Any:  # noqa: N802 - the name of the rpc
         self._recording.invokes.append((request.tok, _plain(request.args)))
         answer = struct_pb2.Struct()
-        answer.update(dict(self._aws.invoke(request.tok)))
+        answer.update(dict(self._aws.invoke(request.tok, _plain(request.args))))
         fields: dict[str, Any] = {"return": answer}  # a keyword of Python
         return resource_pb2.ResourceInvokeResponse(**fields)
 
