@@ -270,23 +270,27 @@ def _role_of_session(arn: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = ({"*": ".*", "?": "."}.get(part, re.escape(part)) for part in re.split(r"([*?])", pattern))
+    parts = (
+        {"*": ".*", "?": "."}.get(part, re.escape(_plain(part))) for part in re.split(r"(\$\{[*?$]\}|[*?])", pattern)
+    )
     return re.compile("".join(parts), re.DOTALL)
 
 
 def glob(pattern: str, text: str) -> bool:
-    """Tell whether a text matches a pattern of IAM: `*` any characters, `?` one; case counts."""
-    if "*" not in pattern and "?" not in pattern:
-        return pattern == text
+    """Tell whether a text matches a pattern of IAM: `*` any characters, `?` one, `${*}` and `${?}` themselves; case counts."""
     return _compiled(pattern).fullmatch(text) is not None
 
 
 def _filled(pattern: str, context: Mapping[str, str | None]) -> str:
     def value(match: re.Match[str]) -> str:
-        name = match[1].lower()
-        return match[1] if name in {"*", "?", "$"} else context.get(name) or match[0]
+        return context.get(match[1].lower()) or match[0]
 
-    return re.sub(r"\$\{([^}]+)\}", value, pattern)
+    return re.sub(r"\$\{([^}*?$]+)\}", value, pattern)
+
+
+def _plain(text: str) -> str:
+    """Return a text with the characters that are written as variables. Source: AWS, "IAM policy elements: Variables and tags"."""
+    return re.sub(r"\$\{([*?$])\}", r"\1", text)
 
 
 def conditions_met(statement: Statement, context: Mapping[str, str | None]) -> bool | None:
@@ -318,9 +322,9 @@ def _condition_met(operator: str, key: str, values: Sequence[str], context: Mapp
     wanted = [_filled(value, context) for value in values]
     match name.replace("not", ""):
         case "stringequals":
-            found = actual in wanted
+            found = actual in map(_plain, wanted)
         case "stringequalsignorecase":
-            found = actual.lower() in {value.lower() for value in wanted}
+            found = actual.lower() in {_plain(value).lower() for value in wanted}
         case "stringlike" | "arnlike" | "arnequals":
             found = any(glob(value, actual) for value in wanted)
         case "bool":

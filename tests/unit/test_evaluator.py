@@ -6,7 +6,17 @@ from urllib.parse import quote
 
 import pytest
 
-from policies.evaluator import Request, conditions_met, decide, glob, parse, principal_match, trusts
+from policies.evaluator import (
+    Request,
+    Statement,
+    conditions_met,
+    decide,
+    glob,
+    parse,
+    principal_match,
+    resource_tags,
+    trusts,
+)
 
 ROLE = "arn:aws:iam::123456789012:role/app-execution"
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-dev-db-AbCdEf"
@@ -47,6 +57,9 @@ IDENTITY: dict[str, tuple[dict[str, Any], str]] = {
     "known condition holds": ({"Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": True}}}, "allowed"),
     "known condition fails": ({"Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}, "implicit-deny"),
     "unknown condition": ({"Resource": "*", "Condition": {"StringEquals": {"aws:Env": "x"}}}, "conditional"),
+    "a star as itself": ({"Resource": "${*}"}, "implicit-deny"),
+    "a question mark as itself": ({"Resource": SECRET[:-1] + "${?}"}, "implicit-deny"),
+    "a variable that is unknown": ({"Resource": f"{SECRET}${{aws:unknown}}"}, "implicit-deny"),
     "policy variable": (
         {"Resource": "arn:aws:secretsmanager:eu-west-1:${aws:PrincipalAccount}:secret:app-*"}, "allowed",
     ),
@@ -86,6 +99,59 @@ def test_resource_policy_beside_an_identity_policy(case: str) -> None:
     statement, expected = RESOURCE[case]
 
     assert outcome(identity=policy({"Resource": SECRET}), resource=policy(statement)) == expected
+
+
+WHEN: dict[str, Any] = {"Resource": "*", "Condition": {"StringEquals": {"aws:Unknown": "x"}}}
+ALWAYS: dict[str, Any] = {"Resource": "*"}
+BY_ROLE, BY_ROOT = {"Principal": {"AWS": ROLE}}, {"Principal": {"AWS": ROOT}}
+SAID = ("aws:Unknown StringEquals x",)
+
+
+@pytest.mark.parametrize(
+    ("identity", "resource", "expected"),
+    [
+        (WHEN, {**ALWAYS, **BY_ROLE}, ("allowed", ())),
+        (ALWAYS, {**WHEN, **BY_ROLE}, ("allowed", ())),
+        (WHEN, {**WHEN, **BY_ROLE}, ("conditional", SAID)),
+        (WHEN, {"Resource": "arn:other", **BY_ROLE}, ("conditional", SAID)),
+        ({"Resource": "arn:other"}, {**WHEN, **BY_ROLE}, ("conditional", SAID)),
+        (ALWAYS, {**WHEN, "Effect": "Deny", "Principal": "*"}, ("conditional", (f"denied when {SAID[0]}",))),
+    ],
+)
+def test_the_better_of_two_policies_counts_and_a_possible_deny_stays(
+    identity: dict[str, Any], resource: dict[str, Any], expected: tuple[str, tuple[str, ...]]
+) -> None:
+    request = Request(READ, SECRET, ROLE, CONTEXT)
+    decision = decide(request, identity=policy(identity), resource=policy(resource))
+    assert (decision.outcome, decision.conditions) == expected
+    assert decision.allows
+
+
+def test_what_must_hold_in_both_policies_is_told_of_both() -> None:
+    """A boundary limits the identity policy, and a key's policy delegates to it."""
+    other = {"Resource": "*", "Condition": {"StringEquals": {"aws:Other": "y"}}}
+    said = (*SAID, "aws:Other StringEquals y")
+    request = Request(READ, SECRET, ROLE, CONTEXT)
+    within = decide(request, identity=policy(WHEN), boundary=policy(other))
+    assert (within.outcome, within.conditions) == ("conditional", said)
+    key = policy({**other, **BY_ROOT})
+    delegated = decide(request, identity=policy(WHEN), resource=key, resource_must_allow=True)
+    assert (delegated.outcome, delegated.conditions) == ("conditional", said)
+    assert decide(request, identity=policy(ALWAYS), boundary=policy(other)).conditions == said[1:]
+    assert decide(request, identity=policy(WHEN), boundary=policy(ALWAYS)).conditions == SAID
+
+
+def test_a_certain_statement_counts_before_one_with_a_condition() -> None:
+    request = Request(READ, SECRET, ROLE, CONTEXT)
+    decision = decide(request, identity=policy(WHEN, {**ALWAYS, "Sid": "always"}))
+    assert (decision.outcome, str(decision.statement)) == ("allowed", "always of test")
+    first = decide(request, identity=policy({**WHEN, "Sid": "first"}, {**WHEN, "Sid": "second"}))
+    assert (first.outcome, str(first.statement)) == ("conditional", "first of test")
+
+
+def test_a_boundary_denies_what_the_identity_allows() -> None:
+    limits = policy(ALWAYS, {"Effect": "Deny", "Resource": SECRET})
+    assert outcome(identity=policy(ALWAYS), boundary=limits) == "explicit-deny"
 
 
 def test_resource_policy_that_names_the_role_is_enough() -> None:
@@ -132,6 +198,10 @@ def test_key_policy_must_allow_or_delegate(principal: str, identity: str, expect
         ({"Service": "ecs-tasks.amazonaws.com"}, "ecs-tasks.amazonaws.com", "exact"),
         ({"Service": "lambda.amazonaws.com"}, "ecs-tasks.amazonaws.com", None),
         ({"AWS": ROLE}, ROLE + "2", None),
+        ({"AWS": ROOT}, ROLE, "account"),
+        ({"AWS": ROOT}, "ecs-tasks.amazonaws.com", None),
+        ({"Federated": "cognito-identity.amazonaws.com"}, "cognito-identity.amazonaws.com", "exact"),
+        ({"AWS": "arn:aws-cn:iam::123456789012:root"}, ROLE, None),
     ],
 )
 def test_principals(principals: Any, principal: str, expected: str | None) -> None:
@@ -158,6 +228,30 @@ CONDITIONS: dict[str, tuple[str, str, Any, bool | None]] = {
     "null fails": ("Null", "aws:a", "true", False),
     "unknown key": ("StringEquals", "aws:unknown", "x", None),
     "an address": ("IpAddress", "aws:a", "10.0.0.0/8", None),
+    "null of a key that is there": ("Null", "aws:a", "false", True),
+    "null of an absent key fails": ("Null", "aws:absent", "FALSE", False),
+    "null of an unknown key": ("Null", "aws:unknown", "true", None),
+    "a star as itself": ("StringEquals", "aws:star", "${*}", True),
+    "a star as itself, ignoring case": ("StringEqualsIgnoreCase", "aws:star", "${*}", True),
+    "a star as itself in a pattern": ("StringLike", "aws:a", "${*}", False),
+    "a boolean": ("Bool", "aws:yes", "TRUE", True),
+    "another boolean": ("Bool", "aws:yes", "false", False),
+    "not equals, ignoring case": ("StringNotEqualsIgnoreCase", "aws:a", "X", False),
+    "not equals another, ignoring case": ("StringNotEqualsIgnoreCase", "aws:a", "Y", True),
+    "case counts": ("StringEquals", "aws:a", "X", False),
+    "ARN of another": ("ArnNotLike", "aws:arn", "arn:aws:iam:*", True),
+    "a tag": ("StringEquals", "aws:ResourceTag/team", "a", True),
+    "a tag that is absent": ("StringEquals", "aws:ResourceTag/owner", "a", False),
+    "a tag of the principal": ("StringEquals", "aws:PrincipalTag/team", "a", None),
+    "for any value of an absent key": ("ForAnyValue:StringEquals", "aws:absent", "x", False),
+}
+KNOWN = {
+    "aws:a": "x",
+    "aws:arn": "arn:aws:ecs:eu-west-1:1:task/c/1",
+    "aws:absent": None,
+    "aws:yes": "true",
+    "aws:star": "*",
+    **resource_tags({"Team": "a"}, "secretsmanager"),
 }
 
 
@@ -166,8 +260,16 @@ def test_conditions(case: str) -> None:
     operator, key, value, expected = CONDITIONS[case]
     (statement,) = policy({"Resource": "*", "Condition": {operator: {key: value}}})
 
-    context = {"aws:a": "x", "aws:arn": "arn:aws:ecs:eu-west-1:1:task/c/1", "aws:absent": None}
-    assert conditions_met(statement, context) is expected
+    assert conditions_met(statement, KNOWN) is expected
+
+
+def test_tags_are_known_under_the_service_s_name_too_and_others_are_absent() -> None:
+    assert resource_tags({"Team": "a"}, "secretsmanager") == {
+        "aws:resourcetag/team": "a",
+        "secretsmanager:resourcetag/team": "a",
+        "aws:resourcetag/*": None,
+        "secretsmanager:resourcetag/*": None,
+    }
 
 
 def test_unmet_condition_beats_an_unknown_one() -> None:
@@ -216,14 +318,76 @@ def test_url_encoded_document_is_read() -> None:
     assert statement.actions == ("*",)
 
 
-def test_text_that_is_no_policy_is_refused() -> None:
-    with pytest.raises(ValueError, match="no policy"):
-        parse('{"Statement": []}'.join("[]"), source="x")
+@pytest.mark.parametrize("document", ["[]", '["Statement"]', "%5B%5D", '"text"'])
+def test_text_that_is_no_policy_is_refused(document: str) -> None:
+    with pytest.raises(ValueError, match="x is no policy"):
+        parse(document, source="x")
+
+
+def test_a_statement_is_read_into_lists() -> None:
+    """One that is complete, and the second of two, which has no Sid. Source: AWS, "IAM JSON policy elements"."""
+    full = {
+        "Sid": "S",
+        "Effect": "Allow",
+        "Principal": {"AWS": ROLE, "Service": ["a", "b"]},
+        "Action": ["S3:Get*"],
+        "Resource": "r",
+        "Condition": {"Bool": {"k": True}, "StringEquals": {"l": ["1", 2]}},
+    }
+    negative = {"Effect": "Deny", "NotPrincipal": "*", "NotAction": "a", "NotResource": ["r"]}
+    assert parse({"Statement": [full, negative]}, source="p") == (
+        Statement(
+            source="p",
+            label="S",
+            allows=True,
+            actions=("s3:get*",),
+            resources=("r",),
+            principals={"AWS": (ROLE,), "Service": ("a", "b")},
+            conditions=(("Bool", "k", ("true",)), ("StringEquals", "l", ("1", "2"))),
+        ),
+        Statement(
+            source="p",
+            label="statement 2",
+            allows=False,
+            actions=("a",),
+            resources=("r",),
+            principals={"*": ("*",)},
+            negated=frozenset({"action", "resource", "principal"}),
+        ),
+    )
+    assert parse({}, source="p") == ()
+
+
+def test_a_trust_policy_denies_and_may_deny() -> None:
+    everybody = {"Principal": "*", "Action": "sts:AssumeRole"}
+    unknown = {"StringEquals": {"aws:Unknown": "x"}}
+
+    def asked(*statements: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        trust = parse({"Statement": [{"Effect": "Allow", **everybody, **s} for s in statements]}, source="trust")
+        decision = trusts(trust, Request("sts:AssumeRole", ROLE, "ecs-tasks.amazonaws.com", {}))
+        return decision.outcome, decision.conditions
+
+    assert asked({}) == ("allowed", ())
+    assert asked({}, {"Effect": "Deny"}) == ("explicit-deny", ())
+    assert asked({"Principal": {"Service": "lambda.amazonaws.com"}}) == ("implicit-deny", ())
+    assert asked({"Condition": unknown}) == ("conditional", SAID)
+    assert asked({}, {"Effect": "Deny", "Condition": unknown}) == ("conditional", (f"denied when {SAID[0]}",))
 
 
 @pytest.mark.parametrize(
     ("pattern", "text", "matches"),
-    [("a*c", "abc", True), ("a*c", "ab", False), ("a?c", "abc", True), ("a?c", "ac", False), ("a.c", "abc", False)],
+    [
+        ("a*c", "abc", True),
+        ("a*c", "ab", False),
+        ("a?c", "abc", True),
+        ("a?c", "ac", False),
+        ("a.c", "abc", False),
+        ("a${*}", "a*", True),
+        ("a${*}", "ab", False),
+        ("a${?}?", "a?b", True),
+        ("${$}{*}", "${x}", True),
+        ("abc", "abc", True),
+    ],
 )
 def test_patterns(pattern: str, text: str, matches: bool) -> None:  # noqa: FBT001
     assert glob(pattern, text) is matches
