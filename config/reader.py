@@ -128,8 +128,8 @@ class Reader:
     def boolean(self, key: str, *, default: bool) -> bool:
         """Return a boolean, given as one or as `true` or `false`."""
         value = self._values[key] if self.has(key) else default
-        if isinstance(value, str) and value in {"", "true", "false"}:
-            value = {"": default, "true": True, "false": False}[value]
+        if isinstance(value, str) and value in {"true", "false"}:
+            value = value == "true"
         if not isinstance(value, bool):
             self.report(key, f"is {_shown(value)}", "true or false")
             return default

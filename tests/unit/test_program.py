@@ -13,7 +13,7 @@ import pytest
 import catalogue
 from config.settings import ConfigurationError
 from model import outputs
-from model.declarations import External, JsonSecret, TextSecret
+from model.declarations import External, Generated, JsonSecret, TextSecret
 from model.names import Names
 from policies.identity import DELIVER_LOG
 from tests.unit.conftest import Recorder, Recording, Secret
@@ -618,12 +618,82 @@ def in_folder_with_bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 def test_more_secrets_than_one_role_can_read_are_refused_with_the_limit(
     record: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from model.declarations import Generated  # noqa: PLC0415 - as above
-
     long = "n" * 400  # so that a few fill a policy
     with_entry(monkeypatch, *(TextSecret(f"{long}-{n}x", Generated(f"n{n}"), variable=f"N{n}") for n in range(140)))
     with pytest.raises(pulumi.RunError, match="a role takes 10: group values in JSON secrets"):
         main(record)
+
+
+def test_secrets_that_the_inline_policy_has_no_room_for_are_granted_by_managed_ones(
+    record: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_entry(
+        monkeypatch, *(TextSecret(f"s{n:02}-{'n' * 300}", Generated(f"s{n}"), variable=f"S{n}") for n in range(40))
+    )
+    recording = main(record)
+    arns = recording.exports["secret_arns"]
+    managed = recording.of("aws:iam/policy:Policy")
+    assert [(policy.name, policy.inputs["name"]) for policy in managed] == [
+        (f"app-execution-role-read-{n}", f"{PREFIX}-app-execution-read-{n}") for n in range(1, len(managed) + 1)
+    ]
+    assert len(managed) > 1
+    inline = recording.one("aws:iam/rolePolicy:RolePolicy", "app-execution-role")
+    documents = [policy.document("policy") for policy in (inline, *managed)]
+    read = [s["Resource"] for d in documents for s in d["Statement"] if "secretsmanager:GetSecretValue" in s["Action"]]
+    assert sorted(arn for one in read for arn in one) == sorted(arns.values())
+    role = recording.one("aws:iam/role:Role", "app-execution-role")
+    attached = recording.of("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+    assert [one.inputs["role"] for one in attached] == [role.inputs["name"]] * len(managed)
+    assert [one.inputs["policyArn"].rpartition("/")[2] for one in attached] == [p.inputs["name"] for p in managed]
+    names = Names("service-ticket-system", "dev").service("app")
+    assert all(names.is_own_execution_policy(policy.inputs["name"]) for policy in (inline, *managed))
+    assert not names.is_own_execution_policy(f"{PREFIX}-app-execution")
+
+
+def test_a_json_key_s_value_before_has_a_variable_of_its_own(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {"A": Generated("a", keeps_previous=True), "B": Generated("b", keeps_previous=True), "C": Generated("c")}
+    with_entry(monkeypatch, JsonSecret("own", keys, variables={"A": "VALUE", "B": "B", "C": "C"}))
+    first, second = main(record), main(record, rotations={"a": 2, "c": 2})
+    arn = second.exports["secret_arns"]["own"]
+
+    def references(recording: Recording) -> dict[str, str]:
+        return {e["name"]: e["valueFrom"] for e in container(recording)["secrets"] if e["valueFrom"].startswith(arn)}
+
+    assert references(first) == {"VALUE": f"{arn}:A::", "B": f"{arn}:B::", "C": f"{arn}:C::"}
+    assert references(second) == references(first) | {"VALUE_PREVIOUS": f"{arn}:A_PREVIOUS::"}
+
+
+def test_a_value_that_two_entries_take_is_made_once(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value on its way to another secret stands in both, under one configuration key."""
+    moving = Generated("moving")
+    with_entry(
+        monkeypatch, JsonSecret("old", {"M": moving}, variable="OLD"), JsonSecret("new", {"M": moving}, variables={"M"})
+    )
+    recording = main(record)
+    made = [password for password in recording.of(PASSWORD_TYPE) if "moving" in password.name]
+    assert [password.name for password in made] == ["secrets-moving-1"]
+    old, new = (
+        recording.one(VERSION_TYPE, f"secrets-{name}-value").inputs["secretString"].value for name in ("old", "new")
+    )
+    assert old == new
+
+
+def test_replicas_that_the_configuration_no_longer_names_are_told_with_their_commands(record: Recorder) -> None:
+    replicas = [{"region": "eu-west-1"}, {"region": "us-east-1"}, {"region": "eu-north-1"}]
+    recording = main(record, replicaRegions=["eu-north-1"], computed={"secrets-jwt-secret": {"replicas": replicas}})
+    (said,) = [line for line in recording.log if "replicas stay" in line]
+    arn = recording.exports["secret_arns"]["jwt-secret"]
+    assert said.splitlines()[1:] == [
+        f"  aws secretsmanager remove-regions-from-replication --secret-id {arn} --remove-replica-regions eu-west-1 us-east-1"
+    ]
+    assert not [line for line in main(record, replicaRegions=["eu-north-1"]).log if "replicas stay" in line]
+
+
+def test_a_length_that_counts_for_the_next_value_only_is_told(record: Recorder) -> None:
+    log = main(record, computed={"secrets-jwtSecret-1": {"length": 40}, "secrets-apiKey-1": {"length": 40}}).log
+    (said,) = [line for line in log if "keeps its" in line]
+    assert "jwtSecret keeps its 40 characters; the catalogue's 64" in said
+    assert "rotations.jwtSecret" in said
 
 
 def test_a_stack_that_gives_its_key_back_says_how_long_it_is_needed(record: Recorder) -> None:
