@@ -8,60 +8,77 @@ import pytest
 from config.reader import Reader
 
 
+def ask(method: str, *arguments: Any, **options: Any) -> Callable[[Reader], Any]:
+    """Ask for the key `k`."""
+    return lambda reader: getattr(reader, method)("k", *arguments, **options)
+
+
+def accept(_: str) -> None:
+    """Find nothing wrong."""
+
+
+def refuse(value: str) -> tuple[str, str]:
+    return f"is {value}", "another"
+
+
+def refuse_b(value: str) -> tuple[str, str] | None:
+    return ("is b", "a") if value == "b" else None
+
+
 @pytest.mark.parametrize(
     ("read", "value", "given", "said"),
     [
-        (lambda r: r.text("k", "d"), "v", "v", None),
-        (lambda r: r.text("k", "d"), "", "d", None),
-        (lambda r: r.text("k", "d"), None, "d", None),
-        (lambda r: r.text("k"), "", "", ("is required", "pulumi config set --path s.k VALUE")),
-        (lambda r: r.text("k", "d"), 5, "d", ("is a number", "a string")),
-        (lambda r: r.text("k", "d"), 5.5, "d", ("is a number", "a string")),
-        (lambda r: r.text("k", "d"), True, "d", ("is a boolean", "a string")),
-        (lambda r: r.text("k", "d"), [1], "d", ("is an array", "a string")),
-        (lambda r: r.text("k"), {"a": 1}, "", ("is an object", "a string")),
-        (lambda r: r.text("k", "d", check=lambda v: (f"is {v}", "another")), "v", "v", ("is v", "another")),
-        (lambda r: r.text("k", "d", check=lambda _: None), "v", "v", None),
-        (lambda r: r.choice("k", ("a", "b"), "a"), "b", "b", None),
-        (lambda r: r.choice("k", ("a", "b"), "a"), "", "a", None),
-        (lambda r: r.choice("k", ("a", "b")), "c", "c", ("is 'c'", "one of a, b")),
-        (lambda r: r.choice("k", ("a", "b")), "", "", ("is required", "pulumi config set --path s.k VALUE")),
-        (lambda r: r.integer("k", 7), 5, 5, None),
-        (lambda r: r.integer("k", 7), "5", 5, None),
-        (lambda r: r.integer("k", 7), 5.0, 5, None),
-        (lambda r: r.integer("k", 7), None, 7, None),
-        (lambda r: r.integer("k", 7), 5.5, 7, ("is 5.5", "a whole number")),
-        (lambda r: r.integer("k", 7), "five", 7, ("is 'five'", "a whole number")),
-        (lambda r: r.integer("k", 7), "f" * 39, 7, (f"is '{'f' * 39}'", "a whole number")),
-        (lambda r: r.integer("k", 7), "f" * 41, 7, ("is a string", "a whole number")),
-        (lambda r: r.integer("k", 7), True, 7, ("is True", "a whole number")),
-        (lambda r: r.integer("k", 7), [5], 7, ("is an array", "a whole number")),
-        (lambda r: r.integer("k", 7, allowed=range(1, 6), rule="1 to 5"), 5, 5, None),
-        (lambda r: r.integer("k", 7, allowed=range(1, 6), rule="1 to 5"), 6, 6, ("is 6", "1 to 5")),
-        (lambda r: r.boolean("k", default=True), False, False, None),
-        (lambda r: r.boolean("k", default=True), "false", False, None),
-        (lambda r: r.boolean("k", default=False), "true", True, None),
-        (lambda r: r.boolean("k", default=True), "", True, None),
-        (lambda r: r.boolean("k", default=False), "", False, None),
-        (lambda r: r.boolean("k", default=True), None, True, None),
-        (lambda r: r.boolean("k", default=True), "no", True, ("is 'no'", "true or false")),
-        (lambda r: r.boolean("k", default=False), 1, False, ("is 1", "true or false")),
-        (lambda r: r.boolean("k", default=False), [1], False, ("is an array", "true or false")),
-        (lambda r: r.texts("k"), ["b", "a", "b"], ("b", "a"), None),
-        (lambda r: r.texts("k", repeated=True), ["b", "a", "b"], ("b", "a", "b"), None),
-        (lambda r: r.texts("k"), '["a"]', ("a",), None),
-        (lambda r: r.texts("k"), None, (), None),
-        (lambda r: r.texts("k"), "a", (), ("is not an array of strings", "an array of strings, in the stack file or as JSON")),
-        (lambda r: r.texts("k"), ["a", 1, "b"], ("a", "b"), ("holds a number", "an array of strings")),
-        (lambda r: r.texts("k"), ["a", None], ("a",), ("holds empty", "an array of strings")),
-        (lambda r: r.texts("k", check=lambda v: ("is b", "a") if v == "b" else None), ["a", "b"], ("a",), ("is b", "a")),
-        (lambda r: r.object("k"), {"a": 1}, {"a": 1}, None),
-        (lambda r: r.object("k"), '{"a": 1}', {"a": 1}, None),
-        (lambda r: r.object("k"), None, {}, None),
-        (lambda r: r.object("k"), [1], {}, ("is not an object", "an object, in the stack file or as JSON")),
-        (lambda r: r.section("k"), {}, None, None),
-        (lambda r: r.section("k"), None, None, None),
-        (lambda r: r.section("k"), "text", None, ("is not an object", "an object, in the stack file or as JSON")),
+        (ask("text", "d"), "v", "v", None),
+        (ask("text", "d"), "", "d", None),
+        (ask("text", "d"), None, "d", None),
+        (ask("text"), "", "", ("is required", "pulumi config set --path s.k VALUE")),
+        (ask("text", "d"), 5, "d", ("is a number", "a string")),
+        (ask("text", "d"), 5.5, "d", ("is a number", "a string")),
+        (ask("text", "d"), True, "d", ("is a boolean", "a string")),
+        (ask("text", "d"), [1], "d", ("is an array", "a string")),
+        (ask("text"), {"a": 1}, "", ("is an object", "a string")),
+        (ask("text", "d", check=refuse), "v", "v", ("is v", "another")),
+        (ask("text", "d", check=accept), "v", "v", None),
+        (ask("choice", ("a", "b"), "a"), "b", "b", None),
+        (ask("choice", ("a", "b"), "a"), "", "a", None),
+        (ask("choice", ("a", "b")), "c", "c", ("is 'c'", "one of a, b")),
+        (ask("choice", ("a", "b")), "", "", ("is required", "pulumi config set --path s.k VALUE")),
+        (ask("integer", 7), 5, 5, None),
+        (ask("integer", 7), "5", 5, None),
+        (ask("integer", 7), 5.0, 5, None),
+        (ask("integer", 7), None, 7, None),
+        (ask("integer", 7), 5.5, 7, ("is 5.5", "a whole number")),
+        (ask("integer", 7), "five", 7, ("is 'five'", "a whole number")),
+        (ask("integer", 7), "f" * 39, 7, (f"is '{'f' * 39}'", "a whole number")),
+        (ask("integer", 7), "f" * 41, 7, ("is a string", "a whole number")),
+        (ask("integer", 7), True, 7, ("is True", "a whole number")),
+        (ask("integer", 7), [5], 7, ("is an array", "a whole number")),
+        (ask("integer", 7, allowed=range(1, 6), rule="1 to 5"), 5, 5, None),
+        (ask("integer", 7, allowed=range(1, 6), rule="1 to 5"), 6, 6, ("is 6", "1 to 5")),
+        (ask("boolean", default=True), False, False, None),
+        (ask("boolean", default=True), "false", False, None),
+        (ask("boolean", default=False), "true", True, None),
+        (ask("boolean", default=True), "", True, None),
+        (ask("boolean", default=False), "", False, None),
+        (ask("boolean", default=True), None, True, None),
+        (ask("boolean", default=True), "no", True, ("is 'no'", "true or false")),
+        (ask("boolean", default=False), 1, False, ("is 1", "true or false")),
+        (ask("boolean", default=False), [1], False, ("is an array", "true or false")),
+        (ask("texts"), ["b", "a", "b"], ("b", "a"), None),
+        (ask("texts", repeated=True), ["b", "a", "b"], ("b", "a", "b"), None),
+        (ask("texts"), '["a"]', ("a",), None),
+        (ask("texts"), None, (), None),
+        (ask("texts"), "a", (), ("is not an array of strings", "an array of strings, in the stack file or as JSON")),
+        (ask("texts"), ["a", 1, "b"], ("a", "b"), ("holds a number", "an array of strings")),
+        (ask("texts"), ["a", None], ("a",), ("holds empty", "an array of strings")),
+        (ask("texts", check=refuse_b), ["a", "b"], ("a",), ("is b", "a")),
+        (ask("object"), {"a": 1}, {"a": 1}, None),
+        (ask("object"), '{"a": 1}', {"a": 1}, None),
+        (ask("object"), None, {}, None),
+        (ask("object"), [1], {}, ("is not an object", "an object, in the stack file or as JSON")),
+        (ask("section"), {}, None, None),
+        (ask("section"), None, None, None),
+        (ask("section"), "text", None, ("is not an object", "an object, in the stack file or as JSON")),
     ],
 )  # fmt: skip
 def test_a_value(read: Callable[[Reader], Any], value: Any, given: Any, said: tuple[str, str] | None) -> None:
