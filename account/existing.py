@@ -3,9 +3,10 @@
 Only the engine knows whether something is about to be created, and only AWS whether it exists. So a resource hook asks exactly
 where the engine is about to create, in the preview as well, which `pulumi up` makes first.
 
-Sources: Pulumi, "Resource hooks", "Importing resources", aliases; terraform-provider-aws 6 (2026),
-internal/service/s3/bucket_data_source.go, kms/alias_data_source.go, iam/openid_connect_provider_data_source.go and
-internal/retry: "couldn't find resource" or "empty result" is what they say of something that does not exist.
+Sources: Pulumi, "Resource hooks", "Importing resources", aliases; terraform-provider-aws 6 (2026), internal/service/
+s3/bucket_data_source.go, kms/alias_data_source.go, iam/openid_connect_provider_data_source.go, iam/role_data_source.go,
+iam/policy_data_source.go and internal/retry: "couldn't find resource" or "empty result" is what they say of something that does
+not exist.
 """
 
 import re
@@ -66,6 +67,24 @@ def provider(resource_name: str, url: str) -> Lookup:
         f"the identity provider of {url}",
         lambda: aws.iam.get_open_id_connect_provider(url=url),
         lambda found: [("aws:iam/openIdConnectProvider:OpenIdConnectProvider", resource_name, found.arn)],
+    )
+
+
+def role(resource_name: str, name: str) -> Lookup:
+    """Return how to look for a role."""
+    return Lookup(
+        f"the role {name}",
+        lambda: aws.iam.get_role(name=name),
+        lambda _: [("aws:iam/role:Role", resource_name, name)],
+    )
+
+
+def policy(resource_name: str, arn: str) -> Lookup:
+    """Return how to look for a managed policy."""
+    return Lookup(
+        f"the policy {arn.rpartition('/')[2]}",
+        lambda: aws.iam.get_policy(arn=arn),
+        lambda _: [("aws:iam/policy:Policy", resource_name, arn)],
     )
 
 

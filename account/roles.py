@@ -42,6 +42,15 @@ class Pipeline:
     deployer_principals: Sequence[str]
 
 
+def _new(
+    name: str, lookup: existing.Lookup, *, parent: pulumi.Resource, after: pulumi.Resource
+) -> pulumi.ResourceOptions:
+    """Return the options of what may exist already."""
+    return pulumi.ResourceOptions(
+        parent=parent, depends_on=[after], aliases=existing.IMPORTED, hooks=existing.refused(name, lookup)
+    )
+
+
 class Roles(pulumi.ComponentResource):
     """The identity provider, the deployer, the previewer, the reviewer and the boundary."""
 
@@ -107,19 +116,23 @@ class Roles(pulumi.ComponentResource):
                 hooks=existing.refused(f"{name}-provider", existing.provider(name, pipeline.issuer)),
             ),
         )
-        trusting = pulumi.ResourceOptions(parent=self, depends_on=[provider])
-        limit = aws.iam.Policy(
-            f"{name}-boundary", name=stack.boundary_arn.rpartition("/")[2], policy=boundary, opts=child
-        )
+
+        def policy(part: str, arn: str, text: pulumi.Input[str]) -> aws.iam.Policy:
+            resource = f"{name}-{part}"
+            opts = _new(resource, existing.policy(resource, arn), parent=self, after=after)
+            return aws.iam.Policy(resource, name=arn.rpartition("/")[2], policy=text, opts=opts)
 
         def role(part: str, role_name: str, trust: str) -> aws.iam.Role:
+            resource = f"{name}-{part}"
             return aws.iam.Role(
-                f"{name}-{part}",
+                resource,
                 name=role_name,
                 assume_role_policy=trust,
                 max_session_duration=SESSION_SECONDS,
-                opts=trusting,
+                opts=_new(resource, existing.role(resource, role_name), parent=self, after=provider),
             )
+
+        limit = policy("boundary", stack.boundary_arn, boundary)
 
         deploys = role("deployer", stack.deployer, may_deploy)
         previews = role("previewer", stack.previewer, may_preview)
@@ -127,16 +140,11 @@ class Roles(pulumi.ComponentResource):
         known = pulumi.Output.from_input(config_key_arn).apply(lambda arn: replace(stack, config_key_arn=arn))
         texts = known.apply(lambda found: managed_policies(deployer_statements(found)))
         for number in range(count):
+            part = f"deployer-{number + 1}"
             # Without a hyphen before the number: no name of a stack makes it one of the stack's own policies.
-            policy = aws.iam.Policy(
-                f"{name}-deployer-{number + 1}",
-                name=f"{stack.deployer}{number + 1}",
-                policy=texts.apply(lambda found, at=number: found[at]),
-                opts=child,
-            )
-            aws.iam.RolePolicyAttachment(
-                f"{name}-deployer-{number + 1}", role=deploys.name, policy_arn=policy.arn, opts=child
-            )
+            arn = f"arn:{location.partition}:iam::{location.account_id}:policy/{stack.deployer}{number + 1}"
+            rights = policy(part, arn, texts.apply(lambda found, at=number: found[at]))
+            aws.iam.RolePolicyAttachment(f"{name}-{part}", role=deploys.name, policy_arn=rights.arn, opts=child)
         for part, to, statements in (
             ("previewer", previews, previewer_statements),
             ("reviewer", reviews, reviewer_statements),

@@ -1,5 +1,6 @@
 """What exists already when account/ comes: the plain `pulumi up` makes nothing, and the commands that it names take it over."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.sandbox.plain_pulumi import Shell, own_local_aws, shell
 
 ACCOUNT = "111111111111"
 BUCKET = f"service-ticket-system-state-{ACCOUNT}-eu-central-1"
+DEPLOYER = "service-ticket-system-deployer"
 ISSUER = "https://token.actions.githubusercontent.com"
 BEGIN = 'export PULUMI_CONFIG_PASSPHRASE=""; pulumi login "file://$PWD/account" >/dev/null; pulumi -C account stack init dev\n'
 AGAIN = 'export PULUMI_CONFIG_PASSPHRASE=""; cd account\n'
@@ -53,6 +55,19 @@ def make_provider(sh: Shell) -> None:
     sh.client("iam").create_open_id_connect_provider(Url=ISSUER, ClientIDList=["sts.amazonaws.com", "of-others"])
 
 
+def document(**statement: object) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", **statement}]})
+
+
+def make_role(sh: Shell) -> None:
+    trust = document(Principal={"AWS": ACCOUNT}).replace('"*"', '"sts:AssumeRole"')
+    sh.client("iam").create_role(RoleName=DEPLOYER, AssumeRolePolicyDocument=trust)
+
+
+def make_policy(sh: Shell) -> None:
+    sh.client("iam").create_policy(PolicyName=f"{DEPLOYER}1", PolicyDocument=document(Resource="*"))
+
+
 @pytest.mark.parametrize(
     ("make", "what", "types"),
     [
@@ -67,6 +82,8 @@ def make_provider(sh: Shell) -> None:
             f"the identity provider of {ISSUER} exists already",
             ["aws:iam/openIdConnectProvider:OpenIdConnectProvider roles"],
         ),
+        (make_role, f"the role {DEPLOYER} exists already", ["aws:iam/role:Role roles-deployer"]),
+        (make_policy, f"the policy {DEPLOYER}1 exists already", ["aws:iam/policy:Policy roles-deployer-1"]),
     ],
 )
 def test_it_is_refused_before_anything_is_made_and_taken_over_by_the_commands(
@@ -82,9 +99,10 @@ def test_it_is_refused_before_anything_is_made_and_taken_over_by_the_commands(
     assert [" ".join(command.split()[-3:-1]) for command in commands] == types
     sh.ok(AGAIN + "\n".join(commands) + "\npulumi up")
     after = everything(sh)
-    for kind in ("buckets", "keys", "providers"):
-        assert set(before[kind]) <= set(after[kind])
-        assert len(after[kind]) == 1
+    assert {kind: len(found) for kind, found in after.items()} == {
+        "buckets": 1, "keys": 1, "providers": 1, "roles": 3, "policies": 2
+    }  # fmt: skip
+    assert all(set(before[kind]) <= set(after[kind]) for kind in before)
     assert "expected" not in sh.ok(AGAIN + "pulumi preview --expect-no-changes")
     if make is make_provider:  # others still use it
         found = sh.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=after["providers"][0])

@@ -1,7 +1,9 @@
 """Data sources of pulumi-aws: what a program asks before it registers anything, also in a preview."""
 
 import base64
+import json
 from collections.abc import Callable
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -118,12 +120,45 @@ def _open_id_connect_provider(aws: Aws, arguments: Properties) -> Properties:
     }
 
 
-def _found(title: str, name: str, ask: Callable[[], object]) -> None:
+def _role(aws: Aws, arguments: Properties) -> Properties:
+    name = arguments["name"]
+    found = _found("IAM Role", name, lambda: aws.client("iam").get_role(RoleName=name))["Role"]
+    return {
+        "id": name,
+        "name": name,
+        "arn": found["Arn"],
+        "path": found["Path"],
+        "uniqueId": found["RoleId"],
+        "createDate": found["CreateDate"].isoformat(),
+        "description": found.get("Description", ""),
+        "maxSessionDuration": found.get("MaxSessionDuration", 3600),
+        "permissionsBoundary": found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
+        "assumeRolePolicy": json.dumps(found["AssumeRolePolicyDocument"]),
+    }
+
+
+def _policy(aws: Aws, arguments: Properties) -> Properties:
+    arn, iam = arguments["arn"], aws.client("iam")
+    found = _found("IAM Policy", arn, lambda: iam.get_policy(PolicyArn=arn))["Policy"]
+    version = iam.get_policy_version(PolicyArn=arn, VersionId=found["DefaultVersionId"])["PolicyVersion"]
+    return {
+        "id": arn,
+        "arn": arn,
+        "name": found["PolicyName"],
+        "path": found["Path"],
+        "policyId": found["PolicyId"],
+        "description": found.get("Description", ""),
+        "attachmentCount": found["AttachmentCount"],
+        "policy": json.dumps(version["Document"]),
+    }
+
+
+def _found(title: str, name: str, ask: Callable[[], Any]) -> Any:
     """Ask; what does not exist is told as the official plugin does."""
     try:
-        ask()
+        return ask()
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") == "404":
+        if error.response.get("Error", {}).get("Code") in {"404", "NoSuchEntity"}:
             raise ProviderError(f"reading {title} ({name}): {_ABSENT}") from None
         raise
 
@@ -142,6 +177,8 @@ FUNCTIONS = (
         "OpenID Connect provider",
         _open_id_connect_provider,
     ),
+    Function("aws:iam/getRole:getRole", "role", _role),
+    Function("aws:iam/getPolicy:getPolicy", "policy", _policy),
     Function("aws:secretsmanager/getSecretVersion:getSecretVersion", "secret version", _secret_version),
     Function("aws:secretsmanager/getSecretVersions:getSecretVersions", "secret versions", _secret_versions),
 )
