@@ -13,6 +13,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -85,6 +86,7 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
 
 def run(settings: str, folder: str) -> int:
     """Run a program in this process; return its exit status."""
+    threading.Thread(target=_wait_for_the_end_of, args=(os.getppid(),), daemon=True).start()
     runtime: Any = pulumi.runtime  # the SDK does not export the types of these
     runtime.set_all_config(runtime.get_config_env(), runtime.get_config_secret_keys_env())
     runtime.configure(runtime.Settings(**json.loads(settings)))
@@ -119,8 +121,14 @@ def main() -> None:
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     sys.stdout = sys.stderr
-    while os.getppid() == engine:
-        time.sleep(1)
+    _wait_for_the_end_of(engine)
+
+
+def _wait_for_the_end_of(parent: int) -> None:
+    """End this process with its parent: whoever kills the CLI leaves no program behind."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 if __name__ == "__main__":
