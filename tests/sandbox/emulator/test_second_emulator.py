@@ -17,6 +17,7 @@ import pytest
 from sandbox import local_aws
 from sandbox.home import REPOSITORY
 from sandbox.providers.aws import secretsmanager
+from tests.sandbox.stack_options import with_application_user
 
 MINISTACK = REPOSITORY / ".venv-emulator" / "bin" / "ministack"
 _FORGOTTEN = {"cloudWatchLogsGroupArn", "cloudWatchLogsRoleArn"}
@@ -47,7 +48,7 @@ def endpoint(tmp_path: Path, own_sandbox: Any) -> Iterator[str]:
 def test_prod_comes_up_stays_rotates_and_goes(
     own_sandbox: Any, project_copy: Callable[..., Any], endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = project_copy("prod")
+    copy = with_application_user(project_copy("prod"))
     options = (*copy.options, "--endpoint", endpoint)
     up = own_sandbox.ok("up", *options)
     assert {change["op"] for change in up["changes"]} == {"create"}
