@@ -1,7 +1,8 @@
 """`prod` on another emulator than moto, through `--endpoint`: up, unchanged, rotated, gone.
 
 `make emulator` runs it: ministack 1.5.33 pins a botocore of its own and so lives in a virtual environment of its own. Its gaps
-are worked around here: DescribeTrails forgets the log group and the tags, and there is no CancelRotateSecret.
+are worked around here: DescribeTrails forgets the log group and the tags, CreateSecret makes a version without a value, and there
+is no CancelRotateSecret.
 """
 
 import os
@@ -16,7 +17,9 @@ import pytest
 
 from sandbox import local_aws
 from sandbox.home import REPOSITORY
+from sandbox.providers._values import Properties
 from sandbox.providers.aws import secretsmanager
+from sandbox.providers.aws._session import Aws
 from tests.sandbox.stack_options import with_application_user
 
 MINISTACK = REPOSITORY / ".venv-emulator" / "bin" / "ministack"
@@ -50,6 +53,8 @@ def test_prod_comes_up_stays_rotates_and_goes(
 ) -> None:
     copy = with_application_user(project_copy("prod"))
     options = (*copy.options, "--endpoint", endpoint)
+    # The plugins run in this process.
+    monkeypatch.setattr(secretsmanager.Secret, "create", _without_a_version(secretsmanager.Secret.create))
     up = own_sandbox.ok("up", *options)
     assert {change["op"] for change in up["changes"]} == {"create"}
     for verb in ("preview", "refresh", "preview"):
@@ -71,10 +76,23 @@ def test_prod_comes_up_stays_rotates_and_goes(
 
     own_sandbox.ok("up", *options, "-c", "protect=false")
     assert client.get_secret_value(SecretId=arn)["SecretString"] == after
-    # It would call CancelRotateSecret; the plugins run in this process.
+    # It would call CancelRotateSecret.
     monkeypatch.setattr(secretsmanager.SecretRotation, "delete", _nothing)
     own_sandbox.ok("destroy", *options)
     assert all(secret.get("DeletedDate") for secret in client.list_secrets()["SecretList"])
+
+
+def _without_a_version(create: Callable[..., str]) -> Callable[..., str]:
+    """Create a secret, and take the label away from the version that nobody asked for."""
+
+    def create_empty(self: secretsmanager.Secret, aws: Aws, new: Properties) -> str:
+        secret = create(self, aws, new)
+        client = aws.client("secretsmanager")
+        for version in client.describe_secret(SecretId=secret)["VersionIdsToStages"]:
+            client.update_secret_version_stage(SecretId=secret, VersionStage="AWSCURRENT", RemoveFromVersionId=version)
+        return secret
+
+    return create_empty
 
 
 def _nothing(*_: object) -> None:
