@@ -57,8 +57,9 @@ def test_whatever_users_do_no_live_value_is_lost(
         # Else some lives end after one step: Hypothesis leaves itself that way to make a failure shorter, which we don't ask for.
         run_state_machine_as_test(Machine, settings=chosen, _min_steps=_STEPS - 1)
     except Broken:
-        pytest.fail(f"{Machine.broken}\nplayed: {_played(Machine.counts)}", pytrace=False)
-    sys.stdout.write(f"played: {_played(Machine.counts)}\n")
+        pytest.fail(Machine.broken, pytrace=False)
+    finally:
+        sys.stdout.write(f"played: {_played(Machine.counts)}\n")
     assert len(told) >= _STEPS
 
 
