@@ -145,11 +145,15 @@ def test_a_name_that_rds_gives_is_no_name_of_an_own_secret() -> None:
 @pytest.mark.parametrize(
     ("changes", "keys", "found"),
     [
-        ({"superuser": "partner", "username": "postgres"}, BOTH, "is in us-east-1, and the rotation signs in with it"),
-        ({"username": "postgres"}, BOTH, "but database holds the username itself"),
-        ({"secret": "database"}, BOTH, "is 'database'               one of app-user"),
-        ({}, {"password"}, "database holds no username"),
-        ({}, (), "rotation.username  is required"),
+        (
+            {"superuser": "partner", "username": "postgres"},
+            BOTH,
+            "foreignSecrets.partner is in us-east-1, and the rotation signs in with it",
+        ),
+        ({"username": "postgres"}, BOTH, "rotation.username but database holds the username itself"),
+        ({"secret": "database"}, BOTH, "rotation.secret is 'database' one of app-user"),
+        ({}, {"password"}, "rotation.superuser database holds no username"),
+        ({}, (), "rotation.username is required"),
     ],
 )
 def test_a_superuser_that_could_not_sign_in_is_refused(changes: dict[str, str], keys: Any, found: str) -> None:
@@ -160,7 +164,7 @@ def test_a_superuser_that_could_not_sign_in_is_refused(changes: dict[str, str], 
         ForeignSecret("database", "Amazon RDS", keys=keys),
         APPLICATION.secrets[2],
     )
-    assert found in refusal(application, rotation={**ROTATION, **changes})
+    assert found in " ".join(refusal(application, rotation={**ROTATION, **changes}).split())
 
 
 # --- program -------------------------------------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ def test_the_key_is_imported(run: Any) -> None:
         ({"secrets": {"config": {"arn": arn("config"), "version": "1"}}}, "the id of a secret's version"),
         ({"secrets": {"confg": {"arn": arn("config")}}}, "did you mean restored.secrets.config?"),
         (entry(generations={"smtp": 2}), "restored.secrets.config.generations.smtp  is not a known key"),
-        (entry() | {"key": KEY}, "needs encryption customer-managed"),
+        (entry() | {"key": KEY}, "restored.key  needs encryption customer-managed"),
         (entry() | {"key": "alias/own"}, "the ARN of a key"),
     ],
 )

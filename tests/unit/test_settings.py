@@ -180,7 +180,10 @@ def test_defaults_are_the_ones_of_the_design() -> None:
             {"rotation": {**ROTATION, "hostVariable": "DB_HOST"}},
             "rotation.hostVariable  is 'DB_HOST'  one of DATABASE_HOST",
         ),
-        ({"stack": "prod", "rotation": {**ALTERNATING, "superuser": "db-app-user"}}, "is the secret that rotates"),
+        (
+            {"stack": "prod", "rotation": {**ALTERNATING, "superuser": "db-app-user"}},
+            "rotation.superuser  is the secret that rotates",
+        ),
         ({"services_": {"worker": {"cpu": 512}}}, "services.worker  is not a known key"),
         (
             {"services_": {"app": {"cpus": 512}}},
@@ -200,6 +203,14 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         ({"audit": {"alarmEmails": ["nobody"]}}, "audit.alarmEmails  is 'nobody'  an e-mail address"),
         ({"audit": {"trustedReaders": ["*"]}}, "audit.trustedReaders  is '*'"),
         ({"restrictReaders": True}, "breakGlassRoles  is required by restrictReaders"),
+        (
+            {"restrictReaders": True, "breakGlassRoles": ["arn:aws:iam::111122223333:role/admin"]},
+            '1 configuration problem in stack "dev": deployerRoles  is required by restrictReaders',
+        ),
+        (
+            {"restrictReaders": True, "deployerRoles": ["arn:aws:iam::111122223333:role/admin"]},
+            '1 configuration problem in stack "dev": breakGlassRoles  is required by restrictReaders',
+        ),
         ({"adopt": {"jwt-secret": "jwt"}}, "adopt.jwt-secret  is 'jwt'  the whole ARN of a secret"),
         ({"adopt": {"jwt-secrets": "x"}}, "did you mean adopt.jwt-secret?"),
         (
@@ -469,5 +480,6 @@ def test_a_json_secret_of_generated_values_counts_their_lengths() -> None:
 
 def test_a_generation_is_kept_while_the_function_rotates_the_value() -> None:
     # Taken out, it would be another value, put over the rotated one, on the day that the rotation is switched off.
+    assert parsed(rotations={"apiKey": 1}).generations == {"apiKey": 1}
     settings = parsed(rotation=ROTATION, rotations={"dbMasterPassword": 2})
     assert settings.generations == {"dbMasterPassword": 2}
