@@ -30,7 +30,7 @@ class Pipeline:
         audience: The tokens' audience.
         deployer_subjects: Exactly these deploy.
         previewer_subjects: These preview; patterns behind the repository's name.
-        reviewer_subjects: These review; likewise.
+        reviewer_subjects: These review; in the same form.
         deployer_principals: ARNs of roles or users who deploy as well.
     """
 

@@ -278,7 +278,7 @@ def _denied(*messages: str) -> dict[str, tuple[str, ...]]:
 
 
 def _exempt(subject: Subject) -> tuple[str, ...]:
-    """Principals that are exempt from something, thus worth taking over; the stack's own roles are known by their names."""
+    """Principals that are exempt from something, so worth taking over; the stack's own roles are known by their names."""
     return tuple(dict.fromkeys((*subject.deployers, *subject.trusted_readers)))
 
 

@@ -64,7 +64,7 @@ class Service(pulumi.ComponentResource):
         }
         keys_by_region: dict[str, list[pulumi.Input[str]]] = {}
         for key in dict.fromkeys(key_arns[secret] for secret in (*read, *foreign_arns) if secret in key_arns):
-            # Only the stack's own key is not known beforehand.
+            # Only the stack's own key is not known in advance.
             region = region_of(key) if isinstance(key, str) else location.region
             keys_by_region.setdefault(region, []).append(key)
         if config.grant_replicas and secret_arns:

@@ -364,7 +364,7 @@ def problems(
 def _owned_keys(catalogue: Catalogue) -> Iterator[str]:
     """Yield each configuration key once for each place of its value.
 
-    A value that moves may stay under a JSON key without a variable of its own, so that running tasks go on: that place is
+    A value that moves may stay under a JSON key without a variable of its own, so that running tasks keep working: that place is
     not one more, as long as the source is the same.
     """
     seen: dict[str, Source] = {}

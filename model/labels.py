@@ -7,7 +7,7 @@ LIVE, PREVIOUS = f"{OF_PULUMI}live-", f"{OF_PULUMI}previous-"
 """How those of the live version begin, and those of the generation before it."""
 
 RESTORED = f"{OF_PULUMI}restored"
-"""That of a version whose values the program goes on with after a destroy (components/restored_values.py)."""
+"""That of a version whose values the program keeps using after a destroy (components/restored_values.py)."""
 
 _SHOWN_DIGITS = 8
 

@@ -122,7 +122,7 @@ def _check(backup: Backup, target: Target, chosen: Sequence[SavedSecret]) -> Non
 
 
 def restore(aws: Aws, work: Work) -> None:
-    """Do what one secret needs. Whatever is done already stays done when it fails, and the next run goes on from there."""
+    """Do what one secret needs. Whatever is done already stays done when it fails, and the next run continues from there."""
     client = aws.client("secretsmanager")
     if work.action == "create":
         extra = {"KmsKeyId": work.kms_key_id} if work.kms_key_id else {}
@@ -233,7 +233,7 @@ def _described(client: Any, name: str) -> Any:
 
 
 def _without_owner(saved: SavedSecret) -> SavedSecret:
-    """Leave out Pulumi's labels: no state knows a secret that is made anew, and its value is the operator's from then on."""
+    """Leave out Pulumi's labels: no state knows a secret that is made again, and its value is the operator's from then on."""
     versions = tuple(
         replace(version, stages=tuple(label for label in version.stages if not label.startswith(OF_PULUMI)))
         for version in saved.versions

@@ -211,7 +211,7 @@ def restore(
     """Put the secrets of a backup back, into the same or another account, Region or stack.
 
     Secrets that exist keep their newer versions; labels move to the versions that had them. Secrets that are pending deletion are
-    taken back. Version ids stay, so that Pulumi's state still fits. Running it again goes on where it ended.
+    taken back. Version ids stay, so that Pulumi's state still fits. Running it again continues where it ended.
 
     It opens the file with the named keys only, and touches only secrets that the stack declares or has adopted.
     """
@@ -340,7 +340,7 @@ def _restore_all(aws: Aws, works: list[Work]) -> list[str]:
                     restore_secret(aws, work)
                 wrong = differing_versions(aws, work.saved, work.name)
             except aws_errors() as error:
-                failures.append(f"{work.name}: {explained(error)}; run it again to go on")
+                failures.append(f"{work.name}: {explained(error)}; run it again to continue")
                 continue
         if wrong:
             failures.append(f"{work.name}: version {', '.join(wrong)} reads back differently than it was saved")

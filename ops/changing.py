@@ -82,7 +82,7 @@ def set_value(
         )
     _report(Change(where.name_of(arn), arn, current, before.version_id if before else None), json_=json_)
     if record.rotation.enabled:
-        say("Its function goes on to rotate it. If the database doesn't have this password, rotate at once instead.")
+        say("Its function keeps rotating it. If the database doesn't have this password, rotate at once instead.")
     say(replace_tasks(aws, where, arn))
 
 

@@ -113,7 +113,7 @@ def follow(
         if seen and PENDING in seen and PENDING not in labels:
             raise RotationError("the rotation was abandoned: somebody else wrote to the secret, or cancelled it")
         if time.monotonic() > deadline:
-            raise RotationError("the rotation has not ended in time; Secrets Manager goes on to try, and so can you")
+            raise RotationError("the rotation has not ended in time; Secrets Manager keeps trying, and so can you")
         seen = labels
         time.sleep(pause)
 

@@ -142,7 +142,7 @@ def find(aws: Aws, full_names: Mapping[str, str], description: str) -> Found:
 
 
 def take_back(aws: Aws, found: Found) -> None:
-    """Take the key and the secrets back. What is done already stays done when it fails, and the next run goes on from there.
+    """Take the key and the secrets back. What is done already stays done when it fails, and the next run continues from there.
 
     Raises:
         AwsError: When AWS refuses it.
@@ -156,7 +156,7 @@ def take_back(aws: Aws, found: Found) -> None:
             aws.client("secretsmanager").restore_secret(SecretId=record.arn)
     except aws_errors() as error:
         refused = explained(error)
-        raise AwsError(f"{refused}; run it again to go on", refused.code) from None
+        raise AwsError(f"{refused}; run it again to continue", refused.code) from None
 
 
 def taken_over(aws: Aws, record: Record, generations: Mapping[str, int]) -> Iterator[tuple[str, Any]]:

@@ -343,7 +343,7 @@ class _Run:
             else "nothing had changed"
         )
         rest = f"; {pending} operations were cut off, the next command takes them up" if pending else ""
-        return f"Stopped by Ctrl-C: {changed}{rest}. `python -m sandbox {self.request.command}` goes on from here."
+        return f"Stopped by Ctrl-C: {changed}{rest}. `python -m sandbox {self.request.command}` continues from here."
 
     def _explain(self, error: CommandError, recorder: Recorder) -> str:
         result: Any = error

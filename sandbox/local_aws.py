@@ -113,7 +113,7 @@ class LocalAws:
             return False
 
     def _mark_client(self) -> Any:
-        # A token lives in moto's memory, as long as its process. Somebody else's emulator may have started anew.
+        # A token lives in moto's memory, as long as its process. Somebody else's emulator may have started again.
         return _kept_mark_client(self) if self.pid else _new_mark_client(self)
 
 

@@ -51,7 +51,7 @@ class PropertyChange:
         kind: `add`, `delete` or `update`.
         replaces: Whether it forces a replacement.
         old: The value before, shortened; `[secret]` for a secret, empty when it has none.
-        new: The value after, likewise.
+        new: The value after, in the same form.
     """
 
     path: str

@@ -135,7 +135,7 @@ class StackConfig:
 class StandIns:
     """The stand-ins of one stack, kept encrypted in a stack file of their own.
 
-    Its salt serves every run: with a new one each time, Pulumi would encrypt the whole state anew.
+    Its salt serves every run: with a new one each time, Pulumi would encrypt the whole state again.
     """
 
     home: Home

@@ -138,7 +138,7 @@ def _headline(report: Report) -> Text:
 
 _PAST = {
     "create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "import": "imported",
-    "read-replacement": "read anew",
+    "read-replacement": "read again",
 }  # fmt: skip
 
 

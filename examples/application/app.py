@@ -5,7 +5,7 @@
 
 A container's variables are set once, when the task starts. A rotation changes the secret, not the running task: ECS has to start
 a new one, which `redeploy` in the stack's configuration does. Until then open connections stay open (PostgreSQL asks for the
-password at sign-in only). With alternating users the old password goes on working as well; with a single user a new connection is
+password at sign-in only). With alternating users the old password keeps working; with a single user a new connection is
 refused, and this process can't fix that: it says so on /healthz, and ECS replaces the task.
 """
 

@@ -71,7 +71,7 @@ class RotatedSecret:
         return self.labels.holder(CURRENT) == self.version_id
 
     def require_unchanged(self) -> None:
-        """Look the labels up again; raises `RotationError` unless the rotation that this step belongs to still goes on.
+        """Look the labels up again; raises `RotationError` unless the rotation that this step belongs to has not ended.
 
         An invocation can hang for any time (Lambda freezes it, the network delays it) and continue after its rotation was
         cancelled and a later one has finished. So whatever changes the database calls this last, before it takes effect.

@@ -256,7 +256,7 @@ def _by_endpoint(vpc: Vpc, subnet: str, endpoint: Any) -> Way:
     name = endpoint["VpcEndpointId"]
     if endpoint["State"].lower() != "available":
         return Way(
-            False, f"endpoint {name} is {endpoint['State']}", remark="wait while it is pending; else make it anew"
+            False, f"endpoint {name} is {endpoint['State']}", remark="wait while it is pending; else make it again"
         )
     if not vpc.resolves[1]:
         fix = f"aws ec2 modify-vpc-attribute --vpc-id {vpc.vpc_id} --region {vpc.region} --enable-dns-hostnames Value=true"

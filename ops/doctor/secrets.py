@@ -46,7 +46,7 @@ def _existence(snapshot: Snapshot) -> Iterator[Finding]:
     for name, arn in sorted(stack.secret_arns.items()):
         if found := snapshot.namesakes.get(arn):
             text = (
-                f"was deleted and made anew under the same name: it is {found.arn} now. The stack, the role and the container "
+                f"was deleted and made again under the same name: it is {found.arn} now. The stack, the role and the container "
                 "name the old ARN, and no task can read that"
             )
             yield Finding("exists", "failure", name, text, take_anew(stack))

@@ -222,7 +222,7 @@ def take(
 
 
 def _namesakes(aws: Aws, stack: Stack, records: Mapping[str, Record | None]) -> dict[str, Record]:
-    """Return what has the names of secrets that are gone: made anew by hand, it has another ARN."""
+    """Return what has the names of secrets that are gone: made again by hand, it has another ARN."""
     full_names = {
         stack.secret_arns[name]: full for name, full in stack.secret_names.items() if name in stack.secret_arns
     }

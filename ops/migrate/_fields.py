@@ -18,7 +18,7 @@ FILLED_BY_ECS = {
 """What only ECS writes."""
 
 MADE_BY_THE_PROGRAM = {"family", "executionRoleArn", "containerDefinitions"}
-"""What the program makes anew and no container notices."""
+"""What the program makes again and no container notices."""
 
 TASK_FIELDS: Mapping[str, str] = {
     "taskRoleArn": "the new task role may do nothing: attach what the application needs to the output task_role_arn",
@@ -55,7 +55,7 @@ CONTAINER_FIELDS: Mapping[str, str] = {
     "essential": "the only container of a task is essential; leave it out",
     "repositoryCredentials": "the new task pulls from ECR or a public registry: use an ECR pull-through cache, or copy the image",
     "links": "use the other service's own address (Cloud Map, Service Connect) instead of a link",
-    "restartPolicy": "the service starts a task that stopped anew; leave it out",
+    "restartPolicy": "the service starts a stopped task again; leave it out",
     "mountPoints": "the new task has no volumes: see volumes",
     "volumesFrom": "the new task has one container: see volumes",
     "linuxParameters": "add to components/_containers.py what the application needs (capabilities, init, tmpfs)",
@@ -84,7 +84,7 @@ CONTAINER_FIELDS: Mapping[str, str] = {
     "firelensConfiguration": "a log router is a sidecar, which the program does not run",
     "credentialSpecs": "Windows only; leave them out",
 }
-"""A container's fields, likewise."""
+"""A container's fields, in the same form."""
 
 UNKNOWN = (
     "is a field that this program does not know: look it up in the ECS API, and add it to components/_containers.py"

@@ -78,7 +78,7 @@ def read(aws: Aws, stack: Stack, log_group: str) -> Readings:
 
 
 def _from_logs(aws: Aws, log_group: str, since: datetime, until: datetime) -> list[Mapping[str, str]] | None:
-    """Return the rows of the query, None when it goes on for too long."""
+    """Return the rows of the query, None when it takes too long."""
     client = aws.client("logs")
     times = {"startTime": int(since.timestamp()), "endTime": int(until.timestamp())}
     query = client.start_query(logGroupName=log_group, queryString=_QUERY, **times)["queryId"]

@@ -236,7 +236,7 @@ def test_rotated_secret_is_set_here_with_a_warning(stack: Stack, ops: Any) -> No
 
     assert done.status == 0
     assert stack.current("db-master-password") == "as-reset-in-the-database"
-    assert "Its function goes on to rotate it" in done.err
+    assert "Its function keeps rotating it" in done.err
 
 
 def test_rotation_under_way_is_not_disturbed(stack: Stack, ops: Any) -> None:

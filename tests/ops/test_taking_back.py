@@ -187,7 +187,7 @@ def test_of_a_stack_that_is_up_nothing_is_configured(stack: Deployed, ops: Ops) 
     assert stack.current("jwt-secret") == stack.values["jwt-secret"]
 
 
-# --- deleted, and made anew by hand --------------------------------------------------------------------------------------
+# --- deleted, and made again by hand --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_doctor_says_that_a_secret_was_made_anew(made_anew: Deployed, ops: Ops) 
     findings = ops(made_anew, "doctor", "--json").json["findings"]
     (found,) = [f for f in findings if f["check"] == "exists"]
     assert found["subject"] == "jwt-secret"
-    assert f"made anew under the same name: it is {made_anew.new_arn} now" in found["found"]
+    assert f"made again under the same name: it is {made_anew.new_arn} now" in found["found"]
     assert found["fix"] == "python -m ops restore --pending --stack dev && pulumi up --refresh --stack dev"
 
 

@@ -343,7 +343,7 @@ class ValuesModel(RuleBasedStateMachine):
         if not self.wish.window:
             self.up("a window before a destroy", replace(self.wish, window=7))
         if self.parts()[_APPLICATION_USER, "username"] != f"{self.wish.user}_app":
-            # What the function put is taken over as long as it goes on to rotate it.
+            # What the function put is taken over as long as it keeps rotating it.
             self.up("rotation on before a destroy", replace(self.wish, rotation="alternating-users"))
         if ("app-config", "BY_HAND") in self.parts():
             self._put_by_hand("app-config", BY_HAND=None)
