@@ -86,32 +86,27 @@ def _changing(verb: "Verb", summary: str) -> None:
     app.command(name=verb, help=summary)(command)
 
 
+def _reading(verb: "Verb", summary: str) -> None:
+    """Add the command of a verb that takes the stack as it is."""
+
+    def command(
+        stack: Stack = "dev",
+        project: ProjectDirectory = REPOSITORY,
+        config: Config = [],  # noqa: B006
+        endpoint: Endpoint = None,
+        as_json: AsJson = False,  # noqa: FBT002
+    ) -> None:
+        _operate(verb, stack, project, config, endpoint, as_json=as_json)
+
+    app.command(name=verb, help=summary)(command)
+
+
 _changing("up", "Create or update the stack, and show what came up.")
 _changing("preview", "Show what `up` would change.")
 
 
-@app.command()
-def refresh(
-    stack: Stack = "dev",
-    project: ProjectDirectory = REPOSITORY,
-    config: Config = [],  # noqa: B006
-    endpoint: Endpoint = None,
-    as_json: AsJson = False,  # noqa: FBT002
-) -> None:
-    """Make the state agree with what is in the local AWS, and show what differed."""
-    _operate("refresh", stack, project, config, endpoint, as_json=as_json)
-
-
-@app.command()
-def destroy(
-    stack: Stack = "dev",
-    project: ProjectDirectory = REPOSITORY,
-    config: Config = [],  # noqa: B006
-    endpoint: Endpoint = None,
-    as_json: AsJson = False,  # noqa: FBT002
-) -> None:
-    """Delete the stack's resources."""
-    _operate("destroy", stack, project, config, endpoint, as_json=as_json)
+_reading("refresh", "Make the state agree with what is in the local AWS, and show what differed.")
+_reading("destroy", "Delete the stack's resources.")
 
 
 @app.command()

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pulumi
 import pytest
@@ -126,7 +126,7 @@ class Recording:
         return [resource for resource in self.resources if resource.options.parent == name]
 
 
-class Recorder(Protocol):
+class Recorder:
     """Runs a program as the engine does and records it.
 
     `config` has full keys (`service-ticket-system:cpu`, `aws:region`), values as text or as JSON data; `secret_config`
@@ -150,7 +150,27 @@ class Recorder(Protocol):
         outputs: Mapping[str, Mapping[str, Any]] | None = None,
         invokes: Mapping[str, Answer] | None = None,
         preview: bool = False,
-    ) -> Recording: ...
+    ) -> Recording:
+        recording = Recording()
+        aws = _Aws(account, region, partition, outputs or {}, invokes or {})
+        values = {**(config or {}), **(secret_config or {})}
+        text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+
+        def run() -> None:
+            pulumi.runtime.set_all_config(text, list(secret_config or {}))
+            loop = asyncio.new_event_loop()
+            try:
+                asyncio.set_event_loop(loop)
+                monitor = _Monitor(recording, aws, preview=preview)
+                _configure(monitor, recording, project, stack, preview=preview)
+                loop.run_until_complete(pulumi_stack.run_in_stack(program))
+            finally:
+                loop.close()
+                asyncio.set_event_loop(None)
+
+        # A fresh context per run: pulumi keeps its root stack and settings in context variables.
+        contextvars.Context().run(run)
+        return recording
 
 
 @pytest.fixture
@@ -166,43 +186,7 @@ def use_application(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session")
 def record() -> Recorder:
-    return _record
-
-
-def _record(
-    program: Callable[[], Any],
-    *,
-    project: str = "service-ticket-system",
-    stack: str = "dev",
-    config: Mapping[str, Any] | None = None,
-    secret_config: Mapping[str, Any] | None = None,
-    account: str = ACCOUNT,
-    region: str = REGION,
-    partition: str = PARTITION,
-    outputs: Mapping[str, Mapping[str, Any]] | None = None,
-    invokes: Mapping[str, Answer] | None = None,
-    preview: bool = False,
-) -> Recording:
-    recording = Recording()
-    aws = _Aws(account, region, partition, outputs or {}, invokes or {})
-    values = {**(config or {}), **(secret_config or {})}
-    text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
-
-    def run() -> None:
-        pulumi.runtime.set_all_config(text, list(secret_config or {}))
-        loop = asyncio.new_event_loop()
-        try:
-            asyncio.set_event_loop(loop)
-            monitor = _Monitor(recording, aws, preview=preview)
-            _configure(monitor, recording, project, stack, preview=preview)
-            loop.run_until_complete(pulumi_stack.run_in_stack(program))
-        finally:
-            loop.close()
-            asyncio.set_event_loop(None)
-
-    # A fresh context per run: pulumi keeps its root stack and settings in context variables.
-    contextvars.Context().run(run)
-    return recording
+    return Recorder()
 
 
 def _configure(monitor: "_Monitor", recording: Recording, project: str, stack: str, *, preview: bool) -> None:

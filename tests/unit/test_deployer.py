@@ -29,6 +29,7 @@ from policies.deployer import (
 from policies.evaluator import Decision, Request, Statement, decide, parse, trusts
 from policies.federation import federated_trust
 from policies.identity import MANAGED_POLICIES_PER_ROLE, MANAGED_POLICY_CHARACTERS, PolicyError, document
+from tests.sandbox.stack_options import SINGLE_USER
 from tests.unit.conftest import Recorded, Recorder, Recording
 
 ROOT = Path(__file__).parents[2]
@@ -53,16 +54,7 @@ FULL_CONFIG: Mapping[str, Any] = {
     "permissionsBoundary": BOUNDARY,
     "redeploy": {"cluster": "main", "services": {"app": "web"}},
     "audit": {"trail": "create", "alarmEmails": ["oncall@example.com"]},
-    "rotation": {
-        "schedule": "cron(0 3 ? * SUN *)",
-        "strategy": "single-user",
-        "secret": "db-master-password",
-        "username": "postgres",
-        "hostVariable": "DATABASE_HOST",
-        "subnetIds": ["subnet-0123456789abcdef0"],
-        "securityGroupIds": ["sg-0123456789abcdef0"],
-        "remindEveryDays": 90,
-    },
+    "rotation": {**SINGLE_USER, "remindEveryDays": 90},
 }
 
 NO_RESOURCE = {

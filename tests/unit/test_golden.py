@@ -15,17 +15,11 @@ import yaml
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER
 from tests.unit.conftest import ACCOUNT, APPLICATIONS, Options, Recorded, Recorder, Recording, Secret
 
 ROOT = Path(__file__).parents[2]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
-NETWORK = {
-    "schedule": "cron(0 3 ? * SUN *)",
-    "hostVariable": "DATABASE_HOST",
-    "username": "postgres",
-    "subnetIds": ["subnet-0123456789abcdef0"],
-    "securityGroupIds": ["sg-0123456789abcdef0"],
-}
 PLAIN = {
     "image": f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/app:1.0.0",
     "databaseHost": "db.internal",
@@ -42,13 +36,7 @@ EVERYTHING = {
     "breakGlassRoles": [f"{ROLE}break-glass"],
     "deployerRoles": [f"{ROLE}deployer"],
     "rotations": {"jwtSecret": 2, "encryptionKey": 3},
-    "rotation": {
-        **NETWORK,
-        "strategy": "alternating-users",
-        "secret": "db-app-user",
-        "superuser": "db-master-password",
-        "remindEveryDays": 90,
-    },
+    "rotation": {**ALTERNATING, "remindEveryDays": 90},
     "redeploy": {"cluster": "main", "services": {"app": "web"}},
     "audit": {"trail": "create", "alarmEmails": ["oncall@example.com"], "trustedReaders": [f"{ROLE}auditor"]},
 }
@@ -80,7 +68,7 @@ EVERY_KIND = {
     "confusedDeputyProtection": False,
     "redeploy": {"cluster": "main", "services": {"app": "web"}},
 }
-SINGLE = {**PLAIN, "rotation": {**NETWORK, "strategy": "single-user", "secret": "db-master-password"}}
+SINGLE = {**PLAIN, "rotation": SINGLE_USER}
 
 
 class Text(SingleFileSnapshotExtension):

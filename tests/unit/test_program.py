@@ -16,6 +16,8 @@ from model import outputs
 from model.declarations import External, Generated, JsonSecret, TextSecret
 from model.names import Names
 from policies.identity import DELIVER_LOG
+from tests.sandbox.stack_options import ALTERNATING
+from tests.sandbox.stack_options import SINGLE_USER as ROTATION
 from tests.unit.conftest import Recorder, Recording, Secret
 
 ROOT = Path(__file__).parents[2]
@@ -499,20 +501,6 @@ def test_no_arn_is_written_with_a_fixed_partition(record: Recorder) -> None:
 def test_a_wrong_configuration_registers_nothing(record: Recorder) -> None:
     with pytest.raises(ConfigurationError, match="cpu"):
         main(record, cpu=300)
-
-
-ROTATION = {
-    "schedule": "cron(0 3 ? * SUN *)",
-    "strategy": "single-user",
-    "secret": "db-master-password",
-    "username": "postgres",
-    "hostVariable": "DATABASE_HOST",
-    "subnetIds": ["subnet-0123456789abcdef0"],
-    "securityGroupIds": ["sg-0123456789abcdef0"],
-}
-
-
-ALTERNATING = {**ROTATION, "strategy": "alternating-users", "secret": "db-app-user", "superuser": "db-master-password"}
 
 
 def test_single_user_rotation_schedules_the_master_password(record: Recorder) -> None:

@@ -28,20 +28,12 @@ from model.declarations import (
 from model.engines import ENGINES, Engine
 from model.limits import FARGATE_MEMORY
 from model.names import Names
+from tests.sandbox.stack_options import ALTERNATING
+from tests.sandbox.stack_options import SINGLE_USER as ROTATION
 
 SUPPLIED = {"smtpPassword": "smtp-value-0123456789", "cloudflareToken": "token-value-0123456789"}
 VALID = {"image": "registry/app:1.0.0", "databaseHost": "db.internal", "redisHost": "redis.internal", **SUPPLIED}
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:jwt-AbCdEf"
-ROTATION = {
-    "schedule": "cron(0 3 ? * SUN *)",
-    "strategy": "single-user",
-    "secret": "db-master-password",
-    "username": "postgres",
-    "hostVariable": "DATABASE_HOST",
-    "subnetIds": ["subnet-0123456789abcdef0"],
-    "securityGroupIds": ["sg-0123456789abcdef0"],
-}
-ALTERNATING = {**ROTATION, "strategy": "alternating-users", "secret": "db-app-user", "superuser": "db-master-password"}
 
 
 def parsed(
