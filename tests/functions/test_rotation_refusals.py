@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -578,3 +579,10 @@ def test_a_bug_s_own_text_goes_nowhere(rotation: Rotation, refuses: Refuses, mon
     monkeypatch.setattr(RotatedSecret, "put_pending", broken)
     with refuses(rotation, Cause.UNEXPECTED, "KeyError at "):
         rotation.step("createSecret", token)
+
+
+def test_the_documentation_says_what_to_do_for_each_cause() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rotation.md").read_text(encoding="utf-8")
+    rows = page.partition("## When it fails\n")[2].partition("\n### ")[0].splitlines()
+    first = " ".join(row.split("|")[1] for row in rows if row.startswith("| `"))
+    assert {*re.findall(r"`([a-z-]+)`", first)} - {"cause"} == set(Cause)
