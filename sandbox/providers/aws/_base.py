@@ -70,6 +70,27 @@ def retag(
         put(added)
 
 
+def retag_resource(
+    client: Any,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    changed: Collection[str],
+    *,
+    form: Callable[[dict[str, str]], Any] = tag_list,
+    **resource: str,
+) -> None:
+    """`retag` by TagResource and UntagResource, whose arguments begin like the one that names the resource: `resource`."""
+    (name,) = resource
+    tags, keys = ("tags", "tagKeys") if name[0].islower() else ("Tags", "TagKeys")
+    retag(
+        old,
+        new,
+        changed,
+        put=lambda added: client.tag_resource(**resource, **{tags: form(added)}),
+        drop=lambda removed: client.untag_resource(**resource, **{keys: removed}),
+    )
+
+
 def is_arn(value: Any) -> str | None:
     """What is wrong with an ARN; "" is none. Source: terraform-provider-aws 6.x, internal/verify/validate.go."""
     if value == "":

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sandbox.providers._diff import by, same_json, same_set
 from sandbox.providers._resource import Autoname, Inputs, Prop, between, each, given, is_json, matches, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, is_arn, pascal, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_arn, pascal, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 
@@ -143,13 +143,7 @@ class MetricAlarm(AwsResource):
             self._put(aws, {**new, "name": resource_id})
         client = aws.client("cloudwatch")
         arn = old["arn"]
-        retag(
-            old,
-            new,
-            changed,
-            put=lambda tags: client.tag_resource(ResourceARN=arn, Tags=tag_list(tags)),
-            drop=lambda keys: client.untag_resource(ResourceARN=arn, TagKeys=keys),
-        )
+        retag_resource(client, old, new, changed, ResourceARN=arn)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteAlarms."""

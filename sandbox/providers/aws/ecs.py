@@ -13,19 +13,13 @@ from sandbox.providers._diff import by, same_set
 from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, matches, one_of
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _containers
-from sandbox.providers.aws._base import AwsResource, is_arn, last_part, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_arn, last_part, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 
 def _retag(aws: Aws, arn: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
     client = aws.client("ecs")
-    retag(
-        old,
-        new,
-        changed,
-        put=lambda tags: client.tag_resource(resourceArn=arn, tags=tag_list(tags, "key", "value")),
-        drop=lambda keys: client.untag_resource(resourceArn=arn, tagKeys=keys),
-    )
+    retag_resource(client, old, new, changed, form=lambda tags: tag_list(tags, "key", "value"), resourceArn=arn)
 
 
 def _storage(block: Any) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from sandbox.providers._diff import same_json
 from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, is_json, matches, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, camel, is_arn, pascal, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, by_prefix, camel, is_arn, pascal, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _STATES = ("ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS")
@@ -99,13 +99,7 @@ class EventRule(AwsResource):
             self._put(aws, name, new)
         client = aws.client("events")
         arn = old["arn"]
-        retag(
-            old,
-            new,
-            changed,
-            put=lambda tags: client.tag_resource(ResourceARN=arn, Tags=tag_list(tags)),
-            drop=lambda keys: client.untag_resource(ResourceARN=arn, TagKeys=keys),
-        )
+        retag_resource(client, old, new, changed, ResourceARN=arn)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteRule; with targets left it is AWS's error, which moto doesn't give."""

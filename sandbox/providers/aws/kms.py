@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from sandbox.providers._diff import same_policy
 from sandbox.providers._resource import Autoname, Inputs, Prop, between, given, is_json
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, last_part, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, by_prefix, last_part, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _DEFAULT_ROTATION_DAYS = 365
@@ -54,13 +54,7 @@ def _update_key(aws: Aws, resource_id: str, old: Properties, new: Properties, ch
             Policy=new["policy"],
             BypassPolicyLockoutSafetyCheck=new["bypassPolicyLockoutSafetyCheck"],
         )
-    retag(
-        old,
-        new,
-        changed,
-        put=lambda tags: client.tag_resource(KeyId=resource_id, Tags=tag_list(tags, "TagKey", "TagValue")),
-        drop=lambda keys: client.untag_resource(KeyId=resource_id, TagKeys=keys),
-    )
+    retag_resource(client, old, new, changed, form=lambda tags: tag_list(tags, "TagKey", "TagValue"), KeyId=resource_id)
 
 
 def _switch(aws: Aws, resource_id: str, *, on: bool) -> None:

@@ -11,7 +11,7 @@ from sandbox.providers._diff import by, same_set
 from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, matches, one_of
 from sandbox.providers._values import Asset, Properties
 from sandbox.providers.aws import _code
-from sandbox.providers.aws._base import AwsResource, is_arn, retag
+from sandbox.providers.aws._base import AwsResource, is_arn, retag_resource
 from sandbox.providers.aws._session import Aws
 
 _CODE = frozenset({"code", "s3Bucket", "s3Key", "s3ObjectVersion", "imageUri", "sourceCodeHash", "architectures"})
@@ -188,13 +188,7 @@ class Function(AwsResource):
             else:
                 client.delete_function_concurrency(FunctionName=resource_id)
         arn = old["arn"]
-        retag(
-            old,
-            new,
-            changed,
-            put=lambda tags: client.tag_resource(Resource=arn, Tags=tags),
-            drop=lambda keys: client.untag_resource(Resource=arn, TagKeys=keys),
-        )
+        retag_resource(client, old, new, changed, form=dict, Resource=arn)
 
     def renewed(self, changed: Collection[str]) -> Collection[str]:
         """New code has a new hash."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from sandbox.providers._diff import by
 from sandbox.providers._resource import Autoname, Inputs, Prop, given, matches, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag_resource
 from sandbox.providers.aws._session import Aws, is_missing_in_emulator
 
 _RETENTION_DAYS = (
@@ -81,13 +81,7 @@ class LogGroup(AwsResource):
         if "kmsKeyId" in changed:
             self._use_key(aws, resource_id, old, new)
         arn = old["arn"]
-        retag(
-            old,
-            new,
-            changed,
-            put=lambda tags: client.tag_resource(resourceArn=arn, tags=tags),
-            drop=lambda keys: client.untag_resource(resourceArn=arn, tagKeys=keys),
-        )
+        retag_resource(client, old, new, changed, form=dict, resourceArn=arn)
 
     def _use_key(self, aws: Aws, resource_id: str, old: Properties, new: Properties) -> None:
         """AssociateKmsKey or DisassociateKmsKey."""

@@ -10,7 +10,7 @@ from sandbox.providers._diff import by, same_policy, same_set
 from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, is_json
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _session
-from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
@@ -128,13 +128,7 @@ class Secret(AwsResource):
                 client.put_resource_policy(SecretId=resource_id, ResourcePolicy=new["policy"])
             else:
                 client.delete_resource_policy(SecretId=resource_id)
-        retag(
-            old,
-            new,
-            changed,
-            put=lambda tags: client.tag_resource(SecretId=resource_id, Tags=tag_list(tags)),
-            drop=lambda keys: client.untag_resource(SecretId=resource_id, TagKeys=keys),
-        )
+        retag_resource(client, old, new, changed, SecretId=resource_id)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """Replicas first; a recovery window of 0 days deletes at once.

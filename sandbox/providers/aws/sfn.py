@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sandbox.providers._diff import by
 from sandbox.providers._resource import Autoname, Inputs, Prop, given, matches, one_of
 from sandbox.providers._values import Properties, has_unknown
-from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws, is_missing_in_emulator
 
 _NAME = r"[0-9A-Za-z_-]+"
@@ -126,12 +126,8 @@ class StateMachine(AwsResource):
         client = aws.client("stepfunctions")
         if {*changed} - {"tags", "tagsAll"}:
             client.update_state_machine(stateMachineArn=resource_id, publish=new["publish"], **_settings(new))
-        retag(
-            old,
-            new,
-            changed,
-            put=lambda tags: client.tag_resource(resourceArn=resource_id, tags=tag_list(tags, "key", "value")),
-            drop=lambda keys: client.untag_resource(resourceArn=resource_id, tagKeys=keys),
+        retag_resource(
+            client, old, new, changed, form=lambda tags: tag_list(tags, "key", "value"), resourceArn=resource_id
         )
 
     def renewed(self, changed: Collection[str]) -> Collection[str]:

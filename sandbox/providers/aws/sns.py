@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from sandbox.providers._diff import same_json, same_policy
 from sandbox.providers._resource import Autoname, Inputs, Prop, between, is_json, is_policy, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _TEXTS = ("deliveryPolicy", "displayName", "kmsMasterKeyId", "policy", "tracingConfig", "fifoThroughputScope")
@@ -98,13 +98,7 @@ class Topic(AwsResource):
             client.set_topic_attributes(
                 TopicArn=resource_id, AttributeName=_attribute(key), AttributeValue=_text(new.get(key, ""))
             )
-        retag(
-            old,
-            new,
-            changed,
-            put=lambda tags: client.tag_resource(ResourceArn=resource_id, Tags=tag_list(tags)),
-            drop=lambda keys: client.untag_resource(ResourceArn=resource_id, TagKeys=keys),
-        )
+        retag_resource(client, old, new, changed, ResourceArn=resource_id)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteTopic."""
