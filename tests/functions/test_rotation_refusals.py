@@ -436,6 +436,9 @@ def client_error(code: str) -> ClientError:
     [
         (client_error("AccessDeniedException"), Cause.SECRETS_MANAGER, "the function's role may not do this"),
         (client_error("DecryptionFailure"), Cause.SECRETS_MANAGER, "KMS key is not usable"),
+        (client_error("EncryptionFailure"), Cause.SECRETS_MANAGER, "KMS key is not usable"),
+        (client_error("ResourceNotFoundException"), Cause.SECRETS_MANAGER, "no such secret or version"),
+        (client_error("ThrottlingException"), Cause.SECRETS_MANAGER, "too many calls"),
         (client_error("InvalidRequestException"), Cause.SECRETS_MANAGER, "scheduled for deletion"),
         (client_error("InternalServiceError"), Cause.SECRETS_MANAGER, "InternalServiceError: the step can be repeated"),
         (EndpointConnectionError(endpoint_url="https://secretsmanager"), Cause.NETWORK, "VPC endpoint"),
