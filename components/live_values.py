@@ -11,11 +11,13 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, cast
 
 import pulumi
 import pulumi_aws as aws
 
+from components import hooks
 from components.restored_values import Held
 from model import labels, origins
 from model.declarations import Declaration, Generated, JsonSecret
@@ -73,6 +75,7 @@ class LiveValues:
         self._kept: dict[str, tuple[str, int]] = {}
         self._records: list[pulumi.Stash] = []
         self._held: dict[str, Held] = {}
+        hooks.may_ask()
         seen = pulumi.ResourceHookOptions(on_dry_run=True)
         self._on_new = pulumi.ResourceHook(f"{name}-new", self._check_new, seen)
         self._on_record = pulumi.ResourceHook(f"{name}-records", self._check_record, seen)
@@ -175,7 +178,7 @@ class LiveValues:
                 "  pulumi up"
             )
 
-    def _check_new(self, step: pulumi.ResourceHookArgs) -> None:
+    async def _check_new(self, step: pulumi.ResourceHookArgs) -> None:
         """Refuse a name that AWS has already: of a secret that waits for its deletion, or that somebody made by hand.
 
         Both are listed: ListSecretVersionIds and DescribeSecret take a secret that is pending deletion, the others do not.
@@ -183,9 +186,12 @@ class LiveValues:
         """
         full_name = (step.new_inputs or {})["name"]
         try:
-            # Not the form that gives an output: what it can't answer ends the program.
-            aws.secretsmanager.get_secret_versions(
-                secret_id=full_name, opts=pulumi.InvokeOptions(parent=self._component)
+            # Neither of pulumi_aws's two forms: what the one that gives an output can't answer ends the program, and the other
+            # blocks the event loop. The version names the provider that the secret has; to make another would take a step.
+            await pulumi.runtime.invoke_async(
+                "aws:secretsmanager/getSecretVersions:getSecretVersions",
+                {"secretId": full_name},
+                pulumi.InvokeOptions(parent=self._component, version=version("pulumi-aws")),
             )
         except Exception as error:
             # Who may not look is told by AWS itself, which takes no name twice.

@@ -410,3 +410,14 @@ def test_the_last_replica_is_told_with_the_command_that_removes_it(sandbox: Any,
     command = "aws secretsmanager remove-regions-from-replication --secret-id arn:aws:secretsmanager:"
     assert told.err.count(command) == 3
     assert "--remove-replica-regions eu-west-1" in told.err
+
+
+def test_more_secrets_than_the_engine_and_the_sdk_have_workers_come_up(sandbox: Any, project_copy: Make) -> None:
+    """Each secret's hook asks AWS, while all the others wait to be made."""
+    copy = project_copy()
+    entries = "\n".join(
+        f'    TextSecret("extra-{i}", Generated("extra{i}", length=20), variable="EXTRA_{i}"),' for i in range(40)
+    )
+    with catalogue_with(copy, entries):
+        assert len(sandbox.ok("up", *copy.options)["outputs"]["secret_arns"]) == 42
+        assert sandbox.ok("preview", "--expect-no-changes", *copy.options)["changes"] == []
