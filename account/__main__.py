@@ -18,7 +18,6 @@ from model.location import Location
 
 end_quietly()
 may_ask()
-may_ask()
 partition, region, caller = aws.get_partition(), aws.get_region(), aws.get_caller_identity()
 settings = load(Location(partition.partition, region.region, caller.account_id, partition.dns_suffix))
 location = settings.stack.location

@@ -12,6 +12,7 @@ not exist.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pulumi
@@ -42,11 +43,8 @@ class Lookup:
 
 def bucket(resource_name: str, name: str) -> Lookup:
     """Return how to look for a bucket."""
-    return Lookup(
-        f"the bucket {name}",
-        lambda: aws.s3.get_bucket(bucket=name),
-        lambda _: [("aws:s3/bucket:Bucket", resource_name, name)],
-    )
+    ask = partial(aws.s3.get_bucket, bucket=name)
+    return _by_id(f"the bucket {name}", ask, "aws:s3/bucket:Bucket", resource_name, name)
 
 
 def key(resource_name: str, alias: str) -> Lookup:
@@ -72,20 +70,19 @@ def provider(resource_name: str, url: str) -> Lookup:
 
 def role(resource_name: str, name: str) -> Lookup:
     """Return how to look for a role."""
-    return Lookup(
-        f"the role {name}",
-        lambda: aws.iam.get_role(name=name),
-        lambda _: [("aws:iam/role:Role", resource_name, name)],
-    )
+    ask = partial(aws.iam.get_role, name=name)
+    return _by_id(f"the role {name}", ask, "aws:iam/role:Role", resource_name, name)
 
 
 def policy(resource_name: str, arn: str) -> Lookup:
     """Return how to look for a managed policy."""
-    return Lookup(
-        f"the policy {arn.rpartition('/')[2]}",
-        lambda: aws.iam.get_policy(arn=arn),
-        lambda _: [("aws:iam/policy:Policy", resource_name, arn)],
-    )
+    ask = partial(aws.iam.get_policy, arn=arn)
+    return _by_id(f"the policy {arn.rpartition('/')[2]}", ask, "aws:iam/policy:Policy", resource_name, arn)
+
+
+def _by_id(what: str, ask: Callable[[], Any], kind: str, resource_name: str, id_: str) -> Lookup:
+    """Return how to look for what is one resource, whose id is known."""
+    return Lookup(what, ask, lambda _: [(kind, resource_name, id_)])
 
 
 def refused(name: str, lookup: Lookup) -> pulumi.ResourceHookBinding:

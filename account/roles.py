@@ -142,7 +142,7 @@ class Roles(pulumi.ComponentResource):
         for number in range(count):
             part = f"deployer-{number + 1}"
             # Without a hyphen before the number: no name of a stack makes it one of the stack's own policies.
-            arn = f"arn:{location.partition}:iam::{location.account_id}:policy/{stack.deployer}{number + 1}"
+            arn = location.policy_arn(f"{stack.deployer}{number + 1}")
             rights = policy(part, arn, texts.apply(lambda found, at=number: found[at]))
             aws.iam.RolePolicyAttachment(f"{name}-{part}", role=deploys.name, policy_arn=rights.arn, opts=child)
         for part, to, statements in (

@@ -8,7 +8,7 @@ _WORKERS = 4096
 
 
 def may_ask() -> None:
-    """Let hooks ask AWS however many resources wait to be made; call it before the first resource.
+    """Let hooks ask AWS however many resources wait to be made; call it before the first one with a hook.
 
     The SDK sends each registration and each question from a worker of the event loop's executor, four for each step that the
     engine takes at once. A registration keeps its worker until the engine has carried it out, its hook included. With all

@@ -32,6 +32,10 @@ class Location:
         """Return the ARN of a role of this account."""
         return f"arn:{self.partition}:iam::{self.account_id}:role/{name}"
 
+    def policy_arn(self, name: str) -> str:
+        """Return the ARN of a managed policy of the account."""
+        return f"arn:{self.partition}:iam::{self.account_id}:policy/{name}"
+
     def root_arn(self) -> str:
         """Return the ARN that stands for the account itself in a policy."""
         return f"arn:{self.partition}:iam::{self.account_id}:root"

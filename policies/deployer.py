@@ -82,7 +82,7 @@ class Deployment:
     @property
     def boundary_arn(self) -> str:
         """The managed policy that bounds every role of the stack."""
-        return f"arn:{self.location.partition}:iam::{self.location.account_id}:policy/{self.names.project}-boundary"
+        return self.location.policy_arn(f"{self.names.project}-boundary")
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -254,7 +254,7 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
     partition, account = location.partition, location.account_id
     audit = names.audit(location)
     roles = [location.role_arn(f"{prefix}-*")]
-    policies = [f"arn:{partition}:iam::{account}:policy/{prefix}-*"]
+    policies = [location.policy_arn(f"{prefix}-*")]
     bounded = {"StringEquals": {"iam:PermissionsBoundary": stack.boundary_arn}}
     services = sorted({"ecs-tasks.amazonaws.com", *(to for f in stack.features for to in PASSED_TO.get(f, ()))})
     keys = [arn("kms", "key/*")]
@@ -279,7 +279,7 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
         "every secret": (_every_secret(stack), {}),
         "every role": ([*roles, *(location.role_arn(name) for name in stack.pipeline_roles)], {}),
         "every policy": (
-            [*policies, f"arn:{partition}:iam::{account}:policy/{stack.deployer}*", stack.boundary_arn],
+            [*policies, location.policy_arn(f"{stack.deployer}*"), stack.boundary_arn],
             {},
         ),
         "task definition": ([arn("ecs", f"task-definition/{prefix}-*")], {}),

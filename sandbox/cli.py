@@ -68,7 +68,7 @@ StandIns = Annotated[
 ]
 
 
-def _changing(verb: "Verb", summary: str) -> None:
+def _expecting(verb: "Verb", summary: str) -> None:
     """Add the command of a verb that looks for changes: `up` and `preview` take the same options."""
 
     def command(  # noqa: PLR0917 - typer makes each one an option
@@ -86,8 +86,8 @@ def _changing(verb: "Verb", summary: str) -> None:
     app.command(name=verb, help=summary)(command)
 
 
-def _reading(verb: "Verb", summary: str) -> None:
-    """Add the command of a verb that takes the stack as it is."""
+def _plain(verb: "Verb", summary: str) -> None:
+    """Add the command of a verb that takes what comes: `refresh` and `destroy` take the same options."""
 
     def command(
         stack: Stack = "dev",
@@ -101,12 +101,10 @@ def _reading(verb: "Verb", summary: str) -> None:
     app.command(name=verb, help=summary)(command)
 
 
-_changing("up", "Create or update the stack, and show what came up.")
-_changing("preview", "Show what `up` would change.")
-
-
-_reading("refresh", "Make the state agree with what is in the local AWS, and show what differed.")
-_reading("destroy", "Delete the stack's resources.")
+_expecting("up", "Create or update the stack, and show what came up.")
+_expecting("preview", "Show what `up` would change.")
+_plain("refresh", "Make the state agree with what is in the local AWS, and show what differed.")
+_plain("destroy", "Delete the stack's resources.")
 
 
 @app.command()
