@@ -324,7 +324,8 @@ class _Run:
         except CommandError as error:
             raise EngineError(self._explain(error, recorder), recorder.changes) from None
         finally:
-            if self._written_at() != before:  # else the engine was killed, and the next command needs the journal
+            # Else the engine was killed, and the next command needs the journal.
+            if self._written_at() != before or self.journal.holds_nothing():
                 self.journal.forget()
         if expect_no_changes and recorder.changes:
             listed = "".join(f"\n  {c.op} {c.type} {c.name}" for c in recorder.changes)

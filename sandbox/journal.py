@@ -54,6 +54,10 @@ class Journal:
             except InvalidToken:
                 return
 
+    def holds_nothing(self) -> bool:
+        """Tell whether no operation had begun: then there is nothing to take up. A preview notes its providers only."""
+        return not any(str(entry["step"]).endswith(" begun") for entry in self.entries())
+
     def watch_program(self, monitor: Any) -> None:
         """Note every resource that the program registers with this monitor, before the engine hears of it."""
         register: Callable[..., Any] = monitor.RegisterResource

@@ -65,12 +65,12 @@ def recover(
     for path in locks:
         _remove_dead_lock(path)
     pending = state.Checkpoint.read(folder, project.name, stack.name).pending
-    entries = list(journal.entries())
-    if not pending and not any(str(entry["step"]).endswith(" begun") for entry in entries):
+    if not pending and journal.holds_nothing():
         journal.forget()
         if locks:
             say(f"The last command on stack {stack.name} was cut off; it left nothing half done.")
         return
+    entries = list(journal.entries())
     pulumi = stack.workspace.pulumi_command
     if not isinstance(pulumi, PulumiProcess):
         raise TypeError("the sandbox runs the CLI through PulumiProcess")

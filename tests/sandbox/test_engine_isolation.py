@@ -287,3 +287,10 @@ def test_what_the_program_refuses_is_refused_before_anything_from_the_first_up_o
     assert (result.status, result.err.splitlines()[-1]) == (1, "late")
     assert sandbox.aws("secretsmanager", copy).list_secrets()["SecretList"] == []
     assert sandbox.checkpoint(copy).objects == 0
+
+
+def test_after_a_preview_nothing_waits_to_be_taken_up(sandbox: Any, tiny: Make) -> None:
+    copy = tiny()
+    for verb in ("preview", "up", "preview"):
+        sandbox.ok(verb, *copy.options)
+        assert not sandbox.checkpoint(copy).cut_off
