@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
 
-from pulumi import runtime
+from pulumi import log, runtime
 from pulumi.runtime import _grpc_settings
 
 from sandbox.home import REPOSITORY
@@ -21,6 +21,16 @@ _NOT_THE_PROGRAMS = {"sandbox", "tests", "conftest", "benchmarks", "__main__"}
 # call would find that one's broken connection, and end with "Resource monitor has terminated" while it waits to be tried again.
 # Source: gRPC core, grpc_types.h, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL. The SDK has no public way to set an option.
 _grpc_settings._GRPC_CHANNEL_OPTIONS.append(("grpc.use_local_subchannel_pool", 1))  # noqa: SLF001
+
+
+def _drop(msg: str, *context: object, **more_context: object) -> None:
+    """Send a debug message nowhere."""
+    del msg, context, more_context
+
+
+# The SDK tells the engine about each property, and waits for the answer: a third of a run's time, for texts that the sandbox
+# never shows. Source: pulumi 3.274, log.py and runtime/rpc.py.
+log.debug = _drop
 
 
 def inline(directory: Path, journal: Journal) -> Callable[[], None]:

@@ -266,6 +266,27 @@ def test_a_program_reaches_its_engine_on_the_port_of_one_that_ended() -> None:
     second.stop(0).wait()
 
 
+def test_a_program_sends_the_engine_no_debug_messages(sandbox: Any, tiny: Make) -> None:
+    copy = tiny("""
+        import pulumi
+        import pulumi_random as random
+        from pulumi.runtime import settings
+
+        engine, sent = settings.get_engine(), []
+        send = engine.Log
+
+        def noted(request, *rest, **options):
+            sent.append(request.message)
+            return send(request, *rest, **options)
+
+        engine.Log = noted
+        made = random.RandomPassword("made", length=20)
+        pulumi.info("the only one")
+        pulumi.export("sent", made.length.apply(lambda _: sent))
+    """)
+    assert sandbox.ok("up", *copy.options)["outputs"]["sent"] == ["the only one"]
+
+
 @pytest.mark.parametrize(
     ("status", "told"),
     [
