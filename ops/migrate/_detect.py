@@ -11,8 +11,6 @@ from itertools import pairwise
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
-
 from model.declarations import PASSWORD_IN_URL, PLAIN_NAME, SECRET_NAME
 from ops._json import json_object
 from ops.migrate._randomness import UUID, is_password_like, is_random
@@ -310,6 +308,10 @@ def _findings(name: str, value: str) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=1)
 def _detectors() -> tuple[Any, ...]:
+    from detect_secrets.core.plugins.util import (  # noqa: PLC0415 - 40 ms that other commands need not pay
+        get_mapping_from_secret_type_to_class,
+    )
+
     # The classes are used directly, since the library keeps its settings in globals; none of their analyses calls out, only
     # `verify` would.
     classes = get_mapping_from_secret_type_to_class().values()

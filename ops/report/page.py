@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from model import pricing
 from model.text import plain
 from ops.access import show
@@ -68,6 +66,8 @@ class Drawing:
 
 def render(review: Review) -> str:
     """Return the page. Text from AWS is escaped, and has no control characters."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - 50 ms that other commands need not pay
+
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
