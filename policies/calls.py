@@ -123,7 +123,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "aws:cloudwatch/dashboard:Dashboard": ("cloudwatch/dashboard.go, 6 (2026)", {
         "dashboard": "cloudwatch:DeleteDashboards cloudwatch:GetDashboard cloudwatch:PutDashboard",
     }),
-    "aws:cloudtrail/trail:Trail": ("cloudtrail/trail.go, 6", {
+    "aws:cloudtrail/trail:Trail": ("cloudtrail/trail.go, 6 (2025)", {
         "any": "cloudtrail:DescribeTrails",
         "trail": "cloudtrail:AddTags cloudtrail:CreateTrail cloudtrail:DeleteTrail cloudtrail:GetEventSelectors "
                  "cloudtrail:GetInsightSelectors cloudtrail:GetTrail cloudtrail:GetTrailStatus cloudtrail:ListTags "

@@ -14,6 +14,7 @@ import pytest
 from sandbox.providers._values import Asset
 from sandbox.providers.aws import AwsPlugin, secretsmanager
 from sandbox.providers.random_ import RandomPlugin
+from tests.sandbox.providers.conftest import State
 
 TRUST = '{"Version":"2012-10-17","Statement":[]}'
 POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
@@ -264,6 +265,57 @@ def test_the_selector_that_every_trail_has_is_hidden(aws: Any, boto: Any) -> Non
     assert [item["ReadWriteType"] for item in found] == ["All"]
 
 
+def test_a_trail_s_topic_is_named_and_not_an_arn(aws: Any) -> None:
+    """A topic of the trail's own account and Region is read back by its name: its ARN never comes to rest."""
+    bucket = aws.resource("aws:s3/bucket:Bucket").create({}).id
+    topic = aws.resource("aws:sns/topic:Topic").create({"name": "trail-files"}).id
+    life = aws.resource("aws:cloudtrail/trail:Trail")
+    state = life.create({"s3BucketName": bucket, "snsTopicName": "trail-files"})
+    assert state.outputs["snsTopicArn"] == topic
+    assert life.diff(state, {"s3BucketName": bucket, "snsTopicName": "trail-files"}).changes == {}
+    outputs = {**state.outputs, "snsTopicName": topic}
+    refreshed = life.refresh(State(state.id, {**state.inputs, "snsTopicName": topic}, outputs))
+    assert life.diff(refreshed, {"s3BucketName": bucket, "snsTopicName": topic}).changes == {"snsTopicName": "update"}
+
+
+def test_an_update_of_a_trail_sends_only_what_changed(aws: Any, boto: Any) -> None:
+    bucket = aws.resource("aws:s3/bucket:Bucket").create({}).id
+    life = aws.resource("aws:cloudtrail/trail:Trail")
+    state = life.create({"s3BucketName": bucket})
+
+    def trail() -> tuple[bool, str]:
+        trails = boto("cloudtrail").describe_trails()["trailList"]
+        found = next(item for item in trails if item["TrailARN"] == state.id)
+        return found["LogFileValidationEnabled"], found["S3KeyPrefix"]
+
+    boto("cloudtrail").update_trail(Name=state.id, EnableLogFileValidation=True)
+    life.update(state, {"s3BucketName": bucket, "s3KeyPrefix": "ours"})
+    assert trail() == (True, "ours")
+    # What the program does not have goes once a refresh has seen it.
+    life.update(life.refresh(state), {"s3BucketName": bucket})
+    assert trail() == (False, "")
+
+
+def test_a_trail_is_imported_by_its_arn(aws: Any) -> None:
+    bucket = aws.resource("aws:s3/bucket:Bucket").create({}).id
+    life = aws.resource("aws:cloudtrail/trail:Trail")
+    state = life.create({"name": "by-arn", "s3BucketName": bucket})
+    assert life.imported(state.id).outputs["name"] == "by-arn"
+    with pytest.raises(Exception, match=r'could not parse import ID \("by-arn"\) as ARN'):
+        life.imported("by-arn")
+
+
+def test_the_sources_that_a_selector_leaves_out_have_no_order(aws: Any) -> None:
+    bucket = aws.resource("aws:s3/bucket:Bucket").create({}).id
+    life = aws.resource("aws:cloudtrail/trail:Trail")
+    sources = ["kms.amazonaws.com", "rdsdata.amazonaws.com"]
+    inputs, other = (
+        {"s3BucketName": bucket, "eventSelectors": [{"excludeManagementEventSources": order}]}
+        for order in (sources, sources[::-1])
+    )
+    assert life.diff(life.create(inputs), other).changes == {}
+
+
 # -- Lambda: internal/service/lambda/permission.go --
 
 
@@ -309,6 +361,7 @@ ALARM: dict[str, Any] = {
 TARGET: dict[str, Any] = {"rule": "r", "targetId": "t", "arn": "arn:aws:sns:us-east-1:123456789012:t"}
 FILTER: dict[str, Any] = {"logGroupName": "g", "name": "f", "pattern": ""}
 METRIC: dict[str, Any] = {"name": "m", "namespace": "n", "value": "1"}
+TRAIL: dict[str, Any] = {"s3BucketName": "b"}
 
 
 @pytest.mark.parametrize(
@@ -355,6 +408,18 @@ METRIC: dict[str, Any] = {"name": "m", "namespace": "n", "value": "1"}
             "cloudwatch/logMetricFilter:LogMetricFilter",
             {**FILTER, "metricTransformation": {**METRIC, "defaultValue": "none"}}, "metricTransformation", "a number",
         ),
+        ("cloudtrail/trail:Trail", {**TRAIL, "eventSelectors": [{}] * 6}, "eventSelectors", "at most 5"),
+        ("cloudtrail/trail:Trail", {**TRAIL, "eventSelectors": [{"readWriteType": "Any"}]}, "eventSelectors", "ReadOnly"),
+        (
+            "cloudtrail/trail:Trail", {**TRAIL, "eventSelectors": [{"dataResources": [{"type": "AWS::S3::Bucket"}]}]},
+            "eventSelectors", "AWS::S3::Object",
+        ),
+        (
+            "cloudtrail/trail:Trail",
+            {**TRAIL, "eventSelectors": [{"dataResources": [{"type": "AWS::S3::Object", "values": ["a"] * 251}]}]},
+            "eventSelectors", "at most 250",
+        ),
+        ("cloudtrail/trail:Trail", {**TRAIL, "s3KeyPrefix": "p" * 201}, "s3KeyPrefix", "0 to 200 characters"),
         ("s3/bucketPolicy:BucketPolicy", {"bucket": "b", "policy": " {}"}, "policy", "must start with {"),
         (
             "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
