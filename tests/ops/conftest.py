@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import http.client
 import io
 import json
@@ -30,6 +31,7 @@ import boto3
 import botocore.loaders
 import botocore.session
 import pytest
+from botocore.client import ClientCreator
 from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
@@ -64,13 +66,27 @@ def local_aws() -> Generator[str]:
 def service_models() -> Generator[None]:
     """Parse botocore's service models once for all sessions of this process: that is most of what a client costs."""
     loader: Any = botocore.loaders.create_loader()
+    untyped: Any = ClientCreator
+    create_methods = untyped._create_methods
+    methods: dict[str, dict[str, Any]] = {}
 
     def shared(_search_path: str | None = None) -> Any:
         return loader
 
+    def created_once(creator: Any, service_model: Any) -> dict[str, Any]:
+        if service_model.service_name not in methods:
+            methods[service_model.service_name] = create_methods(creator, service_model)
+        return dict(methods[service_model.service_name])
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", shared)
+        patch.setattr(ClientCreator, "_create_methods", created_once)
         yield
+
+
+@functools.cache
+def _session() -> Any:
+    return boto3.Session()
 
 
 @pytest.fixture(autouse=True)
@@ -142,8 +158,7 @@ class Deployed:
     def client(self, service: str, region: str | None = None) -> Any:
         key = (service, region or self.region)
         if key not in self._clients:
-            session: Any = boto3.Session()
-            self._clients[key] = session.client(
+            self._clients[key] = _session().client(
                 service,
                 endpoint_url=self.endpoint,
                 region_name=key[1],
@@ -276,8 +291,7 @@ def deploy(local_aws: str, tmp_path: Path) -> Deploy:
         region: str = REGION,
     ) -> Deployed:
         account = str(random.randrange(10**11, 10**12))  # noqa: S311 - no secret
-        untyped: Any = boto3
-        sts = untyped.client(
+        sts = _session().client(
             "sts",
             endpoint_url=local_aws,
             region_name=region,
