@@ -26,13 +26,13 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ("iam/role_policy_attachment.go, 6 (2025)", {
         "attachment": "iam:AttachRolePolicy", "bounded role": "iam:DetachRolePolicy", "role": "iam:ListAttachedRolePolicies",
     }),
-    "aws:secretsmanager/secret:Secret": ("secretsmanager/secret.go, 6", {
+    "aws:secretsmanager/secret:Secret": ("secretsmanager/secret.go, 6 (2026)", {
         "secret": "secretsmanager:CreateSecret secretsmanager:DeleteSecret secretsmanager:DescribeSecret "
                   "secretsmanager:GetResourcePolicy secretsmanager:RemoveRegionsFromReplication "
                   "secretsmanager:ReplicateSecretToRegions secretsmanager:TagResource secretsmanager:UntagResource "
                   "secretsmanager:UpdateSecret",
     }),
-    "aws:secretsmanager/secretVersion:SecretVersion": ("secretsmanager/secret_version.go, 6", {
+    "aws:secretsmanager/secretVersion:SecretVersion": ("secretsmanager/secret_version.go, 6 (2026)", {
         "secret": "secretsmanager:GetSecretValue secretsmanager:ListSecretVersionIds secretsmanager:PutSecretValue "
                   "secretsmanager:UpdateSecretVersionStage",
     }),
@@ -56,7 +56,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
                      "logs:DisassociateKmsKey logs:ListTagsForResource logs:PutRetentionPolicy logs:TagResource "
                      "logs:UntagResource",
     }),
-    "aws:kms/key:Key": ("kms/key.go, 6", {
+    "aws:kms/key:Key": ("kms/key.go, 6 (2026)", {
         "any": "kms:CreateKey",
         "new key": "kms:TagResource",
         "any key": "kms:DescribeKey kms:GetKeyPolicy kms:GetKeyRotationStatus kms:ListResourceTags",
@@ -71,7 +71,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         # Both the alias and its key are asked.
         "key": "kms:CreateAlias kms:DeleteAlias kms:UpdateAlias",
     }),
-    "aws:lambda/function:Function": ("lambda/function.go, 6", {
+    "aws:lambda/function:Function": ("lambda/function.go, 6 (2025)", {
         "function": "lambda:CreateFunction lambda:DeleteFunction lambda:GetFunction lambda:GetFunctionCodeSigningConfig "
                     "lambda:GetFunctionConfiguration lambda:ListTags lambda:ListVersionsByFunction lambda:TagResource "
                     "lambda:UntagResource lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration",
@@ -102,7 +102,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "alarm": "cloudwatch:DeleteAlarms cloudwatch:ListTagsForResource cloudwatch:PutMetricAlarm cloudwatch:TagResource "
                  "cloudwatch:UntagResource",
     }),
-    "aws:scheduler/schedule:Schedule": ("scheduler/schedule.go, 6", {
+    "aws:scheduler/schedule:Schedule": ("scheduler/schedule.go, 6 (2026)", {
         "schedule": "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:GetSchedule scheduler:UpdateSchedule",
         "passed role": "iam:PassRole",
     }),

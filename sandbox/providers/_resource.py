@@ -1,11 +1,13 @@
 """What a resource type says about itself; `_server` does everything that is the same for all of them."""
 
+import base64
 import hashlib
 import json
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sandbox.providers import _diff
@@ -192,6 +194,43 @@ def matches(pattern: str, low: int, high: int) -> Callable[[Any], str | None]:
         return None if re.fullmatch(pattern, value, re.ASCII | re.DOTALL) else f"must match {pattern}"
 
     return check
+
+
+def fields(*required: str, **checks: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
+    """The block has the required members, and each member passes its check."""
+
+    def check(block: Any) -> str | None:
+        missing = next((f"{key} is required" for key in required if block.get(key) is None), None)
+        return missing or next(
+            (
+                f"{key}: {reason}"
+                for key in checks
+                if block.get(key) is not None and (reason := checks[key](block[key]))
+            ),
+            None,
+        )
+
+    return check
+
+
+def is_base64(value: Any) -> str | None:
+    """The text is base64; the reason doesn't quote it."""
+    try:
+        base64.b64decode(value, validate=True)
+    except ValueError:
+        return "must be base64-encoded"
+    return None
+
+
+def is_time(value: Any) -> str | None:
+    """The text is a time as RFC 3339 has it. Source: terraform-plugin-sdk 2, helper/validation/time.go."""
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", value, re.ASCII):
+            datetime.fromisoformat(value[:19])
+            return None
+    except ValueError:
+        pass
+    return f"expected a time such as 2026-01-31T12:00:00Z, got {value}"
 
 
 def is_json(value: Any) -> str | None:

@@ -165,6 +165,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         named, reasons = self._autoname(resource, olds, inputs, request)
         defaults += named
         failures += reasons
+        failures += [(key, f"conflicts with {key}Prefix") for key in inputs if f"{key}Prefix" in inputs]
         failures += [(key, "is required") for key, prop in known.items() if prop.required and key not in inputs]
         if not failures:
             failures += resource.check({key: plain(value) for key, value in inputs.items()})

@@ -1,11 +1,14 @@
 """What the resource types of pulumi-aws have in common: region, tags, names."""
 
+import functools
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
-from sandbox.providers._resource import Prop, Resource
+import botocore.session
+
+from sandbox.providers._resource import Prop, ProviderError, Resource, one_of
 from sandbox.providers.aws._session import Aws
 
 REGION: Final = {"region": Prop(str, computed=True, force_new=True)}
@@ -110,6 +113,34 @@ def is_arn(value: Any) -> str | None:
     elif not parts[5]:
         reason = "missing resource value"
     return f"({value}) is an invalid ARN: {reason}" if reason else None
+
+
+def is_enum(service: str, shape: str) -> Callable[[Any], str | None]:
+    """The value is one of those that AWS's model of the service names: the official plugin's are made from the same model."""
+
+    def check(value: Any) -> str | None:
+        return one_of(*_values(service, shape))(value)  # not before it is asked: reading a model takes its time
+
+    return check
+
+
+@functools.cache
+def _values(service: str, shape: str) -> tuple[str, ...]:
+    model: Any = botocore.session.Session().get_service_model(service).shape_for(shape)
+    return tuple(model.enum)
+
+
+def require_arn(resource_id: str, state: Mapping[str, Any]) -> None:
+    """Refuse an import by anything but an ARN.
+
+    Source: terraform-provider-aws 6 (2025), internal/provider/sdkv2/importer/arn.go, for the types with `@ArnIdentity`.
+    """
+    if state:
+        return
+    parts = resource_id.split(":", 5)
+    if parts[0] != "arn" or len(parts) < 6:  # noqa: PLR2004 - arn:partition:service:region:account:resource
+        reason = "not enough sections" if parts[0] == "arn" else "invalid prefix"
+        raise ProviderError(f'could not parse import ID "{resource_id}" as ARN: arn: {reason}')
 
 
 def last_part(arn: str, separator: str = "/") -> str:

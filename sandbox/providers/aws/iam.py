@@ -6,6 +6,7 @@ role_policy_attachment.go (2025), validate.go and openid_connect_provider.go (6.
 
 import json
 import re
+import time
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -13,7 +14,7 @@ from urllib.parse import unquote
 from sandbox.providers._diff import by, same_policy, same_set
 from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, each, given, is_policy, matches
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, last_part, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, last_part, require_arn, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _ROLE_INLINE_LIMIT = 10_240
@@ -226,6 +227,13 @@ def _put_role_policy(aws: Aws, role: str, name: str, policy: str) -> None:
     aws.client("iam").put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=policy)
 
 
+def _policy_path(path: Any) -> str | None:
+    """Source: terraform-provider-aws 6, internal/service/iam/validate.go, validPolicyPath."""
+    if "//" in path or not path.endswith("/"):
+        return f"must begin and end with a slash and have no two in a row, got {path}"
+    return matches(r"/[A-Za-z0-9.,+@=_/-]*", 1, 512)(path)
+
+
 class Policy(AwsResource):
     """A customer-managed policy."""
 
@@ -239,7 +247,7 @@ class Policy(AwsResource):
         "description": Prop(str, force_new=True, check=matches(r".*", 0, 1000)),
         "name": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 128)),
         "namePrefix": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 102)),
-        "path": Prop(str, default="/", force_new=True),
+        "path": Prop(str, default="/", force_new=True, check=_policy_path),
         "policy": Prop(str, required=True, same=same_policy, check=is_policy),
     }
     computed = ("arn", "attachmentCount", "policyId")
@@ -252,13 +260,13 @@ class Policy(AwsResource):
             Path=new["path"],
             PolicyDocument=new["policy"],
             Tags=tag_list(new["tagsAll"]),
-            **given(Description=new.get("description")),
+            Description=new.get("description", ""),
         )
         return answer["Policy"]["Arn"]
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """GetPolicy and its default version."""
-        del state
+        """GetPolicy, which tells the tags, and its default version."""
+        require_arn(resource_id, state)
         client = aws.client("iam")
         found = client.get_policy(PolicyArn=resource_id)["Policy"]
         version = client.get_policy_version(PolicyArn=resource_id, VersionId=found["DefaultVersionId"])
@@ -270,19 +278,12 @@ class Policy(AwsResource):
             "attachmentCount": found.get("AttachmentCount", 0),
             "policyId": found["PolicyId"],
             "policy": _document(version["PolicyVersion"]["Document"]),
-            "tagsAll": tag_map(client.list_policy_tags(PolicyArn=resource_id)["Tags"]),
+            "tagsAll": tag_map(found.get("Tags")),
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """CreatePolicyVersion; the oldest version makes room."""
+        """Tags; CreatePolicyVersion, for which the oldest version makes room, also when it then fails."""
         client = aws.client("iam")
-        if "policy" in changed:
-            _require_managed_size(new["policy"], "CreatePolicyVersion")
-            versions = client.list_policy_versions(PolicyArn=resource_id)["Versions"]
-            if len(versions) >= _MANAGED_VERSIONS:
-                oldest = min((item for item in versions if not item["IsDefaultVersion"]), key=_version_number)
-                client.delete_policy_version(PolicyArn=resource_id, VersionId=oldest["VersionId"])
-            client.create_policy_version(PolicyArn=resource_id, PolicyDocument=new["policy"], SetAsDefault=True)
         retag(
             old,
             new,
@@ -290,6 +291,19 @@ class Policy(AwsResource):
             put=lambda tags: client.tag_policy(PolicyArn=resource_id, Tags=tag_list(tags)),
             drop=lambda keys: client.untag_policy(PolicyArn=resource_id, TagKeys=keys),
         )
+        if "policy" in changed:
+            versions = client.list_policy_versions(PolicyArn=resource_id)["Versions"]
+            if len(versions) >= _MANAGED_VERSIONS:
+                oldest = min((item for item in versions if not item["IsDefaultVersion"]), key=_version_number)
+                client.delete_policy_version(PolicyArn=resource_id, VersionId=oldest["VersionId"])
+            _require_managed_size(new["policy"], "CreatePolicyVersion")
+            delay = new.get("delayAfterPolicyCreationInMs") or 0
+            version = client.create_policy_version(
+                PolicyArn=resource_id, PolicyDocument=new["policy"], SetAsDefault=not delay
+            )["PolicyVersion"]["VersionId"]
+            if delay:
+                time.sleep(delay / 1000)
+                client.set_default_policy_version(PolicyArn=resource_id, VersionId=version)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeletePolicy after its other versions."""

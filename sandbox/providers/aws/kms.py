@@ -1,17 +1,19 @@
 """AWS Key Management Service.
 
-Source: terraform-provider-aws 6.x, internal/service/kms/key.go and alias.go; the alias's name: pulumi-aws 7,
+Source: terraform-provider-aws 6 (2026), internal/service/kms/key.go; 5, alias.go; the alias's name: pulumi-aws 7,
 provider/resources.go.
 """
 
+import functools
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import same_policy
-from sandbox.providers._resource import Autoname, Inputs, Prop, between, given, is_json
+from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, is_json, matches
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, last_part, retag_resource, tag_list, tag_map
+from sandbox.providers.aws import _session
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_enum, last_part, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _DEFAULT_ROTATION_DAYS = 365
@@ -28,22 +30,26 @@ def _read_key(aws: Aws, resource_id: str) -> Properties | None:
     found = client.describe_key(KeyId=resource_id)["KeyMetadata"]
     if found["KeyState"] in ("PendingDeletion", "PendingReplicaDeletion"):
         return None
+    kind = found.get("MultiRegionConfiguration", {}).get("MultiRegionKeyType", "PRIMARY")
+    if found.get("MultiRegion") and kind != "PRIMARY":
+        raise ProviderError(f"KMS Key ({resource_id}) is not a multi-Region primary key")
+    # The id stays what an import names: an ARN, too.
     return {
-        "id": found["KeyId"],
         "arn": found["Arn"],
         "keyId": found["KeyId"],
         "description": found.get("Description", ""),
         "keyUsage": found["KeyUsage"],
-        "policy": client.get_key_policy(KeyId=found["KeyId"], PolicyName="default")["Policy"],
-        "tagsAll": tag_map(client.list_resource_tags(KeyId=found["KeyId"])["Tags"], "TagKey", "TagValue"),
+        "policy": client.get_key_policy(KeyId=resource_id, PolicyName="default")["Policy"],
+        "tagsAll": tag_map(client.list_resource_tags(KeyId=resource_id)["Tags"], "TagKey", "TagValue"),
         "region": aws.region,
         "_enabled": found["Enabled"],
+        "_origin": found.get("Origin", "AWS_KMS"),
         "_spec": found.get("KeySpec", found.get("CustomerMasterKeySpec")),
         "_multi_region": found.get("MultiRegion", False),
     }
 
 
-def _update_key(aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+def _update_key(aws: Aws, resource_id: str, new: Properties, changed: Collection[str]) -> None:
     client = aws.client("kms")
     if "description" in changed:
         client.update_key_description(KeyId=resource_id, Description=new.get("description", ""))
@@ -54,7 +60,6 @@ def _update_key(aws: Aws, resource_id: str, old: Properties, new: Properties, ch
             Policy=new["policy"],
             BypassPolicyLockoutSafetyCheck=new["bypassPolicyLockoutSafetyCheck"],
         )
-    retag_resource(client, old, new, changed, form=lambda tags: tag_list(tags, "TagKey", "TagValue"), KeyId=resource_id)
 
 
 def _switch(aws: Aws, resource_id: str, *, on: bool) -> None:
@@ -70,17 +75,19 @@ class Key(AwsResource):
     tagged = True
     inputs: ClassVar[Inputs] = {
         "bypassPolicyLockoutSafetyCheck": Prop(bool, default=False, unread=True),
-        "customKeyStoreId": Prop(str, force_new=True),
-        "customerMasterKeySpec": Prop(str, default="SYMMETRIC_DEFAULT", force_new=True),
+        "customKeyStoreId": Prop(str, force_new=True, unread=True, check=matches(r".*", 1, 22)),
+        "customerMasterKeySpec": Prop(
+            str, default="SYMMETRIC_DEFAULT", force_new=True, check=is_enum("kms", "KeySpec")
+        ),
         "deletionWindowInDays": Prop(int, unread=True, check=between(7, 30)),
-        "description": Prop(str, computed=True),
+        "description": Prop(str, computed=True, check=matches(r".*", 0, 8192)),
         "enableKeyRotation": Prop(bool, default=False),
         "isEnabled": Prop(bool, default=True),
-        "keyUsage": Prop(str, default="ENCRYPT_DECRYPT", force_new=True),
+        "keyUsage": Prop(str, default="ENCRYPT_DECRYPT", force_new=True, check=is_enum("kms", "KeyUsageType")),
         "multiRegion": Prop(bool, computed=True, force_new=True),
         "policy": Prop(str, computed=True, same=same_policy, check=is_json),
         "rotationPeriodInDays": Prop(int, computed=True, check=between(90, 2560)),
-        "xksKeyId": Prop(str, force_new=True),
+        "xksKeyId": Prop(str, force_new=True, unread=True, check=matches(r".*", 1, 128)),
     }
     computed = ("arn", "keyId")
 
@@ -89,21 +96,27 @@ class Key(AwsResource):
         return resource_id or str(inputs.get("description", ""))
 
     def check(self, new: Properties) -> Iterable[tuple[str, str]]:
-        """A period means rotation."""
+        """A period means rotation; a key in an external store names the store."""
         if "rotationPeriodInDays" in new and new.get("enableKeyRotation") is False:
             yield "rotationPeriodInDays", "enableKeyRotation must be true when rotationPeriodInDays is set"
+        if "xksKeyId" in new and "customKeyStoreId" not in new:
+            yield "xksKeyId", "customKeyStoreId must be given, too"
 
     def create(self, aws: Aws, new: Properties) -> str:
         """CreateKey."""
+        origin = (
+            "EXTERNAL_KEY_STORE" if new.get("xksKeyId") else "AWS_CLOUDHSM" if new.get("customKeyStoreId") else None
+        )
         answer = aws.client("kms").create_key(
             KeyUsage=new["keyUsage"],
             KeySpec=new["customerMasterKeySpec"],
             BypassPolicyLockoutSafetyCheck=new["bypassPolicyLockoutSafetyCheck"],
             Tags=tag_list(new["tagsAll"], "TagKey", "TagValue"),
             **given(
-                Description=new.get("description"),
+                Description=new.get("description") or None,
+                Origin=origin,
                 Policy=new.get("policy"),
-                MultiRegion=new.get("multiRegion"),
+                MultiRegion=new.get("multiRegion") or None,
                 CustomKeyStoreId=new.get("customKeyStoreId"),
                 XksKeyId=new.get("xksKeyId"),
             ),
@@ -131,29 +144,38 @@ class Key(AwsResource):
         live = _read_key(aws, resource_id)
         if live is None:
             return None
-        spec, enabled = live.pop("_spec"), live.pop("_enabled")
+        spec, enabled, origin = live.pop("_spec"), live.pop("_enabled"), live.pop("_origin")
         live |= {"customerMasterKeySpec": spec, "isEnabled": enabled, "multiRegion": live.pop("_multi_region")}
-        if spec == "SYMMETRIC_DEFAULT":
-            rotation = aws.client("kms").get_key_rotation_status(KeyId=live["keyId"])
+        if origin == "AWS_KMS":
+            rotation = aws.client("kms").get_key_rotation_status(KeyId=resource_id)
             on = rotation["KeyRotationEnabled"]
             live["enableKeyRotation"] = on
             live["rotationPeriodInDays"] = rotation.get("RotationPeriodInDays", _DEFAULT_ROTATION_DAYS) if on else None
         return live
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Each changed part by its own call; a disabled key is enabled first, as AWS demands."""
+        """Tags, then each changed part by its own call; a disabled key is enabled first, as AWS demands."""
+        form = functools.partial(tag_list, key="TagKey", value="TagValue")
+        retag_resource(aws.client("kms"), old, new, changed, form=form, KeyId=resource_id)
         if "isEnabled" in changed and new["isEnabled"]:
             _switch(aws, resource_id, on=True)
         if {"enableKeyRotation", "rotationPeriodInDays"} & {*changed}:
             self._rotate(aws, resource_id, new)
-        _update_key(aws, resource_id, old, new, changed)
+        _update_key(aws, resource_id, new, changed)
         if "isEnabled" in changed and not new["isEnabled"]:
             _switch(aws, resource_id, on=False)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """ScheduleKeyDeletion."""
+        """ScheduleKeyDeletion; a key that is pending deletion already is deleted."""
         days = old.get("deletionWindowInDays")
-        aws.client("kms").schedule_key_deletion(KeyId=resource_id, **given(PendingWindowInDays=days))
+        try:
+            aws.client("kms").schedule_key_deletion(KeyId=resource_id, **given(PendingWindowInDays=days))
+        except Exception as error:
+            pending = _session.code(error) == "KMSInvalidStateException" and "is pending deletion" in _session.message(
+                error
+            )
+            if not pending:
+                raise
 
 
 def same_target(old: Any, new: Any) -> bool:

@@ -1,6 +1,6 @@
 """AWS Lambda.
 
-Source: terraform-provider-aws 6.x, internal/service/lambda/function.go and permission.go.
+Source: terraform-provider-aws 6, internal/service/lambda/function.go (2025) and permission.go (2026).
 """
 
 import json
@@ -8,10 +8,21 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import by, same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, matches, one_of
+from sandbox.providers._resource import (
+    Autoname,
+    Inputs,
+    Prop,
+    ProviderError,
+    between,
+    each,
+    fields,
+    given,
+    matches,
+    one_of,
+)
 from sandbox.providers._values import Asset, Properties
 from sandbox.providers.aws import _code
-from sandbox.providers.aws._base import AwsResource, is_arn, retag_resource
+from sandbox.providers.aws._base import AwsResource, is_arn, is_enum, retag_resource
 from sandbox.providers.aws._session import Aws
 
 _CODE = frozenset({"code", "s3Bucket", "s3Key", "s3ObjectVersion", "imageUri", "sourceCodeHash", "architectures"})
@@ -31,6 +42,10 @@ def _logging(block: Any) -> dict[str, Any]:
     return {**block, "logFormat": block.get("logFormat") or "Text"}
 
 
+def _at_least_minus_one(count: Any) -> str | None:
+    return None if count >= -1 else f"expected at least -1, got {count}"
+
+
 class Function(AwsResource):
     """A function."""
 
@@ -39,36 +54,51 @@ class Function(AwsResource):
     tagged = True
     autoname = Autoname(max_length=64)
     inputs: ClassVar[Inputs] = {
-        "architectures": Prop(list, computed=True, same=same_set),
+        "architectures": Prop(
+            list, computed=True, same=same_set, check=each(is_enum("lambda", "Architecture"), most=1)
+        ),
         "code": Prop(Asset, unread=True),
-        "codeSigningConfigArn": Prop(str, unread=True),
-        "deadLetterConfig": Prop(dict),
+        "deadLetterConfig": Prop(dict, check=fields("targetArn", targetArn=is_arn)),
         "description": Prop(str),
         "environment": Prop(dict),
-        "ephemeralStorage": Prop(dict, computed=True),
-        "fileSystemConfig": Prop(dict),
-        "handler": Prop(str),
+        "ephemeralStorage": Prop(dict, computed=True, check=fields(size=between(512, 10240))),
+        "fileSystemConfig": Prop(
+            dict,
+            check=fields("arn", "localMountPath", arn=is_arn, localMountPath=matches(r"/mnt/[0-9A-Za-z_.-]+", 1, 160)),
+        ),
+        "handler": Prop(str, check=matches(r".*", 1, 128)),
         "imageConfig": Prop(dict, unread=True),
         "imageUri": Prop(str, unread=True),
         "kmsKeyArn": Prop(str, check=is_arn),
-        "layers": Prop(list),
-        "loggingConfig": Prop(dict, computed=True, same=by(_logging)),
+        "layers": Prop(list, check=each(is_arn, most=5)),
+        "loggingConfig": Prop(
+            dict,
+            computed=True,
+            same=by(_logging),
+            check=fields(
+                "logFormat",
+                logFormat=is_enum("lambda", "LogFormat"),
+                applicationLogLevel=is_enum("lambda", "ApplicationLogLevel"),
+                systemLogLevel=is_enum("lambda", "SystemLogLevel"),
+                logGroup=matches(r"[.\-_/#A-Za-z0-9]+", 1, 512),
+            ),
+        ),
         "memorySize": Prop(int, default=128, check=between(128, 10240)),
         "name": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_-]+", 1, 64)),
         "packageType": Prop(str, default="Zip", force_new=True, check=one_of("Zip", "Image")),
         "publish": Prop(bool, default=False, unread=True),
-        "reservedConcurrentExecutions": Prop(int, default=-1),
+        "reservedConcurrentExecutions": Prop(int, default=-1, check=_at_least_minus_one),
         "role": Prop(str, required=True, check=is_arn),
-        "runtime": Prop(str),
+        "runtime": Prop(str, check=is_enum("lambda", "Runtime")),
         "s3Bucket": Prop(str, unread=True),
         "s3Key": Prop(str, unread=True),
         "s3ObjectVersion": Prop(str, unread=True),
         "skipDestroy": Prop(bool, default=False, unread=True),
-        "snapStart": Prop(dict, unread=True),
+        "snapStart": Prop(dict, unread=True, check=fields("applyOn", applyOn=is_enum("lambda", "SnapStartApplyOn"))),
         "sourceCodeHash": Prop(str, computed=True),
         "timeout": Prop(int, default=3, check=between(1, 900)),
-        "tracingConfig": Prop(dict, computed=True),
-        "vpcConfig": Prop(dict, same=by(_network)),
+        "tracingConfig": Prop(dict, computed=True, check=fields("mode", mode=is_enum("lambda", "TracingMode"))),
+        "vpcConfig": Prop(dict, same=by(_network), check=fields("securityGroupIds", "subnetIds")),
     }
     computed = (
         "arn", "codeSha256", "invokeArn", "lastModified", "qualifiedArn", "qualifiedInvokeArn",
@@ -80,9 +110,13 @@ class Function(AwsResource):
         places = [key for key in ("code", "imageUri", "s3Bucket") if key in new]
         if len(places) != 1:
             yield "code", "exactly one of code, imageUri and s3Bucket must be given"
+        if ("s3Bucket" in new) != ("s3Key" in new):
+            yield "s3Key", "s3Bucket and s3Key must be given together"
+        if "s3ObjectVersion" in new and "s3Bucket" not in new:
+            yield "s3ObjectVersion", f"conflicts with {places[0]}" if places else "needs s3Bucket"
         if new.get("packageType") == "Zip":
             yield from (
-                (key, "is required when packageType is Zip") for key in ("handler", "runtime") if key not in new
+                (key, "is required when packageType is Zip") for key in ("handler", "runtime") if not new.get(key)
             )
 
     def create(self, aws: Aws, new: Properties) -> str:
@@ -92,12 +126,7 @@ class Function(AwsResource):
             PackageType=new["packageType"],
             Publish=new["publish"],
             Code=_source(new),
-            **_configuration(new),
-            **given(
-                Architectures=new.get("architectures"),
-                CodeSigningConfigArn=new.get("codeSigningConfigArn"),
-                Tags=new["tagsAll"] or None,
-            ),
+            **given(**_configuration(new), Architectures=new.get("architectures") or None, Tags=new["tagsAll"] or None),
         )
         return answer["FunctionName"]
 
@@ -109,11 +138,13 @@ class Function(AwsResource):
             )
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """GetFunction."""
-        answer = aws.client("lambda").get_function(FunctionName=resource_id)
+        """GetFunction; ListVersionsByFunction, whose last one is the qualified one."""
+        client = aws.client("lambda")
+        answer = client.get_function(FunctionName=resource_id)
         found = answer["Configuration"]
         arn = found["FunctionArn"].removesuffix(":$LATEST")
-        version = found["Version"]
+        versions = client.get_paginator("list_versions_by_function").paginate(FunctionName=resource_id, MaxItems=10_000)
+        version = [item["Version"] for page in versions for item in page["Versions"]][-1]
         network = found.get("VpcConfig") or {}
         uri = f"arn:{aws.partition}:apigateway:{aws.region}:lambda:path"
         storage = found.get("EphemeralStorage")
@@ -144,8 +175,8 @@ class Function(AwsResource):
             "responseStreamingInvokeArn": f"{uri}/2021-11-15/functions/{arn}/response-streaming-invocations",
             "role": found["Role"],
             "runtime": found.get("Runtime"),
-            # As in the real plugin: what the program says stays, else what AWS computed.
-            "sourceCodeHash": state.get("sourceCodeHash") or found["CodeSha256"],
+            # As in the real plugin: what the program says, never what AWS computed (that is codeSha256).
+            "sourceCodeHash": state.get("sourceCodeHash", ""),
             "sourceCodeSize": found["CodeSize"],
             "tagsAll": answer.get("Tags") or {},
             "timeout": found["Timeout"],
@@ -170,30 +201,30 @@ class Function(AwsResource):
         return live
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Configuration, code, concurrency, tags: the order of the real plugin."""
+        """Tags, what changed of the configuration, code, concurrency, a version: the order of the real plugin."""
         client = aws.client("lambda")
-        rest = {*changed} - _CODE - {"tags", "tagsAll", "reservedConcurrentExecutions", "publish", "skipDestroy"}
-        if rest:
-            client.update_function_configuration(FunctionName=resource_id, **_configuration(new, clear=changed))
-        if {*changed} & _CODE:
+        retag_resource(client, old, new, changed, form=dict, Resource=old["arn"])
+        configuration = _changed_configuration(new, changed)
+        if configuration:
+            client.update_function_configuration(FunctionName=resource_id, **configuration)
+        code = bool({*changed} & _CODE)
+        if code:
+            architectures = new.get("architectures") if "architectures" in changed else None
             client.update_function_code(
-                FunctionName=resource_id,
-                Publish=new["publish"],
-                **_source(new),
-                **given(Architectures=new.get("architectures")),
+                FunctionName=resource_id, **_source(new), **given(Architectures=architectures or None)
             )
         if "reservedConcurrentExecutions" in changed:
             if new["reservedConcurrentExecutions"] >= 0:
                 self.finish(aws, resource_id, new)
             else:
                 client.delete_function_concurrency(FunctionName=resource_id)
-        arn = old["arn"]
-        retag_resource(client, old, new, changed, form=dict, Resource=arn)
+        if new["publish"] and (configuration or code or "publish" in changed):
+            client.publish_version(FunctionName=resource_id)
 
     def renewed(self, changed: Collection[str]) -> Collection[str]:
         """New code has a new hash."""
         always = ("lastModified", "qualifiedArn", "qualifiedInvokeArn", "version")
-        return (*always, "codeSha256", "sourceCodeSize") if {*changed} & _CODE else always[:1]
+        return (*always, "codeSha256", "sourceCodeSize") if {*changed} & _CODE else always
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteFunction, unless `skipDestroy`."""
@@ -220,57 +251,91 @@ def _source(new: Properties) -> dict[str, Any]:
     )
 
 
-def _configuration(new: Properties, clear: Collection[str] = ()) -> dict[str, Any]:
-    """What CreateFunction and UpdateFunctionConfiguration have in common; `clear`: blocks to be emptied when unset."""
+_MEMBERS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "deadLetterConfig": ("DeadLetterConfig", {"targetArn": "TargetArn"}),
+    "ephemeralStorage": ("EphemeralStorage", {"size": "Size"}),
+    "imageConfig": (
+        "ImageConfig",
+        {"commands": "Command", "entryPoints": "EntryPoint", "workingDirectory": "WorkingDirectory"},
+    ),
+    "loggingConfig": (
+        "LoggingConfig",
+        {
+            "logFormat": "LogFormat",
+            "applicationLogLevel": "ApplicationLogLevel",
+            "systemLogLevel": "SystemLogLevel",
+            "logGroup": "LogGroup",
+        },
+    ),
+    "snapStart": ("SnapStart", {"applyOn": "ApplyOn"}),
+    "tracingConfig": ("TracingConfig", {"mode": "Mode"}),
+}
+"""Blocks with AWS's names of them and of their members."""
 
-    def block(key: str, **names: str) -> dict[str, Any] | None:
-        value = new.get(key)
-        if not value:
-            return dict.fromkeys(names.values(), "") if key in clear else None
-        return given(**{theirs: value.get(ours) for ours, theirs in names.items()})
 
-    network = new.get("vpcConfig") or ({} if "vpcConfig" in clear else None)
-    environment = new.get("environment") or ({} if "environment" in clear else None)
-    image = new.get("imageConfig")
-    files = new.get("fileSystemConfig")
-    return given(
-        Role=new["role"],
-        Description=new.get("description", ""),
-        Handler=new.get("handler"),
-        Runtime=new.get("runtime"),
-        MemorySize=new["memorySize"],
-        Timeout=new["timeout"],
-        KMSKeyArn=new.get("kmsKeyArn"),
-        Layers=new.get("layers") or ([] if "layers" in clear else None),
-        DeadLetterConfig=block("deadLetterConfig", targetArn="TargetArn"),
-        Environment=None if environment is None else {"Variables": environment.get("variables") or {}},
-        EphemeralStorage=block("ephemeralStorage", size="Size") if new.get("ephemeralStorage") else None,
-        FileSystemConfigs=[{"Arn": files["arn"], "LocalMountPath": files["localMountPath"]}] if files else None,
-        ImageConfig=image
-        and given(
-            Command=image.get("commands"),
-            EntryPoint=image.get("entryPoints"),
-            WorkingDirectory=image.get("workingDirectory"),
-        ),
-        LoggingConfig=block(
-            "loggingConfig",
-            logFormat="LogFormat",
-            applicationLogLevel="ApplicationLogLevel",
-            systemLogLevel="SystemLogLevel",
-            logGroup="LogGroup",
-        )
-        if new.get("loggingConfig")
-        else None,
-        SnapStart=block("snapStart", applyOn="ApplyOn") if new.get("snapStart") else None,
-        TracingConfig=block("tracingConfig", mode="Mode") if new.get("tracingConfig") else None,
-        VpcConfig=None
-        if network is None
-        else given(
-            SubnetIds=network.get("subnetIds") or [],
-            SecurityGroupIds=network.get("securityGroupIds") or [],
-            Ipv6AllowedForDualStack=network.get("ipv6AllowedForDualStack"),
-        ),
+def _configuration(new: Properties) -> dict[str, Any]:
+    """What CreateFunction and UpdateFunctionConfiguration have in common, by AWS's names; None is not sent."""
+    network, files = new.get("vpcConfig"), new.get("fileSystemConfig")
+    blocks = {
+        theirs: given(**{member: new[ours].get(key) for key, member in members.items()}) if new.get(ours) else None
+        for ours, (theirs, members) in _MEMBERS.items()
+    }
+    variables = (new.get("environment") or {}).get("variables")
+    return {
+        **blocks,
+        "Role": new["role"],
+        "Description": new.get("description", ""),
+        "Handler": new.get("handler"),
+        "Runtime": new.get("runtime"),
+        "MemorySize": new["memorySize"],
+        "Timeout": new["timeout"],
+        "KMSKeyArn": new.get("kmsKeyArn") or None,
+        "Layers": new.get("layers") or None,
+        "Environment": {"Variables": variables} if variables else None,
+        "FileSystemConfigs": [{"Arn": files["arn"], "LocalMountPath": files["localMountPath"]}] if files else None,
+        "VpcConfig": network
+        and {
+            "SubnetIds": network.get("subnetIds") or [],
+            "SecurityGroupIds": network.get("securityGroupIds") or [],
+            "Ipv6AllowedForDualStack": bool(network.get("ipv6AllowedForDualStack")),
+        },
+    }
+
+
+_EMPTY: Mapping[str, Any] = {
+    "DeadLetterConfig": {"TargetArn": ""},
+    "Environment": {"Variables": {}},
+    "FileSystemConfigs": [],
+    "ImageConfig": {},
+    "KMSKeyArn": "",
+    "Layers": [],
+    "SnapStart": {"ApplyOn": "None"},
+    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": [], "Ipv6AllowedForDualStack": False},
+}
+"""What is sent for something that the program took away."""
+
+
+def _changed_configuration(new: Properties, changed: Collection[str]) -> dict[str, Any]:
+    """Only what changed; the variables with their key, too, which encrypts them."""
+    names = {
+        "role": "Role",
+        "description": "Description",
+        "handler": "Handler",
+        "runtime": "Runtime",
+        "memorySize": "MemorySize",
+        "timeout": "Timeout",
+        "kmsKeyArn": "KMSKeyArn",
+        "layers": "Layers",
+        "environment": "Environment",
+        "fileSystemConfig": "FileSystemConfigs",
+        "vpcConfig": "VpcConfig",
+        **{ours: theirs for ours, (theirs, _) in _MEMBERS.items()},
+    }
+    wanted = {names[key] for key in changed if key in names} | (
+        {"Environment"} if "kmsKeyArn" in changed else set[str]()
     )
+    values = {key: value for key, value in _configuration(new).items() if key in wanted}
+    return given(**{key: _EMPTY.get(key) if value is None else value for key, value in values.items()})
 
 
 class Permission(AwsResource):

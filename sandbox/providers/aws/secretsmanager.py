@@ -3,14 +3,24 @@
 import base64
 import re
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox.providers._diff import by, same_policy, same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, is_json
+from sandbox.providers._resource import (
+    Autoname,
+    Inputs,
+    Prop,
+    ProviderError,
+    between,
+    fields,
+    given,
+    is_base64,
+    is_json,
+)
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _session
-from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag_resource, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, require_arn, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
@@ -23,11 +33,15 @@ def _recovery_window(days: Any) -> str | None:
     return None if days == 0 or 7 <= days <= 30 else f"expected 0 or a number from 7 to 30, got {days}"  # noqa: PLR2004
 
 
-def _name(name: Any) -> str | None:
+def _name(longest: int) -> Callable[[Any], str | None]:
     """AWS refuses other names; its model has no pattern that would say so."""
-    if re.fullmatch(r"[\w/+=.@-]{1,512}", name, re.ASCII):
-        return None
-    return f"must be 1 to 512 letters, digits and /_+=.@-, got {name}"
+
+    def check(name: Any) -> str | None:
+        if re.fullmatch(r"[\w/+=.@-]+", name, re.ASCII) and len(name) <= longest:
+            return None
+        return f"must be 1 to {longest} letters, digits and /_+=.@-, got {name}"
+
+    return check
 
 
 def _replicas(items: Any) -> list[tuple[str, str]]:
@@ -37,7 +51,7 @@ def _replicas(items: Any) -> list[tuple[str, str]]:
 
 
 class Secret(AwsResource):
-    """A secret without its value."""
+    """A secret without its value. Source: terraform-provider-aws 6 (2026), internal/service/secretsmanager/secret.go."""
 
     type_name = "aws:secretsmanager/secret:Secret"
     title = "Secrets Manager Secret"
@@ -47,8 +61,8 @@ class Secret(AwsResource):
         "description": Prop(str),
         "forceOverwriteReplicaSecret": Prop(bool, default=False, unread=True),
         "kmsKeyId": Prop(str),
-        "name": Prop(str, computed=True, force_new=True, check=_name),
-        "namePrefix": Prop(str, computed=True, force_new=True),
+        "name": Prop(str, computed=True, force_new=True, check=_name(512)),
+        "namePrefix": Prop(str, computed=True, force_new=True, check=_name(486)),
         "policy": Prop(str, computed=True, same=same_policy, check=is_json),
         "recoveryWindowInDays": Prop(int, default=30, unread=True, check=_recovery_window),
         "replicas": Prop(list, computed=True, same=by(_replicas)),
@@ -66,11 +80,12 @@ class Secret(AwsResource):
                 ClientRequestToken=str(uuid.uuid4()),
                 ForceOverwriteReplicaSecret=new["forceOverwriteReplicaSecret"],
                 Tags=tag_list(new["tagsAll"]),
-                **given(Description=new.get("description"), KmsKeyId=new.get("kmsKeyId"), Type=new.get("type")),
+                Description=new.get("description", ""),
+                **given(KmsKeyId=new.get("kmsKeyId") or None, Type=new.get("type")),
                 **_replica_regions(new.get("replicas")),
             )
         except client.exceptions.ResourceExistsException:
-            _refuse_scheduled_for_deletion(client, name)
+            _refuse_scheduled_for_deletion(aws.own("secretsmanager"), name)
             raise
         return answer["ARN"]
 
@@ -81,13 +96,12 @@ class Secret(AwsResource):
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """DescribeSecret; a secret that is scheduled for deletion is gone."""
-        del state
+        require_arn(resource_id, state)
         client = aws.client("secretsmanager")
         found = client.describe_secret(SecretId=resource_id)
         if found.get("DeletedDate"):
             return None
         return {
-            "id": found["ARN"],
             "arn": found["ARN"],
             "name": found["Name"],
             "description": found.get("Description", ""),
@@ -102,8 +116,9 @@ class Secret(AwsResource):
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Replicas, description and key, policy, tags: the order of the real plugin."""
+        """Tags, replicas, description and key, policy: the order of the real plugin."""
         client = aws.client("secretsmanager")
+        retag_resource(client, old, new, changed, SecretId=resource_id)
         if "replicas" in changed:
             before, after = set(_replicas(old.get("replicas"))), set(_replicas(new.get("replicas")))
             _remove_replicas(client, resource_id, before - after)
@@ -128,7 +143,6 @@ class Secret(AwsResource):
                 client.put_resource_policy(SecretId=resource_id, ResourcePolicy=new["policy"])
             else:
                 client.delete_resource_policy(SecretId=resource_id)
-        retag_resource(client, old, new, changed, SecretId=resource_id)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """Replicas first; a recovery window of 0 days deletes at once.
@@ -169,14 +183,17 @@ def _remove_replicas(client: Any, resource_id: str, replicas: set[tuple[str, str
 
 
 class SecretVersion(AwsResource):
-    """One version of a secret's value, pinned by its id. Follows the real plugin in every point."""
+    """One version of a secret's value, pinned by its id.
+
+    Source: terraform-provider-aws 6 (2026), internal/service/secretsmanager/secret_version.go and internal/types/base64.go.
+    """
 
     type_name = "aws:secretsmanager/secretVersion:SecretVersion"
     title = "Secrets Manager Secret Version"
     secret_outputs = frozenset({"secretString", "secretBinary"})
     inputs: ClassVar[Inputs] = {
         "secretId": Prop(str, required=True, force_new=True),
-        "secretBinary": Prop(str, force_new=True),
+        "secretBinary": Prop(str, force_new=True, check=is_base64),
         "secretString": Prop(str, force_new=True),
         "secretStringWo": Prop(str, write_only=True),
         "secretStringWoVersion": Prop(int, force_new=True, unread=True),
@@ -198,9 +215,9 @@ class SecretVersion(AwsResource):
 
     def create(self, aws: Aws, new: Properties) -> str:
         """PutSecretValue, with VersionStages only when the program gives some."""
-        client = aws.client("secretsmanager")
+        client, own = aws.client("secretsmanager"), aws.own("secretsmanager")
         secret_id = new["secretId"]
-        before = _stages(client, secret_id)
+        before = _stages(own, secret_id)
         text = new.get("secretString") or new.get("secretStringWo") or None
         answer = client.put_secret_value(
             SecretId=secret_id,
@@ -212,19 +229,21 @@ class SecretVersion(AwsResource):
             ),
         )
         if before:
-            _settle_stages(client, secret_id, answer["VersionId"], before)
+            _settle_stages(own, secret_id, answer["VersionId"], before)
         return f"{secret_id}|{answer['VersionId']}"
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """GetSecretValue by the version's id; None when version or secret is gone."""
+        """The version by its id; None when version or secret is gone. A write-only value is not asked for."""
         secret_id, version_id = _split(resource_id)
+        write_only = bool(state.get("hasSecretStringWo") or state.get("secretStringWo"))
         try:
-            found = aws.client("secretsmanager").get_secret_value(SecretId=secret_id, VersionId=version_id)
+            found = _version(aws, secret_id, version_id, write_only=write_only)
         except Exception as error:
             if _is_deleted(error):
                 return None
             raise
-        write_only = bool(state.get("hasSecretStringWo") or state.get("secretStringWo"))
+        if found is None:
+            return None
         binary = found.get("SecretBinary")
         return {
             "arn": found["ARN"],
@@ -242,11 +261,11 @@ class SecretVersion(AwsResource):
         """Only stages: adding AWSCURRENT moves it back to this version, whatever a rotation did since."""
         if "versionStages" not in changed:
             return
-        client = aws.client("secretsmanager")
+        client, own = aws.client("secretsmanager"), aws.own("secretsmanager")
         secret_id, version_id = _split(resource_id)
         before, after = set(old.get("versionStages") or []), set(new.get("versionStages") or [])
         for stage in sorted(after - before):
-            holder = _holder(client, secret_id, stage)
+            holder = _current(client, secret_id) if stage == _CURRENT else _holder(own, secret_id, stage)
             if holder and stage != _CURRENT:
                 # AWS refuses it, since the real plugin names the label's holder for AWSCURRENT only; moto wouldn't.
                 raise ProviderError(
@@ -272,7 +291,8 @@ class SecretVersion(AwsResource):
                 client.update_secret_version_stage(
                     SecretId=secret_id, VersionStage=stage, RemoveFromVersionId=version_id
                 )
-            left = client.get_secret_value(SecretId=secret_id, VersionId=version_id).get("VersionStages", [])
+            write_only = bool(old.get("hasSecretStringWo"))
+            left = (_version(aws, secret_id, version_id, write_only=write_only) or {}).get("VersionStages", [])
         except Exception as error:
             if _is_deleted(error):
                 return
@@ -296,7 +316,36 @@ def _bytes(encoded: str | None) -> bytes | None:
 
 
 def _text(binary: bytes) -> str:
-    return base64.b64encode(binary).decode()
+    """As base64; what is base64 already stays as it is, so that such a value differs from the program's for ever."""
+    try:
+        text = binary.decode("ascii")
+    except ValueError:
+        text = "not base64"
+    return text if is_base64(text) is None else base64.b64encode(binary).decode()
+
+
+def _version(aws: Aws, secret_id: str, version_id: str, *, write_only: bool) -> dict[str, Any] | None:
+    """GetSecretValue; ListSecretVersionIds for a write-only value."""
+    client = aws.client("secretsmanager")
+    if not write_only:
+        return client.get_secret_value(SecretId=secret_id, VersionId=version_id)
+    listed = _listed(client, SecretId=secret_id, IncludeDeprecated=True)
+    return next((version for version in listed if version["VersionId"] == version_id), None)
+
+
+def _current(client: Any, secret_id: str) -> str | None:
+    """The version that has AWSCURRENT, by ListSecretVersionIds."""
+    listed = _listed(client, SecretId=secret_id)
+    return next((item["VersionId"] for item in listed if _CURRENT in item.get("VersionStages", [])), None)
+
+
+def _listed(client: Any, **what: Any) -> Iterator[dict[str, Any]]:
+    """The versions of all pages (botocore has no paginator for them), each with its secret's ARN."""
+    token: dict[str, str] | None = {}
+    while token is not None:
+        page = client.list_secret_version_ids(**what, **token)
+        yield from ({**version, "ARN": page["ARN"]} for version in page["Versions"])
+        token = {"NextToken": page["NextToken"]} if page.get("NextToken") else None
 
 
 def _is_deleted(error: Exception) -> bool:
@@ -335,18 +384,20 @@ def _settle_stages(client: Any, secret_id: str, put: str, before: Mapping[str, l
             client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, MoveToVersionId=version)
 
 
-def _rotation_rules(rules: Any) -> str | None:
-    days = rules.get("automaticallyAfterDays")
-    if days is not None and (reason := between(1, 1000)(days)):
-        return f"automaticallyAfterDays: {reason}"
-    duration = rules.get("duration")
-    return (
-        None if duration is None or re.search(r"[0-9h]+", duration) else f"duration: must match [0-9h]+, got {duration}"
-    )
+def _holds(pattern: str) -> Callable[[Any], str | None]:
+    """The text has a part that matches, as the official plugin asks, which says neither start nor end."""
+    return lambda value: None if re.search(pattern, value) else f"must match {pattern}, got {value}"
+
+
+_rotation_rules = fields(
+    automaticallyAfterDays=between(1, 1000),
+    duration=_holds(r"[0-9h]+"),
+    scheduleExpression=_holds(r"[0-9A-Za-z()#?*\-/, ]+"),
+)
 
 
 class SecretRotation(AwsResource):
-    """A secret's rotation. Source: terraform-provider-aws 6.x (2026), internal/service/secretsmanager/secret_rotation.go."""
+    """A secret's rotation. Source: terraform-provider-aws 6 (2026), internal/service/secretsmanager/secret_rotation.go."""
 
     type_name = "aws:secretsmanager/secretRotation:SecretRotation"
     title = "Secrets Manager Secret Rotation"
@@ -379,20 +430,21 @@ class SecretRotation(AwsResource):
         return self._apply(aws, new)
 
     def _apply(self, aws: Aws, new: Properties) -> str:
-        client = aws.client("secretsmanager")
+        client, own = aws.client("secretsmanager"), aws.own("secretsmanager")
         secret_id = new["secretId"]
         if new.get("rotationEnabled") is False:
             return client.cancel_rotate_secret(SecretId=secret_id)["ARN"]
         rules = new["rotationRules"]
         schedule, days = rules.get("scheduleExpression"), rules.get("automaticallyAfterDays")
-        arn = _rotate(client, new, ScheduleExpression=schedule, AutomaticallyAfterDays=days)
-        if not client.describe_secret(SecretId=secret_id).get("RotationEnabled"):
+        arn = _rotate(client, own, new, ScheduleExpression=schedule, AutomaticallyAfterDays=days)
+        if not own.describe_secret(SecretId=secret_id).get("RotationEnabled"):
             # moto knows days only: a schedule alone doesn't switch the rotation on there, as it does on AWS.
-            _rotate(client, new, AutomaticallyAfterDays=_days_of(schedule))
+            _rotate(own, own, new, AutomaticallyAfterDays=_days_of(schedule))
         return arn
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """DescribeSecret."""
+        require_arn(resource_id, state)
         found = aws.client("secretsmanager").describe_secret(SecretId=resource_id)
         if found.get("DeletedDate"):
             return None
@@ -419,7 +471,8 @@ class SecretRotation(AwsResource):
         aws.client("secretsmanager").cancel_rotate_secret(SecretId=old["secretId"])
 
 
-def _rotate(client: Any, new: Properties, **rules: Any) -> str:
+def _rotate(client: Any, own: Any, new: Properties, **rules: Any) -> str:
+    """RotateSecret; `own` is the client for what AWS does by itself."""
     token = str(uuid.uuid4())
     secret_id = new["secretId"]
     answer = client.rotate_secret(
@@ -432,8 +485,8 @@ def _rotate(client: Any, new: Properties, **rules: Any) -> str:
         **given(RotationLambdaARN=new.get("rotationLambdaArn")),
     )
     # AWS tries the function's testSecret with a pending version that it takes away again; moto leaves it there.
-    if "AWSPENDING" in _stages(client, secret_id).get(token, []):
-        client.update_secret_version_stage(SecretId=secret_id, VersionStage="AWSPENDING", RemoveFromVersionId=token)
+    if "AWSPENDING" in _stages(own, secret_id).get(token, []):
+        own.update_secret_version_stage(SecretId=secret_id, VersionStage="AWSPENDING", RemoveFromVersionId=token)
     return answer["ARN"]
 
 

@@ -80,7 +80,7 @@ def test_a_role_that_is_passed_is_named_and_an_environment_is_not(recorded: Any,
         }
     )
     assert [line["parameters"] for line in calls(path, "CreateSchedule")] == [
-        {"Arn": f"arn:aws:sns:us-east-1:{ACCOUNT}:topic", "GroupName": "default", "Name": "recorded", "RoleArn": role}
+        {"Arn": f"arn:aws:sns:us-east-1:{ACCOUNT}:topic", "Name": "recorded", "RoleArn": role}
     ]
     assert VALUE not in path.read_text()
 

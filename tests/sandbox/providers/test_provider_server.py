@@ -131,7 +131,7 @@ def test_an_unsupported_function_is_named_with_the_supported_ones(aws: Any) -> N
         ),
         (
             "aws:lambda/function:Function",
-            {"role": "arn:aws:iam::123456789012:role/r", "s3Bucket": "b"},
+            {"role": "arn:aws:iam::123456789012:role/r", "s3Bucket": "b", "s3Key": "k"},
             {"handler": "is required", "runtime": "is required"},
         ),
         ("aws:secretsmanager/secretRotation:SecretRotation", {"secretId": "s"}, {"rotationRules": "required unless"}),
