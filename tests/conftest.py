@@ -7,12 +7,14 @@ replace it, without turning them red. `unit/test_shipped.py` is about the shippe
 import importlib.util
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from sandbox import pulumi_cli as cli
+from tests.warm_python import warm_python
 
 TICKETS = Path(__file__).parent / "applications" / "tickets"
 
@@ -42,3 +44,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pulumi_cli() -> Path:
     """The Pulumi CLI; built when it is missing, by one of the test processes while the others wait."""
     return cli.find_or_build()
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A `python` for commands of the user, in a process of their own, that has imported what they import; see `warm_python`."""
+    with warm_python(tmp_path_factory.mktemp("python") / "bin") as executable:
+        yield executable

@@ -79,13 +79,14 @@ class Sandbox:
 
     home: Home
     environment: Mapping[str, str]
+    python: Path
     region: str = "eu-central-1"
     used: list[Copy] = field(default_factory=list)
 
     def command(self, *arguments: str, stdin: str = "", **environment: str) -> Result:
         """`python -m sandbox ...` in a process of its own, as a user runs it."""
         ended = subprocess.run(
-            [sys.executable, "-m", "sandbox", *arguments],
+            [self.python, "-m", "sandbox", *arguments],
             cwd=REPOSITORY,
             env={**self.environment, **environment},
             input=stdin,
@@ -232,17 +233,17 @@ def sandbox_home(tmp_path_factory: pytest.TempPathFactory, pulumi_cli: Path) -> 
 
 
 @pytest.fixture
-def sandbox(sandbox_home: Home) -> Sandbox:
+def sandbox(sandbox_home: Home, python: Path) -> Sandbox:
     """Runs commands on the shared home."""
-    return Sandbox(sandbox_home, _user_environment(sandbox_home))
+    return Sandbox(sandbox_home, _user_environment(sandbox_home), python)
 
 
 @pytest.fixture
-def own_sandbox(tmp_path: Path, pulumi_cli: Path) -> Iterator[Sandbox]:
+def own_sandbox(tmp_path: Path, pulumi_cli: Path, python: Path) -> Iterator[Sandbox]:
     """A sandbox with a home of its own, for tests that stop its local AWS."""
     del pulumi_cli
     home = Home(tmp_path / "home")
-    yield Sandbox(home, _user_environment(home))
+    yield Sandbox(home, _user_environment(home), python)
     local_aws.stop(home)
 
 

@@ -27,7 +27,9 @@ class Dev:
 
     def __init__(self, sandbox: Any) -> None:
         self.sandbox = sandbox
-        path = os.pathsep.join([str(Path(sys.executable).parent), sandbox.environment["PATH"]])
+        path = os.pathsep.join(
+            [str(sandbox.python.parent), str(Path(sys.executable).parent), sandbox.environment["PATH"]]
+        )
         self.environment = {**sandbox.environment, "PATH": path, "AWS_PAGER": ""}
         lines = sandbox.quick("env", "--stack", "dev").out.splitlines()
         self.environment |= dict(word.split("=", 1) for line in lines for word in shlex.split(line) if "=" in word)

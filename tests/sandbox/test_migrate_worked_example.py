@@ -67,12 +67,14 @@ def _sections() -> dict[str, str]:
 
 
 @pytest.fixture
-def ran(tmp_path: Path, pulumi_cli: Path) -> Iterator[Ran]:
+def ran(tmp_path: Path, pulumi_cli: Path, python: Path) -> Iterator[Ran]:
     """Run every command of the document."""
     folder = tmp_path
     home = Home(folder / "sandbox")
     environment = {
-        "PATH": os.pathsep.join((str(Path(sys.executable).parent), str(pulumi_cli.parent), "/usr/bin", "/bin")),
+        "PATH": os.pathsep.join(
+            (str(python.parent), str(Path(sys.executable).parent), str(pulumi_cli.parent), "/usr/bin", "/bin")
+        ),
         "PYTHONPATH": str(REPOSITORY),
         "SANDBOX_HOME": str(home.root),
         "HOME": str(folder),

@@ -41,9 +41,11 @@ def add_to_catalogue(folder: Path) -> None:
     file.write_text(f"{head}{start}{entry}{entries}", encoding="utf-8")
 
 
-def test_every_command_of_the_exercise_works(copy: Path, home: Home, pulumi_cli: Path) -> None:
+def test_every_command_of_the_exercise_works(copy: Path, home: Home, pulumi_cli: Path, python: Path) -> None:
     environment = {
-        "PATH": os.pathsep.join((str(Path(sys.executable).parent), str(pulumi_cli.parent), "/usr/bin", "/bin")),
+        "PATH": os.pathsep.join(
+            (str(python.parent), str(Path(sys.executable).parent), str(pulumi_cli.parent), "/usr/bin", "/bin")
+        ),
         "SANDBOX_HOME": str(home.root),
         "HOME": str(copy.parent),
     }

@@ -1,5 +1,6 @@
 """The README says what is so: its commands run, its tables are complete, its links lead somewhere."""
 
+import functools
 import os
 import re
 import shlex
@@ -31,7 +32,7 @@ def table(heading: str) -> list[list[str]]:
 def test_the_commands_of_the_first_section_run_in_their_order(own_sandbox: Any) -> None:
     environment = {
         **own_sandbox.environment,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join((str(own_sandbox.python.parent), str(Path(sys.executable).parent), os.environ["PATH"])),
     }
     ran: list[str] = []
     for line in [line for block in blocks("sh") for line in block.splitlines()]:
@@ -101,6 +102,7 @@ def test_commands_of_ours_exist(document: Path) -> None:
     assert sorted(f"{module} {command}" for module, command in used if command not in known[module]) == []
 
 
+@functools.cache
 def _commands(module: str) -> set[str]:
     ended = subprocess.run(
         [sys.executable, "-m", module, "--help"],
