@@ -36,7 +36,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "secret": "secretsmanager:GetSecretValue secretsmanager:ListSecretVersionIds secretsmanager:PutSecretValue "
                   "secretsmanager:UpdateSecretVersionStage",
     }),
-    "aws:secretsmanager/secretPolicy:SecretPolicy": ("secretsmanager/secret_policy.go, 5", {
+    "aws:secretsmanager/secretPolicy:SecretPolicy": ("secretsmanager/secret_policy.go, 6 (2025)", {
         "secret": "secretsmanager:DeleteResourcePolicy secretsmanager:GetResourcePolicy secretsmanager:PutResourcePolicy "
                   "secretsmanager:ValidateResourcePolicy",
     }),
@@ -45,7 +45,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         # AWS, RotateSecret, required permissions.
         "function": "lambda:InvokeFunction",
     }),
-    "aws:ecs/taskDefinition:TaskDefinition": ("ecs/task_definition.go, 4 and 6", {
+    "aws:ecs/taskDefinition:TaskDefinition": ("ecs/task_definition.go, 6 (2026)", {
         "any": "ecs:DeregisterTaskDefinition ecs:DescribeTaskDefinition ecs:RegisterTaskDefinition",
         "task definition": "ecs:ListTagsForResource ecs:TagResource ecs:UntagResource",
         "passed role": "iam:PassRole",
@@ -131,7 +131,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
                  "cloudtrail:UpdateTrail",
         "passed role": "iam:PassRole",
     }),
-    "aws:s3/bucket:Bucket": ("s3/bucket.go, 6", {
+    "aws:s3/bucket:Bucket": ("s3/bucket.go, 6 (2026)", {
         "trail bucket": "s3:CreateBucket s3:DeleteBucket s3:GetAccelerateConfiguration s3:GetBucketAcl s3:GetBucketCORS "
                         "s3:GetBucketLogging s3:GetBucketObjectLockConfiguration s3:GetBucketPolicy "
                         "s3:GetBucketRequestPayment s3:GetBucketTagging s3:GetBucketVersioning s3:GetBucketWebsite "
@@ -150,10 +150,10 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": ("s3/bucket_public_access_block.go, 6", {
         "trail bucket": "s3:GetBucketPublicAccessBlock s3:PutBucketPublicAccessBlock",
     }),
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("s3/bucket_ownership_controls.go, 5", {
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": ("s3/bucket_ownership_controls.go, 6 (2026)", {
         "trail bucket": "s3:GetBucketOwnershipControls s3:PutBucketOwnershipControls",
     }),
-    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": ("s3/bucket_lifecycle_configuration.go, 6", {
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": ("s3/bucket_lifecycle_configuration.go, 6 (2026)", {
         "trail bucket": "s3:GetLifecycleConfiguration s3:PutLifecycleConfiguration",
     }),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (

@@ -129,6 +129,11 @@ class Resource(Generic[Session]):
         del session, old, new
         return ()
 
+    def cleared(self, old: Properties, new: Properties, /) -> Collection[str]:
+        """Properties whose difference the official plugin takes out of the plan: the state keeps what it has."""
+        del old, new
+        return ()
+
     def create(self, session: Session, new: Properties, /) -> str:
         """Make it and return its id."""
         raise NotImplementedError

@@ -284,7 +284,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             old, new = olds.values, news.values
             secret = news.secret_keys | (olds.secret_keys - {*new})
             changed = {change.property for change in _changes(resource, old, new, request.ignoreChanges)}
-            base = {**old, **_kept(resource, new)}
+            cleared = resource.cleared(old, new)
+            base = {**old, **{key: value for key, value in _kept(resource, new).items() if key not in cleared}}
             base = {key: value for key, value in base.items() if key in new or not _removed(resource, key, changed)}
             if request.preview:
                 unknown = dict.fromkeys(resource.renewed(changed), UNKNOWN)
@@ -405,8 +406,9 @@ def _checked(key: str, prop: Prop, value: Any, failures: list[tuple[str, str]]) 
 def _changes(resource: Resource[Any], old: Properties, new: Properties, ignored: Collection[str]) -> list[_diff.Change]:
     """What differs between the state and the program's inputs, without what `ignoreChanges` names."""
     found: list[_diff.Change] = []
+    cleared = resource.cleared(old, new)
     for key, prop in resource.all_inputs().items():
-        if prop.write_only or (prop.computed and _is_unset(old.get(key), new.get(key))):
+        if key in cleared or prop.write_only or (prop.computed and _is_unset(old.get(key), new.get(key))):
             continue
         found += _diff.changes(key, old.get(key), new.get(key), prop.same, replace=prop.force_new)
     return [change for change in found if not _diff.is_ignored(change.path, ignored)]

@@ -150,6 +150,15 @@ def message(error: Exception) -> str:
     return str(error.response.get("Error", {}).get("Message", "")) if isinstance(error, ClientError) else ""
 
 
+def status(error: Exception) -> int:
+    """The answer's HTTP status, 0 for another kind of error."""
+    return (
+        int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if isinstance(error, ClientError)
+        else 0
+    )
+
+
 def is_gone(error: Exception) -> bool:
     """Whether AWS says that the object doesn't exist."""
     return code(error) in _GONE or code(error).endswith(".NotFound")

@@ -6,13 +6,13 @@ service.go.
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, ClassVar, Final
 
 from sandbox.providers._diff import by, same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, matches, one_of
-from sandbox.providers._values import Properties
-from sandbox.providers.aws import _containers
+from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, each, given, matches, one_of
+from sandbox.providers._values import Properties, has_unknown
+from sandbox.providers.aws import _containers, _session
 from sandbox.providers.aws._base import AwsResource, is_arn, last_part, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
@@ -22,8 +22,42 @@ def _retag(aws: Aws, arn: str, old: Properties, new: Properties, changed: Collec
     retag_resource(client, old, new, changed, form=lambda tags: tag_list(tags, "key", "value"), resourceArn=arn)
 
 
-def _storage(block: Any) -> str | None:
-    return between(21, 200)(block.get("sizeInGib") or 0)
+_Check = Callable[[Any], str | None]
+
+
+def _block(*required: str, **checks: _Check) -> _Check:
+    """A block, or each block of a list, has these keys, and values that pass their checks."""
+
+    def check(value: Any) -> str | None:
+        for block in value if isinstance(value, list) else [value]:
+            missing = [key for key in required if block.get(key) is None]
+            if missing:
+                return f"{missing[0]} is required"
+            for key, inner in checks.items():
+                if block.get(key) is not None and not has_unknown(block[key]) and (reason := inner(block[key])):
+                    return f"{key}: {reason}"
+        return None
+
+    return check
+
+
+_PLATFORM: Final = _block(
+    cpuArchitecture=one_of("X86_64", "ARM64"),
+    operatingSystemFamily=one_of(
+        "LINUX",
+        *(f"WINDOWS_SERVER_{kind}" for kind in ("2004_CORE", "2016_FULL", "2019_CORE", "2019_FULL", "2022_CORE")),
+        *(f"WINDOWS_SERVER_{kind}" for kind in ("2022_FULL", "2025_CORE", "2025_FULL", "20H2_CORE")),
+    ),
+)
+_VOLUME_KEYS: Final = ("efsVolumeConfiguration", "hostPath", "name")
+
+
+def _volumes(items: Any) -> str | None:
+    """What the official schema refuses of volumes, and the kinds that this project does not use."""
+    others = sorted({key for item in items for key in item} - {*_VOLUME_KEYS})
+    if others:
+        return f"the sandbox's stand-in does not support {others[0]}; it supports {', '.join(_VOLUME_KEYS)}"
+    return _block("name", efsVolumeConfiguration=_block("fileSystemId"))(items)
 
 
 class TaskDefinition(AwsResource):
@@ -38,17 +72,19 @@ class TaskDefinition(AwsResource):
         ),
         "cpu": Prop(str, force_new=True),
         "enableFaultInjection": Prop(bool, computed=True, force_new=True),
-        "ephemeralStorage": Prop(dict, force_new=True, check=_storage),
+        "ephemeralStorage": Prop(dict, force_new=True, check=_block("sizeInGib", sizeInGib=between(21, 200))),
         "executionRoleArn": Prop(str, force_new=True, check=is_arn),
         "family": Prop(str, required=True, force_new=True, check=matches(r"[0-9A-Za-z_-]+", 1, 255)),
         "memory": Prop(str, force_new=True),
         "networkMode": Prop(str, computed=True, force_new=True, check=one_of("bridge", "host", "awsvpc", "none")),
-        "requiresCompatibilities": Prop(list, force_new=True, same=same_set),
-        "runtimePlatform": Prop(dict, force_new=True),
+        "requiresCompatibilities": Prop(
+            list, force_new=True, same=same_set, check=each(one_of("EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"))
+        ),
+        "runtimePlatform": Prop(dict, force_new=True, check=_PLATFORM),
         "skipDestroy": Prop(bool, default=False, unread=True),
         "taskRoleArn": Prop(str, force_new=True, check=is_arn),
         "trackLatest": Prop(bool, default=False, unread=True),
-        "volumes": Prop(list, force_new=True, same=same_set),
+        "volumes": Prop(list, force_new=True, same=same_set, check=_volumes),
     }
     computed = ("arn", "arnWithoutRevision", "revision")
 
@@ -58,14 +94,10 @@ class TaskDefinition(AwsResource):
 
     def create(self, aws: Aws, new: Properties) -> str:
         """RegisterTaskDefinition; AWS wants no empty list of tags."""
-        definitions = [
-            {key[:1].lower() + key[1:]: value for key, value in item.items() if value is not None}
-            for item in json.loads(new["containerDefinitions"])
-        ]
         storage = new.get("ephemeralStorage")
         aws.client("ecs").register_task_definition(
             family=new["family"],
-            containerDefinitions=definitions,
+            containerDefinitions=_containers.expanded(new["containerDefinitions"]),
             **given(
                 tags=tag_list(new["tagsAll"], "key", "value") or None,
                 ephemeralStorage=storage and {"sizeInGiB": storage["sizeInGib"]},
@@ -84,16 +116,20 @@ class TaskDefinition(AwsResource):
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """DescribeTaskDefinition of the state's revision (`trackLatest`: of the family's newest).
 
-        An import's id is the full ARN.
+        An import's id is the full ARN, of which family and revision count. Every error that is the request's fault (400)
+        means that there is none.
         """
-        if not state and not re.fullmatch(r"arn:[\w-]+:ecs:[\w-]+:\d{12}:task-definition/[\w-]+:\d+", resource_id):
-            raise ProviderError(
-                "Expected ID in format of arn:PARTITION:ecs:REGION:ACCOUNTID:task-definition/FAMILY:REVISION and "
-                f"provided: {resource_id}"
-            )
-        newest = state.get("trackLatest") or not state.get("arn")
-        reference = resource_id if newest else state["arn"]
-        answer = aws.client("ecs").describe_task_definition(taskDefinition=reference, include=["TAGS"])
+        client, reference = aws.client("ecs"), state.get("arn") or resource_id
+        if state.get("trackLatest"):
+            reference = resource_id
+        elif not state:
+            reference = _imported_revision(aws, resource_id)
+        try:
+            answer = client.describe_task_definition(taskDefinition=reference, include=["TAGS"])
+        except client.exceptions.ClientError as error:
+            if _session.status(error) != _BAD_REQUEST:
+                raise
+            return None
         found = answer["taskDefinition"]
         if found["status"] != "ACTIVE":
             return None
@@ -131,6 +167,20 @@ class TaskDefinition(AwsResource):
             aws.client("ecs").deregister_task_definition(taskDefinition=old["arn"])
 
 
+_BAD_REQUEST: Final = 400
+
+
+def _imported_revision(aws: Aws, resource_id: str) -> str:
+    """The ARN of the revision that an import's id names, in this account and Region."""
+    found = re.fullmatch(r"arn:[\w-]+:ecs:[\w-]*:\d*:task-definition/([\w-]+):(\d+)", resource_id)
+    if found is None:
+        raise ProviderError(
+            "expected ID in format of arn:PARTITION:ecs:REGION:ACCOUNTID:task-definition/FAMILY:REVISION and "
+            f"provided: {resource_id}"
+        )
+    return aws.arn("ecs", f"task-definition/{found[1]}:{found[2]}")
+
+
 def _volume(block: Mapping[str, Any]) -> dict[str, Any]:
     """A volume as ECS wants it."""
     return given(
@@ -149,6 +199,12 @@ def _volume_state(found: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
+def _configuration(block: Any) -> Any:
+    """A cluster's configuration with ECS's default of what is logged."""
+    command = (block or {}).get("executeCommandConfiguration")
+    return {**block, "executeCommandConfiguration": {"logging": "DEFAULT", **command}} if command is not None else block
+
+
 class Cluster(AwsResource):
     """A cluster."""
 
@@ -157,28 +213,31 @@ class Cluster(AwsResource):
     tagged = True
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
-        "configuration": Prop(dict),
+        "configuration": Prop(
+            dict,
+            same=by(_configuration),
+            check=_block(executeCommandConfiguration=_block(logging=one_of("NONE", "DEFAULT", "OVERRIDE"))),
+        ),
         "name": Prop(str, force_new=True, check=matches(r"[0-9A-Za-z_-]+", 1, 255)),
-        "serviceConnectDefaults": Prop(dict),
-        "settings": Prop(list, computed=True, same=same_set),
+        "serviceConnectDefaults": Prop(dict, check=_block("namespace", namespace=is_arn)),
+        "settings": Prop(
+            list, computed=True, same=same_set, check=_block("name", "value", name=one_of("containerInsights"))
+        ),
     }
     computed = ("arn",)
+    forgives_gone = False
 
     def create(self, aws: Aws, new: Properties) -> str:
         """CreateCluster."""
         answer = aws.client("ecs").create_cluster(
             clusterName=new["name"],
-            **given(
-                configuration=new.get("configuration"),
-                serviceConnectDefaults=new.get("serviceConnectDefaults"),
-                settings=new.get("settings"),
-                tags=tag_list(new["tagsAll"], "key", "value") or None,
-            ),
+            **_cluster(new),
+            **given(tags=tag_list(new["tagsAll"], "key", "value") or None),
         )
         return answer["cluster"]["clusterArn"]
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeClusters; an import's id is the name."""
+        """DescribeClusters; an import's id is the name. A configuration that ECS does not tell stays."""
         if not state and resource_id.startswith("arn:"):
             return None
         reference = resource_id if state else aws.arn("ecs", f"cluster/{resource_id}")
@@ -191,7 +250,7 @@ class Cluster(AwsResource):
                     "id": found["clusterArn"],
                     "arn": found["clusterArn"],
                     "name": found["clusterName"],
-                    "configuration": found.get("configuration"),
+                    **_told(_renamed(found, "s3EncryptionEnabled", "s3BucketEncryptionEnabled"), "configuration"),
                     "serviceConnectDefaults": found.get("serviceConnectDefaults"),
                     "settings": found.get("settings", []),
                     "tagsAll": tag_map(found.get("tags"), "key", "value"),
@@ -200,16 +259,48 @@ class Cluster(AwsResource):
         return None
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """UpdateCluster, tags."""
-        parts = {"configuration", "serviceConnectDefaults", "settings"} & {*changed}
-        if parts:
-            aws.client("ecs").update_cluster(cluster=resource_id, **given(**{key: new.get(key) for key in parts}))
+        """Tags; UpdateCluster with all three settings as soon as one changes."""
         _retag(aws, resource_id, old, new, changed)
+        if {"configuration", "serviceConnectDefaults", "settings"} & {*changed}:
+            aws.client("ecs").update_cluster(cluster=resource_id, **_cluster(new))
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteCluster."""
+        """DeleteCluster; with services left it is AWS's error, which moto doesn't give."""
         del old
+        left = aws.own("ecs").describe_clusters(clusters=[resource_id])["clusters"]
+        if any(item.get("activeServicesCount") for item in left) or _services(aws, resource_id):
+            raise ProviderError(
+                "operation error ECS: DeleteCluster, https response error StatusCode: 400, "
+                "ClusterContainsServicesException: The Cluster cannot be deleted while Services are active."
+            )
         aws.client("ecs").delete_cluster(cluster=resource_id)
+
+
+def _cluster(new: Properties) -> dict[str, Any]:
+    """What CreateCluster and UpdateCluster have in common; the official plugin never sends "none"."""
+    return given(
+        configuration=_renamed(new.get("configuration"), "s3BucketEncryptionEnabled", "s3EncryptionEnabled") or None,
+        serviceConnectDefaults=new.get("serviceConnectDefaults") or None,
+        settings=new.get("settings") or None,
+    )
+
+
+def _renamed(value: Any, name: str, to: str) -> Any:
+    """The value with one key renamed, at any depth."""
+    if isinstance(value, Mapping):
+        return {to if key == name else key: _renamed(item, name, to) for key, item in value.items()}
+    return value
+
+
+def _services(aws: Aws, cluster: str) -> list[str]:
+    """The services of a cluster that are not gone."""
+    client = aws.own("ecs")
+    arns = [
+        arn for page in client.get_paginator("list_services").paginate(cluster=cluster) for arn in page["serviceArns"]
+    ]
+    parts = [arns[start : start + 10] for start in range(0, len(arns), 10)]
+    found = [item for part in parts for item in client.describe_services(cluster=cluster, services=part)["services"]]
+    return [item["serviceName"] for item in found if item["status"] != "INACTIVE"]
 
 
 def _network(block: Any) -> dict[str, Any]:
@@ -251,12 +342,16 @@ class Service(AwsResource):
     tagged = True
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
-        "alarms": Prop(dict, computed=True, unread=True),
+        "alarms": Prop(dict, computed=True, unread=True, check=_block("alarmNames", "enable", "rollback")),
         "availabilityZoneRebalancing": Prop(str, computed=True, unread=True, check=one_of("ENABLED", "DISABLED")),
-        "capacityProviderStrategies": Prop(list, same=same_set),
-        # A name is replaced by the ARN that ECS tells: the official plugin takes them for different clusters.
+        "capacityProviderStrategies": Prop(
+            list,
+            same=same_set,
+            check=_block("capacityProvider", base=between(0, 100_000), weight=between(0, 1000)),
+        ),
+        # Kept in the form that the program gives; the other one is another cluster to the official plugin.
         "cluster": Prop(str, computed=True, force_new=True),
-        "deploymentCircuitBreaker": Prop(dict, computed=True),
+        "deploymentCircuitBreaker": Prop(dict, computed=True, check=_block("enable", "rollback")),
         "deploymentMaximumPercent": Prop(int, default=200),
         "deploymentMinimumHealthyPercent": Prop(int, default=100),
         "desiredCount": Prop(int, default=0),
@@ -264,11 +359,15 @@ class Service(AwsResource):
         "enableExecuteCommand": Prop(bool, default=False),
         "forceDelete": Prop(bool, unread=True),
         "forceNewDeployment": Prop(bool, unread=True),
-        "healthCheckGracePeriodSeconds": Prop(int),
+        "healthCheckGracePeriodSeconds": Prop(int, check=between(0, 2**31 - 1)),
         "launchType": Prop(str, computed=True, force_new=True, check=one_of("EC2", "FARGATE", "EXTERNAL")),
-        "loadBalancers": Prop(list, same=same_set),
+        "loadBalancers": Prop(
+            list,
+            same=same_set,
+            check=_block("containerName", "containerPort", containerPort=between(0, 65_536), targetGroupArn=is_arn),
+        ),
         "name": Prop(str, force_new=True),
-        "networkConfiguration": Prop(dict, same=by(_network)),
+        "networkConfiguration": Prop(dict, same=by(_network), check=_block("subnets")),
         "platformVersion": Prop(str, computed=True),
         "propagateTags": Prop(str, check=one_of("SERVICE", "TASK_DEFINITION", "NONE")),
         "schedulingStrategy": Prop(str, default="REPLICA", force_new=True, check=one_of("REPLICA", "DAEMON")),
@@ -280,7 +379,7 @@ class Service(AwsResource):
     computed = ("arn",)
 
     def check(self, new: Properties) -> Iterable[tuple[str, str]]:
-        """What the official plugin refuses: two ways to place the tasks, or to wait while it can roll back only."""
+        """What ECS refuses, two ways to place the tasks, and what means nothing, a rollback without waiting."""
         if new.get("launchType") and new.get("capacityProviderStrategies"):
             yield "launchType", "conflicts with capacityProviderStrategies"
         if new.get("sigintRollback") is True and new.get("waitForSteadyState") is not True:
@@ -292,6 +391,15 @@ class Service(AwsResource):
         key = "capacityProviderStrategies"
         if old and not same_set(old.get(key), new.get(key)) and new.get("forceNewDeployment") is not True:
             yield "force_new_deployment should be true when capacity_provider_strategy is being updated"
+
+    def cleared(self, old: Properties, new: Properties) -> Collection[str]:
+        """Triggers without a forced deployment; what a service with one task on each machine does not count."""
+        del old
+        found = set[str]() if new.get("forceNewDeployment") is True else {"triggers"}
+        if new.get("schedulingStrategy") == "DAEMON":
+            defaults = {"deploymentMaximumPercent": 200, "deploymentMinimumHealthyPercent": 100}
+            found |= {"desiredCount", *(key for key, default in defaults.items() if new.get(key) == default)}
+        return found
 
     def create(self, aws: Aws, new: Properties) -> str:
         """CreateService."""
@@ -309,23 +417,26 @@ class Service(AwsResource):
         return answer["service"]["serviceArn"]
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeServices; an import's id is CLUSTER/SERVICE."""
-        cluster = state.get("cluster") or resource_id.split("/")[-2]
-        answer = aws.client("ecs").describe_services(
-            cluster=cluster, services=[last_part(resource_id)], include=["TAGS"]
-        )
-        found = next((item for item in answer["services"] if item["status"] != "INACTIVE"), None)
-        if found is None:
+        """DescribeServices; an import's id is CLUSTER/SERVICE. A service that is not active is gone.
+
+        Cluster and task definition keep the form in which the program gave them: ARNs or names.
+        """
+        if not state and resource_id.count("/") != 1:
+            raise ProviderError(f"wrong format of resource: {resource_id}, expecting 'cluster-name/service-name'")
+        found = _service(aws, state.get("cluster") or resource_id.split("/")[-2], last_part(resource_id))
+        if found is None or found["status"] != "ACTIVE":
             return None
         network = (found.get("networkConfiguration") or {}).get("awsvpcConfiguration")
-        definition = found.get("taskDefinition")
-        if definition and state.get("taskDefinition") and not state["taskDefinition"].startswith("arn:"):
+        definition, cluster = found.get("taskDefinition"), found["clusterArn"]
+        if definition and not str(state.get("taskDefinition")).startswith("arn:"):
             definition = last_part(definition)
+        if state and not str(state.get("cluster")).startswith("arn:"):
+            cluster = last_part(cluster)
         return {
             "id": found["serviceArn"],
             "arn": found["serviceArn"],
             "name": found["serviceName"],
-            "cluster": found["clusterArn"],
+            "cluster": cluster,
             "taskDefinition": definition,
             "desiredCount": found["desiredCount"],
             "launchType": found.get("launchType"),
@@ -345,7 +456,8 @@ class Service(AwsResource):
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """UpdateService with what changed and nothing else, so that a scaled `desiredCount` stays; tags."""
+        """Tags; UpdateService with what changed and nothing else, so that a scaled `desiredCount` stays."""
+        _retag(aws, resource_id, old, new, changed)
         if {*changed} - {"forceDelete", "tags", "tagsAll"}:
             force = bool(new.get("forceNewDeployment"))
             if force or _STARTS_TASKS & {*changed}:
@@ -354,18 +466,35 @@ class Service(AwsResource):
                 cluster=old.get("cluster"),
                 service=resource_id,
                 forceNewDeployment=force,
-                **_parameters(new, changed),
+                **_parameters({**_emptied(changed), **new}, changed),
             )
-        _retag(aws, resource_id, old, new, changed)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """To no tasks unless `forceDelete`, then DeleteService."""
-        client = aws.client("ecs")
-        where = {"cluster": old.get("cluster"), "service": resource_id}
-        force = bool(old.get("forceDelete"))
-        if old.get("schedulingStrategy") != "DAEMON" and not force:
+        """To no tasks unless `forceDelete`, then DeleteService; one that is gone is left alone."""
+        cluster = old.get("cluster") or resource_id.split("/")[-2]
+        found = _service(aws, cluster, last_part(resource_id))
+        if found is None or found["status"] == "INACTIVE":
+            return
+        client, where, force = (
+            aws.client("ecs"),
+            {"cluster": cluster, "service": resource_id},
+            bool(old.get("forceDelete")),
+        )
+        if found["status"] != "DRAINING" and found.get("schedulingStrategy") != "DAEMON" and not force:
             client.update_service(**where, desiredCount=0)
         client.delete_service(**where, force=force)
+
+
+def _service(aws: Aws, cluster: str, name: str) -> Mapping[str, Any] | None:
+    """A service as DescribeServices tells it."""
+    answer = aws.client("ecs").describe_services(cluster=cluster, services=[name], include=["TAGS"])
+    return next(iter(answer["services"]), None)
+
+
+def _emptied(changed: Collection[str]) -> dict[str, Any]:
+    """What UpdateService is told of properties that the program has no more."""
+    nothing: dict[str, Any] = {"capacityProviderStrategies": [], "healthCheckGracePeriodSeconds": 0}
+    return {key: value for key, value in nothing.items() if key in changed}
 
 
 def _require_active(aws: Aws, reference: str | None, operation: str) -> None:

@@ -1,18 +1,39 @@
 """Amazon S3: a bucket and its settings, each a resource of its own as pulumi-aws 7 has them.
 
-Source: terraform-provider-aws 6.x, internal/service/s3/bucket.go, bucket_versioning.go, bucket_lifecycle_configuration.go,
-bucket_server_side_encryption_configuration.go, bucket_public_access_block.go, bucket_ownership_controls.go, bucket_policy.go.
+Source: terraform-provider-aws 6.x (2026), internal/service/s3/bucket.go, bucket_versioning.go,
+bucket_lifecycle_configuration.go, bucket_server_side_encryption_configuration.go, bucket_public_access_block.go,
+bucket_ownership_controls.go, bucket_policy.go.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, ClassVar
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Final
 
 from sandbox.providers._diff import by, same_policy
-from sandbox.providers._resource import Autoname, Inputs, Prop, given, is_policy, matches, one_of
+from sandbox.providers._resource import (
+    Autoname,
+    Inputs,
+    Prop,
+    ProviderError,
+    between,
+    given,
+    is_policy,
+    matches,
+    one_of,
+)
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _session
 from sandbox.providers.aws._base import AwsResource, by_prefix, camel, pascal, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
+
+
+def _bucket_name(name: Any) -> str | None:
+    """What S3 refuses as a bucket's name, and `-x-s3`, which is a directory bucket's."""
+    if reason := matches(r"[a-z0-9][a-z0-9.-]*[a-z0-9]", 3, 63)(name):
+        return reason
+    if ".." in name or re.fullmatch(r"(\d{1,3}\.){3}\d{1,3}", name):
+        return f"must not have two periods in a row, nor the form of an IP address, got {name}"
+    return f"must not end with --x-s3, got {name}" if name.endswith("--x-s3") else None
 
 
 class Bucket(AwsResource):
@@ -23,7 +44,7 @@ class Bucket(AwsResource):
     tagged = True
     autoname = Autoname("bucket", max_length=63, lower=True)
     inputs: ClassVar[Inputs] = {
-        "bucket": Prop(str, computed=True, force_new=True, check=matches(r"[a-z0-9][a-z0-9.-]*[a-z0-9]", 3, 63)),
+        "bucket": Prop(str, computed=True, force_new=True, check=_bucket_name),
         "bucketPrefix": Prop(str, computed=True, force_new=True, check=matches(r"[a-z0-9.-]+", 1, 37)),
         "forceDestroy": Prop(bool, default=False, unread=True),
         "objectLockEnabled": Prop(bool, computed=True, force_new=True, unread=True),
@@ -31,12 +52,16 @@ class Bucket(AwsResource):
     computed = ("arn", "bucketDomainName", "bucketRegion", "bucketRegionalDomainName", "hostedZoneId")
 
     def create(self, aws: Aws, new: Properties) -> str:
-        """CreateBucket."""
-        name = by_prefix(new, "bucket")
+        """CreateBucket; in us-east-1, where S3 would answer "OK" for a bucket that one owns already, after HeadBucket."""
+        client, name = aws.client("s3"), by_prefix(new, "bucket")
+        standard = aws.region == "us-east-1"
+        if standard and _exists(client, name):
+            raise ProviderError("BucketAlreadyExists")
         # us-east-1 is the one Region that must not be named.
-        place = None if aws.region == "us-east-1" else {"LocationConstraint": aws.region}
-        aws.client("s3").create_bucket(
+        place = None if standard else {"LocationConstraint": aws.region}
+        client.create_bucket(
             Bucket=name,
+            ACL="private",
             **given(CreateBucketConfiguration=place, ObjectLockEnabledForBucket=new.get("objectLockEnabled")),
         )
         return name
@@ -44,19 +69,15 @@ class Bucket(AwsResource):
     def finish(self, aws: Aws, resource_id: str, new: Properties) -> None:
         """PutBucketTagging."""
         if new["tagsAll"]:
-            aws.client("s3").put_bucket_tagging(Bucket=resource_id, Tagging={"TagSet": tag_list(new["tagsAll"])})
+            _put_tags(aws.client("s3"), resource_id, tag_list(new["tagsAll"]))
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """HeadBucket and its tags."""
+        """HeadBucket and its tags. One that HeadBucket is refused for is gone, whatever the reason."""
         del state
         client = aws.client("s3")
-        client.head_bucket(Bucket=resource_id)
-        try:
-            tags = client.get_bucket_tagging(Bucket=resource_id)["TagSet"]
-        except client.exceptions.ClientError as error:
-            if _session.code(error) != "NoSuchTagSet":
-                raise
-            tags = []
+        if not _exists(client, resource_id):
+            return None
+        tags = _tags(client, resource_id)
         return {
             "arn": f"arn:{aws.partition}:s3:::{resource_id}",
             "bucket": resource_id,
@@ -68,25 +89,63 @@ class Bucket(AwsResource):
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Tags only, all of them at once."""
-        del old
+        """Tags only: those of others stay."""
         if "tagsAll" not in changed:
             return
-        if new["tagsAll"]:
-            self.finish(aws, resource_id, new)
-        else:
-            aws.client("s3").delete_bucket_tagging(Bucket=resource_id)
+        client = aws.client("s3")
+        ours = {*(old.get("tagsAll") or {}), *(new["tagsAll"] or {})}
+        others = [tag for tag in _tags(client, resource_id) if tag["Key"] not in ours]
+        _put_tags(client, resource_id, [*tag_list(new["tagsAll"]), *others])
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteBucket; with `forceDestroy` after its objects."""
+        """DeleteBucket; with `forceDestroy` once more after its objects."""
         client = aws.client("s3")
-        if old.get("forceDestroy"):
-            for page in client.get_paginator("list_object_versions").paginate(Bucket=resource_id):
-                entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-                objects = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in entries]
-                if objects:
-                    client.delete_objects(Bucket=resource_id, Delete={"Objects": objects, "Quiet": True})
-        client.delete_bucket(Bucket=resource_id)
+        try:
+            client.delete_bucket(Bucket=resource_id)
+        except client.exceptions.ClientError as error:
+            if _session.code(error) != "BucketNotEmpty" or not old.get("forceDestroy"):
+                raise
+            _empty(client, resource_id)
+            client.delete_bucket(Bucket=resource_id)
+
+
+def _exists(client: Any, bucket: str) -> bool:
+    """As the official plugin finds a bucket: an error of HeadBucket, a refusal as well, means that there is none."""
+    try:
+        client.head_bucket(Bucket=bucket)
+    except client.exceptions.ClientError:
+        return False
+    return True
+
+
+def _tags(client: Any, bucket: str) -> list[dict[str, str]]:
+    """A bucket's tags as S3 has them."""
+    try:
+        return client.get_bucket_tagging(Bucket=bucket)["TagSet"]
+    except client.exceptions.ClientError as error:
+        if _session.code(error) != "NoSuchTagSet":
+            raise
+        return []
+
+
+def _put_tags(client: Any, bucket: str, tags: list[dict[str, str]]) -> None:
+    """Make these a bucket's tags."""
+    if tags:
+        client.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    else:
+        client.delete_bucket_tagging(Bucket=bucket)
+
+
+def _empty(client: Any, bucket: str) -> None:
+    """Delete a bucket's objects, with all their versions; an object that S3 keeps is an error."""
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        objects = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in entries]
+        if not objects:
+            continue
+        answer = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        for kept in answer.get("Errors", []):
+            raise ProviderError(f"emptying S3 Bucket ({bucket}): {kept.get('Code')}: {kept.get('Message')}")
 
 
 class _BucketSetting(AwsResource):
@@ -217,15 +276,80 @@ class BucketPublicAccessBlock(_BucketSetting):
             aws.client("s3").delete_public_access_block(Bucket=resource_id)
 
 
+_SIZE: Final = "all_storage_classes_128K"
+"""The smallest object that moves, where the program doesn't say it. The official plugin sends it."""
+
+_STORAGE = one_of("GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "GLACIER_IR")
+
+
 def _normal_rules(rules: Any) -> list[dict[str, Any]]:
-    """Lifecycle rules, sorted, with an empty filter where there is none."""
-    return sorted(
-        ({**rule, "filter": _normal_filter(rule.get("filter"))} for rule in rules or []), key=lambda r: r["id"]
-    )
+    """Lifecycle rules, in their order, with an empty filter where there is none; transitions are sets."""
+    return [
+        {
+            **rule,
+            "filter": _normal_filter(rule.get("filter")),
+            "noncurrentVersionTransitions": _unordered(rule.get("noncurrentVersionTransitions")),
+            "transitions": _unordered(rule.get("transitions")),
+        }
+        for rule in rules or []
+    ]
+
+
+def _unordered(transitions: Any) -> list[Any]:
+    return sorted(transitions or [], key=lambda item: (item["storageClass"], str(item)))
 
 
 def _normal_filter(block: Any) -> dict[str, Any]:
     return {key: value for key, value in (block or {}).items() if value not in (None, "", {}, 0)}
+
+
+def _check_rules(rules: Any) -> str | None:
+    """What the official schema refuses of lifecycle rules, and S3 itself: two conditions that stand side by side."""
+    if not rules:
+        return "expected at least 1, got 0"
+    return next((f"{rule.get('id')}: {reason}" for rule in rules for reason in _rule_problems(rule)), None)
+
+
+def _rule_problems(rule: Mapping[str, Any]) -> Iterator[str]:
+    block = _normal_filter(rule.get("filter"))
+    ended = rule.get("noncurrentVersionExpiration") or {}
+    yield from _out_of_range(
+        ("id", rule.get("id"), matches(r".*", 1, 255)),
+        ("status", rule.get("status"), one_of("Disabled", "Enabled")),
+        ("noncurrentVersionExpiration.noncurrentDays", ended.get("noncurrentDays"), _AT_LEAST_1),
+        ("noncurrentVersionExpiration.newerNoncurrentVersions", ended.get("newerNoncurrentVersions"), _AT_LEAST_1),
+    )
+    if ended and "noncurrentDays" not in ended:
+        yield "noncurrentVersionExpiration.noncurrentDays is required"
+    if len(block) > 1:
+        yield f"filter has {', '.join(sorted(block))}: put them into its and"
+    if block and rule.get("prefix"):
+        yield "prefix conflicts with filter"
+    for transition in rule.get("transitions") or []:
+        yield from _transition_problems("transitions", transition)
+        if "date" in transition and "days" in transition:
+            yield "transitions has date and days, only one of them is allowed"
+    for transition in rule.get("noncurrentVersionTransitions") or []:
+        yield from _transition_problems("noncurrentVersionTransitions", transition)
+
+
+def _transition_problems(where: str, block: Mapping[str, Any]) -> Iterator[str]:
+    yield from _out_of_range(
+        (f"{where}.storageClass", block.get("storageClass", ""), _STORAGE),
+        (f"{where}.days", block.get("days"), _AT_LEAST_0),
+        (f"{where}.noncurrentDays", block.get("noncurrentDays"), _AT_LEAST_0),
+        (f"{where}.newerNoncurrentVersions", block.get("newerNoncurrentVersions"), _AT_LEAST_1),
+    )
+
+
+_AT_LEAST_0, _AT_LEAST_1 = between(0, 2**31 - 1), between(1, 2**31 - 1)
+
+
+def _out_of_range(*values: tuple[str, Any, Callable[[Any], str | None]]) -> Iterator[str]:
+    """What is wrong with values of which those that are not set are right."""
+    for where, value, check in values:
+        if value is not None and (reason := check(value)):
+            yield f"{where}: {reason}"
 
 
 class BucketLifecycleConfiguration(_BucketSetting):
@@ -235,9 +359,11 @@ class BucketLifecycleConfiguration(_BucketSetting):
     title = "S3 Bucket Lifecycle Configuration"
     inputs: ClassVar[Inputs] = {
         **_BUCKET,
-        "rules": Prop(list, required=True, same=by(_normal_rules)),
+        "rules": Prop(list, required=True, same=by(_normal_rules), check=_check_rules),
         "timeouts": Prop(dict, unread=True),
-        "transitionDefaultMinimumObjectSize": Prop(str, computed=True, unread=True),
+        "transitionDefaultMinimumObjectSize": Prop(
+            str, unread=True, same=by(lambda size: size or _SIZE), check=one_of(_SIZE, "varies_by_storage_class")
+        ),
     }
 
     def put(self, aws: Aws, bucket: str, new: Properties) -> None:
@@ -246,7 +372,7 @@ class BucketLifecycleConfiguration(_BucketSetting):
         aws.client("s3").put_bucket_lifecycle_configuration(
             Bucket=bucket,
             LifecycleConfiguration={"Rules": rules},
-            **given(TransitionDefaultMinimumObjectSize=new.get("transitionDefaultMinimumObjectSize")),
+            TransitionDefaultMinimumObjectSize=new.get("transitionDefaultMinimumObjectSize") or _SIZE,
         )
 
     def get(self, aws: Aws, bucket: str) -> Properties | None:
@@ -273,8 +399,25 @@ def _lifecycle_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
         if both
         else pascal(block) or {"Prefix": ""}
     )
-    rest = {key: value for key, value in rule.items() if key not in ("id", "filter", "prefix") and value is not None}
-    return {"ID": rule["id"], "Filter": {"Prefix": rule["prefix"]} if rule.get("prefix") else condition, **pascal(rest)}
+    own = ("id", "filter", "prefix", "expiration", "transitions")
+    rest = {key: value for key, value in rule.items() if key not in own and value is not None}
+    # A transition that says no time is one at once.
+    moves = [item if item.get("date") else {"days": 0, **item} for item in rule.get("transitions") or []]
+    return {
+        "ID": rule["id"],
+        # The old form of a prefix stands for a filter.
+        **({"Prefix": rule["prefix"]} if rule.get("prefix") else {"Filter": condition}),
+        **given(Expiration=_expiration(rule.get("expiration")), Transitions=pascal(moves) or None),
+        **pascal(rest),
+    }
+
+
+def _expiration(block: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """When objects end: the delete marker counts only where neither date nor days do."""
+    if block is None:
+        return None
+    when = given(Date=block.get("date"), Days=block.get("days") or None)
+    return when or {"ExpiredObjectDeleteMarker": bool(block.get("expiredObjectDeleteMarker"))}
 
 
 def _lifecycle_state(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ def one(**more: Any) -> str:
         one(essential=True),
         one(cpu=0, mountPoints=[], volumesFrom=[], systemControls=[], environment=[]),
         one(command=None),
+        one(mountPoints=[{}], portMappings=[{}], secrets=[None, {}], ulimits=[{}], dependsOn=[None]),
         json.dumps([{"Name": "app", "Image": "nginx:1"}]),
     ],
 )
@@ -31,6 +32,7 @@ def test_what_ecs_fills_in_is_no_difference(other: str) -> None:
             one(environment=[{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]),
         ),
         (one(environment=[{"name": "A", "value": "1"}]), one(environment=[{}, {"name": "A", "value": "1"}])),
+        (one(environment=[{"name": "A"}]), one(environment=[{"name": "A", "value": None}])),
         (
             one(healthCheck={"command": ["CMD", "true"]}),
             one(healthCheck={"command": ["CMD", "true"], "interval": 30, "retries": 3, "timeout": 5}),
@@ -82,6 +84,8 @@ def test_a_real_change_is_a_difference(old: str, new: str) -> None:
         ('{"name": "app"}', "must be a JSON list of objects"),
         ('[{"image": "nginx"}]', "a container has no name"),
         ('[{"name": "app"}]', "container app has no image"),
+        (one(environment={"A": "1"}), "a list of objects is something else"),
+        (one(versionConsistency="on"), "versionConsistency: expected one of enabled, disabled"),
         (
             one(environment=[{"name": "X", "value": "hush"}], secrets=[{"name": "X", "valueFrom": "y"}]),
             "container app names X more than once",

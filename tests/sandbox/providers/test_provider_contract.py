@@ -424,7 +424,9 @@ CASES = (
         "aws:ecs/service:Service",
         _service,
         lambda _: {"desiredCount": 3, "deploymentMinimumHealthyPercent": 100, "tags": {"a": "2"}},
+        lambda state: "/".join(state.id.split("/")[-2:]),
         unread=(
+            "taskDefinition",
             "waitForSteadyState",
             "deploymentCircuitBreaker",
             "deploymentMaximumPercent",

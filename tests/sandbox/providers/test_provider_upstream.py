@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from sandbox.providers._values import Asset
-from sandbox.providers.aws import AwsPlugin, lambda_, scheduler, secretsmanager
-from sandbox.providers.aws._session import Connection
+from sandbox.providers.aws import AwsPlugin, ecs, lambda_, s3, scheduler, secretsmanager
+from sandbox.providers.aws._session import Aws, Connection
 from sandbox.providers.random_ import RandomPlugin
 from tests.sandbox.providers.conftest import REGION, Driver, State, serving
 
@@ -178,8 +178,118 @@ def test_a_task_definition_is_imported_by_its_full_arn(aws: Any, task: Any) -> N
     life = aws.resource(TASK)
     assert life.imported(task.outputs["arn"]).id == "upstream"
     for wrong in ("upstream", "upstream:1"):
-        with pytest.raises(Exception, match=r"Expected ID in format of arn:PARTITION:ecs:.* provided: upstream"):
+        with pytest.raises(Exception, match=r"expected ID in format of arn:PARTITION:ecs:.* provided: upstream"):
             life.imported(wrong)
+
+
+def test_a_task_definition_s_import_means_this_region_s_revision(connection: Connection) -> None:
+    here = Aws(connection, ACCOUNT, "us-east-1")
+    found = ecs._imported_revision(here, "arn:aws:ecs:eu-west-1:210987654321:task-definition/family:7")
+    assert found == f"arn:aws:ecs:us-east-1:{ACCOUNT}:task-definition/family:7"
+
+
+def test_a_revision_that_ecs_does_not_know_is_gone(aws: Any, task: Any) -> None:
+    """findTaskDefinition: every 400 of DescribeTaskDefinition means "not found"."""
+    unknown = {**task.outputs, "arn": task.outputs["arn"].replace("upstream", "unknown")}
+    assert aws.resource(TASK).refresh(State("unknown", task.inputs, unknown)) is None
+
+
+def test_entries_that_hold_nothing_are_not_registered(aws: Any, boto: Any) -> None:
+    container = {"name": "app", "image": "nginx:1", "memory": 128, "mountPoints": [{}], "environment": [{}, None]}
+    inputs = {**definition("sparse"), "containerDefinitions": json.dumps([container])}
+    state = aws.resource(TASK).create(inputs)
+    found = boto("ecs").describe_task_definition(taskDefinition=state.outputs["arn"])["taskDefinition"]
+    assert (found["containerDefinitions"][0]["mountPoints"], found["containerDefinitions"][0]["environment"]) == (
+        [],
+        [],
+    )
+    assert aws.resource(TASK).diff(state, inputs).changes == {}
+
+
+def test_a_cluster_by_its_name_is_kept_by_its_name(aws: Any, task: Any) -> None:
+    cluster = aws.resource("aws:ecs/cluster:Cluster").create({"name": "kept-by-name"})
+    life = aws.resource(SERVICE)
+    inputs = {"cluster": "kept-by-name", "taskDefinition": task.outputs["arn"]}
+    state = life.create(inputs)
+    assert life.diff(life.refresh(state), inputs).changes == {}
+    assert life.diff(state, {**inputs, "cluster": cluster.id}).replaces == ["cluster"]
+
+
+def test_an_imported_service_has_its_task_definition_by_name(service: tuple[Any, Any, dict[str, Any]]) -> None:
+    """So the first `up` after the import updates the service, and changes nothing of it."""
+    life, state, inputs = service
+    name = inputs["cluster"].rsplit("/", 1)[1]
+    imported = life.imported(f"{name}/{state.outputs['name']}")
+    assert imported.outputs["cluster"] == inputs["cluster"]
+    assert re.fullmatch(r"upstream:\d+", imported.outputs["taskDefinition"])
+    with pytest.raises(Exception, match="wrong format of resource: alone, expecting 'cluster-name/service-name'"):
+        life.imported("alone")
+
+
+def test_a_service_that_drains_is_gone(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    def draining(*_: Any) -> dict[str, str]:
+        return {"status": "DRAINING"}
+
+    monkeypatch.setattr(ecs, "_service", draining)
+    state = {"cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/c"}
+    assert ecs.Service().read(Aws(connection, ACCOUNT, "us-east-1"), "service/c/s", state) is None
+
+
+def test_triggers_count_with_a_forced_deployment_only(service: tuple[Any, Any, dict[str, Any]]) -> None:
+    life, state, inputs = service
+    news = {**inputs, "triggers": {"a": "1"}}
+    assert life.diff(state, news).changes == {}
+    assert set(life.diff(state, {**news, "forceNewDeployment": True}).changes) == {"forceNewDeployment", "triggers"}
+    # An update for another reason leaves them as they were, so that the forced deployment still sees them.
+    updated = life.update(state, {**news, "desiredCount": 2})
+    assert "triggers" not in updated.outputs
+    assert "triggers" in life.diff(updated, {**news, "desiredCount": 2, "forceNewDeployment": True}).changes
+
+
+def test_a_daemon_has_no_count(aws: Any, task: Any) -> None:
+    cluster = aws.resource("aws:ecs/cluster:Cluster").create({}).id
+    life = aws.resource(SERVICE)
+    inputs = {"cluster": cluster, "taskDefinition": task.outputs["arn"], "schedulingStrategy": "DAEMON"}
+    state = life.create(inputs)
+    told = State(state.id, state.inputs, {**state.outputs, "desiredCount": 3, "deploymentMaximumPercent": 100})
+    assert life.diff(told, {**inputs, "desiredCount": 1}).changes == {}
+    assert life.diff(told, {**inputs, "deploymentMaximumPercent": 150}).changes == {
+        "deploymentMaximumPercent": "update"
+    }
+
+
+def test_what_is_taken_away_from_a_service_is_sent_as_nothing() -> None:
+    """UpdateService keeps what it is not told."""
+    new: dict[str, Any] = {"schedulingStrategy": "REPLICA", "desiredCount": 1}
+    removed = {"capacityProviderStrategies", "healthCheckGracePeriodSeconds"}
+    sent = ecs._parameters({**ecs._emptied(removed), **new}, removed)
+    assert sent == {"capacityProviderStrategy": [], "healthCheckGracePeriodSeconds": 0}
+    assert ecs._emptied({"desiredCount"}) == {}
+
+
+def test_a_cluster_with_services_is_not_deleted(aws: Any, service: tuple[Any, Any, dict[str, Any]]) -> None:
+    life = aws.resource("aws:ecs/cluster:Cluster")
+    state = State(service[2]["cluster"], {}, {})
+    with pytest.raises(Exception, match=r"DeleteCluster, .* ClusterContainsServicesException"):
+        life.delete(state)
+
+
+def test_a_cluster_that_ecs_does_not_know_is_not_deleted(aws: Any) -> None:
+    arn = f"arn:aws:ecs:us-east-1:{ACCOUNT}:cluster/unknown"
+    with pytest.raises(Exception, match="ClusterNotFoundException"):
+        aws.resource("aws:ecs/cluster:Cluster").delete(State(arn, {}, {}))
+
+
+def test_an_update_of_a_cluster_sends_all_three_settings(aws: Any, boto: Any) -> None:
+    life = aws.resource("aws:ecs/cluster:Cluster")
+    logged = {"logging": "OVERRIDE", "logConfiguration": {"s3BucketName": "b", "s3BucketEncryptionEnabled": True}}
+    inputs = {"configuration": {"executeCommandConfiguration": logged}}
+    state = life.create(inputs)
+    assert life.diff(life.refresh(state), inputs).changes == {}
+    boto("ecs").update_cluster(cluster=state.id, configuration={"executeCommandConfiguration": {"logging": "NONE"}})
+    life.update(state, {**inputs, "settings": [{"name": "containerInsights", "value": "enabled"}]})
+    (found,) = boto("ecs").describe_clusters(clusters=[state.id], include=["CONFIGURATIONS"])["clusters"]
+    assert found["configuration"]["executeCommandConfiguration"]["logConfiguration"]["s3EncryptionEnabled"] is True
 
 
 def test_a_cluster_is_imported_by_its_name(aws: Any) -> None:
@@ -361,7 +471,7 @@ def test_a_permission_keeps_the_form_in_which_its_function_was_given(aws: Any, f
         assert life.diff(refreshed, {**inputs, "function": other}).replaces == ["function"]
 
 
-# -- S3: internal/service/s3/bucket_versioning.go --
+# -- S3: internal/service/s3/bucket.go, bucket_versioning.go --
 
 
 def test_versioning_can_be_suspended_and_not_disabled(aws: Any) -> None:
@@ -370,6 +480,104 @@ def test_versioning_can_be_suspended_and_not_disabled(aws: Any) -> None:
     state = life.create({"bucket": bucket, "versioningConfiguration": {"status": "Enabled"}})
     with pytest.raises(Exception, match="status cannot be updated from 'Enabled' to 'Disabled'"):
         life.diff(state, {"bucket": bucket, "versioningConfiguration": {"status": "Disabled"}})
+
+
+def test_a_bucket_that_exists_is_not_taken_over(aws: Any, boto: Any) -> None:
+    """S3 in us-east-1 answers "OK" to who owns it already; the official plugin asks HeadBucket first."""
+    boto("s3").create_bucket(Bucket="exists-already")
+    with pytest.raises(Exception, match=r"creating S3 Bucket \(exists-already\): BucketAlreadyExists"):
+        aws.resource("aws:s3/bucket:Bucket").create({"bucket": "exists-already"})
+
+
+def test_the_tags_of_others_stay_on_a_bucket(aws: Any, boto: Any) -> None:
+    life = aws.resource("aws:s3/bucket:Bucket")
+    state = life.create({"tags": {"a": "1"}})
+    theirs = {"Key": "theirs", "Value": "x"}
+    tags = boto("s3").get_bucket_tagging(Bucket=state.id)["TagSet"]
+    boto("s3").put_bucket_tagging(Bucket=state.id, Tagging={"TagSet": [*tags, theirs]})
+    life.update(state, {"tags": {"b": "2"}})
+    found = boto("s3").get_bucket_tagging(Bucket=state.id)["TagSet"]
+    assert {tag["Key"]: tag["Value"] for tag in found} == {"b": "2", "project": "tickets", "theirs": "x"}
+
+
+def test_a_bucket_is_emptied_only_when_it_must_be(aws: Any, boto: Any) -> None:
+    """DeleteBucket comes first: an empty one needs no right to list its objects."""
+    life = aws.resource("aws:s3/bucket:Bucket")
+    kept, emptied = life.create({}), aws.resource("aws:s3/bucket:Bucket").create({"forceDestroy": True})
+    for bucket in (kept.id, emptied.id):
+        boto("s3").put_object(Bucket=bucket, Key="file", Body=b"x")
+    with pytest.raises(Exception, match=r"DeleteBucket, .* BucketNotEmpty"):
+        life.delete(kept)
+    life.delete(emptied)
+    assert life.refresh(emptied) is None
+
+    class Client:
+        exceptions = boto("s3").exceptions
+
+        def delete_bucket(self, **_: Any) -> None:
+            """It is empty: any other call would fail."""
+
+    class Session:
+        def client(self, _: str) -> Client:
+            return Client()
+
+    s3.Bucket().delete(Session(), "empty", {"forceDestroy": True})  # pyright: ignore[reportArgumentType] - all it needs
+
+
+def test_a_bucket_that_may_not_be_read_is_gone() -> None:
+    """findBucket: an error of HeadBucket leaves no answer, and no answer means "not found"."""
+
+    class RefusedError(Exception):
+        pass
+
+    class Client:
+        class exceptions:  # noqa: N801 - botocore's name
+            ClientError = RefusedError
+
+        def head_bucket(self, **_: Any) -> None:
+            raise RefusedError
+
+    assert not s3._exists(Client(), "bucket")
+
+
+# -- S3: internal/service/s3/bucket_lifecycle_configuration.go --
+
+
+def _lifecycle(aws: Any, *rules: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+    inputs = {"bucket": aws.resource("aws:s3/bucket:Bucket").create({}).id, "rules": list(rules)}
+    life = aws.resource(f"aws:{LIFECYCLE}")
+    return life, life.create(inputs), inputs
+
+
+def test_lifecycle_rules_have_an_order_and_their_transitions_none(aws: Any) -> None:
+    later, sooner = {"days": 90, "storageClass": "GLACIER"}, {"days": 30, "storageClass": "STANDARD_IA"}
+    first, second = {**RULE, "id": "b", "transitions": [later, sooner]}, {**RULE, "id": "a", "expiration": {"days": 1}}
+    life, state, inputs = _lifecycle(aws, first, second)
+    assert life.diff(state, inputs).changes == {}
+    assert life.diff(state, {**inputs, "rules": [{**first, "transitions": [sooner, later]}, second]}).changes == {}
+    assert life.diff(state, {**inputs, "rules": [second, first]}).changes
+
+
+def test_the_old_form_of_a_prefix_stands_for_the_filter(aws: Any, boto: Any) -> None:
+    life, state, inputs = _lifecycle(aws, {**RULE, "prefix": "old/", "expiration": {"days": 1}})
+    (rule,) = boto("s3").get_bucket_lifecycle_configuration(Bucket=inputs["bucket"])["Rules"]
+    assert (rule["Prefix"], rule.get("Filter")) == ("old/", None)
+    assert life.diff(life.refresh(state), inputs).changes == {}
+
+
+def test_a_delete_marker_counts_only_alone(aws: Any, boto: Any) -> None:
+    both = {"days": 1, "expiredObjectDeleteMarker": True}
+    _, _, inputs = _lifecycle(aws, {**RULE, "expiration": both}, {**RULE, "id": "marker", "expiration": {}})
+    rules = boto("s3").get_bucket_lifecycle_configuration(Bucket=inputs["bucket"])["Rules"]
+    assert [rule["Expiration"] for rule in rules] == [{"Days": 1}, {"ExpiredObjectDeleteMarker": False}]
+
+
+def test_the_smallest_object_that_moves_has_a_default(aws: Any) -> None:
+    life, state, inputs = _lifecycle(aws, {**RULE, "transitions": [MOVE]})
+    size = "transitionDefaultMinimumObjectSize"
+    assert life.diff(state, {**inputs, size: "all_storage_classes_128K"}).changes == {}
+    varies = life.update(state, {**inputs, size: "varies_by_storage_class"})
+    assert life.diff(varies, inputs).changes == {size: "delete"}
 
 
 def test_what_s3_blocks_by_itself_is_no_difference(aws: Any) -> None:
@@ -401,6 +609,10 @@ TO: dict[str, Any] = {"arn": "arn:aws:sns:us-east-1:123456789012:t", "roleArn": 
 SCHEDULE: dict[str, Any] = {
     "scheduleExpression": "rate(1 day)", "flexibleTimeWindow": {"mode": "OFF"}, "target": TO,
 }  # fmt: skip
+TASKS = definition("family")
+LIFECYCLE = "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+RULE: dict[str, Any] = {"id": "r", "status": "Enabled"}
+MOVE = {"storageClass": "STANDARD_IA"}
 
 
 @pytest.mark.parametrize(
@@ -459,6 +671,76 @@ SCHEDULE: dict[str, Any] = {
             "eventSelectors", "at most 250",
         ),
         ("cloudtrail/trail:Trail", {**TRAIL, "s3KeyPrefix": "p" * 201}, "s3KeyPrefix", "0 to 200 characters"),
+        ("ecs/taskDefinition:TaskDefinition", {**TASKS, "requiresCompatibilities": ["LAMBDA"]}, "requiresCompatibilities", "EC2"),
+        (
+            "ecs/taskDefinition:TaskDefinition", {**TASKS, "runtimePlatform": {"cpuArchitecture": "ARM"}},
+            "runtimePlatform", "X86_64, ARM64",
+        ),
+        ("ecs/taskDefinition:TaskDefinition", {**TASKS, "volumes": [{"hostPath": "/"}]}, "volumes", "name is required"),
+        (
+            "ecs/taskDefinition:TaskDefinition", {**TASKS, "volumes": [{"name": "v", "configureAtLaunch": True}]},
+            "volumes", "does not support configureAtLaunch",
+        ),
+        (
+            "ecs/taskDefinition:TaskDefinition", {**TASKS, "volumes": [{"name": "v", "efsVolumeConfiguration": {}}]},
+            "volumes", "fileSystemId is required",
+        ),
+        ("ecs/taskDefinition:TaskDefinition", {**TASKS, "ephemeralStorage": {"sizeInGib": 20}}, "ephemeralStorage", "from 21"),
+        ("ecs/cluster:Cluster", {"settings": [{"name": "insights", "value": "on"}]}, "settings", "containerInsights"),
+        ("ecs/cluster:Cluster", {"serviceConnectDefaults": {"namespace": "n"}}, "serviceConnectDefaults", "invalid ARN"),
+        (
+            "ecs/cluster:Cluster", {"configuration": {"executeCommandConfiguration": {"logging": "ALL"}}},
+            "configuration", "NONE, DEFAULT, OVERRIDE",
+        ),
+        ("ecs/service:Service", {"alarms": {"enable": True, "rollback": True}}, "alarms", "alarmNames is required"),
+        ("ecs/service:Service", {"deploymentCircuitBreaker": {"enable": True}}, "deploymentCircuitBreaker", "rollback"),
+        (
+            "ecs/service:Service", {"capacityProviderStrategies": [{"capacityProvider": "FARGATE", "weight": 1001}]},
+            "capacityProviderStrategies", "from 0 to 1000",
+        ),
+        (
+            "ecs/service:Service",
+            {"loadBalancers": [{"containerName": "a", "containerPort": 80, "targetGroupArn": "tg"}]},
+            "loadBalancers", "invalid ARN",
+        ),
+        ("ecs/service:Service", {"networkConfiguration": {"assignPublicIp": True}}, "networkConfiguration", "subnets"),
+        ("ecs/service:Service", {"healthCheckGracePeriodSeconds": -1}, "healthCheckGracePeriodSeconds", "from 0 to"),
+        ("s3/bucket:Bucket", {"bucket": "a..b"}, "bucket", "two periods"),
+        ("s3/bucket:Bucket", {"bucket": "10.0.0.1"}, "bucket", "IP address"),
+        ("s3/bucket:Bucket", {"bucket": "b--use1-az4--x-s3"}, "bucket", "--x-s3"),
+        ("s3/bucket:Bucket", {"bucket": "bucket", "bucketPrefix": "b"}, "bucket", "conflicts with bucketPrefix"),
+        (LIFECYCLE, {"bucket": "b", "rules": []}, "rules", "at least 1"),
+        (LIFECYCLE, {"bucket": "b", "rules": [{"id": "r", "status": "On"}]}, "rules", "Disabled, Enabled"),
+        (LIFECYCLE, {"bucket": "b", "rules": [{**RULE, "id": ""}]}, "rules", "1 to 255 characters"),
+        (
+            LIFECYCLE, {"bucket": "b", "rules": [{**RULE, "noncurrentVersionExpiration": {"noncurrentDays": 0}}]},
+            "rules", "noncurrentDays: expected a number from 1",
+        ),
+        (
+            LIFECYCLE, {"bucket": "b", "rules": [{**RULE, "noncurrentVersionExpiration": {"newerNoncurrentVersions": 2}}]},
+            "rules", "noncurrentDays is required",
+        ),
+        (
+            LIFECYCLE, {"bucket": "b", "rules": [{**RULE, "transitions": [{"days": 1, "storageClass": "STANDARD"}]}]},
+            "rules", "STANDARD_IA",
+        ),
+        (
+            LIFECYCLE,
+            {"bucket": "b", "rules": [{**RULE, "transitions": [{**MOVE, "days": 1, "date": "2030-01-01T00:00:00Z"}]}]},
+            "rules", "only one of them",
+        ),
+        (
+            LIFECYCLE, {"bucket": "b", "rules": [{**RULE, "filter": {"prefix": "a", "objectSizeLessThan": 9}}]},
+            "rules", "put them into its and",
+        ),
+        (
+            LIFECYCLE, {"bucket": "b", "rules": [{**RULE, "prefix": "a", "filter": {"objectSizeLessThan": 9}}]},
+            "rules", "conflicts with filter",
+        ),
+        (
+            LIFECYCLE, {"bucket": "b", "rules": [RULE], "transitionDefaultMinimumObjectSize": "128K"},
+            "transitionDefaultMinimumObjectSize", "varies_by_storage_class",
+        ),
         ("s3/bucketPolicy:BucketPolicy", {"bucket": "b", "policy": " {}"}, "policy", "must start with {"),
         (
             "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
