@@ -198,9 +198,12 @@ class Alias(AwsResource):
 
     def check(self, new: Properties) -> Iterable[tuple[str, str]]:
         """A name starts with alias/, not with AWS's own prefix, and has few kinds of characters."""
-        name = new.get("name")
-        if isinstance(name, str) and not re.fullmatch(r"alias/(?!aws/)[0-9A-Za-z:/_-]+", name):
-            yield "name", "must begin with 'alias/', not with 'alias/aws/', and be comprised of only [a-zA-Z0-9:/_-]"
+        if "name" in new and "namePrefix" in new:
+            yield "namePrefix", "conflicts with name"
+        for key in ("name", "namePrefix"):
+            text = new.get(key)
+            if isinstance(text, str) and not re.fullmatch(r"alias/(?!aws/)[0-9A-Za-z:/_-]+", text):
+                yield key, "must begin with 'alias/', not with 'alias/aws/', and be comprised of only [a-zA-Z0-9:/_-]"
 
     def create(self, aws: Aws, new: Properties) -> str:
         """CreateAlias."""

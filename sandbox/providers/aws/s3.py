@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
-from sandbox.providers._diff import by, same_policy
+from sandbox.providers._diff import by, same, same_policy
 from sandbox.providers._resource import (
     Autoname,
     Inputs,
@@ -205,7 +205,13 @@ class BucketPolicy(_BucketSetting):
 
 
 def _versioning(block: Any) -> str | None:
-    return one_of("Enabled", "Suspended", "Disabled")(block.get("status"))
+    status = one_of("Enabled", "Suspended", "Disabled")(block.get("status"))
+    return status or one_of("Enabled", "Disabled", None)(block.get("mfaDelete"))
+
+
+def _same_versioning(old: Any, new: Any) -> bool:
+    """Equality in which the deletion with a code is what it is, where the program doesn't say it."""
+    return same({**(old or {})}, {"mfaDelete": (old or {}).get("mfaDelete"), **(new or {})})
 
 
 class BucketVersioning(_BucketSetting):
@@ -216,7 +222,7 @@ class BucketVersioning(_BucketSetting):
     inputs: ClassVar[Inputs] = {
         **_BUCKET,
         "mfa": Prop(str, unread=True),
-        "versioningConfiguration": Prop(dict, required=True, check=_versioning),
+        "versioningConfiguration": Prop(dict, required=True, same=_same_versioning, check=_versioning),
     }
 
     def check_change(self, aws: Aws, old: Properties, new: Properties) -> Iterable[str]:
@@ -242,9 +248,15 @@ class BucketVersioning(_BucketSetting):
         return {"versioningConfiguration": block}
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """Suspend it, which is as far back as S3 goes."""
-        if old["versioningConfiguration"]["status"] != "Disabled":
-            aws.client("s3").put_bucket_versioning(Bucket=resource_id, VersioningConfiguration={"Status": "Suspended"})
+        """Suspend it, which is as far back as S3 goes, and not even that with an object lock."""
+        if old["versioningConfiguration"]["status"] == "Disabled":
+            return
+        client = aws.client("s3")
+        try:
+            client.put_bucket_versioning(Bucket=resource_id, VersioningConfiguration={"Status": "Suspended"})
+        except client.exceptions.ClientError as error:
+            if _session.code(error) != "InvalidBucketState":
+                raise
 
 
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")

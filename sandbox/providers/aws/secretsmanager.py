@@ -534,10 +534,10 @@ class SecretPolicy(AwsResource):
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """GetResourcePolicy. One that was taken away by hand is an empty one, which an update puts back."""
         del state
-        client = aws.client("secretsmanager")
-        if client.describe_secret(SecretId=resource_id).get("DeletedDate"):
+        # AWS tells no policy of a secret that is scheduled for deletion; moto does.
+        if aws.own("secretsmanager").describe_secret(SecretId=resource_id).get("DeletedDate"):
             return None
-        policy = client.get_resource_policy(SecretId=resource_id).get("ResourcePolicy", "")
+        policy = aws.client("secretsmanager").get_resource_policy(SecretId=resource_id).get("ResourcePolicy", "")
         return {"secretArn": resource_id, "policy": policy, "region": aws.region}
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:

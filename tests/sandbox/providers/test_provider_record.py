@@ -94,6 +94,11 @@ def test_calls_of_the_stand_in_s_own_are_left_out(recorded: Any, path: Path) -> 
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     # The size of the role's other policies is looked up to be as strict as IAM; the official plugin does not ask.
     assert [line["operation"] for line in lines] == ["PutRolePolicy", "GetRolePolicy"]
+    secret = recorded.resource("aws:secretsmanager/secret:Secret").create({}).id
+    path.write_text("")
+    recorded.resource("aws:secretsmanager/secretPolicy:SecretPolicy").create({"secretArn": secret, "policy": policy})
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["operation"] for line in lines] == ["PutResourcePolicy", "GetResourcePolicy"]
 
 
 def test_nothing_is_recorded_unless_asked_for(aws: Any, path: Path) -> None:

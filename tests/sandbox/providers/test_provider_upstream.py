@@ -482,6 +482,50 @@ def test_versioning_can_be_suspended_and_not_disabled(aws: Any) -> None:
         life.diff(state, {"bucket": bucket, "versioningConfiguration": {"status": "Disabled"}})
 
 
+def test_the_deletion_with_a_code_is_optional_and_computed(aws: Any) -> None:
+    inputs = {
+        "bucket": aws.resource("aws:s3/bucket:Bucket").create({}).id,
+        "versioningConfiguration": {"status": "Enabled"},
+    }
+    life = aws.resource("aws:s3/bucketVersioning:BucketVersioning")
+    state = life.create(inputs)
+    told = State(
+        state.id,
+        state.inputs,
+        {**state.outputs, "versioningConfiguration": {"status": "Enabled", "mfaDelete": "Enabled"}},
+    )
+    assert life.diff(told, inputs).changes == {}
+    assert life.diff(told, {**inputs, "versioningConfiguration": {"status": "Suspended"}}).changes
+    assert life.diff(
+        told, {**inputs, "versioningConfiguration": {"status": "Enabled", "mfaDelete": "Disabled"}}
+    ).changes
+
+
+def test_versioning_stays_with_an_object_lock(boto: Any) -> None:
+    client_error = boto("s3").exceptions.ClientError
+
+    class Client:
+        exceptions = boto("s3").exceptions
+        code = "InvalidBucketState"
+
+        def put_bucket_versioning(self, **_: Any) -> None:
+            raise client_error({"Error": {"Code": self.code}}, "PutBucketVersioning")
+
+    class Session:
+        def __init__(self, client: Client) -> None:
+            self._client = client
+
+        def client(self, _: str) -> Client:
+            return self._client
+
+    locked, other = Client(), Client()
+    other.code = "AccessDenied"
+    state = {"versioningConfiguration": {"status": "Enabled"}}
+    s3.BucketVersioning().delete(Session(locked), "bucket", state)  # pyright: ignore[reportArgumentType] - all it needs
+    with pytest.raises(client_error):
+        s3.BucketVersioning().delete(Session(other), "bucket", state)  # pyright: ignore[reportArgumentType] - the same
+
+
 def test_a_bucket_that_exists_is_not_taken_over(aws: Any, boto: Any) -> None:
     """S3 in us-east-1 answers "OK" to who owns it already; the official plugin asks HeadBucket first."""
     boto("s3").create_bucket(Bucket="exists-already")
@@ -629,6 +673,11 @@ MOVE = {"storageClass": "STANDARD_IA"}
         ("iam/policy:Policy", {"policy": ""}, "policy", "must start with {"),
         ("kms/alias:Alias", {"name": "alias/a b", "targetKeyId": "k"}, "name", "comprised of only"),
         ("kms/alias:Alias", {"name": "alias/aws/a", "targetKeyId": "k"}, "name", "not with 'alias/aws/'"),
+        ("kms/alias:Alias", {"namePrefix": "ours-", "targetKeyId": "k"}, "namePrefix", "must begin with 'alias/'"),
+        (
+            "kms/alias:Alias", {"name": "alias/a", "namePrefix": "alias/b", "targetKeyId": "k"},
+            "namePrefix", "conflicts with name",
+        ),
         ("cloudwatch/eventTarget:EventTarget", {**TARGET, "input": "text"}, "input", "invalid JSON"),
         (
             "cloudwatch/eventTarget:EventTarget", {**TARGET, "retryPolicy": {"maximumRetryAttempts": 186}},
@@ -705,6 +754,11 @@ MOVE = {"storageClass": "STANDARD_IA"}
         ),
         ("ecs/service:Service", {"networkConfiguration": {"assignPublicIp": True}}, "networkConfiguration", "subnets"),
         ("ecs/service:Service", {"healthCheckGracePeriodSeconds": -1}, "healthCheckGracePeriodSeconds", "from 0 to"),
+        (
+            "s3/bucketVersioning:BucketVersioning",
+            {"bucket": "b", "versioningConfiguration": {"status": "Enabled", "mfaDelete": "On"}},
+            "versioningConfiguration", "Enabled, Disabled",
+        ),
         ("s3/bucket:Bucket", {"bucket": "a..b"}, "bucket", "two periods"),
         ("s3/bucket:Bucket", {"bucket": "10.0.0.1"}, "bucket", "IP address"),
         ("s3/bucket:Bucket", {"bucket": "b--use1-az4--x-s3"}, "bucket", "--x-s3"),
