@@ -198,8 +198,6 @@ class Alias(AwsResource):
 
     def check(self, new: Properties) -> Iterable[tuple[str, str]]:
         """A name starts with alias/, not with AWS's own prefix, and has few kinds of characters."""
-        if "name" in new and "namePrefix" in new:
-            yield "namePrefix", "conflicts with name"
         for key in ("name", "namePrefix"):
             text = new.get(key)
             if isinstance(text, str) and not re.fullmatch(r"alias/(?!aws/)[0-9A-Za-z:/_-]+", text):

@@ -676,7 +676,7 @@ MOVE = {"storageClass": "STANDARD_IA"}
         ("kms/alias:Alias", {"namePrefix": "ours-", "targetKeyId": "k"}, "namePrefix", "must begin with 'alias/'"),
         (
             "kms/alias:Alias", {"name": "alias/a", "namePrefix": "alias/b", "targetKeyId": "k"},
-            "namePrefix", "conflicts with name",
+            "name", "conflicts with namePrefix",
         ),
         ("cloudwatch/eventTarget:EventTarget", {**TARGET, "input": "text"}, "input", "invalid JSON"),
         (
