@@ -12,12 +12,12 @@ from account.config_key import ConfigKey
 from account.roles import Roles
 from account.settings import load
 from account.state_bucket import StateBucket
+from components import hooks
 from components.errors import end_quietly
-from components.hooks import may_ask
 from model.location import Location
 
 end_quietly()
-may_ask()
+hooks.prepare()
 partition, region, caller = aws.get_partition(), aws.get_region(), aws.get_caller_identity()
 settings = load(Location(partition.partition, region.region, caller.account_id, partition.dns_suffix))
 location = settings.stack.location

@@ -75,7 +75,7 @@ class LiveValues:
         self._kept: dict[str, tuple[str, int]] = {}
         self._records: list[pulumi.Stash] = []
         self._held: dict[str, Held] = {}
-        hooks.may_ask()
+        hooks.prepare()
         seen = pulumi.ResourceHookOptions(on_dry_run=True)
         self._on_new = pulumi.ResourceHook(f"{name}-new", self._check_new, seen)
         self._on_record = pulumi.ResourceHook(f"{name}-records", self._check_record, seen)

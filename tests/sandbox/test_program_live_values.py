@@ -421,3 +421,33 @@ def test_more_secrets_than_the_engine_and_the_sdk_have_workers_come_up(sandbox: 
     with catalogue_with(copy, entries):
         assert len(sandbox.ok("up", *copy.options)["outputs"]["secret_arns"]) == 42
         assert sandbox.ok("preview", "--expect-no-changes", *copy.options)["changes"] == []
+
+
+FAILS_WHILE_A_HOOK_WORKS = """
+
+import asyncio
+import pulumi_random
+
+async def slow(_step):
+    await asyncio.sleep(2)
+
+async def fails():
+    await asyncio.sleep(0.5)
+    raise pulumi.RunError("what the user must see")
+
+seen = pulumi.ResourceHookOptions(on_dry_run=True)
+hooks = pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook("slow", slow, seen)])
+pulumi_random.RandomPassword("slow", length=20, opts=pulumi.ResourceOptions(hooks=hooks))
+pulumi.export("failed", pulumi.Output.from_input(fails()))
+"""
+
+
+@pytest.mark.parametrize("command", ["preview", "up"])
+def test_what_the_program_says_is_told_while_a_hook_works(sandbox: Any, project_copy: Make, command: str) -> None:
+    copy = project_copy()
+    program = copy.directory / "__main__.py"
+    program.write_text(program.read_text() + FAILS_WHILE_A_HOOK_WORKS)
+    ended = sandbox.quick(command, *copy.options)
+    assert ended.status == 1
+    assert ended.err.rstrip().endswith("what the user must see")
+    assert "rpc error" not in ended.err
