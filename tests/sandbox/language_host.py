@@ -69,10 +69,11 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         }
         folder = request.info.program_directory or request.pwd
         ended = subprocess.run(
-            [sys.executable, "-u", __file__, "--run", json.dumps(settings), folder],
+            [os.environ["PROGRAMS_PYTHON"], "-m", Path(__file__).stem, "--run", json.dumps(settings), folder],
             cwd=folder,
             env={
                 **os.environ,
+                "PYTHONPATH": str(Path(__file__).parent),
                 "PULUMI_CONFIG": json.dumps(dict(request.config)),
                 "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
             },

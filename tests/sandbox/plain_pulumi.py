@@ -89,12 +89,15 @@ def own_local_aws(folder: Path) -> Generator[Home]:
 
 
 @contextmanager
-def shell(home: Home, cli: Path, folder: Path, account: str, region: str = "eu-central-1") -> Generator[Shell]:
+def shell(
+    home: Home, cli: Path, python: Path, folder: Path, account: str, *, region: str = "eu-central-1"
+) -> Generator[Shell]:
     """Give a shell whose AWS is one account of the local AWS that runs in `home`.
 
     Args:
         home: The sandbox's home.
         cli: The Pulumi CLI.
+        python: What runs the programs, and `python` in the shell.
         folder: A new folder for the copy of the repository, the home of the user and the language host.
         account: The account.
         region: Its Region.
@@ -122,8 +125,9 @@ def shell(home: Home, cli: Path, folder: Path, account: str, region: str = "eu-c
             **places,
             **key.variables(),
             "PATH": os.pathsep.join(
-                (str(tools), str(cli.parent), str(Path(sys.executable).parent), "/usr/bin", "/bin")
+                (str(tools), str(cli.parent), str(python.parent), str(Path(sys.executable).parent), "/usr/bin", "/bin")
             ),
+            "PROGRAMS_PYTHON": str(python),
             "HOME": str(user),
             "PULUMI_HOME": str(user / ".pulumi"),  # Pulumi asks the system, not HOME
             "AWS_ENDPOINT_URL": aws.endpoint,

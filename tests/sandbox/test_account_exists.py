@@ -25,8 +25,8 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 @pytest.fixture
-def sh(home: Home, pulumi_cli: Path, tmp_path: Path) -> Iterator[Shell]:
-    with shell(home, pulumi_cli, tmp_path / "user", ACCOUNT) as found:
+def sh(home: Home, pulumi_cli: Path, python: Path, tmp_path: Path) -> Iterator[Shell]:
+    with shell(home, pulumi_cli, python, tmp_path / "user", ACCOUNT) as found:
         yield found
 
 

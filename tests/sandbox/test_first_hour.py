@@ -33,8 +33,8 @@ def home(tmp_path: Path) -> Iterator[Home]:
         yield found
 
 
-def test_every_command_of_the_page_works(home: Home, pulumi_cli: Path, tmp_path: Path) -> None:
-    with shell(home, pulumi_cli, tmp_path / "dev", ACCOUNT) as sh:
+def test_every_command_of_the_page_works(home: Home, pulumi_cli: Path, python: Path, tmp_path: Path) -> None:
+    with shell(home, pulumi_cli, python, tmp_path / "dev", ACCOUNT) as sh:
         first = sh.ok("\n".join(blocks(section("The first hour"))))
         assert first.rstrip().endswith("healthy")
         files = {o["Key"] for o in sh.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]}
@@ -126,11 +126,13 @@ def _key(sh: Shell) -> str:
     return sh.client("kms").describe_key(KeyId="alias/service-ticket-system-config")["KeyMetadata"]["KeyId"]
 
 
-def test_a_new_environment_is_two_files_and_the_first_hour(home: Home, pulumi_cli: Path, tmp_path: Path) -> None:
+def test_a_new_environment_is_two_files_and_the_first_hour(
+    home: Home, pulumi_cli: Path, python: Path, tmp_path: Path
+) -> None:
     page = section("A new environment: staging")
     names = re.findall(r"`((?:account/)?Pulumi\.staging\.yaml)`:", page)
     assert names == ["Pulumi.staging.yaml", "account/Pulumi.staging.yaml"]
-    with shell(home, pulumi_cli, tmp_path / "staging", STAGING) as sh:
+    with shell(home, pulumi_cli, python, tmp_path / "staging", STAGING) as sh:
         for name, text in zip(names, blocks(page, "yaml"), strict=True):
             (sh.project / name).write_text(text)
         script = "\n".join(blocks(section("The first hour")))
@@ -144,10 +146,10 @@ def test_a_new_environment_is_two_files_and_the_first_hour(home: Home, pulumi_cl
 
 @pytest.mark.parametrize("verb", ["preview", "up", "review"])
 def test_gitlab_s_token_is_exchanged_for_the_role_that_fits(
-    verb: str, tmp_path: Path, pulumi_cli: Path, home: Home
+    verb: str, tmp_path: Path, pulumi_cli: Path, python: Path, home: Home
 ) -> None:
     """The CLI is a script that tells what it was given: the exchange itself is the AWS SDK's."""
-    with shell(home, pulumi_cli, tmp_path / "gitlab", ACCOUNT) as sh:
+    with shell(home, pulumi_cli, python, tmp_path / "gitlab", ACCOUNT) as sh:
         told = tmp_path / "told"
         fake = tmp_path / "gitlab" / "bin" / "pulumi"
         fake.write_text(
@@ -166,8 +168,10 @@ def test_gitlab_s_token_is_exchanged_for_the_role_that_fits(
         assert "a-token-of-gitlab" not in done.stdout
 
 
-def test_the_script_of_the_pipelines_knows_three_commands(home: Home, pulumi_cli: Path, tmp_path: Path) -> None:
-    with shell(home, pulumi_cli, tmp_path / "misuse", ACCOUNT) as sh:
+def test_the_script_of_the_pipelines_knows_three_commands(
+    home: Home, pulumi_cli: Path, python: Path, tmp_path: Path
+) -> None:
+    with shell(home, pulumi_cli, python, tmp_path / "misuse", ACCOUNT) as sh:
         assert sh.run(".ci/stack destroy dev").stdout == "usage: .ci/stack preview|up|review STACK\n"
         assert "no stack 'nope'" in sh.run(".ci/stack up nope").stdout
         assert json.loads(sh.ok("cat renovate.json"))

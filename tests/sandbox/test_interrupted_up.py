@@ -60,8 +60,8 @@ def ids(sh: Shell) -> dict[str, str]:
     }
 
 
-def test_every_command_of_the_section_works(pulumi_cli: Path, tmp_path: Path) -> None:
-    with own_local_aws(tmp_path / "sandbox") as home, shell(home, pulumi_cli, tmp_path / "user", ACCOUNT) as sh:
+def test_every_command_of_the_section_works(pulumi_cli: Path, python: Path, tmp_path: Path) -> None:
+    with own_local_aws(tmp_path / "sandbox") as home, shell(home, pulumi_cli, python, tmp_path / "user", ACCOUNT) as sh:
         keys = "; ".join(f"pulumi config set --secret {key}" for key in ("smtpPassword", "cloudflareToken"))
         sh.ok(f'{BEGIN}pulumi login "file://$PWD"; pulumi stack init dev; {keys}')
         kill_while_a_secret_is_made(sh)

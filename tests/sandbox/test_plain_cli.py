@@ -8,10 +8,12 @@ ACCOUNT = "111111111111"
 ROLE = "service-ticket-system-dev-app-execution"
 
 
-def test_a_stack_lives_and_a_failed_up_prints_its_error_and_no_traceback(pulumi_cli: Path, tmp_path: Path) -> None:
+def test_a_stack_lives_and_a_failed_up_prints_its_error_and_no_traceback(
+    pulumi_cli: Path, python: Path, tmp_path: Path
+) -> None:
     with (
         plain_pulumi.own_local_aws(tmp_path / "sandbox") as home,
-        plain_pulumi.shell(home, pulumi_cli, tmp_path / "user", ACCOUNT) as user,
+        plain_pulumi.shell(home, pulumi_cli, python, tmp_path / "user", ACCOUNT) as user,
     ):
         user.variables["PULUMI_CONFIG_PASSPHRASE"] = "invented"
         user.ok("mkdir state; pulumi login file://$PWD/state; pulumi stack init dev")
