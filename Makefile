@@ -37,6 +37,8 @@ style: $(VENV)/installed
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/stack/action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.renovate renovate.json
+# Hundreds of commands run in processes of their own; where the cache is switched off, each would compile the project again.
+check test: export PYTHONDONTWRITEBYTECODE :=
 check: style               ## formatting, lint, import rules, the types of what differs from main, the unit tests: a minute
 	@# pyright takes a minute and a half of processor time for everything: `make test` spends it.
 	{ git diff --name-only --diff-filter=d $$(git merge-base HEAD origin/main 2>/dev/null || echo HEAD) -- '*.py'; git ls-files -o --exclude-standard '*.py'; } | xargs -r $(BIN)/pyright

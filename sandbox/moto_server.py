@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from moto import backends as moto_backends
+from moto import settings as moto_settings
 from moto.awslambda.models import LambdaFunction
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import ec2_backends
@@ -52,6 +53,9 @@ def fill_gaps() -> None:
     _wrap(FakeBucket, "get_permission", _take_tls_for_granted)
     kms: Any = kms_models
     kms.generate_private_key = _private_key(kms.generate_private_key)
+    # Nobody starts an instance here, and the list of its images costs each account's first network half a second.
+    settings: Any = moto_settings
+    settings.ec2_load_default_amis = lambda: False
     # Which services there are doesn't change; moto lists its folder at each request.
     services: Any = moto_backends
     modules = tuple(services.list_of_moto_modules())

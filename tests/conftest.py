@@ -4,6 +4,7 @@ Tests of mechanisms have a catalogue of their own, `applications/tickets`: what 
 replace it, without turning them red. `unit/test_shipped.py` is about the shipped catalogue.
 """
 
+import gc
 import importlib.util
 import signal
 import sys
@@ -38,6 +39,12 @@ settings.load_profile("any-speed")
 
 # Under `make test &` a shell ignores Ctrl-C, and so would every command that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage as the sandbox's own process does, rarely: what is imported stays."""
+    gc.freeze()
+    gc.set_threshold(100_000)
 
 
 @pytest.fixture(scope="session")

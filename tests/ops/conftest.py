@@ -56,10 +56,12 @@ def local_aws() -> Generator[str]:
     """The URL of a moto server in this process."""
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)  # it logs every request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("moto.settings.ec2_load_default_amis", lambda: False)  # half a second for each account's network
+        server.start()
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+        server.stop()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -138,6 +138,5 @@ def shell(
             "AWS_EC2_METADATA_DISABLED": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
         yield Shell(project, variables, aws, key)
