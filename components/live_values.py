@@ -7,9 +7,10 @@ refuses, the engine does not do. docs/rotation.md, "Who owns a value", describes
 Sources: Pulumi, "Resource hooks" and "Stash"; AWS, Secrets Manager API, PutSecretValue and "Secret versions".
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, cast
@@ -27,6 +28,12 @@ _CURRENT = "AWSCURRENT"
 
 _ABSENT = re.compile("ResourceNotFoundException|can't find the specified secret")
 _DENIED = re.compile("AccessDenied|not authorized")
+
+
+_OTHERS_SECONDS = 0.5
+"""How long a refusal waits for others."""
+
+_Check = Callable[[pulumi.ResourceHookArgs], Awaitable[None] | None]
 
 
 class LiveValueError(Exception):
@@ -76,13 +83,12 @@ class LiveValues:
         self._records: list[pulumi.Stash] = []
         self._held: dict[str, Held] = {}
         hooks.prepare()
-        seen = pulumi.ResourceHookOptions(on_dry_run=True)
-        self._on_new = pulumi.ResourceHook(f"{name}-new", self._check_new, seen)
-        self._on_record = pulumi.ResourceHook(f"{name}-records", self._check_record, seen)
-        self._on_restored = pulumi.ResourceHook(f"{name}-restored", self._check_restored, seen)
-        self._on_list = pulumi.ResourceHook(f"{name}-list", self._check_list, seen)
-        self._on_put = pulumi.ResourceHook(f"{name}-live-values", self._check_put, seen)
-        self._on_kept = pulumi.ResourceHook(f"{name}-kept-values", self._check_kept, seen)
+        self._on_new = self._hook("new", self._check_new)
+        self._on_record = self._hook("records", self._check_record)
+        self._on_restored = self._hook("restored", self._check_restored)
+        self._on_list = self._hook("list", self._check_list)
+        self._on_put = self._hook("live-values", self._check_put)
+        self._on_kept = self._hook("kept-values", self._check_kept)
 
     def list(self, names: Sequence[str], adopted: Collection[str]) -> pulumi.Resource:
         """Keep which secrets the stack has; refuse that one it made leaves the catalogue without a recovery window."""
@@ -166,6 +172,23 @@ class LiveValues:
             ),
             content,
         )
+
+    def _hook(self, name: str, check: _Check) -> pulumi.ResourceHook:
+        """Make a hook of a check, for previews as well.
+
+        The engine begins nothing after the first error. So a refusal waits a moment: those of other secrets are told with it.
+        """
+
+        async def checked(step: pulumi.ResourceHookArgs) -> None:
+            try:
+                found = check(step)
+                if found is not None:
+                    await found
+            except LiveValueError:
+                await asyncio.sleep(_OTHERS_SECONDS)
+                raise
+
+        return pulumi.ResourceHook(f"{self._name}-{name}", checked, pulumi.ResourceHookOptions(on_dry_run=True))
 
     def _check_list(self, step: pulumi.ResourceHookArgs) -> None:
         before, after = _input(step.old_inputs), _input(step.new_inputs)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
@@ -50,6 +51,18 @@ class Aws:
         if isinstance(value, bytes):
             return {"secretBinary": value.decode()}
         return {"secretString": value if isinstance(value, str) else json.dumps(value)}
+
+
+@pytest.fixture(autouse=True)
+def waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long refusals wait for others; here they don't."""
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("components.live_values.asyncio", SimpleNamespace(sleep=wait))
+    return waited
 
 
 def step(name: str, **inputs: Any) -> pulumi.ResourceHookArgs:
@@ -280,10 +293,11 @@ def test_a_secret_leaves_the_catalogue_with_a_recovery_window_only(
 ) -> None:
     names = {"config", "jwt", "adopted"}
 
-    def act(live: LiveValues) -> None:
+    def act(live: LiveValues) -> Any:
         before = {"secrets": sorted(names), "adopted": ["adopted"], "recoveryWindowInDays": window}
         after = {"secrets": sorted(names - {*gone}), "adopted": [], "recoveryWindowInDays": 30}
-        live._on_list.callback(step("secrets", old_inputs={"input": before}, new_inputs={"input": after}))
+        asked: Any = live._on_list.callback(step("secrets", old_inputs={"input": before}, new_inputs={"input": after}))
+        return asked
 
     if not refused:
         values(record, act)
@@ -293,10 +307,21 @@ def test_a_secret_leaves_the_catalogue_with_a_recovery_window_only(
 
 
 def test_another_value_under_the_number_of_a_kept_one_is_refused_with_the_next_number(record: Recorder) -> None:
-    def act(live: LiveValues) -> None:
+    def act(live: LiveValues) -> Any:
         live.record(CONFIG, ENTRY, [])
         live.keep("token", 3, pulumi.Output.secret("value"))
-        live._on_kept.callback(step("secrets-kept-token-3"))
+        asked: Any = live._on_kept.callback(step("secrets-kept-token-3"))
+        return asked
 
     with pytest.raises(LiveValueError, match=r"^token: .*rotations.token 4$".replace(".*", r"(?s:.*)")):
         values(record, act)
+
+
+def test_a_refusal_waits_for_those_of_other_secrets(record: Recorder, waiting: list[float]) -> None:
+    """After the first error the engine begins nothing more."""
+    aws = Aws({"1": OURS, "2": (["AWSCURRENT"], {"TOKEN": "hand"})})
+    values(record, lambda live: put(live, {"TOKEN": "hand"}), aws.invokes)
+    assert waiting == []
+    with pytest.raises(LiveValueError):
+        values(record, lambda live: put(live, NEW), aws.invokes)
+    assert waiting == [0.5]
