@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import io
 import json
 import os
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import boto3
 import pytest
 from typer.testing import CliRunner
 
@@ -184,16 +184,7 @@ class Sandbox:
         """A client in a copy's account."""
         found = local_aws.running(self.home)
         assert found is not None
-        key = found.credentials(copy.account)
-        untyped: Any = boto3
-        return untyped.client(
-            service,
-            region_name=self.region,
-            endpoint_url=found.endpoint,
-            aws_access_key_id=key.access_key_id,
-            aws_secret_access_key=key.secret_access_key,
-            aws_session_token=key.session_token,
-        )
+        return _client(found, service, copy.account, self.region)
 
     def files(self) -> dict[str, bytes]:
         """What lies in the home, by path; what another test deletes meanwhile is left out, and so are large binaries."""
@@ -211,6 +202,16 @@ class Sandbox:
     def checkpoint_path(self, copy: Copy) -> Path:
         """The file that holds it."""
         return self.home.state() / ".pulumi" / "stacks" / copy.name / f"{copy.stack}.json"
+
+
+@functools.cache
+def _client(aws: local_aws.LocalAws, service: str, account: str, region: str) -> Any:
+    return aws.client(service, region=region, credentials=_credentials(aws, account))
+
+
+@functools.cache
+def _credentials(aws: local_aws.LocalAws, account: str) -> local_aws.Credentials:
+    return aws.credentials(account)
 
 
 @pytest.fixture(scope="session")
