@@ -22,7 +22,7 @@ def prepare() -> None:
     When an `apply` of the program fails, the SDK stops the server of the hooks and only then tells the engine of the error. The
     engine's call of a hook fails at that moment ("Cancelling all calls", "connection refused"), and that is all the user sees.
     So first everything that has begun ends.
-    Source: Pulumi, sdk/python (3.274), automation/_server.py, runtime/resource.py and invoke.py, `run_in_executor`;
+    Source: Pulumi, sdk/python (3.272), automation/_server.py, runtime/resource.py and invoke.py, `run_in_executor`;
     runtime/stack.py, `run_pulumi_func`.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=_WORKERS))

@@ -29,7 +29,7 @@ def _drop(msg: str, *context: object, **more_context: object) -> None:
 
 
 # The SDK tells the engine about each property, and waits for the answer: a third of a run's time, for texts that the sandbox
-# never shows. Source: pulumi 3.274, log.py and runtime/rpc.py.
+# never shows. Source: pulumi 3.272, log.py and runtime/rpc.py.
 log.debug = _drop
 
 
