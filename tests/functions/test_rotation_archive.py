@@ -56,7 +56,7 @@ def test_order_times_modes_and_bytecode_of_the_source_do_not_matter(tmp_path: Pa
         shutil.copy(path, copied)
         os.utime(copied, (1_000_000_000 + number, 1_000_000_000 + number))
         copied.chmod(0o600)
-    (copy / "__pycache__").mkdir()
+    (copy / "__pycache__").mkdir(exist_ok=True)
     (copy / "__pycache__" / "rotate.cpython-311.pyc").write_bytes(b"\0")
     assert rotation_archive(ENGINE, package=copy).content == rotation_archive(ENGINE).content
 
