@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Generator
@@ -65,8 +66,13 @@ os._exit(status)
 def warm_python(folder: Path) -> Generator[Path]:
     """Yield the path of an executable `python` in a new folder; it works until the block ends."""
     folder.mkdir(parents=True)
-    address = str(folder / "socket")
-    client = folder / "python"
+    with tempfile.TemporaryDirectory(prefix="python-") as short:  # a socket's path has 104 characters at most
+        client = _client(folder / "python", f"{short}/socket")
+        with _served(f"{short}/socket"):
+            yield client
+
+
+def _client(client: Path, address: str) -> Path:
     client.write_text(
         _CLIENT.format(
             python=sys.executable,
@@ -77,6 +83,11 @@ def warm_python(folder: Path) -> Generator[Path]:
         encoding="utf-8",
     )
     client.chmod(0o755)
+    return client
+
+
+@contextlib.contextmanager
+def _served(address: str) -> Generator[None]:
     with subprocess.Popen([sys.executable, "-P", __file__, address], start_new_session=True) as server:
         until = time.monotonic() + _START_SECONDS
         while not Path(address).exists():
@@ -84,7 +95,7 @@ def warm_python(folder: Path) -> Generator[Path]:
             assert time.monotonic() < until, "it never came"
             time.sleep(0.01)
         try:
-            yield client
+            yield
         finally:
             server.terminate()
 
