@@ -41,10 +41,10 @@ style: $(VENV)/installed
 check test: export PYTHONDONTWRITEBYTECODE :=
 check: style               ## formatting, lint, import rules, the types of what differs from main, the unit tests: a minute
 	@# pyright takes a minute and a half of processor time for everything: `make test` spends it.
-	{ git diff --name-only --diff-filter=d $$(git merge-base HEAD origin/main 2>/dev/null || echo HEAD) -- '*.py'; git ls-files -o --exclude-standard '*.py'; } | xargs -r $(BIN)/pyright
+	{ git diff --name-only --diff-filter=d $$(git merge-base HEAD origin/main 2>/dev/null || echo HEAD) -- '*.py'; git ls-files -o --exclude-standard '*.py'; } | xargs -r $(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
 test: style                ## formatting, lint, types, import rules, every test: what CI runs
-	$(BIN)/pyright --threads 2
+	$(BIN)/pyright --pythonpath $(BIN)/python --threads 2
 	@# Four on two cores: most tests wait for the engine or the local AWS a good part of their time.
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 
