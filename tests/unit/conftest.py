@@ -98,8 +98,8 @@ class Recording:
         return iter(self.resources)
 
     def of(self, type_: str) -> list[Recorded]:
-        """All resources of a type."""
-        return [resource for resource in self.resources if resource.type == type_]
+        """All resources of a type by name: the order in which they are registered is Python's own matter."""
+        return sorted((r for r in self.resources if r.type == type_), key=lambda resource: resource.name)
 
     def one(self, type_: str, name: str | None = None) -> Recorded:
         """The only resource of the type (and of that name)."""
