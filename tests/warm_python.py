@@ -37,7 +37,7 @@ _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What stands in for the interpreter: it needs 15 ms, and lives as long as the program.
 _CLIENT = '''\
 #!{python} -ISE
-"""{about}"""
+"""See tests/warm_python.py."""
 import json, os, select, signal, socket, sys
 
 if sys.argv[1:2] != ["-m"]:
@@ -76,7 +76,6 @@ def _client(client: Path, address: str) -> Path:
     client.write_text(
         _CLIENT.format(
             python=sys.executable,
-            about="See tests/warm_python.py.",
             address=address,
             passed_on=[int(number) for number in _PASSED_ON],
         ),

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
@@ -202,18 +202,18 @@ def matches(pattern: str, low: int, high: int) -> Callable[[Any], str | None]:
 
 
 def fields(*required: str, **checks: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
-    """The block has the required members, and each member passes its check."""
+    """The block, or each block of a list, has the required members, and each member passes its check."""
 
-    def check(block: Any) -> str | None:
-        missing = next((f"{key} is required" for key in required if block.get(key) is None), None)
-        return missing or next(
-            (
-                f"{key}: {reason}"
-                for key in checks
-                if block.get(key) is not None and (reason := checks[key](block[key]))
-            ),
-            None,
+    def check(value: Any) -> str | None:
+        return next(
+            (reason for block in (value if isinstance(value, list) else [value]) for reason in problems(block)), None
         )
+
+    def problems(block: Mapping[str, Any]) -> Iterator[str]:
+        yield from (f"{key} is required" for key in required if block.get(key) is None)
+        for key, inner in checks.items():
+            if block.get(key) is not None and (reason := inner(block[key])):
+                yield f"{key}: {reason}"
 
     return check
 

@@ -6,12 +6,23 @@ service.go.
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox.providers._diff import by, same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, each, given, matches, one_of
-from sandbox.providers._values import Properties, has_unknown
+from sandbox.providers._resource import (
+    Autoname,
+    Inputs,
+    Prop,
+    ProviderError,
+    between,
+    each,
+    fields,
+    given,
+    matches,
+    one_of,
+)
+from sandbox.providers._values import Properties
 from sandbox.providers.aws import _containers, _session
 from sandbox.providers.aws._base import AwsResource, is_arn, last_part, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
@@ -22,26 +33,7 @@ def _retag(aws: Aws, arn: str, old: Properties, new: Properties, changed: Collec
     retag_resource(client, old, new, changed, form=lambda tags: tag_list(tags, "key", "value"), resourceArn=arn)
 
 
-_Check = Callable[[Any], str | None]
-
-
-def _block(*required: str, **checks: _Check) -> _Check:
-    """A block, or each block of a list, has these keys, and values that pass their checks."""
-
-    def check(value: Any) -> str | None:
-        for block in value if isinstance(value, list) else [value]:
-            missing = [key for key in required if block.get(key) is None]
-            if missing:
-                return f"{missing[0]} is required"
-            for key, inner in checks.items():
-                if block.get(key) is not None and not has_unknown(block[key]) and (reason := inner(block[key])):
-                    return f"{key}: {reason}"
-        return None
-
-    return check
-
-
-_PLATFORM: Final = _block(
+_PLATFORM: Final = fields(
     cpuArchitecture=one_of("X86_64", "ARM64"),
     operatingSystemFamily=one_of(
         "LINUX",
@@ -57,7 +49,7 @@ def _volumes(items: Any) -> str | None:
     others = sorted({key for item in items for key in item} - {*_VOLUME_KEYS})
     if others:
         return f"the sandbox's stand-in does not support {others[0]}; it supports {', '.join(_VOLUME_KEYS)}"
-    return _block("name", efsVolumeConfiguration=_block("fileSystemId"))(items)
+    return fields("name", efsVolumeConfiguration=fields("fileSystemId"))(items)
 
 
 class TaskDefinition(AwsResource):
@@ -72,7 +64,7 @@ class TaskDefinition(AwsResource):
         ),
         "cpu": Prop(str, force_new=True),
         "enableFaultInjection": Prop(bool, computed=True, force_new=True),
-        "ephemeralStorage": Prop(dict, force_new=True, check=_block("sizeInGib", sizeInGib=between(21, 200))),
+        "ephemeralStorage": Prop(dict, force_new=True, check=fields("sizeInGib", sizeInGib=between(21, 200))),
         "executionRoleArn": Prop(str, force_new=True, check=is_arn),
         "family": Prop(str, required=True, force_new=True, check=matches(r"[0-9A-Za-z_-]+", 1, 255)),
         "memory": Prop(str, force_new=True),
@@ -216,12 +208,12 @@ class Cluster(AwsResource):
         "configuration": Prop(
             dict,
             same=by(_configuration),
-            check=_block(executeCommandConfiguration=_block(logging=one_of("NONE", "DEFAULT", "OVERRIDE"))),
+            check=fields(executeCommandConfiguration=fields(logging=one_of("NONE", "DEFAULT", "OVERRIDE"))),
         ),
         "name": Prop(str, force_new=True, check=matches(r"[0-9A-Za-z_-]+", 1, 255)),
-        "serviceConnectDefaults": Prop(dict, check=_block("namespace", namespace=is_arn)),
+        "serviceConnectDefaults": Prop(dict, check=fields("namespace", namespace=is_arn)),
         "settings": Prop(
-            list, computed=True, same=same_set, check=_block("name", "value", name=one_of("containerInsights"))
+            list, computed=True, same=same_set, check=fields("name", "value", name=one_of("containerInsights"))
         ),
     }
     computed = ("arn",)
@@ -342,16 +334,16 @@ class Service(AwsResource):
     tagged = True
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
-        "alarms": Prop(dict, computed=True, unread=True, check=_block("alarmNames", "enable", "rollback")),
+        "alarms": Prop(dict, computed=True, unread=True, check=fields("alarmNames", "enable", "rollback")),
         "availabilityZoneRebalancing": Prop(str, computed=True, unread=True, check=one_of("ENABLED", "DISABLED")),
         "capacityProviderStrategies": Prop(
             list,
             same=same_set,
-            check=_block("capacityProvider", base=between(0, 100_000), weight=between(0, 1000)),
+            check=fields("capacityProvider", base=between(0, 100_000), weight=between(0, 1000)),
         ),
         # Kept in the form that the program gives; the other one is another cluster to the official plugin.
         "cluster": Prop(str, computed=True, force_new=True),
-        "deploymentCircuitBreaker": Prop(dict, computed=True, check=_block("enable", "rollback")),
+        "deploymentCircuitBreaker": Prop(dict, computed=True, check=fields("enable", "rollback")),
         "deploymentMaximumPercent": Prop(int, default=200),
         "deploymentMinimumHealthyPercent": Prop(int, default=100),
         "desiredCount": Prop(int, default=0),
@@ -364,10 +356,10 @@ class Service(AwsResource):
         "loadBalancers": Prop(
             list,
             same=same_set,
-            check=_block("containerName", "containerPort", containerPort=between(0, 65_536), targetGroupArn=is_arn),
+            check=fields("containerName", "containerPort", containerPort=between(0, 65_536), targetGroupArn=is_arn),
         ),
         "name": Prop(str, force_new=True),
-        "networkConfiguration": Prop(dict, same=by(_network), check=_block("subnets")),
+        "networkConfiguration": Prop(dict, same=by(_network), check=fields("subnets")),
         "platformVersion": Prop(str, computed=True),
         "propagateTags": Prop(str, check=one_of("SERVICE", "TASK_DEFINITION", "NONE")),
         "schedulingStrategy": Prop(str, default="REPLICA", force_new=True, check=one_of("REPLICA", "DAEMON")),
