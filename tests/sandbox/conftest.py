@@ -249,6 +249,14 @@ def own_sandbox(tmp_path: Path, pulumi_cli: Path, python: Path) -> Iterator[Sand
 
 
 @pytest.fixture
+def search_path(python: Path, pulumi_cli: Path) -> str:
+    """PATH of somebody who works in the project's virtual environment, has the Pulumi CLI, and nothing else of this machine's."""
+    return os.pathsep.join(
+        (str(python.parent), str(Path(sys.executable).parent), str(pulumi_cli.parent), "/usr/bin", "/bin")
+    )
+
+
+@pytest.fixture
 def tiny(tmp_path: Path) -> Callable[..., Copy]:
     """Makes a small project: `count` secrets with generated values, unless a program is given."""
 

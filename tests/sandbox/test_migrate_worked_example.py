@@ -1,10 +1,8 @@
 """docs/migration.md: its commands, in its order, in one sandbox; then what they did is looked at."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,14 +65,12 @@ def _sections() -> dict[str, str]:
 
 
 @pytest.fixture
-def ran(tmp_path: Path, pulumi_cli: Path, python: Path) -> Iterator[Ran]:
+def ran(tmp_path: Path, search_path: str) -> Iterator[Ran]:
     """Run every command of the document."""
     folder = tmp_path
     home = Home(folder / "sandbox")
     environment = {
-        "PATH": os.pathsep.join(
-            (str(python.parent), str(Path(sys.executable).parent), str(pulumi_cli.parent), "/usr/bin", "/bin")
-        ),
+        "PATH": search_path,
         "PYTHONPATH": str(REPOSITORY),
         "SANDBOX_HOME": str(home.root),
         "HOME": str(folder),
