@@ -4,18 +4,17 @@ import pulumi
 import pulumi_aws as aws
 
 from catalogue import APPLICATION
-from components import errors
+from components import errors, pricing
 from components.app_secrets import AppSecrets
 from components.audit import Audit
 from components.encryption import Encryption
+from components.location import Location
+from components.outputs import Outputs
+from components.policies.deployer import require_boundary
 from components.reminder import Reminder
 from components.rotation import Rotation
 from components.service import Service
 from config.load import load
-from model import pricing
-from model.location import Location
-from model.outputs import Outputs
-from policies.deployer import require_boundary
 
 errors.end_quietly()
 config = load(APPLICATION)

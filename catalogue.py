@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from model.declarations import (
+from config.declarations import (
     Application,
     Constant,
     Entry,

@@ -14,7 +14,7 @@ from account.settings import load
 from account.state_bucket import StateBucket
 from components import hooks
 from components.errors import end_quietly
-from model.location import Location
+from components.location import Location
 
 end_quietly()
 hooks.prepare()

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from model.location import Location
-from model.names import Names
-from policies.calls import Feature
-from policies.deployer import Deployment
+from components.location import Location
+from components.names import Names
+from components.policies.calls import Feature
+from components.policies.deployer import Deployment
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -3,9 +3,9 @@
 import sys
 
 from account.application import Application
-from model.location import Location, partition_of
-from model.names import Names
-from policies.deployer import Deployment
+from components.location import Location, partition_of
+from components.names import Names
+from components.policies.deployer import Deployment
 
 
 def place(stack: str) -> dict[str, str]:

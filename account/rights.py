@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from account.application import Application
 from account.place import location_of
-from policies import deployer
-from policies.calls import CALLS
-from policies.deployer import Deployment
-from policies.identity import Statement, document
+from components.policies import deployer
+from components.policies.calls import CALLS
+from components.policies.deployer import Deployment
+from components.policies.identity import Statement, document
 
 
 def deployment(stack: str) -> Deployment:

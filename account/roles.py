@@ -7,15 +7,15 @@ import pulumi
 import pulumi_aws as aws
 
 from account import existing
-from policies.deployer import (
+from components.policies.deployer import (
     Deployment,
     deployer_statements,
     managed_policies,
     previewer_statements,
     reviewer_statements,
 )
-from policies.federation import federated_trust
-from policies.identity import document
+from components.policies.federation import federated_trust
+from components.policies.identity import document
 
 SESSION_SECONDS = 3600
 """How long one run of the pipeline keeps its rights: an hour, the shortest maximum that IAM knows."""

@@ -7,11 +7,11 @@ import pulumi
 
 from account.application import REPOSITORY, Application
 from account.roles import Pipeline
-from model.location import Location
-from policies import deployer
-from policies.deployer import Deployment
-from policies.federation import federated_trust
-from policies.identity import PolicyError
+from components.location import Location
+from components.policies import deployer
+from components.policies.deployer import Deployment
+from components.policies.federation import federated_trust
+from components.policies.identity import PolicyError
 
 MAX_BUCKET_NAME = 63
 _LISTS = (

@@ -4,7 +4,7 @@ import pulumi
 import pulumi_aws as aws
 
 from account import existing
-from policies.identity import bucket_requires_tls, document
+from components.policies.identity import bucket_requires_tls, document
 
 OLD_VERSION_DAYS = 90
 """Days that a replaced or deleted state file can be taken back."""

@@ -103,7 +103,7 @@ pulumi.export("task_definition_arn", task.arn)
 
 CATALOGUE = '''"""The benchmark's catalogue of {size} secrets."""
 
-from model.declarations import Application, Generated, PlainVariable, Service, TextSecret
+from config.declarations import Application, Generated, PlainVariable, Service, TextSecret
 
 APPLICATION = Application(
     (Service("app"),),
@@ -198,7 +198,7 @@ class _Bench:
     def _project(self, program: str, size: int) -> Path:
         directory = self.folder / f"{program}-{size}"
         if program == "this":
-            wanted = ("[a-z_]*.py", "model", "config", "policies", "components", "functions")
+            wanted = ("[a-z_]*.py", "config", "components")
             for path in (path for pattern in wanted for path in REPOSITORY.glob(pattern)):
                 copy = shutil.copytree if path.is_dir() else shutil.copy
                 directory.mkdir(exist_ok=True)

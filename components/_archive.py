@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.engines import ENGINES
+from components.engines import ENGINES
 
-ROTATION_PACKAGE = Path(__file__).resolve().parent.parent / "functions" / "rotate_password"
+ROTATION_PACKAGE = Path(__file__).resolve().parent / "functions" / "rotate_password"
 ROTATION_HANDLER = "rotate_password.rotate.handler"
 CA_BUNDLE_NAME = "ca-bundle.pem"
 """Where the archive keeps the CA bundle: what the function's variable CA_BUNDLE has to be."""

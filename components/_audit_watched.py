@@ -17,7 +17,7 @@ Source of each record's shape: tests/unit/corpus/cloudtrail. Of `readOnly`: AWS,
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from model.location import Location
+from components.location import Location
 
 MAX_FILTERS = {"create": 100, "existing": 50}
 """Metric filters that one stack puts on its trail's log group. AWS takes 100; an existing group has others' as well."""

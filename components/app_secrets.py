@@ -9,12 +9,16 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
+from components import labels
 from components.errors import readable
 from components.live_values import LiveValues
+from components.location import Location
+from components.origins import WHOLE, origins
+from components.policies import identity
+from components.policies.resource import reader_policy
+from components.references import PREVIOUS_STAGE, value_from
 from components.restored_values import RestoredValues
-from config.settings import Settings
-from model import labels
-from model.declarations import (
+from config.declarations import (
     PREVIOUS_SUFFIX,
     Constant,
     Declaration,
@@ -25,11 +29,7 @@ from model.declarations import (
     TextSecret,
     is_external,
 )
-from model.location import Location
-from model.origins import WHOLE, origins
-from model.references import PREVIOUS_STAGE, value_from
-from policies import identity
-from policies.resource import reader_policy
+from config.settings import Settings
 
 _JsonSource = Generated | Supplied | Constant
 

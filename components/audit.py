@@ -11,10 +11,10 @@ from components import _audit_patterns
 from components._audit_dashboard import dashboard_body
 from components._audit_patterns import Metric, Notice, Values
 from components._audit_watched import Subject
+from components.limits import MIN_LOG_FILE_DAYS
+from components.location import Location
+from components.policies import identity, trail
 from config.settings import AuditSettings, Settings
-from model.limits import MIN_LOG_FILE_DAYS
-from model.location import Location
-from policies import identity, trail
 
 _REPLACED_LOG_FILE_DAYS = 30
 _HOUR, _FIVE_MINUTES = 3600, 300

@@ -3,10 +3,10 @@
 import pulumi
 import pulumi_aws as aws
 
+from components.location import Location
+from components.names import key_description
+from components.policies.key import key_policy
 from config.settings import Settings
-from model.location import Location
-from model.names import key_description
-from policies.key import key_policy
 
 
 class Encryption(pulumi.ComponentResource):

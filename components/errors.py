@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pulumi
 
-from policies.identity import PolicyError
+from components.policies.identity import PolicyError
 
 
 @contextmanager

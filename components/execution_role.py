@@ -6,9 +6,9 @@ import pulumi
 import pulumi_aws as aws
 
 from components.errors import readable
-from model.location import Location, in_region
-from model.names import EXECUTION_POLICY, ServiceNames
-from policies import identity
+from components.location import Location, in_region
+from components.names import EXECUTION_POLICY, ServiceNames
+from components.policies import identity
 
 
 class ExecutionRole(pulumi.ComponentResource):

@@ -18,11 +18,10 @@ from typing import Any, cast
 import pulumi
 import pulumi_aws as aws
 
-from components import hooks
+from components import hooks, labels, origins
+from components.origins import WHOLE, Origins
 from components.restored_values import Held
-from model import labels, origins
-from model.declarations import Declaration, Generated, JsonSecret
-from model.origins import WHOLE, Origins
+from config.declarations import Declaration, Generated, JsonSecret
 
 _CURRENT = "AWSCURRENT"
 
@@ -102,7 +101,7 @@ class LiveValues:
     def record(
         self, declaration: Declaration, entry: Origins, after: Sequence[pulumi.Resource], held: Held | None = None
     ) -> pulumi.Stash:
-        """Keep what a secret is and where its values come from; refuse changes that `model.origins` refuses.
+        """Keep what a secret is and where its values come from; refuse changes that `components.origins` refuses.
 
         `held` is what a restored secret holds: it is not begun when the program would put other values over that.
         """

@@ -7,9 +7,9 @@ import pulumi
 import pulumi_aws as aws
 
 from components._state_machines import redeploy_service
-from model.location import Location
-from model.names import ServiceNames
-from policies import identity
+from components.location import Location
+from components.names import ServiceNames
+from components.policies import identity
 
 EVENT_PATTERN_CHARACTERS = 2_048
 """Size limit of an event pattern. Source: AWS, "Amazon EventBridge quotas"."""

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_aws as aws
 
+from components.location import Location
+from components.policies import identity
+from config.declarations import supplied_config_keys
 from config.settings import Settings
-from model.declarations import supplied_config_keys
-from model.location import Location
-from policies import identity
 
 
 class Reminder(pulumi.ComponentResource):

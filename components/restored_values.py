@@ -15,8 +15,8 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from model.declarations import PREVIOUS_SUFFIX, Catalogue, Declaration, Generated, JsonSecret, Restored, is_external
-from model.origins import WHOLE
+from components.origins import WHOLE
+from config.declarations import PREVIOUS_SUFFIX, Catalogue, Declaration, Generated, JsonSecret, Restored, is_external
 
 _CURRENT = "AWSCURRENT"
 

@@ -8,9 +8,9 @@ import pulumi
 import pulumi_aws as aws
 
 from components._archive import CA_BUNDLE_NAME, ROTATION_HANDLER, ROTATION_PACKAGE, rotation_archive
+from components.location import Location
+from components.policies import identity
 from config.settings import RotationSettings, Settings
-from model.location import Location
-from policies import identity
 
 RUNTIME = "python3.13"
 TIMEOUT_SECONDS = 60

@@ -6,13 +6,13 @@ import pulumi
 
 from components.app_secrets import AppSecrets
 from components.execution_role import ExecutionRole
+from components.location import Location, region_of
+from components.outputs import Service as ServiceOutputs
 from components.redeployment import Redeployment
+from components.references import value_from
 from components.task_definition import TaskDefinition
+from config.declarations import references_of
 from config.settings import Settings
-from model.declarations import references_of
-from model.location import Location, region_of
-from model.outputs import Service as ServiceOutputs
-from model.references import value_from
 
 
 class Service(pulumi.ComponentResource):

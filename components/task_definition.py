@@ -6,10 +6,10 @@ import pulumi
 import pulumi_aws as aws
 
 from components._containers import SCRATCH_VOLUME, container_definitions
+from components.location import Location
+from components.names import ServiceNames
+from components.policies import identity
 from config.settings import ServiceSettings
-from model.location import Location
-from model.names import ServiceNames
-from policies import identity
 
 
 class TaskDefinition(pulumi.ComponentResource):

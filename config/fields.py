@@ -1,15 +1,15 @@
 """What a single value of the configuration may be: each check returns what was found and what is allowed, or None.
 
-What AWS would refuse is refused here, before anything is created. What `ops migrate` must know as well is in `model.values`.
+What AWS would refuse is refused here, before anything is created. What `ops migrate` must know as well is in `components.checks`.
 """
 
 import re
 from pathlib import Path
 
+from components import limits
+from components.checks import Wrong
+from components.references import WHOLE_SECRET_ARN
 from config.reader import Check
-from model import limits
-from model.references import WHOLE_SECRET_ARN
-from model.values import Wrong
 
 
 def wrong_file(value: str) -> Wrong:

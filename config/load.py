@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pulumi
 from pulumi.runtime import config as runtime_config
 
+from components.names import Names
+from config import declarations
+from config.declarations import Application
 from config.settings import Settings, parse
-from model import declarations
-from model.declarations import Application
-from model.names import Names
 
 
 def load(application: Application) -> Settings:

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from model import limits
-from model.declarations import (
+from components import limits
+from components.location import partition_of
+from config.declarations import (
     Entry,
     ForeignSecret,
     Generated,
@@ -16,7 +17,6 @@ from model.declarations import (
     TextSecret,
     known_keys,
 )
-from model.location import partition_of
 
 if TYPE_CHECKING:
     from config.settings import RotationSettings, Settings

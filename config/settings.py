@@ -11,16 +11,15 @@ from typing import Any, Literal, cast
 
 import pulumi
 
-from config import fields, rules
+from components.checks import wrong_host, wrong_image, wrong_secret
+from components.engines import ENGINES
+from components.limits import FARGATE_MEMORY, LOG_RETENTION_DAYS, MIN_LOG_FILE_DAYS
+from components.location import Location
+from components.names import Names
+from config import declarations, fields, rules
+from config.declarations import Application, Catalogue, ForeignSecret, Generated, PlainVariable, Restored, Supplied
 from config.reader import Reader
 from config.schedule import wrong_duration, wrong_schedule
-from model import declarations
-from model.declarations import Application, Catalogue, ForeignSecret, Generated, PlainVariable, Restored, Supplied
-from model.engines import ENGINES
-from model.limits import FARGATE_MEMORY, LOG_RETENTION_DAYS, MIN_LOG_FILE_DAYS
-from model.location import Location
-from model.names import Names
-from model.values import wrong_host, wrong_image, wrong_secret
 
 Encryption = Literal["aws-managed", "customer-managed", "returning-to-aws-managed"]
 ENCRYPTIONS: tuple[Encryption, ...] = ("aws-managed", "customer-managed", "returning-to-aws-managed")
@@ -71,7 +70,7 @@ class RotationSettings:
         strategy: `single-user` changes the password of the user who signs in; `alternating-users` alternates two users.
         subnet_ids: Private subnets that reach the database and Secrets Manager.
         security_group_ids: Groups of the function; the database's group must let them in.
-        engine: The kind of database: one of `model.engines`.
+        engine: The kind of database: one of `components.engines`.
         host: The server's host name, as in its certificate.
         port: TCP port.
         dbname: The database that the function signs in to.

@@ -7,8 +7,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TextIO
 
-from model.text import plain
 from ops._errors import MisuseError
+from terminal import plain
 
 _TERMINAL = "/dev/tty"
 """Where somebody is asked whose value comes through a pipe."""

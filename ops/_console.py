@@ -13,7 +13,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from model.text import PlainConsole, plain
+from terminal import PlainConsole, plain
 
 _UNFOLDED = 1000
 """Columns of a screen on which nothing is folded."""

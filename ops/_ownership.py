@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from catalogue import APPLICATION
-from model.declarations import (
+from components.labels import OF_PULUMI
+from config.declarations import (
     Catalogue,
     Declaration,
     External,
@@ -16,7 +17,6 @@ from model.declarations import (
     Supplied,
     is_external,
 )
-from model.labels import OF_PULUMI
 from ops._errors import MisuseError
 from ops._secrets import Record
 from ops._stack import Stack, in_sandbox

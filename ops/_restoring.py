@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from model.labels import OF_PULUMI
+from components.labels import OF_PULUMI
 from ops._aws import Aws
 from ops._backup_file import Backup, SavedSecret, SavedVersion
 from ops._errors import MISSING, MisuseError, aws_errors, code_of
 from ops._secrets import CURRENT, PREVIOUS
-from policies.evaluator import parse
+from ops.access.evaluator import parse
 
 _TEMPORARY = "ops-restore"
 """Label of a version that has none of its own, while it is put: AWS makes a version without labels the current one."""

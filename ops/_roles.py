@@ -5,7 +5,7 @@ from typing import Any
 
 from ops._aws import Aws
 from ops._errors import MISSING, aws_errors, code_of
-from policies.evaluator import Statement, parse
+from ops.access.evaluator import Statement, parse
 
 
 @dataclass(frozen=True)

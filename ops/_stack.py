@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from model import outputs
-from model.names import Names
-from model.outputs import Outputs, Service, home_of, names_of
+from components import outputs
+from components.names import Names
+from components.outputs import Outputs, Service, home_of, names_of
 from ops._errors import MisuseError
 
 ROOT = Path(__file__).parents[1]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import cast
 
-from model.declarations import Declaration, JsonSecret
-from model.limits import MAX_VALUE_BYTES
+from components.limits import MAX_VALUE_BYTES
+from config.declarations import Declaration, JsonSecret
 from ops._ask import confirm, new_value
 from ops._aws import Aws, connect
 from ops._console import print_json, say

@@ -8,7 +8,6 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from model.text import plain
 from ops import migrate
 from ops._errors import OpsError, explained, is_aws, unexpected
 from ops.access.command import access
@@ -20,6 +19,7 @@ from ops.listing import describe_secret, list_secrets
 from ops.report.command import report
 from ops.reveal import reveal
 from ops.rotate import rotate
+from terminal import plain
 
 COMMANDS = {
     "doctor": doctor,

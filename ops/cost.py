@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from catalogue import APPLICATION
-from model import pricing
-from model.declarations import JsonSecret
-from model.pricing import Item
+from components import pricing
+from components.pricing import Item
+from config.declarations import JsonSecret
 from ops._aws import Aws, connect
 from ops._console import print_json, print_table, working
 from ops._errors import MisuseError

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from model.text import plain
 from ops._ask import confirm
 from ops._aws import connect
 from ops._console import print_json, say
@@ -17,6 +16,7 @@ from ops._json import json_object
 from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
 from ops._secrets import Value, read_value
 from ops._stack import load
+from terminal import plain
 
 _CLIPBOARDS = (
     ("pbcopy",),

@@ -15,10 +15,10 @@ from typing import Any, cast
 import yaml
 
 from catalogue import APPLICATION
-from model.declarations import generated
-from model.labels import PREVIOUS as BEFORE
-from model.labels import RESTORED
-from model.names import Names, key_description
+from components.labels import PREVIOUS as BEFORE
+from components.labels import RESTORED
+from components.names import Names, key_description
+from config.declarations import generated
 from ops._ask import confirm
 from ops._aws import Aws, connect
 from ops._console import print_json, say, working

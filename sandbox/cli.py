@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from model.text import plain
 from sandbox.errors import InterruptedRunError, SandboxError
 from sandbox.home import HOME_LOCK, REPOSITORY, Home
+from terminal import plain
 
 if TYPE_CHECKING:  # the engine module imports Pulumi, which `--help` must not pay for
     from sandbox.engine import Report, Verb

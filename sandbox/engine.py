@@ -428,7 +428,7 @@ class _Catalogue:
             return cls()
         try:
             catalogue: Any = importlib.import_module("catalogue")
-            declarations: Any = importlib.import_module("model.declarations")
+            declarations: Any = importlib.import_module("config.declarations")
             application = catalogue.APPLICATION
             own = [declaration for declaration in application.catalogue(stack) if declaration.name not in adopted]
             return cls(

@@ -56,8 +56,6 @@ def alone(directory: Path) -> Generator[None]:
     saved_modules = _take_modules(names)
     os.chdir(directory)
     sys.path[:] = [str(directory), *(p for p in sys.path if p not in {"", str(REPOSITORY)})]
-    # `make` installs this repository as editable: setuptools' finder would offer its modules to every program.
-    sys.meta_path[:] = [f for f in sys.meta_path if not getattr(f, "__module__", "").startswith("__editable__")]
     sys.argv[:] = [str(directory / "__main__.py")]
     try:
         yield

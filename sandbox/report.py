@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from model.text import plain
 from sandbox.state import SECRET_TEXT, readable
+from terminal import plain
 
 CHANGING = {"create", "update", "delete", "replace", "import", "read-replacement"}
 """Operations that count as a change; of the three steps of a replacement only the one that names it."""

@@ -14,8 +14,8 @@ from rich.spinner import Spinner
 from rich.status import Status
 from rich.text import Text
 
-from model.text import PlainConsole
 from sandbox.report import CHANGING, VERBS, Change
+from terminal import PlainConsole
 
 SYMBOLS = {
     "create": "+",

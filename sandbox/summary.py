@@ -14,11 +14,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from model.outputs import OutputsError, parse
-from model.text import PlainConsole
+from components.outputs import OutputsError, parse
 from sandbox.engine import Report
 from sandbox.home import REPOSITORY
 from sandbox.screen import COLOURS, SYMBOLS
+from terminal import PlainConsole
 
 
 @dataclass(frozen=True)

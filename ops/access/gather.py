@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
-from model.location import Location
-from model.names import AuditNames
+from components.location import Location
+from components.names import AuditNames
 from ops._aws import Aws
 from ops._errors import DENIED, MISSING, aws_errors, code_of
 from ops._ownership import owner_of
@@ -15,9 +15,9 @@ from ops._roles import Role, read_key_policy, read_managed_policy, read_role
 from ops._secrets import CURRENT, Record
 from ops._stack import Stack
 from ops.access import pipeline
+from ops.access.evaluator import Statement, parse
 from ops.access.pipeline import PipelineKind
 from ops.listing import foreign_records, records_of
-from policies.evaluator import Statement, parse
 
 T = TypeVar("T")
 

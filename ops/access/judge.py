@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from components.policies import identity
 from ops._roles import Role
 from ops._secrets import CURRENT
 from ops._stack import Stack
 from ops.access import pipeline
-from ops.access.gather import Facts, Key, Kind, Secret, StackRole
-from policies import identity
-from policies.evaluator import (
+from ops.access.evaluator import (
     Decision,
     Request,
     Statement,
@@ -20,6 +19,7 @@ from policies.evaluator import (
     resource_tags,
     shown_conditions,
 )
+from ops.access.gather import Facts, Key, Kind, Secret, StackRole
 
 RIGHTS: Mapping[str, tuple[str, ...]] = {
     "read": ("secretsmanager:GetSecretValue",),

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, get_args
 
-from model.location import Location
+from components.location import Location
+from components.policies.calls import CALLS, Feature
+from components.policies.deployer import Deployment, deployer_statements, previewer_statements, reviewer_statements
+from components.policies.federation import federated_trust
+from components.policies.identity import PolicyError, document
 from ops._roles import Role
 from ops._stack import Stack
-from policies.calls import CALLS, Feature
-from policies.deployer import Deployment, deployer_statements, previewer_statements, reviewer_statements
-from policies.evaluator import Statement, parse
-from policies.federation import federated_trust
-from policies.identity import PolicyError, document
+from ops.access.evaluator import Statement, parse
 
 PipelineKind = Literal["deployer", "previewer", "reviewer"]
 """The kinds of these roles, which are also the ends of their names."""

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from model.text import plain
 from ops._console import print_table, say
 from ops._stack import Stack
 from ops.access.judge import Grant, Report
 from ops.listing import age
+from terminal import plain
 
 _COLUMNS = ("secret", "value since", "principal", "may", "by")
 _FINDINGS = ("where", "statement", "problem")

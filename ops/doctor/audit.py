@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from model.references import parse_value_from
+from components.references import parse_value_from
 from ops._aws import Aws
 from ops._console import counted
 from ops.doctor.finding import Finding, again, put_back, summed_up

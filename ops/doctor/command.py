@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from model.text import PlainConsole
 from ops._aws import Aws, connect
 from ops._console import counted, print_json, say, working
 from ops._errors import DENIED, MisuseError, aws_errors, code_of, explained
@@ -19,6 +18,7 @@ from ops.doctor import audit, foreign, network, role, secrets, service, task, up
 from ops.doctor.explain import Explanation, explain
 from ops.doctor.finding import Finding
 from ops.doctor.snapshot import Snapshot, take
+from terminal import PlainConsole
 
 _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
 

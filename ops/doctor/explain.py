@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from model.references import WHOLE_SECRET_ARN
+from components.references import WHOLE_SECRET_ARN
 
 DOCTOR = "python -m ops doctor"
 """The command that decides between causes: it looks at secrets, roles, keys, image, log group and network."""

@@ -10,10 +10,10 @@ from ops._ownership import foreign_of, owner_of
 from ops._roles import Role
 from ops._secrets import CURRENT, Record, describe, read_value, resource_policies
 from ops._stack import Stack
+from ops.access.evaluator import Request, Statement, decide, parse
 from ops.doctor.finding import Finding, put_back, summed_up
 from ops.doctor.role import READ, name_key, request_context
 from ops.doctor.snapshot import Key, Snapshot, read_key
-from policies.evaluator import Request, Statement, decide, parse
 
 CHECK = "foreign"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
-from model.references import parse_value_from
+from components.references import parse_value_from
 from ops._aws import Aws
 from ops.doctor._packets import HTTPS, REPLIES, Peer, acl_allows, groups_allow
 from ops.doctor.finding import Finding, summed_up

@@ -8,10 +8,10 @@ from ops._console import counted
 from ops._errors import aws_errors
 from ops._roles import Role
 from ops._stack import Stack, in_sandbox
+from ops.access.evaluator import Decision, Request, Statement, decide, matches_action, principal_match, trusts
 from ops.doctor.finding import Finding, put_back, summed_up
 from ops.doctor.snapshot import Key, Snapshot, image_in_ecr
 from ops.migrate._pulumi import property_path
-from policies.evaluator import Decision, Request, Statement, decide, matches_action, principal_match, trusts
 
 READ = "secretsmanager:GetSecretValue"
 _SERVICE = "ecs-tasks.amazonaws.com"

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from model.declarations import Generated, JsonSecret, Source, Supplied, TextSecret
-from model.labels import LIVE, OF_PULUMI
-from model.origins import take_over
+from components.labels import LIVE, OF_PULUMI
+from components.origins import take_over
+from config.declarations import Generated, JsonSecret, Source, Supplied, TextSecret
 from ops._console import counted
 from ops._errors import DENIED
 from ops._ownership import declaration_of, ownership

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from model.references import parse_value_from
+from components.references import parse_value_from
 from ops._aws import Aws
 from ops._console import counted
 from ops._errors import MISSING, MisuseError, aws_errors, code_of, explained

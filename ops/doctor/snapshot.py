@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from model.labels import LIVE
-from model.references import Reference, parse_value_from
+from components.labels import LIVE
+from components.references import Reference, parse_value_from
 from ops._aws import Aws
 from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of, explained
 from ops._roles import Role, read_key_policy, read_role
@@ -24,7 +24,7 @@ from ops._secrets import (
     resource_policies,
 )
 from ops._stack import Stack
-from policies.evaluator import Statement, parse
+from ops.access.evaluator import Statement, parse
 
 _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, cast
 
-from model.references import parse_value_from
+from components.references import parse_value_from
 from ops._aws import Aws
 from ops._errors import MISSING, aws_errors, code_of
 from ops._json import json_object

@@ -9,9 +9,9 @@ from ops._console import counted
 from ops._errors import MISSING, aws_errors, code_of
 from ops._pending import left_over, remove_label_command, unfinished
 from ops._secrets import CURRENT, PENDING, PREVIOUS, Record, Value
+from ops.access.evaluator import Request, parse, trusts
 from ops.doctor.finding import Finding, put_back, summed_up
 from ops.doctor.snapshot import Snapshot
-from policies.evaluator import Request, parse, trusts
 
 _GRACE = timedelta(days=1)
 """How late a rotation may be: Secrets Manager starts it within the schedule's window, at most a day long."""

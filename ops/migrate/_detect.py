@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from model.declarations import PASSWORD_IN_URL, PLAIN_NAME, SECRET_NAME
+from config.declarations import PASSWORD_IN_URL, PLAIN_NAME, SECRET_NAME
 from ops._json import json_object
 from ops.migrate._randomness import UUID, is_password_like, is_random
 

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from model import limits
-from model import values as rules
+from components import checks as rules
+from components import limits
 from ops._json import json_object, read_json
 from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
 from ops.migrate._fields import CONTAINER_FIELDS, lost

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from model.references import parse_value_from
+from components.references import parse_value_from
 from ops._aws import Aws
 from ops._errors import AwsError, MisuseError, OpsError, aws_errors, explained, is_aws
 from ops._json import json_object

@@ -6,7 +6,16 @@ from functools import cached_property
 from typing import cast
 
 from catalogue import APPLICATION
-from model.declarations import Catalogue, Constant, External, ForeignSecret, Generated, JsonSecret, Supplied, TextSecret
+from config.declarations import (
+    Catalogue,
+    Constant,
+    External,
+    ForeignSecret,
+    Generated,
+    JsonSecret,
+    Supplied,
+    TextSecret,
+)
 from ops.migrate._pulumi import property_path
 
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, cast
 import typer
 import yaml
 
-from model.labels import OF_PULUMI
-from model.names import Names
+from components.labels import OF_PULUMI
+from components.names import Names
 from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import counted, print_json, print_table, say, working

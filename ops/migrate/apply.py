@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from model import values
+from components import checks as values
 from ops._ask import confirm
 from ops._console import counted, print_json, print_table, say
 from ops._errors import MisuseError, OpsError

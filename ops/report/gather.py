@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from model import pricing
-from model.references import parse_value_from
+from components import pricing
+from components.references import parse_value_from
 from ops import cost
 from ops._aws import Aws
 from ops._console import counted

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from model import pricing
-from model.text import plain
+from components import pricing
 from ops.access import show
 from ops.access.judge import Grant
 from ops.listing import age
 from ops.report.gather import Review, Secret, Way
+from terminal import plain
 
 _MIN_SPAN = timedelta(days=60)
 _TICKS = 6

@@ -20,7 +20,7 @@ from moto import mock_aws
 from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
 from mypy_boto3_secretsmanager import SecretsManagerClient
 
-from functions.rotate_password import rotate
+from components.functions.rotate_password import rotate
 from sandbox import postgresql
 
 ACCOUNT = "123456789012"  # moto's own

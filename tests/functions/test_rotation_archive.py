@@ -15,8 +15,8 @@ import pytest
 
 from components import _archive
 from components._archive import CA_BUNDLE_NAME, ROTATION_HANDLER, ROTATION_PACKAGE, rotation_archive
-from functions.rotate_password import configuration
-from model.engines import ENGINES
+from components.engines import ENGINES
+from components.functions.rotate_password import configuration
 
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "urllib3", "dateutil", "six")
 """What Lambda's Python runtime brings. What the archive has of it comes first."""

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from functions.rotate_password.engines._cloned_users import _names, other
-from functions.rotate_password.errors import RotationError
+from components.functions.rotate_password.engines._cloned_users import _names, other
+from components.functions.rotate_password.errors import RotationError
 from tests.functions.conftest import Rotation, Rotations
 
 

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from botocore.client import BaseClient
 
-from functions.rotate_password import rotate
+from components.functions.rotate_password import rotate
 from tests.functions.conftest import STEPS, Rotation, Rotations, stored
 
 

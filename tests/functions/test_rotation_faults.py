@@ -13,8 +13,8 @@ import pg8000.native
 import pytest
 from botocore.client import BaseClient
 
-from functions.rotate_password.engines import postgresql
-from functions.rotate_password.errors import RotationError
+from components.functions.rotate_password.engines import postgresql
+from components.functions.rotate_password.errors import RotationError
 from tests.functions.conftest import STEPS, Rotation, Rotations
 
 

@@ -15,12 +15,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from pg8000.native import DatabaseError
 
 import components.rotation
-from functions.rotate_password import rotate
-from functions.rotate_password.configuration import ENGINES, read_configuration
-from functions.rotate_password.engine import Credentials, Server
-from functions.rotate_password.engines import postgresql
-from functions.rotate_password.errors import Cause, NoConnectionLeftError, RotationError
-from functions.rotate_password.secret_versions import RotatedSecret
+from components.functions.rotate_password import rotate
+from components.functions.rotate_password.configuration import ENGINES, read_configuration
+from components.functions.rotate_password.engine import Credentials, Server
+from components.functions.rotate_password.engines import postgresql
+from components.functions.rotate_password.errors import Cause, NoConnectionLeftError, RotationError
+from components.functions.rotate_password.secret_versions import RotatedSecret
 from sandbox.postgresql import make_certificates
 from tests.functions.conftest import STEPS, Database, Rotation, Rotations, stored
 

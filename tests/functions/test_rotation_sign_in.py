@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.rotate_password.engine import Credentials, Server
-from functions.rotate_password.engines import postgresql
-from functions.rotate_password.engines._scram import prepared, verifier
-from functions.rotate_password.errors import Cause
+from components.functions.rotate_password.engine import Credentials, Server
+from components.functions.rotate_password.engines import postgresql
+from components.functions.rotate_password.engines._scram import prepared, verifier
+from components.functions.rotate_password.errors import Cause
 from tests.functions.conftest import STEPS, Database, Rotation, Rotations
 from tests.functions.test_rotation_refusals import Refuses, refuses
 

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from functions.rotate_password import tls
-from functions.rotate_password.errors import Cause, RotationError
+from components.functions.rotate_password import tls
+from components.functions.rotate_password.errors import Cause, RotationError
 
 RDS_ROOTS = Path(tls.__file__).with_name(tls.RDS_ROOTS)
 HOST = "ticketing-prod.cluster-f6e5d4c3b2a1.eu-central-1.rds.amazonaws.com"

@@ -37,13 +37,13 @@ from typer.testing import CliRunner
 
 from catalogue import APPLICATION
 from components._containers import container_definitions
-from model.declarations import Catalogue, JsonSecret, is_external
-from model.location import Location
-from model.outputs import Service
-from model.references import parse_value_from, value_from
+from components.location import Location
+from components.outputs import Service
+from components.policies import identity
+from components.policies.key import key_policy
+from components.references import parse_value_from, value_from
+from config.declarations import Catalogue, JsonSecret, is_external
 from ops.cli import app
-from policies import identity
-from policies.key import key_policy
 from tests.conftest import TICKETS
 
 ROOT = Path(__file__).parents[2]

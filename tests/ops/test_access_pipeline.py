@@ -6,17 +6,17 @@ from typing import Any, get_args
 
 import pytest
 
-from model.names import Names
-from policies.calls import Feature
-from policies.deployer import (
+from components.names import Names
+from components.policies.calls import Feature
+from components.policies.deployer import (
     Deployment,
     deployer_statements,
     managed_policies,
     previewer_statements,
     reviewer_statements,
 )
-from policies.federation import federated_trust
-from policies.identity import document
+from components.policies.federation import federated_trust
+from components.policies.identity import document
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
 Ops = Any

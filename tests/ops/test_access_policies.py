@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from model.outputs import Service
+from components.outputs import Service
+from components.policies import identity
 from ops._roles import Role
 from ops._secrets import Record
 from ops._stack import Stack
+from ops.access.evaluator import parse
 from ops.access.gather import Key, Kind, Secret, StackRole
 from ops.access.judge import key_findings, role_findings, secret_findings, trust_findings
-from policies import identity
-from policies.evaluator import parse
 
 ACCOUNT = "111111111111"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from model import pricing
+from components import pricing
 from ops.cost import DAYS, Deployed, _rotations, bill, parameter_store
 
 Stack = Any  # conftest.py's types, which importlib mode gives no module name for

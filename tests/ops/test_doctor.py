@@ -9,14 +9,14 @@ import pytest
 from moto.ecs.models import ecs_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
-from model.declarations import External, Generated, JsonSecret, TextSecret
+from config.declarations import External, Generated, JsonSecret, TextSecret
 from ops._secrets import Record, Value
 from ops._stack import parse as parse_outputs
+from ops.access.evaluator import parse
 from ops.doctor.secrets import check as check_secrets
 from ops.doctor.service import Found, redeploy
 from ops.doctor.snapshot import Snapshot, TaskDefinition
 from ops.doctor.upkeep import check_deployed
-from policies.evaluator import parse
 
 Stack = Any  # conftest.Deployed
 

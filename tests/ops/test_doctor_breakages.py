@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from policies import identity
+from components.policies import identity
 
 Stack = Any  # conftest.Deployed; conftest can't be imported in pytest's importlib mode
 Break = Callable[[Stack], object]

@@ -8,9 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from catalogue import APPLICATION
-from model.declarations import ForeignSecret
-from model.references import value_from
-from policies import identity
+from components.policies import identity
+from components.references import value_from
+from config.declarations import ForeignSecret
 
 Stack = Any  # conftest.Deployed
 NAME = "database"

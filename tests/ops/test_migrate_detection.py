@@ -5,8 +5,8 @@ import json
 import pytest
 
 from catalogue import APPLICATION
+from components.names import Names
 from config import settings
-from model.names import Names
 from ops._json import json_object
 from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from model.declarations import ForeignSecret
+from config.declarations import ForeignSecret
 from ops._errors import MisuseError
 from ops.migrate._plan import Plan, PlanError, Variables, load, make, proposal, value_of
 from ops.migrate._pulumi import Configured, SandboxRun, property_path

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from model.declarations import Application, Catalogue, Generated, PlainVariable, Service, Supplied, TextSecret
+from config.declarations import Application, Catalogue, Generated, PlainVariable, Service, Supplied, TextSecret
 from ops.migrate import _target
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from model.declarations import External, Generated, JsonSecret, TextSecret
+from config.declarations import External, Generated, JsonSecret, TextSecret
 from ops.changing import _doubts
 
 Stack = Any  # conftest.Deployed

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from model.labels import RESTORED
-from model.names import key_description
+from components.labels import RESTORED
+from components.names import key_description
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
 Ops = Any

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from model.location import Location
+from components.location import Location
 from ops import _aws
+from ops.access.evaluator import Statement, decide
 from ops.cli import main
-from policies.evaluator import Statement, decide
 from sandbox import local_aws
 from sandbox.home import REPOSITORY
 from sandbox.providers.aws import _record

@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 import pytest
 
-from policies import identity
+from components.policies import identity
 from sandbox.home import REPOSITORY
 
 FAMILY = "service-ticket-system-dev-app"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from policies.evaluator import Request, decide
+from ops.access.evaluator import Request, decide
 from sandbox.home import REPOSITORY, Home
 from tests.recorded_calls import rights
 from tests.sandbox.aws_proxy import recording

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from model import outputs
+from components import outputs
 from sandbox.home import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

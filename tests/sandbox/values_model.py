@@ -33,7 +33,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from model.references import parse_value_from
+from components.references import parse_value_from
 from sandbox import local_aws, state
 from sandbox.errors import SandboxError
 from sandbox.postgresql import Database

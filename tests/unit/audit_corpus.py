@@ -10,7 +10,7 @@ from typing import Any
 
 from components._audit_patterns import Values, event_patterns, metric_filters
 from components._audit_watched import Subject
-from model.location import Location
+from components.location import Location
 from tests.unit.pattern_evaluator import filter_matches, rule_matches
 
 CORPUS = Path(__file__).parent / "corpus" / "cloudtrail"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from account.application import Application, features
-from policies.evaluator import Request, decide, parse
+from ops.access.evaluator import Request, decide, parse
 from tests.conftest import TICKETS
 from tests.unit.conftest import Recorder, Recording
 

@@ -10,10 +10,10 @@ import pulumi_aws as aws
 import pytest
 
 from components.audit import Audit
+from components.location import Location
+from components.names import Names
+from config.declarations import Application, Generated, PlainVariable, Service, TextSecret
 from config.settings import AuditSettings, parse
-from model.declarations import Application, Generated, PlainVariable, Service, TextSecret
-from model.location import Location
-from model.names import Names
 from tests.unit.conftest import UNKNOWN, Recorder, Recording
 
 PREFIX = "service-ticket-system-prod"

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from components._audit_dashboard import dashboard_body
 from components._audit_patterns import Metric
-from model.location import Location
-from model.names import AuditNames
-from policies.trail import bucket_policy, topic_policy, write_events
+from components.location import Location
+from components.names import AuditNames
+from components.policies.trail import bucket_policy, topic_policy, write_events
 
 LOCATION = Location("aws", "eu-central-1", "111122223333")
 NAMES = AuditNames("service-ticket-system-prod", LOCATION)

@@ -7,8 +7,8 @@ import pytest
 from botocore.loaders import Loader
 from botocore.session import get_session
 
-from model import limits, pricing
-from model.location import Location, in_region, partition_of, region_of
+from components import limits, pricing
+from components.location import Location, in_region, partition_of, region_of
 
 
 def test_every_region_is_in_its_partition() -> None:

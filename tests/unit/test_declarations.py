@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue import CATALOGUE
-from model.declarations import (
+from components.names import Names
+from config.declarations import (
     Application,
     Declaration,
     External,
@@ -27,7 +28,6 @@ from model.declarations import (
     shared_more_than_referenced,
     supplied_config_keys,
 )
-from model.names import Names
 
 
 def text(name: str, key: str = "key", **options: str) -> TextSecret:

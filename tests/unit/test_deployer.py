@@ -14,11 +14,11 @@ import pulumi_aws as aws
 import pytest
 
 from account.rights import deployment, lines
-from model.location import Location
-from model.names import Names
-from policies import deployer
-from policies.calls import CALLS, NOTICES, OF_FEATURE, Feature
-from policies.deployer import (
+from components.location import Location
+from components.names import Names
+from components.policies import deployer
+from components.policies.calls import CALLS, NOTICES, OF_FEATURE, Feature
+from components.policies.deployer import (
     Deployment,
     deployer_statements,
     managed_policies,
@@ -26,9 +26,9 @@ from policies.deployer import (
     require_boundary,
     reviewer_statements,
 )
-from policies.evaluator import Decision, Request, Statement, decide, parse, trusts
-from policies.federation import federated_trust
-from policies.identity import MANAGED_POLICIES_PER_ROLE, MANAGED_POLICY_CHARACTERS, PolicyError, document
+from components.policies.federation import federated_trust
+from components.policies.identity import MANAGED_POLICIES_PER_ROLE, MANAGED_POLICY_CHARACTERS, PolicyError, document
+from ops.access.evaluator import Decision, Request, Statement, decide, parse, trusts
 from tests.sandbox.stack_options import SINGLE_USER
 from tests.unit.conftest import Recorded, Recorder, Recording
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from policies.evaluator import (
+from ops.access.evaluator import (
     Request,
     Statement,
     conditions_met,

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 import catalogue
+from components.names import Names
+from components.outputs import parse as parse_outputs
+from components.policies import identity
+from config import declarations
+from config.declarations import Application, External, ForeignSecret, Generated, PlainVariable, Service, TextSecret
 from config.settings import ConfigurationError, Settings, parse
-from model import declarations
-from model.declarations import Application, External, ForeignSecret, Generated, PlainVariable, Service, TextSecret
-from model.names import Names
-from model.outputs import parse as parse_outputs
-from policies import identity
 from tests.unit.conftest import ACCOUNT, REGION, Recorder, Recording
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ import pulumi
 import pytest
 
 from components.live_values import LiveValueError, LiveValues
+from components.origins import Origins
 from components.restored_values import Held
-from model.declarations import Generated, JsonSecret, Supplied, TextSecret
-from model.origins import Origins
+from config.declarations import Generated, JsonSecret, Supplied, TextSecret
 from tests.unit.conftest import Recorder, Recording
 
 ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:tickets-dev-config-AbCdEf"

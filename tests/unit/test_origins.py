@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from model.declarations import Constant, External, Generated, JsonSecret, Supplied, TextSecret
-from model.origins import WHOLE, Origins, origins, refusals, take_over, turned_generated
+from components.origins import WHOLE, Origins, origins, refusals, take_over, turned_generated
+from config.declarations import Constant, External, Generated, JsonSecret, Supplied, TextSecret
 
 NAME = "service-ticket-system-dev-db"
 ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:old/db-AbCdEf"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from model.names import Names
-from model.outputs import NAMES, Home, OutputsError, home_of, names_of, parse
+from components.names import Names
+from components.outputs import NAMES, Home, OutputsError, home_of, names_of, parse
 
 ACCOUNT = "111122223333"
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.location import Location, in_region
-from policies import identity
-from policies.key import key_policy
+from components.location import Location, in_region
+from components.policies import identity
+from components.policies.key import key_policy
 
 HERE = Location("aws", "eu-central-1", "111122223333")
 CHINA = Location("aws-cn", "cn-north-1", "111122223333", "amazonaws.com.cn")

@@ -11,11 +11,11 @@ import pulumi
 import pytest
 
 import catalogue
+from components import outputs
+from components.names import Names
+from components.policies.identity import DELIVER_LOG
+from config.declarations import External, Generated, JsonSecret, TextSecret
 from config.settings import ConfigurationError
-from model import outputs
-from model.declarations import External, Generated, JsonSecret, TextSecret
-from model.names import Names
-from policies.identity import DELIVER_LOG
 from tests.sandbox.stack_options import ALTERNATING
 from tests.sandbox.stack_options import SINGLE_USER as ROTATION
 from tests.unit.conftest import Recorder, Recording, Secret
@@ -290,7 +290,7 @@ def test_outputs_are_the_contract_and_hold_no_value(record: Recorder) -> None:
 
 
 def test_a_new_entry_reaches_aws_role_container_and_outputs(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    from model.declarations import Generated  # noqa: PLC0415 - as in the README's example
+    from config.declarations import Generated  # noqa: PLC0415 - as in the README's example
 
     with_entry(monkeypatch, TextSecret("pager", Generated("pagerKey"), variable="PAGER_KEY"))
     recording = main(record)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from policies.resource import MAX_CHARACTERS, ReaderPolicyError, reader_policy
+from components.policies.resource import MAX_CHARACTERS, ReaderPolicyError, reader_policy
 
 ROLE = "arn:aws:iam::111122223333:role/"
 USER = "arn:aws:iam::111122223333:user/"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.references import Reference, parse_value_from, value_from
+from components.references import Reference, parse_value_from, value_from
 
 ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:service-ticket-system-dev-app-config-AbCdEf"
 KEYS = st.text(st.characters(exclude_characters=":", exclude_categories=["C"]), min_size=1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from model.engines import ENGINES
+from components.engines import ENGINES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

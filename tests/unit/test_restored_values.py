@@ -9,9 +9,9 @@ import pulumi
 import pytest
 
 import catalogue
+from components.names import Names
+from config.declarations import Application, External, Generated, JsonSecret, Restored, Service, Supplied, TextSecret
 from config.settings import ConfigurationError, parse
-from model.declarations import Application, External, Generated, JsonSecret, Restored, Service, Supplied, TextSecret
-from model.names import Names
 from tests.unit.conftest import ACCOUNT, REGION, Recorder, Recording, Secret
 
 ROOT = Path(__file__).parents[2]

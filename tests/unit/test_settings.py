@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue import APPLICATION, CATALOGUE
-from config.reader import Reader
-from config.settings import ConfigurationError, ServiceSettings, Settings, parse
-from model import declarations
-from model.declarations import (
+from components.engines import ENGINES, Engine
+from components.limits import FARGATE_MEMORY
+from components.names import Names
+from config import declarations
+from config.declarations import (
     Application,
     Entry,
     Generated,
@@ -25,9 +26,8 @@ from model.declarations import (
     Supplied,
     TextSecret,
 )
-from model.engines import ENGINES, Engine
-from model.limits import FARGATE_MEMORY
-from model.names import Names
+from config.reader import Reader
+from config.settings import ConfigurationError, ServiceSettings, Settings, parse
 from tests.sandbox.stack_options import ALTERNATING
 from tests.sandbox.stack_options import SINGLE_USER as ROTATION
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 import catalogue
-from model import declarations
-from model.declarations import Application
+from config import declarations
+from config.declarations import Application
 from tests.unit.conftest import Recorder, Recording
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import pytest
 from rich.live import Live
 from rich.text import Text
 
-from model.text import PlainConsole, plain
+from terminal import PlainConsole, plain
 
 # Sequences that terminals obey: "ANSI escape code" (Wikipedia), xterm's "Control Sequences", CVE-2021-42574 (bidi overrides).
 HOSTILE = {

@@ -1,6 +1,6 @@
 """Another application on the same program: a shop of two services, without a database and without Redis."""
 
-from model.declarations import Application, External, Generated, JsonSecret, Service, Supplied, TextSecret
+from config.declarations import Application, External, Generated, JsonSecret, Service, Supplied, TextSecret
 
 APPLICATION = Application(
     services=(Service("web"), Service("mailer")),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from policies.identity import PolicyError, Statement, document
+from components.policies.identity import PolicyError, Statement, document
 
 _EXAMPLE = "repo:example/tickets:environment:prod"
 

@@ -5,7 +5,7 @@ What AWS would refuse is refused here, before anything is created; `ops migrate`
 
 import re
 
-from model.limits import MAX_VALUE_BYTES
+from components.limits import MAX_VALUE_BYTES
 
 MIN_STRICT_CHARACTERS = 16
 """The shortest secret that a protected stack takes."""

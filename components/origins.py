@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model.declarations import PREVIOUS_SUFFIX, Constant, Declaration, Generated, JsonSecret, Source, is_external
+from config.declarations import PREVIOUS_SUFFIX, Constant, Declaration, Generated, JsonSecret, Source, is_external
 
 WHOLE = ""
 """Key of a text secret's one value among its origins."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from model.location import Location
+from components.location import Location
 
 MAX_ROLE_NAME = 64
 """Characters. Source: AWS, "IAM and AWS STS quotas". EventBridge rules, schedules and Lambda functions take as many."""

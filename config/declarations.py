@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from model.limits import MAX_NAME_CHARACTERS
-from model.names import Names
+from components.limits import MAX_NAME_CHARACTERS
+from components.names import Names
 
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Names that a plain variable may have."""

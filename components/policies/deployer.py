@@ -1,6 +1,6 @@
 """Who deploys, previews and reviews a stack: least rights, and the boundary of every role that the stack makes. Pure.
 
-The rights follow from the tables in `policies/calls.py`. A feature that is switched off needs none.
+The rights follow from the tables in `components/policies/calls.py`. A feature that is switched off needs none.
 
 The deployer can't widen itself: its own name, the other two's and the boundary's lie outside of what it may write, and every role
 that it makes carries the boundary.
@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from model.location import Location
-from model.names import Names
-from policies.calls import ALWAYS, CALLS, OF_FEATURE, PASSED_TO, REVIEW, Feature
-from policies.identity import DELIVER_LOG, MANAGED_POLICY_CHARACTERS, PolicyError, Statement, document
+from components.location import Location
+from components.names import Names
+from components.policies.calls import ALWAYS, CALLS, OF_FEATURE, PASSED_TO, REVIEW, Feature
+from components.policies.identity import DELIVER_LOG, MANAGED_POLICY_CHARACTERS, PolicyError, Statement, document
 
 
 @dataclass(frozen=True)

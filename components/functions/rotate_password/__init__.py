@@ -34,6 +34,6 @@ What goes out: JSON lines on standard output with the step, the secret's ARN and
 secret, a user's name that came out of one, nor text that the database sent. A failed step raises `RotationError`, whose
 message names the cause and what to do; nothing has been changed then, unless the message says otherwise.
 
-Another kind of database is one module in `engines/` with a class `Engine` (see `engine.py`); `model/engines.py` has its name
+Another kind of database is one module in `engines/` with a class `Engine` (see `engine.py`); `components/engines.py` has its name
 and its driver.
 """

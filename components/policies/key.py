@@ -8,8 +8,8 @@ Sources: AWS, "Secret encryption and decryption in AWS Secrets Manager", "Encryp
 from collections.abc import Sequence
 from typing import Any
 
-from model.location import Location
-from policies.identity import Statement, document
+from components.location import Location
+from components.policies.identity import Statement, document
 
 # Without CreateGrant: whoever gives himself a grant decrypts past every condition below, and no alarm reports it.
 _ADMINISTRATION = [

@@ -7,7 +7,7 @@ Sources: AWS, "Resource-based policies" (Secrets Manager) and "AWS global condit
 import re
 from collections.abc import Sequence
 
-from policies.identity import PolicyError, Statement, document, require_tls
+from components.policies.identity import PolicyError, Statement, document, require_tls
 
 MAX_CHARACTERS = 20_480
 """Size limit of a secret's resource policy. Source: AWS, "AWS Secrets Manager quotas"."""

@@ -4,8 +4,8 @@ Sources: AWS, "Amazon S3 bucket policy for CloudTrail", "Role policy document fo
 resource-based policies for Amazon EventBridge", "Setting up Amazon SNS notifications" (CloudWatch).
 """
 
-from model.names import AuditNames
-from policies.identity import Statement, bucket_requires_tls, document
+from components.names import AuditNames
+from components.policies.identity import Statement, bucket_requires_tls, document
 
 
 def bucket_policy(names: AuditNames) -> str:

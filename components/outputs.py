@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar, cast
 
-from model.names import Names
-from model.references import parse_value_from
+from components.names import Names
+from components.references import parse_value_from
 
 Text = TypeVar("Text")
 """`str`, or what becomes one while Pulumi runs."""
