@@ -18,6 +18,7 @@ from components.policies import identity
 from components.policies.resource import reader_policy
 from components.references import PREVIOUS_STAGE, value_from
 from components.restored_values import RestoredValues
+from components.secret import ADOPTED, STACK, Secret, full_name_of
 from config.declarations import (
     PREVIOUS_SUFFIX,
     Constant,
@@ -54,6 +55,7 @@ class AppSecrets(pulumi.ComponentResource):
     """Every secret of a catalogue: the secret, its resource policy, and a version with its value unless that is external.
 
     Attributes:
+        secrets: The secrets by name in the catalogue.
         arns: Full ARNs by name in the catalogue.
         names: Full names by name in the catalogue.
         version_ids: The version that this program wrote, by name in the catalogue; external secrets have none.
@@ -65,6 +67,7 @@ class AppSecrets(pulumi.ComponentResource):
     Generated values exist beside configured ones, so that taking a value out of the configuration returns to the one before.
     """
 
+    secrets: Mapping[str, Secret]
     arns: Mapping[str, pulumi.Output[str]]
     names: Mapping[str, str]
     version_ids: Mapping[str, pulumi.Output[str]]
@@ -106,7 +109,7 @@ class AppSecrets(pulumi.ComponentResource):
             self, name, config.values, config.generations, restored, live=live, protect=config.protect
         )
         self.names = {
-            d.name: _name_in_arn(config.adopt[d.name]) if d.name in config.adopt else config.names.secret(d.name)
+            d.name: full_name_of(config.adopt[d.name]) if d.name in config.adopt else config.names.secret(d.name)
             for d in config.catalogue
         }
         listed = live.list([d.name for d in config.catalogue], config.adopt)
@@ -129,6 +132,18 @@ class AppSecrets(pulumi.ComponentResource):
         self.version_ids = version_ids
         self.references = references
         self.key_arns = dict.fromkeys(own, key_arn) if key_arn is not None else {}
+        self.secrets = {
+            name: Secret(
+                name,
+                self.names[name],
+                secret.arn,
+                location.region,
+                ADOPTED if name in config.adopt else STACK,
+                config.secret_kms_keys.get(name) if name in config.adopt else key_arn,
+                version_ids.get(name),
+            )
+            for name, secret in secrets.items()
+        }
         self.register_outputs({"arns": self.arns, "names": self.names, "version_ids": version_ids})
 
     def _record(
@@ -465,8 +480,3 @@ def _tell_kept_length(source: Generated, length: float | None) -> None:
 def _description(declaration: Declaration) -> str:
     variables = ", ".join(variable for variable, _ in declaration.references())
     return f"Container variables: {variables}" if variables else "In no container variable"
-
-
-def _name_in_arn(arn: str) -> str:
-    """Return a secret's name from its full ARN, whose last seven characters are a hyphen and AWS's suffix."""
-    return arn.split(":", 6)[6][:-7]
