@@ -5,11 +5,10 @@ Each run works on copies of the project's YAML files, in a backend and a Pulumi 
 
 import contextlib
 import datetime as dt
-import importlib
 import re
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +21,7 @@ from sandbox.errors import InterruptedRunError, SandboxError
 from sandbox.home import HOME_LOCK, Holder, Home
 from sandbox.journal import Journal
 from sandbox.local_aws import LocalAws
+from sandbox.plan import ApplicationPlan
 from sandbox.project import Project, StackSettings
 from sandbox.providers._plugin import Plugin
 from sandbox.providers.aws import AwsPlugin
@@ -234,11 +234,11 @@ class _Run:
         request = self.request
         config = StackConfig(request.project, request.stack)
         plain = [override for override in request.overrides if not override.secret]
-        catalogue = _Catalogue.read(request.project, request.stack, config.names("adopt"))
+        plan = ApplicationPlan.read(request.project, request.stack)
         clear = [
             override.key
             for override in plain
-            if self._own(override.key) in catalogue.secret or config_errors.is_secret(request.project, override.key)
+            if self._own(override.key) in plan.secret_keys or config_errors.is_secret(request.project, override.key)
         ]
         if clear:  # before anything of it is written
             raise EngineError(config_errors.in_the_clear(clear, request.stack))
@@ -247,14 +247,14 @@ class _Run:
             override
             for override in plain
             if config_errors.is_undeclared(request.project, override.key)
-            and self._own(override.key) not in catalogue.plain
+            and self._own(override.key) not in plan.plain_keys
         ]
         for override in plain:
             if override not in undeclared:
                 config.apply(override)
         overridden = {override.key for override in request.overrides}
         missing = {_path_text(path): path for path in config.undecryptable}
-        for key in catalogue.supplied:
+        for key in plan.required_keys:
             if not config.has(key):
                 missing.setdefault(f"{request.project.name}:{key}", (key,))
         wanted = {
@@ -405,39 +405,6 @@ class _Stack(automation.Stack):
         """Return a placeholder; the events have told everything."""
         del show_secrets
         return automation.UpdateSummary("update", _EPOCH, "", {}, {}, "succeeded")
-
-
-@dataclass(frozen=True)
-class _Catalogue:
-    """The configuration keys that a project's catalogue names; a project without a catalogue has none.
-
-    Attributes:
-        supplied: Those that must hold a secret. Adopted secrets keep the value that they have.
-        secret: All that may hold one.
-        plain: Those of plain variables.
-    """
-
-    supplied: Collection[str] = ()
-    secret: Collection[str] = ()
-    plain: Collection[str] = ()
-
-    @classmethod
-    def read(cls, project: Project, stack: str, adopted: Collection[str]) -> "_Catalogue":
-        """Read `catalogue.py`, with the project's own `model`."""
-        if not (project.directory / "catalogue.py").is_file():
-            return cls()
-        try:
-            catalogue: Any = importlib.import_module("catalogue")
-            declarations: Any = importlib.import_module("config.declarations")
-            application = catalogue.APPLICATION
-            own = [declaration for declaration in application.catalogue(stack) if declaration.name not in adopted]
-            return cls(
-                declarations.supplied_config_keys(own),
-                declarations.secret_config_keys(application.every_secret()),
-                [variable.config_key for variable in application.variables],
-            )
-        except Exception as error:
-            raise EngineError(f"catalogue.py can't be read: {type(error).__name__}: {error}") from error
 
 
 def _path_text(path: Sequence[str | int]) -> str:

@@ -1,12 +1,10 @@
 """The end of `up`: what came up, who may read it, what it costs and what to try next."""
 
-import importlib
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -17,6 +15,7 @@ from rich.text import Text
 from components.outputs import OutputsError, parse
 from sandbox.engine import Report
 from sandbox.home import REPOSITORY
+from sandbox.plan import ApplicationPlan
 from sandbox.screen import COLOURS, SYMBOLS
 from terminal import PlainConsole
 
@@ -80,15 +79,6 @@ def permissions(report: Report, role_arn: str) -> list[Permission]:
     return [_permission(statement) for document in _documents(client, role_arn) for statement in _statements(document)]
 
 
-def sources(project: Path, stack: str) -> dict[str, str]:
-    """Where each secret of the catalogue gets its value: `generated`, `supplied`, ... ; empty without a catalogue."""
-    if not (project / "catalogue.py").is_file():
-        return {}
-    # The program has just imported it; a broken one never gets here.
-    module: Any = importlib.import_module("catalogue")
-    return {entry.name: _kinds(entry.sources()) for entry in module.APPLICATION.catalogue(stack)}
-
-
 def _parts(report: Report) -> Iterator[RenderableType]:
     yield _headline(report)
     outputs = dict(report.outputs)
@@ -98,10 +88,10 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         # Another project's.
         yield from _plain_outputs(outputs)
         return
-    origin = sources(report.request.project.directory, report.request.stack)
+    plan = ApplicationPlan.read(report.request.project, report.request.stack)
     secrets = _table("Secret", "Source", "ARN")
     for name, arn in sorted(stack.secret_arns.items()):
-        secrets.add_row(name, origin.get(name, ""), arn)
+        secrets.add_row(name, plan.sources.get(name, ""), arn)
     yield secrets
     for name, service in stack.services.items():
         yield Text()
@@ -170,10 +160,6 @@ def _table(*columns: str) -> Table:
         # An ARN is there to be copied: it may be folded, but never be cut off.
         table.add_column(column, overflow="fold", no_wrap=index == 0)
     return table
-
-
-def _kinds(found: Iterable[object]) -> str:
-    return ", ".join(sorted({type(source).__name__.lower() for source in found} - {"constant"}))
 
 
 def _documents(client: Any, role_arn: str) -> Iterator[Any]:

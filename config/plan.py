@@ -1,0 +1,266 @@
+"""Prints what a stack would have, as JSON without a value: `python -m config.plan --stack prod`.
+
+Tools that must not import the catalogue read this: the way back of a stack without a state, the migration, the sandbox. It
+needs `catalogue.py`, `Pulumi.yaml` and the stack's file; neither Pulumi nor AWS is asked, and an incomplete configuration is
+enough. `Plan` describes the format.
+"""
+
+import argparse
+import importlib
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar, cast
+
+import yaml
+
+from components.names import Names, key_description
+from config import declarations
+from config.declarations import (
+    Application,
+    Constant,
+    Declaration,
+    Entry,
+    External,
+    ForeignSecret,
+    Generated,
+    JsonSecret,
+    Source,
+    Supplied,
+    TextSecret,
+)
+
+SCHEMA = 1
+"""Raised when a field changes its meaning or goes away; new fields leave it."""
+
+WHOLE = ""
+"""The part of a secret that is one text, or a JSON whose keys the catalogue does not know."""
+
+_T = TypeVar("_T")
+_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+")
+_KINDS: Mapping[type[Any], str] = {
+    Generated: "generated",
+    Supplied: "supplied",
+    Constant: "constant",
+    External: "external",
+}
+
+
+class PartPlan(TypedDict):
+    """One part of a secret's value. `number` is the generation that the configuration asks for, `length` in characters."""
+
+    kind: str
+    config_key: str | None
+    number: int
+    keeps_previous: bool
+    length: int | None
+    accepted_by: Any
+
+
+class SecretPlan(TypedDict):
+    """One entry of the catalogue.
+
+    `owner` is `stack`, `adopted` or the name of whoever owns a foreign secret; `adopt_arn` and `foreign_arn` are the ARNs that
+    the configuration gives. `parts` has the declared sources by JSON key, `WHOLE` for a text; an adopted secret keeps the value
+    that it has. `rotated` tells whether a function changes the value.
+    """
+
+    full_name: str | None
+    owner: str
+    adopt_arn: str | None
+    foreign_arn: str | None
+    rotated: bool
+    json: bool
+    variable: str | None
+    parts: dict[str, PartPlan]
+
+
+class ReferencePlan(TypedDict):
+    """What a container variable is filled from: the secret's name in the catalogue, and its JSON key or None for all."""
+
+    secret: str
+    key: str | None
+
+
+class ServicePlan(TypedDict):
+    """The fixed names of one service, and its container variables that are secrets."""
+
+    family: str
+    execution_role: str
+    task_role: str
+    log_group: str
+    container_secrets: dict[str, ReferencePlan]
+
+
+class VariablePlan(TypedDict):
+    """A plain variable that every stack sets; `readers` None is every service."""
+
+    config_key: str
+    readers: list[str] | None
+
+
+class NamesPlan(TypedDict):
+    """Fixed names of the whole stack. The description tells its KMS key from others when the alias is gone."""
+
+    prefix: str
+    key_alias: str
+    key_description: str
+    rotation: str
+
+
+class Plan(TypedDict):
+    """What a stack would have. `secret_config_keys` has the keys of every stack's secrets, which the CLI must encrypt."""
+
+    schema: int
+    project: str
+    stack: str
+    region: str | None
+    account_ids: list[str]
+    secrets: dict[str, SecretPlan]
+    services: dict[str, ServicePlan]
+    variables: dict[str, VariablePlan]
+    secret_config_keys: list[str]
+    names: NamesPlan
+
+
+def plan(application: Application, names: Names, config: Mapping[str, Any]) -> Plan:
+    """Return the plan of a stack.
+
+    Args:
+        application: What the catalogue declares.
+        names: The stack's names.
+        config: The `config:` part of the stack's file, keys with their namespace; values that are not as they should be
+            count as absent, for `pulumi preview` reports them.
+    """
+    own = {key.removeprefix(f"{names.project}:"): value for key, value in config.items()}
+    entries: list[Entry] = [*application.catalogue(names.stack), *application.foreign(names.stack)]
+    return Plan(
+        schema=SCHEMA,
+        project=names.project,
+        stack=names.stack,
+        region=_text(config.get("aws:region")),
+        account_ids=[str(number) for number in _parsed(config.get("aws:allowedAccountIds"), list)],
+        secrets={entry.name: _secret(entry, names, own) for entry in entries},
+        services={
+            service.name: ServicePlan(
+                family=names.service(service.name).family,
+                execution_role=names.service(service.name).execution_role,
+                task_role=names.service(service.name).task_role,
+                log_group=names.service(service.name).log_group,
+                container_secrets={
+                    variable: ReferencePlan(secret=entry.name, key=key)
+                    for variable, (entry, key) in declarations.references_of(entries, service.name).items()
+                },
+            )
+            for service in application.services
+        },
+        variables={
+            variable.name: VariablePlan(
+                config_key=variable.config_key,
+                readers=None if variable.readers is None else sorted(variable.readers),
+            )
+            for variable in application.variables
+        },
+        secret_config_keys=list(declarations.secret_config_keys(application.every_secret())),
+        names=NamesPlan(
+            prefix=names.prefix,
+            key_alias=f"alias/{names.prefix}",
+            key_description=key_description(names.prefix),
+            rotation=names.rotation,
+        ),
+    )
+
+
+def main() -> None:
+    """Print the plan of a stack of the project in the current directory."""
+    parser = argparse.ArgumentParser(prog="python -m config.plan", description="Print a stack's plan, without a value.")
+    parser.add_argument("--stack", required=True, help="the stack's name, without organisation and project")
+    parser.add_argument("--config-file", type=Path, help="the stack's file, by default Pulumi.STACK.yaml")
+    arguments = parser.parse_args()
+    stack: str = arguments.stack
+    file: Path = arguments.config_file or Path(f"Pulumi.{stack}.yaml")
+    try:
+        project, config = _yaml(Path("Pulumi.yaml")).get("name"), _yaml(file).get("config")
+    except OSError as error:
+        parser.error(f"{error.filename} can't be read: {error.strerror}")
+    except yaml.YAMLError as error:
+        # Without the parser's quote of the line, which may hold a value.
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        parser.error(f"{file} or Pulumi.yaml is not valid YAML" + (f", line {line + 1}" if line is not None else ""))
+    try:
+        application: Application = importlib.import_module("catalogue").APPLICATION
+        found = plan(application, Names(str(project), stack), config if isinstance(config, dict) else {})
+    except Exception as error:  # noqa: BLE001 - a catalogue is anybody's code
+        sys.exit(f"catalogue.py can't be read: {type(error).__name__}: {error}")
+    print(json.dumps(found, indent=2))  # noqa: T201 - what the command is for
+
+
+def _secret(entry: Entry, names: Names, config: Mapping[str, Any]) -> SecretPlan:
+    foreign = isinstance(entry, ForeignSecret)
+    adopt = _parsed(config.get("adopt"), dict)
+    rotation = _parsed(config.get("rotation"), dict)
+    given = _parsed(config.get("foreignSecrets"), dict).get(entry.name) if foreign else adopt.get(entry.name)
+    arn = given if isinstance(given, str) and _ARN.fullmatch(given) else None
+    return SecretPlan(
+        full_name=None if foreign else names.secret(entry.name),
+        owner=entry.owner if foreign else "adopted" if entry.name in adopt else "stack",
+        adopt_arn=None if foreign else arn,
+        foreign_arn=arn if foreign else None,
+        rotated=not foreign and rotation.get("secret") == entry.name,
+        json=bool(isinstance(entry, JsonSecret) or (foreign and (entry.keys or entry.variables))),
+        variable=entry.variable,
+        parts=dict(_parts(entry, _parsed(config.get("rotations"), dict))),
+    )
+
+
+def _parts(entry: Entry, numbers: Mapping[str, Any]) -> list[tuple[str, PartPlan]]:
+    if isinstance(entry, ForeignSecret):
+        return [(key, _part(External(), numbers)) for key in sorted(entry.keys) or [WHOLE]]
+    return [(key, _part(source, numbers)) for key, source in _sources(entry).items()]
+
+
+def _sources(declaration: Declaration) -> Mapping[str, Source]:
+    if isinstance(declaration, TextSecret):
+        return {WHOLE: declaration.source}
+    return {WHOLE: declaration.keys} if isinstance(declaration.keys, External) else declaration.keys
+
+
+def _part(source: Source, numbers: Mapping[str, Any]) -> PartPlan:
+    key = source.config_key if isinstance(source, Generated | Supplied) else None
+    number = str(numbers.get(key, 1)) if key else "1"
+    return PartPlan(
+        # Whatever else stands there may be a value that somebody typed.
+        kind=_KINDS.get(type(source), "unknown"),
+        config_key=key,
+        number=int(number) if re.fullmatch(r"\d{1,6}", number) else 1,
+        keeps_previous=isinstance(source, Generated) and bool(source.keeps_previous),
+        length=source.length if isinstance(source, Generated) else None,
+        accepted_by=getattr(source, "accepted_by", None),
+    )
+
+
+def _parsed(value: Any, kind: type[_T]) -> _T:
+    """Return an array or object, given as such or as JSON text; empty where it is neither. `pulumi config set` writes text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    return value if isinstance(value, kind) else kind()
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    # libyaml's loader, where it is built in, is ten times as quick.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - a safe loader either way
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What a project says of its own secrets: `python -m config.plan`, if the project has it. No value is in it."""
+
+import functools
+import json
+import subprocess
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox.errors import SandboxError
+from sandbox.project import Project
+
+_MODULE = Path("config") / "plan.py"
+_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class ApplicationPlan:
+    """The plan of one stack. A project that prints none has an empty one.
+
+    Attributes:
+        required_keys: Configuration keys that must hold a secret. Adopted secrets keep the value that they have.
+        secret_keys: All configuration keys that may hold a secret.
+        plain_keys: Those of plain variables.
+        sources: In words, where each secret gets its value, by the secret's name.
+    """
+
+    required_keys: Collection[str] = ()
+    secret_keys: Collection[str] = ()
+    plain_keys: Collection[str] = ()
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def read(cls, project: Project, stack: str) -> "ApplicationPlan":
+        """Ask the project.
+
+        Raises:
+            SandboxError: The project can print a plan, and fails.
+        """
+        if not (project.directory / _MODULE).is_file():
+            return cls()
+        # Printed again only after a change of what it follows from.
+        files = (
+            *project.directory.glob("*.py"),
+            *(project.directory / "config").glob("*.py"),
+            project.stack_file(stack),
+        )
+        return _printed(project.directory, stack, tuple(sorted((str(f), f.stat().st_mtime_ns) for f in files)))
+
+
+@functools.lru_cache(maxsize=64)
+def _printed(directory: Path, stack: str, version: tuple[tuple[str, int], ...]) -> ApplicationPlan:
+    del version  # a part of the cache's key
+    command = [sys.executable, "-m", "config.plan", "--stack", stack]
+    ended = subprocess.run(  # noqa: S603 - our own interpreter, no shell
+        command, cwd=directory, capture_output=True, text=True, check=False, timeout=_SECONDS
+    )
+    if ended.returncode:
+        raise SandboxError(ended.stderr.strip().rpartition("error: ")[2])
+    found: Mapping[str, Any] = json.loads(ended.stdout)
+    parts = [
+        part for secret in found["secrets"].values() if secret["owner"] == "stack" for part in secret["parts"].values()
+    ]
+    return ApplicationPlan(
+        sorted({part["config_key"] for part in parts if part["kind"] == "supplied"}),
+        found["secret_config_keys"],
+        [variable["config_key"] for variable in found["variables"].values()],
+        {name: _kinds(secret["parts"]) for name, secret in found["secrets"].items()},
+    )
+
+
+def _kinds(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    return ", ".join(sorted({part["kind"] for part in parts.values()} - {"constant"}))
