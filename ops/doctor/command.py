@@ -2,8 +2,9 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -11,16 +12,17 @@ from rich.text import Text
 
 from ops._aws import Aws, connect
 from ops._console import counted, print_json, say, working
-from ops._errors import DENIED, MisuseError, aws_errors, code_of, explained
+from ops._errors import MisuseError
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import Stack, load
 from ops.doctor import audit, foreign, network, role, secrets, service, task, upkeep
 from ops.doctor.explain import Explanation, explain
-from ops.doctor.finding import Finding
+from ops.doctor.finding import Finding, guarded
 from ops.doctor.snapshot import Snapshot, take
 from terminal import PlainConsole
 
-_STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red"}
+_STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red", "unchecked": "yellow"}
+_NOT_CARRIED_OUT = 2
 
 
 def doctor(
@@ -84,8 +86,10 @@ def doctor(
         )
     else:
         _print(where, findings)
-    if counts["ok"] < len(findings):
+    if counts["failure"] or counts["warning"]:
         raise typer.Exit(1)
+    if counts["unchecked"]:
+        raise typer.Exit(_NOT_CARRIED_OUT)
 
 
 def examine(
@@ -97,7 +101,7 @@ def examine(
     max_age_days: int | None = None,
     values: bool = True,
 ) -> Iterator[Finding]:
-    """Yield the findings of every check, in the order in which a task starts.
+    """Yield the findings of every check, in the order in which a task starts. A check that fails takes no other with it.
 
     Raises:
         MisuseError: When there is no such service.
@@ -106,39 +110,30 @@ def examine(
     found = service.named(aws, ecs_service) if ecs_service else service.find(aws, families)
     running = [service.read(aws, raw) for raw in found.services]
     snapshots = take(aws, stack, service=service_name, values=values, also={one.definition_arn for one in running})
-    yield from secrets.check(snapshots[0], max_age_days)
+    yield from guarded("exists", lambda: secrets.check(snapshots[0], max_age_days))
     for snapshot in snapshots:
-        yield from task.check(snapshot)
-        yield from role.check(aws, snapshot)
-        yield from _as_allowed("image", lambda seen=snapshot: task.check_images(aws, seen))
-        yield from _as_allowed("log-group", lambda seen=snapshot: task.check_logs(aws, seen))
-    yield from foreign.check(aws, snapshots, values=values)
-    yield from _as_allowed("rotation", lambda: upkeep.check(aws, snapshots[0]))
-    yield from _as_allowed("expected-reads", lambda: audit.check(aws, snapshots, running))
-    yield from service.check_found(stack, found, ecs_service)
+        yield from guarded("task-definition", partial(task.check, snapshot))
+        yield from guarded("role", partial(role.check, aws, snapshot))
+        yield from guarded("image", partial(task.check_images, aws, snapshot))
+        yield from guarded("log-group", partial(task.check_logs, aws, snapshot))
+    yield from guarded("foreign", lambda: foreign.check(aws, snapshots, values=values))
+    yield from guarded("rotation", lambda: upkeep.check(aws, snapshots[0]))
+    yield from guarded("expected-reads", lambda: audit.check(aws, snapshots, running))
+    yield from guarded("service", lambda: service.check_found(stack, found, ecs_service))
     for one in running:
         seen = _seen_from(snapshots, one)
-        yield from service.check(seen, one)
-        yield from _as_allowed("network", lambda seen=seen, one=one: network.check(aws, seen, one))
+        yield from guarded("service", partial(service.check, seen, one), one.label)
+        yield from guarded("network", partial(network.check, aws, seen, one), one.label)
     run = {one.family for one in running}
     for snapshot in () if ecs_service else snapshots:
         if snapshot.stack.service.task_definition_family not in run:
-            yield from upkeep.check_deployed(snapshot, *service.redeploy(stack.region, replace(found, services=())))
+            redeploy = service.redeploy(stack.region, replace(found, services=()))
+            yield from guarded("redeploy", partial(upkeep.check_deployed, snapshot, *redeploy))
 
 
 def _seen_from(snapshots: Sequence[Snapshot], running: service.Service) -> Snapshot:
     """Return what an ECS service runs: the service of the stack whose task definition it has, else the first."""
     return next((s for s in snapshots if s.stack.service.task_definition_family == running.family), snapshots[0])
-
-
-def _as_allowed(check: str, findings: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """Yield findings; what the operator may not look at is a warning, not the end of the examination."""
-    try:
-        yield from findings()
-    except aws_errors() as error:
-        if code_of(error) not in DENIED:
-            raise
-        yield Finding(check, "warning", "", f"not checked: {explained(error)}", remark="ask for that right")
 
 
 def _explain(text: str, *, json_: bool) -> None:
@@ -173,7 +168,7 @@ def _print(stack: Stack, findings: list[Finding]) -> None:
     for finding in findings:
         line = Text.assemble(
             "  ",
-            (f"{finding.status:<7}", _STYLES[finding.status]),
+            (f"{finding.status:<9}", _STYLES[finding.status]),
             f"  {finding.check:<{width}}  ",
             (f"{finding.subject}: " if finding.subject else "", "bold"),
             finding.found,
@@ -181,9 +176,10 @@ def _print(stack: Stack, findings: list[Finding]) -> None:
         console.print(line)
         for name, text in (("fix", finding.fix), ("remark", finding.remark)):
             if text:
-                console.print(Text(f"{'':>{width + 13}}{name}: {text}", "cyan"))
+                console.print(Text(f"{'':>{width + 15}}{name}: {text}", "cyan"))
     counts = Counter(finding.status for finding in findings)
     bad = [counted(counts[s], s) for s in ("failure", "warning") if counts[s]]
+    bad += [f"{counted(counts['unchecked'], 'check')} not made"] if counts["unchecked"] else []
     console.print(
         Text(f"{', '.join(bad) or 'healthy'}", _STYLES["failure" if counts["failure"] else "warning" if bad else "ok"])
     )

@@ -1,12 +1,16 @@
 """What a check says."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NoReturn, TypeVar
 
+from ops._errors import DENIED, EXPIRED, INVALID, AwsError, OpsError, code_of, explained, is_aws, unexpected
 from ops._stack import Stack, in_sandbox
 
-Status = Literal["ok", "warning", "failure"]
+Status = Literal["ok", "warning", "failure", "unchecked"]
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,7 @@ class Finding:
     Attributes:
         check: Which check, such as `value-from`; stable, for programs.
         status: `failure`: a task would not start, or breaks soon. `warning`: it starts, but something is not as it should be.
+            `unchecked`: this could not be looked at, so that nothing is known about it.
         subject: What it is about: a secret, a variable, a role.
         found: What was found.
         fix: The command that fixes it and nothing else, to be pasted as it is; "" where no single command does.
@@ -30,10 +35,59 @@ class Finding:
     remark: str = ""
 
 
-def summed_up(check: str, problems: Iterable[Finding], *, ok: str) -> Iterator[Finding]:
-    """Yield the problems, or one line that all is well."""
-    found = list(problems)
-    yield from found or [Finding(check, "ok", "", ok)]
+class UncheckedError(OpsError):
+    """A check needs what could not be read; the message says why."""
+
+
+class Unread(Mapping[_K, _V]):
+    """What could not be read, in the place of a mapping: whoever looks into it can't decide.
+
+    Args:
+        why: The reason.
+    """
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise UncheckedError(self.why)
+
+    __getitem__ = __iter__ = __len__ = __contains__ = _refuse
+    get = keys = values = items = _refuse
+
+
+def reason(error: Exception) -> str:
+    """Return why something could not be read or checked, without any value.
+
+    Raises:
+        AwsError: When the credentials are no longer valid: no other check would do better.
+    """
+    found = error if isinstance(error, OpsError) else explained(error) if is_aws(error) else unexpected(error)
+    code = found.code if isinstance(found, AwsError) else code_of(error)
+    if code in EXPIRED | INVALID:
+        raise found from None
+    return str(found)
+
+
+def unchecked(check: str, error: Exception, subject: str = "") -> Finding:
+    """Return the finding of a check that failed."""
+    code = error.code if isinstance(error, AwsError) else code_of(error)
+    remark = "ask for that right" if code in DENIED else ""
+    return Finding(check, "unchecked", subject, f"could not be checked: {reason(error)}", remark=remark)
+
+
+def guarded(check: str, findings: Callable[[], Iterable[Finding]], subject: str = "") -> Iterator[Finding]:
+    """Yield the findings of a check; one that fails is a finding of its own and takes no other with it."""
+    try:
+        yield from findings()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other checks are still worth having
+        yield unchecked(check, error, subject)
+
+
+def summed_up(check: str, problems: Iterable[Finding], *, ok: str | Callable[[], str]) -> Iterator[Finding]:
+    """Yield the problems, or one line that all is well; what fails while they are looked for is a problem, too."""
+    found = list(guarded(check, lambda: problems))
+    yield from found or guarded(check, lambda: [Finding(check, "ok", "", ok if isinstance(ok, str) else ok())])
 
 
 def take_anew(stack: Stack) -> str:

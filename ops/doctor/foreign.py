@@ -1,17 +1,19 @@
 """Checks of the secrets that somebody else owns: do they exist, do they hold what the container references, may they be read?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 from ops._aws import Aws
 from ops._console import counted
-from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of, explained
+from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of
 from ops._json import json_object
 from ops._ownership import foreign_of, owner_of
 from ops._roles import Role
 from ops._secrets import CURRENT, Record, describe, read_value, resource_policies
 from ops._stack import Stack
 from ops.access.evaluator import Request, Statement, decide, parse
-from ops.doctor.finding import Finding, put_back, summed_up
+from ops.doctor.finding import Finding, guarded, put_back, summed_up, unchecked
 from ops.doctor.role import READ, name_key, request_context
 from ops.doctor.snapshot import Key, Snapshot, read_key
 
@@ -26,7 +28,7 @@ def check(aws: Aws, snapshots: tuple[Snapshot, ...], *, values: bool) -> Iterato
     found = [
         finding
         for name, arn in sorted(stack.foreign_secret_arns.items())
-        for finding in _examined(aws, snapshots, name, arn, values=values)
+        for finding in guarded(CHECK, partial(_examined, aws, snapshots, name, arn, values=values), name)
     ]
     count = len(stack.foreign_secret_arns)
     yield from summed_up(
@@ -40,15 +42,7 @@ def _examined(aws: Aws, snapshots: tuple[Snapshot, ...], name: str, arn: str, *,
     try:
         record = describe(aws, arn)
     except aws_errors() as error:
-        if code_of(error) not in DENIED:
-            raise
-        yield Finding(
-            CHECK,
-            "warning",
-            name,
-            f"not checked: {explained(error)}",
-            remark=f"{ask} for secretsmanager:DescribeSecret",
-        )
+        yield replace(unchecked(CHECK, error, name), remark=f"{ask} for secretsmanager:DescribeSecret")
         return
     if record is None:
         found = "doesn't exist (any more): nothing can read it"
@@ -98,8 +92,8 @@ def _value(aws: Aws, snapshots: tuple[Snapshot, ...], name: str, arn: str, ask: 
 def _rights(aws: Aws, snapshots: tuple[Snapshot, ...], name: str, record: Record, ask: str) -> Iterator[Finding]:
     key = _key(aws, record) if record.kms_key_id else None
     if record.kms_key_id and (key is None or key.policy is None):
-        found = f"not checked: its key {record.kms_key_id} or the key's policy can't be looked at"
-        yield Finding(CHECK, "warning", name, found, remark=f"{ask} for kms:DescribeKey and kms:GetKeyPolicy")
+        found = f"could not be checked: its key {record.kms_key_id} or the key's policy can't be read"
+        yield Finding(CHECK, "unchecked", name, found, remark=f"{ask} for kms:DescribeKey and kms:GetKeyPolicy")
     if key and key.state != "Enabled":
         found = f"its key is {key.state}: nothing can be decrypted"
         yield Finding(CHECK, "failure", name, found, remark=f"{ask} to enable it")

@@ -223,6 +223,8 @@ def _read(aws: Aws, vpc_id: str, service: Service, placement: Placement) -> Vpc:
 def _way(vpc: Vpc, subnet: str, need: Need) -> Way:
     """Return how the tasks of a subnet reach something."""
     table = _table(vpc, subnet)
+    if table is None:
+        return Way(None, f"the route table of {subnet} can't be read")
     if need.region == vpc.region:
         for endpoint in _endpoints(vpc, need):
             if endpoint.get("PrivateDnsEnabled") and need.name != "s3":
@@ -238,13 +240,16 @@ def _endpoints(vpc: Vpc, need: Need) -> list[Any]:
 
 
 def _table(vpc: Vpc, subnet: str) -> Any:
-    """Return the route table of a subnet: its own, else the main one."""
+    """Return the route table of a subnet: its own, else the main one; None when neither is among those that were read."""
     own = [t for t in vpc.tables if any(a.get("SubnetId") == subnet for a in t["Associations"])]
-    return (own or [t for t in vpc.tables if any(a.get("Main") for a in t["Associations"])])[0]
+    main = [t for t in vpc.tables if any(a.get("Main") for a in t["Associations"])]
+    return next(iter(own or main), None)
 
 
 def _default_route(table: Any) -> Any:
-    routes = (route for route in table["Routes"] if route.get("DestinationCidrBlock") == "0.0.0.0/0")
+    routes = (
+        route for route in (table or {"Routes": ()})["Routes"] if route.get("DestinationCidrBlock") == "0.0.0.0/0"
+    )
     return next(routes, None)
 
 
@@ -264,6 +269,8 @@ def _by_endpoint(vpc: Vpc, subnet: str, endpoint: Any) -> Way:
     own, groups = _groups(vpc), [group["GroupId"] for group in endpoint.get("Groups") or ()]
     cidr = vpc.subnets[subnet]["CidrBlock"]
     comes_in = groups_allow([vpc.groups[g] for g in groups if g in vpc.groups], "IpPermissions", _peer([cidr], own))
+    if not comes_in and not (own and groups):
+        return Way(None, f"the security group of the tasks, or of endpoint {name}, can't be read")
     if not comes_in:
         found = f"the security group {', '.join(groups)} of endpoint {name} doesn't let the tasks in on port 443"
         fix = _ec2(
@@ -307,6 +314,8 @@ def _by_nat(vpc: Vpc, subnet: str, table: str, route: Any) -> Way:
         target = next((str(v) for k, v in route.items() if k.endswith("Id")), "something else")
         return Way(None, f"the default route of {table} leads to {target}; what is behind it was not looked at")
     outside = _table(vpc, nat["SubnetId"])
+    if outside is None:
+        return Way(None, f"the route table of {nat['SubnetId']}, where the NAT gateway is, can't be read")
     if not (_default_route(outside) or {}).get("GatewayId", "").startswith("igw-"):
         found = f"NAT gateway {nat['NatGatewayId']} is in {nat['SubnetId']}, whose route table has no internet gateway"
         verb = "replace-route" if _default_route(outside) else "create-route"
@@ -367,6 +376,8 @@ def _opened(vpc: Vpc, need: Need, table: Any) -> tuple[tuple[str, ...], str]:
             _ec2(vpc, "modify-vpc-endpoint", f"--vpc-endpoint-id {there['VpcEndpointId']} --private-dns-enabled"),
         ), ""
     own = _groups(vpc)
+    if not own:
+        return (), "the service needs a security group first: an endpoint lets tasks in by theirs"
     by_zone = {vpc.subnets[s]["AvailabilityZone"]: s for s in reversed(vpc.tasks.subnets) if s in vpc.subnets}
     make = _ec2(
         vpc,
@@ -414,17 +425,15 @@ def _let_through(vpc: Vpc, subnet: str, peer: Peer, how: str) -> Way:
 def _group_closed(vpc: Vpc, peer: Peer, how: str) -> Way | None:
     """Return what the tasks' security groups have against HTTPS to a peer."""
     own = _groups(vpc)
+    if not own:  # a missing group is a finding already
+        return None
     goes_out = groups_allow([vpc.groups[name] for name in own], "IpPermissionsEgress", peer)
     if goes_out:
         return None
     found = f"the security group {', '.join(own)} of the tasks lets nothing out on port 443 to {how}"
     to = f"--source-group {min(peer.groups)}" if peer.groups else "--cidr 0.0.0.0/0"
-    fix = (
-        _ec2(vpc, "authorize-security-group-egress", f"--group-id {own[0]} --protocol tcp --port 443 {to}")
-        if own
-        else ""
-    )
-    return Way(goes_out, found, (fix,) if fix else ())
+    fix = _ec2(vpc, "authorize-security-group-egress", f"--group-id {own[0]} --protocol tcp --port 443 {to}")
+    return Way(goes_out, found, (fix,))
 
 
 def _acl_closed(vpc: Vpc, subnet: str, peer: Peer, *, serving: bool) -> Way | None:

@@ -9,7 +9,7 @@ from ops._errors import aws_errors
 from ops._roles import Role
 from ops._stack import Stack, in_sandbox
 from ops.access.evaluator import Decision, Request, Statement, decide, matches_action, principal_match, trusts
-from ops.doctor.finding import Finding, put_back, summed_up
+from ops.doctor.finding import Finding, guarded, put_back, summed_up
 from ops.doctor.snapshot import Key, Snapshot, image_in_ecr
 from ops.migrate._pulumi import property_path
 
@@ -23,11 +23,10 @@ _Simulated = Mapping[str, bool] | None
 def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     """Yield what is to be said of the execution role and of the keys."""
     stack, role = snapshot.stack, snapshot.role
-    if snapshot.role_denied:
-        found = f"not checked: {snapshot.role_denied}"
-        yield Finding(
-            "role", "warning", stack.service.execution_role_arn, found, remark="ask for the right to read the role"
-        )
+    if snapshot.role_gap:
+        name = stack.service.execution_role_arn.rpartition("/")[2]
+        for check_name in ("role", "permission", "start", "key"):
+            yield Finding(check_name, "unchecked", name, f"could not be checked: {snapshot.role_gap}")
         return
     if role is None:
         name = stack.service.execution_role_arn.rpartition("/")[2]
@@ -37,6 +36,12 @@ def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
         name = stack.service.task_role_arn.rpartition("/")[2]
         yield Finding("role", "failure", name, "the task role doesn't exist: no task starts", put_back(stack))
     yield from summed_up("role", _trust(stack, role), ok=f"{role.name} trusts ECS tasks, and nobody else")
+    yield from guarded("permission", lambda: _permission(aws, snapshot, role), role.name)
+    yield from summed_up("start", _start(snapshot, role), ok=f"{role.name} may write the log and pull the image")
+    yield from summed_up("key", _keys(snapshot, role), ok=lambda: _key_in_use(snapshot, role))
+
+
+def _permission(aws: Aws, snapshot: Snapshot, role: Role) -> Iterator[Finding]:
     wanted = _wanted(snapshot)
     simulated = simulate(aws, role.arn, READ, wanted)
     how = (
@@ -46,14 +51,15 @@ def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     )
     ok = f"{role.name} may read exactly the container's {counted(len(wanted), 'secret')} ({how})"
     yield from summed_up("permission", _reads(snapshot, role, simulated), ok=ok)
-    yield from summed_up("start", _start(snapshot, role), ok=f"{role.name} may write the log and pull the image")
+
+
+def _key_in_use(snapshot: Snapshot, role: Role) -> str:
     customer_managed = len(snapshot.keys)
-    ok = (
+    return (
         f"{role.name} may decrypt with the customer-managed key"
         if customer_managed
         else "AWS-managed: nothing to grant"
     )
-    yield from summed_up("key", _keys(snapshot, role), ok=ok)
 
 
 def simulate(aws: Aws, role_arn: str, action: str, arns: Sequence[str]) -> _Simulated:
@@ -222,8 +228,8 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
             yield Finding("key", "warning", name, found, put_back(stack))
         if key is not None and key.state == "Enabled" and arn in wanted:
             if key.policy is None:
-                found = "not checked, you may not read the key's policy"
-                yield Finding("key", "warning", name, found, remark="ask for kms:GetKeyPolicy")
+                found = "could not be checked: you may not read the key's policy"
+                yield Finding("key", "unchecked", name, found, remark="ask for kms:GetKeyPolicy")
                 continue
             via = {
                 "kms:viaservice": f"secretsmanager.{stack.region}.{_dns_suffix(stack)}",

@@ -27,9 +27,7 @@ def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
     yield from summed_up("deletion", _deletion(snapshot), ok="none is pending deletion")
     yield from summed_up("value", _values(snapshot), ok=f"all have a value at {CURRENT}")
     if snapshot.values_read:
-        keys = sum(1 for references in snapshot.used.values() for reference in references if reference.key)
-        ok = f"every JSON is flat and all strings, and has the {keys} referenced keys"
-        yield from summed_up("json", _json(snapshot), ok=ok)
+        yield from summed_up("json", _json(snapshot), ok=lambda: _all_flat(snapshot))
     else:
         yield Finding("json", "ok", "", "not checked: values were not to be read")
     if max_age_days is not None:
@@ -39,6 +37,11 @@ def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
 
 def _all(count: int) -> str:
     return "the only secret exists" if count == 1 else f"all {count} secrets exist"
+
+
+def _all_flat(snapshot: Snapshot) -> str:
+    keys = sum(1 for references in snapshot.used.values() for reference in references if reference.key)
+    return f"every JSON is flat and all strings, and has the {keys} referenced keys"
 
 
 def _existence(snapshot: Snapshot) -> Iterator[Finding]:
@@ -88,8 +91,8 @@ def _values(snapshot: Snapshot) -> Iterator[Finding]:
 def _unreadable(snapshot: Snapshot, record: Record, value: Unreadable) -> Finding:
     name = snapshot.stack.name_of(record.arn)
     if value.code in DENIED:
-        found = f"not checked, you may not read it: {value.message}"
-        return Finding("value", "warning", name, found, remark="ask for the right to read, or use --no-values")
+        found = f"could not be checked: {value.message}"
+        return Finding("value", "unchecked", name, found, remark="ask for the right to read, or use --no-values")
     return Finding("value", "failure", name, f"can't be read: {value.message}", put_back(snapshot.stack))
 
 

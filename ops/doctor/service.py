@@ -274,7 +274,7 @@ def check_found(stack: Stack, found: Found, asked: str | None) -> Iterator[Findi
     """Yield what is to be said of the search for services; `asked` is how the operator named one."""
     for gap in found.gaps:
         remark = "ask for that right, or name a service: --ecs-service CLUSTER/SERVICE"
-        yield Finding("service", "warning", "", f"not looked at: {gap}", remark=remark)
+        yield Finding("service", "unchecked", "", f"could not be checked: {gap}", remark=remark)
     if asked and not found.services:
         text = "there is no such active service in this account and Region"
         fix = f"aws ecs list-services --cluster {asked.partition('/')[0]} --region {stack.region}"
@@ -292,10 +292,8 @@ def check(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
     )
     yield from summed_up("service", _state(snapshot, service), ok=ok)
     if service.gap:
-        remark = "ask for that right"
-        yield Finding(
-            "stopped", "warning", service.label, f"its tasks were not looked at: {service.gap}", remark=remark
-        )
+        for name in ("stopped", *(("redeploy",) if snapshot.values_read else ())):
+            yield Finding(name, "unchecked", service.label, f"could not be checked: {service.gap}")
         return
     yield from summed_up("stopped", _stopped(service), ok=f"{service.label}: no task stopped for a reason to know")
     if snapshot.values_read:

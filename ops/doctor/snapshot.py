@@ -1,15 +1,15 @@
 """Everything that the checks look at, read once: batch calls where AWS has them, several at a time where it hasn't."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from components.labels import LIVE
 from components.references import Reference, parse_value_from
 from ops._aws import Aws
-from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of, explained
+from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of
 from ops._roles import Role, read_key_policy, read_role
 from ops._secrets import (
     CURRENT,
@@ -25,6 +25,9 @@ from ops._secrets import (
 )
 from ops._stack import Stack
 from ops.access.evaluator import Statement, parse
+from ops.doctor.finding import UncheckedError, Unread, reason
+
+_R = TypeVar("_R")
 
 _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
@@ -114,10 +117,13 @@ class Snapshot:
         deployed: The stack's revision of the task definition, None when it is gone.
         others: Further revisions that may run: the family's newest, the service's.
         task_role_exists: Whether the task role does, as far as it may be read.
-        role: The execution role, None when it doesn't exist, or when `role_denied` says why it may not be read.
+        role: The execution role, None when it doesn't exist, or when `role_gap` says why it could not be read.
         keys: Customer-managed keys by the id that the secrets know them by, None for one that doesn't exist.
         used: The references of every service by ARN.
         values_read: Whether values were to be read.
+        definitions_gap: Why the task definitions could not be read, "" when they were.
+
+    A mapping that could not be read is `Unread`: a check that looks into it fails, and says why.
     """
 
     stack: Stack
@@ -132,12 +138,19 @@ class Snapshot:
     namesakes: Mapping[str, Record] = field(default_factory=dict[str, Record])
     used: Mapping[str, set[Reference]] = field(default_factory=dict[str, set[Reference]])
     values_read: bool = True
-    role_denied: str = ""
+    role_gap: str = ""
     task_role_exists: bool = True
+    definitions_gap: str = ""
 
     @property
     def definitions(self) -> tuple[TaskDefinition, ...]:
-        """All revisions that may run."""
+        """All revisions that may run.
+
+        Raises:
+            UncheckedError: When they could not be read.
+        """
+        if self.definitions_gap:
+            raise UncheckedError(self.definitions_gap)
         return (*((self.deployed,) if self.deployed else ()), *self.others)
 
     def live(self) -> dict[str, Record]:
@@ -178,47 +191,80 @@ def take(
         also: ARNs of further task definitions that run.
     """
     arns = list(stack.secret_arns.values())
-    read = read_values(aws, arns) if values else {}
-    records = _records(aws, stack, arns, read)
-    records |= {arn: None for arn in arns if arn not in records}
-    namesakes = _namesakes(aws, stack, records)
-    live = {arn for arn, record in records.items() if record and not record.deleted}
-    policies = {
-        arn: parse(text, source="the secret's resource policy") if text else ()
-        for arn, text in resource_policies(aws, live).items()
-    }
-    keys = {key: read_key(aws, key) for key in sorted({r.kms_key_id for r in records.values() if r and r.kms_key_id})}
-    running = [found for arn in also if (found := read_task_definition(aws, arn))]
-    snapshots: list[Snapshot] = []
-    for seen in stack.each(service):
-        own = seen.service
-        newest = read_task_definition(aws, own.task_definition_family)
-        others = {d.arn: d for d in (newest, *running) if d and d.active and d.family == own.task_definition_family}
-        others.pop(own.task_definition_arn, None)
-        role, role_denied = _role(aws, own.execution_role_arn)
-        snapshots.append(
-            Snapshot(
-                stack=seen,
-                records=records,
-                values=read,
-                staged={},
-                policies=policies,
-                deployed=read_task_definition(aws, own.task_definition_arn),
-                others=tuple(others.values()),
-                role=role,
-                keys=keys,
-                namesakes=namesakes,
-                values_read=values,
-                role_denied=role_denied,
-                task_role_exists=any(_role(aws, own.task_role_arn)),
-            )
+    read = _part(lambda: read_values(aws, arns)) if values else {}
+    records = _part(lambda: _records(aws, stack, arns, read))
+    namesakes = _part(lambda: _namesakes(aws, stack, records))
+    policies = _part(lambda: _policies(aws, records))
+    keys = _part(lambda: _keys(aws, records))
+    snapshots = [
+        replace(
+            _of_service(aws, seen, also),
+            records=records,
+            namesakes=namesakes,
+            values=read,
+            policies=policies,
+            keys=keys,
+            values_read=values,
         )
+        for seen in stack.each(service)
+    ]
+    used = _part(lambda: _used(snapshots))
+    staged = _part(lambda: _staged(aws, used, list(snapshots[0].live().values()))) if values else {}
+    return tuple(replace(snapshot, staged=staged, used=used) for snapshot in snapshots)
+
+
+def _part(read: Callable[[], Mapping[Any, _R]]) -> Mapping[Any, _R]:
+    """Return what is read; what can't be read is `Unread`, so that the checks that need it can say so."""
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001 - the other parts are still worth having
+        return Unread(reason(error))
+
+
+def _of_service(aws: Aws, stack: Stack, also: Iterable[str]) -> Snapshot:
+    """Return a snapshot with what belongs to one service: its task definitions and roles."""
+    own, gap = stack.service, ""
+    deployed, others = None, dict[str, TaskDefinition]()
+    try:
+        deployed = read_task_definition(aws, own.task_definition_arn)
+        read = [read_task_definition(aws, name) for name in (own.task_definition_family, *also)]
+        others = {d.arn: d for d in read if d and d.active and d.family == own.task_definition_family}
+        others.pop(own.task_definition_arn, None)
+    except Exception as error:  # noqa: BLE001 - as above
+        gap = reason(error)
+    role, role_gap = _role(aws, own.execution_role_arn)
+    return Snapshot(
+        stack=stack,
+        records={},
+        values={},
+        staged={},
+        policies={},
+        deployed=deployed,
+        others=tuple(others.values()),
+        role=role,
+        keys={},
+        role_gap=role_gap,
+        task_role_exists=any(_role(aws, own.task_role_arn)),
+        definitions_gap=gap,
+    )
+
+
+def _used(snapshots: Iterable[Snapshot]) -> dict[str, set[Reference]]:
     used: dict[str, set[Reference]] = {}
     for snapshot in snapshots:
         for arn, references in snapshot.references().items():
             used.setdefault(arn, set()).update(references)
-    staged = _staged(aws, used, [record for arn, record in records.items() if record and arn in live]) if values else {}
-    return tuple(replace(snapshot, staged=staged, used=used) for snapshot in snapshots)
+    return used
+
+
+def _policies(aws: Aws, records: Mapping[str, Record | None]) -> dict[str, tuple[Statement, ...]]:
+    live = [arn for arn, record in records.items() if record and not record.deleted]
+    texts = resource_policies(aws, live)
+    return {arn: parse(text, source="the secret's resource policy") if text else () for arn, text in texts.items()}
+
+
+def _keys(aws: Aws, records: Mapping[str, Record | None]) -> dict[str, Key | None]:
+    return {key: read_key(aws, key) for key in sorted({r.kms_key_id for r in records.values() if r and r.kms_key_id})}
 
 
 def _namesakes(aws: Aws, stack: Stack, records: Mapping[str, Record | None]) -> dict[str, Record]:
@@ -235,12 +281,13 @@ def _records(
 ) -> dict[str, Record | None]:
     if len(arns) <= _FEW:
         return dict(describe_all(aws, arns))
+    values = {} if isinstance(values, Unread) else values
     names = {stack.secret_names[name]: arn for name, arn in stack.secret_arns.items() if arn in arns}
     found: dict[str, Record | None] = dict(list_records(aws, names))
     # The list may be minutes old: whatever looks wrong, or doesn't know the version just read, is asked for alone. So is
     # what has replicas, whose state the list doesn't tell.
     doubtful = [arn for arn in arns if _doubtful(found.get(arn), values.get(arn))]
-    return found | describe_all(aws, doubtful)
+    return dict.fromkeys(arns) | found | describe_all(aws, doubtful)
 
 
 def _doubtful(record: Record | None, value: Value | Unreadable | None) -> bool:
@@ -252,12 +299,11 @@ def _doubtful(record: Record | None, value: Value | Unreadable | None) -> bool:
 
 
 def _role(aws: Aws, arn: str) -> tuple[Role | None, str]:
+    """Return a role, None when it doesn't exist, and why it could not be read."""
     try:
         return read_role(aws, arn), ""
-    except aws_errors() as error:
-        if code_of(error) not in DENIED:
-            raise
-        return None, str(explained(error))
+    except Exception as error:  # noqa: BLE001 - the other parts are still worth having
+        return None, reason(error)
 
 
 def live_label(record: Record) -> str | None:

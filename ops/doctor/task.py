@@ -23,8 +23,8 @@ def check(snapshot: Snapshot) -> Iterator[Finding]:
     """Yield what is to be said of the task definition."""
     deployed = snapshot.deployed
     label = deployed.label if deployed else ""
-    yield from summed_up("task-definition", _state(snapshot), ok=f"{label} is active and the newest of its family")
     count = len(list(deployed.references())) if deployed else 0
+    yield from summed_up("task-definition", _state(snapshot), ok=f"{label} is active and the newest of its family")
     yield from summed_up(
         "value-from", _references(snapshot), ok=f"all {count} references lead to secrets of the catalogue"
     )
@@ -32,7 +32,7 @@ def check(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _state(snapshot: Snapshot) -> Iterator[Finding]:
-    stack, deployed = snapshot.stack, snapshot.deployed
+    stack, definitions, deployed = snapshot.stack, snapshot.definitions, snapshot.deployed
     label = stack.service.task_definition_arn.rpartition("/")[2]
     if deployed is None:
         yield Finding("task-definition", "failure", label, "doesn't exist", put_back(stack))
@@ -46,7 +46,7 @@ def _state(snapshot: Snapshot) -> Iterator[Finding]:
             found += _differences(other, deployed)
             fix = f"aws ecs deregister-task-definition --task-definition {other.label} --region {stack.region}"
             yield Finding("task-definition", "warning", other.label, found, fix)
-    for definition in snapshot.definitions:
+    for definition in definitions:
         if not definition.execution_role_arn:
             found = "has no execution role: ECS can read no secret"
             yield Finding("task-definition", "failure", definition.label, found, *_remedy(stack, definition))

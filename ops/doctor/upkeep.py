@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from ops._aws import Aws
 from ops._console import counted
@@ -10,7 +11,7 @@ from ops._errors import MISSING, aws_errors, code_of
 from ops._pending import left_over, remove_label_command, unfinished
 from ops._secrets import CURRENT, PENDING, PREVIOUS, Record, Value
 from ops.access.evaluator import Request, parse, trusts
-from ops.doctor.finding import Finding, put_back, summed_up
+from ops.doctor.finding import Finding, guarded, put_back, summed_up
 from ops.doctor.snapshot import Snapshot
 
 _GRACE = timedelta(days=1)
@@ -19,20 +20,29 @@ _GRACE = timedelta(days=1)
 
 def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     """Yield what is to be said of rotation and replicas."""
-    live = snapshot.live()
-    rotating = [snapshot.stack.name_of(arn) for arn, record in live.items() if record.rotation.enabled]
-    ok = (
-        f"{', '.join(rotating)} rotate{'s' if len(rotating) == 1 else ''} on time"
-        if rotating
-        else "no secret rotates on schedule"
-    )
-    problems = (finding for record in live.values() for finding in _rotation(aws, snapshot, record))
-    yield from summed_up("rotation", problems, ok=ok)
-    # As DescribeSecret tells them: those of a Region that the configuration no longer names are among them.
-    regions = Counter(replica.region for record in live.values() for replica in record.replicas)
+
+    def rotation() -> Iterator[Finding]:
+        for record in snapshot.live().values():
+            yield from guarded(
+                "rotation", partial(_rotation, aws, snapshot, record), snapshot.stack.name_of(record.arn)
+            )
+
+    yield from summed_up("rotation", rotation(), ok=lambda: _rotating(snapshot))
+    yield from summed_up("replica", _replicas(snapshot), ok=lambda: _replicated(snapshot))
+
+
+def _rotating(snapshot: Snapshot) -> str:
+    rotating = [snapshot.stack.name_of(arn) for arn, record in snapshot.live().items() if record.rotation.enabled]
+    if not rotating:
+        return "no secret rotates on schedule"
+    return f"{', '.join(rotating)} rotate{'s' if len(rotating) == 1 else ''} on time"
+
+
+def _replicated(snapshot: Snapshot) -> str:
+    """Return the replicas as DescribeSecret reports them, in Regions that the configuration no longer names too."""
+    regions = Counter(replica.region for record in snapshot.live().values() for replica in record.replicas)
     each = (f"{counted(count, 'secret')} in {region}" for region, count in sorted(regions.items()))
-    ok = f"in sync: {', '.join(each)}" if regions else "none"
-    yield from summed_up("replica", _replicas(snapshot), ok=ok)
+    return f"in sync: {', '.join(each)}" if regions else "none"
 
 
 def _rotation(aws: Aws, snapshot: Snapshot, record: Record) -> Iterator[Finding]:

@@ -112,7 +112,7 @@ def review(aws: Aws, stack: Stack, *, everybody: bool, trusted: Sequence[str]) -
     gaps: list[str] = list(access.not_looked_at)
     health = _allowed(gaps, "the health of the stack", lambda: tuple(examine(aws, stack, values=False)), ())
     gaps.append("the values themselves: a JSON secret that lacks a key is found by `ops doctor`, which reads them")
-    gaps += [f"{finding.check}: {finding.found}" for finding in health if "not checked" in finding.found]
+    gaps += [f"{finding.check}: {finding.found}" for finding in health if _not_looked_at(finding)]
     readings = reads.read(aws, stack, trail_of(stack).log_group)
     if readings.gap:
         gaps.append(f"reads: {readings.gap}")
@@ -146,6 +146,10 @@ def _allowed(gaps: list[str], what: str, ask: Callable[[], T], otherwise: T) -> 
     except aws_errors() as error:
         gaps.append(f"{what}: {explained(error)}")
     return otherwise
+
+
+def _not_looked_at(finding: Finding) -> bool:
+    return finding.status == "unchecked" or "not checked" in finding.found
 
 
 def _life(aws: Aws, stack: Stack, record: Record | None) -> Secret | None:

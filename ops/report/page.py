@@ -92,7 +92,7 @@ def render(review: Review) -> str:
         prices_as_of=pricing.AS_OF,
         counts={
             status: sum(finding.status == status for finding in review.health)
-            for status in ("ok", "warning", "failure")
+            for status in ("ok", "warning", "failure", "unchecked")
         },
     )
 

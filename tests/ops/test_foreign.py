@@ -151,8 +151,8 @@ def test_what_may_not_be_looked_at_is_told(stack: Stack, ops: Any, monkeypatch: 
 
     (problem,) = problems(ops(stack, "doctor", "--json"))
 
-    assert (problem["check"], problem["status"]) == ("foreign", "warning")
-    assert "not checked" in problem["found"]
+    assert (problem["check"], problem["status"]) == ("foreign", "unchecked")
+    assert "could not be checked" in problem["found"]
 
 
 @pytest.mark.parametrize("command", [("set",), ("rollback",), ("rotate",)])

@@ -268,6 +268,23 @@ def test_what_is_closed_is_named_and_the_fix_opens_it(case: str, stack: Stack, o
     assert [f["status"] for f in network(stack, ops)] == ["ok"]
 
 
+def test_a_missing_security_group_and_no_way_out_are_two_findings(stack: Stack, ops: Any) -> None:
+    """README's own example: the check broke with an IndexError, and every other finding was lost with it."""
+    net = build(stack, "public")
+    unroute("public_table")(net)
+    vpc = {"subnets": [net.public], "securityGroups": ["sg-0a1b2c3d4e5f6a7b8"], "assignPublicIp": "DISABLED"}
+    stack.client("ecs").update_service(
+        cluster="main", service="tickets", networkConfiguration={"awsvpcConfiguration": vpc}
+    )
+
+    done = ops(stack, "doctor", "--json")
+
+    found = [f["found"] for f in done.json["findings"] if f["check"] == "network"]
+    assert done.status == 1
+    assert any("the security group sg-0a1b2c3d4e5f6a7b8 doesn't exist" in text for text in found)
+    assert any("can't reach secretsmanager" in text and "no default route" in text for text in found)
+
+
 def test_an_endpoint_without_a_private_name_is_given_one(stack: Stack, ops: Any) -> None:
     net = build(stack, "endpoints")
     hide_endpoint(net)
