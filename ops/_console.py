@@ -6,7 +6,7 @@ What comes from AWS, files and outputs is shown without control characters; JSON
 import contextlib
 import json
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from terminal import PlainConsole, plain
+
+SCHEMA = 1
+"""Version of what `--json` prints. Added fields don't change it; a field that goes or means something else does."""
 
 _UNFOLDED = 1000
 """Columns of a screen on which nothing is folded."""
@@ -30,9 +33,9 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def print_json(data: Any) -> None:
-    """Print a result for programs."""
-    sys.stdout.write(json.dumps(data, indent=2, default=_text) + "\n")
+def print_json(result: Mapping[str, Any]) -> None:
+    """Print a result for programs: an object with the version of its form."""
+    sys.stdout.write(json.dumps({"schema": SCHEMA, **result}, indent=2, default=_text) + "\n")
 
 
 def _text(value: Any) -> str:

@@ -2,15 +2,19 @@
 
 import json
 import secrets as random_values
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import cast
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
 
 from components.limits import MAX_VALUE_BYTES
 from config.declarations import Declaration, JsonSecret
 from ops._ask import confirm, new_value
 from ops._aws import Aws, connect
 from ops._console import print_json, say
+from ops._env_file import read_env_file
 from ops._errors import AwsError, MisuseError, aws_errors, explained
 from ops._json import json_object
 from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
@@ -44,6 +48,14 @@ def set_value(
     stack: StackOption = None,
     outputs: OutputsOption = None,
     *,
+    from_env_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-env-file",
+            metavar="FILE",
+            help="The keys of a JSON secret, from a file of KEY=VALUE lines; others stay.",
+        ),
+    ] = None,
     yes: YesOption = False,
     json_: JsonOption = False,
 ) -> None:
@@ -56,13 +68,17 @@ def set_value(
     record = _changeable(aws, where, arn, key)
     if key is not None and declaration is not None and not isinstance(declaration, JsonSecret):
         raise MisuseError(f"{where.name_of(arn)} is plain text; leave --key out")
-    what = f"{where.name_of(arn)}{f', key {key}' if key else ''}"
+    parts = _from_env_file(from_env_file, declaration, key) if from_env_file else None
+    keys = f", key{'s' if parts else ''} {', '.join(parts or [key or ''])}" if parts or key else ""
+    what = f"{where.name_of(arn)}{keys}"
     confirm(f"Change {what} of {where.place}?", yes=yes)
-    value = new_value(f"{what} of {where.place}")
+    value = json.dumps(parts) if parts else new_value(f"{what} of {where.place}")
     for doubt in _doubts(value, key):
         confirm(f"{doubt[0].upper()}{doubt[1:]}. Is that meant?", yes=yes, unheard=doubt)
     before = read_value(aws, arn) if record.version(CURRENT) else None
-    text = _merged(before, key, value) if key else _whole(declaration, value)
+    if parts or key:
+        value = _merged(before, parts or {key or "": value})
+    text = value if key else _whole(declaration, value)
     size = len(text.encode())
     if size > MAX_VALUE_BYTES:
         raise MisuseError(f"the value has {size:,} bytes; Secrets Manager takes {MAX_VALUE_BYTES:,}")
@@ -81,6 +97,8 @@ def set_value(
             f"AWS took the value as version {current}, but {CURRENT} is at {after.version(CURRENT)}: try again"
         )
     _report(Change(where.name_of(arn), arn, current, before.version_id if before else None), json_=json_)
+    if from_env_file:
+        say(f"{from_env_file} still has the values: delete it.")
     if record.rotation.enabled:
         say("Its function keeps rotating it. If the database doesn't have this password, rotate at once instead.")
     say(replace_tasks(aws, where, arn))
@@ -176,13 +194,35 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-def _merged(before: Value | None, key: str, value: str) -> str:
-    if ":" in key or not key.isprintable() or key != key.strip():
-        raise MisuseError(f"ECS can't reference the key {key!r}: no colon, no control character, no blank at its ends")
+def _from_env_file(path: Path, declaration: Declaration | None, key: str | None) -> dict[str, str]:
+    """Return the keys and values in a file of `KEY=VALUE` lines.
+
+    Raises:
+        MisuseError: When it can't be read, or a value is not in it; no value is quoted.
+    """
+    if key is not None:
+        raise MisuseError("--from-env-file names the keys itself: leave --key out")
+    if declaration is not None and not isinstance(declaration, JsonSecret):
+        raise MisuseError(f"{declaration.name} is plain text; --from-env-file sets the keys of a JSON secret")
+    try:
+        found = read_env_file(path)
+    except ValueError as error:
+        raise MisuseError(f"{error}; nothing was changed") from None
+    if empty := sorted(name for name, value in found.items() if not value.strip()):
+        raise MisuseError(f"{path} has no value for {', '.join(empty)}; nothing was changed")
+    return found
+
+
+def _merged(before: Value | None, parts: Mapping[str, str]) -> str:
+    for key in parts:
+        if ":" in key or not key.isprintable() or key != key.strip():
+            raise MisuseError(
+                f"ECS can't reference the key {key!r}: no colon, no control character, no blank at its ends"
+            )
     found = json_object(before.text or "") if before else {}
     if found is None:
         raise MisuseError("the secret holds no JSON object; set it whole, without --key")
-    return json.dumps({**found, key: value}, sort_keys=True, ensure_ascii=False)
+    return json.dumps({**found, **parts}, sort_keys=True, ensure_ascii=False)
 
 
 def _put(aws: Aws, arn: str, text: str) -> str:

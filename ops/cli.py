@@ -15,6 +15,8 @@ from ops.backup import backup, restore
 from ops.changing import rollback, set_value
 from ops.cost import cost
 from ops.doctor.command import doctor
+from ops.execute import execute
+from ops.history import history
 from ops.listing import describe_secret, list_secrets
 from ops.report.command import report
 from ops.reveal import reveal
@@ -25,10 +27,12 @@ COMMANDS = {
     "doctor": doctor,
     "list": list_secrets,
     "describe": describe_secret,
+    "history": history,
     "reveal": reveal,
     "set": set_value,
     "rollback": rollback,
     "rotate": rotate,
+    "exec": execute,
     "access": access,
     "report": report,
     "cost": cost,

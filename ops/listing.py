@@ -20,25 +20,32 @@ def list_secrets(stack: StackOption = None, outputs: OutputsOption = None, *, js
     with working(f"Listing the secrets of {where.environment}"):
         found = records_of(aws, where) | foreign_records(aws, where)
     if json_:
-        print_json([_listed(where, name, found[arn]) for name, arn in where.every_secret_arn.items()])
+        listed = [_listed(where, name, found[arn]) for name, arn in where.every_secret_arn.items()]
+        print_json({"stack": where.environment, "secrets": listed})
         return
     rows = [
-        (
-            name,
-            _state(record),
-            age(record.changed) if record else "",
-            _rotation(record) if record else "",
-            owner_of(where, arn)
-            if where.is_foreign(arn)
-            else ownership(where, record, declaration_of(where, arn)).owner
-            if record
-            else "",
-            arn,
-        )
+        (name, *_cells(where, arn, found[arn]), _owner(where, arn, found[arn]))
         for name, arn in sorted(where.every_secret_arn.items())
-        for record in (found[arn],)
     ]
-    print_table(f"Secrets of {where.place}", ("name", "state", "changed", "rotation", "owner", "ARN"), rows, fold=False)
+    print_table(f"Secrets of {where.place}", ("name", "state", "changed", "rotated", "owner"), rows)
+
+
+def _cells(stack: Stack, arn: str, record: Record | None) -> tuple[str, str, str]:
+    """Return a secret's state, age and last rotation, short enough for a line of 80 characters."""
+    if record is None:
+        return "missing", "", ""
+    days = days_since(record.changed)
+    state = f"gone {record.deleted:%Y-%m-%d}" if record.deleted else _state(record)
+    rotation = record.rotation
+    last = f"{rotation.last:%Y-%m-%d}" if rotation.last else "never"
+    rotated = last if rotation.enabled else "cancelled" if rotation.lambda_arn else "off"
+    return state, "" if days is None else f"{days} d", "" if stack.is_foreign(arn) and not record.stages else rotated
+
+
+def _owner(stack: Stack, arn: str, record: Record | None) -> str:
+    if stack.is_foreign(arn):
+        return owner_of(stack, arn)
+    return ownership(stack, record, declaration_of(stack, arn)).owner if record else ""
 
 
 def describe_secret(
@@ -112,10 +119,15 @@ def foreign_records(aws: Aws, stack: Stack) -> dict[str, Record | None]:
 
 def age(moment: datetime | None) -> str:
     """Return how long ago something was, in words."""
-    if moment is None:
+    days = days_since(moment)
+    if days is None:
         return ""
-    days = (datetime.now(UTC) - moment).days
     return "today" if days < 1 else f"{counted(days, 'day')} ago"
+
+
+def days_since(moment: datetime | None) -> int | None:
+    """Return how many whole days ago something was, None when it never was."""
+    return None if moment is None else (datetime.now(UTC) - moment).days
 
 
 def _state(record: Record | None) -> str:
@@ -124,7 +136,7 @@ def _state(record: Record | None) -> str:
     if record.deleted:
         return f"pending deletion, gone after {record.deleted:%Y-%m-%d}"
     if not record.stages and record.created is None:
-        return "not visible from here"
+        return "not visible"
     return "ok" if record.version(CURRENT) else "no value"
 
 

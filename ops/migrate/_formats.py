@@ -9,12 +9,12 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from dotenv.parser import parse_stream
+
+from ops._env_file import Elsewhere, parse_env
 
 _MAX_NODES = 200_000
 """Parts of a document above which it is refused: YAML's aliases can make a small file endless."""
@@ -429,19 +429,14 @@ def _compose_ports(raw: Any) -> Iterator[dict[str, Any]]:
 
 
 def _from_env(text: str, path: Path) -> Document:
-    environment: dict[str, Any] = {}
-    for binding in parse_stream(StringIO(text)):
-        if binding.error:
-            raise FormatError(f"{path} is no .env file: line {binding.original.line} can't be read")
-        if binding.key is not None:
-            quoted = "'" in binding.original.string.partition("=")[2][:2]
-            value: Any = "" if binding.value is None else binding.value
-            if not quoted and (names := re.findall(r"\$\{(\w+)", value)):
-                value = Unread(f"the file takes it from {names[0]}")
-            environment[binding.key] = value  # as every reader of such files, the last one counts
-    if not environment:
-        raise FormatError(f"{path} is no .env file: it sets no variable")
-    entries = [{"name": name, "value": value} for name, value in environment.items()]
+    try:
+        found = parse_env(text, str(path))
+    except ValueError as error:
+        raise FormatError(str(error)) from None
+    entries = [
+        {"name": name, "value": Unread(f"the file takes it from {value}") if isinstance(value, Elsewhere) else value}
+        for name, value in found.items()
+    ]
     return Document(path.name, {_DEFINITIONS: [{"name": "app", "environment": entries}]}, whole=False)
 
 

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.references import parse_value_from
 from ops._aws import Aws
 from ops._errors import AwsError, MisuseError, OpsError, aws_errors, explained, is_aws
-from ops._json import json_object
-from ops._secrets import read_value
+from ops._references import References
 from ops.migrate._plan import Plan, Variables, make
 from ops.migrate._target import Target, target_of
 from ops.migrate._task_definition import Container, TaskDefinition, TaskDefinitionError, read
@@ -153,7 +151,7 @@ class _Reader:
 
     def __init__(self, region: str | None = None, aws: Aws | None = None) -> None:
         self._region = region
-        self._aws = aws
+        self._references = aws and References(aws)
         self._unreachable = ""
 
     def variables(self, container: Container) -> Variables:
@@ -175,40 +173,10 @@ class _Reader:
             raise ValueError("its valueFrom is a placeholder that something fills in later")
         try:
             # Without a Region of its own the first reference's counts, as its task definition's would.
-            self._aws = self._aws or open_aws(reference, self._region)
-            return _resolve(self._aws, reference)
+            self._references = self._references or References(open_aws(reference, self._region))
+            return self._references.value(reference)
         except (AwsError, *aws_errors()) as error:
             told = explained(error) if is_aws(error) else error
             if not getattr(told, "code", ""):
                 self._unreachable = str(told)
             raise
-
-
-def _resolve(aws: Aws, reference: str) -> str:
-    if reference.partition(":")[0] != "arn":
-        return _parameter(aws, reference)
-    fields = reference.split(":", 5)
-    service, region, resource = (fields[2], fields[3], fields[5]) if len(fields) > 5 else ("", "", "")  # noqa: PLR2004 - an ARN's
-    if service == "ssm" and resource.startswith("parameter/"):
-        return _parameter(aws, reference, region)
-    if service != "secretsmanager":
-        raise ValueError("its valueFrom is no whole ARN of a secret or a parameter")
-    try:
-        parsed = parse_value_from(reference)
-    except ValueError:
-        raise ValueError("its valueFrom is not the ARN of a secret that ECS takes") from None
-    found = read_value(aws, parsed.arn, stage=parsed.stage or "AWSCURRENT", version_id=parsed.version_id)
-    if found.text is None:
-        raise ValueError("its secret is binary")
-    if parsed.key is None:
-        return found.text
-    value = (json_object(found.text) or {}).get(parsed.key)
-    if not isinstance(value, str):  # ECS starts no task then, too
-        raise ValueError(f"its secret has no text under the JSON key {parsed.key}")  # noqa: TRY004 - nobody passed a wrong type
-    return value
-
-
-def _parameter(aws: Aws, name: str, region: str | None = None) -> str:
-    if not name:
-        raise ValueError("it has no valueFrom")
-    return aws.client("ssm", region).get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]

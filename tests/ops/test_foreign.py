@@ -167,7 +167,7 @@ def test_nothing_changes_it(stack: Stack, ops: Any, command: tuple[str, ...]) ->
 
 
 def test_list_and_describe_name_the_owner(stack: Stack, ops: Any) -> None:
-    listed = {entry["name"]: entry for entry in ops(stack, "list", "--json").json}
+    listed = {entry["name"]: entry for entry in ops(stack, "list", "--json").json["secrets"]}
     assert (listed[NAME]["owner"], listed[NAME]["arn"], listed[NAME]["state"]) == ("somebody else", stack.foreign, "ok")
     assert "Amazon RDS" in ops(stack, "list").out
     shown = ops(stack, "describe", NAME, "--json").json

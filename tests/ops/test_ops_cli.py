@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -84,15 +85,46 @@ def test_list_shows_names_and_no_values(stack: Stack, ops: Any) -> None:
     done = ops(stack, "list")
 
     assert done.status == 0
-    assert all(stack.arn(name) in done.out for name in stack.values)
+    assert all(f"\n{name} " in done.out for name in stack.values)
     assert not any(value in done.out for value in stack.values.values())
+
+
+def test_list_fits_80_columns(stack: Stack, ops: Any) -> None:
+    """The widest of each: a rotation that has not run, a deletion that is pending."""
+    stack.rotate_by_function("db-master-password")
+    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=30)
+    lines = ops(stack, "list").out.splitlines()
+
+    assert len(lines) == len(stack.values) + 2
+    assert max(map(len, lines)) <= 80
+    (deleted,) = [line for line in lines if line.startswith("jwt-secret")]
+    assert re.search(r"gone \d{4}-\d\d-\d\d", deleted)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("list",), ("describe", "jwt-secret"), ("history", "jwt-secret"), ("reveal", "jwt-secret", "--yes"), ("cost",),
+        ("doctor",), ("doctor", "--explain", "CannotPullContainerError"), ("access",), ("report",),
+    ],
+)  # fmt: skip
+def test_json_is_an_object_with_the_version_of_its_form(
+    stack: Stack, ops: Any, proxy: Any, command: tuple[str, ...]
+) -> None:
+    stack.endpoint = proxy.url
+    proxy.before("LookupEvents", lambda: (200, b'{"Events": []}'))
+
+    found = ops(stack, *command, "--json").json
+
+    assert found["schema"] == 1
+    assert len(found) > 1
 
 
 def test_list_as_json(stack: Stack, ops: Any) -> None:
     stack.rotate_by_function("db-master-password")
     stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), ForceDeleteWithoutRecovery=True)
 
-    found = {secret["name"]: secret for secret in ops(stack, "list", "--json").json}
+    found = {secret["name"]: secret for secret in ops(stack, "list", "--json").json["secrets"]}
 
     assert found["db-master-password"]["owner"] == "rotation"
     assert found["app-config"]["owner"] == "configuration"
@@ -300,7 +332,7 @@ def test_broken_pipe_is_quiet(stack: Stack) -> None:
         ["bash", "-c", command], capture_output=True, text=True, check=False, env={**os.environ, **stack.variables}
     )
 
-    assert done.stdout == "["
+    assert done.stdout == "{"
     assert "Traceback" not in done.stderr
 
 
@@ -359,7 +391,7 @@ def test_file_without_outputs(ops: Any, tmp_path: Path, content: str | None, mes
 def test_outputs_from_standard_input(stack: Stack, ops: Any) -> None:
     done = ops(None, "list", "--outputs", "-", "--json", stdin=stack.outputs_file.read_bytes(), env=stack.variables)
 
-    assert len(done.json) == 3
+    assert len(done.json["secrets"]) == 3
 
 
 def test_outputs_of_another_stack(stack: Stack, ops: Any) -> None:
@@ -438,7 +470,7 @@ def test_outputs_from_pulumi(stack: Stack, ops: Any, tmp_path: Path) -> None:
 
     done = ops(None, "list", "--stack", "dev", "--json", env=stack.variables | env)
 
-    assert len(done.json) == 3
+    assert len(done.json["secrets"]) == 3
     assert (tmp_path / "arguments").read_text() == "stack output --json --non-interactive --stack dev\n"
 
 

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,6 +140,55 @@ def test_first_value_of_an_external_json_secret(external: Stack, ops: Any) -> No
 
     assert done.status == 0
     assert json.loads(external.current("partners")) == {"ALPHA": "value-of-alpha"}
+
+
+# --- from an env file
+
+
+def test_an_env_file_sets_the_keys_of_a_json_secret(external: Stack, ops: Any, tmp_path: Path) -> None:
+    external.secrets.put_secret_value(
+        SecretId=external.arn("partners"), SecretString='{"ALPHA": "old", "KEPT": "stays"}'
+    )
+    file = tmp_path / "partners.env"
+    file.write_text("# from the vault\nexport ALPHA='a ${b} #c'\nBETA=\"line 1\\nline 2\"\n")
+
+    done = ops(external, "set", "partners", "--from-env-file", str(file), "--yes")
+
+    assert done.status == 0, done.err
+    assert json.loads(external.current("partners")) == {
+        "ALPHA": "a ${b} #c", "BETA": "line 1\nline 2", "KEPT": "stays",
+    }  # fmt: skip
+    assert f"{file} still has the values: delete it." in done.err
+    assert "a ${b}" not in done.out + done.err
+    assert "line 1" not in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("partners", "ALPHA=a\nBETA=${OTHER}x\n", (), "takes BETA from OTHER: write the value"),
+        ("partners", "ALPHA=a\nBETA=\n", (), "has no value for BETA"),
+        ("partners", "# nothing\n", (), "is not an env file: it sets no variable"),
+        ("partners", "ALPHA='not closed\n", (), "is not an env file: line 1 can't be read"),
+        ("partners", "ALPHA=a\nBETA=b\n", ("--key", "ALPHA"), "leave --key out"),
+        ("partners", None, (), "can't be read: No such file or directory"),
+        ("payment-token", "ALPHA=a\n", (), "the secret holds no JSON object"),
+    ],
+)
+def test_an_env_file_that_is_refused_changes_nothing(
+    external: Stack, ops: Any, tmp_path: Path, *, name: str, content: str | None, options: tuple[str, ...], message: str
+) -> None:
+    file = tmp_path / "partners.env"
+    if content is not None:
+        file.write_text(content)
+
+    done = ops(external, "set", name, "--from-env-file", str(file), *options, "--yes")
+
+    assert done.status == 2
+    assert message in done.err
+    assert "not closed" not in done.err
+    assert external.current("payment-token") == "the-first-value"
+    assert "VersionIdsToStages" not in external.secrets.describe_secret(SecretId=external.arn("partners"))
 
 
 def test_key_is_merged_into_the_json(adopted: Stack, ops: Any) -> None:

@@ -1,0 +1,60 @@
+"""What a `valueFrom` of a container gives a task that starts now: a secret, one of its JSON keys, or a parameter."""
+
+from components.references import Reference, parse_value_from
+from ops._aws import Aws
+from ops._json import json_object
+from ops._secrets import CURRENT, Value, read_value
+
+_ARN_FIELDS = 6
+
+
+class References:
+    """Reads references. Each version of a secret is read once, whatever number of keys is asked of it; CloudTrail records it."""
+
+    def __init__(self, aws: Aws) -> None:
+        self._aws = aws
+        self._read: dict[tuple[str, str | None, str | None], Value] = {}
+
+    def value(self, reference: str) -> str:
+        """Return the value as ECS passes it on.
+
+        Raises:
+            ValueError: When ECS would start no task with it; the message says why, without a value.
+            AwsError: When the secret can't be read.
+            ClientError: When the parameter can't be read.
+        """
+        if reference.partition(":")[0] != "arn":
+            return self._parameter(reference)
+        fields = reference.split(":", _ARN_FIELDS - 1)
+        service, region, resource = (fields[2], fields[3], fields[5]) if len(fields) == _ARN_FIELDS else ("", "", "")
+        if service == "ssm" and resource.startswith("parameter/"):
+            return self._parameter(reference, region)
+        if service != "secretsmanager":
+            raise ValueError("its valueFrom is no whole ARN of a secret or a parameter")
+        try:
+            parsed = parse_value_from(reference)
+        except ValueError:
+            raise ValueError("its valueFrom is not the ARN of a secret that ECS takes") from None
+        return _part(self._secret(parsed), parsed.key)
+
+    def _secret(self, wanted: Reference) -> Value:
+        place = (wanted.arn, wanted.stage or CURRENT, wanted.version_id)
+        if place not in self._read:
+            self._read[place] = read_value(self._aws, wanted.arn, stage=place[1], version_id=place[2])
+        return self._read[place]
+
+    def _parameter(self, name: str, region: str | None = None) -> str:
+        if not name:
+            raise ValueError("it has no valueFrom")
+        return self._aws.client("ssm", region).get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+
+
+def _part(found: Value, key: str | None) -> str:
+    if found.text is None:
+        raise ValueError("its secret is binary")
+    if key is None:
+        return found.text
+    value = (json_object(found.text) or {}).get(key)
+    if not isinstance(value, str):  # ECS starts no task then, too
+        raise ValueError(f"its secret has no text under the JSON key {key}")  # noqa: TRY004 - nobody passed a wrong type
+    return value
