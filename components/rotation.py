@@ -1,5 +1,6 @@
 """Rotates the database password on a schedule, with a Lambda function beside the database."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -163,6 +164,8 @@ class Rotation(pulumi.ComponentResource):
             variables["DATABASE_USERNAME"] = settings.username
         if superuser_arn is not None:
             variables["SUPERUSER_SECRET_ARN"] = superuser_arn
+        if settings.grants:
+            variables["USER_GRANTS"] = json.dumps(settings.grants)
         if bundle:
             variables["CA_BUNDLE"] = CA_BUNDLE_NAME
         return aws.lambda_.Function(

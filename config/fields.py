@@ -8,6 +8,7 @@ from pathlib import Path
 
 from components import limits
 from components.checks import Wrong
+from components.functions.rotate_password import grants
 from components.references import WHOLE_SECRET_ARN
 from config.reader import Check
 
@@ -44,6 +45,15 @@ wrong_log_group = _matching(r"[\w./#-]{1,512}", "a log group's name: letters, di
 wrong_email = _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 wrong_ecs_name = _matching(r"[A-Za-z0-9_-]{1,255}", "a name: letters, digits, _ and -, at most 255")
 wrong_database_name = _matching(r"[^\x00]{1,63}", "1 to 63 characters")
+
+
+def wrong_grant(value: str) -> Wrong:
+    """Tell whether a text does not name privileges and one database or schema."""
+    try:
+        grants.parse(value)
+    except ValueError as error:
+        return str(error), grants.RULE
+    return None
 
 
 def wrong_size(cpu: int, memory: int) -> Wrong:

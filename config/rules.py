@@ -84,6 +84,8 @@ def _rotation(rotation: "RotationSettings", catalogue: Mapping[str, Entry]) -> I
         yield "rotation.secret", f"{rotation.secret} holds no username", "a JSON secret of username and password"
     if not alternating and rotated and not isinstance(rotated, TextSecret):
         yield "rotation.secret", f"{rotation.secret} is a JSON", "single-user rotates a text secret"
+    if rotation.grants and not alternating:
+        yield "rotation.grants", "is set with single-user", "strategy alternating-users: a single user exists already"
     signs_in = superuser if alternating else rotated
     if signs_in is None:
         return

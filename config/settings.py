@@ -77,6 +77,8 @@ class RotationSettings:
         username: The user whom the secret that signs in belongs to, where that secret is a text; "" where it is a JSON, which
             holds the name itself.
         certificate_bundle: Path of a PEM file to verify the server's TLS certificate with, "" for the function's own.
+        grants: What the application's user may do when the function creates it, such as `USAGE, CREATE ON SCHEMA public`
+            (alternating-users); empty: the function creates no user.
     """
 
     secret: str
@@ -92,6 +94,7 @@ class RotationSettings:
     dbname: str
     username: str
     certificate_bundle: str
+    grants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -516,6 +519,7 @@ def _rotation(
         dbname=section.text("dbname", engine.database, check=fields.wrong_database_name),
         username=section.text("username", "", check=fields.wrong_database_name),
         certificate_bundle=section.text("certificateBundle", "", check=fields.wrong_file),
+        grants=section.texts("grants", check=fields.wrong_grant),
     ), remind
 
 

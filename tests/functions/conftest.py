@@ -149,6 +149,17 @@ class Rotations:
         self.create_user(user, password)
         return self._rotation(user, password, {"STRATEGY": "single-user", "DATABASE_USERNAME": user})
 
+    def new_user(self, password: str = "seeded-by-pulumi-0004") -> Rotation:
+        """As after the first `up`: the secret names a user that the database does not have yet."""
+        rotation = self.alternating_users(password)
+        superuser, user = rotation.environment["DATABASE_USERNAME"], rotation.user
+        self.database.sql(f"DROP ROLE {user}")
+        self.database.sql(f"ALTER DATABASE {self.database.name} OWNER TO {superuser}")  # as of RDS's master
+        self.database.sql(f"CREATE SCHEMA of_{user} AUTHORIZATION {superuser}")
+        grants = [f"CREATE ON DATABASE {self.database.name}", f"USAGE ON SCHEMA of_{user}"]
+        self.monkeypatch.setenv("USER_GRANTS", json.dumps(grants))
+        return rotation
+
     def alternating_users(
         self, password: str = "seeded-by-pulumi-0002", *, user: str | None = None, keys: Mapping[str, Any] | None = None
     ) -> Rotation:
@@ -197,7 +208,7 @@ def rotations(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
         "AWS_REGION": REGION,
     }.items():
         monkeypatch.setenv(variable, value)
-    for variable in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "STRATEGY", "SUPERUSER_SECRET_ARN"):
+    for variable in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "STRATEGY", "SUPERUSER_SECRET_ARN", "USER_GRANTS"):
         monkeypatch.delenv(variable, raising=False)
     with mock_aws():
         yield Rotations(database, _secrets_manager(), monkeypatch)

@@ -129,7 +129,7 @@ def test_a_ca_bundle_lies_where_the_function_looks_for_it(tmp_path: Path) -> Non
 def test_the_file_is_gone_when_the_process_ends() -> None:
     code = "from components._archive import rotation_archive as made; at = made('postgresql').path; print(at, at.stat().st_size)"
     shown = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROTATION_PACKAGE.parents[1], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROTATION_PACKAGE.parents[2], capture_output=True, text=True, check=True
     ).stdout
     path, size = shown.split()
     assert int(size) == len(rotation_archive(ENGINE).content)

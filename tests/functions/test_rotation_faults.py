@@ -120,6 +120,7 @@ CASES = [
     *((*ALTERNATING, step) for step in STEPS),  # the clone does not exist before setSecret
     ("alternating_users", 1, "setSecret"),  # the original's turn
     ("alternating_users", 2, "setSecret"),  # the clone's turn again
+    ("new_user", 0, "setSecret"),  # the database has neither of the two users
 ]
 
 
@@ -134,10 +135,12 @@ def test_a_step_that_dies_at_any_call_locks_nobody_out_and_is_finished_by_repeat
     first_turn = rotation.value()
     before, from_step_on = STEPS[: STEPS.index(step)], STEPS[STEPS.index(step) :]
     for at in range(1, 100):
-        if strategy == "alternating_users":  # the same user's turn each time; the one in use is never touched
+        if strategy != "single_user":  # the same user's turn each time; the one in use is never touched
             rotation.put(first_turn)
             if completed_rotations == 0:
                 rotation.database.sql(f"DROP ROLE IF EXISTS {rotation.user}_clone")
+            if strategy == "new_user":
+                _drop(rotation, rotation.user)
         held_by_clients = rotation.value()
         token = rotation.start()
         rotation.steps(token, *before)
@@ -151,11 +154,25 @@ def test_a_step_that_dies_at_any_call_locks_nobody_out_and_is_finished_by_repeat
             return
         assert outcome is not None, f"the fault at call {at} was swallowed: {fault.calls}"
         assert "hunter2" not in str(outcome)
-        assert _someone_gets_in(rotation, strategy, held_by_clients, token), f"locked out at call {at}: {fault.calls}"
+        if strategy == "new_user" and not rotation.works(held_by_clients):
+            assert not _exists(rotation, rotation.user), f"a user nobody can sign in as, at call {at}: {fault.calls}"
+        else:
+            assert _someone_gets_in(rotation, strategy, held_by_clients, token), (
+                f"locked out at call {at}: {fault.calls}"
+            )
         rotation.steps(token, *from_step_on)
         assert rotation.value() == rotation.version(token)
         assert rotation.works()
     pytest.fail("the step never ran without a fault")
+
+
+def _drop(rotation: Rotation, user: str) -> None:
+    if _exists(rotation, user):
+        rotation.database.sql(f"DROP OWNED BY {user}; DROP ROLE {user}")
+
+
+def _exists(rotation: Rotation, user: str) -> bool:
+    return bool(rotation.database.sql("SELECT 1 FROM pg_roles WHERE rolname = :name", name=user))
 
 
 def _run(rotation: Rotation, step: str, token: str) -> BaseException | None:
@@ -232,6 +249,7 @@ OVERLAPS = [
     *((*ALTERNATING, step, 1) for step in STEPS),
     ("single_user", 0, "setSecret", 2),
     ("alternating_users", 1, "setSecret", 2),
+    ("new_user", 0, "setSecret", 1),
 ]
 
 
@@ -259,7 +277,7 @@ def test_a_step_that_hangs_at_any_call_and_continues_after_later_rotations_chang
             rotation.start_again(unfinished)
             rotation.steps(unfinished, *STEPS)
         assert rotation.works(), f"the live password was overwritten at call {at}: {hang.calls}"
-        if strategy == "alternating_users":
+        if strategy != "single_user":
             assert rotation.works(rotation.value(stage="AWSPREVIOUS")), f"call {at}: {hang.calls}"
         rotation.rotate()
         assert rotation.works()

@@ -185,6 +185,14 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         ({"dbAppUserPassword": "p" * 20}, "dbAppUserPassword  is of a secret that this stack does not have"),
         ({"rotation": {**ROTATION, "superuser": "jwt-secret"}}, "rotation.superuser  is not a known key"),
         ({"rotation": {**ROTATION, "shedule": "x"}}, "did you mean rotation.schedule?"),
+        (
+            {"stack": "prod", "rotation": {**ALTERNATING, "grants": ["ALL ON DATABASE tickets"]}},
+            "rotation.grants  grants 'ALL' on DATABASE; allowed: CONNECT, CREATE, TEMPORARY  such as",
+        ),
+        (
+            {"rotation": {**ROTATION, "grants": ["CONNECT ON DATABASE tickets"]}},
+            "rotation.grants  is set with single-user",
+        ),
         ({"rotation": {**ROTATION, "certificateBundle": "no.pem"}}, "rotation.certificateBundle  'no.pem' is no file"),
         ({"rotation": {"remindEveryDays": 90}}, "rotation.remindEveryDays  needs the alarm topic"),
         ({"redeploy": {"cluster": "main"}}, "redeploy.services  is required  the ECS service's name by service: app"),

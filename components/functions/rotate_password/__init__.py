@@ -25,6 +25,10 @@ Environment
                             master user that it manages (a secret named `rds!cluster-...` or `rds!db-...`)
     CA_BUNDLE               path of a PEM file, absolute or relative to the archive's root. When it is unset, the system's
                             authorities are trusted, and for a host of Amazon RDS its own authorities (`rds-roots.pem`) as well
+    USER_GRANTS             alternating-users only: a JSON array of lines such as "CONNECT ON DATABASE tickets" (`grants.py`).
+                            When it is set, the user that the current value names is created if the database lacks it: signed in
+                            as the superuser, with the current password and these privileges. A user that exists is never
+                            granted anything
 
 Permissions on the rotated secret: DescribeSecret, GetSecretValue, PutSecretValue, UpdateSecretVersionStage; on the
 superuser's secret: GetSecretValue; GetRandomPassword on "*" (it has no resource); kms:Decrypt and kms:GenerateDataKey

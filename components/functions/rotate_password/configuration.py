@@ -1,12 +1,15 @@
 """The function's configuration, read from its environment variables; every problem is reported at once."""
 
+import json
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from . import engines
 from .errors import Cause, RotationError
+from .grants import RULE, Grant, parse
 
 ARCHIVE_ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,6 +30,8 @@ class Configuration:
     superuser_secret_arn: str | None
     """The superuser's secret with alternating-users, None with single-user."""
     ca_bundle: Path | None
+    grants: tuple[Grant, ...] = ()
+    """What the application's user may do when the function creates it; empty: the function creates none."""
 
 
 def read_configuration(environment: Mapping[str, str]) -> Configuration:
@@ -45,6 +50,7 @@ def read_configuration(environment: Mapping[str, str]) -> Configuration:
         username=environment.get("DATABASE_USERNAME", "") if alternating else reader.text("DATABASE_USERNAME"),
         superuser_secret_arn=reader.text("SUPERUSER_SECRET_ARN") if alternating else None,
         ca_bundle=bundle_path,
+        grants=reader.grants("USER_GRANTS") if alternating else (),
     )
     if reader.problems:
         raise RotationError(Cause.CONFIGURATION, "environment variables: " + "; ".join(reader.problems))
@@ -69,6 +75,14 @@ class _Reader:
         if value and value not in allowed:
             self.problems.append(f"{name} must be one of {', '.join(allowed)}")
         return value
+
+    def grants(self, name: str) -> tuple[Grant, ...]:
+        try:
+            lines: Any = json.loads(self.environment.get(name) or "[]")
+            return tuple(parse(line) for line in lines)
+        except (ValueError, TypeError) as error:
+            self.problems.append(f"{name} {error}: a JSON array of lines, {RULE}")
+        return ()
 
     def number(self, name: str, *, lowest: int, highest: int) -> int:
         text = self.text(name)

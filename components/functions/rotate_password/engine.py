@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from .errors import NoConnectionLeftError
+from .grants import Grant
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ class Session(ABC):
     @abstractmethod
     def change_twin(self, twin: Credentials, confirm: Callable[[], None]) -> None:
         """Give a twin a new password and, if it is the second of its pair, make it exist and match the first."""
+
+    @abstractmethod
+    def create_missing_user(
+        self, credentials: Credentials, grants: tuple[Grant, ...], confirm: Callable[[], None]
+    ) -> bool:
+        """Create the first user of a pair with these privileges; False, and nothing is changed, if the database has it."""
 
     @abstractmethod
     def require_pair(self, user: str) -> None:

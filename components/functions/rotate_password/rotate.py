@@ -67,7 +67,7 @@ def _set_secret(secret: RotatedSecret, configuration: Configuration, journal: Jo
 
 
 def _test_secret(secret: RotatedSecret, configuration: Configuration, journal: Journal) -> None:
-    _strategy(secret.client, configuration).check(secret.pending())
+    _strategy(secret.client, configuration).test(secret, journal)
     journal.info("the pending value signs in")
 
 
@@ -93,7 +93,9 @@ def _strategy(client: "SecretsManagerClient", configuration: Configuration) -> R
     arn, username = configuration.superuser_secret_arn, configuration.username
     if arn is None:
         return SingleUser(database, username)
-    return AlternatingUsers(database, lambda: superuser_credentials(read_current(client, arn), arn, username))
+    return AlternatingUsers(
+        database, lambda: superuser_credentials(read_current(client, arn), arn, username), configuration.grants
+    )
 
 
 @functools.cache

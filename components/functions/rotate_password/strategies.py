@@ -8,6 +8,7 @@ from typing import Any
 
 from .engine import Credentials, Database, Session
 from .errors import Cause, RotationError, SignInRefusedError
+from .grants import Grant
 from .journal import Journal
 from .secret_versions import RotatedSecret
 
@@ -22,6 +23,11 @@ class RotationStrategy(ABC):
     @abstractmethod
     def set_password(self, secret: RotatedSecret, journal: Journal) -> None:
         """Make the database accept the pending value."""
+
+    def test(self, secret: RotatedSecret, journal: Journal) -> None:
+        """Sign in with the pending value."""
+        del journal
+        self.check(secret.pending())
 
     @abstractmethod
     def check(self, value: str) -> None:
@@ -86,6 +92,8 @@ class AlternatingUsers(RotationStrategy):
     database: Database
     superuser: Callable[[], Credentials]
     """Reads the superuser's secret."""
+    grants: tuple[Grant, ...] = ()
+    """What the application's user may do when it is created here; empty: it is never created here."""
 
     def new_value(self, secret: RotatedSecret) -> str:
         """The current JSON with the other user's name and a new password; other keys stay as they are."""
@@ -116,11 +124,40 @@ class AlternatingUsers(RotationStrategy):
             journal.info("the database already wants the pending password")
             return
         with self.database.sign_in(superuser, "the superuser's credentials") as session:
+            self._create_missing_user(session, current, secret, journal)
             session.require_pair(current.username)
             # Whoever may write this secret could otherwise have the password of any user set (a confused deputy).
             self.database.check(current, "the secret's current credentials")
             session.change_twin(pending, secret.require_unchanged)
         journal.info("the database has the pending user and password")
+
+    def test(self, secret: RotatedSecret, journal: Journal) -> None:
+        """Sign in with the pending value.
+
+        Secrets Manager tries a rotation that is being configured by this step alone, with the current value as the pending one:
+        at the first `up` the database may not have the user yet.
+        """
+        try:
+            self.check(secret.pending())
+        except SignInRefusedError:
+            _, pending = credentials(secret.pending(), secret.secret_id)
+            _, current = credentials(secret.current(), secret.secret_id)
+            superuser = self.superuser()
+            if pending != current or current.username == superuser.username:
+                raise
+            with self.database.sign_in(superuser, "the superuser's credentials") as session:
+                if not self._create_missing_user(session, current, secret, journal):
+                    raise
+            self.check(secret.pending())
+
+    def _create_missing_user(
+        self, session: Session, current: Credentials, secret: RotatedSecret, journal: Journal
+    ) -> bool:
+        """Create the user that the application signs in as, with the password that it reads; True if that was needed."""
+        if not self.grants or not session.create_missing_user(current, self.grants, secret.require_unchanged):
+            return False
+        journal.info("created the application's user, which the database did not have")
+        return True
 
     def check(self, value: str) -> None:
         """Sign in as the user that the value names."""

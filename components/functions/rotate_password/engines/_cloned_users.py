@@ -67,7 +67,7 @@ def require_original(session: "Session", user: str) -> None:
         message = (
             "the database has no user of the name in the secret's username"
             + (f" without {SUFFIX!r}" if user.endswith(SUFFIX) else "")
-            + ": create it, or correct the secret"
+            + ": create it, name its privileges in rotation.grants, or correct the secret"
         )
         raise RotationError(Cause.DATABASE, message)
     if not rows[0][0]:

@@ -17,7 +17,8 @@ import scramp
 from .. import engine, tls
 from ..engine import Credentials, Server
 from ..errors import Cause, NoConnectionLeftError, RotationError, SignInRefusedError
-from . import _cloned_users, _scram
+from ..grants import Grant
+from . import _cloned_users, _new_user, _scram
 from ._quoting import identifier, literal
 
 TIMEOUT_SECONDS = 8
@@ -45,8 +46,12 @@ _TOO_MANY_CONNECTIONS = "53300"
 _ADVICE = {
     "25006": "it is read-only: DATABASE_HOST must be the writer's endpoint",
     "25P03": "the step took too long, so the server undid it: the step can be repeated",
-    "3D000": "it has no database of the name in DATABASE_NAME",
+    "3D000": "it has no database of the name in DATABASE_NAME, or of one in USER_GRANTS",
+    "3F000": "it has no schema of a name in USER_GRANTS: create it, or take it out of rotation.grants",
+    "23505": "another session has just created the same user: the step can be repeated",
     "40001": "another session changed the same role: the step can be repeated",
+    "42710": "another session has just created the same user: the step can be repeated",
+    "42939": "the user's name is reserved: correct the secret",
     "42501": (
         "the user lacks a privilege: to manage another role it needs CREATEROLE and, from PostgreSQL 16, the ADMIN option "
         "on that role; for a setting of the original that is restricted, GRANT SET ON PARAMETER; with "
@@ -126,6 +131,18 @@ class Session(engine.Session):
         verifier = literal(self.verifier(twin.username, twin.password))
         with self.transaction(confirm):
             _cloned_users.set_verifier(self, twin.username, verifier)
+
+    def create_missing_user(
+        self, credentials: Credentials, grants: tuple[Grant, ...], confirm: Callable[[], None]
+    ) -> bool:
+        """See `_new_user`. A clone is never created here: its original must be there first."""
+        user = credentials.username
+        if user != _cloned_users.original(user) or _new_user.exists(self, user):
+            return False
+        verifier = literal(self.verifier(user, credentials.password))
+        with self.transaction(confirm):
+            _new_user.create(self, user, verifier, grants)
+        return True
 
     def require_pair(self, user: str) -> None:
         """See `_cloned_users`."""
