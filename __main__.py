@@ -14,6 +14,7 @@ from components.policies.deployer import require_boundary
 from components.reminder import Reminder
 from components.rotation import Rotation
 from components.service import Service
+from config import args
 from config.load import load
 
 errors.end_quietly()
@@ -25,48 +26,36 @@ with errors.readable():
 
 key_arn = None
 if config.encryption != "aws-managed":
-    key_arn = Encryption("encryption", config=config, location=location).key_arn
+    key_arn = Encryption("encryption", args.encryption(config, location)).key_arn
 # On the way back to AWS's key nothing new is written under the stack's own, which stays for what is under it already.
 log_key_arn = None if config.encryption == "returning-to-aws-managed" else key_arn
 
-secrets = AppSecrets("secrets", config=config, location=location, caller_arn=caller.arn, key_arn=key_arn)
-# Who reads a secret or rotates it may use its key. A secret that is not listed is under AWS's own.
-key_arns = {**secrets.key_arns, **config.secret_kms_keys}
+own = AppSecrets("secrets", config=config, location=location, caller_arn=caller.arn, key_arn=key_arn)
+secrets = {**own.secrets, **args.foreign_secrets(config)}
 
-topic_arn = None
+audit = None
 if config.audit:
-    topic_arn = Audit(
-        "audit",
-        config=config,
-        settings=config.audit,
-        location=location,
-        secret_arns={secrets.names[name]: arn for name, arn in secrets.arns.items()},
-        kms_key_arn=log_key_arn,
-    ).topic_arn
+    audit = Audit("audit", args.audit(config, config.audit, location, own.secrets, log_key_arn))
+topic_arn = audit.topic_arn if audit else None
 
 services = {
     name: Service(
         name,
-        config=config,
-        location=location,
-        secrets=secrets,
-        key_arns=key_arns,
-        log_key_arn=log_key_arn,
-        alarm_topic_arn=topic_arn,
+        args.service(
+            config,
+            name,
+            location,
+            secrets,
+            own.references[name],
+            log_kms_key_arn=log_key_arn,
+            alarm_topic_arn=topic_arn,
+        ),
     )
     for name in config.services
 }
 
 if config.rotation:
-    Rotation(
-        "rotation",
-        config=config,
-        settings=config.rotation,
-        location=location,
-        secret_arns={**secrets.arns, **config.foreign_arns},
-        key_arns=key_arns,
-        log_key_arn=log_key_arn,
-    )
+    Rotation("rotation", args.rotation(config, config.rotation, location, secrets, log_key_arn))
 if config.remind_every_days and topic_arn:
     Reminder(
         "reminder",
@@ -77,18 +66,19 @@ if config.remind_every_days and topic_arn:
         kms_key_arn=log_key_arn,
     )
 
+metrics = audit.metric_count if audit else 0
 stack_outputs = Outputs[pulumi.Input[str]](
     environment=config.names.stack,
-    secret_arns=secrets.arns,
-    secret_names=secrets.names,
+    secret_arns=own.arns,
+    secret_names=own.names,
     services={name: service.outputs for name, service in services.items()},
     monthly_cost_usd=pricing.total(
         pricing.fixed_items(
-            secrets=len(secrets.arns),
-            replicas=len(secrets.arns) * len(config.replica_regions),
+            secrets=len(own.secrets),
+            replicas=len(own.secrets) * len(config.replica_regions),
             keys=1 if key_arn else 0,
-            metrics=Audit.metric_count if config.audit else 0,
-            alarms=(Audit.metric_count if config.audit else 0) + sum(s.alarm_count for s in services.values()),
+            metrics=metrics,
+            alarms=metrics + sum(service.alarm_count for service in services.values()),
             dashboards=1 if config.audit else 0,
         )
     ),

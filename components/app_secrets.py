@@ -97,7 +97,7 @@ class AppSecrets(pulumi.ComponentResource):
         Raises:
             pulumi.RunError: When `restrictReaders` asks for a policy that locks somebody out, or that AWS would refuse.
         """
-        super().__init__("ticketing:index:AppSecrets", name, None, opts)
+        super().__init__("ecs-secrets:index:AppSecrets", name, None, opts)
         self._name, self._config = name, config
         self._policy = _resource_policy(config, location, caller_arn)
         # Taking the key away from a secret changes nothing at AWS: the provider sends no key at all. So a stack goes back in two

@@ -1,22 +1,25 @@
 """Who read it, and would we notice: trail, alarms, notices and dashboard."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
-from components import _audit_patterns
+from components import _args, _audit_patterns
 from components._audit_dashboard import dashboard_body
 from components._audit_patterns import Metric, Notice, Values
 from components._audit_watched import Subject
+from components.checks import EMAIL, LOG_GROUP, PRINCIPAL_ARN
 from components.limits import MIN_LOG_FILE_DAYS
 from components.location import Location
+from components.names import AuditNames
 from components.policies import identity, trail
-from config.settings import AuditSettings, Settings
+from components.secret import Secret
 
 _REPLACED_LOG_FILE_DAYS = 30
+_LOG_GROUP_DAYS = 365
 _HOUR, _FIVE_MINUTES = 3600, 300
 
 
@@ -28,92 +31,110 @@ class _Alarm:
     description: str
 
 
+class AuditArgs(TypedDict):
+    """What is recorded, who may do it unnoticed, and who is told of everybody else."""
+
+    secrets: Sequence[Secret]
+    """The secrets to watch."""
+    execution_role_arns: NotRequired[Sequence[str]]
+    """ARNs of the roles that start the tasks: they read without an alarm. Default: none."""
+    rotation_role_arn: NotRequired[str]
+    """ARN of the rotation function's role. Default: nothing rotates."""
+    deployer_arns: NotRequired[Sequence[str]]
+    """ARNs of the roles and users that run `pulumi up`: they read on refresh and change what they like. Default: none."""
+    trusted_reader_arns: NotRequired[Sequence[str]]
+    """ARNs of other roles and users that may read without an alarm. Default: none."""
+    ecs_services: NotRequired[Sequence[str]]
+    """The ECS services that run the tasks, as `CLUSTER/SERVICE`. Default: not watched."""
+    existing_log_group_name: NotRequired[str]
+    """The log group of a trail that exists, such as the organization's. Default: the component creates a trail."""
+    alarm_emails: NotRequired[Sequence[str]]
+    """Subscribers of the alarm topic; each confirms by e-mail. Default: none."""
+    expected_reads_per_hour: NotRequired[int]
+    """Reads an hour, by everybody together, above which an alarm fires. ECS reads once for every entry under `secrets` of a task
+    that starts. Default: 100."""
+    log_retention_in_days: NotRequired[int]
+    """Days that the trail's log group keeps events; its files stay a year at least. Default: 365."""
+    keep_log_files: NotRequired[bool]
+    """Whether `pulumi destroy` refuses to delete the bucket with the trail's files in it. Default: true."""
+    kms_key_arn: NotRequired[pulumi.Input[str]]
+    """ARN of the stack's own key. Its policy must let CloudTrail, CloudWatch Logs, CloudWatch and EventBridge use it, as an
+    `Encryption`'s does that names the trail, the log group and the topic. Default: AWS's own keys."""
+    permissions_boundary: NotRequired[pulumi.Input[str]]
+    """ARN of a managed policy that bounds the trail's role. Default: none."""
+    prefix: NotRequired[str]
+    """What the names of the stack's resources start with. Default: `<project>-<stack>`."""
+    location: NotRequired[Location]
+    """The account and Region. Default: the provider's."""
+
+
 class Audit(pulumi.ComponentResource):
     """Records every call on the stack's secrets, and tells somebody about those that should not happen.
 
     A trail of management events (or an existing one's log group) feeds metric filters and alarms; EventBridge sends notices
     about tampering and failed rotations without waiting for an alarm; a dashboard shows the rest. docs/security.md says what
     fires when, and what CloudTrail delays.
-
-    Attributes:
-        topic_arn: Where alarms and notices go; known once the topic's policy is in force.
     """
 
     topic_arn: pulumi.Output[str]
-    metric_count: ClassVar[int] = len(Metric)
+    """Where alarms and notices go; known once the topic's policy is in force."""
+    metric_count: int
     """How many metrics there are, and as many alarms; each costs."""
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        config: Settings,
-        settings: AuditSettings,
-        location: Location,
-        secret_arns: Mapping[str, pulumi.Input[str]],
-        kms_key_arn: pulumi.Input[str] | None,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, name: str, args: AuditArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the audit.
 
-        Args:
-            name: The component's name.
-            config: The stack's settings. A protected stack's destroy refuses to delete the bucket with the trail's files in it.
-            settings: The configuration's `audit`.
-            location: The account and Region.
-            secret_arns: ARNs of the secrets by full name.
-            kms_key_arn: The stack's own key, if there is one. Its policy must let CloudTrail use it for
-                `AuditNames.trail_arn`, CloudWatch Logs for `AuditNames.log_group`, CloudWatch and EventBridge for
-                `AuditNames.topic_arn`.
-            opts: Options of the component.
-
         Raises:
+            ArgsError: When AWS would refuse an argument.
             PatternTooLongError: When there are more trusted principals than a pattern has room for.
         """
-        super().__init__("ticketing:index:Audit", name, None, opts)
-        self._name, self._config, self._location = name, config, location
+        super().__init__("ecs-secrets:index:Audit", name, None, opts)
+        _args.refuse("Audit", name, _problems(args))
+        self._name, self._args = name, args
+        self._location = location = _args.location_of(args, self)
         self._child = pulumi.ResourceOptions(parent=self)
-        self._names, self._prefix = config.names.audit(location), config.names.prefix
-        own_trail = settings.trail == "create"
-        log_group_name = self._names.log_group if own_trail else settings.log_group_name
-        if not log_group_name:
-            raise pulumi.RunError("audit.logGroupName is required with audit.trail existing")
+        self._prefix = args.get("prefix") or f"{pulumi.get_project()}-{pulumi.get_stack()}"
+        self._names = AuditNames(self._prefix, location)
+        existing, kms_key_arn = args.get("existing_log_group_name"), args.get("kms_key_arn")
+        secrets = _args.secrets_of(args["secrets"])
+        expected_reads_per_hour = int(args.get("expected_reads_per_hour", 100))
         subject = Subject(
             location=location,
             prefix=self._prefix,
-            secret_names=tuple(sorted(secret_arns)),
-            execution_roles=tuple(config.execution_role_arns(location)),
-            rotation_role=config.rotation_role_arn(location),
-            deployers=config.deployer_roles,
-            trusted_readers=settings.trusted_readers,
+            secret_names=tuple(sorted(secret.full_name for secret in secrets)),
+            execution_roles=tuple(args.get("execution_role_arns", ())),
+            rotation_role=args.get("rotation_role_arn"),
+            deployers=tuple(args.get("deployer_arns", ())),
+            trusted_readers=tuple(args.get("trusted_reader_arns", ())),
             has_key=kms_key_arn is not None,
-            trail_name=self._names.trail if own_trail else None,
-            log_group_name=log_group_name,
-            bucket_name=self._names.bucket if own_trail else None,
+            trail_name=None if existing else self._names.trail,
+            log_group_name=existing or self._names.log_group,
+            bucket_name=None if existing else self._names.bucket,
             topic_arn=self._names.topic_arn,
-            ecs_services=config.ecs_services,
+            ecs_services=tuple(_cluster_and_name(one) for one in args.get("ecs_services", ())),
         )
-        values = pulumi.Output.all(pulumi.Output.all(**secret_arns), kms_key_arn).apply(
+        arns = {secret.full_name: secret.arn for secret in secrets}
+        values = pulumi.Output.all(pulumi.Output.all(**arns), kms_key_arn).apply(
             lambda known: Values(secret_arns=known[0], kms_key_arn=known[1])
         )
 
-        log_group: pulumi.Input[str] = log_group_name
-        if own_trail:
-            log_group = self._trail(settings, kms_key_arn)
-        topic = self._topic(settings.alarm_emails, kms_key_arn)
-        alarm_arns = self._alarms(subject, values, settings.expected_reads_per_hour, log_group, topic)
+        log_group: pulumi.Input[str] = existing or self._trail(kms_key_arn)
+        topic = self._topic(args.get("alarm_emails", ()), kms_key_arn)
+        alarm_arns = self._alarms(subject, values, expected_reads_per_hour, log_group, topic)
         self._notices(subject, values, topic)
-        self._dashboard(subject, settings.expected_reads_per_hour, alarm_arns)
+        self._dashboard(subject, expected_reads_per_hour, alarm_arns)
 
         self.topic_arn = topic
-        self.register_outputs({"topic_arn": self.topic_arn})
+        self.metric_count = len(Metric)
+        self.register_outputs({"topic_arn": self.topic_arn, "metric_count": self.metric_count})
 
-    def _trail(self, settings: AuditSettings, kms_key_arn: pulumi.Input[str] | None) -> pulumi.Output[str]:
+    def _trail(self, kms_key_arn: pulumi.Input[str] | None) -> pulumi.Output[str]:
         """Make the trail and return the name of its log group."""
+        kept_days = _args.retention_days(self._args, _LOG_GROUP_DAYS)
         log_group = aws.cloudwatch.LogGroup(
             f"{self._name}-events",
             name=self._names.log_group,
-            retention_in_days=settings.log_retention_in_days,
+            retention_in_days=kept_days,
             kms_key_id=kms_key_arn,
             opts=self._child,
         )
@@ -124,7 +145,7 @@ class Audit(pulumi.ComponentResource):
             # CloudTrail documents no condition key for this trust, and refuses a trail whose role it can't assume. Nobody
             # can hand it the role of an account that isn't theirs: that takes iam:PassRole on it.
             assume_role_policy=identity.trust("cloudtrail.amazonaws.com"),
-            permissions_boundary=self._config.permissions_boundary,
+            permissions_boundary=self._args.get("permissions_boundary"),
             opts=self._child,
         )
         may_write = aws.iam.RolePolicy(
@@ -134,7 +155,7 @@ class Audit(pulumi.ComponentResource):
             policy=identity.document([trail.write_events(self._names)]),
             opts=self._child,
         )
-        bucket = self._bucket(max(settings.log_retention_in_days, MIN_LOG_FILE_DAYS))
+        bucket = self._bucket(max(kept_days, MIN_LOG_FILE_DAYS))
         aws.cloudtrail.Trail(
             f"{self._name}-trail",
             name=self._names.trail,
@@ -154,7 +175,10 @@ class Audit(pulumi.ComponentResource):
         """Make the bucket of the trail's files and return its name, known once CloudTrail may write."""
         name = f"{self._name}-log-files"
         bucket = aws.s3.Bucket(
-            name, bucket=self._names.bucket, force_destroy=not self._config.protect, opts=self._child
+            name,
+            bucket=self._names.bucket,
+            force_destroy=not self._args.get("keep_log_files", True),
+            opts=self._child,
         )
         aws.s3.BucketOwnershipControls(
             name, bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=self._child
@@ -344,3 +368,28 @@ def _alarms(expected_reads_per_hour: int) -> dict[Metric, _Alarm]:
         ),
         Metric.FAILED_ROTATIONS: _Alarm("failed-rotations", _FIVE_MINUTES, 0, "a rotation failed or was abandoned."),
     }
+
+
+_RULES = {
+    **_args.BOUNDARY,
+    "execution_role_arns": (PRINCIPAL_ARN, "the ARN of a role"),
+    "rotation_role_arn": (PRINCIPAL_ARN, "the ARN of a role"),
+    "deployer_arns": (PRINCIPAL_ARN, "the ARN of a role or user"),
+    "trusted_reader_arns": (PRINCIPAL_ARN, "the ARN of a role or user"),
+    "existing_log_group_name": (LOG_GROUP, "a log group's name: letters, digits and . / # _ -"),
+    "alarm_emails": (EMAIL, "an e-mail address"),
+}
+
+
+def _problems(args: AuditArgs) -> Iterator[_args.Problem]:
+    yield from _args.unlike(args, _RULES)
+    yield from _args.wrong_retention(args)
+    yield from _args.outside(args, {"expected_reads_per_hour": (range(1, 1_000_000), "1 to 999999")})
+    for service in args.get("ecs_services", ()):
+        if service.count("/") != 1:
+            yield "ecs_services", f"has {service[:60]!r}", "CLUSTER/SERVICE"
+
+
+def _cluster_and_name(service: str) -> tuple[str, str]:
+    cluster, _, name = service.partition("/")
+    return cluster, name

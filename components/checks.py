@@ -5,13 +5,40 @@ What AWS would refuse is refused here, before anything is created; `ops migrate`
 
 import re
 
-from components.limits import MAX_VALUE_BYTES
+from components.limits import FARGATE_MEMORY, MAX_VALUE_BYTES
 
 MIN_STRICT_CHARACTERS = 16
 """The shortest secret that a protected stack takes."""
 
 Wrong = tuple[str, str] | None
 """What was found, and what is allowed."""
+
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+"""A Region such as eu-west-1."""
+
+KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[\w-]+")
+"""The ARN of a KMS key."""
+
+POLICY_ARN = re.compile(r"arn:[a-z-]+:iam::(\d{12}|aws):policy/[\w+=,.@/-]+")
+"""The ARN of a managed policy."""
+
+PRINCIPAL_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[\w+=,.@/-]+")
+"""The ARN of a role or user."""
+
+ECS_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+"""The name of an ECS cluster or service. Source: AWS, Amazon ECS API Reference, CreateService."""
+
+SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
+"""A subnet's id."""
+
+SECURITY_GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
+"""A security group's id."""
+
+LOG_GROUP = re.compile(r"[\w./#-]{1,512}")
+"""A log group's name."""
+
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+"""An e-mail address."""
 
 _PLACEHOLDER = re.compile(
     r"change[-_ ]?(me|it)?|replace[-_ ]?me|placeholder|example|dummy|todo|tbd|password|secret|test"
@@ -66,3 +93,17 @@ def wrong_host(value: str) -> Wrong:
     if len(value) > 253 or not re.fullmatch(rf"{label}(\.{label})*", value):  # noqa: PLR2004 - RFC 1035, 2.3.4
         return "is no host name", "a host name alone, such as db.internal"
     return None
+
+
+def wrong_size(cpu: int, memory: int) -> Wrong:
+    """Tell whether Fargate does not take that much CPU (units) with that much memory (MiB)."""
+    if cpu not in FARGATE_MEMORY:
+        return f"is {cpu}", f"one of {', '.join(map(str, FARGATE_MEMORY))}"
+    sizes = FARGATE_MEMORY[cpu]
+    if memory in sizes:
+        return None
+    if isinstance(sizes, range):
+        shown = f"{sizes[0]} to {sizes[-1]} in steps of {sizes.step}"
+    else:
+        shown = f"{', '.join(map(str, sizes[:-1]))} or {sizes[-1]}"
+    return f"{cpu} with memory {memory}", f"memory for {cpu} is {shown}"

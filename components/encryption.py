@@ -1,73 +1,95 @@
 """The customer-managed key that a stack's secrets, logs and topics rest under."""
 
+from collections.abc import Iterator, Sequence
+from typing import NotRequired, TypedDict
+
 import pulumi
 import pulumi_aws as aws
 
+from components import _args
+from components.checks import KEY_ARN
 from components.location import Location
 from components.names import key_description
 from components.policies.key import key_policy
-from config.settings import Settings
+from components.references import WHOLE_SECRET_ARN
+
+
+class EncryptionArgs(TypedDict):
+    """What the key's policy lets use the key. Every name is known before its resource exists."""
+
+    prefix: NotRequired[str]
+    """What the names of the secrets start with, before a hyphen; also the key's alias. Default: `<project>-<stack>`."""
+    secret_arns: NotRequired[Sequence[str]]
+    """ARNs of secrets with other names. Default: none."""
+    log_group_names: NotRequired[Sequence[str]]
+    """Log groups that the key encrypts. Default: none."""
+    topic_names: NotRequired[Sequence[str]]
+    """SNS topics that the key encrypts. Default: none."""
+    trail_name: NotRequired[str]
+    """CloudTrail trail that the key encrypts. Default: none."""
+    deletion_window_in_days: NotRequired[int]
+    """Days that the key's deletion can be cancelled, 7 to 30: after it every value is lost. Default: 30."""
+    protect: NotRequired[bool]
+    """Whether Pulumi refuses to delete the key. Default: true."""
+    import_key_arn: NotRequired[str]
+    """ARN of a key to import: one whose deletion was cancelled. Default: a new key."""
+    location: NotRequired[Location]
+    """The account and Region. Default: the provider's."""
 
 
 class Encryption(pulumi.ComponentResource):
-    """A KMS key with yearly rotation and an alias.
-
-    Attributes:
-        key_arn: The key's ARN, known once its policy is in force.
-        alias_name: `alias/<project>-<stack>`.
-    """
+    """A KMS key with yearly rotation and an alias."""
 
     key_arn: pulumi.Output[str]
+    """The key's ARN, known once its policy is in force."""
     alias_name: pulumi.Output[str]
+    """`alias/<prefix>`."""
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        config: Settings,
-        location: Location,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, name: str, args: EncryptionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the key.
 
-        Args:
-            name: The component's name.
-            config: The stack's settings; what they make is what the key's policy lets use the key.
-            location: The account and Region.
-            opts: Options of the component.
+        Raises:
+            ArgsError: When AWS would refuse an argument.
         """
-        super().__init__("ticketing:index:Encryption", name, None, opts)
-        names, audit = config.names, config.names.audit(location)
-        log_groups = [names.service(service).log_group for service in config.services]
-        log_groups += (
-            [names.service(service).redeploy_log_group for service in config.redeploy.services]
-            if config.redeploy
-            else []
-        )
-        log_groups += [names.rotation_log_group] if config.rotation else []
-        log_groups += [audit.log_group] if config.own_trail else []
-        restored = config.restored_key_arn
+        super().__init__("ecs-secrets:index:Encryption", name, None, opts)
+        _args.refuse("Encryption", name, _problems(args))
+        prefix = args.get("prefix") or f"{pulumi.get_project()}-{pulumi.get_stack()}"
+        location = _args.location_of(args, self)
+        imported, trail = args.get("import_key_arn"), args.get("trail_name")
         key = aws.kms.Key(
             name,
-            description=key_description(names.prefix),
+            description=key_description(prefix),
             enable_key_rotation=True,
             # Until it ends a deletion can be cancelled, after it every value is lost.
-            deletion_window_in_days=config.key_deletion_window_in_days,
+            deletion_window_in_days=int(args.get("deletion_window_in_days", 30)),
             policy=key_policy(
                 location,
-                prefix=names.prefix,
-                log_group_names=log_groups,
-                topic_arns=[audit.topic_arn] if config.audit else [],
-                trail_arn=audit.trail_arn if config.own_trail else None,
-                adopted_arns=tuple(config.adopt.values()),
+                prefix=prefix,
+                log_group_names=args.get("log_group_names", ()),
+                topic_arns=[location.arn("sns", topic) for topic in args.get("topic_names", ())],
+                trail_arn=location.arn("cloudtrail", f"trail/{trail}") if trail else None,
+                adopted_arns=args.get("secret_arns", ()),
             ),
             opts=pulumi.ResourceOptions(
-                parent=self, protect=config.protect, import_=restored and restored.rpartition("/")[2]
+                parent=self,
+                protect=args.get("protect", True),
+                import_=imported.rpartition("/")[2] if imported else None,
             ),
         )
         key_alias = aws.kms.Alias(
-            name, name=f"alias/{names.prefix}", target_key_id=key.key_id, opts=pulumi.ResourceOptions(parent=self)
+            name, name=f"alias/{prefix}", target_key_id=key.key_id, opts=pulumi.ResourceOptions(parent=self)
         )
         self.key_arn = key.arn
         self.alias_name = key_alias.name
         self.register_outputs({"key_arn": self.key_arn, "alias_name": self.alias_name})
+
+
+def _problems(args: EncryptionArgs) -> Iterator[_args.Problem]:
+    yield from _args.unlike(
+        args,
+        {
+            "secret_arns": (WHOLE_SECRET_ARN, "full ARNs of secrets, with the six characters at their end"),
+            "import_key_arn": (KEY_ARN, "the ARN of a key: arn:...:kms:REGION:ACCOUNT:key/ID"),
+        },
+    )
+    yield from _args.outside(args, {"deletion_window_in_days": (range(7, 31), "7 to 30 days")})

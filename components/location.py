@@ -10,19 +10,16 @@ _ECR_IMAGE = re.compile(
 
 @dataclass(frozen=True)
 class Location:
-    """An AWS account in one Region.
-
-    Attributes:
-        partition: `aws`, `aws-us-gov` or `aws-cn`; never written out anywhere else in this project.
-        region: Such as `eu-west-1`.
-        account_id: Twelve digits.
-        dns_suffix: `amazonaws.com`, or `amazonaws.com.cn` in China.
-    """
+    """An AWS account in one Region."""
 
     partition: str
+    """`aws`, `aws-us-gov` or `aws-cn`; never written out anywhere else in this project."""
     region: str
+    """Such as `eu-west-1`."""
     account_id: str
+    """Twelve digits."""
     dns_suffix: str = "amazonaws.com"
+    """`amazonaws.com`, or `amazonaws.com.cn` in China."""
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource of this account and Region."""

@@ -28,6 +28,16 @@ def key_description(prefix: str) -> str:
     return f"Secrets, logs and topics of {prefix}"
 
 
+def rotation_name(prefix: str) -> str:
+    """Return what the rotation function and its role are called."""
+    return f"{prefix}-rotation"
+
+
+def rotation_log_group(prefix: str) -> str:
+    """Return the rotation function's log group."""
+    return f"/aws/lambda/{rotation_name(prefix)}"
+
+
 @dataclass(frozen=True)
 class ServiceNames:
     """The names of one service's resources.
@@ -176,12 +186,12 @@ class Names:
     @property
     def rotation(self) -> str:
         """The rotation function and its role."""
-        return f"{self.prefix}-rotation"
+        return rotation_name(self.prefix)
 
     @property
     def rotation_log_group(self) -> str:
         """The rotation function's log."""
-        return f"/aws/lambda/{self.rotation}"
+        return rotation_log_group(self.prefix)
 
     @property
     def reminder(self) -> str:

@@ -1,18 +1,55 @@
 """Redeploys a service when a secret's value changes: a running task keeps the values that it was started with."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
+from components import _args
 from components._state_machines import redeploy_service
+from components.checks import ECS_NAME
 from components.location import Location
 from components.names import ServiceNames
 from components.policies import identity
+from components.references import WHOLE_SECRET_ARN
+from components.secret import Secret, arn_length
 
 EVENT_PATTERN_CHARACTERS = 2_048
 """Size limit of an event pattern. Source: AWS, "Amazon EventBridge quotas"."""
+
+
+class RedeploymentArgs(TypedDict):
+    """Which service restarts its tasks, and on which secrets' new values."""
+
+    cluster: pulumi.Input[str]
+    """Name of the ECS cluster."""
+    service: pulumi.Input[str]
+    """Name of the ECS service."""
+    reads: NotRequired[Sequence[Secret]]
+    """The secrets whose new values restart the tasks. Secrets Manager sends the event of a new value to the account and Region
+    of the secret only, so secrets elsewhere are left out."""
+    secret_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    """Full ARNs of further secrets of this account and Region. All that only an output knows must fit in one event pattern: some
+    twenty."""
+    family: NotRequired[str]
+    """The task definition's family. A service that runs it gets the family's newest revision. Default: the service starts again
+    what it runs."""
+    pass_role_arns: NotRequired[Sequence[str]]
+    """ARNs of the roles that the family's revisions name. ECS asks for the right to pass them. Required with `family`."""
+    alarm_topic_arn: NotRequired[pulumi.Input[str]]
+    """ARN of the SNS topic to which a failed redeployment is reported. Default: it is not reported."""
+    log_retention_in_days: NotRequired[int]
+    """Days that the state machine's errors are kept. Default: 30."""
+    log_kms_key_arn: NotRequired[pulumi.Input[str]]
+    """ARN of the customer-managed key of the log group. Default: CloudWatch Logs encrypts with its own."""
+    permissions_boundary: NotRequired[pulumi.Input[str]]
+    """ARN of a managed policy that bounds the two roles. Default: none."""
+    prefix: NotRequired[str]
+    """What the names of the resources start with, at most 49 characters. Default: `<project>-<stack>-<name>`."""
+    location: NotRequired[Location]
+    """The account and Region. Default: the provider's."""
 
 
 class Redeployment(pulumi.ComponentResource):
@@ -21,71 +58,53 @@ class Redeployment(pulumi.ComponentResource):
     Secrets Manager sends the event by itself, whoever changed the value: a rotation, an operator or `pulumi up`. EventBridge
     cannot call ECS, so a state machine does. It logs its errors, without what the executions were started with. A deployment that
     ECS gives up later is reported as well.
-
-    Attributes:
-        state_machine_arn: The state machine's ARN.
-        alarm_count: How many alarms there are; each costs.
     """
 
     state_machine_arn: pulumi.Output[str]
+    """The state machine's ARN."""
     alarm_count: int
+    """How many alarms there are; each costs."""
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        names: ServiceNames,
-        location: Location,
-        cluster: str,
-        service: str,
-        secret_arns: Mapping[str, pulumi.Input[str]],
-        log_retention_in_days: int,
-        log_key_arn: pulumi.Input[str] | None = None,
-        alarm_topic_arn: pulumi.Input[str] | None = None,
-        permissions_boundary: str | None = None,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, name: str, args: RedeploymentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the rules, the state machine and its log group.
 
-        Args:
-            name: The component's name.
-            names: The service's names.
-            location: The account and Region.
-            cluster: Name of the ECS cluster.
-            service: Name of the ECS service.
-            secret_arns: ARNs of the secrets to watch, by full name.
-            log_retention_in_days: How long an error stays in the state machine's log.
-            log_key_arn: The customer-managed key of that log group, if any.
-            alarm_topic_arn: Where a failed redeployment is reported, if anywhere.
-            permissions_boundary: ARN of a managed policy for the two roles.
-            opts: Options of the component.
+        Raises:
+            ArgsError: When AWS would refuse an argument.
         """
-        super().__init__("ticketing:index:Redeployment", name, None, opts)
-        self._name, self._names, self._location, self._boundary = name, names, location, permissions_boundary
+        super().__init__("ecs-secrets:index:Redeployment", name, None, opts)
+        self._name, self._names = name, ServiceNames(_args.prefix_of(args, name))
+        self._location = _args.location_of(args, self)
+        self._boundary = args.get("permissions_boundary")
         self._child = pulumi.ResourceOptions(parent=self)
-        self._service = f"{cluster}/{service}"
+        _args.refuse("Redeployment", name, _problems(args, self._names, self._location))
+        self._service = pulumi.Output.concat(args["cluster"], "/", args["service"])
+        location, names = self._location, self._names
 
         machine_arn = location.arn("states", f"stateMachine:{names.redeploy}")
         redeployer = self._role(
             "redeploy",
             names.redeploy,
             trust=self._trust("states.amazonaws.com", machine_arn),
-            statements=identity.redeploy(
-                service_arn=location.arn("ecs", f"service/{self._service}"), state_machine_arn=machine_arn
+            statements=self._service.apply(
+                lambda service: identity.redeploy(
+                    service_arn=location.arn("ecs", f"service/{service}"), state_machine_arn=machine_arn
+                )
             ),
         )
         log_group = aws.cloudwatch.LogGroup(
             name,
             name=names.redeploy_log_group,
-            retention_in_days=log_retention_in_days,
-            kms_key_id=log_key_arn,
+            retention_in_days=_args.retention_days(args),
+            kms_key_id=args.get("log_kms_key_arn"),
             opts=self._child,
         )
         machine = aws.sfn.StateMachine(
             name,
             name=names.redeploy,
             role_arn=redeployer,
-            definition=redeploy_service(location.partition, cluster, service, names.family),
+            definition=pulumi.Output.all(args["cluster"], args["service"]).apply(
+                lambda known: redeploy_service(location.partition, known[0], known[1], args.get("family"))
+            ),
             logging_configuration={
                 "level": "ERROR",
                 "include_execution_data": False,
@@ -94,19 +113,20 @@ class Redeployment(pulumi.ComponentResource):
             },
             opts=self._child,
         )
-        rules = self._watch(secret_arns, machine.arn)
+        rules = self._watch(args, machine.arn)
         self.alarm_count = 0
+        alarm_topic_arn = args.get("alarm_topic_arn")
         if alarm_topic_arn is not None:
             self._tell_failed_deployments(alarm_topic_arn)
             self.alarm_count = self._alarms(machine.arn, rules, alarm_topic_arn)
         self.state_machine_arn = machine.arn
-        self.register_outputs({"state_machine_arn": self.state_machine_arn})
+        self.register_outputs({"state_machine_arn": self.state_machine_arn, "alarm_count": self.alarm_count})
 
     def _trust(self, service_principal: str, source_arn: str) -> str:
         return identity.trust(service_principal, account_id=self._location.account_id, source_arn=source_arn)
 
     def _role(
-        self, part: str, role_name: str, *, trust: str, statements: Sequence[identity.Statement]
+        self, part: str, role_name: str, *, trust: str, statements: pulumi.Input[Sequence[identity.Statement]]
     ) -> pulumi.Output[str]:
         """Make a role and return its ARN, known once it may do what it is for."""
         role = aws.iam.Role(
@@ -120,14 +140,12 @@ class Redeployment(pulumi.ComponentResource):
             f"{self._name}-{part}",
             name=part,
             role=role.name,
-            policy=identity.document(statements),
+            policy=pulumi.Output.from_input(statements).apply(identity.document),
             opts=self._child,
         )
         return pulumi.Output.all(role.arn, policy.id).apply(lambda known: known[0])
 
-    def _watch(
-        self, secret_arns: Mapping[str, pulumi.Input[str]], machine_arn: pulumi.Output[str]
-    ) -> list[pulumi.Output[str]]:
+    def _watch(self, args: RedeploymentArgs, machine_arn: pulumi.Output[str]) -> list[pulumi.Output[str]]:
         """Make the rules that start the state machine and return their names."""
         rule_arns = self._location.arn("events", f"rule/{self._names.changed_rule('*')}")
         start = identity.start_execution(self._location.arn("states", f"stateMachine:{self._names.redeploy}"))
@@ -137,17 +155,13 @@ class Redeployment(pulumi.ComponentResource):
             trust=self._trust("events.amazonaws.com", rule_arns),
             statements=[start],
         )
-        sizes = {full_name: self._location.secret_arn_length(full_name) + len('"",') for full_name in secret_arns}
         rules: list[pulumi.Output[str]] = []
-        room = EVENT_PATTERN_CHARACTERS - len(_changed_pattern([]))
-        for number, group in enumerate(identity.in_chunks(sizes, room), start=1):
+        for number, arns in enumerate(self._groups(args), start=1):
             rule = aws.cloudwatch.EventRule(
                 f"{self._name}-{number}",
                 name=self._names.changed_rule(number),
-                description=f"A secret has a new value: redeploy {self._service}",
-                event_pattern=pulumi.Output.all(*(secret_arns[full_name] for full_name in group)).apply(
-                    _changed_pattern
-                ),
+                description=pulumi.Output.concat("A secret has a new value: redeploy ", self._service),
+                event_pattern=arns.apply(_changed_pattern),
                 opts=self._child,
             )
             aws.cloudwatch.EventTarget(
@@ -162,31 +176,46 @@ class Redeployment(pulumi.ComponentResource):
             rules.append(rule.name)
         return rules
 
+    def _groups(self, args: RedeploymentArgs) -> list[pulumi.Output[list[str]]]:
+        """Return the secrets' ARNs, those of each rule together.
+
+        How many rules there are follows from what is known before any secret exists, so that a preview shows them all.
+        """
+        location = self._location
+        known_arns, later_arns = _args.texts(args.get("secret_arns"))
+        arns: dict[str, pulumi.Input[str]] = {arn: arn for arn in known_arns}
+        sizes = {arn: len(arn) for arn in known_arns}
+        for secret in _args.secrets_of(args.get("reads")):
+            key = secret.arn if isinstance(secret.arn, str) else secret.full_name
+            if not isinstance(secret.arn, str) or secret.arn.startswith(location.arn("secretsmanager", "")):
+                arns[key], sizes[key] = secret.arn, arn_length(secret, location.partition, location.account_id)
+        room = EVENT_PATTERN_CHARACTERS - len(_changed_pattern([]))
+        quoted = {key: size + len('"",') for key, size in sizes.items()}
+        groups = [pulumi.Output.all(*(arns[key] for key in group)) for group in identity.in_chunks(quoted, room)]
+        if _has_later(args):
+            groups.append(later_arns)
+        return groups
+
     def _tell_failed_deployments(self, topic_arn: pulumi.Input[str]) -> None:
         """Report a deployment that was started and that ECS gave up. ECS sends the event with the circuit breaker only."""
-        pattern = {
-            "source": ["aws.ecs"],
-            "detail-type": ["ECS Deployment State Change"],
-            "resources": [self._location.arn("ecs", f"service/{self._service}")],
-            "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
-        }
         rule = aws.cloudwatch.EventRule(
             f"{self._name}-deployment-failed",
             name=self._names.failed_rule,
-            description=f"A deployment of {self._service} has failed",
-            event_pattern=json.dumps(pattern, separators=(",", ":")),
+            description=pulumi.Output.concat("A deployment of ", self._service, " has failed"),
+            event_pattern=self._service.apply(
+                lambda service: _failed_pattern(self._location.arn("ecs", f"service/{service}"))
+            ),
             opts=self._child,
-        )
-        template = (
-            f"A deployment of {self._service} has failed: <reason> The tasks before it keep running. "
-            "What to do: python -m ops doctor, docs/operations.md."
         )
         aws.cloudwatch.EventTarget(
             f"{self._name}-deployment-failed",
             rule=rule.name,
             target_id="alarm-topic",
             arn=topic_arn,
-            input_transformer={"input_paths": {"reason": "$.detail.reason"}, "input_template": json.dumps(template)},
+            input_transformer={
+                "input_paths": {"reason": "$.detail.reason"},
+                "input_template": self._service.apply(_failed_message),
+            },
             opts=self._child,
         )
 
@@ -205,7 +234,9 @@ class Redeployment(pulumi.ComponentResource):
             aws.cloudwatch.MetricAlarm(
                 f"{self._name}-{part}",
                 name=f"{self._names.redeploy}-{part}",
-                alarm_description=f"{self._service} still runs with a secret's old value: redeploy it by hand",
+                alarm_description=pulumi.Output.concat(
+                    self._service, " still runs with a secret's old value: redeploy it by hand"
+                ),
                 namespace=namespace,
                 metric_name=metric,
                 dimensions=dimensions,
@@ -221,11 +252,68 @@ class Redeployment(pulumi.ComponentResource):
         return len(watched)
 
 
-def _changed_pattern(arns: list[str]) -> str:
+def _changed_pattern(arns: Sequence[str]) -> str:
     pattern = {
         "source": ["aws.secretsmanager"],
         "detail-type": ["Secret Label Updated"],
         "resources": sorted(arns),
         "detail": {"labelUpdated": ["AWSCURRENT"]},
     }
+    text = json.dumps(pattern, separators=(",", ":"))
+    if len(text) > EVENT_PATTERN_CHARACTERS:
+        raise pulumi.RunError(
+            f"an event pattern of {len(arns)} secrets has {len(text):,} characters, EventBridge takes "
+            f"{EVENT_PATTERN_CHARACTERS:,}: pass the secrets as `reads`, which spread over several rules"
+        )
+    return text
+
+
+def _failed_pattern(service_arn: str) -> str:
+    pattern = {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Deployment State Change"],
+        "resources": [service_arn],
+        "detail": {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
+    }
     return json.dumps(pattern, separators=(",", ":"))
+
+
+def _failed_message(service: str) -> str:
+    return json.dumps(
+        f"A deployment of {service} has failed: <reason> The tasks before it keep running. "
+        "What to do: python -m ops doctor, docs/operations.md."
+    )
+
+
+def _has_later(args: RedeploymentArgs) -> bool:
+    """Whether an output holds ARNs of secrets."""
+    given = args.get("secret_arns")
+    if given is None:
+        return False
+    return not isinstance(given, Sequence) or not all(isinstance(arn, str) for arn in given)
+
+
+_RULES = {
+    **_args.BOUNDARY,
+    "cluster": (ECS_NAME, "a name: letters, digits, _ and -, at most 255"),
+    "service": (ECS_NAME, "a name: letters, digits, _ and -, at most 255"),
+    "secret_arns": (WHOLE_SECRET_ARN, "full ARNs of secrets, with the six characters at their end"),
+}
+
+
+def _problems(args: RedeploymentArgs, names: ServiceNames, location: Location) -> Iterator[_args.Problem]:
+    yield from _args.long_names(names.family, names.redeploy_start.removeprefix(names.family))
+    yield from _args.unlike(args, _RULES)
+    yield from _args.wrong_retention(args)
+    here = location.arn("secretsmanager", "")
+    for arn in _args.texts(args.get("secret_arns"))[0]:
+        if WHOLE_SECRET_ARN.fullmatch(arn) and not arn.startswith(here):
+            yield (
+                "secret_arns",
+                f"has {arn[:60]!r}",
+                f"secrets of this account and Region, {here}...: no other sends events",
+            )
+    if args.get("reads") is None and args.get("secret_arns") is None:
+        yield "reads", "is missing", "the secrets whose new values restart the tasks, as `reads` or `secret_arns`"
+    if bool(args.get("family")) != bool(args.get("pass_role_arns")):
+        yield "pass_role_arns", "goes with family", "both, or neither"

@@ -36,7 +36,7 @@ class Reminder(pulumi.ComponentResource):
             kms_key_arn: The topic's key, if it has one of ours.
             opts: Options of the component.
         """
-        super().__init__("ticketing:index:Reminder", name, None, opts)
+        super().__init__("ecs-secrets:index:Reminder", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
             name,

@@ -2,16 +2,22 @@
 
 import json
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
+from components import _args
 from components._archive import CA_BUNDLE_NAME, ROTATION_HANDLER, ROTATION_PACKAGE, rotation_archive
+from components.checks import SECURITY_GROUP, SUBNET
+from components.engines import ENGINES
+from components.functions.rotate_password import grants
 from components.location import Location
+from components.names import rotation_log_group, rotation_name
 from components.policies import identity
-from config.settings import RotationSettings, Settings
+from components.schedule import wrong_duration, wrong_schedule
+from components.secret import Secret
 
 RUNTIME = "python3.13"
 TIMEOUT_SECONDS = 60
@@ -28,56 +34,84 @@ def uncovered_region(host: str) -> str | None:
     return None if f"# Amazon RDS {region} Root CA" in roots else region
 
 
-class Rotation(pulumi.ComponentResource):
-    """The rotation function with its role and log, and the schedule on the secret.
+class RotationArgs(TypedDict):
+    """Which secret a function rotates, in which database, and when."""
 
-    Attributes:
-        function_arn: The function's ARN.
-        role_arn: The function's role; besides the execution role the only reader of the secret.
-    """
+    secret: Secret
+    """The secret that rotates."""
+    superuser: NotRequired[Secret]
+    """The secret that signs in to change it: required by `alternating-users`, refused by `single-user`."""
+    strategy: NotRequired[str]
+    """`single-user` changes the password of the user who signs in; `alternating-users` alternates two users. Default:
+    `single-user`."""
+    engine: NotRequired[str]
+    """The kind of database: `postgresql`. Default: `postgresql`."""
+    host: pulumi.Input[str]
+    """The server's host name, as in its certificate."""
+    port: NotRequired[int]
+    """TCP port. Default: the engine's."""
+    dbname: NotRequired[str]
+    """The database that the function signs in to. Default: the engine's."""
+    username: NotRequired[str]
+    """The user whose password the secret that signs in is, where that secret is a text. Where it is a JSON, it holds the name."""
+    grants: NotRequired[Sequence[str]]
+    """What the application's user may do when the function creates it (`alternating-users`), such as `USAGE, CREATE ON SCHEMA
+    public`. Default: the function creates no user."""
+    schedule: str
+    """A `cron(...)` expression in UTC, as Secrets Manager takes it."""
+    duration: NotRequired[str]
+    """Length of the window that the schedule opens, in hours. Default: `1h`."""
+    subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]]
+    """Private subnets that reach the database and Secrets Manager."""
+    security_group_ids: pulumi.Input[Sequence[pulumi.Input[str]]]
+    """Security groups of the function. The database's group must let them in."""
+    certificate_bundle: NotRequired[str]
+    """PEM text of the authorities that sign the server's certificate. Default: those of Amazon RDS, which the function brings."""
+    log_retention_in_days: NotRequired[int]
+    """Days that the function's log is kept. Default: 30."""
+    log_kms_key_arn: NotRequired[pulumi.Input[str]]
+    """ARN of the customer-managed key of the log group. Default: CloudWatch Logs encrypts with its own."""
+    permissions_boundary: NotRequired[pulumi.Input[str]]
+    """ARN of a managed policy that bounds the function's role. Default: none."""
+    prefix: NotRequired[str]
+    """What the function, its role and its log group are called after, at most 55 characters; `-rotation` follows. Default:
+    `<project>-<stack>`."""
+    location: NotRequired[Location]
+    """The account and Region. Default: the provider's."""
+
+
+class Rotation(pulumi.ComponentResource):
+    """The rotation function with its role and log, and the schedule on the secret."""
 
     function_arn: pulumi.Output[str]
+    """The function's ARN."""
     role_arn: pulumi.Output[str]
+    """The function's role; besides the execution role the only reader of the secret."""
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        config: Settings,
-        settings: RotationSettings,
-        location: Location,
-        secret_arns: Mapping[str, pulumi.Input[str]],
-        key_arns: Mapping[str, pulumi.Input[str]],
-        log_key_arn: pulumi.Input[str] | None = None,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, name: str, args: RotationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the function and schedule the rotation.
 
-        Args:
-            name: The component's name.
-            config: The stack's settings.
-            settings: The configuration's `rotation`.
-            location: The account and Region.
-            secret_arns: ARNs of all secrets by name in the catalogue, those of other owners among them.
-            key_arns: Their customer-managed keys by name in the catalogue.
-            log_key_arn: The customer-managed key of the function's log, if any.
-            opts: Options of the component.
+        Raises:
+            ArgsError: When AWS would refuse an argument.
         """
-        super().__init__("ticketing:index:Rotation", name, None, opts)
-        self._name, self._config, self._settings, self._location = name, config, settings, location
+        super().__init__("ecs-secrets:index:Rotation", name, None, opts)
+        self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        secret_arn = secret_arns[settings.secret]
-        superuser_arn = secret_arns[settings.superuser] if settings.superuser else None
+        prefix = args.get("prefix") or f"{pulumi.get_project()}-{pulumi.get_stack()}"
+        _args.refuse("Rotation", name, _problems(args, prefix))
+        self._location = location = _args.location_of(args, self)
+        self._function_name = rotation_name(prefix)
+        (secret,) = _args.secrets_of([args["secret"]])
+        superuser = next(iter(_args.secrets_of([args["superuser"]] if "superuser" in args else None)), None)
         log_group = aws.cloudwatch.LogGroup(
             name,
-            name=config.names.rotation_log_group,
-            retention_in_days=config.log_retention_in_days,
-            kms_key_id=log_key_arn,
+            name=rotation_log_group(prefix),
+            retention_in_days=_args.retention_days(args),
+            kms_key_id=args.get("log_kms_key_arn"),
             opts=self._child,
         )
-        superuser_key_arn = key_arns.get(settings.superuser) if settings.superuser else None
-        role_arn = self._role(secret_arn, superuser_arn, key_arns.get(settings.secret), superuser_key_arn)
-        function = self._function(role_arn, superuser_arn, log_group.name)
+        role_arn = self._role(secret, superuser, location.log_group_arn(rotation_log_group(prefix)))
+        function = self._function(role_arn, superuser.arn if superuser else None, log_group.name)
         permission = aws.lambda_.Permission(
             name,
             statement_id="secrets-manager",
@@ -85,50 +119,49 @@ class Rotation(pulumi.ComponentResource):
             action="lambda:InvokeFunction",
             principal="secretsmanager.amazonaws.com",
             source_account=location.account_id,
-            source_arn=secret_arn,
+            source_arn=secret.arn,
             opts=self._child,
         )
         aws.secretsmanager.SecretRotation(
             name,
-            secret_id=secret_arn,
+            secret_id=secret.arn,
             rotation_lambda_arn=function.arn,
             # Otherwise every change of this resource, such as of its schedule, would rotate at once.
             rotate_immediately=False,
             # Without a duration the window stays open until the end of the UTC day.
-            rotation_rules={"schedule_expression": settings.schedule, "duration": settings.duration},
+            rotation_rules={"schedule_expression": args["schedule"], "duration": args.get("duration", "1h")},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )
         self.function_arn = function.arn
         self.role_arn = role_arn
         self.register_outputs({"function_arn": self.function_arn, "role_arn": self.role_arn})
 
-    def _role(
-        self,
-        secret_arn: pulumi.Input[str],
-        superuser_arn: pulumi.Input[str] | None,
-        key_arn: pulumi.Input[str] | None,
-        superuser_key_arn: pulumi.Input[str] | None,
-    ) -> pulumi.Output[str]:
+    def _role(self, secret: Secret, superuser: Secret | None, log_group_arn: str) -> pulumi.Output[str]:
         """Make the function's role and return its ARN, known once it may do what it is for."""
-        names, location = self._config.names, self._location
+        location = self._location
         role = aws.iam.Role(
             self._name,
-            name=names.rotation,
+            name=self._function_name,
             description="Changes the database password and the secret that holds it",
             # Lambda sends no source account or ARN when it assumes a function's role, so there is nothing to bind to.
             assume_role_policy=identity.trust("lambda.amazonaws.com"),
-            permissions_boundary=self._config.permissions_boundary,
+            permissions_boundary=self._args.get("permissions_boundary"),
             opts=self._child,
         )
-        policy = pulumi.Output.all(secret_arn, superuser_arn, key_arn, superuser_key_arn).apply(
+        policy = pulumi.Output.all(
+            secret.arn,
+            superuser.arn if superuser else None,
+            secret.kms_key_arn,
+            superuser.kms_key_arn if superuser else None,
+        ).apply(
             lambda known: identity.document(
                 identity.rotate_secret(
                     secret_arn=known[0],
                     superuser_secret_arn=known[1],
                     kms_key_arn=known[2],
                     superuser_kms_key_arn=known[3],
-                    function_arn=location.arn("lambda", f"function:{names.rotation}"),
-                    log_group_arn=location.log_group_arn(names.rotation_log_group),
+                    function_arn=location.arn("lambda", f"function:{self._function_name}"),
+                    log_group_arn=log_group_arn,
                     region=location.region,
                     dns_suffix=location.dns_suffix,
                 )
@@ -144,33 +177,35 @@ class Rotation(pulumi.ComponentResource):
         superuser_arn: pulumi.Input[str] | None,
         log_group_name: pulumi.Input[str],
     ) -> aws.lambda_.Function:
-        settings, bundle = self._settings, self._settings.certificate_bundle
-        if not bundle and (region := uncovered_region(settings.host)):
+        args, bundle, host = self._args, self._args.get("certificate_bundle"), self._args["host"]
+        kind = args.get("engine", _DEFAULT_ENGINE)
+        engine = ENGINES[kind]
+        if not bundle and isinstance(host, str) and (region := uncovered_region(host)):
             pulumi.log.warn(
                 "rotation.certificateBundle is not set, and the function does not bring the authorities that sign the "
                 f"certificates of Amazon RDS in {region}: the rotation will fail unless the host is an RDS Proxy. "
                 "`make certificates` renews them; docs/rotation.md says where to get the Region's bundle",
                 resource=self,
             )
-        archive = rotation_archive(settings.engine, Path(bundle).read_bytes() if bundle else None)
+        archive = rotation_archive(kind, bundle.encode() if bundle else None)
         variables: dict[str, pulumi.Input[str]] = {
-            "ENGINE": settings.engine,
-            "STRATEGY": settings.strategy,
-            "DATABASE_HOST": settings.host,
-            "DATABASE_PORT": str(settings.port),
-            "DATABASE_NAME": settings.dbname,
+            "ENGINE": kind,
+            "STRATEGY": args.get("strategy", STRATEGIES[0]),
+            "DATABASE_HOST": host,
+            "DATABASE_PORT": str(int(args.get("port", engine.port))),
+            "DATABASE_NAME": args.get("dbname", engine.database),
         }
-        if settings.username:  # who signs in; a superuser's secret in JSON names him itself
-            variables["DATABASE_USERNAME"] = settings.username
+        if username := args.get("username"):  # who signs in; a superuser's secret in JSON names him itself
+            variables["DATABASE_USERNAME"] = username
         if superuser_arn is not None:
             variables["SUPERUSER_SECRET_ARN"] = superuser_arn
-        if settings.grants:
-            variables["USER_GRANTS"] = json.dumps(settings.grants)
+        if grants_asked := args.get("grants"):
+            variables["USER_GRANTS"] = json.dumps(list(grants_asked))
         if bundle:
             variables["CA_BUNDLE"] = CA_BUNDLE_NAME
         return aws.lambda_.Function(
             self._name,
-            name=self._config.names.rotation,
+            name=self._function_name,
             description="Rotates a database password in four steps, invoked by Secrets Manager",
             runtime=RUNTIME,
             architectures=["arm64"],
@@ -181,10 +216,38 @@ class Rotation(pulumi.ComponentResource):
             timeout=TIMEOUT_SECONDS,
             memory_size=256,
             environment={"variables": variables},
-            vpc_config={
-                "subnet_ids": list(settings.subnet_ids),
-                "security_group_ids": list(settings.security_group_ids),
-            },
+            vpc_config={"subnet_ids": args["subnet_ids"], "security_group_ids": args["security_group_ids"]},
             logging_config={"log_format": "Text", "log_group": log_group_name},
             opts=self._child,
         )
+
+
+STRATEGIES = ("single-user", "alternating-users")
+_DEFAULT_ENGINE = next(iter(ENGINES))
+_RULES = {
+    **_args.BOUNDARY,
+    "subnet_ids": (SUBNET, "a subnet's id, subnet-..."),
+    "security_group_ids": (SECURITY_GROUP, "a security group's id, sg-..."),
+}
+
+
+def _problems(args: RotationArgs, prefix: str) -> Iterator[_args.Problem]:
+    yield from _args.long_names(prefix, rotation_name(""))
+    yield from _args.unlike(args, _RULES)
+    yield from _args.wrong_retention(args)
+    yield from _args.outside(args, {"port": (range(1, 65536), "1 to 65535")})
+    if wrong := wrong_schedule(args["schedule"]):
+        yield "schedule", *wrong
+    if wrong := wrong_duration(args.get("duration", "1h"), args["schedule"]):
+        yield "duration", *wrong
+    for grant in args.get("grants", ()):
+        try:
+            grants.parse(grant)
+        except ValueError as error:
+            yield "grants", str(error), grants.RULE
+    if (kind := args.get("engine", _DEFAULT_ENGINE)) not in ENGINES:
+        yield "engine", f"is {kind!r}", f"one of {', '.join(ENGINES)}"
+    if (strategy := args.get("strategy", STRATEGIES[0])) not in STRATEGIES:
+        yield "strategy", f"is {strategy!r}", " or ".join(STRATEGIES)
+    elif (strategy == "alternating-users") != ("superuser" in args):
+        yield "superuser", f"does not go with {strategy}", "alternating-users needs it, single-user does without"

@@ -28,9 +28,9 @@ class Secret:
     owner: str = STACK
     """`stack`, `adopted` (Pulumi imported it and never deletes it), or the name of the foreign owner."""
     kms_key_arn: pulumi.Input[str] | None = None
-    """Its customer-managed key; None for AWS's own."""
+    """Its customer-managed key, if it has one."""
     version_id: pulumi.Input[str] | None = None
-    """The version that Pulumi put last; None when others put the value."""
+    """The version that Pulumi put last, unless others put the value."""
 
     @property
     def is_foreign(self) -> bool:

@@ -1,71 +1,115 @@
 """The ECS task definition whose `secrets` reference the secrets, with its log group and its task role."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
-from components._containers import SCRATCH_VOLUME, container_definitions
+from components import _args
+from components._containers import SCRATCH_VOLUME, Container, container_definitions
+from components.checks import wrong_size
 from components.location import Location
 from components.names import ServiceNames
 from components.policies import identity
-from config.settings import ServiceSettings
+from components.secret import Secret
+
+ARCHITECTURES = ("X86_64", "ARM64")
+LOG_MODES = ("non-blocking", "blocking")
+"""What happens when the log can't be delivered: lines get lost, or the container waits. Source: AWS, "awslogs log driver"."""
+
+
+class HealthCheckArgs(TypedDict):
+    """How ECS finds out whether the container is healthy. Source: AWS, Amazon ECS API Reference, HealthCheck."""
+
+    command: Sequence[str]
+    """`CMD` and its arguments, or `CMD-SHELL` and a line for the container's shell. Exit status 0 means healthy."""
+    interval: NotRequired[int]
+    """Seconds between two checks, 5 to 300. Default: 30."""
+    timeout: NotRequired[int]
+    """Seconds until a check counts as failed, 2 to 60. Default: 5."""
+    retries: NotRequired[int]
+    """How many checks in a row may fail, 1 to 10. Default: 3."""
+    start_period: NotRequired[int]
+    """Seconds after the start in which failed checks do not count, 0 to 300. Default: 0."""
+
+
+class TaskDefinitionArgs(TypedDict):
+    """What a task runs, and which secrets its container gets."""
+
+    image: pulumi.Input[str]
+    """The container's image with a tag or digest."""
+    execution_role_arn: NotRequired[pulumi.Input[str]]
+    """The role that starts the task: it reads the secrets. Required, except in the arguments of a `Service`."""
+    secrets: NotRequired[Mapping[str, pulumi.Input[str]]]
+    """`valueFrom` by container variable: a secret's ARN, or `ARN:json-key:version-stage:version-id`. Default: none."""
+    reads: NotRequired[Sequence[Secret]]
+    """The secrets that `secrets` refers to. A new version of one of them makes a new revision. Default: none."""
+    version_ids: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    """Further ids of secrets' versions. A new one makes a new revision. Default: none."""
+    environment: NotRequired[Mapping[str, pulumi.Input[str]]]
+    """Plain container variables. Default: none."""
+    container_name: NotRequired[str]
+    """The container's name. Default: the component's."""
+    container_port: NotRequired[int]
+    """TCP port that the application listens on. Default: none."""
+    cpu: NotRequired[int]
+    """CPU units, 1024 a vCPU. Only pairs with `memory` that Fargate accepts. Default: 256."""
+    memory: NotRequired[int]
+    """MiB. Default: 512."""
+    cpu_architecture: NotRequired[str]
+    """`X86_64` or `ARM64`. Default: `X86_64`."""
+    command: NotRequired[Sequence[str]]
+    """What the container runs instead of the image's command. Default: the image's."""
+    readonly_root_filesystem: NotRequired[bool]
+    """Whether the container can write to /tmp alone, a volume that ends with the task. Default: false."""
+    log_mode: NotRequired[str]
+    """`non-blocking`: a log that can't be delivered loses lines. `blocking`: the application waits. Default: the account's."""
+    health_check: NotRequired[HealthCheckArgs]
+    """How ECS finds out whether the container is healthy. Default: not at all."""
+    sidecars: NotRequired[Sequence[Mapping[str, Any]]]
+    """Further containers, as ECS takes them in `containerDefinitions`. Default: none."""
+    log_retention_in_days: NotRequired[int]
+    """Days that the log is kept. Default: 30."""
+    log_kms_key_arn: NotRequired[pulumi.Input[str]]
+    """ARN of the customer-managed key of the log group. Default: CloudWatch Logs encrypts with its own."""
+    permissions_boundary: NotRequired[pulumi.Input[str]]
+    """ARN of a managed policy that bounds the task role. Default: none."""
+    prefix: NotRequired[str]
+    """The family, and what the names of the role and the log group start with. Default: `<project>-<stack>-<name>`."""
+    location: NotRequired[Location]
+    """The account and Region. Default: the provider's."""
 
 
 class TaskDefinition(pulumi.ComponentResource):
-    """A Fargate task definition of one container.
-
-    Attributes:
-        arn: ARN with the revision. A changed secret version makes a new revision.
-        family: The family's name.
-        log_group_name: Where the container writes its log.
-        task_role_arn: What the running application may do: nothing. Grants for it belong to whoever needs them.
-    """
+    """A Fargate task definition of one container, and of whatever sidecars it is given."""
 
     arn: pulumi.Output[str]
+    """ARN with the revision."""
     family: pulumi.Output[str]
+    """The family's name."""
     log_group_name: pulumi.Output[str]
+    """Where the container writes its log."""
     task_role_arn: pulumi.Output[str]
+    """The role that the running application has: it has no permission. Grants for it belong to whoever needs them."""
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        service: str,
-        names: ServiceNames,
-        location: Location,
-        settings: ServiceSettings,
-        secrets: Mapping[str, pulumi.Input[str]],
-        version_ids: Iterable[pulumi.Input[str]],
-        execution_role_arn: pulumi.Input[str],
-        log_retention_in_days: int,
-        kms_key_arn: pulumi.Input[str] | None = None,
-        permissions_boundary: str | None = None,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
+    def __init__(self, name: str, args: TaskDefinitionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the task definition.
 
-        Args:
-            name: The component's name.
-            service: The service's name, which is the container's as well.
-            names: The service's names.
-            location: The account and Region.
-            settings: The service's configuration: image, size, port, plain variables.
-            secrets: `valueFrom` by variable.
-            version_ids: Version ids of the secrets, for the digest that makes a new revision.
-            execution_role_arn: The role that starts the task.
-            log_retention_in_days: Days that the log is kept.
-            kms_key_arn: Key of the log group, None for CloudWatch's own encryption.
-            permissions_boundary: ARN of a managed policy for the task role.
-            opts: Options of the component.
-
         Raises:
-            ValueError: When a variable is both plain and secret.
+            ArgsError: When AWS would refuse an argument.
         """
-        super().__init__("ticketing:index:TaskDefinition", name, None, opts)
+        super().__init__("ecs-secrets:index:TaskDefinition", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        names = ServiceNames(_args.prefix_of(args, name))
+        _args.refuse("TaskDefinition", name, _problems(args, names))
+        location = _args.location_of(args, self)
         log_group = aws.cloudwatch.LogGroup(
-            name, name=names.log_group, retention_in_days=log_retention_in_days, kms_key_id=kms_key_arn, opts=child
+            name,
+            name=names.log_group,
+            retention_in_days=_args.retention_days(args),
+            kms_key_id=args.get("log_kms_key_arn"),
+            opts=child,
         )
         task_role = aws.iam.Role(
             name,
@@ -74,41 +118,28 @@ class TaskDefinition(pulumi.ComponentResource):
             assume_role_policy=identity.trust(
                 "ecs-tasks.amazonaws.com", account_id=location.account_id, source_arn=location.arn("ecs", "*")
             ),
-            permissions_boundary=permissions_boundary,
+            permissions_boundary=args.get("permissions_boundary"),
             opts=child,
         )
-        definitions = pulumi.Output.all(
-            secrets=pulumi.Output.from_input(dict(secrets)),
-            version_ids=pulumi.Output.all(*version_ids),
-            log_group_name=log_group.name,
-        ).apply(
-            lambda known: container_definitions(
-                name=service,
-                image=settings.image,
-                port=settings.container_port,
-                environment=settings.environment,
-                command=settings.command,
-                readonly_root_filesystem=settings.readonly_root_filesystem,
-                log_mode=settings.log_mode,
-                region=location.region,
-                **known,
-            )
-        )
+        readonly = args.get("readonly_root_filesystem", False)
         task_definition = aws.ecs.TaskDefinition(
             name,
             family=names.family,
             requires_compatibilities=["FARGATE"],
             network_mode="awsvpc",
-            cpu=str(settings.cpu),
-            memory=str(settings.memory),
-            runtime_platform={"cpu_architecture": settings.cpu_architecture, "operating_system_family": "LINUX"},
-            execution_role_arn=execution_role_arn,
+            cpu=str(int(args.get("cpu", 256))),
+            memory=str(int(args.get("memory", 512))),
+            runtime_platform={
+                "cpu_architecture": args.get("cpu_architecture", ARCHITECTURES[0]),
+                "operating_system_family": "LINUX",
+            },
+            execution_role_arn=args.get("execution_role_arn"),
             task_role_arn=task_role.arn,
-            container_definitions=definitions,
+            container_definitions=_definitions(args, name, log_group.name, location.region),
             # A service may still run the revision before, and a rollback goes back to it: ECS starts no task of a deregistered
             # one. A revision holds no value.
             skip_destroy=True,
-            volumes=[{"name": SCRATCH_VOLUME}] if settings.readonly_root_filesystem else None,
+            volumes=[{"name": SCRATCH_VOLUME}] if readonly else None,
             opts=child,
         )
         self.arn = task_definition.arn
@@ -123,3 +154,85 @@ class TaskDefinition(pulumi.ComponentResource):
                 "task_role_arn": self.task_role_arn,
             }
         )
+
+
+def _definitions(
+    args: TaskDefinitionArgs, name: str, log_group_name: pulumi.Input[str], region: str
+) -> pulumi.Output[str]:
+    own = [one.version_id for one in _args.secrets_of(args.get("reads")) if one.version_id is not None]
+    known_ids, later_ids = _args.texts(args.get("version_ids"))
+    port, health_check = args.get("container_port"), args.get("health_check")
+    return pulumi.Output.all(
+        image=args["image"],
+        environment=dict(args.get("environment", {})),
+        secrets=dict(args.get("secrets", {})),
+        version_ids=pulumi.Output.all(*own, *known_ids),
+        later_ids=later_ids,
+        log_group_name=log_group_name,
+        sidecars=list(args.get("sidecars", ())),
+    ).apply(
+        lambda known: container_definitions(
+            Container(
+                name=args.get("container_name", name),
+                image=known["image"],
+                port=None if port is None else int(port),
+                environment=known["environment"],
+                secrets=known["secrets"],
+                version_ids=[*known["version_ids"], *known["later_ids"]],
+                log_group_name=known["log_group_name"],
+                region=region,
+                command=args.get("command", ()),
+                readonly_root_filesystem=args.get("readonly_root_filesystem", False),
+                log_mode=args.get("log_mode", ""),
+                health_check=dict(health_check) if health_check else None,
+            ),
+            known["sidecars"],
+        )
+    )
+
+
+_HEALTH_CHECK_SECONDS = {
+    "interval": (range(5, 301), "5 to 300 seconds"),
+    "timeout": (range(2, 61), "2 to 60 seconds"),
+    "retries": (range(1, 11), "1 to 10"),
+    "start_period": (range(301), "0 to 300 seconds"),
+}
+
+
+def _problems(args: TaskDefinitionArgs, names: ServiceNames) -> Iterator[_args.Problem]:
+    yield from _args.long_names(names.family, names.task_role.removeprefix(names.family))
+    yield from _args.unlike(args, _args.BOUNDARY)
+    yield from _args.wrong_retention(args)
+    yield from _args.outside(args, {"container_port": (range(1, 65536), "1 to 65535")})
+    if args.get("execution_role_arn") is None:
+        yield "execution_role_arn", "is missing", "the ARN of the role that starts the task, such as an ExecutionRole's"
+    if wrong := wrong_size(int(args.get("cpu", 256)), int(args.get("memory", 512))):
+        yield "cpu", *wrong
+    if (architecture := args.get("cpu_architecture", ARCHITECTURES[0])) not in ARCHITECTURES:
+        yield "cpu_architecture", f"is {architecture!r}", " or ".join(ARCHITECTURES)
+    if (mode := args.get("log_mode", "")) not in ("", *LOG_MODES):
+        yield "log_mode", f"is {mode!r}", " or ".join(LOG_MODES)
+    for variable in sorted(set(args.get("environment", {})) & set(args.get("secrets", {}))):
+        yield "environment", f"has {variable}, which is in secrets, too", "each variable once"
+    yield from _health_check_problems(args.get("health_check"))
+    yield from _sidecar_problems(args)
+
+
+def _health_check_problems(check: HealthCheckArgs | None) -> Iterator[_args.Problem]:
+    if check is None:
+        return
+    for key, found, rule in _args.outside(check, _HEALTH_CHECK_SECONDS):
+        yield f"health_check.{key}", found, rule
+    if list(check["command"])[:1] not in (["CMD"], ["CMD-SHELL"]) or len(check["command"]) == 1:
+        yield "health_check.command", f"is {list(check['command'])!r:.60}", "CMD or CMD-SHELL, and what to run"
+
+
+def _sidecar_problems(args: TaskDefinitionArgs) -> Iterator[_args.Problem]:
+    names: list[object] = [args.get("container_name")]
+    for number, sidecar in enumerate(args.get("sidecars", ()), start=1):
+        for key in ("name", "image"):
+            if sidecar.get(key) is None:
+                yield "sidecars", f"number {number} has no {key}", "name and image, as ECS takes them"
+        if isinstance(name := sidecar.get("name"), str) and name in names:
+            yield "sidecars", f"has {name!r} twice", "a name of its own for each container"
+        names.append(sidecar.get("name"))

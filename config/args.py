@@ -1,7 +1,41 @@
-"""What the components are given, from the stack's settings."""
+"""What each component is given, from the stack's settings: pure functions to the components' args."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+import pulumi
+
+from components.audit import AuditArgs
+from components.encryption import EncryptionArgs
+from components.execution_role import ExecutionRoleArgs
+from components.location import Location
+from components.names import ServiceNames
+from components.redeployment import RedeploymentArgs
+from components.rotation import RotationArgs
 from components.secret import Secret, foreign
-from config.settings import Settings
+from components.service import ServiceArgs
+from components.task_definition import TaskDefinitionArgs
+from config.declarations import references_of
+from config.settings import AuditSettings, RedeploySettings, RotationSettings, ServiceSettings, Settings
+
+Text = pulumi.Input[str]
+
+
+class _Common(TypedDict):
+    """What every component gets that has a role and a log group."""
+
+    log_retention_in_days: int
+    location: Location
+    log_kms_key_arn: NotRequired[Text]
+    permissions_boundary: NotRequired[str]
+
+
+class _OfService(_Common):
+    """What every part of a service gets."""
+
+    prefix: str
+    reads: list[Secret]
 
 
 def foreign_secrets(settings: Settings) -> dict[str, Secret]:
@@ -12,3 +46,200 @@ def foreign_secrets(settings: Settings) -> dict[str, Secret]:
         )
         for secret in settings.foreign
     }
+
+
+def encryption(settings: Settings, location: Location) -> EncryptionArgs:
+    """Return what the stack's own key encrypts."""
+    names, audit = settings.names, settings.names.audit(location)
+    redeployed = settings.redeploy.services if settings.redeploy else ()
+    log_groups = [
+        *(names.service(service).log_group for service in settings.services),
+        *(names.service(service).redeploy_log_group for service in redeployed),
+        *([names.rotation_log_group] if settings.rotation else ()),
+        *([audit.log_group] if settings.own_trail else ()),
+    ]
+    args: EncryptionArgs = {
+        "prefix": names.prefix,
+        "secret_arns": list(settings.adopt.values()),
+        "log_group_names": log_groups,
+        "topic_names": [audit.topic] if settings.audit else [],
+        "deletion_window_in_days": settings.key_deletion_window_in_days,
+        "protect": settings.protect,
+        "location": location,
+    }
+    if settings.own_trail:
+        args["trail_name"] = audit.trail
+    if settings.restored_key_arn:
+        args["import_key_arn"] = settings.restored_key_arn
+    return args
+
+
+def audit(
+    settings: Settings,
+    asked: AuditSettings,
+    location: Location,
+    secrets: Mapping[str, Secret],
+    kms_key_arn: Text | None,
+) -> AuditArgs:
+    """Return what the audit watches: the stack's own secrets, those that it has adopted among them."""
+    args: AuditArgs = {
+        "prefix": settings.names.prefix,
+        "secrets": list(secrets.values()),
+        "execution_role_arns": settings.execution_role_arns(location),
+        "deployer_arns": settings.deployer_roles,
+        "trusted_reader_arns": asked.trusted_readers,
+        "ecs_services": [f"{cluster}/{service}" for cluster, service in settings.ecs_services],
+        "alarm_emails": asked.alarm_emails,
+        "expected_reads_per_hour": asked.expected_reads_per_hour,
+        "log_retention_in_days": asked.log_retention_in_days,
+        "keep_log_files": settings.protect,
+        "location": location,
+    }
+    if rotation_role_arn := settings.rotation_role_arn(location):
+        args["rotation_role_arn"] = rotation_role_arn
+    if asked.log_group_name:
+        args["existing_log_group_name"] = asked.log_group_name
+    if kms_key_arn is not None:
+        args["kms_key_arn"] = kms_key_arn
+    if settings.permissions_boundary:
+        args["permissions_boundary"] = settings.permissions_boundary
+    return args
+
+
+def rotation(
+    settings: Settings,
+    asked: RotationSettings,
+    location: Location,
+    secrets: Mapping[str, Secret],
+    log_kms_key_arn: Text | None,
+) -> RotationArgs:
+    """Return which secret rotates and how; `secrets` has those of other owners, too."""
+    args: RotationArgs = {
+        "prefix": settings.names.prefix,
+        "secret": secrets[asked.secret],
+        "strategy": asked.strategy,
+        "engine": asked.engine,
+        "host": asked.host,
+        "port": asked.port,
+        "dbname": asked.dbname,
+        "username": asked.username,
+        "schedule": asked.schedule,
+        "duration": asked.duration,
+        "subnet_ids": list(asked.subnet_ids),
+        "security_group_ids": list(asked.security_group_ids),
+        "grants": asked.grants,
+        **_common(settings, location, log_kms_key_arn),
+    }
+    if asked.superuser:
+        args["superuser"] = secrets[asked.superuser]
+    if asked.certificate_bundle:
+        args["certificate_bundle"] = Path(asked.certificate_bundle).read_text("utf-8")
+    return args
+
+
+def service(
+    settings: Settings,
+    name: str,
+    location: Location,
+    secrets: Mapping[str, Secret],
+    references: Mapping[str, Text],
+    *,
+    log_kms_key_arn: Text | None = None,
+    alarm_topic_arn: Text | None = None,
+) -> ServiceArgs:
+    """Return one service's parts.
+
+    Args:
+        settings: The stack's settings.
+        name: The service's name in the catalogue.
+        location: The account and Region.
+        secrets: Every secret by name in the catalogue, those of other owners too.
+        references: The `valueFrom` by container variable of the stack's own secrets.
+        log_kms_key_arn: The customer-managed key of the log groups, if any.
+        alarm_topic_arn: Where a failed redeployment is reported, if anywhere.
+    """
+    names, own = settings.names.service(name), settings.services[name]
+    # IAM grants whole secrets, so each is named once.
+    foreign_references = references_of(settings.foreign, name)
+    entries = [*references_of(settings.catalogue, name).values(), *foreign_references.values()]
+    reads = [secrets[entry] for entry in sorted({entry.name for entry, _ in entries})]
+    common: _OfService = {
+        "prefix": names.family,
+        "reads": reads,
+        **_common(settings, location, log_kms_key_arn),
+    }
+    args: ServiceArgs = {
+        "execution_role": _execution_role(settings, own, common),
+        "task_definition": _task_definition(
+            own,
+            name,
+            {
+                **references,
+                **{
+                    variable: secrets[entry.name].value_from(key)
+                    for variable, (entry, key) in foreign_references.items()
+                },
+            },
+            common,
+        ),
+    }
+    if settings.redeploy and name in settings.redeploy.services:
+        args["redeployment"] = _redeployment(settings.redeploy, name, names, location, common)
+        if alarm_topic_arn is not None:
+            args["redeployment"]["alarm_topic_arn"] = alarm_topic_arn
+    return args
+
+
+def _execution_role(settings: Settings, own: ServiceSettings, common: _OfService) -> ExecutionRoleArgs:
+    args: ExecutionRoleArgs = {
+        "prefix": common["prefix"],
+        "reads": common["reads"],
+        "images": [own.image],
+        "bind_trust_to_account": settings.confused_deputy_protection,
+        "location": common["location"],
+    }
+    if settings.grant_replicas:
+        args["replica_regions"], args["replica_kms_keys"] = settings.replica_regions, settings.replica_kms_keys
+    if settings.permissions_boundary:
+        args["permissions_boundary"] = settings.permissions_boundary
+    return args
+
+
+def _task_definition(
+    own: ServiceSettings, name: str, secrets: Mapping[str, Text], common: _OfService
+) -> TaskDefinitionArgs:
+    return {
+        **common,
+        "image": own.image,
+        "secrets": secrets,
+        "environment": own.environment,
+        "container_name": name,
+        "container_port": own.container_port,
+        "cpu": own.cpu,
+        "memory": own.memory,
+        "cpu_architecture": own.cpu_architecture,
+        "command": own.command,
+        "readonly_root_filesystem": own.readonly_root_filesystem,
+        "log_mode": own.log_mode,
+    }
+
+
+def _redeployment(
+    redeploy: RedeploySettings, service: str, names: ServiceNames, location: Location, common: _OfService
+) -> RedeploymentArgs:
+    return {
+        **common,
+        "cluster": redeploy.cluster,
+        "service": redeploy.services[service],
+        "family": names.family,
+        "pass_role_arns": [location.role_arn(role) for role in (names.execution_role, names.task_role)],
+    }
+
+
+def _common(settings: Settings, location: Location, log_kms_key_arn: Text | None) -> _Common:
+    given: _Common = {"log_retention_in_days": settings.log_retention_in_days, "location": location}
+    if log_kms_key_arn is not None:
+        given["log_kms_key_arn"] = log_kms_key_arn
+    if settings.permissions_boundary:
+        given["permissions_boundary"] = settings.permissions_boundary
+    return given

@@ -6,7 +6,7 @@ What AWS would refuse is refused here, before anything is created. What `ops mig
 import re
 from pathlib import Path
 
-from components import limits
+from components import checks
 from components.checks import Wrong
 from components.functions.rotate_password import grants
 from components.references import WHOLE_SECRET_ARN
@@ -22,28 +22,26 @@ def wrong_file(value: str) -> Wrong:
     )
 
 
-def _matching(pattern: str, rule: str) -> Check:
+def _matching(pattern: str | re.Pattern[str], rule: str) -> Check:
     def wrong(value: str) -> Wrong:
         return None if re.fullmatch(pattern, value) else (f"is {value[:60]!r}", rule)
 
     return wrong
 
 
-wrong_region = _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a Region such as eu-west-1")
-wrong_subnet = _matching(r"subnet-[0-9a-f]{8,17}", "a subnet's id, subnet-...")
-wrong_security_group = _matching(r"sg-[0-9a-f]{8,17}", "a security group's id, sg-...")
-wrong_policy_arn = _matching(r"arn:[a-z-]+:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", "the ARN of a managed policy")
-wrong_principal = _matching(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[\w+=,.@/-]+", "the ARN of a role or user")
+wrong_region = _matching(checks.REGION, "a Region such as eu-west-1")
+wrong_subnet = _matching(checks.SUBNET, "a subnet's id, subnet-...")
+wrong_security_group = _matching(checks.SECURITY_GROUP, "a security group's id, sg-...")
+wrong_policy_arn = _matching(checks.POLICY_ARN, "the ARN of a managed policy")
+wrong_principal = _matching(checks.PRINCIPAL_ARN, "the ARN of a role or user")
 wrong_secret_arn = _matching(
-    WHOLE_SECRET_ARN.pattern, "the whole ARN of a secret: arn:...:secret:NAME- and the six characters at its end"
+    WHOLE_SECRET_ARN, "the whole ARN of a secret: arn:...:secret:NAME- and the six characters at its end"
 )
-wrong_key_arn = _matching(
-    r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[\w-]+", "the ARN of a key: arn:...:kms:REGION:ACCOUNT:key/ID"
-)
+wrong_key_arn = _matching(checks.KEY_ARN, "the ARN of a key: arn:...:kms:REGION:ACCOUNT:key/ID")
 wrong_version = _matching(r"[\w-]{32,64}", "the id of a secret's version")
-wrong_log_group = _matching(r"[\w./#-]{1,512}", "a log group's name: letters, digits and . / # _ -")
-wrong_email = _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
-wrong_ecs_name = _matching(r"[A-Za-z0-9_-]{1,255}", "a name: letters, digits, _ and -, at most 255")
+wrong_log_group = _matching(checks.LOG_GROUP, "a log group's name: letters, digits and . / # _ -")
+wrong_email = _matching(checks.EMAIL, "an e-mail address")
+wrong_ecs_name = _matching(checks.ECS_NAME, "a name: letters, digits, _ and -, at most 255")
 wrong_database_name = _matching(r"[^\x00]{1,63}", "1 to 63 characters")
 
 
@@ -54,20 +52,6 @@ def wrong_grant(value: str) -> Wrong:
     except ValueError as error:
         return str(error), grants.RULE
     return None
-
-
-def wrong_size(cpu: int, memory: int) -> Wrong:
-    """Tell whether Fargate does not take that much CPU (units) with that much memory (MiB)."""
-    if cpu not in limits.FARGATE_MEMORY:
-        return f"is {cpu}", f"one of {', '.join(map(str, limits.FARGATE_MEMORY))}"
-    sizes = limits.FARGATE_MEMORY[cpu]
-    if memory in sizes:
-        return None
-    if isinstance(sizes, range):
-        shown = f"{sizes[0]} to {sizes[-1]} in steps of {sizes.step}"
-    else:
-        shown = f"{', '.join(map(str, sizes[:-1]))} or {sizes[-1]}"
-    return f"{cpu} with memory {memory}", f"memory for {cpu} is {shown}"
 
 
 def wrong_key_of(region: str, value: str) -> Wrong:

@@ -11,15 +11,15 @@ from typing import Any, Literal, cast
 
 import pulumi
 
-from components.checks import wrong_host, wrong_image, wrong_secret
+from components.checks import wrong_host, wrong_image, wrong_secret, wrong_size
 from components.engines import ENGINES
 from components.limits import FARGATE_MEMORY, LOG_RETENTION_DAYS, MIN_LOG_FILE_DAYS
 from components.location import Location
 from components.names import Names
+from components.schedule import wrong_duration, wrong_schedule
 from config import declarations, fields, rules
 from config.declarations import Application, Catalogue, ForeignSecret, Generated, PlainVariable, Restored, Supplied
 from config.reader import Reader
-from config.schedule import wrong_duration, wrong_schedule
 
 Encryption = Literal["aws-managed", "customer-managed", "returning-to-aws-managed"]
 ENCRYPTIONS: tuple[Encryption, ...] = ("aws-managed", "customer-managed", "returning-to-aws-managed")
@@ -300,7 +300,7 @@ def _service(reader: Reader, name: str, variables: Sequence[PlainVariable], *, e
     from_ = {key: own if own and given[key][1] else reader for key in _SERVICE_KEYS}
     cpu, memory = from_["cpu"].integer("cpu", 256), from_["memory"].integer("memory", 512)
     sizes = from_["cpu" if cpu not in FARGATE_MEMORY else "memory"]
-    if wrong := fields.wrong_size(cpu, memory):
+    if wrong := wrong_size(cpu, memory):
         sizes.report("cpu", *wrong)
     environment = _environment(reader, encrypted=encrypted)
     environment |= _environment(own, encrypted=False) if own else {}

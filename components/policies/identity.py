@@ -72,11 +72,11 @@ def write_logs(log_group_arn: str) -> Statement:
     return _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:log-stream:*"])
 
 
-def pull_image(repository_arn: str) -> tuple[Statement, ...]:
-    """Return the right to pull from one ECR repository."""
+def pull_image(*repository_arns: str) -> tuple[Statement, ...]:
+    """Return the right to pull from ECR repositories."""
     actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     # AWS authorises GetAuthorizationToken on "*" only; the token opens nothing that the other statement doesn't allow.
-    return _allow("PullImage", actions, [repository_arn]), _allow("SignInToEcr", ["ecr:GetAuthorizationToken"], ["*"])
+    return _allow("PullImage", actions, repository_arns), _allow("SignInToEcr", ["ecr:GetAuthorizationToken"], ["*"])
 
 
 def rotate_secret(

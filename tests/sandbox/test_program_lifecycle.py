@@ -25,7 +25,7 @@ EVERYTHING = given(
 def changed(result: dict[str, Any]) -> set[tuple[str, str]]:
     """(operation, resource name) of what a command changed or would change."""
     return {
-        (change["op"], change["name"]) for change in result["changes"] if not change["type"].startswith("ticketing:")
+        (change["op"], change["name"]) for change in result["changes"] if not change["type"].startswith("ecs-secrets:")
     }
 
 

@@ -2,58 +2,34 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pulumi_aws as aws
 import pytest
 
-from components.audit import Audit
+from components.audit import Audit, AuditArgs
 from components.location import Location
-from components.names import Names
-from config.declarations import Application, Generated, PlainVariable, Service, TextSecret
-from config.settings import AuditSettings, parse
+from components.secret import Secret
 from tests.unit.conftest import UNKNOWN, Recorder, Recording
 
 PREFIX = "service-ticket-system-prod"
 LOCATION = Location("aws", "eu-central-1", "111122223333")
 KEY_ARN = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 TOPIC_ARN = f"arn:aws:sns:eu-central-1:111122223333:{PREFIX}-alarms"
-SETTINGS = AuditSettings(
-    trail="create",
-    log_group_name=None,
-    alarm_emails=("security@example.com", "oncall@example.com"),
-    trusted_readers=(LOCATION.role_arn("security-auditor"),),
-    expected_reads_per_hour=40,
-    log_retention_in_days=90,
-)
-CONFIG = parse(
-    {
-        "image": "public.ecr.aws/nginx/nginx:1.27",
-        "protect": True,
-        "deployerRoles": [LOCATION.role_arn("deployer")],
-        "redeploy": {"cluster": "tickets", "services": {"app": "app"}},
-        "rotation": {
-            "strategy": "single-user",
-            "secret": "db-master-password",
-            "schedule": "cron(0 3 ? * SUN *)",
-            "hostVariable": "HOST",
-            "username": "postgres",
-            "subnetIds": ["subnet-0123456789abcdef0"],
-            "securityGroupIds": ["sg-0123456789abcdef0"],
-        },
-        "host": "db.internal",
-    },
-    (),
-    Application(
-        (Service("app"),),
-        (TextSecret("db-master-password", Generated("dbMasterPassword")),),
-        (PlainVariable("HOST", "host"),),
-    ),
-    Names("service-ticket-system", "prod"),
-)
-EXISTING = replace(SETTINGS, trail="existing", log_group_name="organisation-trail")
+ARGS: AuditArgs = {
+    "secrets": (),
+    "execution_role_arns": [LOCATION.role_arn(f"{PREFIX}-app-execution")],
+    "rotation_role_arn": LOCATION.role_arn(f"{PREFIX}-rotation"),
+    "deployer_arns": [LOCATION.role_arn("deployer")],
+    "trusted_reader_arns": [LOCATION.role_arn("security-auditor")],
+    "ecs_services": ["tickets/app"],
+    "alarm_emails": ["security@example.com", "oncall@example.com"],
+    "expected_reads_per_hour": 40,
+    "log_retention_in_days": 90,
+    "kms_key_arn": KEY_ARN,
+    "location": LOCATION,
+}
 
 FILTER = "aws:cloudwatch/logMetricFilter:LogMetricFilter"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
@@ -68,28 +44,21 @@ DASHBOARD = "aws:cloudwatch/dashboard:Dashboard"
 SECRET = "aws:secretsmanager/secret:Secret"
 
 
-def program(settings: AuditSettings = SETTINGS, **changes: Any) -> Callable[[], None]:
+def program(**changes: Any) -> Callable[[], None]:
     def run() -> None:
-        secrets = {
-            f"{PREFIX}-{name}": aws.secretsmanager.Secret(name, name=f"{PREFIX}-{name}").arn
-            for name in ("db-master-password", "jwt-secret", "app-config")
-        }
-        arguments: dict[str, Any] = {
-            "config": CONFIG,
-            "settings": settings,
-            "location": LOCATION,
-            "secret_arns": secrets,
-            "kms_key_arn": KEY_ARN,
-            **changes,
-        }
-        pulumi.export("topic", Audit("audit", **arguments).topic_arn)
+        args: dict[str, Any] = {**ARGS, "secrets": [], **changes}
+        for name in ("db-master-password", "jwt-secret", "app-config"):
+            full_name = f"{PREFIX}-{name}"
+            arn = aws.secretsmanager.Secret(name, name=full_name).arn
+            args["secrets"].append(Secret(name, full_name, arn, LOCATION.region))
+        pulumi.export("topic", Audit("audit", cast("AuditArgs", args)).topic_arn)
 
     return run
 
 
 @pytest.fixture(scope="module")
 def recording(record: Recorder) -> Recording:
-    return record(program())
+    return record(program(), stack="prod")
 
 
 def test_what_it_registers(recording: Recording) -> None:
@@ -114,12 +83,12 @@ def test_what_it_registers(recording: Recording) -> None:
         TOPIC: 1,
         TOPIC_POLICY: 1,
         SUBSCRIPTION: 2,
-        "ticketing:index:Audit": 1,
+        "ecs-secrets:index:Audit": 1,
     }
 
 
 def test_everything_is_the_components_child_and_named_after_it(recording: Recording) -> None:
-    parts = [one for one in recording if one.type not in (SECRET, "ticketing:index:Audit")]
+    parts = [one for one in recording if one.type not in (SECRET, "ecs-secrets:index:Audit")]
     assert {one.options.parent for one in parts} == {"audit"}
     assert all(one.name == "audit" or one.name.startswith("audit-") for one in parts)
     assert not any(one.options.protect or one.options.ignore_changes or one.options.provider for one in parts)
@@ -178,15 +147,14 @@ def test_the_bucket_is_private_versioned_and_expires(recording: Recording) -> No
 
 
 def test_the_bucket_keeps_files_as_long_as_the_log_group_when_that_is_longer(record: Recorder) -> None:
-    recording = record(program(replace(SETTINGS, log_retention_in_days=731)))
+    recording = record(program(log_retention_in_days=731), stack="prod")
     (lifecycle,) = (one for one in recording if one.type.endswith(":BucketLifecycleConfiguration"))
     assert lifecycle.inputs["rules"][0]["expiration"]["days"] == 731
 
 
 def test_log_files_go_with_the_stack_only_when_asked(record: Recorder) -> None:
     assert (
-        record(program(config=replace(CONFIG, protect=False))).one("aws:s3/bucket:Bucket").inputs["forceDestroy"]
-        is True
+        record(program(keep_log_files=False), stack="prod").one("aws:s3/bucket:Bucket").inputs["forceDestroy"] is True
     )
 
 
@@ -209,8 +177,8 @@ def test_patterns_have_the_secrets_arns(recording: Recording) -> None:
 
 
 def test_a_first_preview_shows_the_same_resources(record: Recorder) -> None:
-    preview = record(program(), preview=True)
-    assert preview.names() == record(program()).names()
+    preview = record(program(), stack="prod", preview=True)
+    assert preview.names() == record(program(), stack="prod").names()
     assert UNKNOWN in [one.inputs["pattern"] for one in preview.of(FILTER)]
 
 
@@ -259,7 +227,8 @@ def test_the_topic_is_encrypted_with_the_stacks_key_and_has_its_policy(recording
 def test_each_address_gets_a_subscription(recording: Recording) -> None:
     inputs = [one.inputs for one in recording.of(SUBSCRIPTION)]
     assert inputs == [
-        {"topic": TOPIC_ARN, "protocol": "email", "endpoint": address} for address in SETTINGS.alarm_emails
+        {"topic": TOPIC_ARN, "protocol": "email", "endpoint": address}
+        for address in ("security@example.com", "oncall@example.com")
     ]
 
 
@@ -272,12 +241,12 @@ def test_the_dashboard_shows_the_alarms(recording: Recording) -> None:
 
 def test_it_exposes_the_topic(recording: Recording) -> None:
     assert recording.exports["topic"] == TOPIC_ARN
-    assert recording.component_outputs["audit"] == {"topic_arn": TOPIC_ARN}
+    assert recording.component_outputs["audit"] == {"topic_arn": TOPIC_ARN, "metric_count": 5}
 
 
 def test_the_trails_role_is_cloudtrails_and_keeps_the_boundary(record: Recorder) -> None:
     boundary = "arn:aws:iam::111122223333:policy/boundary"
-    role = record(program(config=replace(CONFIG, permissions_boundary=boundary))).one("aws:iam/role:Role")
+    role = record(program(permissions_boundary=boundary), stack="prod").one("aws:iam/role:Role")
     assert role.inputs["permissionsBoundary"] == boundary
     (statement,) = role.document("assumeRolePolicy")["Statement"]
     assert statement == {
@@ -288,7 +257,7 @@ def test_the_trails_role_is_cloudtrails_and_keeps_the_boundary(record: Recorder)
 
 
 def test_without_a_key_nothing_asks_for_one(record: Recorder) -> None:
-    recording = record(program(kms_key_arn=None))
+    recording = record(program(kms_key_arn=None), stack="prod")
     for type_ in (TOPIC, LOG_GROUP, TRAIL):
         assert not {"kmsMasterKeyId", "kmsKeyId"} & set(recording.one(type_).inputs)
     assert not [one for one in recording.of(FILTER) if "keyId" in one.inputs["pattern"]]
@@ -296,7 +265,7 @@ def test_without_a_key_nothing_asks_for_one(record: Recorder) -> None:
 
 
 def test_an_existing_trail_makes_no_second_one(record: Recorder) -> None:
-    recording = record(program(EXISTING))
+    recording = record(program(existing_log_group_name="organisation-trail"), stack="prod")
     assert not recording.of(TRAIL)
     assert not recording.of(LOG_GROUP)
     assert not [one for one in recording if one.type.startswith(("aws:s3/", "aws:iam/"))]
@@ -305,6 +274,17 @@ def test_an_existing_trail_makes_no_second_one(record: Recorder) -> None:
     assert not [one for one in recording.of(RULE) if "cloudtrail.amazonaws.com" in one.inputs["eventPattern"]]
 
 
-def test_an_existing_trail_without_a_log_group_is_refused(record: Recorder) -> None:
-    with pytest.raises(pulumi.RunError, match="logGroupName"):
-        record(program(replace(EXISTING, log_group_name=None)))
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"deployer_arns": ["deployer"]}, "deployer_arns"),
+        ({"alarm_emails": ["nobody"]}, "alarm_emails"),
+        ({"existing_log_group_name": "a group"}, "existing_log_group_name"),
+        ({"expected_reads_per_hour": 0}, "expected_reads_per_hour"),
+        ({"log_retention_in_days": 91}, "log_retention_in_days"),
+        ({"ecs_services": ["app"]}, "CLUSTER/SERVICE"),
+    ],
+)
+def test_what_aws_would_refuse_is_refused(record: Recorder, changes: dict[str, Any], found: str) -> None:
+    with pytest.raises(pulumi.RunError, match=found.split(maxsplit=1)[0]):
+        record(program(**changes), stack="prod")

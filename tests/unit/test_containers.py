@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components._containers import SCRATCH_VOLUME, VERSIONS_LABEL, container_definitions, versions_digest
+from components._containers import SCRATCH_VOLUME, VERSIONS_LABEL, Container, container_definitions, versions_digest
 
 
 def definition(**changed: Any) -> str:
@@ -21,7 +21,7 @@ def definition(**changed: Any) -> str:
         "log_group_name": "/ecs/app",
         "region": "eu-central-1",
     }
-    return container_definitions(**{**inputs, **changed})
+    return container_definitions(Container(**{**inputs, **changed}))
 
 
 def test_defaults_are_spelled_out_and_everything_is_sorted() -> None:

@@ -17,9 +17,7 @@ tool: Any = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(tool)
 
 VALUE = "planted-value-0123456789"
-URN = (
-    "urn:pulumi:dev::tickets::ticketing:index:TaskDefinition$aws:ecs/taskDefinition:TaskDefinition::app-task-definition"
-)
+URN = "urn:pulumi:dev::tickets::ecs-secrets:index:TaskDefinition$aws:ecs/taskDefinition:TaskDefinition::app-task-definition"
 
 
 def step(**changes: Any) -> dict[str, Any]:

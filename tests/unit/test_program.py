@@ -124,10 +124,10 @@ def test_dev_registers_exactly_what_it_needs(record: Recorder) -> None:
         "aws:iam/rolePolicy:RolePolicy": 1,
         "aws:cloudwatch/logGroup:LogGroup": 1,
         "aws:ecs/taskDefinition:TaskDefinition": 1,
-        "ticketing:index:AppSecrets": 1,
-        "ticketing:index:ExecutionRole": 1,
-        "ticketing:index:Service": 1,
-        "ticketing:index:TaskDefinition": 1,
+        "ecs-secrets:index:AppSecrets": 1,
+        "ecs-secrets:index:ExecutionRole": 1,
+        "ecs-secrets:index:Service": 1,
+        "ecs-secrets:index:TaskDefinition": 1,
     }
 
 

@@ -5,7 +5,7 @@ Source: AWS Secrets Manager User Guide, "Rotation schedules", the table of field
 
 import pytest
 
-from config.schedule import wrong_duration, wrong_schedule
+from components.schedule import wrong_duration, wrong_schedule
 
 # The guide's own examples, older editions included; one of them, `cron(0 1 * 1/3 SUN *)`, breaks the guide's own rule that one
 # of the two days must be a question mark.

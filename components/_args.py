@@ -1,0 +1,108 @@
+"""What the constructors of components share: where they are, what their names start with, and how they refuse an argument."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import pulumi
+import pulumi_aws as aws
+
+from components.checks import POLICY_ARN
+from components.limits import LOG_RETENTION_DAYS
+from components.location import Location
+from components.names import MAX_ROLE_NAME
+from components.secret import Secret
+
+Problem = tuple[str, str, str]
+"""An argument, what was found, and what is allowed."""
+
+
+class ArgsError(pulumi.RunError):
+    """AWS would refuse an argument of a component. The message is a table of every such argument."""
+
+
+def refuse(component: str, name: str, problems: Iterable[Problem]) -> None:
+    """Raise an error that lists the problems, if there are any.
+
+    Raises:
+        ArgsError: With every problem.
+    """
+    rows = list(dict.fromkeys(problems))
+    if not rows:
+        return
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    table = (f"  {key:<{widths[0]}}  {found:<{widths[1]}}  {rule}".rstrip() for key, found, rule in rows)
+    count = f'{len(rows)} problem{"s" if len(rows) > 1 else ""} in the arguments of {component} "{name}":'
+    raise ArgsError("\n".join([count, *table]))
+
+
+def prefix_of(args: Mapping[str, Any], name: str) -> str:
+    """Return what the names of a component's resources start with: what it was given, or `<project>-<stack>-<name>`."""
+    return str(args.get("prefix") or f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}")
+
+
+def location_of(args: Mapping[str, Any], component: pulumi.Resource) -> Location:
+    """Return where a component creates its resources: what it was given, or what its provider says."""
+    given = args.get("location")
+    if isinstance(given, Location):
+        return given
+    if given:
+        return Location(**given)
+    opts = pulumi.InvokeOptions(parent=component)
+    partition, region = aws.get_partition(opts=opts), aws.get_region(opts=opts)
+    caller = aws.get_caller_identity(opts=opts)
+    return Location(partition.partition, region.region, caller.account_id, partition.dns_suffix)
+
+
+def secrets_of(given: Sequence[Secret | Mapping[str, Any]] | None) -> list[Secret]:
+    """Return secrets as such: a program in another language gives their fields."""
+    return [one if isinstance(one, Secret) else Secret(**one) for one in given or ()]
+
+
+def texts(given: pulumi.Input[Sequence[pulumi.Input[str]]] | None) -> tuple[list[str], pulumi.Output[list[str]]]:
+    """Return the texts that are known now, and those that only an output knows."""
+    if given is None or isinstance(given, Sequence):
+        known = [text for text in given or () if isinstance(text, str)]
+        return known, pulumi.Output.all(*(text for text in given or () if not isinstance(text, str)))
+    # An output resolves the outputs in what it holds.
+    return [], pulumi.Output.from_input(cast("pulumi.Input[list[str]]", given))
+
+
+def unlike(args: Mapping[str, Any], rules: Mapping[str, tuple[re.Pattern[str], str]]) -> Iterator[Problem]:
+    """Yield the arguments that are known now and are not as AWS takes them: by name a pattern and what it means."""
+    for key, (pattern, rule) in rules.items():
+        given = args.get(key)
+        for text in [given] if isinstance(given, str) else texts(given)[0]:
+            if not pattern.fullmatch(text):
+                yield key, f"has {text[:60]!r}", rule
+
+
+def outside(args: Mapping[str, Any], ranges: Mapping[str, tuple[range, str]]) -> Iterator[Problem]:
+    """Yield the numbers that AWS does not take: by name the range and what it means."""
+    for key, (allowed, rule) in ranges.items():
+        given = args.get(key)
+        if given is not None and int(given) not in allowed:
+            yield key, f"is {int(given)}", rule
+
+
+BOUNDARY = {"permissions_boundary": (POLICY_ARN, "the ARN of a managed policy")}
+"""What `unlike` looks at in every component that creates a role."""
+
+
+def retention_days(args: Mapping[str, Any], default: int = 30) -> int:
+    """Return the days that a component's log group keeps its events."""
+    return int(args.get("log_retention_in_days", default))
+
+
+def wrong_retention(args: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the problem of days that CloudWatch Logs does not take."""
+    if (days := retention_days(args)) not in LOG_RETENTION_DAYS:
+        yield "log_retention_in_days", f"is {days}", f"one of {', '.join(map(str, LOG_RETENTION_DAYS))}"
+
+
+def long_names(prefix: str, *endings: str) -> Iterator[Problem]:
+    """Yield the problem of a prefix that makes the name of a role, a rule or a function too long."""
+    longest = max(endings, key=len)
+    if len(prefix) + len(longest) > MAX_ROLE_NAME:
+        rule = f"at most {MAX_ROLE_NAME - len(longest)}: AWS takes {MAX_ROLE_NAME}, and {longest} follows"
+        yield "prefix", f"has {len(prefix)} characters", rule
