@@ -6,12 +6,12 @@ QUIET_SECONDS = 120
 """How long no value may change before a deployment: `pulumi up` puts values, then registers the revision that goes with them."""
 
 
-def redeploy_service(partition: str, cluster: str, service: str, family: str) -> str:
+def redeploy_service(partition: str, cluster: str, service: str, family: str | None) -> str:
     """Return a state machine that makes one deployment of an ECS service when a burst of changes is over.
 
     Each change starts an execution. It waits, and acts only if no change has come since: then its execution is the newest one
     that runs, and the others have ended, leaving it to it. The deployment takes the family's newest active revision, so that a
-    new value never meets the variables of an old revision.
+    new value never meets the variables of an old revision; without a family, what the service runs.
 
     ECS takes one deployment after the other; six retries with doubling waits outlast that and a throttled API.
     """
@@ -56,7 +56,7 @@ def redeploy_service(partition: str, cluster: str, service: str, family: str) ->
                     "Parameters": {
                         "Cluster": cluster,
                         "Service": service,
-                        "TaskDefinition": family,
+                        **({"TaskDefinition": family} if family else {}),
                         "ForceNewDeployment": True,
                     },
                     # The answer describes the whole service and is of no use here.
