@@ -15,6 +15,7 @@ from components.reminder import Reminder
 from components.rotation import Rotation
 from components.service import Service
 from config import args
+from config.described import secrets_of
 from config.load import load
 
 errors.end_quietly()
@@ -70,7 +71,7 @@ metrics = audit.metric_count if audit else 0
 stack_outputs = Outputs[pulumi.Input[str]](
     environment=config.names.stack,
     secret_arns=own.arns,
-    secret_names=own.names,
+    secrets=secrets_of(config, secrets),
     services={name: service.outputs for name, service in services.items()},
     monthly_cost_usd=pricing.total(
         pricing.fixed_items(
@@ -84,8 +85,6 @@ stack_outputs = Outputs[pulumi.Input[str]](
     ),
     kms_key_arn=key_arn,
     alarm_topic_arn=topic_arn,
-    foreign_secret_arns=config.foreign_arns,
-    secret_kms_key_arns=config.secret_kms_keys,
     replica_regions=sorted(config.replica_regions),
 )
 for output, value in stack_outputs.exports():

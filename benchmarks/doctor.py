@@ -143,7 +143,10 @@ def _stack(size: int) -> dict[str, Any]:
     return {
         "environment": "dev",
         "secret_arns": arns,
-        "secret_names": names,
+        "secrets": {
+            name: {"arn": arn, "full_name": names[name], "owner": "stack", "region": REGION, "json": False, "parts": {}}
+            for name, arn in arns.items()
+        },
         "services": {
             "app": {
                 "container_secrets": references,

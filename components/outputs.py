@@ -4,7 +4,7 @@ No output ever holds a secret's value, so that a stack that reads them stays fre
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar, cast
 
 from components.names import Names
@@ -40,34 +40,77 @@ class Service(Generic[Text]):
 
 
 @dataclass(frozen=True)
+class Part:
+    """Where one value of a secret comes from: a JSON key's, or a text's.
+
+    Attributes:
+        kind: `generated`, `supplied`, `constant`, or `external` for a value that Pulumi does not set.
+        config_key: The configuration key that sets it, None where no key does.
+        number: How often a generated value was asked for; `rotations.<config_key>` asks for the next one.
+        accepted_by: Who else checks the value, None for a value that only the application uses.
+    """
+
+    kind: str
+    config_key: str | None = None
+    number: int = 1
+    accepted_by: str | None = None
+
+
+STACK, ADOPTED = "stack", "adopted"
+"""The owner of a secret that the stack created, and of one that it adopted. Every other owner is foreign."""
+
+
+@dataclass(frozen=True)
+class Secret(Generic[Text]):
+    """One secret.
+
+    Attributes:
+        arn: Its full ARN.
+        full_name: Its name in AWS Secrets Manager.
+        owner: `stack`, `adopted`, or who owns a foreign secret, such as `Amazon RDS`.
+        region: Its Region. Only a foreign secret may be in another Region or account than the stack.
+        json: Whether its value is a JSON object.
+        parts: Where its values come from by JSON key, "" for a text. Empty where the keys are not declared.
+        kms_key_arn: Its customer-managed key, None for AWS's own.
+    """
+
+    arn: Text
+    full_name: str
+    owner: str
+    region: str
+    json: bool
+    parts: Mapping[str, Part]
+    kms_key_arn: Text | None = None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the stack neither created nor adopted it."""
+        return self.owner not in {STACK, ADOPTED}
+
+
+@dataclass(frozen=True)
 class Outputs(Generic[Text]):
     """One stack's outputs; the fields' names are the outputs' names.
 
     Attributes:
         environment: The stack's name, such as `prod`.
-        secret_arns: Full ARN of each secret by its name in the catalogue.
-        secret_names: Full name of each secret by its name in the catalogue.
+        secret_arns: Full ARN of each secret that the stack created or adopted, by its name in the catalogue.
+        secrets: Every secret by its name in the catalogue, foreign ones included.
         services: What each service is started with, by its name in the catalogue.
         monthly_cost_usd: What the stack's fixed parts cost in USD a month; `python -m ops cost` has the items.
-        kms_key_arn: The customer-managed key, when `encryption` asks for one.
-        alarm_topic_arn: Where alarms and notices are published, when `audit` is on.
-        foreign_secret_arns: Full ARN of each secret that somebody else owns, by its name in the catalogue. Only these may
-            be in another account or Region.
-        secret_kms_key_arns: Customer-managed key of each adopted or foreign secret that has one, by its name in the catalogue.
-        replica_regions: Regions that the configuration gives a replica of each of the stack's own secrets; None for a stack of an
-            earlier version, which does not say.
+        kms_key_arn: The stack's customer-managed key, when `encryption` asks for one.
+        alarm_topic_arn: Where alarms are published, when `audit` is on.
+        replica_regions: Regions in which each secret that the stack created has a replica.
     """
 
     environment: str
     secret_arns: Mapping[str, Text]
-    secret_names: Mapping[str, str]
+    secrets: Mapping[str, Secret[Text]]
     services: Mapping[str, Service[Text]]
     monthly_cost_usd: float
     kms_key_arn: Text | None = None
     alarm_topic_arn: Text | None = None
-    foreign_secret_arns: Mapping[str, Text] = field(default_factory=dict[str, Any])
-    secret_kms_key_arns: Mapping[str, Text] = field(default_factory=dict[str, Any])
-    replica_regions: Sequence[str] | None = None
+    replica_regions: Sequence[str] = ()
 
     def exports(self) -> Iterator[tuple[str, Any]]:
         """Yield each output's name and value, as `pulumi.export` takes them."""
@@ -75,13 +118,18 @@ class Outputs(Generic[Text]):
             value = getattr(self, output.name)
             if output.name == "services":
                 value = {name: vars(service) for name, service in self.services.items()}
+            if output.name == "secrets":
+                value = {
+                    name: vars(secret) | {"parts": {key: vars(part) for key, part in secret.parts.items()}}
+                    for name, secret in self.secrets.items()
+                }
             yield output.name, value
 
 
 NAMES = tuple(output.name for output in fields(Outputs))
 """Every output's name."""
 
-_REQUIRED = ("environment", "secret_arns", "secret_names", "services")
+_REQUIRED = ("environment", "secret_arns", "secrets", "services")
 _ARN_FIELDS = 6
 
 
@@ -113,21 +161,22 @@ def parse(raw: Mapping[str, Any]) -> Outputs[str]:
         raise OutputsError("services is empty")
     cost = raw.get("monthly_cost_usd", 0)
     if not isinstance(cost, int | float):
-        raise OutputsError("monthly_cost_usd is no number")
+        raise OutputsError("monthly_cost_usd is not a number")
     outputs = Outputs(
         environment=_text(raw, "environment"),
         secret_arns=_texts(raw, "secret_arns"),
-        secret_names=_texts(raw, "secret_names"),
+        secrets={name: _secret(name, value) for name, value in _mapping(raw, "secrets").items()},
         services=services,
         monthly_cost_usd=float(cost),
         kms_key_arn=_optional_text(raw, "kms_key_arn"),
         alarm_topic_arn=_optional_text(raw, "alarm_topic_arn"),
-        foreign_secret_arns=_texts(raw, "foreign_secret_arns") if raw.get("foreign_secret_arns") else {},
-        secret_kms_key_arns=_texts(raw, "secret_kms_key_arns") if raw.get("secret_kms_key_arns") else {},
-        replica_regions=_optional_list(raw, "replica_regions"),
+        replica_regions=_optional_list(raw, "replica_regions") or (),
     )
-    if lacking := sorted(outputs.secret_arns.keys() - outputs.secret_names.keys()):
-        raise OutputsError(f"secret_names lacks {', '.join(lacking)}")
+    own = {name: secret.arn for name, secret in outputs.secrets.items() if not secret.foreign}
+    if differing := sorted({*outputs.secret_arns.items()} ^ {*own.items()}):
+        raise OutputsError(
+            f"secret_arns and secrets disagree about {', '.join(dict.fromkeys(n for n, _ in differing))}"
+        )
     _check_places(outputs)
     return outputs
 
@@ -149,7 +198,7 @@ def _check_places(outputs: Outputs[str]) -> None:
     """Refuse an ARN that is not where the stack is: a tool would send a value there, or read one from there."""
     home = home_of(outputs)
     # What a container reads may be somebody else's; a secret of the stack's own never is, whatever the same file says.
-    foreign = set(outputs.foreign_secret_arns.values()) - set(outputs.secret_arns.values())
+    foreign = {secret.arn for secret in outputs.secrets.values() if secret.foreign} - {*outputs.secret_arns.values()}
     for label, arn in _arns(outputs):
         place = _home(label, arn)
         # IAM has no Regions.
@@ -170,7 +219,7 @@ def _arns(outputs: Outputs[str]) -> Iterator[tuple[str, str]]:
             try:
                 yield f"services.{name}.container_secrets.{variable}", parse_value_from(value_from).arn
             except ValueError:
-                raise OutputsError(f"services.{name}.container_secrets.{variable} is no valueFrom") from None
+                raise OutputsError(f"services.{name}.container_secrets.{variable} is not a valueFrom") from None
     for label, arn in (("kms_key_arn", outputs.kms_key_arn), ("alarm_topic_arn", outputs.alarm_topic_arn)):
         if arn is not None:
             yield label, arn
@@ -179,15 +228,56 @@ def _arns(outputs: Outputs[str]) -> Iterator[tuple[str, str]]:
 def _home(label: str, arn: str) -> Home:
     parts = arn.split(":")
     if parts[0] != "arn" or len(parts) < _ARN_FIELDS:
-        raise OutputsError(f"{label} is no ARN")
+        raise OutputsError(f"{label} is not an ARN")
     return Home(parts[1], parts[3], parts[4])
 
 
-def _service(name: str, raw: object) -> Service[str]:
-    if not isinstance(raw, dict):
-        raise OutputsError(f"services.{name} is no object")
-    found = cast("dict[str, Any]", raw)
+def _secret(name: str, raw: object) -> Secret[str]:
     try:
+        found = _object(raw)
+        parts = {key: _part(key, value) for key, value in _mapping(found, "parts").items()}
+        return Secret(
+            arn=_text(found, "arn"),
+            full_name=_text(found, "full_name"),
+            owner=_text(found, "owner"),
+            region=_text(found, "region"),
+            json=found.get("json") is True,
+            parts=parts,
+            kms_key_arn=_optional_text(found, "kms_key_arn"),
+        )
+    except OutputsError as error:
+        raise OutputsError(f"secrets.{name}: {error}") from None
+
+
+def _part(key: str, raw: object) -> Part:
+    try:
+        found = _object(raw)
+        return Part(
+            _text(found, "kind"),
+            _optional_text(found, "config_key"),
+            _number(found, "number"),
+            _optional_text(found, "accepted_by"),
+        )
+    except OutputsError as error:
+        raise OutputsError(f"parts.{key}: {error}") from None
+
+
+def _number(raw: Mapping[str, Any], name: str) -> int:
+    value = raw.get(name, 1)
+    if not isinstance(value, int | float):
+        raise OutputsError(f"{name} is not a number")
+    return int(value)
+
+
+def _object(raw: object) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise OutputsError("is not an object")
+    return cast("dict[str, Any]", raw)
+
+
+def _service(name: str, raw: object) -> Service[str]:
+    try:
+        found = _object(raw)
         texts = {f.name: _text(found, f.name) for f in fields(Service) if f.name != "container_secrets"}
         return Service(**texts, container_secrets=_texts(found, "container_secrets"))
     except OutputsError as error:
@@ -197,21 +287,21 @@ def _service(name: str, raw: object) -> Service[str]:
 def _mapping(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = raw.get(name)
     if not isinstance(value, dict):
-        raise OutputsError(f"{name} is {'missing' if value is None else 'no object'}")
+        raise OutputsError(f"{name} is {'missing' if value is None else 'not an object'}")
     return cast("dict[str, Any]", value)
 
 
 def _texts(raw: Mapping[str, Any], name: str) -> dict[str, str]:
     found = _mapping(raw, name)
     if not all(isinstance(value, str) for value in found.values()):
-        raise OutputsError(f"{name} holds something else than text")
+        raise OutputsError(f"{name} holds something other than text")
     return found
 
 
 def _text(raw: Mapping[str, Any], name: str) -> str:
     value = raw.get(name)
     if not isinstance(value, str):
-        raise OutputsError(f"{name} is {'missing' if value is None else 'no text'}")
+        raise OutputsError(f"{name} is {'missing' if value is None else 'not text'}")
     return value
 
 
@@ -224,5 +314,5 @@ def _optional_list(raw: Mapping[str, Any], name: str) -> list[str] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(one, str) for one in cast("list[Any]", value)):
-        raise OutputsError(f"{name} is no list of texts")
+        raise OutputsError(f"{name} is not a list of texts")
     return cast("list[str]", value)

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 import pulumi
 
 from components.location import region_of
+from components.outputs import ADOPTED, STACK
 from components.references import WHOLE_SECRET_ARN, value_from
-
-STACK, ADOPTED = "stack", "adopted"
-"""The owners that are not somebody else."""
 
 _SUFFIX_CHARACTERS = len("-") + 6
 

@@ -1,30 +1,18 @@
-"""Who owns a secret's value, and how it is changed there."""
+"""Who owns a secret's value, and how it is changed there: from the stack's outputs and AWS's record of the secret."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from catalogue import APPLICATION
 from components.labels import OF_PULUMI
-from config.declarations import (
-    Catalogue,
-    Declaration,
-    External,
-    ForeignSecret,
-    Generated,
-    JsonSecret,
-    Source,
-    Supplied,
-    is_external,
-)
+from components.outputs import Part
 from ops._errors import MisuseError
 from ops._secrets import Record
 from ops._stack import Stack, in_sandbox
 
-Owner = Literal["configuration", "rotation", "operator", "somebody else"]
+Owner = Literal["configuration", "rotation", "operator", "foreign"]
 
-
-_NEXT = "3 when it is 2 already, and so on"
+_CONFIGURED = {"generated", "supplied"}
 
 
 @dataclass(frozen=True)
@@ -32,46 +20,34 @@ class Ownership:
     """Who changes a value.
 
     Attributes:
-        owner: `configuration`: Pulumi's, changed there; `rotation`: a function changes it; `operator`: set here;
-            `somebody else`: declared as ForeignSecret, changed by its owner.
+        owner: `configuration`: set in Pulumi's configuration; `rotation`: changed by a function; `operator`: set by `ops set`;
+            `foreign`: changed by its owner alone.
         how: The commands that change it, with remarks; empty when it is set here.
         fix: One of the ways as one line for a shell.
-        remark: What there is to know of it.
     """
 
     owner: Owner
     how: tuple[str, ...] = ()
     fix: str = ""
-    remark: str = ""
 
 
-def declared(stack: str) -> Catalogue:
-    """Return the catalogue's entries of a stack."""
-    return APPLICATION.catalogue(stack)
-
-
-def declaration_of(stack: Stack, arn: str) -> Declaration | None:
-    """Return the catalogue's entry of a secret, None for one that this checkout's catalogue doesn't have."""
-    return next((d for d in declared(stack.environment) if d.name == stack.name_of(arn)), None)
-
-
-def foreign_of(stack: Stack, arn: str) -> ForeignSecret | None:
-    """Return the catalogue's entry of a secret that somebody else owns."""
-    foreign = APPLICATION.foreign(stack.environment)
-    return next((secret for secret in foreign if secret.name == stack.name_of(arn)), None)
+def parts_of(stack: Stack, arn: str) -> Mapping[str, Part]:
+    """Return where the values of a secret come from by JSON key, "" for a text."""
+    found = stack.secret_of(arn)
+    return found.parts if found else {}
 
 
 def owner_of(stack: Stack, arn: str) -> str:
-    """Return who owns a secret of the catalogue that somebody else owns, for people."""
-    found = foreign_of(stack, arn)
-    return found.owner if found else "somebody else"
+    """Return who owns a foreign secret, in words."""
+    found = stack.secret_of(arn)
+    return found.owner if found else "another owner"
 
 
 def refuse_foreign(stack: Stack, arn: str) -> None:
-    """Refuse to change what somebody else owns.
+    """Refuse to change a secret that the stack does not own.
 
     Raises:
-        MisuseError: When it is that.
+        MisuseError: When it is foreign.
     """
     if stack.is_foreign(arn):
         raise MisuseError(
@@ -80,51 +56,47 @@ def refuse_foreign(stack: Stack, arn: str) -> None:
         )
 
 
-def ownership(stack: Stack, record: Record, declaration: Declaration | None, key: str | None = None) -> Ownership:
+def ownership(stack: Stack, record: Record, key: str | None = None) -> Ownership:
     """Return who owns a secret's value, or one key of it.
 
     A version that Pulumi wrote carries a label of Pulumi's; a secret without one was adopted, or is external.
     """
     if stack.is_foreign(record.arn):
-        return Ownership("somebody else", (owner_of(stack, record.arn),))
+        return Ownership("foreign", (owner_of(stack, record.arn),))
     if record.rotation.lambda_arn:  # also of a cancelled one: the program ignores the value from then on
         command = f"python -m ops rotate {stack.name_of(record.arn)} --stack {stack.environment}"
         return Ownership("rotation", (command,), command)
-    if declaration is None or is_external(declaration) or not _written_by_pulumi(record.stages):
+    parts = parts_of(stack, record.arn)
+    if not any(part.kind in _CONFIGURED for part in parts.values()) or not _written_by_pulumi(record.stages):
         return Ownership("operator")
-    return _change(stack, declaration, key)
+    return _change(stack, stack.name_of(record.arn), parts, key)
 
 
 def _written_by_pulumi(stages: Mapping[str, tuple[str, ...]]) -> bool:
     return any(stage.startswith(OF_PULUMI) for labels in stages.values() for stage in labels)
 
 
-def _change(stack: Stack, declaration: Declaration, key: str | None) -> Ownership:
+def _change(stack: Stack, name: str, parts: Mapping[str, Part], key: str | None) -> Ownership:
     """Return the commands for a value, or one key of it, that the configuration owns."""
-    at = f"--stack {stack.environment}"
-    if isinstance(declaration, JsonSecret):
-        keys = {} if isinstance(declaration.keys, External) else declaration.keys
-        sources = {f" for {name}": source for name, source in keys.items() if key in {None, name}}
-    else:
-        sources = {"": declaration.source}
-    if not sources:
-        return Ownership("configuration", (f"# {declaration.name} has no key {key}: add it in catalogue.py",))
-    ways = {name: _ways(source, at) for name, source in sources.items()}
-    how = [f"{command}   # {remark}{name}" for name, found in ways.items() for command, remark in found]
-    up = [] if in_sandbox() else [f"pulumi up {at}"]
+    chosen = {k: part for k, part in parts.items() if key in {None, k} or not k}
+    if not chosen:
+        return Ownership("configuration", (f"# {name} has no key {key}: add it in catalogue.py",))
+    ways = {k: _ways(part, f"--stack {stack.environment}") for k, part in chosen.items()}
+    how = [f"{c}   # {remark}{f' for {k}' if k else ''}" for k, found in ways.items() for c, remark in found]
+    up = [] if in_sandbox() else [f"pulumi up --stack {stack.environment}"]
     fix = [found[-1][0] for found in ways.values() if found] + up
-    remark = f"the number must be another one: {_NEXT}" if any("rotations." in command for command in fix) else ""
-    return Ownership("configuration", (*how, *up), " && ".join(fix), remark)
+    return Ownership("configuration", (*how, *up), " && ".join(fix))
 
 
-def _ways(source: Source, at: str) -> list[tuple[str, str]]:
-    """Return the commands that change a source's value, each with a remark; the best one last."""
-    if not isinstance(source, Generated | Supplied):
+def _ways(part: Part, at: str) -> list[tuple[str, str]]:
+    """Return the commands that change a value, each with a remark; the best one last."""
+    if part.kind not in _CONFIGURED:
         return []
-    key = source.config_key
     if in_sandbox():
-        run, given, made = "python -m sandbox up", f"-c secret:{key}", f"-c rotations.{key}=2"
+        run, given, made = "python -m sandbox up", f"-c secret:{part.config_key}", f"-c rotations.{part.config_key}="
     else:
-        run, given, made = "pulumi config set", f"--secret {key}", f"--path rotations.{key} 2"
+        run, given, made = "pulumi config set", f"--secret {part.config_key}", f"--path rotations.{part.config_key} "
     own = [(f"{run} {at} {given}", "a value of your own")]
-    return [*own, (f"{run} {at} {made}", f"a new random value; {_NEXT}")] if isinstance(source, Generated) else own
+    if part.kind == "supplied":
+        return own
+    return [*own, (f"{run} {at} {made}{part.number + 1}", "a new random value")]

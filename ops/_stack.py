@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from components import outputs
 from components.names import Names
-from components.outputs import Outputs, Service, home_of, names_of
+from components.outputs import Outputs, Secret, Service, home_of, names_of
+from components.references import parse_value_from
 from ops._errors import MisuseError
 
 ROOT = Path(__file__).parents[1]
@@ -79,20 +80,50 @@ class Stack(Outputs[str]):
 
     @property
     def every_secret_arn(self) -> Mapping[str, str]:
-        """ARN of each secret by its name in the catalogue, those that somebody else owns among them."""
-        return {**self.secret_arns, **self.foreign_secret_arns}
+        """ARN of each secret by its name in the catalogue, foreign ones included."""
+        return {name: secret.arn for name, secret in self.secrets.items()}
+
+    @property
+    def foreign_secrets(self) -> Mapping[str, Secret[str]]:
+        """The secrets that the stack reads and does not own, by name in the catalogue."""
+        return {name: secret for name, secret in self.secrets.items() if secret.foreign}
+
+    @property
+    def foreign_arns(self) -> Mapping[str, str]:
+        """ARN of each foreign secret by its name in the catalogue."""
+        return {name: secret.arn for name, secret in self.foreign_secrets.items()}
+
+    @property
+    def full_names(self) -> Mapping[str, str]:
+        """AWS's name of each secret that the stack created or adopted, by its name in the catalogue."""
+        return {name: secret.full_name for name, secret in self.secrets.items() if not secret.foreign}
+
+    @property
+    def foreign_key_arns(self) -> Mapping[str, str]:
+        """The customer-managed key of each adopted or foreign secret that has one, by name in the catalogue."""
+        return {n: s.kms_key_arn for n, s in self.secrets.items() if s.kms_key_arn and s.owner != outputs.STACK}
+
+    def secret_of(self, arn: str) -> Secret[str] | None:
+        """Return what the outputs say of a secret, None for one that they do not name."""
+        return next((secret for secret in self.secrets.values() if secret.arn == arn), None)
+
+    def referenced_keys(self, arn: str) -> frozenset[str]:
+        """Return the JSON keys of a secret that a container gets one by one."""
+        found = (parse_value_from(text) for text in self.references)
+        return frozenset(reference.key for reference in found if reference.key and reference.arn == arn)
 
     def is_foreign(self, arn: str) -> bool:
-        """Tell whether somebody else owns a secret of the catalogue."""
-        return arn in self.foreign_secret_arns.values()
+        """Tell whether the stack reads a secret that it does not own."""
+        found = self.secret_of(arn)
+        return found is not None and found.foreign
 
     def is_adopted(self, name: str) -> bool:
-        """Tell whether a secret of the catalogue has a name of its own, since it existed before the stack."""
-        return self.secret_names.get(name) not in {None, self.names.secret(name)}
+        """Tell whether a secret existed before the stack adopted it."""
+        return name in self.secrets and self.secrets[name].owner == outputs.ADOPTED
 
     def leaves_replica(self, name: str, region: str) -> bool:
-        """Tell whether a replica of a secret of the stack's own is in a Region that the configuration no longer names."""
-        return self.replica_regions is not None and region not in self.replica_regions and not self.is_adopted(name)
+        """Tell whether a secret that the stack created has a replica in a Region that the configuration no longer names."""
+        return region not in self.replica_regions and not self.is_adopted(name)
 
     def name_of(self, arn: str) -> str:
         """Return the catalogue name of a secret's ARN, the ARN itself for one that the catalogue doesn't have."""
@@ -104,11 +135,11 @@ class Stack(Outputs[str]):
         Raises:
             MisuseError: When this stack has no such secret.
         """
-        for short, arn in self.every_secret_arn.items():
-            if name in {short, arn, self.secret_names.get(short)}:
-                return arn
-        near = get_close_matches(name, self.every_secret_arn, n=1, cutoff=0.4)
-        known = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(self.every_secret_arn))}"
+        for short, secret in self.secrets.items():
+            if name in {short, secret.arn, secret.full_name}:
+                return secret.arn
+        near = get_close_matches(name, self.secrets, n=1, cutoff=0.4)
+        known = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(self.secrets))}"
         raise MisuseError(f"stack {self.environment} has no secret {name!r}; {known}")
 
     @property
@@ -151,7 +182,7 @@ def parse(raw: Mapping[str, Any], source: str) -> Stack:
         return Stack(**vars(outputs.parse(raw)))
     except outputs.OutputsError as error:
         raise MisuseError(
-            f"{source} holds no outputs of a deployed stack of this project: {error}; "
+            f"{source} does not hold the outputs of a deployed stack: {error}; "
             "run `pulumi up`, then `pulumi stack output --json`"
         ) from None
 
@@ -173,7 +204,7 @@ def _from_file(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise MisuseError(f"{path} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise MisuseError(f"{path} is no text") from None
+        raise MisuseError(f"{path} is not text") from None
     return _json_object(text, str(path))
 
 
@@ -230,7 +261,7 @@ def _json_object(text: str, source: str) -> Mapping[str, Any]:
     try:
         found: object = json.loads(text)
     except (ValueError, RecursionError):
-        raise MisuseError(f"{source} holds no JSON") from None
+        raise MisuseError(f"{source} is not JSON") from None
     if not isinstance(found, dict):
-        raise MisuseError(f"{source} holds no JSON object of outputs")
+        raise MisuseError(f"{source} is not a JSON object of outputs")
     return cast("Mapping[str, Any]", found)

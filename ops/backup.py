@@ -20,7 +20,6 @@ from ops._backup_file import Backup, SavedSecret, SavedVersion, decrypt, encrypt
 from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MISSING, AwsError, MisuseError, OpsError, aws_errors, code_of, explained
 from ops._options import JsonOption, OutputsOption, StackOption, YesOption
-from ops._ownership import declared
 from ops._restoring import Target, Work, differing_versions, list_versions, plan
 from ops._restoring import restore as restore_secret
 from ops._secrets import Record, describe, read_value, resource_policies
@@ -294,7 +293,7 @@ def _open(
         region=region or saved.region,
         partition=caller.arn.split(":")[1],
         prefix=prefix,
-        names=frozenset(f"{prefix}-{declaration.name}" for declaration in declared(environment)),
+        names=frozenset(f"{prefix}-{d.name}" for d in catalogue.APPLICATION.catalogue(environment)),
         secret_key=secret_key,
         with_policies=policies,
     )
@@ -310,7 +309,7 @@ def _adopted(saved: Backup, target: Target, outputs: Path | None) -> frozenset[s
     except MisuseError:  # it is not deployed
         return frozenset()
     here = (stack.environment, stack.account, stack.region) == (target.environment, target.account, target.region)
-    return frozenset(stack.secret_names.values()) if here else frozenset()
+    return frozenset(stack.full_names.values()) if here else frozenset()
 
 
 def _confirm_outsiders(works: Sequence[Work], target: Target, allowed: Sequence[str]) -> None:

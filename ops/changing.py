@@ -10,7 +10,6 @@ from typing import Annotated, cast
 import typer
 
 from components.limits import MAX_VALUE_BYTES
-from config.declarations import Declaration, JsonSecret
 from ops._ask import confirm, new_value
 from ops._aws import Aws, connect
 from ops._console import print_json, say
@@ -18,7 +17,7 @@ from ops._env_file import read_env_file
 from ops._errors import AwsError, MisuseError, aws_errors, explained
 from ops._json import json_object
 from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
-from ops._ownership import declaration_of, ownership, refuse_foreign
+from ops._ownership import ownership, refuse_foreign
 from ops._pending import settle, unfinished, way_out
 from ops._secrets import CURRENT, PREVIOUS, Record, Value, describe, read_value
 from ops._stack import Stack, load
@@ -64,11 +63,10 @@ def set_value(
     arn = where.arn_of(name)
     refuse_foreign(where, arn)
     aws = connect(where)
-    declaration = declaration_of(where, arn)
     record = _changeable(aws, where, arn, key)
-    if key is not None and declaration is not None and not isinstance(declaration, JsonSecret):
+    if key is not None and not where.secrets[where.name_of(arn)].json:
         raise MisuseError(f"{where.name_of(arn)} is plain text; leave --key out")
-    parts = _from_env_file(from_env_file, declaration, key) if from_env_file else None
+    parts = _from_env_file(from_env_file, where, arn, key) if from_env_file else None
     keys = f", key{'s' if parts else ''} {', '.join(parts or [key or ''])}" if parts or key else ""
     what = f"{where.name_of(arn)}{keys}"
     confirm(f"Change {what} of {where.place}?", yes=yes)
@@ -78,7 +76,7 @@ def set_value(
     before = read_value(aws, arn) if record.version(CURRENT) else None
     if parts or key:
         value = _merged(before, parts or {key or "": value})
-    text = value if key else _whole(declaration, value)
+    text = value if key else _whole(where, arn, value)
     size = len(text.encode())
     if size > MAX_VALUE_BYTES:
         raise MisuseError(f"the value has {size:,} bytes; Secrets Manager takes {MAX_VALUE_BYTES:,}")
@@ -145,7 +143,7 @@ def _changeable(aws: Aws, stack: Stack, arn: str, key: str | None) -> Record:
     if record.deleted:
         command = f"aws secretsmanager restore-secret --secret-id {arn} --region {stack.region}"
         raise AwsError(f"{name} is marked for deletion; first: {command}")
-    owner = ownership(stack, record, declaration_of(stack, arn), key)
+    owner = ownership(stack, record, key)
     if owner.owner == "configuration":
         how = "\n  ".join(owner.how)
         raise MisuseError(f"Pulumi's configuration owns the value of {name}; change it there:\n  {how}")
@@ -155,21 +153,21 @@ def _changeable(aws: Aws, stack: Stack, arn: str, key: str | None) -> Record:
     return record
 
 
-def _whole(declaration: Declaration | None, value: str) -> str:
-    if not isinstance(declaration, JsonSecret):
+def _whole(stack: Stack, arn: str, value: str) -> str:
+    secret = stack.secret_of(arn)
+    if secret is None or not secret.json:
         return value
     try:
         found: object = json.loads(value, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or not found:
-        raise MisuseError(f"{declaration.name} is a JSON object of strings; give one, or one key with --key")
+        raise MisuseError(f"{stack.name_of(arn)} is a JSON object of strings; give one, or one key with --key")
     parts = cast("dict[str, object]", found)
     if wrong := sorted(key for key, part in parts.items() if not isinstance(part, str) or not part):
         # ECS prints numbers the way Go does, and passes nothing else on.
         raise MisuseError(f"every value must be a string that is not empty; not so: {', '.join(wrong)}")
-    wanted = {wanted for _, wanted in declaration.references() if wanted}
-    if missing := sorted(wanted - set(parts)):
+    if missing := sorted(stack.referenced_keys(arn) - set(parts)):
         raise MisuseError(f"the container references keys that are missing: {', '.join(missing)}")
     return json.dumps(parts, sort_keys=True, ensure_ascii=False)
 
@@ -194,7 +192,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-def _from_env_file(path: Path, declaration: Declaration | None, key: str | None) -> dict[str, str]:
+def _from_env_file(path: Path, stack: Stack, arn: str, key: str | None) -> dict[str, str]:
     """Return the keys and values in a file of `KEY=VALUE` lines.
 
     Raises:
@@ -202,8 +200,8 @@ def _from_env_file(path: Path, declaration: Declaration | None, key: str | None)
     """
     if key is not None:
         raise MisuseError("--from-env-file names the keys itself: leave --key out")
-    if declaration is not None and not isinstance(declaration, JsonSecret):
-        raise MisuseError(f"{declaration.name} is plain text; --from-env-file sets the keys of a JSON secret")
+    if not stack.secrets[stack.name_of(arn)].json:
+        raise MisuseError(f"{stack.name_of(arn)} is plain text; --from-env-file sets the keys of a JSON secret")
     try:
         found = read_env_file(path)
     except ValueError as error:

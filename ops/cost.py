@@ -7,10 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from catalogue import APPLICATION
 from components import pricing
 from components.pricing import Item
-from config.declarations import JsonSecret
 from ops._aws import Aws, connect
 from ops._console import print_json, print_table, working
 from ops._errors import MisuseError
@@ -109,7 +107,7 @@ def count(aws: Aws, stack: Stack) -> Deployed:
         left_replicas=left,
         keys=bool(stack.kms_key_arn) + len(replica_keys),
         references=len(stack.references),
-        values=_values(stack.secret_arns),
+        values=sum(max(len(secret.parts), 1) for secret in stack.secrets.values() if not secret.foreign),
         rotations=sum(_rotations(r.rotation.schedule, r.rotation.every_days) for r in records if r.rotation.enabled),
         trails=sum(t["Name"].startswith(prefix) for t in aws.client("cloudtrail").describe_trails()["trailList"]),
         metrics=_metrics(aws, prefix),
@@ -160,15 +158,6 @@ def parameter_store(deployed: Deployed, *, tasks_per_day: float) -> dict[str, tu
         Item("calls", starts, pricing.PARAMETER_API_CALL),
     )
     return {"standard": shared, "advanced": (*advanced, *shared)}
-
-
-def _values(names: Iterable[str]) -> int:
-    by_name = {
-        d.name: len(d.keys)
-        for d in APPLICATION.every_secret()
-        if isinstance(d, JsonSecret) and isinstance(d.keys, Mapping)
-    }
-    return sum(by_name.get(name, 1) for name in names)
 
 
 def _rotations(schedule: str | None, every_days: int | None) -> float:

@@ -8,7 +8,7 @@ from ops._aws import Aws, connect
 from ops._console import counted, print_json, print_table, working
 from ops._errors import DENIED, MisuseError, aws_errors, code_of
 from ops._options import JsonOption, NameArgument, OutputsOption, StackOption
-from ops._ownership import declaration_of, owner_of, ownership
+from ops._ownership import owner_of, ownership
 from ops._secrets import CURRENT, Record, describe, describe_all, list_records, resource_policies
 from ops._stack import Stack, load
 
@@ -45,7 +45,7 @@ def _cells(stack: Stack, arn: str, record: Record | None) -> tuple[str, str, str
 def _owner(stack: Stack, arn: str, record: Record | None) -> str:
     if stack.is_foreign(arn):
         return owner_of(stack, arn)
-    return ownership(stack, record, declaration_of(stack, arn)).owner if record else ""
+    return ownership(stack, record).owner if record else ""
 
 
 def describe_secret(
@@ -59,7 +59,7 @@ def describe_secret(
     if record is None:
         raise MisuseError(f"{arn} doesn't exist any more; see python -m ops doctor --stack {where.environment}")
     policy = resource_policies(aws, [arn])[arn]
-    owner = ownership(where, record, declaration_of(where, arn))
+    owner = ownership(where, record)
     variables = sorted(
         f"{variable} ({name})" if len(where.services) > 1 else variable
         for name, service in where.services.items()
@@ -94,7 +94,7 @@ def records_of(aws: Aws, stack: Stack) -> dict[str, Record | None]:
 
     The list is one call for a hundred; what it doesn't hold is asked for alone, since the list lags behind.
     """
-    here = {stack.secret_names[name]: arn for name, arn in stack.secret_arns.items() if arn.split(":")[3] == aws.region}
+    here = {stack.full_names[name]: arn for name, arn in stack.secret_arns.items() if arn.split(":")[3] == aws.region}
     listed: dict[str, Record | None] = dict(list_records(aws, here))
     return listed | describe_all(aws, [arn for arn in stack.secret_arns.values() if arn not in listed])
 
@@ -114,7 +114,7 @@ def foreign_records(aws: Aws, stack: Stack) -> dict[str, Record | None]:
                 raise
             return Record(arn, name)
 
-    return {item[1]: record for item, record in aws.each(look, stack.foreign_secret_arns.items()).items()}
+    return {item[1]: record for item, record in aws.each(look, stack.foreign_arns.items()).items()}
 
 
 def age(moment: datetime | None) -> str:
@@ -159,5 +159,5 @@ def _listed(stack: Stack, name: str, record: Record | None) -> dict[str, Any]:
         "changed": record.changed,
         "rotation": asdict(record.rotation),
         "labels": {label: version for version, labels in record.stages.items() for label in labels},
-        "owner": ownership(stack, record, declaration_of(stack, record.arn)).owner,
+        "owner": ownership(stack, record).owner,
     }

@@ -18,7 +18,7 @@ from ops._aws import Aws, connect
 from ops._console import print_json, say
 from ops._errors import AwsError, MisuseError, OpsError, aws_errors, code_of, explained
 from ops._options import JsonOption, NameArgument, OutputsOption, StackOption, YesOption
-from ops._ownership import declaration_of, ownership, refuse_foreign
+from ops._ownership import ownership, refuse_foreign
 from ops._pending import settle, unfinished, way_out
 from ops._secrets import CURRENT, PENDING, Record, describe
 from ops._stack import Stack, load, uses_local_aws
@@ -128,7 +128,7 @@ def _step(labels: tuple[str, ...]) -> str:
 
 def _why_not(stack: Stack, record: Record) -> str:
     name = stack.name_of(record.arn)
-    owner = ownership(stack, record, declaration_of(stack, record.arn))
+    owner = ownership(stack, record)
     if owner.owner == "configuration":
         how = "\n  ".join(owner.how)
         return f"no function rotates {name}: Pulumi's configuration owns its value, change it there:\n  {how}"

@@ -219,8 +219,8 @@ def _place(stack: str | None, outputs: Path | None) -> Place:
         return _place_by_name(name.rpartition("/")[2], str(error))
     names, config = deployed.names, _stack_file(deployed.environment)
     # With the entries that came back to the catalogue since the last `up`.
-    adopted = {name for name in deployed.secret_names if deployed.is_adopted(name)}
-    own = {name: full for name, full in deployed.secret_names.items() if name not in adopted}
+    adopted = {name for name in deployed.full_names if deployed.is_adopted(name)}
+    own = {name: full for name, full in deployed.full_names.items() if name not in adopted}
     own |= _declared(names, config or {}, adopted)
     known = frozenset(deployed.secret_arns.values())
     return Place(names, connect(deployed), own, known, deployed.place, _rotations(config))

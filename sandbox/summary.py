@@ -12,10 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from components.outputs import OutputsError, parse
 from sandbox.engine import Report
 from sandbox.home import REPOSITORY
-from sandbox.plan import ApplicationPlan
 from sandbox.screen import COLOURS, SYMBOLS
 from terminal import PlainConsole
 
@@ -82,32 +80,29 @@ def permissions(report: Report, role_arn: str) -> list[Permission]:
 def _parts(report: Report) -> Iterator[RenderableType]:
     yield _headline(report)
     outputs = dict(report.outputs)
-    try:
-        stack = parse(outputs)
-    except OutputsError:
-        # Another project's.
+    found, services = _objects(outputs, "secrets", "arn"), _objects(outputs, "services", "execution_role_arn")
+    if not found or not services:
         yield from _plain_outputs(outputs)
         return
-    plan = ApplicationPlan.read(report.request.project, report.request.stack)
     secrets = _table("Secret", "Source", "ARN")
-    for name, arn in sorted(stack.secret_arns.items()):
-        secrets.add_row(name, plan.sources.get(name, ""), arn)
+    for name, secret in sorted(found.items()):
+        secrets.add_row(name, _kinds(secret), secret["arn"])
     yield secrets
-    for name, service in stack.services.items():
+    for name, service in services.items():
         yield Text()
         variables = _table(f"Variable of {name}", "valueFrom")
-        for variable, value_from in sorted(service.container_secrets.items()):
+        for variable, value_from in sorted(service.get("container_secrets", {}).items()):
             variables.add_row(variable, value_from)
         yield variables
         yield Text()
         allowed = _table(f"The execution role of {name} may", "on")
-        for permission in permissions(report, service.execution_role_arn):
+        for permission in permissions(report, service["execution_role_arn"]):
             word = "" if permission.effect == "Allow" else "not "
             allowed.add_row(word + "\n".join(permission.actions), "\n".join(permission.resources))
         yield allowed
     yield Text()
-    yield Text.assemble(("Monthly cost on AWS", "bold"), f"  {stack.monthly_cost_usd:.2f} USD\n")
-    yield _next_commands(report, next(iter(sorted(stack.secret_names.values())), None))
+    yield Text.assemble(("Monthly cost on AWS", "bold"), f"  {outputs.get('monthly_cost_usd', 0):.2f} USD\n")
+    yield _next_commands(report, min(secret["arn"] for secret in found.values()).split(":")[-1][:-7])
 
 
 def _headline(report: Report) -> Text:
@@ -160,6 +155,18 @@ def _table(*columns: str) -> Table:
         # An ARN is there to be copied: it may be folded, but never be cut off.
         table.add_column(column, overflow="fold", no_wrap=index == 0)
     return table
+
+
+def _objects(outputs: Mapping[str, Any], name: str, field: str) -> dict[str, Any]:
+    """Return an output that is a map of objects with a field: what a stack of secrets says of its secrets and services."""
+    found = outputs.get(name)
+    if not isinstance(found, dict):
+        return {}
+    return {key: one for key, one in found.items() if isinstance(one, dict) and isinstance(one.get(field), str)}
+
+
+def _kinds(secret: Mapping[str, Any]) -> str:
+    return ", ".join(sorted({part["kind"] for part in secret.get("parts", {}).values()} - {"constant"}))
 
 
 def _documents(client: Any, role_arn: str) -> Iterator[Any]:

@@ -115,7 +115,7 @@ def gather(aws: Aws, stack: Stack, *, everybody: bool = False) -> Facts:
         for name, record in sorted(live.items())
     )
     foreign = tuple(
-        Secret(stack.name_of(arn), arn, record, None, stack.secret_kms_key_arns.get(stack.name_of(arn)), record.changed)
+        Secret(stack.name_of(arn), arn, record, None, stack.foreign_key_arns.get(stack.name_of(arn)), record.changed)
         for arn, record in sorted(foreign_records(aws, stack).items())
         if record
     )
@@ -153,7 +153,7 @@ def _gaps(
     for found in roles:
         if found.kind == "other":
             yield f"what {found.role.name} may do beside the secrets, and who may assume it: the program did not make that role"
-    for name, arn in stack.foreign_secret_arns.items():
+    for name, arn in stack.foreign_arns.items():
         yield f"who else may read {name}, and whether its own policies let the stack's roles: {owner_of(stack, arn)} owns it"
     yield "service and resource control policies, session policies, policies of VPC endpoints: invisible from here"
     yield "who may read Pulumi's state, backups and the containers' environment"

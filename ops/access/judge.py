@@ -452,7 +452,7 @@ def _resource_problems(statement: Statement, stack: Stack, design: Design, keys:
     if "resource" in statement.negated:
         yield "NotResource allows every other secret"
         return
-    own_keys = {*keys, *stack.secret_kms_key_arns.values()}
+    own_keys = {*keys, *stack.foreign_key_arns.values()}
     secrets = {_without_region(arn) for arn in stack.every_secret_arn.values()}
     for resource in statement.resources:
         service = resource.split(":")[2] if resource.startswith("arn:") else ""

@@ -91,7 +91,7 @@ def _design(kind: str, stack: Stack, tags: Mapping[str, str]) -> Iterable[Statem
         config_key_arn=location.arn("kms", "key/"),
         key_tags=tags,
         adopted_arns=adopted,
-        foreign_arns=tuple(stack.foreign_secret_arns.values()),
+        foreign_arns=tuple(stack.foreign_arns.values()),
     )
     return parse(document(_STATEMENTS[kind](deployment)), source="account/")
 

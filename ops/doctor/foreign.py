@@ -8,7 +8,7 @@ from ops._aws import Aws
 from ops._console import counted
 from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of
 from ops._json import json_object
-from ops._ownership import foreign_of, owner_of
+from ops._ownership import owner_of, parts_of
 from ops._roles import Role
 from ops._secrets import CURRENT, Record, describe, read_value, resource_policies
 from ops._stack import Stack
@@ -23,14 +23,14 @@ CHECK = "foreign"
 def check(aws: Aws, snapshots: tuple[Snapshot, ...], *, values: bool) -> Iterator[Finding]:
     """Yield what is to be said of them; nothing when the stack has none."""
     stack = snapshots[0].stack
-    if not stack.foreign_secret_arns:
+    if not stack.foreign_secrets:
         return
     found = [
         finding
-        for name, arn in sorted(stack.foreign_secret_arns.items())
+        for name, arn in sorted(stack.foreign_arns.items())
         for finding in guarded(CHECK, partial(_examined, aws, snapshots, name, arn, values=values), name)
     ]
-    count = len(stack.foreign_secret_arns)
+    count = len(stack.foreign_secrets)
     yield from summed_up(
         CHECK, found, ok=f"{counted(count, 'secret')} of others: there, with what is referenced, and can be read"
     )
@@ -59,9 +59,8 @@ def _examined(aws: Aws, snapshots: tuple[Snapshot, ...], name: str, arn: str, *,
 
 def _value(aws: Aws, snapshots: tuple[Snapshot, ...], name: str, arn: str, ask: str) -> Iterator[Finding]:
     stack = snapshots[0].stack
-    declared = foreign_of(stack, arn)
     keys = {reference.key for reference in snapshots[0].used.get(arn, ()) if reference.key}
-    keys |= set(declared.keys) if declared else set()
+    keys |= {key for key in parts_of(stack, arn) if key}
     try:
         text = read_value(aws, arn).text
     except AwsError as error:
@@ -137,7 +136,7 @@ def _may_decrypt(  # noqa: PLR0917 - as above
     )
     if not decision.allows:
         found = f"no policy allows kms:Decrypt with {key.arn}"
-        configured = stack.secret_kms_key_arns.get(name) == key.arn
+        configured = stack.foreign_key_arns.get(name) == key.arn
         fix, remark = ("", f"{ask} to let the role use the key") if configured else (name_key(stack, name, key.arn), "")
         yield Finding(CHECK, "failure", f"{role.name} on the key of {name}", found, fix, remark)
 

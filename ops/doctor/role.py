@@ -220,7 +220,7 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
                 f"its key is {key.state}: nothing can be decrypted",
                 _fix_key(key),
             )
-        elif stack.is_adopted(name) and stack.secret_kms_key_arns.get(name) != key.arn:
+        elif stack.is_adopted(name) and stack.foreign_key_arns.get(name) != key.arn:
             found = f"is encrypted with {key.arn}, which the configuration doesn't name: no role may decrypt with it"
             yield Finding("key", "failure" if arn in wanted else "warning", name, found, name_key(stack, name, key.arn))
         elif stack.kms_key_arn and key.arn != stack.kms_key_arn and not stack.is_adopted(name):

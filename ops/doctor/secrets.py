@@ -8,10 +8,9 @@ from typing import cast
 
 from components.labels import LIVE, OF_PULUMI
 from components.origins import take_over
-from config.declarations import Generated, JsonSecret, Source, Supplied, TextSecret
 from ops._console import counted
 from ops._errors import DENIED
-from ops._ownership import declaration_of, ownership
+from ops._ownership import ownership, parts_of
 from ops._secrets import CURRENT, PREVIOUS, Record, Unreadable, Value
 from ops.doctor.finding import Finding, put_back, summed_up, take_anew
 from ops.doctor.snapshot import Snapshot, live_label
@@ -98,21 +97,17 @@ def _unreadable(snapshot: Snapshot, record: Record, value: Unreadable) -> Findin
 
 def _changed_by_hand(snapshot: Snapshot, record: Record) -> bool:
     labels = record.stages.get(record.version(CURRENT) or "", ())
-    owner = ownership(snapshot.stack, record, declaration_of(snapshot.stack, record.arn)).owner
+    owner = ownership(snapshot.stack, record).owner
     return owner == "configuration" and not any(label.startswith(OF_PULUMI) for label in labels)
 
 
 def _by_hand(snapshot: Snapshot, record: Record, name: str) -> Finding:
     """Say which values were changed by hand, with the commands that take them into the configuration: nothing gets lost."""
-    stack, declaration = snapshot.stack, declaration_of(snapshot.stack, record.arn)
+    stack, parts = snapshot.stack, parts_of(snapshot.stack, record.arn)
     live, own = snapshot.text(record.arn), snapshot.text(record.arn, live_label(record) or "")
-    sources: Mapping[str, Source] = {}
-    if isinstance(declaration, TextSecret):
-        sources = {"": declaration.source}
-    elif isinstance(declaration, JsonSecret) and isinstance(declaration.keys, Mapping) and live and own:
-        before, now = _object(own), _object(live)
-        sources = {key: source for key, source in declaration.keys.items() if before.get(key) != now.get(key)}
-    keys = {key: s.config_key for key, s in sources.items() if isinstance(s, Generated | Supplied)}
+    before, now = _object(own or ""), _object(live or "")
+    changed = [key for key in parts if not key or (live and own and before.get(key) != now.get(key))]
+    keys = {key: config_key for key in changed if (config_key := parts[key].config_key)}
     at = f" at {', '.join(keys)}" if any(keys) else ""
     found = (
         f"was changed by hand{at}; Pulumi's configuration owns it, and `up` puts no other value until it has this one"
@@ -136,7 +131,7 @@ def _json(snapshot: Snapshot) -> Iterator[Finding]:
         name, text = snapshot.stack.name_of(arn), snapshot.text(arn)
         wanted = references.get(arn, set())
         staged = {reference.stage for reference in wanted if reference.key and reference.stage}
-        is_json = isinstance(declaration_of(snapshot.stack, arn), JsonSecret)
+        is_json = snapshot.stack.secrets[name].json
         keys = {reference.key for reference in wanted if reference.key and reference.stage in {None, CURRENT}}
         if text is not None and (is_json or keys):
             yield from _json_problems(snapshot, record, name, text, keys)
@@ -210,7 +205,7 @@ def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:
 
 
 def _fix_current(snapshot: Snapshot, record: Record) -> tuple[str, str]:
-    owner = ownership(snapshot.stack, record, declaration_of(snapshot.stack, record.arn)).owner
+    owner = ownership(snapshot.stack, record).owner
     version = _version_of_pulumi(record) or record.version(PREVIOUS) or next(iter(record.stages), None)
     if version:
         return _move(snapshot, record, version), ""
@@ -222,12 +217,12 @@ def _fix_current(snapshot: Snapshot, record: Record) -> tuple[str, str]:
 def _fix_value(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[str, str]:
     """Return the command that gives a secret another value, or the one that the configuration owns back, and a remark."""
     stack = snapshot.stack
-    owner = ownership(stack, record, declaration_of(stack, record.arn), key)
+    owner = ownership(stack, record, key)
     version = _version_of_pulumi(record)
     if owner.owner == "configuration" and version and version != record.version(CURRENT):
         return _move(snapshot, record, version), ""
     if owner.fix:
-        return owner.fix, owner.remark
+        return owner.fix, ""
     return _set(snapshot, record, key)
 
 

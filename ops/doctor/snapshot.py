@@ -269,9 +269,7 @@ def _keys(aws: Aws, records: Mapping[str, Record | None]) -> dict[str, Key | Non
 
 def _namesakes(aws: Aws, stack: Stack, records: Mapping[str, Record | None]) -> dict[str, Record]:
     """Return what has the names of secrets that are gone: made again by hand, it has another ARN."""
-    full_names = {
-        stack.secret_arns[name]: full for name, full in stack.secret_names.items() if name in stack.secret_arns
-    }
+    full_names = {stack.secret_arns[name]: full for name, full in stack.full_names.items() if name in stack.secret_arns}
     found = {arn: describe(aws, full_names[arn]) for arn, record in records.items() if record is None}
     return {arn: record for arn, record in found.items() if record}
 
@@ -282,7 +280,7 @@ def _records(
     if len(arns) <= _FEW:
         return dict(describe_all(aws, arns))
     values = {} if isinstance(values, Unread) else values
-    names = {stack.secret_names[name]: arn for name, arn in stack.secret_arns.items() if arn in arns}
+    names = {stack.full_names[name]: arn for name, arn in stack.secret_arns.items() if arn in arns}
     found: dict[str, Record | None] = dict(list_records(aws, names))
     # The list may be minutes old: whatever looks wrong, or doesn't know the version just read, is asked for alone. So is
     # what has replicas, whose state the list doesn't tell.

@@ -11,7 +11,7 @@ from ops import cost
 from ops._aws import Aws
 from ops._console import counted
 from ops._errors import AwsError, aws_errors, explained
-from ops._ownership import declaration_of, ownership
+from ops._ownership import ownership
 from ops._restoring import list_versions
 from ops._secrets import Record
 from ops._stack import Stack
@@ -161,7 +161,7 @@ def _life(aws: Aws, stack: Stack, record: Record | None) -> Secret | None:
     return Secret(
         name=stack.name_of(record.arn),
         arn=record.arn,
-        owner=ownership(stack, record, declaration_of(stack, record.arn)).owner,
+        owner=ownership(stack, record).owner,
         created=record.created,
         changed=record.changed,
         deleted=record.deleted,

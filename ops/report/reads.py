@@ -149,4 +149,4 @@ def _name(stack: Stack, secret: str) -> str | None:
 
 def _forms(stack: Stack) -> Iterator[tuple[str, set[str]]]:
     for name, arn in stack.secret_arns.items():
-        yield name, {arn, arn.rpartition("-")[0], stack.secret_names[name]}
+        yield name, {arn, arn.rpartition("-")[0], stack.full_names[name]}

@@ -43,6 +43,7 @@ from components.policies import identity
 from components.policies.key import key_policy
 from components.references import parse_value_from, value_from
 from config.declarations import Catalogue, JsonSecret, is_external
+from config.described import parts_of
 from ops.cli import app
 from tests.conftest import TICKETS
 
@@ -107,6 +108,7 @@ class Deployed:
     Attributes:
         values: The live values by catalogue name, as they were put.
         outputs: The stack's outputs, as they stand in `outputs_file`.
+        described: What the outputs say of a secret, by catalogue name; with an `arn` for a foreign one.
     """
 
     endpoint: str
@@ -118,6 +120,7 @@ class Deployed:
     catalogue: Catalogue = ()
     values: dict[str, str] = field(default_factory=dict[str, str])
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    described: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     key_arn: str | None = None
     image: str = ""
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
@@ -177,6 +180,9 @@ class Deployed:
     def arn(self, name: str) -> str:
         return self.outputs["secret_arns"][name]
 
+    def full_name(self, name: str) -> str:
+        return _name_in(self.arn(name))
+
     def current(self, name: str) -> str:
         # moto's default is the version that was put last, also when the label has moved since.
         return self.secrets.get_secret_value(SecretId=self.arn(name), VersionStage="AWSCURRENT")["SecretString"]
@@ -184,6 +190,13 @@ class Deployed:
     def write_outputs(self, **changes: Any) -> None:
         own = {key: changes.pop(key) for key in _OF_SERVICE & changes.keys()}
         self.outputs |= {**changes, "services": {"app": {**self.service, **own}}}
+        arns = {name: secret["arn"] for name, secret in self.described.items() if "arn" in secret}
+        self.outputs["secrets"] = {
+            name: {"full_name": _name_in(arn), "owner": "stack", "json": False, "parts": {}, "region": self.region}
+            | self.described.get(name, {})
+            | {"arn": arn}
+            for name, arn in (arns | self.outputs["secret_arns"]).items()
+        }
         self.outputs_file.write_text(json.dumps(self.outputs), encoding="utf-8")
 
     def containers(self, **changes: Any) -> list[dict[str, Any]]:
@@ -318,17 +331,20 @@ def stack(deploy: Deploy) -> Deployed:
     return deploy()
 
 
+def _name_in(arn: str) -> str:
+    return str(arn).rpartition(":")[2][:-7]
+
+
 def _build(stack: Deployed, catalogue: Catalogue, customer_managed_key: bool, *, ecr: bool) -> None:  # noqa: FBT001
     stack.catalogue = catalogue
     location, prefix = stack.location, stack.prefix
     if customer_managed_key:
         policy = key_policy(location, prefix=prefix, log_group_names=[f"/ecs/{stack.family}"])
         stack.key_arn = stack.client("kms").create_key(Policy=policy)["KeyMetadata"]["Arn"]
-    arns, names, references = _create_secrets(stack, catalogue)
+    arns, references = _create_secrets(stack, catalogue)
     stack.outputs = {
         "environment": stack.environment,
         "secret_arns": arns,
-        "secret_names": names,
         "services": {
             "app": {
                 "container_secrets": references,
@@ -355,15 +371,18 @@ def _build(stack: Deployed, catalogue: Catalogue, customer_managed_key: bool, *,
     stack.deploy_revision()
 
 
-def _create_secrets(stack: Deployed, catalogue: Catalogue) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+def _create_secrets(stack: Deployed, catalogue: Catalogue) -> tuple[dict[str, str], dict[str, str]]:
     arns: dict[str, str] = {}
-    names: dict[str, str] = {}
     references: dict[str, str] = {}
     key = {"KmsKeyId": stack.key_arn} if stack.key_arn else {}
     for declaration in catalogue:
         name = declaration.name
-        names[name] = f"{stack.prefix}-{name}"
-        arns[name] = stack.secrets.create_secret(Name=names[name], **key)["ARN"]
+        arns[name] = stack.secrets.create_secret(Name=f"{stack.prefix}-{name}", **key)["ARN"]
+        stack.described[name] = {
+            "json": isinstance(declaration, JsonSecret),
+            "parts": {key: vars(part) for key, part in parts_of(declaration, {}).items()},
+            "kms_key_arn": stack.key_arn,
+        }
         stack.secrets.put_resource_policy(
             SecretId=arns[name], ResourcePolicy=identity.document([identity.require_tls()])
         )
@@ -376,7 +395,7 @@ def _create_secrets(stack: Deployed, catalogue: Catalogue) -> tuple[dict[str, st
                 SecretId=arns[name], SecretString=value, VersionStages=["AWSCURRENT", "pulumi-live-1a2b3c4d"]
             )
         references |= {variable: value_from(arns[name], json_key) for variable, json_key in declaration.references()}
-    return arns, names, references
+    return arns, references
 
 
 _MANIFEST = json.dumps(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from components.outputs import Secret as Output
 from components.outputs import Service
 from components.policies import identity
 from ops._roles import Role
@@ -22,7 +23,11 @@ EXECUTION, TASK = f"arn:aws:iam::{ACCOUNT}:role/execution", f"arn:aws:iam::{ACCO
 STACK = Stack(
     environment="dev",
     secret_arns={"jwt-secret": SECRET},
-    secret_names={"jwt-secret": "service-ticket-system-dev-jwt-secret"},
+    secrets={
+        "jwt-secret": Output(
+            SECRET, "service-ticket-system-dev-jwt-secret", "stack", "eu-west-1", json=False, parts={}, kms_key_arn=KEY
+        )
+    },
     services={
         "app": Service(
             container_secrets={},

@@ -123,7 +123,7 @@ def test_an_incomplete_backup_is_not_written(
 
 
 def test_restore_makes_deleted_secrets_again_as_they_were(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
-    names = list(stack.outputs["secret_names"].values())
+    names = [stack.full_name(name) for name in stack.outputs["secret_arns"]]
     versions = {name: _versions(stack, name) for name in names}
     policies = {name: _policy(stack, name) for name in names}
     for name in names:
@@ -137,7 +137,7 @@ def test_restore_makes_deleted_secrets_again_as_they_were(stack: Deployed, ops: 
     }
     assert {name: _versions(stack, name) for name in names} == expected
     assert {name: _policy(stack, name) for name in names} == policies
-    assert _tags(stack, stack.outputs["secret_names"]["jwt-secret"]) == {"team": "tickets"}
+    assert _tags(stack, stack.full_name("jwt-secret")) == {"team": "tickets"}
     assert f"migrate adopt --stack dev --secret app-config={names[2]}" in done.err
     again = ops(stack, "restore", str(saved), "--kms-key", key, "--yes", "--json")
     assert {work["action"] for work in again.json["secrets"]} == {"nothing"}
@@ -373,7 +373,6 @@ def test_a_secret_that_the_stack_adopted_is_restored(stack: Deployed, ops: Ops, 
     arn = stack.secrets.create_secret(Name="legacy/jwt", SecretString="the live value")["ARN"]
     stack.write_outputs(
         secret_arns=stack.outputs["secret_arns"] | {"jwt-secret": arn},
-        secret_names=stack.outputs["secret_names"] | {"jwt-secret": "legacy/jwt"},
     )
     file = _forged(stack, tmp_path, key, full_name="legacy/jwt")
     done = ops(stack, "restore", str(file), "--kms-key", key, "--yes")

@@ -94,6 +94,7 @@ def test_what_bears_the_stacks_name_is_counted(deploy: Deploy, ops: Ops) -> None
     stack.secrets.replicate_secret_to_regions(
         SecretId=stack.arn("jwt-secret"), AddReplicaRegions=[{"Region": "us-east-2"}]
     )
+    stack.write_outputs(replica_regions=["us-east-2"])
     stack.rotate_by_function("db-master-password")
     cloudwatch, logs = stack.client("cloudwatch"), stack.client("logs")
     for name in (f"{stack.prefix}-denied", f"{stack.prefix}-reads", "somebody-elses"):

@@ -29,7 +29,7 @@ def statuses(report: dict[str, Any]) -> dict[str, set[str]]:
 
 
 def age_by(stack: Stack, name: str, days: int) -> None:
-    secret = secretsmanager_backends[stack.account][stack.region].secrets[stack.outputs["secret_names"][name]]
+    secret = secretsmanager_backends[stack.account][stack.region].secrets[stack.full_name(name)]
     for version in secret.versions.values():
         version["createdate"] -= days * 86_400
 
@@ -51,6 +51,7 @@ def test_healthy_stack_with_rotation_and_replicas(stack: Stack, ops: Any) -> Non
     stack.secrets.replicate_secret_to_regions(
         SecretId=stack.arn("jwt-secret"), AddReplicaRegions=[{"Region": "eu-central-1"}]
     )
+    stack.write_outputs(replica_regions=["eu-central-1"])
 
     done = ops(stack, "doctor", "--json")
 
@@ -68,7 +69,6 @@ def test_a_replica_that_is_no_longer_configured_is_told(stack: Stack, ops: Any) 
     def told() -> list[Any]:
         return [found for found in ops(stack, "doctor", "--json").json["findings"] if found["check"] == "replica"]
 
-    assert [found["status"] for found in told()] == ["ok"]  # a stack of an earlier version does not say
     stack.write_outputs(replica_regions=["eu-west-3"])
     assert {(found["status"], found["subject"], found["found"]) for found in told()} == {
         ("warning", f"{name} in eu-central-1", "replica in eu-central-1 is no longer configured")
@@ -206,9 +206,7 @@ def test_old_values_are_a_finding_past_the_limit(stack: Stack, ops: Any, days: s
 
 def test_overdue_rotation(stack: Stack, ops: Any) -> None:
     stack.rotate_by_function("db-master-password", schedule_days=30)
-    secret: Any = secretsmanager_backends[stack.account][stack.region].secrets[
-        stack.outputs["secret_names"]["db-master-password"]
-    ]
+    secret: Any = secretsmanager_backends[stack.account][stack.region].secrets[stack.full_name("db-master-password")]
     secret.next_rotation_date = int((datetime.now(UTC) - timedelta(days=3)).timestamp())
 
     done = ops(stack, "doctor", "--json")
@@ -692,7 +690,7 @@ def picture(
 ) -> Snapshot:
     """A stack of one secret."""
     arn = stack.arn(name)
-    outputs = {**stack.outputs, "secret_arns": {name: arn}}
+    outputs = {**stack.outputs, "secret_arns": {name: arn}, "secrets": {name: stack.outputs["secrets"][name]}}
     where = parse_outputs(outputs, "test")
     version = next(version for version, found in labels.items() if "AWSCURRENT" in found)
     return Snapshot(

@@ -259,9 +259,10 @@ def empty_username(stack: Stack) -> None:
 
 
 def fail_replica(stack: Stack) -> None:
-    name = stack.outputs["secret_names"][JWT]
+    name = stack.full_name(JWT)
     stack.client("secretsmanager", "eu-central-1").create_secret(Name=name, SecretString="in-the-way-already")
     stack.secrets.replicate_secret_to_regions(SecretId=stack.arn(JWT), AddReplicaRegions=[{"Region": "eu-central-1"}])
+    stack.write_outputs(replica_regions=["eu-central-1"])
 
 
 CASES: dict[str, tuple[Break, str, str, str, str]] = {

@@ -1,32 +1,21 @@
 """Secrets that somebody else owns, seen by the operator's tools. RDS makes the one here, as moto has it from the real service."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from catalogue import APPLICATION
 from components.policies import identity
 from components.references import value_from
-from config.declarations import ForeignSecret
 
 Stack = Any  # conftest.Deployed
 NAME = "database"
-DECLARED = ForeignSecret(
-    NAME,
-    "Amazon RDS",
-    keys={"username", "password"},
-    variables={"username": "RDS_USER", "password": "RDS_PASSWORD"},
-)
 
 
 @pytest.fixture
-def stack(deploy: Any, monkeypatch: pytest.MonkeyPatch) -> Stack:
+def stack(deploy: Any) -> Stack:
     """A stack whose container gets the master's credentials that RDS manages, under a key of their own."""
-    application = replace(APPLICATION, secrets=(*APPLICATION.secrets, DECLARED))
-    monkeypatch.setattr("ops._ownership.APPLICATION", application)
     stack = deploy(customer_managed_key=True)
     stack.rds_key = stack.client("kms").create_key()["KeyMetadata"]["Arn"]
     made = stack.client("rds").create_db_cluster(
@@ -41,7 +30,15 @@ def stack(deploy: Any, monkeypatch: pytest.MonkeyPatch) -> Stack:
         "RDS_USER": value_from(arn, "username"),
         "RDS_PASSWORD": value_from(arn, "password"),
     }
-    stack.write_outputs(foreign_secret_arns={NAME: arn}, secret_kms_key_arns={NAME: stack.rds_key})
+    keys = {key: {"kind": "external"} for key in ("username", "password")}
+    stack.described[NAME] = {
+        "arn": arn,
+        "owner": "Amazon RDS",
+        "json": True,
+        "parts": keys,
+        "kms_key_arn": stack.rds_key,
+    }
+    stack.write_outputs()
     stack.foreign = arn
     put(stack, {"username": "postgres", "password": "chosen-by-rds"})
     grant(stack, [arn], [stack.rds_key])
@@ -128,7 +125,8 @@ def test_doctor_says_that_the_role_may_not_read_it(stack: Stack, ops: Any) -> No
 
 def test_doctor_says_that_the_role_may_not_decrypt_it(stack: Stack, ops: Any) -> None:
     grant(stack, [stack.foreign], [])
-    stack.write_outputs(secret_kms_key_arns={})
+    del stack.described[NAME]["kms_key_arn"]
+    stack.write_outputs()
 
     (problem,) = problems(ops(stack, "doctor", "--json"))
 
@@ -168,7 +166,7 @@ def test_nothing_changes_it(stack: Stack, ops: Any, command: tuple[str, ...]) ->
 
 def test_list_and_describe_name_the_owner(stack: Stack, ops: Any) -> None:
     listed = {entry["name"]: entry for entry in ops(stack, "list", "--json").json["secrets"]}
-    assert (listed[NAME]["owner"], listed[NAME]["arn"], listed[NAME]["state"]) == ("somebody else", stack.foreign, "ok")
+    assert (listed[NAME]["owner"], listed[NAME]["arn"], listed[NAME]["state"]) == ("foreign", stack.foreign, "ok")
     assert "Amazon RDS" in ops(stack, "list").out
     shown = ops(stack, "describe", NAME, "--json").json
     assert shown["variables"] == ["RDS_PASSWORD", "RDS_USER"]
@@ -216,7 +214,7 @@ def adopted(deploy: Any) -> Stack:
     stack.secrets.put_resource_policy(SecretId=made, ResourcePolicy=identity.document([identity.require_tls()]))
     old = stack.outputs["secret_arns"]["jwt-secret"]
     stack.outputs["secret_arns"]["jwt-secret"] = made
-    stack.outputs["secret_names"]["jwt-secret"] = "terraform/jwt"
+    stack.described["jwt-secret"] = {"owner": "adopted", "parts": {"": {"kind": "external"}}}
     references = stack.outputs["services"]["app"]["container_secrets"]
     references["JWT_SECRET"] = references["JWT_SECRET"].replace(old, made)
     stack.write_outputs()
@@ -236,7 +234,8 @@ def test_doctor_names_the_key_that_no_role_may_use(adopted: Stack, ops: Any) -> 
 
 
 def test_an_adopted_secret_under_its_own_key_is_in_order(adopted: Stack, ops: Any) -> None:
-    adopted.write_outputs(secret_kms_key_arns={"jwt-secret": adopted.other_key})
+    adopted.described["jwt-secret"]["kms_key_arn"] = adopted.other_key
+    adopted.write_outputs()
     grant(adopted, [], [adopted.other_key])
 
     assert problems(ops(adopted, "doctor", "--json")) == []

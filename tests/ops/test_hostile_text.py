@@ -51,7 +51,9 @@ def test_markup_of_the_table_is_text() -> None:
 
 
 def test_an_output_that_is_no_arn_is_shown_plain(stack: Deployed, ops: Ops) -> None:
-    stack.write_outputs(secret_arns={"jwt-secret": stack.arn("jwt-secret"), HOSTILE: "x"})
+    stack.described[HOSTILE] = {"full_name": "x"}
+    stack.outputs["secret_arns"][HOSTILE] = "x"
+    stack.write_outputs()
     done = ops(stack, "list")
     assert done.status == 2
     assert _obeyed(done.out + done.err) == set()

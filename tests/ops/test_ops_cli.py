@@ -1,6 +1,5 @@
 """The command line itself: help, errors in one line, exit status, where the outputs come from."""
 
-import importlib
 import json
 import os
 import re
@@ -9,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from ops._ownership import declaration_of, ownership
+from ops._ownership import ownership
 from ops._secrets import Record, Rotation
 from ops._stack import parse
 from ops.cli import COMMANDS, app
@@ -70,15 +68,6 @@ def test_the_installed_script_completes_in_bash(tmp_path: Path, typed: str, offe
     done = subprocess.run(["bash", "-c", shown], capture_output=True, text=True, check=True, env=environment)
 
     assert set(done.stdout.split()) == offered
-
-
-def test_the_script_is_declared() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    module, _, function = project["scripts"]["ops"].partition(":")
-    assert callable(getattr(importlib.import_module(module), function))
-
-
-# --- list and describe ---------------------------------------------------------------------------------------------------
 
 
 def test_list_shows_names_and_no_values(stack: Stack, ops: Any) -> None:
@@ -185,7 +174,7 @@ def test_owner_of_a_value(stack: Stack, stages: dict[str, tuple[str, ...]], rota
     arn = stack.arn("jwt-secret")
     record = Record(arn, "jwt", stages=stages, rotation=rotation)
 
-    assert ownership(where, record, declaration_of(where, arn)).owner == expected
+    assert ownership(where, record).owner == expected
 
 
 _BY_THE_SANDBOX = (
@@ -225,7 +214,7 @@ def test_ways_to_change_a_value_of_the_configuration(
     monkeypatch.setenv("SANDBOX_HOME", str(tmp_path))
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     where, arn = parse(stack.outputs, "test"), stack.arn("jwt-secret")
-    found = ownership(where, Record(arn, "jwt", stages=LABELLED), declaration_of(where, arn))
+    found = ownership(where, Record(arn, "jwt", stages=LABELLED))
 
     assert expected[0] in found.how
     assert found.fix == expected[1]
@@ -366,14 +355,14 @@ def test_ctrl_c_during_a_call_is_130_and_quiet(stack: Stack, proxy: Any) -> None
     ("content", "message"),
     [
         (None, "can't be read: No such file or directory"),
-        ("", "holds no JSON"),
-        ("[]", "holds no JSON object of outputs"),
-        ("{}", "holds no outputs of a deployed stack of this project: no output environment, secret_arns"),
+        ("", "is not JSON"),
+        ("[]", "is not a JSON object of outputs"),
+        ("{}", "does not hold the outputs of a deployed stack: no output environment, secret_arns"),
         (
-            '{"environment": "dev", "secret_names": {}, "services": {"app": {}}, "secret_arns": "[secret]"}',
+            '{"environment": "dev", "secrets": {}, "services": {"app": {}}, "secret_arns": "[secret]"}',
             "services.app",
         ),
-        ('{"a":' * 100_000, "holds no JSON"),
+        ('{"a":' * 100_000, "is not JSON"),
     ],
 )
 def test_file_without_outputs(ops: Any, tmp_path: Path, content: str | None, message: str) -> None:
@@ -426,7 +415,6 @@ def test_outputs_that_name_another_place_are_refused(stack: Stack, ops: Any, old
     [
         {"secret_arns": {"jwt-secret": 5}},
         {"secret_arns": {"jwt-secret": "arn:aws"}},
-        {"secret_names": {}},
         {"container_secrets": {"JWT_SECRET": 5}},
     ],
 )

@@ -135,7 +135,7 @@ def test_a_page_or_data_must_be_asked_for(stack: Deployed, ops: Ops) -> None:
 
 
 def test_rows_of_one_reader_are_added_up() -> None:
-    stack: Any = type("Stack", (), {"secret_arns": {"a": "arn:x-AbCdEf"}, "secret_names": {"a": "p-a"}})
+    stack: Any = type("Stack", (), {"secret_arns": {"a": "arn:x-AbCdEf"}, "full_names": {"a": "p-a"}})
     row = {"principal": "r", "error": "", "reads": "2", "last": "2026-01-01"}
     rows = [row | {"secret": "arn:x-AbCdEf"}, row | {"secret": "arn:x", "last": "2026-02-01"}, row | {"secret": "p-a"}]
     rows += [row | {"secret": "other"}, {"principal": "r", "secret": "p-a"}]

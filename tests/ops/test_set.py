@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from config.declarations import External, Generated, JsonSecret, TextSecret
+from config.declarations import External, JsonSecret, TextSecret
 from ops.changing import _doubts
 
 Stack = Any  # conftest.Deployed
@@ -438,12 +438,6 @@ def test_rollback_of_a_rotated_password_reminds_of_the_database(stack: Stack, op
 )
 def test_doubtful_values_are_warned_of(value: str, key: str | None, warnings: list[str]) -> None:
     assert list(_doubts(value, key)) == warnings
-
-
-def test_generated_secret_of_another_catalogue_is_the_operator_s(deploy: Any, ops: Any) -> None:
-    stack = deploy(catalogue=(TextSecret("elsewhere", Generated("elsewhere")),))
-
-    assert ops(stack, "set", "elsewhere", "--yes", stdin=b"a-new-value").status == 0
 
 
 # --- AWSPENDING ----------------------------------------------------------------------------------------------------------

@@ -37,5 +37,5 @@ def given(**config: Any) -> tuple[str, ...]:
 def values(sandbox: Any, copy: Any) -> dict[str, str]:
     """The live values by catalogue name, read back from the local AWS."""
     client = sandbox.aws("secretsmanager", copy)
-    names = sandbox.ok("outputs", *copy.options)["secret_names"]
-    return {name: client.get_secret_value(SecretId=full)["SecretString"] for name, full in names.items()}
+    names = sandbox.ok("outputs", *copy.options)["secrets"]
+    return {name: client.get_secret_value(SecretId=one["full_name"])["SecretString"] for name, one in names.items()}

@@ -25,7 +25,7 @@ def test_a_live_stacks_filters_and_rules_tell_what_the_corpus_expects(sandbox: A
             audit={"trustedReaders": [f"{iam}:role/security-auditor", f"{iam}:user/backup"]},
         ),
     )["outputs"]
-    prefix = outputs["secret_names"]["jwt-secret"].removesuffix("-jwt-secret")
+    prefix = outputs["secrets"]["jwt-secret"]["full_name"].removesuffix("-jwt-secret")
     renamed = {ACCOUNT: copy.account, "service-ticket-system-dev": "service-ticket-system-other"}
     renamed |= {f"{PREFIX}-execution": f"{prefix}-app-execution", PREFIX: prefix}
     renamed |= {f"-{suffix}": outputs["secret_arns"][name][-7:] for name, suffix in SUFFIXES.items()}

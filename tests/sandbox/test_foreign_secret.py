@@ -42,7 +42,8 @@ def test_up_change_and_destroy_leave_it_as_it_is(sandbox: Any, project_copy: Any
 
     options = (*copy.options, *given(foreignSecrets={"database": arn}, secretKmsKeys={"database": key}))
     outputs = sandbox.ok("up", *options)["outputs"]
-    assert outputs["foreign_secret_arns"] == {"database": arn}
+    assert outputs["secrets"]["database"]["arn"] == arn
+    assert outputs["secrets"]["database"]["owner"] == "Amazon RDS"
     references = outputs["services"]["app"]["container_secrets"]
     assert references["RDS_PASSWORD"] == f"{arn}:password::"
     role = outputs["services"]["app"]["execution_role_arn"].rpartition("/")[2]

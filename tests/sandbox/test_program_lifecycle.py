@@ -230,7 +230,7 @@ def test_an_existing_secret_is_adopted_with_its_name_arn_and_value(sandbox: Any,
     adopt = given(adopt={"jwt-secret": made["ARN"]})
     outputs = sandbox.ok("up", *copy.options, *adopt)["outputs"]
     assert outputs["secret_arns"]["jwt-secret"] == made["ARN"]
-    assert outputs["secret_names"]["jwt-secret"] == "terraform/jwt"
+    assert outputs["secrets"]["jwt-secret"]["full_name"] == "terraform/jwt"
     assert client.get_secret_value(SecretId=made["ARN"])["SecretString"] == "made-by-terraform"
     assert client.describe_secret(SecretId=made["ARN"])["Description"] == "by hand"
     sandbox.ok("refresh", *copy.options, *adopt)

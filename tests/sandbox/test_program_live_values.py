@@ -48,7 +48,7 @@ def _texts(value: str) -> list[str]:
 
 def put(sandbox: Any, copy: Any, name: str, value: str) -> None:
     """Put a value by hand, as a rotation function or an operator does."""
-    full = sandbox.ok("outputs", *copy.options)["secret_names"][name]
+    full = sandbox.ok("outputs", *copy.options)["secrets"][name]["full_name"]
     sandbox.aws("secretsmanager", copy).put_secret_value(SecretId=full, SecretString=value)
 
 

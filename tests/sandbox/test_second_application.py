@@ -51,7 +51,9 @@ def test_the_shop_comes_up_stays_as_it_is_and_leaves_nothing(sandbox: Any, proje
     assert set(stack.services) == {"web", "mailer"}
     assert stack.names.prefix == f"shop-{copy.stack}"
     client = sandbox.aws("secretsmanager", copy)
-    assert {s["Name"] for s in client.list_secrets()["SecretList"]} == set(stack.secret_names.values())
+    assert {s["Name"] for s in client.list_secrets()["SecretList"]} == {
+        secret.full_name for secret in stack.secrets.values()
+    }
 
     client.put_secret_value(SecretId=stack.secret_arns["feature-flags"], SecretString="dark-mode=off,beta=on")
     ops = operator(sandbox, copy, tmp_path / "outputs.json", outputs)

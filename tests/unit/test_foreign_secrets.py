@@ -219,7 +219,9 @@ def test_each_reader_gets_it_with_its_key(run: Any) -> None:
 def test_the_container_gets_its_keys_and_the_outputs_name_it(run: Any) -> None:
     recording = run()
     outputs = parse_outputs(recording.exports)
-    assert outputs.foreign_secret_arns == {"database": RDS, "partner": PARTNER}
+    foreign = {name: secret for name, secret in outputs.secrets.items() if secret.foreign}
+    assert {name: secret.arn for name, secret in foreign.items()} == {"database": RDS, "partner": PARTNER}
+    assert {secret.kms_key_arn for secret in foreign.values()} == {RDS_KEY, PARTNER_KEY}
     references = outputs.services["api"].container_secrets
     assert (references["DB_USER"], references["DB_PASSWORD"]) == (f"{RDS}:username::", f"{RDS}:password::")
     assert references["PARTNER_TOKEN"] == PARTNER

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.names import Names
-from components.outputs import NAMES, Home, OutputsError, home_of, names_of, parse
+from components.outputs import NAMES, Home, OutputsError, Part, Secret, home_of, names_of, parse
 
 ACCOUNT = "111122223333"
 
@@ -30,27 +30,55 @@ SERVICE: dict[str, Any] = {
 RAW: dict[str, Any] = {
     "environment": "dev",
     "secret_arns": {"jwt": SECRET},
-    "secret_names": {"jwt": "tickets-dev-jwt"},
+    "secrets": {
+        "jwt": {
+            "arn": SECRET,
+            "full_name": "tickets-dev-jwt",
+            "owner": "stack",
+            "region": "eu-west-1",
+            "json": False,
+            "parts": {"": {"kind": "generated", "config_key": "jwtSecret", "number": 2, "accepted_by": None}},
+            "kms_key_arn": None,
+        },
+        "database": {
+            "arn": THEIRS,
+            "full_name": "theirs",
+            "owner": "Amazon RDS",
+            "region": "us-east-1",
+            "json": True,
+            "parts": {"password": {"kind": "external", "config_key": None, "number": 1, "accepted_by": None}},
+            "kms_key_arn": arn("kms", "key/2", account="999999999999", region="us-east-1"),
+        },
+    },
     "services": {"app": SERVICE},
     "monthly_cost_usd": 1.2,
-    "foreign_secret_arns": {"database": THEIRS},
 }
+OWN = {"jwt": RAW["secrets"]["jwt"]}
+
+
+def secret(name: str = "jwt", **changes: Any) -> dict[str, Any]:
+    return {**RAW["secrets"], name: {**RAW["secrets"][name], **changes}}
 
 
 def raw(service: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     return {**RAW, "services": {"app": {**SERVICE, **(service or {})}}, **changes}
 
 
+def elsewhere(own: str) -> dict[str, Any]:
+    return raw(secret_arns={"jwt": own}, secrets=secret(arn=own))
+
+
 def test_outputs_are_read_and_what_is_not_known_is_ignored() -> None:
     found = parse(raw(service={"future": 1}, future={"a": "b"}))
     assert found.environment == "dev"
     assert found.secret_arns == {"jwt": SECRET}
-    assert found.secret_names == {"jwt": "tickets-dev-jwt"}
+    assert found.secrets["jwt"] == Secret(
+        SECRET, "tickets-dev-jwt", "stack", "eu-west-1", json=False, parts={"": Part("generated", "jwtSecret", 2)}
+    )
+    assert {name: entry.foreign for name, entry in found.secrets.items()} == {"jwt": False, "database": True}
     assert vars(found.services["app"]) == SERVICE
     assert found.monthly_cost_usd == 1.2
     assert (found.kms_key_arn, found.alarm_topic_arn) == (None, None)
-    assert found.foreign_secret_arns == {"database": THEIRS}
-    assert found.secret_kms_key_arns == {}
     assert home_of(found) == Home("aws", "eu-west-1", ACCOUNT)
     assert names_of(found) == Names("tickets", "dev")
 
@@ -60,7 +88,6 @@ def test_what_is_exported_is_what_is_read() -> None:
     everything = raw(
         kms_key_arn=key,
         alarm_topic_arn=topic,
-        secret_kms_key_arns={"database": arn("kms", "key/2")},
         replica_regions=["eu-west-3"],
     )
     exported = dict(parse(everything).exports())
@@ -68,45 +95,46 @@ def test_what_is_exported_is_what_is_read() -> None:
     assert set(exported) == set(NAMES)
 
 
-def test_an_older_stack_has_fewer_outputs() -> None:
-    older = {name: RAW[name] for name in ("environment", "secret_arns", "secret_names", "services")}
-    found = parse(
-        older | {"foreign_secret_arns": None} | raw(service={"container_secrets": {}}, foreign_secret_arns={})
-    )
-    assert (
-        parse({**older, "services": raw(service={"container_secrets": {"A": SECRET}})["services"]}).monthly_cost_usd
-        == 0
-    )
-    assert found.foreign_secret_arns == {}
-    assert found.replica_regions is None
+def test_pulumi_leaves_out_what_is_null() -> None:
+    found = parse({name: RAW[name] for name in ("environment", "secret_arns", "secrets", "services")})
+    assert (found.monthly_cost_usd, found.kms_key_arn, found.replica_regions) == (0, None, ())
 
 
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        ({}, "no output environment, secret_arns, secret_names, services"),
+        ({}, "no output environment, secret_arns, secrets, services"),
         (raw(environment=None), "no output environment"),
-        (raw(environment=7), "environment is no text"),
+        (raw(environment=7), "environment is not text"),
         (raw(services={}), "services is empty"),
-        (raw(services=["app"]), "services is no object"),
-        (raw(services={"app": "x"}), "services.app is no object"),
+        (raw(services=["app"]), "services is not an object"),
+        (raw(services={"app": "x"}), "services.app: is not an object"),
         (raw(service={"task_role_arn": None}), "services.app: task_role_arn is missing"),
-        (raw(service={"task_role_arn": 1}), "services.app: task_role_arn is no text"),
+        (raw(service={"task_role_arn": 1}), "services.app: task_role_arn is not text"),
         (raw(service={"container_secrets": None}), "services.app: container_secrets is missing"),
         (
             raw(service={"container_secrets": {"A": 1}}),
-            "services.app: container_secrets holds something else than text",
+            "services.app: container_secrets holds something other than text",
         ),
-        (raw(service={"container_secrets": {"A": "x"}}), "services.app.container_secrets.A is no valueFrom"),
-        (raw(service={"execution_role_arn": "x"}), "services.app.execution_role_arn is no ARN"),
-        (raw(service={"task_definition_arn": "x"}), "task_definition_arn is no ARN"),
-        (raw(secret_arns=[]), "secret_arns is no object"),
-        (raw(secret_names={}), "secret_names lacks jwt"),
-        (raw(replica_regions="eu-west-3"), "replica_regions is no list of texts"),
-        (raw(replica_regions=[3]), "replica_regions is no list of texts"),
-        (raw(monthly_cost_usd="much"), "monthly_cost_usd is no number"),
-        (raw(kms_key_arn=7), "kms_key_arn is no text"),
-        (raw(kms_key_arn="arn:aws:kms"), "kms_key_arn is no ARN"),
+        (raw(service={"container_secrets": {"A": "x"}}), "services.app.container_secrets.A is not a valueFrom"),
+        (raw(service={"execution_role_arn": "x"}), "services.app.execution_role_arn is not an ARN"),
+        (raw(service={"task_definition_arn": "x"}), "task_definition_arn is not an ARN"),
+        (raw(secret_arns=[]), "secret_arns is not an object"),
+        (raw(secrets={}), "secret_arns and secrets disagree about jwt"),
+        (raw(secret_arns={}), "secret_arns and secrets disagree about jwt"),
+        (raw(secrets=secret(arn=SECRET + "x")), "secret_arns and secrets disagree about jwt"),
+        (raw(secrets=secret(owner=None)), "secrets.jwt: owner is missing"),
+        (raw(secrets={"jwt": 1}), "secrets.jwt: is not an object"),
+        (raw(secrets=secret(parts={"": 1})), "secrets.jwt: parts.: is not an object"),
+        (
+            raw(secrets=secret(parts={"": {"kind": "generated", "number": "2"}})),
+            "secrets.jwt: parts.: number is not a number",
+        ),
+        (raw(replica_regions="eu-west-3"), "replica_regions is not a list of texts"),
+        (raw(replica_regions=[3]), "replica_regions is not a list of texts"),
+        (raw(monthly_cost_usd="much"), "monthly_cost_usd is not a number"),
+        (raw(kms_key_arn=7), "kms_key_arn is not text"),
+        (raw(kms_key_arn="arn:aws:kms"), "kms_key_arn is not an ARN"),
     ],
 )
 def test_what_is_missing_or_of_another_kind_is_named(outputs: dict[str, Any], message: str) -> None:
@@ -118,11 +146,11 @@ def test_what_is_missing_or_of_another_kind_is_named(outputs: dict[str, Any], me
 @pytest.mark.parametrize(
     ("label", "outputs"),
     [
-        ("secret_arns.jwt", raw(secret_arns={"jwt": SECRET.replace(ACCOUNT, "999999999999")})),
-        ("secret_arns.jwt", raw(secret_arns={"jwt": SECRET.replace("eu-west-1", "us-east-1")})),
-        ("secret_arns.jwt", raw(secret_arns={"jwt": SECRET.replace("arn:aws:", "arn:aws-cn:")})),
-        ("secret_arns.jwt", raw(secret_arns={"jwt": THEIRS})),
-        ("services.app.container_secrets.DB_PASSWORD", raw(foreign_secret_arns={})),
+        ("secret_arns.jwt", elsewhere(SECRET.replace(ACCOUNT, "999999999999"))),
+        ("secret_arns.jwt", elsewhere(SECRET.replace("eu-west-1", "us-east-1"))),
+        ("secret_arns.jwt", elsewhere(SECRET.replace("arn:aws:", "arn:aws-cn:"))),
+        ("secret_arns.jwt", elsewhere(THEIRS)),
+        ("services.app.container_secrets.DB_PASSWORD", raw(secrets=OWN)),
         ("services.app.execution_role_arn", raw(service={"execution_role_arn": "arn:aws:iam::999999999999:role/x"})),
         ("services.app.task_role_arn", raw(service={"task_role_arn": "arn:aws:iam::999999999999:role/x"})),
         ("kms_key_arn", raw(kms_key_arn=arn("kms", "key/1", region="us-east-1"))),
