@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,11 @@ class ApplicationPlan:
         required_keys: Configuration keys that must hold a secret. Adopted secrets keep the value that they have.
         secret_keys: All configuration keys that may hold a secret.
         plain_keys: Those of plain variables.
-        sources: In words, where each secret gets its value, by the secret's name.
     """
 
     required_keys: Collection[str] = ()
     secret_keys: Collection[str] = ()
     plain_keys: Collection[str] = ()
-    sources: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def read(cls, project: Project, stack: str) -> "ApplicationPlan":
@@ -67,9 +65,4 @@ def _printed(directory: Path, stack: str, version: tuple[tuple[str, int], ...]) 
         sorted({part["config_key"] for part in parts if part["kind"] == "supplied"}),
         found["secret_config_keys"],
         [variable["config_key"] for variable in found["variables"].values()],
-        {name: _kinds(secret["parts"]) for name, secret in found["secrets"].items()},
     )
-
-
-def _kinds(parts: Mapping[str, Mapping[str, Any]]) -> str:
-    return ", ".join(sorted({part["kind"] for part in parts.values()} - {"constant"}))
