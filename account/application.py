@@ -27,6 +27,7 @@ class Application:
         tags: The tags that every resource of the stack has.
         adopted_arns: ARNs of secrets that existed before.
         watched_log_group: Log group of an organisation's trail, "" without one.
+        redeployed: The ECS services that are redeployed, as `CLUSTER/SERVICE`, by the service's name in the catalogue.
     """
 
     project: str
@@ -36,6 +37,7 @@ class Application:
     tags: Mapping[str, str]
     adopted_arns: tuple[str, ...]
     watched_log_group: str
+    redeployed: Mapping[str, str]
 
     @classmethod
     def read(cls, stack: str, folder: Path | None = None) -> "Application":
@@ -52,18 +54,20 @@ class Application:
         def own(key: str) -> Any:
             return config.get(f"{project}:{key}") or {}
 
-        audit, adopted = own("audit"), own("adopt")
+        audit, adopted, redeploy = own("audit"), own("adopt"), own("redeploy")
         tags = (config.get("aws:defaultTags") or {}).get("tags") or {}
         return cls(
             project=project,
             account_ids=tuple(map(str, config.get("aws:allowedAccountIds") or ())),
             region=str(config.get("aws:region") or ""),
-            features=features(
-                rotation=own("rotation"), redeploy=own("redeploy"), audit=audit, encryption=own("encryption")
-            ),
+            features=features(rotation=own("rotation"), redeploy=redeploy, audit=audit, encryption=own("encryption")),
             tags={str(key): str(value) for key, value in tags.items()},
             adopted_arns=tuple(map(str, adopted.values())),
             watched_log_group=str(audit.get("logGroupName") or ""),
+            redeployed={
+                str(name): f"{redeploy.get('cluster')}/{service}"
+                for name, service in (redeploy.get("services") or {}).items()
+            },
         )
 
     def deployment(self, stack: str, location: Location, foreign_arns: tuple[str, ...] = ()) -> Deployment:
@@ -77,6 +81,7 @@ class Application:
             adopted_arns=self.adopted_arns,
             foreign_arns=foreign_arns,
             watched_log_group=self.watched_log_group,
+            redeployed=self.redeployed,
         )
 
 

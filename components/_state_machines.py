@@ -1,19 +1,44 @@
 """Amazon States Language definitions as pure functions. Source: AWS, "Amazon States Language"."""
 
 import json
+from typing import Any
 
 QUIET_SECONDS = 120
 """How long no value may change before a deployment: `pulumi up` puts values, then registers the revision that goes with them."""
+
+
+NOT_UPDATED_BY_ECS = ("CODE_DEPLOY", "EXTERNAL")
+"""Deployment controllers under which UpdateService changes no task definition and forces no deployment.
+
+Source: AWS, Amazon ECS API Reference, UpdateService.
+"""
+
+
+def why_not_redeployed(cluster: str, service: str) -> str:
+    """Return what to say of a service that only its deployment controller can deploy."""
+    return (
+        f"{cluster}/{service} has the deployment controller CODE_DEPLOY or EXTERNAL. "
+        "UpdateService cannot start a deployment of such a service, so its tasks keep the values that they started with. "
+        "Deploy it with CodeDeploy or a new task set, or remove it from `redeploy.services`."
+    )
 
 
 def redeploy_service(partition: str, cluster: str, service: str, family: str | None) -> str:
     """Return a state machine that makes one deployment of an ECS service when a burst of changes is over.
 
     Each change starts an execution. It waits, and acts only if no change has come since: then its execution is the newest one
-    that runs, and the others have ended, leaving it to it. The deployment takes the family's newest active revision, so that a
-    new value never meets the variables of an old revision; without a family, what the service runs.
+    that runs, and the others have ended, leaving it to it.
+
+    It looks at the service first. A service that runs `family` gets the family's newest active revision, so that a new value
+    never meets the variables of an old revision. A service that runs another family, its owner's, gets a new deployment of what
+    it runs: this role can pass the family's two roles only. So does every service without a `family`. A service that
+    UpdateService can't deploy fails the execution.
 
     ECS takes one deployment after the other; six retries with doubling waits outlast that and a throttled API.
+
+    Sources: AWS, Service Authorization Reference, Amazon ECS, API operations: UpdateService authorizes `iam:PassRole` on a task
+    definition's roles when the request names a task definition, and not for a new deployment alone (keidarcy/e1s, issue 429 and
+    pull request 430, show both).
     """
     retry = [
         {
@@ -25,6 +50,25 @@ def redeploy_service(partition: str, cluster: str, service: str, family: str | N
             "JitterStrategy": "FULL",
         }
     ]
+    deploy: dict[str, Any] = {
+        "Type": "Task",
+        "Resource": f"arn:{partition}:states:::aws-sdk:ecs:updateService",
+        "Parameters": {"Cluster": cluster, "Service": service, "ForceNewDeployment": True},
+        # The answer describes the whole service and is of no use here.
+        "ResultPath": None,
+        "Retry": retry,
+        "End": True,
+    }
+    newest_choice: list[dict[str, Any]] = []
+    newest_state: dict[str, Any] = {}
+    if family:
+        definition = f"{_SERVICE}.TaskDefinition"
+        runs_family = {"Variable": definition, "StringMatches": f"*:task-definition/{family}:*"}
+        newest_choice = [
+            {"And": [{"Variable": definition, "IsPresent": True}, runs_family], "Next": "DeployNewestRevision"}
+        ]
+        parameters = {**deploy["Parameters"], "TaskDefinition": family}
+        newest_state = {"DeployNewestRevision": {**deploy, "Parameters": parameters}}
     return json.dumps(
         {
             "Comment": "Redeploys the service once after secrets' values have changed",
@@ -46,25 +90,57 @@ def redeploy_service(partition: str, cluster: str, service: str, family: str | N
                 },
                 "IsNewest": {
                     "Type": "Choice",
-                    "Choices": [{"Variable": "$.Newest", "StringEqualsPath": "$.Own", "Next": "UpdateService"}],
+                    "Choices": [{"Variable": "$.Newest", "StringEqualsPath": "$.Own", "Next": "DescribeService"}],
                     "Default": "LeftToTheNewest",
                 },
                 "LeftToTheNewest": {"Type": "Succeed"},
-                "UpdateService": {
+                "DescribeService": {
                     "Type": "Task",
-                    "Resource": f"arn:{partition}:states:::aws-sdk:ecs:updateService",
-                    "Parameters": {
-                        "Cluster": cluster,
-                        "Service": service,
-                        **({"TaskDefinition": family} if family else {}),
-                        "ForceNewDeployment": True,
-                    },
-                    # The answer describes the whole service and is of no use here.
-                    "ResultPath": None,
+                    "Resource": f"arn:{partition}:states:::aws-sdk:ecs:describeServices",
+                    "Parameters": {"Cluster": cluster, "Services": [service]},
+                    "ResultSelector": {"Services.$": "$.Services"},
                     "Retry": retry,
-                    "End": True,
+                    "Next": "WhatItRuns",
+                },
+                "WhatItRuns": {
+                    "Type": "Choice",
+                    "Choices": [
+                        {
+                            "And": [
+                                {"Variable": f"{_SERVICE}.DeploymentController.Type", "IsPresent": True},
+                                {
+                                    "Or": [
+                                        {
+                                            "Variable": f"{_SERVICE}.DeploymentController.Type",
+                                            "StringEquals": controller,
+                                        }
+                                        for controller in NOT_UPDATED_BY_ECS
+                                    ]
+                                },
+                            ],
+                            "Next": "DeployedByAnotherController",
+                        },
+                        *newest_choice,
+                        {"Variable": _SERVICE, "IsPresent": True, "Next": "DeployAgain"},
+                    ],
+                    "Default": "NoSuchService",
+                },
+                **newest_state,
+                "DeployAgain": deploy,
+                "DeployedByAnotherController": {
+                    "Type": "Fail",
+                    "Error": "DeploymentController",
+                    "Cause": why_not_redeployed(cluster, service),
+                },
+                "NoSuchService": {
+                    "Type": "Fail",
+                    "Error": "NoSuchService",
+                    "Cause": f"There is no ECS service {cluster}/{service}. Correct `redeploy` in the stack's configuration.",
                 },
             },
         },
         sort_keys=True,
     )
+
+
+_SERVICE = "$.Services[0]"

@@ -1,14 +1,16 @@
 """Redeploys a service when a secret's value changes: a running task keeps the values that it was started with."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
-from typing import NotRequired, TypedDict
+from importlib.metadata import version
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
 from components import _args
-from components._state_machines import redeploy_service
+from components._state_machines import NOT_UPDATED_BY_ECS, redeploy_service, why_not_redeployed
 from components.checks import ECS_NAME
 from components.location import Location
 from components.names import ServiceNames
@@ -52,6 +54,14 @@ class RedeploymentArgs(TypedDict):
     """The account and Region. Default: the provider's."""
 
 
+_ABSENT = re.compile("no matching ECS Service|couldn't find resource|ClusterNotFoundException", re.IGNORECASE)
+"""Source: terraform-provider-aws 6, internal/service/ecs/service_data_source.go; Amazon ECS API, DescribeServices, errors."""
+
+
+class NotDeployedByEcsError(Exception):
+    """UpdateService can't deploy this service."""
+
+
 class Redeployment(pulumi.ComponentResource):
     """From the event "Secret Label Updated" to one new deployment of one ECS service.
 
@@ -87,7 +97,9 @@ class Redeployment(pulumi.ComponentResource):
             trust=self._trust("states.amazonaws.com", machine_arn),
             statements=self._service.apply(
                 lambda service: identity.redeploy(
-                    service_arn=location.arn("ecs", f"service/{service}"), state_machine_arn=machine_arn
+                    service_arn=location.arn("ecs", f"service/{service}"),
+                    state_machine_arn=machine_arn,
+                    passed_role_arns=args.get("pass_role_arns") or (),
                 )
             ),
         )
@@ -111,7 +123,7 @@ class Redeployment(pulumi.ComponentResource):
                 # Step Functions takes the group's ARN with all of its streams only.
                 "log_destination": log_group.arn.apply(lambda arn: f"{arn}:*"),
             },
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, hooks=self._deployed_by_ecs()),
         )
         rules = self._watch(args, machine.arn)
         self.alarm_count = 0
@@ -144,6 +156,37 @@ class Redeployment(pulumi.ComponentResource):
             opts=self._child,
         )
         return pulumi.Output.all(role.arn, policy.id).apply(lambda known: known[0])
+
+    def _deployed_by_ecs(self) -> pulumi.ResourceHookBinding:
+        """Return the hooks that refuse a service that UpdateService can't deploy, before anything changes.
+
+        A service that does not exist yet is looked at by each execution.
+        """
+
+        async def check(step: pulumi.ResourceHookArgs) -> None:
+            definition: Any = (step.new_inputs or {}).get("definition")
+            if not isinstance(definition, str) or not definition.startswith("{"):
+                return  # cluster or service is an output that the preview does not know
+            described = json.loads(definition)["States"]["DescribeService"]["Parameters"]
+            cluster, (service,) = described["Cluster"], described["Services"]
+            asked = {"clusterArn": self._location.arn("ecs", f"cluster/{cluster}"), "serviceName": service}
+            try:
+                # Not aws.ecs.get_service: it blocks the event loop. The version names the provider that the component has.
+                found: Any = await pulumi.runtime.invoke_async(
+                    "aws:ecs/getService:getService",
+                    asked,
+                    pulumi.InvokeOptions(parent=self, version=version("pulumi-aws")),
+                )
+            except Exception as error:  # noqa: BLE001 - an invoke fails with nothing more precise
+                if not _ABSENT.search(str(error)):
+                    pulumi.log.warn(f"ECS service {cluster}/{service} was not looked at: {error}", self)
+                return
+            controllers = {controller["type"] for controller in found.get("deploymentControllers") or ()}
+            if controllers & {*NOT_UPDATED_BY_ECS}:
+                raise NotDeployedByEcsError(why_not_redeployed(cluster, service))
+
+        hook = pulumi.ResourceHook(f"{self._name}-controller", check, pulumi.ResourceHookOptions(on_dry_run=True))
+        return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
 
     def _watch(self, args: RedeploymentArgs, machine_arn: pulumi.Output[str]) -> list[pulumi.Output[str]]:
         """Make the rules that start the state machine and return their names."""

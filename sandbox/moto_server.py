@@ -15,10 +15,11 @@ from typing import Any, cast
 from moto import backends as moto_backends
 from moto import settings as moto_settings
 from moto.awslambda.models import LambdaFunction
+from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import ec2_backends
 from moto.ecr.models import ecr_backends
-from moto.ecs.exceptions import EcsClientException
+from moto.ecs.exceptions import EcsClientException, InvalidParameterException
 from moto.ecs.models import EC2ContainerServiceBackend, Service
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.iam.responses import IamResponse
@@ -29,6 +30,8 @@ from moto.secretsmanager.exceptions import InvalidRequestException, SecretNotFou
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 from moto.server import main
 from moto.stepfunctions.responses import StepFunctionResponse
+
+from sandbox import authorization
 
 _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<name>[^:@]+):(?P<tag>[^@]+)"
@@ -51,6 +54,7 @@ def fill_gaps() -> None:
     _wrap(EC2ContainerServiceBackend, "create_service", _create_service)
     _wrap(EC2ContainerServiceBackend, "update_service", _update_service)
     _wrap(FakeBucket, "get_permission", _take_tls_for_granted)
+    _wrap(ActionAuthenticatorMixin, "_authenticate_and_authorize_normal_action", _authorize)
     kms: Any = kms_models
     kms.generate_private_key = _private_key(kms.generate_private_key)
     # Nobody starts an instance here, and the list of its images costs each account's first network half a second.
@@ -78,6 +82,12 @@ def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
         return wrapper(functools.partial(original, self), self, *args, **kwargs)
 
     setattr(owner, name, wrapped)
+
+
+def _authorize(original: Callable[..., None], response: Any, resource: str = "*") -> None:
+    """A role of the program may do what its policies say."""
+    original(resource)
+    authorization.check(response)
 
 
 def _private_key(original: Callable[[str], object]) -> Callable[[str], object | None]:
@@ -254,11 +264,17 @@ def _create_service(  # noqa: PLR0917 - moto's own signature
 def _update_service(
     original: Callable[..., Any], backend: EC2ContainerServiceBackend, service_properties: dict[str, Any]
 ) -> Any:
-    """A deregistered revision can be scaled, but not deployed again."""
-    reference = service_properties.get("task_definition")
-    if not reference and service_properties.get("force_new_deployment"):
-        cluster, name = service_properties.get("cluster", "default"), service_properties["service"].rsplit("/", 1)[-1]
-        found, _failures = backend.describe_services(cluster, [name])
+    """A deregistered revision can be scaled, but not deployed again; another controller's service is not deployed at all."""
+    reference, force = service_properties.get("task_definition"), service_properties.get("force_new_deployment")
+    cluster, name = service_properties.get("cluster", "default"), service_properties["service"].rsplit("/", 1)[-1]
+    found, _failures = backend.describe_services(cluster, [name])
+    controller = next((service.deployment_controller["type"] for service in found), "ECS")
+    if controller != "ECS" and (reference or force):
+        what = "update task definition" if reference else "force a new deployment"
+        raise InvalidParameterException(f"Unable to {what} on services with a {controller} deployment controller.")
+    if reference:  # moto keeps the text
+        service_properties["task_definition"] = backend.describe_task_definition(reference).arn
+    elif force:
         reference = next((service.task_definition for service in found), None)
     _require_active(backend, reference)
     return original(service_properties)

@@ -88,6 +88,8 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
                          "states:ListStateMachineVersions states:ListTagsForResource states:TagResource states:UntagResource "
                          "states:UpdateStateMachine",
         "passed role": "iam:PassRole",
+        # The program asks who deploys the service (ecs/service_data_source.go, 6).
+        "any service": "ecs:DescribeServices",
     }),
     "aws:cloudwatch/eventRule:EventRule": ("events/rule.go, 6", {
         "rule": "events:DeleteRule events:DescribeRule events:DisableRule events:EnableRule events:ListTagsForResource "

@@ -11,12 +11,19 @@ entities", delegating; Pulumi CLI 3.274, `pkg/backend/diy`.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from components.location import Location
 from components.names import Names
 from components.policies.calls import ALWAYS, CALLS, OF_FEATURE, PASSED_TO, REVIEW, Feature
-from components.policies.identity import DELIVER_LOG, MANAGED_POLICY_CHARACTERS, PolicyError, Statement, document
+from components.policies.identity import (
+    DELIVER_LOG,
+    MANAGED_POLICY_CHARACTERS,
+    PolicyError,
+    Statement,
+    document,
+    pass_roles,
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,8 @@ class Deployment:
         adopted_arns: Secrets of the stack that have other names.
         foreign_arns: Secrets of others that its services read.
         watched_log_group: Log group of an organisation's trail that the alarms read, "" for the stack's own.
+        redeployed: The ECS services that are redeployed when a value changes, as `CLUSTER/SERVICE`, by the service's name in the
+            catalogue.
     """
 
     names: Names
@@ -43,6 +52,7 @@ class Deployment:
     adopted_arns: tuple[str, ...] = ()
     foreign_arns: tuple[str, ...] = ()
     watched_log_group: str = ""
+    redeployed: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def deployer(self) -> str:
@@ -108,7 +118,12 @@ def previewer_statements(stack: Deployment) -> tuple[Statement, ...]:
     The state holds every value that Pulumi generated or was given, encrypted with the configuration's key: whoever runs code as
     the previewer can read those. In Secrets Manager it reads no value, so what a rotation or an operator set since stays hidden.
     """
-    asked = [_allow("any", ["states:ValidateStateMachineDefinition"], ["*"])] if "redeploy" in stack.features else []
+    asked: list[Statement] = []
+    if "redeploy" in stack.features:
+        asked = [
+            _allow("any", ["states:ValidateStateMachineDefinition"], ["*"]),
+            _allow("any service", ["ecs:DescribeServices"], *_scopes(stack)["any service"]),
+        ]
     # Before a value is put, the program asks which version is live; only the deployer may then look at a foreign one.
     versions = _allow("list versions", ["secretsmanager:ListSecretVersionIds"], _secrets(stack))
     return (*asked, versions, *_state(stack, write=False))
@@ -162,11 +177,13 @@ def boundary(stack: Deployment, *, application_actions: Iterable[str] = ()) -> s
             raise PolicyError(
                 f"{action!r} can't be an application's action: name one action, none of iam, sts, organizations"
             )
-    change = ["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]
     read = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+    change = ["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]
+    use = [*read, *(change if "rotation" in stack.features else [])]
     through = {"StringLike": {"kms:ViaService": [f"{service}.*" for service in ("secretsmanager", "sns")]}}
     statements = [
-        _allow("read secrets", read, _every_secret(stack)),
+        _allow("use secrets", use, _secrets(stack)),
+        *([_allow("read foreign secrets", read, sorted(set(stack.foreign_arns)))] if stack.foreign_arns else []),
         _allow("start tasks", [
             "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer",
         ], ["*"]),
@@ -177,7 +194,6 @@ def boundary(stack: Deployment, *, application_actions: Iterable[str] = ()) -> s
         interfaces = ["AssignPrivateIpAddresses", "CreateNetworkInterface", "DeleteNetworkInterface"]
         interfaces += ["DescribeNetworkInterfaces", "DescribeSubnets", "UnassignPrivateIpAddresses"]
         statements += [
-            _allow("rotate secrets", change, _secrets(stack)),
             _allow(
                 "rotate in VPC", ["secretsmanager:GetRandomPassword", *(f"ec2:{name}" for name in interfaces)], ["*"]
             ),
@@ -189,9 +205,13 @@ def boundary(stack: Deployment, *, application_actions: Iterable[str] = ()) -> s
                 ["states:ListExecutions", "states:StartExecution"],
                 _scopes(stack)["state machine"][0],
             ),
-            _allow("redeploy", ["ecs:UpdateService"], [location.arn("ecs", "service/*")]),
             _allow("deliver log", list(DELIVER_LOG), ["*"]),
         ]
+    if "redeploy" in stack.features and stack.redeployed:
+        services = [location.arn("ecs", f"service/{target}") for target in sorted(stack.redeployed.values())]
+        of_tasks = [stack.names.service(name) for name in stack.redeployed]
+        roles = [location.role_arn(role) for name in of_tasks for role in (name.execution_role, name.task_role)]
+        statements += [_allow("redeploy", ["ecs:DescribeServices", "ecs:UpdateService"], services), pass_roles(roles)]
     if "reminder" in stack.features:
         statements.append(_allow("publish", ["sns:Publish"], [location.arn("sns", f"{prefix}-*")]))
     if own:

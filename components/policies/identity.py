@@ -139,16 +139,29 @@ def publish(topic_arn: str, kms_key_arn: str | None, *, region: str, dns_suffix:
     return statements
 
 
-def redeploy(*, service_arn: str, state_machine_arn: str) -> list[Statement]:
+def redeploy(*, service_arn: str, state_machine_arn: str, passed_role_arns: Sequence[str]) -> list[Statement]:
     """Return what the redeploying state machine may do: deploy one ECS service, look at its own executions, log its errors.
 
-    A new deployment passes no role: the revision that it takes names its roles already.
+    Args:
+        service_arn: The ECS service.
+        state_machine_arn: The state machine itself.
+        passed_role_arns: The execution role and the task role of the family that it deploys; none without a family.
+
+    Source: AWS, Service Authorization Reference, Amazon ECS: UpdateService with a task definition authorizes `iam:PassRole` on
+    the roles that the task definition names, with `iam:PassedToService` ecs-tasks.amazonaws.com.
     """
     return [
-        _allow("Deploy", ["ecs:UpdateService"], [service_arn]),
+        _allow("Deploy", ["ecs:DescribeServices", "ecs:UpdateService"], [service_arn]),
+        *([pass_roles(passed_role_arns)] if passed_role_arns else []),
         _allow("SeeOwnExecutions", ["states:ListExecutions"], [state_machine_arn]),
         _allow("DeliverLog", list(DELIVER_LOG), ["*"]),
     ]
+
+
+def pass_roles(role_arns: Sequence[str]) -> Statement:
+    """Return the right to give ECS tasks these roles."""
+    to_tasks = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    return {**_allow("PassRolesToTasks", ["iam:PassRole"], sorted(role_arns)), "Condition": to_tasks}
 
 
 def start_execution(state_machine_arn: str) -> Statement:

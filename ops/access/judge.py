@@ -130,7 +130,10 @@ _DESIGNS: Mapping[Kind, Design] = {
         ),
     ),
     "trail": Design("cloudtrail.amazonaws.com"),
-    "redeploy": _granted("states.amazonaws.com", *identity.redeploy(service_arn=_ANY, state_machine_arn=_ANY), bound=True),
+    "redeploy": _granted(
+        "states.amazonaws.com",
+        *identity.redeploy(service_arn=_ANY, state_machine_arn=_ANY, passed_role_arns=[_ANY]), bound=True,
+    ),
     "redeploy-start": _granted("events.amazonaws.com", identity.start_execution(_ANY), bound=True),
     "reminder": _granted("scheduler.amazonaws.com", *identity.publish(_ANY, _ANY, region="", dns_suffix=""), bound=True),
 }  # fmt: skip

@@ -46,7 +46,7 @@ BARE = Deployment(
     config_key_arn=CONFIG_KEY,
     key_tags={"Project": "service-ticket-system", "Environment": "dev"},
 )
-FULL = replace(BARE, features=ALL)
+FULL = replace(BARE, features=ALL, redeployed={"app": "main/web"})
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/service-ticket-system-boundary"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-deployer"
 FULL_CONFIG: Mapping[str, Any] = {
@@ -142,6 +142,7 @@ ELSEWHERE = {
     "iam:PassRole": f"arn:aws:iam::{ACCOUNT}:role/{PREFIX}-app-execution",
     "logs:DescribeLogGroups": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group::log-stream:",
     "cloudwatch:DescribeAlarms": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:*",
+    "ecs:DescribeServices": f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/main/web",
     "lambda:InvokeFunction": FUNCTION_ARN,
     "s3:DeleteObject": f"{BUCKET_ARN}/AWSLogs/{ACCOUNT}/CloudTrail/one.json.gz",
     "s3:DeleteObjectVersion": f"{BUCKET_ARN}/AWSLogs/{ACCOUNT}/CloudTrail/one.json.gz",
@@ -337,7 +338,9 @@ def test_the_boundary_lets_every_role_of_the_program_do_its_work(record: Recorde
                 for resource in statement.resources:
                     service = "sns" if "publish" in policy.inputs["name"] else "secretsmanager"
                     concrete = resource.replace("*", "one")
-                    request = asked(action, concrete, via=f"{service}.{REGION}.amazonaws.com")
+                    request = asked(
+                        action, concrete, via=f"{service}.{REGION}.amazonaws.com", to="ecs-tasks.amazonaws.com"
+                    )
                     request = replace(request, context={**request.context, "lambda:sourcefunctionarn": None})
                     assert decide(request, identity=everything, boundary=limits).outcome == "allowed", (
                         policy.name,
@@ -374,7 +377,7 @@ def test_the_previewer_reads_state_and_configuration_and_changes_nothing() -> No
     actions = {action for statement in statements for action in statement.actions}
     assert actions == {
         "s3:listbucket", "s3:getobject", "kms:decrypt", "states:validatestatemachinedefinition",
-        "secretsmanager:listsecretversionids",
+        "secretsmanager:listsecretversionids", "ecs:describeservices",
     }  # fmt: skip
     assert "states:validatestatemachinedefinition" not in json.dumps(list(previewer_statements(BARE))).lower()
     assert {resource for s in statements for resource in s.resources if "kms" in resource} == {CONFIG_KEY}
@@ -508,4 +511,4 @@ def test_the_rights_can_be_printed(stack: str) -> None:
             assert f"| {statement['Sid']} |" in shown
     for token in described.types:
         assert f"| {token} | {CALLS[token][0]} |" in shown
-    assert (f"| {described.deployer} | 31 |" in shown) == (stack == "prod")
+    assert (f"| {described.deployer} | 32 |" in shown) == (stack == "prod")

@@ -437,7 +437,11 @@ def test_redeployment_starts_on_new_values_of_exactly_these_secrets(record: Reco
     )
     policy = recording.one("aws:iam/rolePolicy:RolePolicy", "app-redeployment-redeploy").document("policy")
     assert {(tuple(s["Action"]), tuple(s["Resource"])) for s in policy["Statement"]} == {
-        (("ecs:UpdateService",), (service,)),
+        (("ecs:DescribeServices", "ecs:UpdateService"), (service,)),
+        (
+            ("iam:PassRole",),
+            tuple(f"arn:aws:iam::111122223333:role/{PREFIX}-app-{part}" for part in ("execution", "task")),
+        ),
         (("states:ListExecutions",), (machine,)),
         (DELIVER_LOG, ("*",)),
     }

@@ -2,27 +2,40 @@
 
 import heapq
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from components._state_machines import QUIET_SECONDS, redeploy_service
+from components._state_machines import NOT_UPDATED_BY_ECS, QUIET_SECONDS, redeploy_service
+from components.policies import identity
+from components.policies.identity import document
+from ops.access.evaluator import Request, Statement, decide, parse
+from tests.states_language import FailedError, execute
 
 DEFINITION = json.loads(redeploy_service("aws", "main", "web", "tickets-prod-app"))
-TASK = "arn:aws:states:::aws-sdk:"
+ECS = "arn:aws:ecs:eu-central-1:111122223333"
+SERVICE = f"{ECS}:service/main/web"
+MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:tickets-prod-app-redeploy"
+ROLES = [f"arn:aws:iam::111122223333:role/tickets-prod-app-{part}" for part in ("execution", "task")]
+RIGHTS = identity.redeploy(service_arn=SERVICE, state_machine_arn=MACHINE, passed_role_arns=ROLES)
 
 
 @dataclass
 class World:
-    """A clock, ECS and Step Functions as far as the definition calls them."""
+    """A clock, ECS, Step Functions and IAM as far as the definition calls them."""
 
     now: float = 0
     revisions: list[str] = field(default_factory=lambda: ["tickets-prod-app:1"])
+    runs: str = "tickets-prod-app:1"
+    controller: str | None = "ECS"
+    exists: bool = True
+    rights: tuple[Statement, ...] = parse(document(RIGHTS), source="role")
     value: str = "old"
     running: dict[str, float] = field(default_factory=dict[str, float])
     deployments: list[tuple[float, str, str]] = field(default_factory=list[tuple[float, str, str]])
+    failed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     failures: int = 0
     events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list[Any])
 
@@ -39,70 +52,61 @@ class World:
         self.value = value
         execution = f"execution-{len(self.running) + int(self.now * 1000)}"
         self.running[execution] = self.now
-        self.step(execution, DEFINITION["StartAt"], {})
+        context = {"StateMachine": {"Id": MACHINE}, "Execution": {"Id": execution}}
+        self.go_on(execution, execute(DEFINITION, context, self.call))
+
+    def go_on(self, execution: str, states: Iterator[float]) -> None:
+        """Run states until one waits or the execution ends."""
+        try:
+            seconds = next(states)
+        except (StopIteration, FailedError) as end:
+            del self.running[execution]
+            self.failed += [end.args] if isinstance(end, FailedError) else []
+        else:
+            self.at(self.now + seconds, lambda: self.go_on(execution, states))
 
     def register(self) -> None:
         self.revisions.append(f"tickets-prod-app:{len(self.revisions) + 1}")
 
-    def step(self, execution: str, name: str, data: dict[str, Any]) -> None:
-        """Run states until one waits or the execution ends."""
-        state = DEFINITION["States"][name]
-        match state["Type"]:
-            case "Wait":
-                self.at(self.now + state["Seconds"], lambda: self.step(execution, state["Next"], data))
-                return
-            case "Succeed":
-                del self.running[execution]
-                return
-            case "Choice":
-                (choice,) = state["Choices"]
-                same = _path(choice["Variable"], data, {}) == _path(choice["StringEqualsPath"], data, {})
-                self.step(execution, choice["Next"] if same else state["Default"], data)
-                return
-            case kind:
-                assert kind == "Task"
-        context = {"StateMachine": {"Id": "machine"}, "Execution": {"Id": execution}}
-        parameters = {
-            k.removesuffix(".$"): _path(v, data, context) if k.endswith(".$") else v
-            for k, v in state["Parameters"].items()
-        }
-        answer = self.retried(state, parameters)
-        if "ResultSelector" in state:
-            data = {k.removesuffix(".$"): _path(v, answer, context) for k, v in state["ResultSelector"].items()}
-        if state.get("End"):
-            del self.running[execution]
-        else:
-            self.step(execution, state["Next"], data)
+    def authorize(self, action: str, resource: str, **context: str) -> None:
+        request = Request(action, resource, "redeploy", {"iam:passedtoservice": None, **context})
+        if not decide(request, identity=self.rights).allows:
+            raise RuntimeError(f"AccessDeniedException: {action} on {resource}")
 
-    def retried(self, state: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-        for _ in range(state["Retry"][0]["MaxAttempts"]):
-            try:
-                return self.call(state["Resource"].removeprefix(TASK), parameters)
-            except RuntimeError:
-                continue
-        return self.call(state["Resource"].removeprefix(TASK), parameters)
-
-    def call(self, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def call(self, action: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.failures:
             self.failures -= 1
             raise RuntimeError("ThrottlingException")
-        if action == "sfn:listExecutions":
-            assert parameters == {"StateMachineArn": "machine", "StatusFilter": "RUNNING", "MaxResults": 1}
-            newest = max(self.running, key=lambda execution: self.running[execution])
-            return {"Executions": [{"ExecutionArn": newest}]}
-        assert action == "ecs:updateService"
-        assert parameters == {
-            "Cluster": "main", "Service": "web", "TaskDefinition": "tickets-prod-app", "ForceNewDeployment": True,
-        }  # fmt: skip
-        self.deployments.append((self.now, self.revisions[-1], self.value))
+        match action:
+            case "sfn:listExecutions":
+                assert parameters == {"StateMachineArn": MACHINE, "StatusFilter": "RUNNING", "MaxResults": 1}
+                self.authorize("states:ListExecutions", MACHINE)
+                newest = max(self.running, key=lambda execution: self.running[execution])
+                return {"Executions": [{"ExecutionArn": newest}]}
+            case "ecs:describeServices":
+                assert parameters == {"Cluster": "main", "Services": ["web"]}
+                self.authorize("ecs:DescribeServices", SERVICE)
+                return {"Services": [self.service()] if self.exists else []}
+            case "ecs:updateService":
+                return self.update(parameters)
+            case _:
+                raise AssertionError(action)
+
+    def service(self) -> dict[str, Any]:
+        controller = {"DeploymentController": {"Type": self.controller}} if self.controller else {}
+        return {"TaskDefinition": f"{ECS}:task-definition/{self.runs}", **controller}
+
+    def update(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        newest = {"TaskDefinition": "tickets-prod-app"} if "TaskDefinition" in parameters else {}
+        assert parameters == {"Cluster": "main", "Service": "web", "ForceNewDeployment": True, **newest}
+        self.authorize("ecs:UpdateService", SERVICE)
+        if newest:
+            # Dependent actions: ECS authorizes them on the roles that the task definition names.
+            for role in ROLES:
+                self.authorize("iam:PassRole", role, **{"iam:passedtoservice": "ecs-tasks.amazonaws.com"})
+            self.runs = self.revisions[-1]
+        self.deployments.append((self.now, self.runs, self.value))
         return {}
-
-
-def _path(path: str, data: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
-    found: Any = context if path.startswith("$$.") else data
-    for part in path.lstrip("$").strip(".").replace("[0]", ".0").split("."):
-        found = found[int(part)] if part.isdigit() else found[part]
-    return found
 
 
 @pytest.fixture
@@ -144,6 +148,52 @@ def test_throttled_calls_are_repeated(world: World) -> None:
     world.at(0, lambda: world.change("rotated"))
     world.run()
     assert len(world.deployments) == 1
+
+
+def test_a_redeployment_without_pass_role_fails_and_says_so(world: World) -> None:
+    without = [statement for statement in RIGHTS if "iam:PassRole" not in statement["Action"]]
+    world.rights = parse(document(without), source="role")
+    world.at(0, lambda: world.change("rotated"))
+    world.run()
+    assert world.deployments == []
+    assert world.failed == [("States.TaskFailed", f"AccessDeniedException: iam:PassRole on {ROLES[0]}")]
+
+
+@pytest.mark.parametrize("family", ["shop:7", "tickets-prod-app-2:1", "my-tickets-prod-app:1"])
+def test_a_service_with_its_owners_family_gets_a_new_deployment_of_what_it_runs(world: World, family: str) -> None:
+    world.runs = family
+    world.rights = parse(document([s for s in RIGHTS if "iam:PassRole" not in s["Action"]]), source="role")
+    world.at(0, lambda: world.change("rotated"))
+    world.run()
+    assert [deployment[1:] for deployment in world.deployments] == [(family, "rotated")]
+
+
+def test_a_service_that_names_no_controller_is_deployed(world: World) -> None:
+    world.controller = None
+    world.at(0, lambda: world.change("rotated"))
+    world.run()
+    assert len(world.deployments) == 1
+
+
+@pytest.mark.parametrize("controller", NOT_UPDATED_BY_ECS)
+def test_a_service_of_another_controller_fails_with_what_to_do(world: World, controller: str) -> None:
+    world.controller = controller
+    world.at(0, lambda: world.change("rotated"))
+    world.run()
+    assert world.deployments == []
+    ((error, cause),) = world.failed
+    assert error == "DeploymentController"
+    assert "main/web has the deployment controller CODE_DEPLOY or EXTERNAL" in cause
+    assert "remove it from `redeploy.services`" in cause
+
+
+def test_a_service_that_does_not_exist_fails(world: World) -> None:
+    world.exists = False
+    world.at(0, lambda: world.change("rotated"))
+    world.run()
+    assert world.failed == [
+        ("NoSuchService", "There is no ECS service main/web. Correct `redeploy` in the stack's configuration.")
+    ]
 
 
 def test_every_task_is_retried_and_every_state_is_reachable() -> None:

@@ -153,6 +153,31 @@ def _policy(aws: Aws, arguments: Properties) -> Properties:
     }
 
 
+def _ecs_service(aws: Aws, arguments: Properties) -> Properties:
+    """Source: terraform-provider-aws 6, ecs/service_data_source.go and tfresource, SingularDataSourceFindError."""
+    ecs, cluster, name = aws.client("ecs"), arguments["clusterArn"], arguments["serviceName"]
+    try:
+        services = ecs.describe_services(cluster=cluster, services=[name])["services"]
+    except ecs.exceptions.ClusterNotFoundException:
+        services = []
+    if not services or services[0]["status"] == "INACTIVE":
+        raise ProviderError("no matching ECS Service found")
+    (found,) = services
+    return {
+        "id": found["serviceArn"],
+        "arn": found["serviceArn"],
+        "clusterArn": found["clusterArn"],
+        "serviceName": name,
+        "desiredCount": found["desiredCount"],
+        "launchType": found.get("launchType", ""),
+        "schedulingStrategy": found["schedulingStrategy"],
+        "taskDefinition": found.get("taskDefinition", ""),
+        "deploymentControllers": [found.get("deploymentController", {"type": "ECS"})],
+        "status": found["status"],
+        "region": aws.region,
+    }
+
+
 def _found(title: str, name: str, ask: Callable[[], Any]) -> Any:
     """Ask; what does not exist is told as the official plugin does."""
     try:
@@ -171,6 +196,7 @@ FUNCTIONS = (
     Function("aws:index/getRegion:getRegion", "region", _region),
     Function("aws:index/getPartition:getPartition", "partition", _partition),
     Function("aws:s3/getBucket:getBucket", "bucket", _bucket),
+    Function("aws:ecs/getService:getService", "ECS service", _ecs_service),
     Function("aws:kms/getAlias:getAlias", "alias", _alias),
     Function(
         "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider",
