@@ -3,24 +3,10 @@
 import json
 from typing import Any
 
+from components.limits import NOT_UPDATED_BY_ECS, why_not_redeployed
+
 QUIET_SECONDS = 120
 """How long no value may change before a deployment: `pulumi up` puts values, then registers the revision that goes with them."""
-
-
-NOT_UPDATED_BY_ECS = ("CODE_DEPLOY", "EXTERNAL")
-"""Deployment controllers under which UpdateService changes no task definition and forces no deployment.
-
-Source: AWS, Amazon ECS API Reference, UpdateService.
-"""
-
-
-def why_not_redeployed(cluster: str, service: str) -> str:
-    """Return what to say of a service that only its deployment controller can deploy."""
-    return (
-        f"{cluster}/{service} has the deployment controller CODE_DEPLOY or EXTERNAL. "
-        "UpdateService cannot start a deployment of such a service, so its tasks keep the values that they started with. "
-        "Deploy it with CodeDeploy or a new task set, or remove it from `redeploy.services`."
-    )
 
 
 def redeploy_service(partition: str, cluster: str, service: str, family: str | None) -> str:

@@ -47,3 +47,18 @@ FARGATE_MEMORY: Mapping[int, Sequence[int]] = {
 
 MIN_LOG_FILE_DAYS = 365
 """How long the bucket keeps the trail's files at least: an incident is often older than a log group."""
+
+NOT_UPDATED_BY_ECS = ("CODE_DEPLOY", "EXTERNAL")
+"""Deployment controllers under which UpdateService changes no task definition and forces no deployment.
+
+Source: AWS, Amazon ECS API Reference, UpdateService.
+"""
+
+
+def why_not_redeployed(cluster: str, service: str) -> str:
+    """Return what to say of an ECS service that only its deployment controller can deploy."""
+    return (
+        f"{cluster}/{service} has the deployment controller CODE_DEPLOY or EXTERNAL. "
+        "UpdateService cannot start a deployment of such a service, so its tasks keep the values that they started with. "
+        "Deploy it with CodeDeploy or a new task set, or remove it from `redeploy.services`."
+    )

@@ -10,8 +10,9 @@ import pulumi
 import pulumi_aws as aws
 
 from components import _args
-from components._state_machines import NOT_UPDATED_BY_ECS, redeploy_service, why_not_redeployed
+from components._state_machines import redeploy_service
 from components.checks import ECS_NAME
+from components.limits import NOT_UPDATED_BY_ECS, why_not_redeployed
 from components.location import Location
 from components.names import ServiceNames
 from components.policies import identity

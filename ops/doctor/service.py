@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from components.limits import NOT_UPDATED_BY_ECS
 from components.references import parse_value_from
 from ops._aws import Aws
 from ops._console import counted
@@ -62,6 +63,7 @@ class Service:
         events: What the service said lately that isn't ordinary, the newest first.
         rolled_back: Why the circuit breaker went back to an older revision, "" when it didn't.
         gap: Why its tasks could not be looked at, "" when they were.
+        controller: The type of its deployment controller.
     """
 
     name: str
@@ -76,6 +78,12 @@ class Service:
     active: tuple[Task, ...]
     stopped: tuple[Task, ...]
     gap: str
+    controller: str = "ECS"
+
+    @property
+    def is_deployed_by_ecs(self) -> bool:
+        """Whether UpdateService deploys it; CodeDeploy or its owner's task sets do otherwise."""
+        return self.controller not in NOT_UPDATED_BY_ECS
 
     @property
     def label(self) -> str:
@@ -103,6 +111,9 @@ class Found:
     gaps: tuple[str, ...]
 
 
+_BY_ANOTHER_CONTROLLER = (
+    "start a deployment with CodeDeploy, or create a new task set: UpdateService cannot deploy this service"
+)
 _NONE_RUNS_IT = (
     "no ECS service of this account and Region runs it; tasks that are started in another way keep the old value until they "
     "end"
@@ -178,7 +189,12 @@ def read(aws: Aws, raw: Any) -> Service:
         active=active,
         stopped=stopped,
         gap=gap,
+        controller=_controller(raw),
     )
+
+
+def _controller(raw: Any) -> str:
+    return (raw.get("deploymentController") or {}).get("type", "ECS")
 
 
 def _cluster(raw: Any) -> str:
@@ -218,6 +234,10 @@ def redeploy(region: str, found: Found) -> tuple[str, str]:
         f"aws ecs update-service --force-new-deployment --region {region} --cluster {_cluster(raw)} "
         f"--service {raw['serviceName']}"
         for raw in found.services
+        if _controller(raw) not in NOT_UPDATED_BY_ECS
+    ]
+    others = [
+        f"{_cluster(raw)}/{raw['serviceName']}" for raw in found.services if _controller(raw) in NOT_UPDATED_BY_ECS
     ]
     if found.gaps:
         remark = (
@@ -225,7 +245,9 @@ def redeploy(region: str, found: Found) -> tuple[str, str]:
             "name what aws ecs update-service --force-new-deployment takes"
         )
     else:
-        remark = "" if commands else _NONE_RUNS_IT
+        remark = "" if commands or others else _NONE_RUNS_IT
+    if others:
+        remark = "; ".join(filter(None, [remark, f"{', '.join(others)}: {_BY_ANOTHER_CONTROLLER}"]))
     return " && ".join(commands), remark
 
 
@@ -296,6 +318,11 @@ def check(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
             yield Finding(name, "unchecked", service.label, f"could not be checked: {service.gap}")
         return
     yield from summed_up("stopped", _stopped(service), ok=f"{service.label}: no task stopped for a reason to know")
+    if not service.is_deployed_by_ecs:
+        text = (
+            f"the deployment controller is {service.controller}: a changed value starts no deployment of this service"
+        )
+        yield Finding("redeploy", "warning", service.label, text, remark=_BY_ANOTHER_CONTROLLER)
     if snapshot.values_read:
         ok = f"{service.label}: every running task is newer than every value"
         yield from summed_up("redeploy", _stale(snapshot, service), ok=ok)
@@ -308,11 +335,15 @@ def _state(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
         label = service.definition_arn.rpartition("/")[2]
         found = f"runs {label}, the stack made {stack.service.task_definition_arn.rpartition('/')[2]}"
         fix = f"{update} --task-definition {stack.service.task_definition_arn}"
+        if not service.is_deployed_by_ecs:
+            fix = ""
         if service.rolled_back:
             found += f"; ECS went back to it, as the new one failed: {service.rolled_back}"
-            yield Finding("service", "failure", service.label, found, remark=f"once its cause is gone: {fix}")
+            remark = f"once its cause is gone: {fix or _BY_ANOTHER_CONTROLLER}"
+            yield Finding("service", "failure", service.label, found, remark=remark)
         else:
-            yield Finding("service", "warning", service.label, found, fix)
+            remark = "" if fix else _BY_ANOTHER_CONTROLLER
+            yield Finding("service", "warning", service.label, found, fix, remark)
     if service.desired == 0:
         yield Finding(
             "service", "warning", service.label, "runs no task: its desired count is 0", f"{update} --desired-count 1"
@@ -323,7 +354,8 @@ def _state(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
             found += f": {' / '.join(service.events)}"
         known = next(filter(None, map(explain, service.events)), None)
         remark = known.remark if known else "a start takes a minute or two; `stopped` says why tasks stopped"
-        fix = known.fix if known and known.fix != DOCTOR else f"{update} --force-new-deployment"
+        again = f"{update} --force-new-deployment" if service.is_deployed_by_ecs else ""
+        fix = known.fix if known and known.fix != DOCTOR else again
         yield Finding("service", "failure", service.label, found, fix, remark)
     numbers = (service.platform or "LATEST").split(".")
     keyed = any(reference.key for references in snapshot.references().values() for reference in references)
@@ -353,10 +385,15 @@ def _stale(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
     oldest = min((task.started for task in service.active if task.started), default=None)
     if oldest is None:
         return
-    fix = (
-        f"aws ecs update-service --force-new-deployment --region {snapshot.stack.region} "
-        f"--cluster {service.cluster} --service {service.name}"
-    )
+    fix, remark = "", _BY_ANOTHER_CONTROLLER
+    if service.is_deployed_by_ecs:
+        fix, remark = (
+            (
+                f"aws ecs update-service --force-new-deployment --region {snapshot.stack.region} "
+                f"--cluster {service.cluster} --service {service.name}"
+            ),
+            "",
+        )
     for name in changed_after(snapshot, oldest):
         found = f"changed after the oldest running task started on {oldest:%Y-%m-%d %H:%M} UTC: it has the old value"
-        yield Finding("redeploy", "warning", name, found, fix)
+        yield Finding("redeploy", "warning", name, found, fix, remark)

@@ -386,6 +386,19 @@ def test_service_that_runs_an_old_revision(stack: Stack, ops: Any) -> None:
     assert f"--cluster main --service tickets --task-definition {stack.service['task_definition_arn']}" in found["fix"]
 
 
+@pytest.mark.parametrize("controller", ["CODE_DEPLOY", "EXTERNAL"])
+def test_service_of_another_controller_gets_no_command_that_ecs_refuses(
+    stack: Stack, ops: Any, controller: str
+) -> None:
+    run_service(stack, deploymentController={"type": controller})
+    findings = ops(stack, "doctor", "--ecs-service", "main/tickets", "--json").json["findings"]
+    (found,) = [one for one in findings if one["subject"] == "main/tickets" and one["check"] == "redeploy"]
+    assert found["status"] == "warning"
+    assert f"the deployment controller is {controller}" in found["found"]
+    assert "CodeDeploy" in found["remark"]
+    assert not any("update-service" in one["fix"] for one in findings)
+
+
 def test_service_without_enough_tasks(stack: Stack, ops: Any) -> None:
     run_service(stack, desired=2, running=0)
 

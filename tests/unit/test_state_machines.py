@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from components._state_machines import NOT_UPDATED_BY_ECS, QUIET_SECONDS, redeploy_service
+from components._state_machines import QUIET_SECONDS, redeploy_service
+from components.limits import NOT_UPDATED_BY_ECS
 from components.policies import identity
 from components.policies.identity import document
 from ops.access.evaluator import Request, Statement, decide, parse
