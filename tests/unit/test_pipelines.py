@@ -182,6 +182,22 @@ def test_one_update_of_a_stack_at_a_time_and_prod_waits_for_somebody() -> None:
     assert gitlab["prod"]["rules"][0]["when"] == "manual"
 
 
+def test_an_unanswered_approval_of_prod_holds_no_later_run_of_main() -> None:
+    """A workflow's own group lasts as long as its run, approvals included: GitHub keeps one waiting run and cancels the others."""
+    pipeline = load(ROOT / ".github" / "workflows" / "pipeline.yml")
+    assert "concurrency" not in pipeline
+    groups = {name: job.get("concurrency", {}) for name, job in pipeline["jobs"].items()}
+    for name in ("check", "test"):
+        assert (
+            groups[name]["group"] == f"{name}-${{{{ github.ref == 'refs/heads/main' && github.run_id || github.ref }}}}"
+        )
+    assert groups["prod-preview"] == {}, "the preview is finished before anybody approves"
+    assert {name for name, group in groups.items() if group.get("cancel-in-progress")} == {"check", "test"}
+    assert len({group["group"] for group in groups.values() if group}) == len(
+        [group for group in groups.values() if group]
+    )
+
+
 def test_gitlab_does_what_github_does() -> None:
     stacks = [c for c in of_github() if c.startswith((".ci/", "make", ".venv/bin/pre-commit"))]
     assert set(stacks) == {c for c in of_gitlab() if not c.startswith("cat")}
