@@ -183,7 +183,7 @@ def test_one_update_of_a_stack_at_a_time_and_prod_waits_for_somebody() -> None:
 
 
 def test_an_unanswered_approval_of_prod_holds_no_later_run_of_main() -> None:
-    """A workflow's own group lasts as long as its run, approvals included: GitHub keeps one waiting run and cancels the others."""
+    """A workflow group lasts as long as its run, approvals included. GitHub keeps one waiting run and cancels the others."""
     pipeline = load(ROOT / ".github" / "workflows" / "pipeline.yml")
     assert "concurrency" not in pipeline
     groups = {name: job.get("concurrency", {}) for name, job in pipeline["jobs"].items()}
@@ -193,9 +193,8 @@ def test_an_unanswered_approval_of_prod_holds_no_later_run_of_main() -> None:
         )
     assert groups["prod-preview"] == {}, "the preview is finished before anybody approves"
     assert {name for name, group in groups.items() if group.get("cancel-in-progress")} == {"check", "test"}
-    assert len({group["group"] for group in groups.values() if group}) == len(
-        [group for group in groups.values() if group]
-    )
+    named = [group["group"] for group in groups.values() if group]
+    assert len({*named}) == len(named)
 
 
 def test_gitlab_does_what_github_does() -> None:
