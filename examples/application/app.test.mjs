@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ConfigurationError, Database, readConfiguration } from "./app.mjs";
+import { ConfigurationError, Database, databaseTls, readConfiguration } from "./app.mjs";
 
 const VARIABLES = {
   DATABASE_HOST: "db.internal",
@@ -73,4 +73,18 @@ test("it gives up after its attempts", async () => {
   const [db, seen] = database(...Array(4).fill(failing("ECONNREFUSED")));
   await assert.rejects(db.run("SELECT 1"), { code: "ECONNREFUSED" });
   assert.equal(seen.connections, 4);
+});
+
+test("an outage after the first sign-in leaves the task healthy, a refused password does not", async () => {
+  const [db] = database("row", failing("ECONNRESET"), failing("28P01"));
+  assert.equal(db.healthy, false);
+  assert.equal(await db.check(), true);
+  assert.equal(await db.check(), true);
+  assert.equal(await db.check(), false);
+});
+
+test("the authorities of RDS are trusted, and a certificate is always verified", () => {
+  const { ca, rejectUnauthorized } = databaseTls({});
+  assert.equal(rejectUnauthorized, true);
+  assert.ok(ca.at(-1).includes("Amazon RDS eu-central-1 Root CA RSA2048 G1"));
 });

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from components.functions.rotate_password import tls
+
 FOLDER = Path(__file__).parents[2] / "examples" / "application"
 VARIABLES = {
     "DATABASE_HOST": "db.internal",
@@ -105,6 +107,17 @@ def test_a_statements_own_mistake_is_not_tried_again(app: Any) -> None:
     assert (database.healthy, server.connections) == (True, 1)
 
 
+def test_an_outage_leaves_a_task_healthy_that_was_let_in(app: Any) -> None:
+    """A new task would not help against an outage; against a refused password only a new task helps."""
+    database = _database(app, _Server("row", ConnectionResetError(), _Refused("28P01")))
+    assert [database.healthy, database.check(), database.check(), database.check()] == [False, True, True, False]
+
+
+def test_the_bundle_is_the_rotation_functions() -> None:
+    function = Path(tls.__file__).with_name(tls.RDS_ROOTS)
+    assert (FOLDER / "rds-roots.pem").read_bytes() == function.read_bytes(), "make certificates"
+
+
 def test_it_gives_up_after_its_attempts(app: Any) -> None:
     server = _Server(*[ConnectionRefusedError() for _ in range(4)])
     with pytest.raises(ConnectionRefusedError):
@@ -145,4 +158,4 @@ def test_the_check_names_what_is_missing_and_no_value(language: str) -> None:
 def test_nodes_own_tests_pass() -> None:
     done = subprocess.run(["node", "--test", "app.test.mjs"], cwd=FOLDER, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert "# pass 6" in done.stdout
+    assert "# pass 8" in done.stdout
