@@ -40,6 +40,18 @@ LOG_GROUP = re.compile(r"[\w./#-]{1,512}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 """An e-mail address."""
 
+PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Names that a plain variable may have."""
+
+SECRET_NAME = re.compile(
+    r".*(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)_?KEY|CREDENTIALS?)",
+    re.IGNORECASE,
+)
+"""Names that no plain variable may have, whatever its value."""
+
+PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/@]+@")
+"""What no plain variable may hold."""
+
 _PLACEHOLDER = re.compile(
     r"change[-_ ]?(me|it)?|replace[-_ ]?me|placeholder|example|dummy|todo|tbd|password|secret|test"
     r"|x+|\*+|0+|<.*>|\$\{.*\}|\{\{.*\}\}"

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 import pulumi
 
+from components import checks
 from components.checks import wrong_host, wrong_image, wrong_secret, wrong_size
 from components.engines import ENGINES
 from components.limits import FARGATE_MEMORY, LOG_RETENTION_DAYS, MIN_LOG_FILE_DAYS
@@ -389,11 +390,11 @@ def _environment(reader: Reader, *, encrypted: bool) -> dict[str, str]:
         return found
     for name, value in reader.object("environment").items():
         key = f"environment.{name}"
-        if not declarations.PLAIN_NAME.fullmatch(name):
+        if not checks.PLAIN_NAME.fullmatch(name):
             reader.report(key, "is no name of a variable", "letters, digits and _, no digit first")
-        elif declarations.SECRET_NAME.fullmatch(name):
+        elif checks.SECRET_NAME.fullmatch(name):
             reader.report(key, "looks like a secret", readable)
-        elif isinstance(value, str) and declarations.PASSWORD_IN_URL.search(value):
+        elif isinstance(value, str) and checks.PASSWORD_IN_URL.search(value):
             reader.report(key, "holds a password in a URL", readable)
         elif isinstance(value, bool):
             found[name] = str(value).lower()

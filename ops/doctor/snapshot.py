@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from components.labels import LIVE
 from components.references import Reference, parse_value_from
 from ops._aws import Aws
+from ops._detect import texts_in
 from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of
 from ops._roles import Role, read_key_policy, read_role
 from ops._secrets import (
@@ -41,12 +42,18 @@ _FEW = 20
 
 @dataclass(frozen=True)
 class Container:
-    """What matters here of a container definition. `log_group` is None for any driver but awslogs."""
+    """What matters here of a container definition.
+
+    Attributes:
+        texts: What else could hold a secret (a command, a label, an option of the log), by where it stands.
+        log_group: None for any driver but awslogs.
+    """
 
     name: str
     image: str
     secrets: tuple[tuple[str, str], ...]
     environment: tuple[tuple[str, str], ...] = field(repr=False)
+    texts: tuple[tuple[str, str], ...] = field(repr=False)
     log_group: str | None
     log_region: str | None
 
@@ -355,6 +362,10 @@ def read_task_definition(aws: Aws, name: str) -> TaskDefinition | None:
     )
 
 
+_READ = {"name", "image", "secrets", "environment", "portMappings"}
+"""Parts of a container that are read on their own, or that no secret stands in."""
+
+
 def _container(raw: Mapping[str, Any]) -> Container:
     log = raw.get("logConfiguration") or {}
     options = log.get("options", {}) if log.get("logDriver") == "awslogs" else {}
@@ -363,6 +374,7 @@ def _container(raw: Mapping[str, Any]) -> Container:
         image=raw.get("image", ""),
         secrets=tuple((item["name"], item["valueFrom"]) for item in raw.get("secrets") or ()),
         environment=tuple((item["name"], item.get("value", "")) for item in raw.get("environment") or ()),
+        texts=tuple(text for key, value in raw.items() if key not in _READ for text in texts_in(value, key)),
         log_group=options.get("awslogs-group"),
         log_region=options.get("awslogs-region"),
     )

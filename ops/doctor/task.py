@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, cast
 
 from components.references import parse_value_from
 from ops._aws import Aws
+from ops._detect import why_secret, why_text_is_secret
 from ops._errors import MISSING, aws_errors, code_of
 from ops._json import json_object
 from ops._stack import Stack, in_sandbox, uses_local_aws
@@ -28,7 +30,8 @@ def check(snapshot: Snapshot) -> Iterator[Finding]:
     yield from summed_up(
         "value-from", _references(snapshot), ok=f"all {count} references lead to secrets of the catalogue"
     )
-    yield from summed_up("plain-text", _leaks(snapshot), ok="no plain variable holds a secret")
+    plain = chain(_leaks(snapshot), _written_by_hand(snapshot))
+    yield from summed_up("plain-text", plain, ok="no plain variable, command or label holds a secret")
 
 
 def _state(snapshot: Snapshot) -> Iterator[Finding]:
@@ -129,9 +132,7 @@ def _stranger(stack: Stack, arn: str) -> str:
 
 
 def _leaks(snapshot: Snapshot) -> Iterator[Finding]:
-    stack = snapshot.stack
-    values = {text: stack.name_of(arn) for arn in snapshot.values if (text := snapshot.text(arn))}
-    known = {text: name for text, name in values.items() if len(text) >= _LEAK_CHARACTERS}
+    stack, known = snapshot.stack, _known(snapshot)
     for definition in snapshot.definitions:
         for container in definition.containers:
             for variable, plain in container.environment:
@@ -142,10 +143,39 @@ def _leaks(snapshot: Snapshot) -> Iterator[Finding]:
                 elif names := [name for text, name in known.items() if text in plain]:
                     found = f"holds the value of {names[0]} in the clear"
                 if found:
-                    text = f"{found}: everybody who may describe the task definition reads it"
-                    fix, where = _remedy(stack, definition)
-                    then = "then give the secret a new value; python -m ops migrate clean removes old revisions"
-                    yield Finding("plain-text", "failure", subject, text, fix, f"{where}; {then}" if where else then)
+                    yield _in_the_clear(stack, definition, subject, found)
+
+
+def _written_by_hand(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield what stands in the clear in commands and labels; of a revision registered by hand also what looks like a secret."""
+    stack, known = snapshot.stack, _known(snapshot)
+    for definition in snapshot.definitions:
+        by_hand = definition.arn != stack.service.task_definition_arn
+        for container in definition.containers:
+            for where, text in container.texts:
+                names = [name for value, name in known.items() if value in text]
+                why = f"holds the value of {names[0]} in the clear" if names else by_hand and why_text_is_secret(text)
+                if why:
+                    yield _in_the_clear(stack, definition, f"{container.name}: {where} in {definition.label}", why)
+            for variable, plain in container.environment if by_hand else ():
+                reported = variable in stack.service.container_secrets or any(value in plain for value in known)
+                if not reported and (why := why_secret(variable, plain)):
+                    yield _in_the_clear(
+                        stack, definition, f"{variable} in {definition.label}", f"{why} and stands in the clear"
+                    )
+
+
+def _known(snapshot: Snapshot) -> dict[str, str]:
+    """Return the secrets' names by value, those that are too short for a search left out."""
+    values = {text: snapshot.stack.name_of(arn) for arn in snapshot.values if (text := snapshot.text(arn))}
+    return {text: name for text, name in values.items() if len(text) >= _LEAK_CHARACTERS}
+
+
+def _in_the_clear(stack: Stack, definition: TaskDefinition, subject: str, found: str) -> Finding:
+    text = f"{found}: everybody who may describe the task definition reads it"
+    fix, where = _remedy(stack, definition)
+    then = "then give the secret a new value; python -m ops migrate clean removes old revisions"
+    return Finding("plain-text", "failure", subject, text, fix, f"{where}; {then}" if where else then)
 
 
 def check_images(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:

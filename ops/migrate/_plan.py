@@ -13,8 +13,8 @@ from typing import Any, Literal, cast, get_args
 
 from components import checks as rules
 from components import limits
+from ops._detect import why_refused, why_secret, why_text_is_secret
 from ops._json import json_object, read_json
-from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
 from ops.migrate._fields import CONTAINER_FIELDS, lost
 from ops.migrate._pulumi import property_path
 from ops.migrate._target import HOSTS, Place, Target

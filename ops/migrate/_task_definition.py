@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ops._detect import texts_in
 from ops.migrate._formats import Document, FormatError, Unread, documents, read_documents
 
 if TYPE_CHECKING:  # the stubs are a development requirement
@@ -229,37 +230,12 @@ _NO_SECRETS_IN_TASK = {
 _NO_SECRETS_IN_CONTAINER = {"name", "image", "environment", "secrets", "environmentFiles", "portMappings"}
 """What is looked at elsewhere, or made of words that AWS defines."""
 
-_JOINED = {"command", "entryPoint"}
-"""Lists of words of one command line."""
-
 
 def _texts(document: Mapping[str, Any], left_out: set[str]) -> Iterator[tuple[str, str]]:
     """Yield every text that could hold a secret, by where it stands."""
     for key, value in document.items():
         if key not in left_out:
-            yield from _texts_in(value, key)
-
-
-def _texts_in(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    name = where.rpartition(".")[2]
-    if isinstance(value, str):
-        # An option's name tells what its value is: `splunk-token=...`.
-        yield where, value if name in _JOINED or name.isdecimal() else f"{name}={value}"
-    elif isinstance(value, list):
-        items = cast("list[Any]", value)
-        if name in _JOINED and items:
-            yield where, " ".join(map(_text, items))
-            return
-        for index, item in enumerate(items):
-            yield from _texts_in(item, f"{where}.{index}")
-    elif isinstance(value, dict):
-        mapping = cast("Mapping[str, Any]", value)
-        name = next((key for key in ("name", "key") if key in mapping and "value" in mapping), "")
-        if name and isinstance(mapping["value"], str):
-            yield where, f"{_text(mapping[name])}={mapping['value']}"
-            return
-        for key, item in mapping.items():
-            yield from _texts_in(item, f"{where}.{key}")
+            yield from texts_in(value, key)
 
 
 def _units(value: object, unit: re.Pattern[str]) -> str:

@@ -12,10 +12,10 @@ from catalogue import APPLICATION
 from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import counted, print_json, print_table, say, working
+from ops._detect import why_secret, why_text_is_secret
 from ops._errors import MISSING, MisuseError, aws_errors, code_of, explained
 from ops._options import JsonOption, YesOption
 from ops._stack import uses_local_aws
-from ops.migrate._detect import why_secret, why_text_is_secret
 from ops.migrate._source import open_aws
 from ops.migrate._task_definition import TaskDefinitionError, parse
 from ops.migrate.scan import RegionOption

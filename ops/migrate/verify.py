@@ -9,11 +9,11 @@ import typer
 
 from ops._aws import connect
 from ops._console import counted, print_json, print_table, say, working
+from ops._detect import why_secret, why_text_is_secret
 from ops._errors import MisuseError
 from ops._json import json_object
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import Stack, load
-from ops.migrate._detect import why_secret, why_text_is_secret
 from ops.migrate._fields import CONTAINER_FIELDS, different
 from ops.migrate._plan import Part, Plan, PlanError, Step, Variables, value_of
 from ops.migrate._source import Source, reread, variables_of

@@ -107,6 +107,16 @@ def leak_in_url(stack: Stack) -> None:
     stack.deploy_revision(stack.containers(environment=[*stack.containers()[0]["environment"], url]))
 
 
+def by_hand(**container: Any) -> Callable[[Stack], None]:
+    """Register a newer revision with a second container, as the console does."""
+
+    def register(stack: Stack) -> None:
+        sidecar = {"name": "agent", "image": "public.ecr.aws/agent:1", "essential": False, **container}
+        stack.register([*stack.containers(), sidecar])
+
+    return register
+
+
 def delete_role(stack: Stack) -> None:
     iam = stack.client("iam")
     iam.delete_role_policy(RoleName=stack.role_name, PolicyName="execution")
@@ -307,6 +317,18 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
     "a variable set twice": (set_variable_twice, "value-from", "failure", "APP_CONFIG", "more than once"),
     "a secret in the clear": (set_in_the_clear, "plain-text", "failure", "JWT_SECRET", "in the clear"),
     "a value inside a URL": (leak_in_url, "plain-text", "failure", "DATABASE_URL", f"holds the value of {DB}"),
+    "a secret in a sidecar registered by hand": (
+        by_hand(environment=[{"name": "AGENT_API_KEY", "value": "0b1c2d3e4f5a6b7c8d9e"}]),
+        "plain-text", "failure", "AGENT_API_KEY in ", "has the name of a secret",
+    ),
+    "a secret in a sidecar's command": (
+        by_hand(command=["agent", "--api-key", "0b1c2d3e4f5a6b7c8d9e"]),
+        "plain-text", "failure", "agent: command in ", "sets api-key",
+    ),
+    "a value in a sidecar's label": (
+        lambda stack: by_hand(dockerLabels={"url": f"postgresql://app:{stack.values[DB]}@db/app"})(stack),
+        "plain-text", "failure", "agent: dockerLabels.url in ", f"holds the value of {DB}",
+    ),
     "task definition deregistered": (deregister, "task-definition", "failure", "-dev-app:1", "deregistered"),
     "task definition made by hand": (register_by_hand, "task-definition", "warning", "-dev-app:2", "by hand"),
     "another execution role": (start_by_another_role, "task-definition", "failure", "-dev-app:2", "ecsTaskExecutionRole"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.migrate._detect import why_secret
+from ops._detect import why_secret
 
 CORPUS = Path(__file__).parent / "corpus" / "variables.txt"
 DRAWS = 20

@@ -7,8 +7,8 @@ import pytest
 from catalogue import APPLICATION
 from components.names import Names
 from config import settings
+from ops._detect import why_refused, why_secret, why_text_is_secret
 from ops._json import json_object
-from ops.migrate._detect import why_refused, why_secret, why_text_is_secret
 
 SECRETS = {
     "AWS_KEY": ("AKIAIOSFODNN7" + "EXAMPLE", "known format: AWS Access Key"),

@@ -4,16 +4,17 @@ A plain variable that looks like a secret costs a look, a secret that looks plai
 """
 
 import base64
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from config.declarations import PASSWORD_IN_URL, PLAIN_NAME, SECRET_NAME
+from components.checks import PASSWORD_IN_URL, PLAIN_NAME, SECRET_NAME
 from ops._json import json_object
-from ops.migrate._randomness import UUID, is_password_like, is_random
+from ops._randomness import UUID, is_password_like, is_random
 
 # Capitals, then camel case: DB_PASSWORD, dbPassword, DBPassword. Digits belong to no word: TOKEN_V2, PASSWORD1.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -65,6 +66,9 @@ _ENTROPY = ("Base64HighEntropyString", "HexHighEntropyString")
 # The name is judged here, and an address is no secret.
 _NOT_USED = ("KeywordDetector", "IPPublicDetector")
 _SHORT_URL_PART = 8
+
+_JOINED = {"command", "entryPoint"}
+"""Lists of words of one command line."""
 
 _FORMATS = {
     "Databricks Token": r"dapi[0-9a-f]{32}(-\d)?",
@@ -154,6 +158,29 @@ def why_text_is_secret(text: str) -> str | None:
         if _is_name_of_secret(option) and not _says_nothing(option, value) and not _REFERENCE.search(value):
             return f"sets {option}"
     return _what_it_sets(text)
+
+
+def texts_in(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Yield every text in a part of a task definition that could hold a secret, by where it stands."""
+    name = where.rpartition(".")[2]
+    if isinstance(value, str):
+        # An option's name tells what its value is: `splunk-token=...`.
+        yield where, value if name in _JOINED or name.isdecimal() else f"{name}={value}"
+    elif isinstance(value, list):
+        items = cast("list[Any]", value)
+        if name in _JOINED and items:
+            yield where, " ".join(item if isinstance(item, str) else json.dumps(item, default=str) for item in items)
+            return
+        for index, item in enumerate(items):
+            yield from texts_in(item, f"{where}.{index}")
+    elif isinstance(value, dict):
+        mapping = cast("Mapping[str, Any]", value)
+        name = next((key for key in ("name", "key") if key in mapping and "value" in mapping), "")
+        if name and isinstance(mapping["value"], str):
+            yield where, f"{mapping[name]}={mapping['value']}"
+            return
+        for key, item in mapping.items():
+            yield from texts_in(item, f"{where}.{key}")
 
 
 def _parts(name: str, value: str) -> Iterator[tuple[str, str]]:
