@@ -6,6 +6,7 @@ Each run works on copies of the project's YAML files, in a backend and a Pulumi 
 import contextlib
 import datetime as dt
 import re
+import shlex
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -18,9 +19,10 @@ from pulumi.automation.errors import CommandError, StackAlreadyExistsError
 
 from sandbox import config_errors, environment, local_aws, plugins, program, pulumi_cli, recovery, state
 from sandbox.errors import InterruptedRunError, SandboxError
-from sandbox.home import HOME_LOCK, Holder, Home
+from sandbox.home import HOME_LOCK, REPOSITORY, Holder, Home
 from sandbox.journal import Journal
 from sandbox.local_aws import LocalAws
+from sandbox.local_commands import local
 from sandbox.plan import ApplicationPlan
 from sandbox.project import Project, StackSettings
 from sandbox.providers._plugin import Plugin
@@ -306,7 +308,13 @@ class _Run:
         return self._carry_out(stack, verb, self._recorder(verb, self.screen), expect_no_changes=expect_no_changes)
 
     def _recorder(self, verb: Verb, watcher: Watcher) -> Recorder:
-        return Recorder(self.request.project.directory, verb, watcher)
+        return Recorder(self.request.project.directory, verb, watcher, self._local)
+
+    def _local(self, text: str) -> str:
+        """Return a message with the commands that work here."""
+        request, project = self.request, self.request.project
+        at = "" if project.directory == REPOSITORY else f" --project {shlex.quote(str(project.directory))}"
+        return local(text, request.stack, at + (f" --endpoint {request.endpoint}" if request.endpoint else ""))
 
     def _carry_out(
         self, stack: automation.Stack, operation_name: str, recorder: Recorder, *, expect_no_changes: bool
@@ -351,7 +359,7 @@ class _Run:
         text = str(result)
         explained = config_errors.explain(text, self.request.project, self.request.stack)
         if explained:
-            return explained
+            return self._local(explained)
         if not self.aws.answers():
             return f"the local AWS at {self.aws.endpoint} has stopped; the next command starts a fresh one"
         if recorder.errors:

@@ -2,7 +2,7 @@
 
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -120,11 +120,13 @@ class Recorder:
         errors: The messages of everything that went wrong, each once.
         echoes: What only repeats that something went wrong; of use when nothing else was said.
         warnings: Warnings of the program and the engine.
+        local: Gives a message the sandbox's own commands.
     """
 
     project: Path
     verb: str
     watcher: Watcher
+    local: Callable[[str], str] = str
     changes: list[Change] = field(default_factory=list[Change])
     failed: list[Change] = field(default_factory=list[Change])
     same: int = 0
@@ -178,7 +180,7 @@ class Recorder:
         self.watcher.done(change, failed=False)
 
     def _diagnostic(self, event: Any) -> None:
-        text = _COLOUR.sub("", event.message).strip()
+        text = self.local(_COLOUR.sub("", event.message).strip())
         if not text or event.ephemeral:
             return
         if event.severity == "error":

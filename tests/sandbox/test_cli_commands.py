@@ -186,8 +186,8 @@ def test_an_error_of_the_program_is_told_once(sandbox: Any, tiny: Make, program:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("count=many", "count  has the wrong type; allowed is an integer  pulumi config set count NUMBER"),
-        ("names=a", "names  has the wrong type; allowed is an array<string>  pulumi config set"),
+        ("count=many", "count  has the wrong type; allowed is an integer  {up} -c count=NUMBER"),
+        ("names=a", "names  has the wrong type; allowed is an array<string>  {up} -c 'names[0]=VALUE'"),
     ],
 )
 def test_a_wrong_type_names_key_allowed_type_and_command(sandbox: Any, tiny: Make, override: str, said: str) -> None:
@@ -195,7 +195,7 @@ def test_a_wrong_type_names_key_allowed_type_and_command(sandbox: Any, tiny: Mak
     result = sandbox.quick("up", "-c", override, *copy.options)
     assert result.status == 1
     assert f'1 configuration problem in stack "{copy.stack}":' in result.err
-    assert said in result.err
+    assert said.format(up=f"python -m sandbox up --stack {copy.stack} --project {copy.directory}") in result.err
 
 
 def test_a_missing_secret_names_the_command(sandbox: Any, tiny: Make) -> None:
@@ -203,7 +203,10 @@ def test_a_missing_secret_names_the_command(sandbox: Any, tiny: Make) -> None:
     with (copy.directory / "Pulumi.yaml").open("a") as file:
         file.write("  token: {type: string, secret: true}\n")
     result = sandbox.quick("preview", *copy.options)
-    assert f"token  is required  pulumi config set --secret token --stack {copy.stack}" in result.err
+    assert (
+        f"token  is required  python -m sandbox up --stack {copy.stack} --project {copy.directory} -c secret:token"
+        in result.err
+    )
     clear = sandbox.quick("preview", "-c", "token=visible-value", *copy.options)
     assert "token  is a secret and was given in the clear  -c secret:token" in clear.err
     assert "visible-value" not in clear.err

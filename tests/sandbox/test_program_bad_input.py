@@ -23,7 +23,7 @@ Make = Callable[..., Any]
         ("memory=4096", "cpu 256 with memory 4096 memory for 256 is 512, 1024 or 2048"),
         ("recoveryWindowInDays=3", "recoveryWindowInDays is 3 0 (delete at once) or 7 to 30 days"),
         ("databseHost=x", "databseHost is not a known key did you mean databaseHost?"),
-        ("cpu=lots", "cpu has the wrong type; allowed is an integer pulumi config set cpu NUMBER"),
+        ("cpu=lots", "cpu has the wrong type; allowed is an integer python -m sandbox up --stack"),
         ("replicaRegions=eu-west-1", "replicaRegions has the wrong type; allowed is an array"),
         ('replicaRegions=["eu-central-1"]', "replicaRegions holds eu-central-1, where the secrets are"),
         (

@@ -1,0 +1,50 @@
+"""Commands in messages: the program and the plugins name Pulumi's, and the sandbox shows its own, which work there.
+
+The sandbox never writes a stack's file, and its state is not that of the user's `pulumi`.
+"""
+
+import re
+import shlex
+
+_QUOTE = "'"
+
+_SET = re.compile(
+    r"(?<![|] )pulumi config set(?P<options>(?: --(?:secret|plaintext|path|stack \S+))*) (?P<key>'[^']+'|[\w.:\[\]\"-]+)"
+    r"(?P<value>(?: (?!--stack)(?:'[^']+'|[^\s;,)`']+))?)(?: --stack [^\s;,)`']+)?"
+)
+_REMOVE = re.compile(
+    r"pulumi config rm(?: --(?:path|stack \S+))* (?P<key>'[^']+'|[\w.:\[\]\"-]+)(?: --stack [^\s;,)`']+)?"
+)
+_RUN = re.compile(r"pulumi (?P<verb>up --refresh|up|refresh|preview|destroy)\b(?: --(?:stack [^\s;,)`']+|yes))*(?! --)")
+
+
+def local(message: str, stack: str, options: str = "") -> str:
+    """Return a message with Pulumi's commands as the sandbox's. What several of them set is given to one run, on a last line.
+
+    Args:
+        message: What the program or a plugin said.
+        stack: The stack's name.
+        options: Further options of the sandbox's commands, with a blank before each.
+    """
+    at = f"--stack {stack}{options}"
+    given = list(dict.fromkeys(map(_override, _SET.finditer(message))))
+    together = len(given) > 1
+
+    def set_here(found: re.Match[str]) -> str:
+        return _override(found) if together else f"python -m sandbox up {at} {_override(found)}"
+
+    def remove_here(found: re.Match[str]) -> str:
+        return f"take {found['key'].strip(_QUOTE)} out of Pulumi.{stack}.yaml"
+
+    def run_here(found: re.Match[str]) -> str:
+        verbs = ("refresh", "up") if "--refresh" in found["verb"] else (found["verb"],)
+        return " && ".join(f"python -m sandbox {verb} {at}" for verb in verbs)
+
+    message = _RUN.sub(run_here, _REMOVE.sub(remove_here, _SET.sub(set_here, message)))
+    return f"{message}\n  python -m sandbox up {at} {' '.join(given)}" if together else message
+
+
+def _override(found: re.Match[str]) -> str:
+    """Return the sandbox's option for one `pulumi config set`."""
+    key, value = found["key"].strip(_QUOTE), found["value"].strip().strip(_QUOTE)
+    return "-c " + shlex.quote(f"secret:{key}" if "--secret" in found["options"] else f"{key}={value}")
