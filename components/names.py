@@ -204,10 +204,21 @@ class Names:
             yield "stack", "has a name that AWS takes for no alias and no topic", "letters, digits, _ and -"
         longest = max(services, key=len, default="")
         ending = max(f"-{longest}{_LONGEST_SERVICE_ENDING}", "-rotation", "-reminder", key=len)
-        if len(self.prefix) + len(ending) > MAX_ROLE_NAME:
-            room = MAX_ROLE_NAME - len(ending) - len(self.project) - 1
-            found = f"has a name of {len(self.stack)} characters"
-            yield "stack", found, f"at most {room}: a role's name takes {MAX_ROLE_NAME}, with {ending} at its end"
+        over = len(self.prefix) + len(ending) - MAX_ROLE_NAME
+        if over > 0:
+            # The first of them that can be made so much shorter.
+            lengths = {"stack": len(self.stack), "project": len(self.project), f"service {longest[:20]}": len(longest)}
+            ends = f"a role's name takes {MAX_ROLE_NAME}, with {ending} at its end"
+            for subject, length in lengths.items():
+                if length > over:
+                    yield subject, f"has a name of {length} characters", f"at most {length - over}: {ends}"
+                    return
+            room = MAX_ROLE_NAME - len(ending) - len("-")
+            yield (
+                "project",
+                f"and stack have names of {len(self.prefix) - 1} characters",
+                f"together at most {room}: {ends}",
+            )
 
 
 def _fitted(start: str, end: str, limit: int) -> str:

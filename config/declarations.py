@@ -88,8 +88,8 @@ class TextSecret:
         name: Its name within the stack; AWS knows it as `<project>-<stack>-<name>`.
         source: Where the value comes from.
         variable: The container variable that gets the value, if any.
-        readers: The services that get the variables, by default every service. A mapping from service to variables narrows
-            it further; IAM still grants the whole secret to each of them.
+        readers: The services that get the variables; required where there are several. A mapping from service to variables
+            narrows it further; IAM still grants the whole secret to each of them.
     """
 
     name: str
@@ -117,8 +117,8 @@ class JsonSecret:
         variable: The container variable that gets the whole JSON, if any.
         variables: The keys that the container also gets one by one: a set of keys, each becoming the variable of the
             same name, or a mapping from key to variable.
-        readers: The services that get the variables, by default every service. A mapping from service to variables narrows
-            it further; IAM still grants the whole secret to each of them.
+        readers: The services that get the variables; required where there are several. A mapping from service to variables
+            narrows it further; IAM still grants the whole secret to each of them.
     """
 
     name: str
@@ -151,7 +151,7 @@ class ForeignSecret:
         variable: The container variable that gets the whole value, if any.
         variables: The keys that the container gets one by one: a set of keys, each becoming the variable of the same name, or a
             mapping from key to variable.
-        readers: The services that get the variables, by default every service; see `JsonSecret`.
+        readers: The services that get the variables, required where there are several; see `JsonSecret`.
     """
 
     name: str
@@ -468,6 +468,9 @@ def with_previous(declaration: Declaration, service: str | None = None) -> Itera
 def _reader_problems(declaration: Entry, services: Collection[str]) -> Iterator[Problem]:
     readers = declaration.readers
     if readers is None:
+        if len(services) > 1 and any(declaration.references()):
+            rule = f"readers={{...}} with those of the services that read it: {', '.join(services)}"
+            yield declaration.name, "names no readers", rule
         return
     for service in sorted(set(readers) - set(services)):
         yield declaration.name, f"has the reader {service!r}", f"one of the services: {', '.join(services)}"

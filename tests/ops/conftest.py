@@ -36,7 +36,7 @@ from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
 from catalogue import APPLICATION
-from components._containers import container_definitions
+from components._containers import Container, container_definitions
 from components.location import Location
 from components.outputs import Service
 from components.policies import identity
@@ -203,14 +203,16 @@ class Deployed:
         """The program's container definitions; changes replace fields of the one container."""
         definitions = json.loads(
             container_definitions(
-                name="app",
-                image=self.image,
-                port=3000,
-                environment={"DATABASE_HOST": "db.internal", "REDIS_HOST": "redis.internal"},
-                secrets=self.service["container_secrets"],
-                version_ids=[],
-                log_group_name=f"/ecs/{self.family}",
-                region=self.region,
+                Container(
+                    name="app",
+                    image=self.image,
+                    port=3000,
+                    environment={"DATABASE_HOST": "db.internal", "REDIS_HOST": "redis.internal"},
+                    secrets=self.service["container_secrets"],
+                    version_ids=[],
+                    log_group_name=f"/ecs/{self.family}",
+                    region=self.region,
+                )
             )
         )
         return [{**definitions[0], **changes}]

@@ -146,9 +146,36 @@ def test_readers_narrow_who_gets_a_secret() -> None:
 def test_two_services_may_have_a_variable_of_the_same_name_and_one_may_not() -> None:
     a, b = text("a", "a", variable="TOKEN"), text("b", "b", variable="TOKEN")
     assert two_services(replace(a, readers={"web"}), replace(b, readers={"worker"})) == []
-    assert [row[1] for row in two_services(a, b)] == ["is the variable of 2 entries"]
-    assert [row[0] for row in two_services(replace(a, variable="HOST"))] == ["HOST"]
+    both = {"web", "worker"}
+    repeated = two_services(replace(a, readers=both), replace(b, readers=both))
+    assert [row[1] for row in repeated] == ["is the variable of 2 entries"]
+    assert [row[0] for row in two_services(replace(a, variable="HOST", readers=both))] == ["HOST"]
     assert two_services(replace(a, variable="HOST", readers={"worker"})) == []
+
+
+def test_with_several_services_every_secret_that_a_container_gets_names_its_readers() -> None:
+    """Before, one without readers went to all of them: a new service read every secret that was there."""
+    named, unnamed = text("a", "a", variable="A"), text("b", "b", variable="B")
+    found = two_services(replace(named, readers={"web"}), unnamed, text("c", "c"))
+    assert found == [("b", "names no readers", "readers={...} with those of the services that read it: web, worker")]
+    assert problems([unnamed], project="p", stack="s", services={"web": ()}) == []
+
+
+@pytest.mark.parametrize(
+    ("project", "stack", "service", "found"),
+    [
+        ("tickets", "s" * 50, "app", ("stack", 50, "at most 37")),
+        ("p" * 50, "dev", "app", ("project", 50, "at most 41")),
+        ("shop", "dev", "x" * 60, ("service xxxxxxxxxxxxxxxxxxxx", 60, "at most 40")),
+        ("p" * 30, "s" * 30, "x" * 30, ("project", 60, "together at most 17")),
+    ],
+)
+def test_a_name_that_is_too_long_says_the_longest_that_fits(
+    project: str, stack: str, service: str, found: tuple[str, int, str]
+) -> None:
+    """Once it said "at most -2"."""
+    ((subject, what, rule),) = Names(project, stack).problems([service])
+    assert (subject, f"{found[1]} characters" in what, rule.partition(":")[0]) == (found[0], True, found[2])
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ PARTNER_KEY = "arn:aws:kms:us-east-1:999988887777:key/mrk-0123456789abcdef012345
 APPLICATION = Application(
     services=(Service("api"), Service("worker")),
     secrets=(
-        TextSecret("session-key", Generated("sessionKey"), variable="SESSION_KEY"),
+        TextSecret("session-key", Generated("sessionKey"), variable="SESSION_KEY", readers={"api", "worker"}),
         ForeignSecret(
             "database",
             "Amazon RDS",
@@ -35,7 +35,7 @@ APPLICATION = Application(
             variables={"username": "DB_USER", "password": "DB_PASSWORD"},
             readers={"api"},
         ),
-        ForeignSecret("partner", "team Payments", variable="PARTNER_TOKEN"),
+        ForeignSecret("partner", "team Payments", variable="PARTNER_TOKEN", readers={"api", "worker"}),
     ),
     variables=(PlainVariable("DB_HOST", "dbHost"),),
 )

@@ -50,7 +50,8 @@ def parsed(
     values = {key: json.dumps(v) if isinstance(v, list | dict) else v for key, v in {**VALID, **config}.items()}
     application = APPLICATION if catalogue is None else replace(APPLICATION, secrets=catalogue, in_stack={})
     if services:
-        application = replace(application, services=tuple(Service(name) for name in services))
+        entries = tuple(replace(entry, readers=services) for entry in application.secrets)
+        application = replace(application, services=tuple(Service(name) for name in services), secrets=entries)
     encrypted = {*declarations.secret_config_keys(application.every_secret())} - set(plain)
     return parse(values, encrypted, application, Names("service-ticket-system", stack), region=region)
 

@@ -18,6 +18,6 @@ APPLICATION = Application(
             readers={"web": {"PAYMENT_PUBLISHABLE", "PAYMENT_SIGNING"}, "mailer": {"PAYMENT_SIGNING"}},
         ),
         TextSecret("mail-token", Supplied("mailToken"), variable="MAIL_TOKEN", readers={"mailer"}),
-        TextSecret("feature-flags", External(), variable="FEATURE_FLAGS"),
+        TextSecret("feature-flags", External(), variable="FEATURE_FLAGS", readers={"web", "mailer"}),
     ),
 )

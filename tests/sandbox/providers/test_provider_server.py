@@ -111,6 +111,11 @@ def test_an_unsupported_function_is_named_with_the_supported_ones(aws: Any) -> N
         ("aws:kms/key:Key", {"deletionWindowInDays": 1}, {"deletionWindowInDays": "from 7 to 30"}),
         ("aws:cloudwatch/eventRule:EventRule", {}, {"eventPattern": "one of eventPattern and scheduleExpression"}),
         (
+            "aws:cloudwatch/eventRule:EventRule",
+            {"eventPattern": json.dumps({"source": ["x" * 2_100]})},
+            {"eventPattern": "EventBridge refuses an event pattern of more than 2,048"},
+        ),
+        (
             "aws:cloudwatch/metricAlarm:MetricAlarm",
             {"comparisonOperator": "GreaterThanThreshold", "evaluationPeriods": 1},
             {"metricName": "exactly one of"},
