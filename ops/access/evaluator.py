@@ -30,6 +30,7 @@ class Statement:
         principals: Values by kind (`AWS`, `Service`, `Federated`); `{"*": ("*",)}` for everybody; empty in identity policies.
         conditions: Rows of operator, key and values.
         negated: Which of actions, resources, principals are given by their `Not` form.
+        variables: Whether `${...}` is a variable: in a policy of version 2012-10-17.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Statement:
     principals: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     conditions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     negated: frozenset[str] = frozenset()
+    variables: bool = True
 
     def __str__(self) -> str:
         return f"{self.label} of {self.source}"
@@ -109,10 +111,15 @@ def parse(document: str | Mapping[str, Any], *, source: str) -> tuple[Statement,
     policy = cast("Mapping[str, Any]", loaded)
     listed = policy.get("Statement", [])
     statements = cast("list[Mapping[str, Any]]", listed if isinstance(listed, list) else [listed])
-    return tuple(_statement(raw, source, number) for number, raw in enumerate(statements, 1))
+    variables = str(policy.get("Version")) == _WITH_VARIABLES
+    return tuple(_statement(raw, source, number, variables=variables) for number, raw in enumerate(statements, 1))
 
 
-def _statement(raw: Mapping[str, Any], source: str, number: int) -> Statement:
+_WITH_VARIABLES = "2012-10-17"
+"""Source: AWS, "IAM JSON policy elements: Version": in the older one, which is the default, `${aws:username}` is plain text."""
+
+
+def _statement(raw: Mapping[str, Any], source: str, number: int, *, variables: bool) -> Statement:
     negated = {part for part in ("Action", "Resource", "Principal") if f"Not{part}" in raw}
     principal = raw.get("NotPrincipal" if "Principal" in negated else "Principal")
     kinds: Mapping[str, Any] = {"*": "*"} if principal == "*" else principal or {}
@@ -130,6 +137,7 @@ def _statement(raw: Mapping[str, Any], source: str, number: int) -> Statement:
         principals={kind: _texts(values) for kind, values in kinds.items()},
         conditions=conditions,
         negated=frozenset(part.lower() for part in negated),
+        variables=variables,
     )
 
 
@@ -193,14 +201,16 @@ def _first(statements: Iterable[Statement], request: Request, *, allow: bool) ->
     """Return what the statements of one effect say; certain before conditional."""
     conditional: Decision | None = None
     for statement in statements:
-        if statement.allows != allow or not applies(statement, request):
+        about = applies(statement, request) if statement.allows == allow else False
+        met = about is not False and conditions_met(statement, request.context)
+        if about is False or met is False:
             continue
-        met = conditions_met(statement, request.context)
-        if met is True:
+        if about and met:
             return Decision("allowed" if allow else "explicit-deny", statement)
-        if met is None and conditional is None:
+        if conditional is None:
+            words = (*(() if about else _unknown_resources(statement)), *(() if met else shown_conditions(statement)))
             prefix = "" if allow else "denied when "
-            conditional = Decision("conditional", statement, tuple(prefix + c for c in shown_conditions(statement)))
+            conditional = Decision("conditional", statement, tuple(prefix + c for c in words))
     return conditional
 
 
@@ -216,13 +226,12 @@ def _better(first: Decision | None, second: Decision | None) -> Decision | None:
     return second if first.outcome != "allowed" and second.outcome == "allowed" else first
 
 
-def applies(statement: Statement, request: Request) -> bool:
-    """Tell whether action, resource and principal of a statement match, whatever its conditions say."""
-    return (
-        matches_action(statement, request.action)
-        and matches_resource(statement, request.resource, request.context)
-        and (not statement.principals or principal_match(statement, request.principal) is not None)
-    )
+def applies(statement: Statement, request: Request) -> bool | None:
+    """Return whether action, resource and principal of a statement match; None when that depends on a variable."""
+    named = not statement.principals or principal_match(statement, request.principal) is not None
+    if not named or not matches_action(statement, request.action):
+        return False
+    return matches_resource(statement, request.resource, request.context)
 
 
 def matches_action(statement: Statement, action: str) -> bool:
@@ -231,12 +240,25 @@ def matches_action(statement: Statement, action: str) -> bool:
     return found != ("action" in statement.negated)
 
 
-def matches_resource(statement: Statement, resource: str, context: Mapping[str, str | None] | None = None) -> bool:
-    """Tell whether a statement is about a resource; a trust policy names none and is about its role."""
+def matches_resource(
+    statement: Statement, resource: str, context: Mapping[str, str | None] | None = None
+) -> bool | None:
+    """Return whether a statement is about a resource; None when that depends on a variable that the context doesn't know.
+
+    A trust policy names no resource and is about its role.
+    """
     if not statement.resources:
         return True
-    found = any(glob(_filled(pattern, context or {}), resource) for pattern in statement.resources)
-    return found != ("resource" in statement.negated)
+    found = _any(
+        _fits(pattern, resource, context or {}, variables=statement.variables) for pattern in statement.resources
+    )
+    return None if found is None else found != ("resource" in statement.negated)
+
+
+def _any(results: Iterable[bool | None]) -> bool | None:
+    """Return whether one of the results is true; None when none is for certain."""
+    found = set(results)
+    return True if True in found else None if None in found else False
 
 
 def principal_match(statement: Statement, principal: str) -> Match | None:
@@ -269,33 +291,77 @@ def _role_of_session(arn: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = (
-        {"*": ".*", "?": "."}.get(part, re.escape(_plain(part))) for part in re.split(r"(\$\{[*?$]\}|[*?])", pattern)
-    )
-    return re.compile("".join(parts), re.DOTALL)
+def _compiled(expression: str, *, fold: bool) -> re.Pattern[str]:
+    return re.compile(expression, re.DOTALL | (re.IGNORECASE if fold else 0))
 
 
 def glob(pattern: str, text: str) -> bool:
     """Tell whether a text matches a pattern of IAM: `*` any characters, `?` one, `${*}` and `${?}` themselves; case counts."""
-    return _compiled(pattern).fullmatch(text) is not None
+    return _fits(pattern, text, {}, variables=True) is True
 
 
-def _filled(pattern: str, context: Mapping[str, str | None]) -> str:
-    def value(match: re.Match[str]) -> str:
-        return context.get(match[1].lower()) or match[0]
+def _fits(
+    value: str,
+    text: str,
+    context: Mapping[str, str | None],
+    *,
+    variables: bool,
+    wild: bool = True,
+    fold: bool = False,
+) -> bool | None:
+    """Return whether a text is what a policy's value stands for; None when that depends on an unknown variable.
 
-    return re.sub(r"\$\{([^}*?$]+)\}", value, pattern)
+    Args:
+        value: With variables, and wildcards where `wild` is true. What stands for a variable is no pattern.
+        text: The text.
+        context: As in a request. A variable whose key is absent has its default, or fits nothing.
+        variables: Whether `${...}` is a variable.
+        wild: Whether `*` and `?` are wildcards.
+        fold: Whether case is ignored.
+
+    Source: AWS, "IAM policy elements: Variables and tags".
+    """
+    expression, depends = "", False
+    for part in re.split(r"(\$\{[^{}]*\})", value) if variables else [value]:
+        if not (variables and part.startswith("${") and part.endswith("}")):
+            expression += _expression(part) if wild else re.escape(part)
+        elif part[2:-1] in {"*", "?", "$"}:
+            expression += re.escape(part[2:-1])
+        else:
+            name, _, default = part[2:-1].partition(",")
+            known, replacement = _known(name.strip().lower(), context)
+            if not known:
+                depends, expression = True, expression + ".*"
+            elif replacement is not None or default:
+                expression += re.escape(default.strip().strip("'") if replacement is None else replacement)
+            else:
+                return False
+    if _compiled(expression, fold=fold).fullmatch(text) is None:
+        return False
+    return None if depends else True
 
 
-def _plain(text: str) -> str:
-    """Return a text with the characters that are written as variables. Source: AWS, "IAM policy elements: Variables and tags"."""
-    return re.sub(r"\$\{([*?$])\}", r"\1", text)
+def _expression(pattern: str) -> str:
+    return "".join({"*": ".*", "?": "."}.get(part) or re.escape(part) for part in re.split(r"([*?])", pattern))
+
+
+def _known(key: str, context: Mapping[str, str | None]) -> tuple[bool, str | None]:
+    """Return whether a key's value is known, and the value; None when the key is absent."""
+    return key in context or f"{key.partition('/')[0]}/*" in context, context.get(key)
+
+
+def _unknown_resources(statement: Statement) -> tuple[str, ...]:
+    """Return the resources of a statement that have variables, in words."""
+    given = [resource for resource in statement.resources if re.search(r"\$\{[^}*?$]", resource)]
+    return (f"the resource is {'not ' if 'resource' in statement.negated else ''}{' or '.join(given)}",)
 
 
 def conditions_met(statement: Statement, context: Mapping[str, str | None]) -> bool | None:
     """Return whether all conditions hold; None when that depends on what the context doesn't know."""
-    results = [_condition_met(operator, key, values, context) for operator, key, values in statement.conditions]
+    results = [
+        _condition_met(operator, key, values, context, variables=statement.variables)
+        for operator, key, values in statement.conditions
+    ]
     if False in results:
         return False
     return None if None in results else True
@@ -306,29 +372,34 @@ def shown_conditions(statement: Statement) -> tuple[str, ...]:
     return tuple(f"{key} {operator} {', '.join(values)}" for operator, key, values in statement.conditions)
 
 
-def _condition_met(operator: str, key: str, values: Sequence[str], context: Mapping[str, str | None]) -> bool | None:
+def _condition_met(
+    operator: str, key: str, values: Sequence[str], context: Mapping[str, str | None], *, variables: bool
+) -> bool | None:
     quantifier, _, plain = operator.rpartition(":")
     name = plain.removesuffix("IfExists").lower()
-    known = key.lower()
-    if known not in context and f"{known.partition('/')[0]}/*" not in context:
+    known, actual = _known(key.lower(), context)
+    if not known:
         return None
-    actual = context.get(known)
     if name == "null":
         return (actual is None) == (values[0].lower() == "true")
     negative = "not" in name
     if actual is None:
         # An absent key fails every condition but the negated ones, ...IfExists and ForAllValues.
         return negative or plain.endswith("IfExists") or quantifier == "ForAllValues"
-    wanted = [_filled(value, context) for value in values]
-    match name.replace("not", ""):
-        case "stringequals":
-            found = actual in map(_plain, wanted)
-        case "stringequalsignorecase":
-            found = actual.lower() in {_plain(value).lower() for value in wanted}
-        case "stringlike" | "arnlike" | "arnequals":
-            found = any(glob(value, actual) for value in wanted)
-        case "bool":
-            found = actual.lower() in {value.lower() for value in wanted}
-        case _:
-            return None  # numbers, dates and addresses: known only to the live request
-    return found != negative
+    base = name.replace("not", "")
+    if base not in _COMPARED:
+        return None  # numbers, dates and addresses: known only to the live request
+    fold, wild = _COMPARED[base]
+    found = _any(_fits(value, actual, context, variables=variables, wild=wild, fold=fold) for value in values)
+    return None if found is None else found != negative
+
+
+_COMPARED: Mapping[str, tuple[bool, bool]] = {
+    "stringequals": (False, False),
+    "stringequalsignorecase": (True, False),
+    "stringlike": (False, True),
+    "arnlike": (False, True),
+    "arnequals": (False, True),
+    "bool": (True, False),
+}
+"""By operator without its `Not`: whether case is ignored, and whether `*` and `?` are wildcards."""

@@ -26,7 +26,8 @@ CONTEXT = {"aws:securetransport": "true", "aws:principalaccount": "123456789012"
 
 
 def policy(*statements: dict[str, Any]) -> Any:
-    return parse({"Statement": [{"Effect": "Allow", "Action": READ, **s} for s in statements]}, source="test")
+    given = [{"Effect": "Allow", "Action": READ, **s} for s in statements]
+    return parse({"Version": "2012-10-17", "Statement": given}, source="test")
 
 
 def outcome(**policies: Any) -> str:
@@ -59,7 +60,8 @@ IDENTITY: dict[str, tuple[dict[str, Any], str]] = {
     "unknown condition": ({"Resource": "*", "Condition": {"StringEquals": {"aws:Env": "x"}}}, "conditional"),
     "a star as itself": ({"Resource": "${*}"}, "implicit-deny"),
     "a question mark as itself": ({"Resource": SECRET[:-1] + "${?}"}, "implicit-deny"),
-    "a variable that is unknown": ({"Resource": f"{SECRET}${{aws:unknown}}"}, "implicit-deny"),
+    "a variable that is unknown": ({"Resource": f"{SECRET[:-6]}${{aws:unknown}}"}, "conditional"),
+    "a variable that is unknown, elsewhere": ({"Resource": "arn:other:${aws:unknown}"}, "implicit-deny"),
     "policy variable": (
         {"Resource": "arn:aws:secretsmanager:eu-west-1:${aws:PrincipalAccount}:secret:app-*"}, "allowed",
     ),
@@ -72,7 +74,7 @@ def test_identity_policy(case: str) -> None:
     cleaned = {"Effect": "Allow", "Action": READ} | statement
     cleaned = {key: value for key, value in cleaned.items() if value is not None}
 
-    assert outcome(identity=parse({"Statement": cleaned}, source="test")) == expected
+    assert outcome(identity=parse({"Version": "2012-10-17", "Statement": cleaned}, source="test")) == expected
 
 
 RESOURCE: dict[str, tuple[dict[str, Any], str]] = {
@@ -344,6 +346,7 @@ def test_a_statement_is_read_into_lists() -> None:
             resources=("r",),
             principals={"AWS": (ROLE,), "Service": ("a", "b")},
             conditions=(("Bool", "k", ("true",)), ("StringEquals", "l", ("1", "2"))),
+            variables=False,
         ),
         Statement(
             source="p",
@@ -353,6 +356,7 @@ def test_a_statement_is_read_into_lists() -> None:
             resources=("r",),
             principals={"*": ("*",)},
             negated=frozenset({"action", "resource", "principal"}),
+            variables=False,
         ),
     )
     assert parse({}, source="p") == ()
