@@ -216,6 +216,7 @@ REVIEW: Mapping[Feature | Literal[""], Mapping[str, str]] = {
         "every role": "iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListRolePolicies "
                       "iam:SimulatePrincipalPolicy",
         "every policy": "iam:GetPolicy iam:GetPolicyVersion",
+        "state bucket": "s3:GetBucketPolicy",
         "every secret": "secretsmanager:DescribeSecret secretsmanager:GetResourcePolicy",
         # The report asks whether or not there is a trail of the stack's own.
         "watched log group": "logs:StartQuery",

@@ -324,6 +324,7 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
         "dashboard": ([f"arn:{partition}:cloudwatch::{account}:dashboard/{audit.dashboard}"], {}),
         "trail": ([audit.trail_arn], {}),
         "trail bucket": ([bucket], {}),
+        "state bucket": ([f"arn:{partition}:s3:::{stack.state_bucket}"], {}),
         "trail file": ([f"{bucket}/*"], {}),
     }
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from components.location import Location
 from components.names import AuditNames
+from components.policies.deployer import Deployment
 from ops._aws import Aws
 from ops._errors import DENIED, MISSING, aws_errors, code_of
 from ops._ownership import owner_of
@@ -14,9 +15,9 @@ from ops._restoring import list_versions
 from ops._roles import Role, read_key_policy, read_managed_policy, read_role
 from ops._secrets import CURRENT, Record
 from ops._stack import Stack
-from ops.access import pipeline
+from ops.access import declared, pipeline
+from ops.access.declared import Declared, PipelineKind
 from ops.access.evaluator import Statement, parse
-from ops.access.pipeline import PipelineKind
 from ops.listing import foreign_records, records_of
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class Secret:
         policy: Its resource policy; None when that may not be read.
         key_arn: Its customer-managed key; None for the AWS-managed one.
         since: When its current value was put; None without one.
+        replica_key_arns: The replicas' customer-managed keys by Region.
     """
 
     name: str
@@ -51,6 +53,12 @@ class Secret:
     policy: tuple[Statement, ...] | None
     key_arn: str | None
     since: datetime | None
+    replica_key_arns: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def key_of(self, arn: str) -> str | None:
+        """Return the customer-managed key of the secret or one of its replicas."""
+        region = arn.split(":")[3]
+        return self.key_arn if region == self.arn.split(":")[3] else self.replica_key_arns.get(region)
 
 
 @dataclass(frozen=True)
@@ -73,11 +81,30 @@ class StackRole:
 
     Attributes:
         meant: The actions that the design gives it, in lower case, by a secret's ARN.
+        function_arn: The rotation function that runs with it, None for another role.
     """
 
     role: Role
     kind: Kind
     meant: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    function_arn: str | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """Where account/ keeps Pulumi's state, which holds every value that Pulumi generated or was given.
+
+    Attributes:
+        bucket: The bucket's name.
+        file: ARN of the stack's state in it.
+        policy: The bucket's policy; None when it may not be read.
+        key: The key that encrypts the values in the state; None when it was not found.
+    """
+
+    bucket: str
+    file: str
+    policy: tuple[Statement, ...] | None
+    key: Key | None
 
 
 @dataclass(frozen=True)
@@ -91,6 +118,8 @@ class Facts:
         others: Every other role and user of the account; empty unless they were asked for.
         everybody: Whether they were asked for.
         not_looked_at: What was not read, in words.
+        state: Where the state is; None where account/ keeps none.
+        declared: What the account's project declares; None when it was not found.
     """
 
     stack: Stack
@@ -102,6 +131,8 @@ class Facts:
     others: tuple[Role, ...]
     everybody: bool
     not_looked_at: tuple[str, ...]
+    state: State | None = None
+    declared: Declared | None = None
 
 
 def gather(aws: Aws, stack: Stack, *, everybody: bool = False) -> Facts:
@@ -111,7 +142,19 @@ def gather(aws: Aws, stack: Stack, *, everybody: bool = False) -> Facts:
     policies = aws.each(lambda name: _as_allowed(lambda: _resource_policy(aws, live[name])), live)
     since = aws.each(lambda name: _put(aws, live[name]), live)
     secrets = tuple(
-        Secret(name, record.arn, record, policies[name], _key_arn(stack, record.kms_key_id), since[name])
+        Secret(
+            name,
+            record.arn,
+            record,
+            policies[name],
+            _key_arn(stack, record.kms_key_id),
+            since[name],
+            {
+                replica.region: key
+                for replica in record.replicas
+                if (key := _key_arn(stack, replica.kms_key_id, replica.region))
+            },
+        )
         for name, record in sorted(live.items())
     )
     foreign = tuple(
@@ -123,6 +166,11 @@ def gather(aws: Aws, stack: Stack, *, everybody: bool = False) -> Facts:
     roles = _stack_roles(aws, stack, live.values())
     known = {found.role.arn for found in roles}
     others = tuple(role for role in _account(aws) if role.arn not in known) if everybody else ()
+    state, account = _state(aws, stack), declared.read(stack)
+    gaps = [
+        *_gaps(stack, secrets, keys.values(), roles, everybody=everybody),
+        *_other_gaps(stack, roles, state, account),
+    ]
     return Facts(
         stack=stack,
         secrets=secrets,
@@ -132,7 +180,9 @@ def gather(aws: Aws, stack: Stack, *, everybody: bool = False) -> Facts:
         roles=roles,
         others=others,
         everybody=everybody,
-        not_looked_at=tuple(_gaps(stack, secrets, keys.values(), roles, everybody=everybody)),
+        not_looked_at=tuple(gaps),
+        state=state,
+        declared=account,
     )
 
 
@@ -146,17 +196,70 @@ def _gaps(
         if secret.policy is None:
             yield f"the resource policy of {secret.name}: you may not read it, or the secret is pending deletion"
     for key in keys:
-        if key.policy is None:
-            yield f"the policy of the key {key.arn}: you may not read it"
-        if key.grants is None:
-            yield f"the grants of the key {key.arn}: you may not list them"
+        yield from _key_gaps(key)
     for found in roles:
         if found.kind == "other":
             yield f"what {found.role.name} may do beside the secrets, and who may assume it: the program did not make that role"
     for name, arn in stack.foreign_arns.items():
         yield f"who else may read {name}, and whether its own policies let the stack's roles: {owner_of(stack, arn)} owns it"
     yield "service and resource control policies, session policies, policies of VPC endpoints: invisible from here"
-    yield "who may read Pulumi's state, backups and the containers' environment"
+    if everybody:
+        yield "who uses the rights of the account's other roles that read: who assumes them, or passes them to a service"
+    yield "who may read backups and the containers' environment, or changes what the containers run"
+
+
+def _key_gaps(key: Key) -> Iterator[str]:
+    if key.policy is None:
+        yield f"the policy of the key {key.arn}: you may not read it"
+    if key.grants is None:
+        yield f"the grants of the key {key.arn}: you may not list them"
+
+
+def _other_gaps(
+    stack: Stack, roles: Iterable[StackRole], state: State | None, account: Declared | None
+) -> Iterator[str]:
+    """Yield what of the account's project was not read."""
+    if account is None and any(found.kind in pipeline.PIPELINE for found in roles):
+        yield (
+            f"whom the pipeline's roles are meant to trust: there is no account/Pulumi.{stack.environment}.yaml of "
+            f"{stack.names.project} here; who assumes them stands above"
+        )
+    if state is None:
+        bucket = _deployment(stack).state_bucket
+        yield f"who may read Pulumi's state: there is no bucket {bucket}; `pulumi whoami -v` says where the state is"
+        return
+    if state.policy is None:
+        yield f"the policy of the state's bucket {state.bucket}: you may not read it"
+    if state.key is None:
+        yield f"the key of the state: there is no {_deployment(stack).config_alias}, or you may not look at it"
+    else:
+        yield from _key_gaps(state.key)
+
+
+def _deployment(stack: Stack) -> Deployment:
+    location = Location(stack.partition, stack.region, stack.account)
+    return Deployment(stack.names, location, frozenset(), config_key_arn="", key_tags={})
+
+
+def _state(aws: Aws, stack: Stack) -> State | None:
+    made = _deployment(stack)
+    policy = None
+    try:
+        text = aws.client("s3").get_bucket_policy(Bucket=made.state_bucket)["Policy"]
+        policy = parse(text, source="bucket policy")
+    except aws_errors() as error:
+        if code_of(error) == "NoSuchBucket":
+            return None
+        if code_of(error) == "NoSuchBucketPolicy":
+            policy = ()
+        elif code_of(error) not in DENIED:
+            raise
+    kms = aws.client("kms")
+    arn = _as_allowed(lambda: str(kms.describe_key(KeyId=made.config_alias)["KeyMetadata"]["Arn"]))
+    file = (
+        f"arn:{stack.partition}:s3:::{made.state_bucket}/.pulumi/stacks/{stack.names.project}/{stack.names.stack}.json"
+    )
+    return State(made.state_bucket, file, policy, _key(aws, arn) if arn else None)
 
 
 def _as_allowed(read: Callable[[], T]) -> T | None:
@@ -184,8 +287,7 @@ def _keys(stack: Stack, secrets: Iterable[Secret]) -> set[str]:
     """Return the ARNs of the customer-managed keys: the stack's, the secrets', their replicas'."""
     found = {stack.kms_key_arn, *(secret.key_arn for secret in secrets)}
     for secret in secrets:
-        for replica in secret.record.replicas:
-            found.add(_key_arn(stack, replica.kms_key_id, replica.region))
+        found |= set(secret.replica_key_arns.values())
     return {arn for arn in found if arn}
 
 
@@ -215,6 +317,7 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
     """Return the stack's roles: those of its outputs, those that its functions run as, and those that have its name."""
     kinds: dict[str, Kind] = {}
     meant: dict[str, dict[str, frozenset[str]]] = {}
+    functions: dict[str, str] = {}
     prefix = stack.names.prefix
     made: dict[str, Kind] = {trail_of(stack).role: "trail", stack.names.reminder: "reminder", **pipeline.names(stack)}
     for name in stack.services:
@@ -226,7 +329,7 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
     for record in records:
         if record.rotation.lambda_arn:
             role_arn, signs_in = _function(aws, stack, record.rotation.lambda_arn)
-            kinds[role_arn] = "rotation"
+            kinds[role_arn], functions[role_arn] = "rotation", record.rotation.lambda_arn
             rights = meant.setdefault(role_arn, {})
             rights |= {arn: rights.get(arn, frozenset()) | {READ} for arn in signs_in} | {record.arn: ROTATE}
     for execution, task, references in _services(stack):
@@ -234,7 +337,9 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
         meant[execution] = dict.fromkeys(references, frozenset({READ}))
     meant |= {arn: pipeline.meant(kind, stack) for arn, kind in kinds.items() if kind in pipeline.PIPELINE}
     read = aws.each(lambda arn: read_role(aws, arn), sorted(kinds))
-    return tuple(StackRole(role, kinds[arn], meant.get(arn, {})) for arn, role in read.items() if role)
+    return tuple(
+        StackRole(role, kinds[arn], meant.get(arn, {}), functions.get(arn)) for arn, role in read.items() if role
+    )
 
 
 def trail_of(stack: Stack) -> AuditNames:
@@ -297,4 +402,5 @@ def _account(aws: Aws) -> Iterator[Role]:
                 parse(trust, source="trust policy") if trust else (),
                 own,
                 boundary,
+                tuple(policy["PolicyArn"] for policy in raw.get("AttachedManagedPolicies", ())),
             )

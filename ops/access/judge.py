@@ -6,7 +6,6 @@ from datetime import datetime
 
 from components.policies import identity
 from ops._roles import Role
-from ops._secrets import CURRENT
 from ops._stack import Stack
 from ops.access import pipeline
 from ops.access.evaluator import (
@@ -19,26 +18,11 @@ from ops.access.evaluator import (
     resource_tags,
     shown_conditions,
 )
-from ops.access.gather import Facts, Key, Kind, Secret, StackRole
+from ops.access.gather import Facts, Key, Kind, Secret, StackRole, State
+from ops.access.routes import RIGHTS, Target, around, to_itself, to_reader
 
-RIGHTS: Mapping[str, tuple[str, ...]] = {
-    "read": ("secretsmanager:GetSecretValue",),
-    "change": (
-        "secretsmanager:PutSecretValue",
-        "secretsmanager:UpdateSecret",
-        "secretsmanager:UpdateSecretVersionStage",
-        "secretsmanager:RotateSecret",
-        "secretsmanager:CancelRotateSecret",
-        "secretsmanager:PutResourcePolicy",
-        "secretsmanager:DeleteResourcePolicy",
-        "secretsmanager:RemoveRegionsFromReplication",
-    ),
-    "delete": ("secretsmanager:DeleteSecret",),
-}
-"""What is reported, and the actions that mean it."""
-
-TAKE_OVER = ("iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:UpdateAssumeRolePolicy")
-"""Whoever may do one of these to a role that reads a secret can have it read for themselves."""
+STATE = "Pulumi's state"
+"""Stands for a secret's name where somebody may read all values that Pulumi generated or was given."""
 
 _ON_SECRETS = tuple(action for actions in RIGHTS.values() for action in actions)
 
@@ -216,6 +200,8 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
         trusted: ARNs of others who are meant to have what they have.
     """
     grants = [grant for secret in facts.secrets for grant in _grants(facts, secret, frozenset(trusted))]
+    if facts.state:
+        grants += _state_grants(facts, facts.state, frozenset(trusted))
     # Who else reads what somebody else owns is for its owner to say; what the stack's own roles may do to it is not.
     grants += [
         grant
@@ -229,6 +215,8 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
         *(finding for found in facts.roles for finding in _pipeline_findings(facts, found)),
         *(finding for secret in facts.secrets for finding in secret_findings(facts.stack, secret)),
         *(finding for key in facts.keys.values() for finding in key_findings(facts.stack, key)),
+        *_around(facts, frozenset(trusted)),
+        *(state_findings(facts.stack, facts.state) if facts.state else ()),
     ]
     return Report(
         grants=tuple(grants),
@@ -245,48 +233,87 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
 
 def _grants(facts: Facts, secret: Secret, trusted: frozenset[str]) -> Iterator[Grant]:
     everybody = [(found.role, found.meant) for found in facts.roles] + [(role, {}) for role in facts.others]
-    deployers = {found.role.arn for found in facts.roles if found.kind == "deployer"}
-    readers: list[StackRole] = []
+    by_design = trusted | {found.role.arn for found in facts.roles if found.kind == "deployer"}
+    targets: list[Target] = []
     for role, meant in everybody:
         for grant in _role_grants(facts, secret, role, meant.get(secret.arn, frozenset()), known=role.arn in trusted):
             yield grant
-            readers += [found for found in facts.roles if found.role is role and grant.right == "read"]
-    for found in readers:
-        yield from _through_trust(secret, found.role, wider=found.kind not in pipeline.PIPELINE)
-        for role, _ in everybody:
-            yield from _take_overs(facts.stack, secret, role, found.role, known=role.arn in trusted | deployers)
+            if grant.right == "read":
+                targets += _targets(facts, role)
+    targets = list({target.role.arn: target for target in targets}.values())
+    for found in facts.roles:
+        if any(target.role is found.role for target in targets):
+            yield from _through_trust(secret, found.role, wider=found.kind not in pipeline.PIPELINE)
+    for role, _ in everybody:
+        yield from _take_overs(secret, role, targets, known=role.arn in by_design)
     yield from _direct_grants(secret, {role.arn for role, _ in everybody})
 
 
+def _targets(facts: Facts, reader: Role) -> Iterator[Target]:
+    """Yield a reader where routes to it are looked for: a role of the stack, or a user."""
+    for found in facts.roles:
+        if found.role is reader:
+            yield Target(reader, found.kind == "execution", found.function_arn)
+    if ":user/" in reader.arn:
+        yield Target(reader)
+
+
 def _role_grants(facts: Facts, secret: Secret, role: Role, meant: frozenset[str], *, known: bool) -> Iterator[Grant]:
-    context = _context(facts.stack, role, secret)
     for right, actions in RIGHTS.items():
-        for action in actions:
-            request = Request(action, secret.arn, role.arn, context)
-            found = decide(request, identity=role.identity, boundary=role.boundary, resource=secret.policy or ())
-            if right == "read" and found.allows:
-                found = _with_key(found, facts.keys.get(secret.key_arn or ""), role, context)
-            if found.allows:
-                wider = not known and action.lower() not in meant
-                yield Grant(secret.name, right, role.arn, str(found.statement), found.conditions, wider)
-                break
+        found = (
+            (action, decision)
+            for action in actions
+            for arn in _with_replicas(secret)
+            if (decision := _decided(facts, secret, role, action, arn)).allows
+        )
+        first = next(found, None)
+        if first:
+            action, decision = first
+            wider = not known and action.lower() not in meant
+            yield Grant(secret.name, right, role.arn, str(decision.statement), decision.conditions, wider)
 
 
-def _context(stack: Stack, role: Role, secret: Secret) -> dict[str, str | None]:
+def _with_replicas(secret: Secret) -> tuple[str, ...]:
+    """Return the secret's ARN and those of its replicas, whose policies are its own."""
+    arn, partition, service, _, rest = secret.arn.split(":", 4)
+    return secret.arn, *(f"{arn}:{partition}:{service}:{replica.region}:{rest}" for replica in secret.record.replicas)
+
+
+def _decided(facts: Facts, secret: Secret, role: Role, action: str, arn: str) -> Decision:
+    context = _context(facts.stack, role, secret, arn)
+    found = decide(
+        Request(action, arn, role.arn, context),
+        identity=role.identity,
+        boundary=role.boundary,
+        resource=secret.policy or (),
+    )
+    if action in RIGHTS["read"] and found.allows:
+        found = _with_key(found, facts.keys.get(secret.key_of(arn) or ""), role, context)
+    return found
+
+
+def _context(stack: Stack, role: Role, secret: Secret, arn: str) -> dict[str, str | None]:
     suffix = "amazonaws.com.cn" if stack.partition == "aws-cn" else "amazonaws.com"
-    region, account = secret.arn.split(":")[3:5]
+    region, account = arn.split(":")[3:5]
+    return {
+        **_of_principal(stack, role),
+        "aws:resourceaccount": account,
+        "aws:requestedregion": region,
+        "kms:viaservice": f"secretsmanager.{region}.{suffix}",
+        "kms:encryptioncontext:secretarn": arn,
+    } | resource_tags(secret.record.tags, "secretsmanager")
+
+
+def _of_principal(stack: Stack, role: Role) -> dict[str, str | None]:
+    """Return what is known of whoever asks. Not the version: each has one that may be the live one elsewhere."""
     return {
         "aws:principalarn": role.arn,
         "aws:principalaccount": stack.account,
         "aws:principaltype": "User" if ":user/" in role.arn else "AssumedRole",
-        "aws:resourceaccount": account,
-        "aws:requestedregion": region,
+        "aws:username": role.name if ":user/" in role.arn else None,
         "aws:securetransport": "true",
-        "secretsmanager:versionstage": CURRENT,
         "kms:calleraccount": stack.account,
-        "kms:viaservice": f"secretsmanager.{region}.{suffix}",
-        "kms:encryptioncontext:secretarn": secret.arn,
-    } | resource_tags(secret.record.tags, "secretsmanager")
+    }
 
 
 def _with_key(read: Decision, key: Key | None, role: Role, context: Mapping[str, str | None]) -> Decision:
@@ -314,15 +341,35 @@ def _through_trust(secret: Secret, role: Role, *, wider: bool) -> Iterator[Grant
             yield Grant(secret.name, "read", principal, way, shown_conditions(statement), wider)
 
 
-def _take_overs(stack: Stack, secret: Secret, role: Role, reader: Role, *, known: bool) -> Iterator[Grant]:
-    context: dict[str, str | None] = {"aws:principalarn": role.arn, "aws:principalaccount": stack.account}
-    for action in TAKE_OVER:
-        request = Request(action, reader.arn, role.arn, context)
-        found = decide(request, identity=role.identity, boundary=role.boundary)
-        if found.allows:
-            way = f"{found.statement}: {action} on {reader.name}"
-            yield Grant(secret.name, "take over", role.arn, way, found.conditions, wider=not known)
-            return
+def _take_overs(secret: Secret, role: Role, targets: Iterable[Target], *, known: bool) -> Iterator[Grant]:
+    """Yield what somebody can do to read as somebody who reads: one line, certain routes first."""
+    ways = [(way, "itself") for way in to_itself(role)]
+    ways += [
+        (way, target.role.name) for target in targets if target.role is not role for way in to_reader(role, target)
+    ]
+    if not ways:
+        return
+    certain = [(way, on) for way, on in ways if not way.conditions]
+    shown = certain or ways
+    texts = dict.fromkeys(f"{way.statement}: {', '.join(way.actions)} on {on}" for way, on in shown)
+    conditions = () if certain else tuple(dict.fromkeys(c for way, _ in shown for c in way.conditions))
+    yield Grant(secret.name, "take over", role.arn, "; ".join(texts), conditions, wider=not known)
+
+
+def _around(facts: Facts, trusted: frozenset[str]) -> Iterator[Finding]:
+    """Yield who can remove what protects the values: the keys, and the state machines that redeploy."""
+    known = trusted | {found.role.arn for found in facts.roles if found.kind == "deployer"}
+    stack = facts.stack
+    machines = [
+        f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{stack.names.service(name).redeploy}"
+        for name in stack.services
+    ]
+    keys = [*facts.keys, *([facts.state.key.arn] if facts.state and facts.state.key else [])]
+    for role in (*(found.role for found in facts.roles), *facts.others):
+        if role.arn not in known:
+            for way, arn in around(role, keys=keys, state_machines=machines):
+                depends = f" if {'; '.join(way.conditions)}" if way.conditions else ""
+                yield Finding(role.arn, str(way.statement), f"{way.route.name}: {way.actions[0]} on {arn}{depends}")
 
 
 def _direct_grants(secret: Secret, known: set[str]) -> Iterator[Grant]:
@@ -360,6 +407,7 @@ def trust_findings(stack: Stack, found: StackRole) -> Iterator[Finding]:
             continue
         problems = [f"lets {principal} assume the role{_whose(stack, principal)}" for principal in _assuming(statement)]
         services = () if "principal" in statement.negated else statement.principals.get("Service", ())
+        problems += _beside_bound(found.role.trust, statement)
         problems += [
             f"lets {service} assume the role: {design.trusts} alone needs it"
             for service in services
@@ -376,7 +424,7 @@ def _pipeline_findings(facts: Facts, found: StackRole) -> Iterator[Finding]:
         return
     problems = [
         *pipeline.rights_problems(found.kind, facts.stack, found.role, _tags(facts)),
-        *pipeline.trust_problems(found.kind, found.role),
+        *pipeline.trust_problems(found.kind, found.role, facts.declared),
     ]
     yield from (Finding(found.role.arn, str(statement), problem) for statement, problem in problems)
 
@@ -393,12 +441,25 @@ def _whose(stack: Stack, principal: str) -> str:
     return f": {problem.removeprefix('allows ')}" if problem else ""
 
 
-def _unbound(stack: Stack, statement: Statement, *, must: bool) -> Iterator[str]:
-    sources = [
+def _beside_bound(trust: Sequence[Statement], statement: Statement) -> Iterator[str]:
+    """Yield that a statement is not bound to the account where another one for the same service is."""
+    for service in statement.principals.get("Service", ()):
+        others = [one for one in trust if one.allows and service in one.principals.get("Service", ())]
+        if not _sources(statement) and any(_sources(one) for one in others):
+            yield f"lets {service} assume the role for any account, beside a statement that binds it to this one"
+
+
+def _sources(statement: Statement) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the conditions on the account or the resource for which a service acts."""
+    return [
         (key.lower(), values)
-        for _, key, values in statement.conditions
-        if key.lower() in {"aws:sourceaccount", "aws:sourcearn"}
+        for operator, key, values in statement.conditions
+        if key.lower() in {"aws:sourceaccount", "aws:sourcearn"} and "not" not in operator.lower()
     ]
+
+
+def _unbound(stack: Stack, statement: Statement, *, must: bool) -> Iterator[str]:
+    sources = _sources(statement)
     accounts = {value.split(":")[4] if value.startswith("arn:") else value for _, values in sources for value in values}
     if must and not sources:
         yield "the service may assume it for any account: no condition aws:SourceAccount"
@@ -529,6 +590,53 @@ def key_findings(stack: Stack, key: Key) -> Iterator[Finding]:
                 yield Finding(where, str(statement), wide)
             if not service and "kms:viaservice" not in bound:
                 yield Finding(where, str(statement), f"{principal} may decrypt directly: no condition kms:ViaService")
+
+
+_DECRYPTING = ("kms:Decrypt", "kms:ReEncryptFrom")
+
+
+def _state_grants(facts: Facts, state: State, trusted: frozenset[str]) -> Iterator[Grant]:
+    """Yield who may read the state's file and decrypt the values in it."""
+    known = trusted | {found.role.arn for found in facts.roles if found.kind in pipeline.PIPELINE}
+    known |= set(facts.declared.decrypt) if facts.declared else set()
+    for role in (*(found.role for found in facts.roles), *facts.others):
+        context = {**_of_principal(facts.stack, role), "kms:viaservice": None}
+        found = decide(
+            Request("s3:GetObject", state.file, role.arn, context),
+            identity=role.identity, boundary=role.boundary, resource=state.policy or (),
+        )  # fmt: skip
+        if found.allows:
+            found = _with_key(found, state.key, role, context)
+        if found.allows:
+            yield Grant(STATE, "read", role.arn, str(found.statement), found.conditions, wider=role.arn not in known)
+
+
+def state_findings(stack: Stack, state: State) -> Iterator[Finding]:
+    """Yield what the policies of the state's bucket and key let through."""
+    for statement in state.policy or ():
+        if statement.allows:
+            for principal in _principals(statement):
+                yield Finding(f"bucket {state.bucket}", str(statement), f"lets {principal} in: account/ lets nobody in")
+    if state.key:
+        yield from _state_key_findings(stack, state.key)
+
+
+def _state_key_findings(stack: Stack, key: Key) -> Iterator[Finding]:
+    where = f"key {key.arn.rpartition('/')[2]} of Pulumi's state"
+    root = f"arn:{stack.partition}:iam::{stack.account}:root"
+    for principal, operations in key.grants or ():
+        yield Finding(where, "a grant of the key", f"{principal} may {', '.join(operations)}: account/ grants nothing")
+    if key.policy is None:
+        return
+    for statement in key.policy:
+        for principal in _principals(statement) if statement.allows else ():
+            if principal not in {root, stack.account}:
+                yield Finding(where, str(statement), f"lets {principal} in: account/ lets the account alone in")
+    somebody = f"arn:{stack.partition}:iam::{stack.account}:role/somebody"
+    asked = [Request(action, key.arn, somebody, {"aws:principalarn": somebody}) for action in _DECRYPTING]
+    if any(decide(one, identity=(), resource=key.policy).outcome != "explicit-deny" for one in asked):
+        problem = "IAM policies alone decide who decrypts Pulumi's state: no Deny of kms:Decrypt to everybody else"
+        yield Finding(where, "key policy", problem)
 
 
 def _principal_problem(stack: Stack, principal: str) -> str | None:

@@ -1,8 +1,8 @@
-"""The roles that account/ makes, in `ops access`: what each is for, and what is wider than account/ gives it. Pure functions."""
+"""The roles that account/ creates, in `ops access`: what each is for, and what differs from what account/ gives it. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal, get_args
+from typing import get_args
 
 from components.location import Location
 from components.policies.calls import CALLS, Feature
@@ -11,10 +11,8 @@ from components.policies.federation import federated_trust
 from components.policies.identity import PolicyError, document
 from ops._roles import Role
 from ops._stack import Stack
+from ops.access.declared import Declared, PipelineKind
 from ops.access.evaluator import Statement, parse
-
-PipelineKind = Literal["deployer", "previewer", "reviewer"]
-"""The kinds of these roles, which are also the ends of their names."""
 
 PIPELINE: tuple[PipelineKind, ...] = get_args(PipelineKind)
 
@@ -74,11 +72,19 @@ def rights_problems(kind: str, stack: Stack, role: Role, tags: Mapping[str, str]
             yield from ((statement, problem) for problem in _compared(statement, design.get(statement.label)))
 
 
-def trust_problems(kind: str, role: Role) -> Iterator[tuple[Statement, str]]:
-    """Yield who may assume the role beside what account/ lets in."""
+def trust_problems(kind: PipelineKind, role: Role, declared: Declared | None) -> Iterator[tuple[Statement, str]]:
+    """Yield who may assume the role beside those whom account/ lets in.
+
+    Args:
+        kind: Which of the roles it is.
+        role: The role.
+        declared: What account/Pulumi.<stack>.yaml declares. Without it only what account/ never creates is found.
+    """
     for statement in role.trust:
         if statement.allows:
             yield from ((statement, problem) for problem in _trusted(kind, role, statement))
+            if declared:
+                yield from ((statement, problem) for problem in _undeclared(kind, role, statement, declared))
 
 
 def _design(kind: str, stack: Stack, tags: Mapping[str, str]) -> Iterable[Statement]:
@@ -142,6 +148,24 @@ def _trusted(kind: str, role: Role, statement: Statement) -> Iterator[str]:
             yield f"lets {name} assume the role"
     for service in (*statement.principals.get("Service", ()), *statement.principals.get("*", ())):
         yield f"lets {service} assume the role"
+
+
+def _undeclared(kind: PipelineKind, role: Role, statement: Statement, declared: Declared) -> Iterator[str]:
+    """Yield whom a statement lets in that the account's file does not declare."""
+    partition, account = role.arn.split(":")[1], role.arn.split(":")[4]
+    provider = f"arn:{partition}:iam::{account}:oidc-provider/{declared.issuer}"
+    not_declared = f"{declared.file} does not declare it"
+    for name in statement.principals.get("Federated", ()):
+        if name != provider:
+            yield f"lets tokens of {name} in: {not_declared}"
+            continue
+        for key, wanted in (("aud", (declared.audience,)), ("sub", declared.subjects[kind])):
+            for value in _values(statement, f"{declared.issuer}:{key}"):
+                if value not in wanted:
+                    yield f"lets the {'audience' if key == 'aud' else 'subject'} {value} in: {not_declared}"
+    for name in statement.principals.get("AWS", ()):
+        if kind == "deployer" and name not in declared.principals:
+            yield f"lets {name} assume the role: {not_declared}"
 
 
 def _values(statement: Statement, key: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ops._console import print_table, say
 from ops._stack import Stack
-from ops.access.judge import Grant, Report
+from ops.access.judge import STATE, Grant, Report
 from ops.listing import age
 from terminal import plain
 
@@ -76,11 +76,13 @@ def by(grant: Grant) -> str:
 
 def _rows(stack: Stack, report: Report) -> list[tuple[str, str, str, str, str]]:
     rows: list[tuple[str, str, str, str, str]] = []
-    for name in sorted(stack.every_secret_arn):
+    of_state = any(grant.secret == STATE for grant in report.grants)
+    for name in [*sorted(stack.every_secret_arn), *([STATE] if of_state else [])]:
         since = report.unchanged_since.get(name)
         value = (
             f"{since:%Y-%m-%d} ({age(since)})" if since else "no value" if name in report.unchanged_since else "missing"
         )
+        value = "" if name == STATE else value
         of_secret = [grant for grant in report.grants if grant.secret == name]
         rows += [
             (name, value, grant.principal, grant.right, by(grant) + (" - NOT BY DESIGN" if grant.wider else ""))

@@ -8,7 +8,7 @@ from typing import Any
 
 from components import pricing
 from ops.access import show
-from ops.access.judge import Grant
+from ops.access.judge import STATE, Grant
 from ops.listing import age
 from ops.report.gather import Review, Secret, Way
 from terminal import plain
@@ -79,6 +79,7 @@ def render(review: Review) -> str:
     environment.filters |= {"day": _day, "age": age, "by": show.by, "short": short}
     principals = sorted({grant.principal for grant in review.access.grants})
     names = sorted(review.stack.secret_arns)
+    names += [STATE] if any(grant.secret == STATE for grant in review.access.grants) else []
     return environment.get_template("page.html").render(
         review=review,
         headline=show.headline(review.access),

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import yaml
 
 from components.names import Names
 from components.policies.calls import Feature
@@ -17,6 +19,7 @@ from components.policies.deployer import (
 )
 from components.policies.federation import federated_trust
 from components.policies.identity import document
+from components.policies.state import state_key_policy
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
 Ops = Any
@@ -36,7 +39,26 @@ def _deployment(stack: Deployed) -> Deployment:
 
 
 @pytest.fixture
-def pipeline(stack: Deployed) -> Deployed:
+def declared(stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files of the account's project; the folder that holds them."""
+    account = "service-ticket-system-account"
+    (tmp_path / "account").mkdir()
+    (tmp_path / "Pulumi.yaml").write_text("name: service-ticket-system\n")
+    (tmp_path / "account" / "Pulumi.yaml").write_text(f"name: {account}\n")
+    subject = "repo:example/tickets:environment:prod"
+    subjects = {f"{account}:{kind}Subjects": [subject] for kind in ("deployer", "previewer", "reviewer")}
+    people = {f"{account}:deployerPrincipals": [f"arn:aws:iam::{stack.account}:role/platform"]}
+    writers = {f"{account}:configurationPrincipals": [f"arn:aws:iam::{stack.account}:role/Writer"]}
+    file = tmp_path / "account" / f"Pulumi.{stack.environment}.yaml"
+    file.write_text(yaml.safe_dump({"config": subjects | people | writers}))
+    rescue = {"service-ticket-system:breakGlassRoles": [f"arn:aws:iam::{stack.account}:role/Rescue"]}
+    (tmp_path / f"Pulumi.{stack.environment}.yaml").write_text(yaml.safe_dump({"config": rescue}))
+    monkeypatch.setattr("ops.access.declared.ROOT", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def pipeline(stack: Deployed, declared: Path) -> Deployed:  # noqa: ARG001 - it has to be there
     """A stack whose account has the three roles as account/ makes them."""
     iam, deployment = stack.client("iam"), _deployment(stack)
     provider = f"arn:aws:iam::{stack.account}:oidc-provider/{ISSUER}"
@@ -173,3 +195,145 @@ def test_a_trust_that_lets_in_others_is_found(
     done = ops(pipeline, "access", "--json")
     assert done.status == 1
     assert any(problem in f["problem"] for f in done.json["findings"] if f["where"].endswith(name)), done.out
+
+
+OTHER_ISSUER = "gitlab.example.com"
+
+
+@pytest.mark.parametrize(
+    ("role", "trusted", "problem"),
+    [
+        (
+            "deployer",
+            {"subject": "repo:stranger/fork:environment:prod"},
+            "the subject repo:stranger/fork:environment:prod",
+        ),
+        ("deployer", {"subject": "repo:example/tickets:pull_request"}, "the subject repo:example/tickets:pull_request"),
+        (
+            "previewer",
+            {"subject": "repo:example/tickets:pull_request"},
+            "the subject repo:example/tickets:pull_request",
+        ),
+        ("reviewer", {"subject": "repo:example/tickets:*"}, "the subject repo:example/tickets:*"),
+        ("reviewer", {"audience": "https://example.com"}, "the audience https://example.com"),
+        (
+            "previewer",
+            {"issuer": OTHER_ISSUER},
+            f"lets tokens of arn:aws:iam::{{account}}:oidc-provider/{OTHER_ISSUER}",
+        ),
+        (
+            "deployer",
+            {"person": "arn:aws:iam::{account}:user/eve"},
+            "lets arn:aws:iam::{account}:user/eve assume the role",
+        ),
+        (
+            "previewer",
+            {"person": "arn:aws:iam::{account}:user/eve"},
+            "lets arn:aws:iam::{account}:user/eve assume the role",
+        ),
+    ],
+)
+def test_a_stranger_that_the_accounts_file_does_not_declare_is_found(
+    pipeline: Deployed, ops: Ops, role: str, trusted: dict[str, str], problem: str
+) -> None:
+    issuer = trusted.get("issuer", ISSUER)
+    person = trusted.get("person", "").replace("{account}", pipeline.account)
+    trust = federated_trust(
+        f"arn:aws:iam::{pipeline.account}:oidc-provider/{issuer}",
+        audience=trusted.get("audience", "sts.amazonaws.com"),
+        subjects=[trusted.get("subject", "repo:example/tickets:environment:prod")],
+        principals=[person] if person else [],
+        patterns=True,
+    )
+    name = f"service-ticket-system-{role}"
+    pipeline.client("iam").update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+    done = ops(pipeline, "access", "--json")
+    assert done.status == 1
+    found = [f["problem"] for f in done.json["findings"] if f["where"].endswith(name)]
+    assert any(problem.replace("{account}", pipeline.account) in one for one in found), found
+
+
+def test_without_the_accounts_file_that_is_named(pipeline: Deployed, declared: Path, ops: Ops) -> None:
+    (declared / "account" / f"Pulumi.{pipeline.environment}.yaml").unlink()
+    done = ops(pipeline, "access", "--json")
+    assert done.status == 0, done.json["findings"]
+    (gap,) = [gap for gap in done.json["not_looked_at"] if "meant to trust" in gap]
+    assert f"account/Pulumi.{pipeline.environment}.yaml" in gap
+
+
+def _keep_state(stack: Deployed, *, key_policy: Mapping[str, Any] | None = None) -> str:
+    """Create the state's bucket and key as account/ does; return the key's ARN."""
+    deployment = _deployment(stack)
+    place = {"LocationConstraint": stack.region}
+    stack.client("s3").create_bucket(Bucket=deployment.state_bucket, CreateBucketConfiguration=place)
+    kms = stack.client("kms")
+    policy = json.dumps(key_policy) if key_policy else state_key_policy(_readers(stack), stack.location)
+    arn = kms.create_key(Policy=policy)["KeyMetadata"]["Arn"]
+    kms.create_alias(AliasName=deployment.config_alias, TargetKeyId=arn)
+    return arn
+
+
+def _readers(stack: Deployed) -> list[str]:
+    names = ("service-ticket-system-deployer", "service-ticket-system-previewer", "service-ticket-system-reviewer")
+    return [f"arn:aws:iam::{stack.account}:role/{name}" for name in (*names, "Writer", "Rescue")]
+
+
+def _power_user(stack: Deployed, name: str) -> str:
+    iam = stack.client("iam")
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_trust("arn:aws:iam::aws:x"))["Role"]["Arn"]
+    text = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": ["s3:*", "kms:Decrypt"], "Resource": "*"}],
+        }
+    )
+    iam.put_role_policy(RoleName=name, PolicyName="power", PolicyDocument=text)
+    return arn
+
+
+OPEN = {"Version": "2012-10-17", "Statement": [
+    {"Sid": "Root", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111111111111:root"}, "Action": "kms:*", "Resource": "*"}
+]}  # fmt: skip
+
+
+def test_who_reads_the_state_is_reported_as_of_a_secret(pipeline: Deployed, ops: Ops) -> None:
+    opened = json.loads(json.dumps(OPEN).replace("111111111111", pipeline.account))
+    key = _keep_state(pipeline, key_policy=opened)
+    eve = _power_user(pipeline, "PowerUser")
+    known = {_power_user(pipeline, "Writer"), _power_user(pipeline, "Rescue")}
+    done = ops(pipeline, "access", "--everybody", "--json")
+    assert done.status == 1
+    of_state = [g for g in done.json["grants"] if g["secret"] == "Pulumi's state"]
+    assert {g["principal"] for g in of_state if g["wider"]} == {eve}
+    assert known <= {g["principal"] for g in of_state if not g["wider"]}
+    assert [f["where"] for f in done.json["findings"]] == [f"key {key.rpartition('/')[2]} of Pulumi's state"]
+    assert "no Deny of kms:Decrypt" in done.json["findings"][0]["problem"]
+    assert "Pulumi's state" in ops(pipeline, "access", "--everybody", "--markdown").out
+
+
+def test_a_power_user_reads_no_state_whose_key_is_as_account_makes_it(pipeline: Deployed, ops: Ops) -> None:
+    _keep_state(pipeline)
+    eve = _power_user(pipeline, "PowerUser")
+    done = ops(pipeline, "access", "--everybody", "--json")
+    assert done.status == 0, done.out
+    assert eve not in {g["principal"] for g in done.json["grants"]}
+
+
+def test_a_grant_and_a_bucket_policy_that_let_others_to_the_state_are_found(pipeline: Deployed, ops: Ops) -> None:
+    key = _keep_state(pipeline)
+    stranger = "arn:aws:iam::999999999999:root"
+    pipeline.client("kms").create_grant(KeyId=key, GranteePrincipal=stranger, Operations=["Decrypt"])
+    bucket = _deployment(pipeline).state_bucket
+    read = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    policy = {"Version": "2012-10-17", "Statement": [{**read, "Principal": {"AWS": stranger}}]}
+    pipeline.client("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    done = ops(pipeline, "access", "--json")
+    assert {f["problem"] for f in done.json["findings"]} == {
+        f"{stranger} may Decrypt: account/ grants nothing",
+        f"lets {stranger} in: account/ lets nobody in",
+    }
+
+
+def test_where_the_state_is_elsewhere_that_is_named(pipeline: Deployed, ops: Ops) -> None:
+    gaps = ops(pipeline, "access", "--json").json["not_looked_at"]
+    assert any("Pulumi's state: there is no bucket service-ticket-system-state-" in gap for gap in gaps)
