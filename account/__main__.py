@@ -19,12 +19,19 @@ from components.location import Location
 end_quietly()
 hooks.prepare()
 partition, region, caller = aws.get_partition(), aws.get_region(), aws.get_caller_identity()
-settings = load(Location(partition.partition, region.region, caller.account_id, partition.dns_suffix))
+settings = load(Location(partition.partition, region.region, caller.account_id, partition.dns_suffix), caller.arn)
 location = settings.stack.location
 
 # Everything else waits for the bucket: where its name is taken, AWS refuses it and nothing is made.
 bucket = StateBucket("state", bucket=settings.stack.state_bucket, partition=location.partition)
-key = ConfigKey("config-key", alias=settings.stack.config_alias, project=pulumi.get_project(), after=bucket.bucket)
+key = ConfigKey(
+    "config-key",
+    alias=settings.stack.config_alias,
+    project=pulumi.get_project(),
+    readers=settings.state_readers,
+    location=location,
+    after=bucket.bucket,
+)
 roles = Roles(
     "roles",
     stack=settings.stack,

@@ -28,6 +28,7 @@ class Application:
         adopted_arns: ARNs of secrets that existed before.
         watched_log_group: Log group of an organisation's trail, "" without one.
         redeployed: The ECS services that are redeployed, as `CLUSTER/SERVICE`, by the service's name in the catalogue.
+        break_glass_roles: ARNs of the roles that read the values when all else fails.
     """
 
     project: str
@@ -38,6 +39,7 @@ class Application:
     adopted_arns: tuple[str, ...]
     watched_log_group: str
     redeployed: Mapping[str, str]
+    break_glass_roles: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, stack: str, folder: Path | None = None) -> "Application":
@@ -68,6 +70,7 @@ class Application:
                 str(name): f"{redeploy.get('cluster')}/{service}"
                 for name, service in (redeploy.get("services") or {}).items()
             },
+            break_glass_roles=tuple(map(str, own("breakGlassRoles"))),
         )
 
     def deployment(self, stack: str, location: Location, foreign_arns: tuple[str, ...] = ()) -> Deployment:

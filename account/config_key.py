@@ -1,9 +1,13 @@
 """The key that encrypts the secrets of the stacks' configuration and state."""
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_aws as aws
 
 from account import existing
+from components.location import Location
+from components.policies.state import state_key_policy
 
 DELETION_WINDOW_DAYS = 30
 """The longest that KMS knows: without the key no stack's state can be read again."""
@@ -12,10 +16,8 @@ DELETION_WINDOW_DAYS = 30
 class ConfigKey(pulumi.ComponentResource):
     """A KMS key with an alias, for Pulumi's secrets provider `awskms`.
 
-    Its policy is KMS's own default: the account's IAM policies decide. It has a tag of its own: the deployer knows the stack's
-    keys by their tags, and this must never be one of them.
-
-    Source: AWS, "Default key policy".
+    IAM decides who uses it, and its policy denies decryption to everybody but the readers. It has a tag of its own: the
+    deployer knows the stack's keys by their tags, and this must never be one of them.
     """
 
     arn: pulumi.Output[str]
@@ -26,6 +28,8 @@ class ConfigKey(pulumi.ComponentResource):
         *,
         alias: str,
         project: str,
+        readers: Sequence[str],
+        location: Location,
         after: pulumi.Resource,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -35,6 +39,8 @@ class ConfigKey(pulumi.ComponentResource):
             name: The component's name.
             alias: The alias, with `alias/`.
             project: The account's project, the value of the tag Project.
+            readers: ARNs of the roles and users that decrypt with it.
+            location: The account.
             after: What must exist first.
             opts: Options of the component.
         """
@@ -45,6 +51,7 @@ class ConfigKey(pulumi.ComponentResource):
             description="Secrets of Pulumi's configuration and state",
             enable_key_rotation=True,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
+            policy=state_key_policy(readers, location),
             tags={"Project": project},
             opts=pulumi.ResourceOptions(
                 parent=self, protect=True, depends_on=[after], aliases=existing.IMPORTED, hooks=refused

@@ -1,6 +1,7 @@
 """The account's configuration, read once: every problem at once, before anything is registered."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -12,10 +13,12 @@ from components.policies import deployer
 from components.policies.deployer import Deployment
 from components.policies.federation import federated_trust
 from components.policies.identity import PolicyError
+from components.policies.state import state_key_policy
 
 MAX_BUCKET_NAME = 63
 _LISTS = (
     "deployerSubjects", "previewerSubjects", "reviewerSubjects", "deployerPrincipals", "foreignSecretArns", "applicationActions",
+    "configurationPrincipals",
 )  # fmt: skip
 
 
@@ -27,18 +30,21 @@ class Settings:
         stack: The application's stack that this account is for; its key's ARN stands for one of the same length.
         pipeline: Whom the roles trust.
         boundary: The boundary's document.
+        state_readers: Who decrypts the configuration and the state.
     """
 
     stack: Deployment
     pipeline: Pipeline
     boundary: str
+    state_readers: tuple[str, ...]
 
 
-def load(location: Location) -> Settings:
+def load(location: Location, caller_arn: str) -> Settings:
     """Read the configuration of this stack and the files of the application's stack of the same name.
 
     Args:
         location: Whose credentials these are, and the Region.
+        caller_arn: Who runs this.
 
     Raises:
         pulumi.RunError: With every problem and the command that fixes each.
@@ -62,7 +68,16 @@ def load(location: Location) -> Settings:
         deployer_principals=lists["deployerPrincipals"],
     )
     stack = application.deployment(name, location, lists["foreignSecretArns"])
-    problems = [*_wrong_place(stack, application), *_wrong_pipeline(stack, pipeline)]
+    readers = (
+        *(location.role_arn(role) for role in stack.pipeline_roles),
+        *lists["configurationPrincipals"],
+        *application.break_glass_roles,
+    )
+    problems = [
+        *_wrong_place(stack, application),
+        *_wrong_pipeline(stack, pipeline),
+        *_wrong_readers(readers, location, caller_arn, number=len(lists["configurationPrincipals"])),
+    ]
     boundary = ""
     try:
         boundary = deployer.boundary(stack, application_actions=lists["applicationActions"])
@@ -72,7 +87,20 @@ def load(location: Location) -> Settings:
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise pulumi.RunError(f'{len(problems)} problem(s) in account stack "{name}"; nothing was changed:\n{lines}')
-    return Settings(stack, pipeline, boundary)
+    return Settings(stack, pipeline, boundary, readers)
+
+
+def _wrong_readers(readers: Sequence[str], location: Location, caller_arn: str, *, number: int) -> list[str]:
+    """Return why the key's policy can't be written: without the caller in it, whoever runs this loses the state."""
+    # Emulators answer with ARNs that no principal of IAM has; AWS with a user's, a session's or root's.
+    known = re.fullmatch(r"arn:[a-z-]+:(iam::\d{12}:(user/.+|root)|sts::\d{12}:assumed-role/.+)", caller_arn)
+    try:
+        state_key_policy(readers, location, caller_arn=caller_arn if known else None)
+    except PolicyError as error:
+        principal = re.sub(r":sts::(\d{12}):assumed-role/([^/]+)/.*", r":iam::\1:role/\2", caller_arn)
+        fix = f"pulumi config set --path 'configurationPrincipals[{number}]' {principal}"
+        return [f"configurationPrincipals: {error}: {fix} (with the role's path, as `aws iam get-role` prints it)"]
+    return []
 
 
 def _texts(config: pulumi.Config, key: str) -> tuple[str, ...]:

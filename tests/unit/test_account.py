@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import yaml
 
 from account.application import Application, features
+from account.settings import _wrong_readers
+from components.location import Location
 from ops.access.evaluator import Request, decide, parse
 from tests.conftest import TICKETS
 from tests.unit.conftest import Recorder, Recording
@@ -32,6 +35,7 @@ def account(
 ) -> Recording:
     shipped = yaml.safe_load((ROOT / "account" / f"Pulumi.{stack}.yaml").read_text())["config"]
     own = {key: value for key, value in shipped.items() if key.startswith(f"{PROJECT}:")}
+    own[f"{PROJECT}:configurationPrincipals"] = [f"arn:aws:iam::{number}:user/deployer"]  # who runs it
     return record(
         lambda: runpy.run_path(str(ROOT / "account" / "__main__.py"), run_name="__main__"),
         project=PROJECT,
@@ -103,6 +107,55 @@ def test_the_key_is_kept_turned_over_and_never_one_of_the_deployers_own(record: 
     assert recording.one("aws:kms/alias:Alias").inputs["name"] == "alias/service-ticket-system-config"
 
 
+CALLER = f"arn:aws:iam::{ACCOUNT}:user/deployer"
+WRITER, RESCUE = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("platform/Writer", "Rescue"))
+
+
+def test_nobody_but_the_pipeline_break_glass_and_who_sets_values_decrypts(
+    record: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Application.read
+    rescued = lambda stack, folder=None: replace(read(stack, folder), break_glass_roles=(RESCUE,))  # noqa: E731
+    monkeypatch.setattr(Application, "read", rescued)
+    key = account(record, configurationPrincipals=[WRITER, CALLER]).one("aws:kms/key:Key")
+    policy = parse(key.inputs["policy"], source="key policy")
+    everything = parse({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}, source="all")
+
+    def outcome(action: str, arn: str) -> str:
+        asked = Request(action, KEY_ARN, arn, {"aws:principalarn": arn})
+        return decide(asked, identity=everything, resource=policy, resource_must_allow=True).outcome
+
+    pipeline = (
+        f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-{kind}" for kind in ("deployer", "previewer", "reviewer")
+    )
+    for reader in (*pipeline, WRITER, RESCUE):
+        assert outcome("kms:Decrypt", reader) == "allowed"
+    for other in (
+        f"arn:aws:iam::{ACCOUNT}:role/PowerUser",
+        f"arn:aws:iam::{ACCOUNT}:root",
+        f"arn:aws:iam::{ACCOUNT}:role/Writer",
+    ):
+        assert outcome("kms:Decrypt", other) == outcome("kms:ReEncryptFrom", other) == "explicit-deny"
+        # A pull request's author encrypts nothing, an administrator can still undo the policy, and that is reported.
+        assert outcome("kms:PutKeyPolicy", other) == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("caller", "principal"),
+    [
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/Administrator/me", f"arn:aws:iam::{ACCOUNT}:role/Administrator"),
+        (f"arn:aws:iam::{ACCOUNT}:user/me", f"arn:aws:iam::{ACCOUNT}:user/me"),
+    ],
+)
+def test_whoever_runs_it_does_not_lock_itself_out(caller: str, principal: str) -> None:
+    location = Location("aws", "eu-central-1", ACCOUNT)
+    (problem,) = _wrong_readers([], location, caller, number=2)
+    assert "would no longer decrypt the state" in problem
+    assert f"pulumi config set --path 'configurationPrincipals[2]' {principal}" in problem
+    assert _wrong_readers([principal], location, caller, number=1) == []
+    assert "is not the ARN of a role or user" in _wrong_readers(["*"], location, caller, number=1)[0]
+
+
 def test_nothing_is_made_before_the_bucket(record: Recorder) -> None:
     recording = account(record)
     for token in ("aws:kms/key:Key", "aws:iam/openIdConnectProvider:OpenIdConnectProvider", "aws:iam/policy:Policy"):
@@ -163,6 +216,8 @@ def test_the_outputs_are_what_the_application_and_the_pipeline_are_given(record:
         ({"audience": "*"}, "name one, such as sts.amazonaws.com"),
         ({"deployerPrincipals": ["*"]}, "not the ARN of a role or user"),
         ({"applicationActions": ["iam:CreateUser"]}, "can't be an application's action"),
+        ({"configurationPrincipals": []}, "runs this and would no longer decrypt the state: pulumi config set --path"),
+        ({"configurationPrincipals": ["*"]}, "configurationPrincipals: .* is not the ARN of a role or user"),
         ({"number": "999999999999"}, "credentials are of account 999999999999, .* allows 111111111111"),
         ({"region": "eu-west-1"}, "pulumi config set aws:region eu-central-1"),
     ],
