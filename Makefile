@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up preview refresh destroy down style check test soak golden emulator format lock bench event-ruler certificates
+.PHONY: help up preview refresh destroy down style check test soak golden emulator format lock bench certificates
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
@@ -68,5 +68,3 @@ LOCK = uv pip compile --universal --python-version=3.11 --generate-hashes
 lock:                      ## after a change of requirements*.in (needs uv; Renovate repeats the commands that stand in the files)
 	$(LOCK) --output-file=requirements.txt requirements.in >/dev/null
 	$(LOCK) --constraints=requirements.txt --output-file=requirements-dev.txt requirements-dev.in >/dev/null
-event-ruler: $(VENV)/installed ## ask AWS's Event Ruler about the notices' rules (Java 11 and Maven)
-	@$(BIN)/python -m tests.event_ruler

@@ -1,4 +1,4 @@
-"""The table of detections as CloudWatch Logs metric filters and as EventBridge patterns.
+"""The table of detections as CloudWatch Logs metric filters.
 
 Pure: strings in, patterns out. A pattern is a template until the secrets and the key exist: `Values.fill` replaces
 `<resource:NAME>` (a name with the six characters that AWS adds) and `<key-id>`. How many patterns there are, and what goes
@@ -13,28 +13,25 @@ Who called: `userIdentity.arn` is a user's own ARN, and `arn:…:sts::ACCOUNT:as
 whose role's ARN is also in `userIdentity.sessionContext.sessionIssuer.arn`. Other accounts and services may have neither.
 ECS calls a session as its task, 32 hexadecimal digits, and Lambda as its function.
 
-Sources: AWS, "Filter pattern syntax for metric filters" and "EventBridge event patterns", for syntax and limits.
+Source: AWS, "Filter pattern syntax for metric filters", for syntax and limits.
 """
 
-import json
 import os.path
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from itertools import product
+from typing import TypeVar
 
 import pulumi
 
-from components._audit_watched import Subject, Watched, asked_ids, denied_ids, watched
+from components._audit_watched import PulumiState, Subject, Watched, asked_ids, denied_ids, watched
 
 MAX_FILTER_CHARACTERS = 1024
-MAX_RULE_CHARACTERS = 2048
-_MAX_EXACT_SECRETS_IN_RULES = 100
-"""Some 20 rules of the 300 that a bus takes."""
 
-_LISTED = 3
-"""How far into a list a metric filter looks: it selects by number. A rule looks at the whole list."""
+LISTED = 3
+"""How far into a list a metric filter looks: it selects by number."""
 
 
 class Metric(StrEnum):
@@ -45,13 +42,6 @@ class Metric(StrEnum):
     DENIED_READS = "DeniedReads"
     TAMPERING = "Tampering"
     FAILED_ROTATIONS = "FailedRotations"
-
-
-class Notice(StrEnum):
-    """What a notice that doesn't wait for an alarm is about."""
-
-    CHANGE = "change"
-    ROTATION = "rotation"
 
 
 class PatternTooLongError(pulumi.RunError):
@@ -144,6 +134,11 @@ def _filters(subject: Subject, names: tuple[str, ...], *, by_prefix: bool) -> It
         Metric.DENIED_READS, here, [" && ".join([*_tests("eventName", ["BatchGetSecretValue"]), refused])]
     )
 
+    if subject.has_key:
+        # Decrypted past Secrets Manager: the key's policy lets nobody.
+        past = [*here, _either(_tests("eventName", ["Decrypt", "ReEncrypt"])), refused]
+        yield from _packed(Metric.DENIED_READS, past, _tests("errorMessage", ["*:key/<key-id>*"]))
+
     for by_rotation in (False, True):
         anybody = [
             *here,
@@ -160,9 +155,35 @@ def _filters(subject: Subject, names: tuple[str, ...], *, by_prefix: bool) -> It
             tests = [test for row in some for test in _row_tests(row, room)]
             yield from _packed(Metric.TAMPERING, fixed, tests)
 
+    if subject.state:
+        yield from _state_filters(subject, subject.state, here)
+
     failed = [*here, f"({' || '.join(_tests('eventName', _FAILED_ROTATIONS))})"]
     served = [test for path in _SERVICE_SECRET_IDS for test in _tests(path, arns)]
     yield from _packed(Metric.FAILED_ROTATIONS, failed, served)
+
+
+def _state_filters(subject: Subject, state: PulumiState, here: list[str]) -> Iterator[MetricFilter]:
+    """Yield the filters of Pulumi's state: its files are read with the key, written, or lose what protects them."""
+    callers = dict.fromkeys(map(_caller, (*subject.deployers, *subject.trusted_readers, *state.readers)))
+    others = _anybody_but(tuple(callers))
+    file = f'$.requestParameters.bucketName = "{state.bucket_name}"'
+    key = f"*{state.key_arn.rpartition(':')[2]}"
+    read = [f'($.eventName = "GetObject" && {file})', f'($.eventName = "Decrypt" && $.resources[0].ARN = "{key}")']
+    got, refused = "$.errorCode NOT EXISTS", '$.errorCode = "AccessDenied*"'
+    yield from _packed(Metric.UNEXPECTED_READS, [*here, got, *others], read)
+    denied = [read[0], f'($.eventName = "Decrypt" && $.errorMessage = "*:{state.key_arn.rpartition(":")[2]}*")']
+    yield from _packed(Metric.DENIED_READS, [*here, refused], denied)
+    writes = "($.readOnly NOT EXISTS || $.readOnly IS FALSE)"
+    changed = [
+        file,
+        *_tests("requestParameters.keyId", [f"*{state.key_arn.rpartition('/')[2]}"]),
+        *_tests("requestParameters.targetKeyId", [f"*{state.key_arn.rpartition('/')[2]}"]),
+        *_tests("requestParameters.aliasName", [state.key_alias]),
+        *_tests("errorMessage", [f"*:{state.key_arn.rpartition(':')[2]}*", f"*:s3:::{state.bucket_name}*"]),
+    ]
+    anybody = [*here, '$.userIdentity.type != "AWSService"', *others, writes]
+    yield from _packed(Metric.TAMPERING, anybody, changed)
 
 
 def _changers(subject: Subject, *, by_rotation: bool) -> tuple[str, ...]:
@@ -221,6 +242,8 @@ def _row_tests(row: Watched, room: int) -> list[str]:
     conditions += [f'$.eventName != "{event}"' for event in row.but]
     if row.also:
         conditions.append(_either([f"$.{path} {_PRESENT[kind]}" for path, kind in row.also.items()]))
+    if row.beside:
+        conditions.append(_either([test for path, values in row.beside.items() for test in _beside(path, values)]))
     if not conditions:
         return named
 
@@ -230,11 +253,19 @@ def _row_tests(row: Watched, room: int) -> list[str]:
     return [whole(some) for some in _runs(named, lambda some: _length(whole(some)) <= room)]
 
 
+def _beside(path: str, values: Sequence[str | None]) -> list[str]:
+    return [f"$.{path} NOT EXISTS" if value is None else f'$.{path} = "{value}"' for value in values]
+
+
 _PRESENT: Mapping[type, str] = {str: '= "*"', int: ">= 0", bool: "IS TRUE"}
 
 
 def _tests(path: str, values: Iterable[str]) -> list[str]:
-    paths = [path.replace("[]", f"[{index}]") for index in range(_LISTED)] if "[]" in path else [path]
+    parts = path.split("[]")
+    paths = [
+        parts[0] + "".join(f"[{at}]{part}" for at, part in zip(indexes, parts[1:], strict=True))
+        for indexes in product(range(LISTED), repeat=len(parts) - 1)
+    ]
     return [f'$.{one} = "{value}"' for value in values for one in paths]
 
 
@@ -272,218 +303,3 @@ def _runs(items: Sequence[_T], fits: Callable[[list[_T]], bool]) -> list[list[_T
         else:
             room.append(item)
     return runs
-
-
-# --- notices -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class EventPattern:
-    """One EventBridge rule's pattern."""
-
-    notice: Notice
-    template: str
-
-
-def event_patterns(subject: Subject) -> tuple[EventPattern, ...]:
-    """Return the patterns of the notices.
-
-    Raises:
-        PatternTooLongError: When the principals to leave out fill a whole pattern.
-    """
-    return tuple(_events(subject))
-
-
-def _events(subject: Subject) -> Iterator[EventPattern]:
-    for by_rotation in (False, True):
-        rows = [row for row in watched(subject) if row.by_rotation == by_rotation and row.in_region]
-        calls = {
-            # Nobody but AWS sends events with such a source.
-            "source": [{"prefix": "aws."}],
-            "detail-type": ["AWS API Call via CloudTrail"],
-            "detail": {"userIdentity": _anybody_else(subject, by_rotation=by_rotation)},
-        }
-        writes = _merged(calls, {"detail": {"readOnly": [False, {"exists": False}]}})
-        yield from _packed_events(
-            Notice.CHANGE, writes, [one for row in rows if not row.events for one in _row_events(row)]
-        )
-        yield from _packed_events(Notice.CHANGE, calls, [one for row in rows if row.events for one in _row_events(row)])
-
-    many = len(subject.secret_names) > _MAX_EXACT_SECRETS_IN_RULES
-    names = subject.other_names if many else subject.secret_names
-    arns: list[Any] = [{"suffix": subject.secret(f"<resource:{name}>")} for name in names]
-    arns += [{"prefix": subject.secret_arn(subject.own)}] if many else []
-    rotations = {
-        "source": ["aws.secretsmanager"],
-        "detail-type": ["AWS Service Event via CloudTrail"],
-        "detail": {"eventName": list(_FAILED_ROTATIONS)},
-    }
-    served = [_nested(path, [arn]) for arn in arns for path in _SERVICE_SECRET_IDS]
-    yield from _packed_events(Notice.ROTATION, rotations, served)
-
-
-def _anybody_else(subject: Subject, *, by_rotation: bool) -> dict[str, Any]:
-    users = [arn for arn in subject.deployers if ":user/" in arn]
-    roles = [arn for arn in subject.deployers if arn not in users]
-    users += _rotation(subject) if by_rotation else ()
-    identity: dict[str, Any] = {"type": [{"anything-but": ["AWSService"]}]}
-    # Alternatives: the field has another value, or isn't there.
-    if users:
-        identity["arn"] = [{"anything-but": users}, {"exists": False}]
-    if roles:
-        identity["sessionContext"] = {"sessionIssuer": {"arn": [{"anything-but": roles}, {"exists": False}]}}
-    return identity
-
-
-def _row_events(row: Watched) -> Iterator[dict[str, Any]]:
-    """Yield parts of an event's detail; one of them is enough."""
-    conditions: dict[str, Any] = {"eventSource": [row.source]} if row.source else {}
-    if row.events:
-        conditions["eventName"] = [_matcher(event) for event in row.events]
-    elif row.but:
-        # Each must be none of them; `anything-but` takes whole names or prefixes, not both.
-        conditions["eventName"] = [{"anything-but": {"prefix": [event.removesuffix("*") for event in row.but]}}]
-    also = [_nested(path, [True] if kind is bool else [{"exists": True}]) for path, kind in row.also.items()]
-    for path, values in row.named.items():
-        for present in also or [{}]:
-            for value in values:
-                yield _merged(conditions, _nested(path.replace("[]", ""), [_matcher(value)]), present)
-
-
-def _matcher(value: str) -> Any:
-    inner = value.strip("*")
-    match value.startswith("*"), value.endswith("*"):
-        case True, True:
-            return {"wildcard": value}
-        case True, False:
-            return {"suffix": inner}
-        case False, True:
-            return {"prefix": inner}
-        case _:
-            return value
-
-
-def _nested(path: str, matchers: list[Any]) -> dict[str, Any]:
-    value: Any = matchers
-    for key in reversed(path.split(".")):
-        value = {key: value}
-    return cast("dict[str, Any]", value)
-
-
-def _merged(*parts: Mapping[str, Any]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for part in parts:
-        for key, value in part.items():
-            both = isinstance(value, Mapping) and key in merged
-            merged[key] = _merged(merged[key], cast("Mapping[str, Any]", value)) if both else value
-    return merged
-
-
-def _packed_events(
-    notice: Notice, event: Mapping[str, Any], alternatives: Sequence[dict[str, Any]]
-) -> Iterator[EventPattern]:
-    """Yield as few patterns as may be that together match the event with one of the alternatives in its detail."""
-
-    def template(some: Sequence[dict[str, Any]]) -> str:
-        joined = _joined(some)
-        detail = joined[0] if len(joined) == 1 else {"$or": joined}
-        return json.dumps(_merged(event, {"detail": detail}), separators=(",", ":"))
-
-    for some in _runs(alternatives, lambda some: _length(template(some)) <= MAX_RULE_CHARACTERS):
-        if _length(template(some)) > MAX_RULE_CHARACTERS:
-            raise PatternTooLongError(
-                "the principals that a notice leaves out don't fit into an event pattern of "
-                f"{MAX_RULE_CHARACTERS} characters: name fewer deployerRoles (one role that the others assume)"
-            )
-        yield EventPattern(notice, template(some))
-
-
-def _joined(alternatives: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the same with those as one that differ by one field's value only: `{a: [1]}, {a: [2]}` is `{a: [1, 2]}`."""
-    joined: list[dict[str, Any]] = []
-    for one in alternatives:
-        both = ((at, _one_value_more(other, one)) for at, other in enumerate(joined))
-        found = next(((at, more) for at, more in both if more), None)
-        if found:
-            joined[found[0]] = found[1]
-        else:
-            joined.append(one)
-    return joined
-
-
-def _one_value_more(first: Any, second: Any) -> Any:
-    """Return the two patterns as one, None where they differ in more than the values of one field."""
-    if isinstance(first, list) and isinstance(second, list):
-        more = [value for value in cast("list[Any]", second) if value not in first]
-        return [*cast("list[Any]", first), *more]
-    if not isinstance(first, dict) or not isinstance(second, dict) or first.keys() != second.keys():
-        return None
-    old, new = cast("dict[str, Any]", first), cast("dict[str, Any]", second)
-    different = [key for key in old if old[key] != new[key]]
-    if len(different) > 1:
-        return None
-    values = {key: _one_value_more(old[key], new[key]) for key in different}
-    return None if None in values.values() else old | values
-
-
-# --- what a notice says ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Message:
-    """EventBridge's input transformer: a variable whose path the event lacks is left out of the text."""
-
-    paths: Mapping[str, str]
-    template: str
-
-
-_WHO = {
-    "event": "$.detail.eventName",
-    "who": "$.detail.userIdentity.arn",
-    "kind": "$.detail.userIdentity.type",
-    "owner": "$.detail.userIdentity.accountId",
-    "when": "$.detail.eventTime",
-    "where": "$.detail.sourceIPAddress",
-    "region": "$.region",
-    "error": "$.detail.errorCode",
-    "why": "$.detail.errorMessage",
-    "id": "$.detail.eventID",
-}
-
-
-_BESIDE = {"errorMessage"} | {
-    f"requestParameters.{name}"
-    for name in (
-        "cluster",
-        "role",
-        "executionRoleArn",
-        "taskRoleArn",
-        "overrides.executionRoleArn",
-        "overrides.taskRoleArn",
-    )
-}
-"""Fields that say something else than the name of what the call is about."""
-
-
-def message(notice: Notice, subject: Subject) -> Message:
-    """Return what the notice says: who did what to which secret or other resource, when and from where."""
-    title = f"{subject.prefix}: <event>"
-    if notice is Notice.ROTATION:
-        paths = {name: _WHO[name] for name in ("event", "when", "region", "id")} | {
-            "what": "$.detail.additionalEventData.SecretId",
-            "other": "$.detail.serviceEventDetails.secretId",
-        }
-        text = (
-            f"{title} for the secret <what><other> at <when> in <region>. The value before it stays in use. What to do: "
-            "docs/rotation.md. CloudTrail event <id>."
-        )
-        return Message(paths, json.dumps(text))
-    named = dict.fromkeys(path for row in watched(subject) for path in row.named)
-    fields = [path.replace("[]", "[0]") for path in named if path not in _BESIDE]
-    what = {f"on{number}": f"$.detail.{path}" for number, path in enumerate(fields)}
-    names = "".join(f"<{name}>" for name in what)
-    text = (
-        f"{title} by <who> (<kind>, account <owner>) from <where> at <when> in <region>. This is no deployer. It names: {names}. "
-        "Error, if it failed: <error> <why>. What to do: docs/security.md. CloudTrail event <id>."
-    )
-    return Message(_WHO | what, json.dumps(text))

@@ -1,8 +1,8 @@
 """What the audit watches: the table of detections, as data.
 
 A detection is one row of `watched`: which field of a CloudTrail record names something of this stack, and which calls on it are
-nobody's but a deployer's. `_audit_patterns` makes metric filters and EventBridge rules of the rows. A new detection is a row
-here and records of it, with their source, in tests/unit/corpus/cloudtrail.
+nobody's but a deployer's. `_audit_patterns` makes metric filters of the rows. A new detection is a row here and records of it,
+with their source, in tests/unit/corpus/cloudtrail.
 
 The stack's own resources are recognised by their names, which start with `<project>-<stack>-`: a stack called `prod` counts
 those of a stack `prod-2` in the same account as well.
@@ -22,8 +22,25 @@ from components.location import Location
 MAX_FILTERS = {"create": 100, "existing": 50}
 """Metric filters that one stack puts on its trail's log group. AWS takes 100; an existing group has others' as well."""
 
-_IAM_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
-"""Where IAM's events are, by partition. Source: AWS, "AWS service events delivered via CloudTrail" (EventBridge)."""
+ALARMS = ("reads", "unexpected-reads", "denied-reads", "tampering", "failed-rotations")
+"""What the audit's alarms are called, behind the stack's prefix."""
+
+
+@dataclass(frozen=True)
+class PulumiState:
+    """Where the stack's state and configuration are kept: Pulumi's own way to every value.
+
+    Attributes:
+        bucket_name: The bucket that holds the state's files.
+        key_arn: The KMS key that encrypts the values in them.
+        key_alias: Its alias, with `alias/`.
+        readers: ARNs of the roles and users that read it beside the deployers and the trusted readers.
+    """
+
+    bucket_name: str
+    key_arn: str
+    key_alias: str
+    readers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,8 @@ class Subject:
         bucket_name: Where the stack's own trail keeps its files, None with an existing one.
         topic_arn: Where alarms and notices go.
         ecs_services: Cluster and name of the ECS services that run the tasks, as far as the stack knows them.
+        boundary_arn: The permissions boundary of the stack's roles, if they have one.
+        state: Where Pulumi's state is, if that is watched.
     """
 
     location: Location
@@ -59,6 +78,8 @@ class Subject:
     bucket_name: str | None
     topic_arn: str
     ecs_services: tuple[tuple[str, str], ...] = ()
+    boundary_arn: str | None = None
+    state: PulumiState | None = None
 
     @property
     def own(self) -> str:
@@ -106,14 +127,14 @@ class Watched:
 
     Attributes:
         what: What it is about; tests ask for a record of each.
-        named: The record's fields that name the stack's own, with the values that do: one of them is enough. `*` may stand at
-            both ends of a value; a field that ends in `[]` is a list.
+        named: The record's fields that name the stack's own, with the values that do: one of them is enough. `*` stands for any
+            characters; `[]` behind a field's name is each of a list's first items.
         events: The calls, with `*` at their end; empty for every call that writes.
         but: Writes that anybody may make.
         also: Fields of which one has to be there as well (a boolean: true).
+        beside: Fields of which one has to have one of its values as well; None: it is not there.
         source: The service's event source, where the field means something else in another service.
         by_rotation: Whether the rotation function makes these calls, too.
-        in_region: Whether the calls are recorded in the stack's Region, where EventBridge's rules see them.
     """
 
     what: str
@@ -121,147 +142,296 @@ class Watched:
     events: tuple[str, ...] = ()
     but: tuple[str, ...] = ()
     also: Mapping[str, type] = field(default_factory=dict[str, type])
+    beside: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict[str, tuple[str | None, ...]])
     source: str | None = None
     by_rotation: bool = False
-    in_region: bool = True
+
+
+_PASSED = (
+    "roleArn",
+    "role",
+    "serviceRole",
+    "containerProperties.executionRoleArn",
+    "containerProperties.jobRoleArn",
+    *(
+        f"{start}.{role}"
+        for start in (
+            "ecsProperties.taskProperties[0]",
+            "nodeProperties.nodeRangeProperties[].ecsProperties.taskProperties[0]",
+        )
+        for role in ("executionRoleArn", "taskRoleArn")
+    ),
+    "nodeProperties.nodeRangeProperties[].container.executionRoleArn",
+    "nodeProperties.nodeRangeProperties[].container.jobRoleArn",
+    "target.roleArn",
+    "targets[].roleArn",
+    "targetParameters.ecsTaskParameters.overrides.executionRoleArn",
+    "targetParameters.ecsTaskParameters.overrides.taskRoleArn",
+)
+"""Fields that take a role's ARN. AWS Batch takes one element of `taskProperties`. Source: boto/botocore 1.43, service models."""
+
+_PASSED_BY_NAME = ("executionRoleArn", "taskRoleArn", "overrides.executionRoleArn", "overrides.taskRoleArn")
+"""Those of ECS, which take the name as well."""
 
 
 def watched(subject: Subject) -> tuple[Watched, ...]:
     """Return the table of detections: what a deployer alone may call."""
-    own, location = subject.own, subject.location
-    role = f"*:role/{own}*"
-    secrets = asked_ids(subject, subject.other_names, by_prefix=True)
-    families = (subject.prefix, f"{subject.prefix}:*", f"{own}*", f"*/{subject.prefix}:*", f"*/{own}*")
-    rows = [
+    return (
+        *_secrets(subject),
+        *_identities(subject),
+        *_code(subject),
+        *_alarms(subject),
+        *_tasks(subject),
+        *_key(subject),
+        *_trail(subject),
+    )
+
+
+def _secrets(subject: Subject) -> list[Watched]:
+    names = asked_ids(subject, subject.other_names, by_prefix=True)
+    denied = _denied(*denied_ids(subject, subject.other_names, by_prefix=True))
+    return [
         Watched(
             "secret",
-            _request(secretId=secrets) | _denied(*denied_ids(subject, subject.other_names, by_prefix=True)),
-            but=("PutSecretValue", "RotateSecret", "UpdateSecretVersionStage"),
+            _request(secretId=names) | denied,
+            but=("PutSecretValue", "RotateSecret", "UpdateSecretVersionStage", "ValidateResourcePolicy"),
         ),
         Watched(
             "new value",
-            _request(secretId=secrets) | _denied(*denied_ids(subject, subject.other_names, by_prefix=True)),
+            _request(secretId=names) | denied,
             events=("PutSecretValue", "UpdateSecretVersionStage"),
             by_rotation=True,
         ),
         Watched(
             # A rotation by hand is welcome. With a function of one's own the value could go anywhere.
             "rotation's function or schedule",
-            _request(secretId=secrets),
+            _request(secretId=names),
             events=("RotateSecret",),
             also={
                 "requestParameters.rotationLambdaARN": str,
+                "requestParameters.externalSecretRotationRoleArn": str,
                 "requestParameters.rotationRules.automaticallyAfterDays": int,
                 "requestParameters.rotationRules.duration": str,
                 "requestParameters.rotationRules.scheduleExpression": str,
             },
         ),
         Watched(
+            "replica overwritten by another secret",
+            _request(name=(f"{subject.own}*", *subject.other_names)),
+            events=("CreateSecret",),
+            also={"requestParameters.forceOverwriteReplicaSecret": bool},
+        ),
+        Watched(
+            "tags through the tagging API",
+            _request(
+                (
+                    "resourceARNList[]",
+                    (
+                        f"*:secret:{subject.own}*",
+                        f"*:role/{subject.own}*",
+                        *(["*:key/<key-id>"] if subject.has_key else []),
+                    ),
+                )
+            ),
+        ),
+    ]
+
+
+def _identities(subject: Subject) -> list[Watched]:
+    own, role = subject.own, f"*:role/{subject.own}*"
+    # account/ calls the deployer's policies as the deployer.
+    policies = [f"*:policy/{own}*", *(f"*:policy/{name}*" for name in _names(subject, ":role/", subject.deployers))]
+    policies += [subject.boundary_arn] if subject.boundary_arn else []
+    return [
+        Watched(
             "role, policy or user",
             _request(
                 roleName=(f"{own}*", *_names(subject, ":role/")),
-                policyArn=(f"*:policy/{own}*",),
+                policyArn=tuple(policies),
                 userName=_names(subject, ":user/"),
             )
-            | _denied(f"*:policy/{own}*", *(f"*:{arn.split(':', 5)[5]} *" for arn in _exempt(subject))),
+            | _denied(
+                f"*:policy/{own}*",
+                *([f"*{subject.boundary_arn} *"] if subject.boundary_arn else []),
+                *(f"*:{arn.split(':', 5)[5]} *" for arn in _exempt(subject)),
+            ),
             source="iam.amazonaws.com",
-            in_region=location.region == _IAM_REGIONS.get(location.partition),
+        ),
+        Watched(
+            # Whose tokens the account's roles trust: which roles that are, only their trust policies say.
+            "identity provider",
+            _request(("sAMLProviderArn", ("*",)), ("openIDConnectProviderArn", ("*",))),
+            but=("Tag*", "Untag*"),
+            source="iam.amazonaws.com",
         ),
         Watched(
             # iam:PassRole is no call and leaves no record: the call that passes the role does, also when it was denied.
             "role in somebody's use",
-            _request(
-                ("roleArn", (role,)),
-                ("role", (role,)),
-                ("executionRoleArn", (role, f"{own}*")),
-                ("taskRoleArn", (role, f"{own}*")),
-                ("overrides.executionRoleArn", (role, f"{own}*")),
-                ("overrides.taskRoleArn", (role, f"{own}*")),
-                ("containerProperties.executionRoleArn", (role,)),
-            )
+            _request(*((path, (role,)) for path in _PASSED), *((path, (role, f"{own}*")) for path in _PASSED_BY_NAME))
             | _denied(role),
         ),
         Watched("session of a role", _request(roleArn=(role,)) | _denied(role), events=("AssumeRole*",)),
+    ]
+
+
+def _code(subject: Subject) -> list[Watched]:
+    own = subject.own
+    function, machine = f"*:function:{own}*", f"*:stateMachine:{own}*"
+    return [
         Watched(
-            "function", _request(functionName=(f"{own}*", f"*:function:{own}*")) | _denied(f"*:function:{own}*")
+            "function",
+            _request(functionName=(f"{own}*", function), resourceArn=(function,)) | _denied(function),
         ),
         Watched(
             "state machine",
-            _request(stateMachineArn=(f"*:stateMachine:{own}*",)) | _denied(f"*:stateMachine:{own}*"),
-            but=("Start*",),
+            _request(
+                stateMachineArn=(machine,),
+                stateMachineAliasArn=(machine,),
+                stateMachineVersionArn=(machine,),
+                executionArn=(f"*:execution:{own}*",),
+            )
+            | _denied(machine),
+            but=("Start*", "Redrive*"),
         ),
         Watched(
             "rule",
             _request(name=(f"{own}*",), rule=(f"{own}*",)) | _denied(f"*:rule/{own}*"),
             source="events.amazonaws.com",
         ),
+    ]
+
+
+def _alarms(subject: Subject) -> list[Watched]:
+    own = subject.own
+    # The application may have alarms of the same prefix.
+    names = (f"{own}reads", f"{own}*ed-reads", f"{own}tampering", f"{own}failed-rotations")
+    names += (f"{own}*redeploy-*",) if subject.ecs_services else ()
+    several = ("alarmNames[3]", "muteTargets.alarmNames[3]")
+    return [
         Watched(
             "alarm",
-            _request(("alarmName", (f"{own}*",)), ("alarmNames[]", (f"{own}*",)), ("muteTargets.alarmNames[]", (f"{own}*",)))
-            | _denied(f"*:alarm:{own}*"),
+            _request(
+                ("alarmName", names),
+                ("alarmNames[]", names),
+                ("muteTargets.alarmNames[]", names),
+            )
+            | _denied(*(f"*:alarm:{name} *" for name in names)),
+        ),
+        # A filter looks no further into a list than its first items.
+        Watched(
+            "many alarms at once", _request(*((path, ("*",)) for path in several)), source="monitoring.amazonaws.com"
         ),
         Watched(
             "alarm topic",
-            _request(topicArn=(subject.topic_arn,), subscriptionArn=(f"{subject.topic_arn}:*",))
+            _request(
+                topicArn=(subject.topic_arn,),
+                subscriptionArn=(f"{subject.topic_arn}:*",),
+                resourceArn=(subject.topic_arn,),
+            )
             | _denied(f"*{subject.topic_arn}*"),
             but=("ConfirmSubscription",),
         ),
-        Watched("task definition", _request(family=(subject.prefix, f"{own}*"))),
+    ]
+
+
+def _tasks(subject: Subject) -> list[Watched]:
+    own, prefix = subject.own, subject.prefix
+    families = (prefix, f"{prefix}:*", f"{own}*", f"*/{prefix}:*", f"*/{own}*")
+    shell = {"requestParameters.enableExecuteCommand": bool}
+    rows = [
+        Watched(
+            "task definition",
+            _request(("family", (prefix, f"{own}*")), ("taskDefinitions[]", (f"{own}*", f"*/{own}*"))),
+        ),
         Watched(
             "task",
-            _request(taskDefinition=families) | _denied(f"*:task-definition/{subject.prefix}:*", f"*:task-definition/{own}*"),
+            _request(taskDefinition=families) | _denied(f"*:task-definition/{prefix}:*", f"*:task-definition/{own}*"),
             events=("RunTask", "StartTask", "DeregisterTaskDefinition"),
         ),
         Watched(
-            "shell in a task, made possible",
+            "task on somebody's schedule",
             _request(
-                taskDefinition=families,
-                service=tuple(v for cluster, name in subject.ecs_services for v in (name, f"*:service/{cluster}/{name}")),
+                *(
+                    (f"{path}.taskDefinitionArn", (f"*/{own}*",))
+                    for path in (
+                        "target.ecsParameters",
+                        "targets[].ecsParameters",
+                        "targetParameters.ecsTaskParameters",
+                    )
+                )
             ),
-            also={"requestParameters.enableExecuteCommand": bool},
         ),
-        *_key(subject),
-        *_trail(subject),
-    ]  # fmt: skip
+        Watched("shell in a task of the family, made possible", _request(taskDefinition=families), also=shell),
+    ]
     clusters = sorted({cluster for cluster, _ in subject.ecs_services})
-    if clusters:
-        rows.append(
+    for cluster in clusters:
+        names = tuple(name for at, name in subject.ecs_services if at == cluster)
+        # Without a cluster ECS takes the one that is called default.
+        named = (cluster, f"*:cluster/{cluster}", *([None] if cluster == "default" else []))
+        beside = {"requestParameters.cluster": named}
+        tasks = f"*:task/{cluster}/*"
+        rows += [
+            Watched(
+                "shell in a task of the service, made possible", _request(service=names), also=shell, beside=beside
+            ),
+            Watched(
+                "shell in a task of the service by ARN, made possible",
+                _request(service=tuple(f"*:service/{cluster}/{name}" for name in names)),
+                also=shell,
+            ),
+            Watched("shell in a task by its id", _request(task=("*",)), events=("ExecuteCommand",), beside=beside),
             Watched(
                 "shell in a task",
-                _request(
-                    task=tuple(f"*:task/{cluster}/*" for cluster in clusters),
-                    cluster=tuple(v for cluster in clusters for v in (cluster, f"*:cluster/{cluster}")),
-                ),
+                _request(task=(tasks,)) | _denied(tasks),
                 events=("ExecuteCommand",),
-            )
-        )
-    return tuple(rows)
+            ),
+            Watched(
+                "session in a task",
+                _request(target=(f"ecs:{cluster}_*",)) | _denied(tasks),
+                events=("StartSession",),
+                source="ssm.amazonaws.com",
+            ),
+        ]
+    return rows
 
 
 def _key(subject: Subject) -> list[Watched]:
     if not subject.has_key:
         return []
-    return [Watched("key", _request(keyId=("*<key-id>",)) | _denied("*:key/<key-id>*"))]
+    key = ("*<key-id>",)
+    return [
+        Watched(
+            "key",
+            _request(keyId=key, targetKeyId=key, aliasName=(f"alias/{subject.prefix}",)) | _denied("*:key/<key-id>*"),
+            # They take nothing away that protects a value.
+            but=("RevokeGrant", "RetireGrant", "CancelKeyDeletion"),
+        )
+    ]
 
 
 def _trail(subject: Subject) -> list[Watched]:
     """The trail, its log group and its bucket; of an existing one only what every stack that reads it needs."""
     group = subject.log_group_name
     groups = (group, f"*:log-group:{group}", f"*:log-group:{group}:*")
-    log_group = _request(logGroupName=(group,), logGroupIdentifier=groups) | _denied(f"*:log-group:{group}:*")
+    log_group = _request(
+        logGroupName=(group,), logGroupIdentifier=groups, resourceIdentifier=groups, resourceArn=groups[1:]
+    ) | _denied(f"*:log-group:{group}:*")
     if not subject.trail_name:
         return [
-            Watched("log group", log_group, events=("DeleteLog*", "PutRetentionPolicy")),
+            Watched("log group", log_group, events=("DeleteLog*", "PutRetentionPolicy", "DisassociateKmsKey")),
             Watched("metric filter", _request(filterName=(f"{subject.own}*",))),
         ]
     arn = subject.location.arn("cloudtrail", f"trail/{subject.trail_name}")
     bucket = subject.bucket_name or ""
     return [
         # Not every write: CloudTrail itself makes streams.
-        Watched("log group", log_group, events=("Put*", "Delete*", "AssociateKmsKey", "DisassociateKmsKey")),
+        Watched("log group", log_group, events=("Put*", "Delete*", "Associate*", "Disassociate*")),
         Watched(
             "trail",
-            _request(name=(subject.trail_name, arn), trailName=(subject.trail_name, arn)) | _denied(f"*{arn} *"),
+            _request(name=(subject.trail_name, arn), trailName=(subject.trail_name, arn), resourceId=(arn,))
+            | _denied(f"*{arn} *"),
+            # Insights are events of their own.
+            but=("PutInsightSelectors",),
             source="cloudtrail.amazonaws.com",
         ),
         Watched("trail's bucket", _request(bucketName=(bucket,)) | _denied(f"*:s3:::{bucket}*")),
@@ -282,5 +452,5 @@ def _exempt(subject: Subject) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*subject.deployers, *subject.trusted_readers)))
 
 
-def _names(subject: Subject, kind: str) -> tuple[str, ...]:
-    return tuple(arn.rpartition("/")[2] for arn in _exempt(subject) if kind in arn)
+def _names(subject: Subject, kind: str, arns: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    return tuple(arn.rpartition("/")[2] for arn in (_exempt(subject) if arns is None else arns) if kind in arn)

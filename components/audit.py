@@ -1,4 +1,4 @@
-"""Who read it, and would we notice: trail, alarms, notices and dashboard."""
+"""Who read it, and would we notice: trail, alarms and dashboard."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ import pulumi_aws as aws
 
 from components import _args, _audit_patterns
 from components._audit_dashboard import dashboard_body
-from components._audit_patterns import Metric, Notice, Values
-from components._audit_watched import Subject
-from components.checks import EMAIL, LOG_GROUP, PRINCIPAL_ARN
+from components._audit_patterns import Metric, Values
+from components._audit_watched import PulumiState, Subject
+from components.checks import EMAIL, KEY_ARN, LOG_GROUP, PRINCIPAL_ARN
 from components.limits import MIN_LOG_FILE_DAYS
 from components.location import Location
 from components.names import AuditNames
@@ -46,6 +46,14 @@ class AuditArgs(TypedDict):
     """ARNs of other roles and users that may read without an alarm. Default: none."""
     ecs_services: NotRequired[Sequence[str]]
     """The ECS services that run the tasks, as `CLUSTER/SERVICE`. Default: not watched."""
+    state_bucket_name: NotRequired[str]
+    """The S3 bucket that holds Pulumi's state. Its objects' reads and writes are recorded, as data events. Default: not watched."""
+    state_key_arn: NotRequired[str]
+    """ARN of the KMS key that encrypts the secrets in Pulumi's state and configuration. Required with `state_bucket_name`."""
+    state_key_alias: NotRequired[str]
+    """Alias of that key, with `alias/`. Required with `state_bucket_name`."""
+    state_reader_arns: NotRequired[Sequence[str]]
+    """ARNs of the roles and users that read the state beside the deployers and the trusted readers. Default: none."""
     existing_log_group_name: NotRequired[str]
     """The log group of a trail that exists, such as the organization's. Default: the component creates a trail."""
     alarm_emails: NotRequired[Sequence[str]]
@@ -58,7 +66,7 @@ class AuditArgs(TypedDict):
     keep_log_files: NotRequired[bool]
     """Whether `pulumi destroy` refuses to delete the bucket with the trail's files in it. Default: true."""
     kms_key_arn: NotRequired[pulumi.Input[str]]
-    """ARN of the stack's own key. Its policy must let CloudTrail, CloudWatch Logs, CloudWatch and EventBridge use it, as an
+    """ARN of the stack's own key. Its policy must let CloudTrail, CloudWatch Logs and CloudWatch use it, as an
     `Encryption`'s does that names the trail, the log group and the topic. Default: AWS's own keys."""
     permissions_boundary: NotRequired[pulumi.Input[str]]
     """ARN of a managed policy that bounds the trail's role. Default: none."""
@@ -71,13 +79,12 @@ class AuditArgs(TypedDict):
 class Audit(pulumi.ComponentResource):
     """Records every call on the stack's secrets, and tells somebody about those that should not happen.
 
-    A trail of management events (or an existing one's log group) feeds metric filters and alarms; EventBridge sends notices
-    about tampering and failed rotations without waiting for an alarm; a dashboard shows the rest. docs/security.md says what
-    fires when, and what CloudTrail delays.
+    A trail of management events (or an existing one's log group) feeds metric filters and alarms; a dashboard shows the rest.
+    docs/security.md says what fires when, and what CloudTrail delays.
     """
 
     topic_arn: pulumi.Output[str]
-    """Where alarms and notices go; known once the topic's policy is in force."""
+    """Where alarms go; known once the topic's policy is in force."""
     metric_count: int
     """How many metrics there are, and as many alarms; each costs."""
 
@@ -96,6 +103,7 @@ class Audit(pulumi.ComponentResource):
         self._prefix = args.get("prefix") or f"{pulumi.get_project()}-{pulumi.get_stack()}"
         self._names = AuditNames(self._prefix, location)
         existing, kms_key_arn = args.get("existing_log_group_name"), args.get("kms_key_arn")
+        boundary = args.get("permissions_boundary")
         secrets = _args.secrets_of(args["secrets"])
         expected_reads_per_hour = int(args.get("expected_reads_per_hour", 100))
         subject = Subject(
@@ -112,6 +120,8 @@ class Audit(pulumi.ComponentResource):
             bucket_name=None if existing else self._names.bucket,
             topic_arn=self._names.topic_arn,
             ecs_services=tuple(_cluster_and_name(one) for one in args.get("ecs_services", ())),
+            boundary_arn=boundary if isinstance(boundary, str) else None,
+            state=_state(args),
         )
         arns = {secret.full_name: secret.arn for secret in secrets}
         values = pulumi.Output.all(pulumi.Output.all(**arns), kms_key_arn).apply(
@@ -121,7 +131,6 @@ class Audit(pulumi.ComponentResource):
         log_group: pulumi.Input[str] = existing or self._trail(kms_key_arn)
         topic = self._topic(args.get("alarm_emails", ()), kms_key_arn)
         alarm_arns = self._alarms(subject, values, expected_reads_per_hour, log_group, topic)
-        self._notices(subject, values, topic)
         self._dashboard(subject, expected_reads_per_hour, alarm_arns)
 
         self.topic_arn = topic
@@ -166,6 +175,7 @@ class Audit(pulumi.ComponentResource):
             is_multi_region_trail=True,
             include_global_service_events=True,
             enable_log_file_validation=True,
+            event_selectors=_selectors(self._args, self._location.partition),
             kms_key_id=kms_key_arn,
             opts=self._child,
         )
@@ -297,31 +307,6 @@ class Audit(pulumi.ComponentResource):
             for metric, alarm in alarms.items()
         ]
 
-    def _notices(self, subject: Subject, values: pulumi.Output[Values], topic_arn: pulumi.Input[str]) -> None:
-        numbers = dict.fromkeys(Notice, 0)
-        for event in _audit_patterns.event_patterns(subject):
-            numbers[event.notice] += 1
-            name = f"{event.notice}-{numbers[event.notice]}"
-            label = f"{self._name}-notice-{name}"
-            rule = aws.cloudwatch.EventRule(
-                label,
-                name=f"{self._prefix}-{name}",
-                description=f"{self._prefix}: notices about a {event.notice}",
-                event_pattern=values.apply(lambda known, template=event.template: known.fill(template)),
-                # None of these calls is called Get, List or Describe: they need no ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS.
-                state="ENABLED",
-                opts=self._child,
-            )
-            message = _audit_patterns.message(event.notice, subject)
-            aws.cloudwatch.EventTarget(
-                label,
-                rule=rule.name,
-                target_id="alarm-topic",
-                arn=topic_arn,
-                input_transformer={"input_paths": message.paths, "input_template": message.template},
-                opts=self._child,
-            )
-
     def _dashboard(
         self, subject: Subject, expected_reads_per_hour: int, alarm_arns: Sequence[pulumi.Output[str]]
     ) -> None:
@@ -355,10 +340,12 @@ def _alarms(expected_reads_per_hour: int) -> dict[Metric, _Alarm]:
             "unexpected-reads",
             _FIVE_MINUTES,
             0,
-            "a secret's value was read by somebody who is neither the execution role, the rotation function, a deployer nor "
-            "a trusted reader.",
+            "a secret's value, or Pulumi's state, was read by somebody who is neither the execution role, the rotation "
+            "function, a deployer nor a trusted reader.",
         ),
-        Metric.DENIED_READS: _Alarm("denied-reads", _FIVE_MINUTES, 0, "a read of a secret was denied."),
+        Metric.DENIED_READS: _Alarm(
+            "denied-reads", _FIVE_MINUTES, 0, "a read of a secret or of Pulumi's state was denied."
+        ),
         Metric.TAMPERING: _Alarm(
             "tampering",
             _FIVE_MINUTES,
@@ -376,6 +363,8 @@ _RULES = {
     "rotation_role_arn": (PRINCIPAL_ARN, "the ARN of a role"),
     "deployer_arns": (PRINCIPAL_ARN, "the ARN of a role or user"),
     "trusted_reader_arns": (PRINCIPAL_ARN, "the ARN of a role or user"),
+    "state_key_arn": (KEY_ARN, "the ARN of a KMS key"),
+    "state_reader_arns": (PRINCIPAL_ARN, "the ARN of a role or user"),
     "existing_log_group_name": (LOG_GROUP, "a log group's name: letters, digits and . / # _ -"),
     "alarm_emails": (EMAIL, "an e-mail address"),
 }
@@ -388,6 +377,35 @@ def _problems(args: AuditArgs) -> Iterator[_args.Problem]:
     for service in args.get("ecs_services", ()):
         if service.count("/") != 1:
             yield "ecs_services", f"has {service[:60]!r}", "CLUSTER/SERVICE"
+    if args.get("state_bucket_name"):
+        for key in ("state_key_arn", "state_key_alias"):
+            if not args.get(key):
+                yield key, "is missing", "required with state_bucket_name"
+
+
+def _state(args: AuditArgs) -> PulumiState | None:
+    if not args.get("state_bucket_name"):
+        return None
+    return PulumiState(
+        args.get("state_bucket_name", ""),
+        args.get("state_key_arn", ""),
+        args.get("state_key_alias", ""),
+        tuple(args.get("state_reader_arns", ())),
+    )
+
+
+def _selectors(args: AuditArgs, partition: str) -> list[aws.cloudtrail.TrailEventSelectorArgsDict] | None:
+    """Return the management events and those on the state's objects; None leaves CloudTrail's default, management events."""
+    if not args.get("state_bucket_name"):
+        return None
+    objects = f"arn:{partition}:s3:::{args.get('state_bucket_name')}/"
+    return [
+        {
+            "read_write_type": "All",
+            "include_management_events": True,
+            "data_resources": [{"type": "AWS::S3::Object", "values": [objects]}],
+        }
+    ]
 
 
 def _cluster_and_name(service: str) -> tuple[str, str]:

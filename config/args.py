@@ -11,6 +11,7 @@ from components.encryption import EncryptionArgs
 from components.execution_role import ExecutionRoleArgs
 from components.location import Location
 from components.names import ServiceNames
+from components.policies.deployer import Deployment
 from components.redeployment import RedeploymentArgs
 from components.rotation import RotationArgs
 from components.secret import Secret, foreign
@@ -103,6 +104,13 @@ def audit(
         args["kms_key_arn"] = kms_key_arn
     if settings.permissions_boundary:
         args["permissions_boundary"] = settings.permissions_boundary
+    if asked.state_key_arn:
+        account = Deployment(settings.names, location, frozenset(), asked.state_key_arn, {})
+        pipeline = [location.role_arn(role) for role in account.pipeline_roles]
+        args["state_bucket_name"] = account.state_bucket
+        args["state_key_arn"] = asked.state_key_arn
+        args["state_key_alias"] = account.config_alias
+        args["state_reader_arns"] = sorted({*pipeline, *asked.state_readers, *settings.break_glass_roles})
     return args
 
 

@@ -122,6 +122,8 @@ class AuditSettings:
         trusted_readers: ARNs of roles or users that may read without an alarm.
         expected_reads_per_hour: Reads an hour by everybody together above which an alarm fires.
         log_retention_in_days: Days that the trail's log group keeps events.
+        state_key_arn: ARN of the key that account/ creates for the state, if reads of the state raise an alarm.
+        state_readers: ARNs of others than the pipeline's roles that read the state.
     """
 
     trail: Literal["create", "existing"]
@@ -130,6 +132,8 @@ class AuditSettings:
     trusted_readers: tuple[str, ...]
     expected_reads_per_hour: int
     log_retention_in_days: int
+    state_key_arn: str | None = None
+    state_readers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -555,6 +559,8 @@ def _audit(reader: Reader, *, entries: int) -> AuditSettings | None:
             "expectedReadsPerHour", _EXPECTED_STARTS * max(entries, 1), allowed=range(1, 1_000_000), rule="1 to 999999"
         ),
         log_retention_in_days=_retention(section, "logRetentionInDays", 365),
+        state_key_arn=section.text("stateKeyArn", "", check=fields.wrong_key_arn) or None,
+        state_readers=section.texts("stateReaders", check=fields.wrong_principal),
     )
 
 

@@ -135,7 +135,11 @@ class Account:
         shapes = {
             "iam": f"arn:{self.location.partition}:iam::{account}:role/{value}",
             "secretsmanager": arn(service, f"secret:{value}-AbCdEf"),
-            "kms": arn(service, value if value.startswith("alias/") else f"key/{value}"),
+            # A key that is called by its alias is asked itself.
+            "kms": arn(
+                service,
+                value if name == "AliasName" else "key/of-alias" if value.startswith("alias/") else f"key/{value}",
+            ),
             "logs": self.location.log_group_arn(f"{value}:*"),
             "s3": f"arn:{self.location.partition}:s3:::{value}",
             "events": arn(service, f"rule/{value}"),

@@ -189,7 +189,7 @@ OF_FEATURE: Mapping[Feature, tuple[str, ...]] = {
         *(token for token in CALLS if token.startswith("aws:sns/")),
         "aws:cloudwatch/logMetricFilter:LogMetricFilter",
         "aws:cloudwatch/dashboard:Dashboard",
-        *NOTICES,
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
     ),
     "trail": tuple(token for token in CALLS if token.startswith(("aws:cloudtrail/", "aws:s3/"))),
 }

@@ -1,11 +1,11 @@
-"""What CloudWatch Logs' metric filters and EventBridge's rules match, as AWS documents both languages.
+"""What CloudWatch Logs' metric filters match, as AWS documents the language.
 
-Sources: AWS, "Using filter patterns to match terms in JSON log events"; "Comparison operators for use in event patterns".
+Source: AWS, "Using filter patterns to match terms in JSON log events".
 Anything else is a SyntaxError: AWS would refuse it, or nobody knows what it would do.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, cast
 
@@ -160,79 +160,3 @@ def _select(record: Any, selector: str) -> Any:
         else:
             return _MISSING
     return value
-
-
-def rule_matches(pattern: Mapping[str, Any], event: Any) -> bool:
-    """Whether an EventBridge event pattern matches: every field of the pattern must, each by one of its alternatives."""
-    return all(
-        any(rule_matches(alternative, event) for alternative in wanted)
-        if key == "$or"
-        else _field_matches(wanted, _field(event, key))
-        for key, wanted in pattern.items()
-    )
-
-
-def _field(event: Any, key: str) -> Any:
-    return cast("Mapping[str, Any]", event)[key] if isinstance(event, Mapping) and key in event else _MISSING
-
-
-def _field_matches(wanted: Any, value: Any) -> bool:
-    if isinstance(wanted, Mapping):
-        return rule_matches(cast("Mapping[str, Any]", wanted), value)
-    if not isinstance(wanted, list) or not wanted:
-        raise SyntaxError(f"a field is matched by a list of values, not {wanted!r}")
-    # An event's list matches when one of its items does.
-    values = cast("list[Any]", value) if isinstance(value, list) else [value]
-    return any(_matches_one(one, item) for one in cast("list[Any]", wanted) for item in values)
-
-
-def _matches_one(wanted: Any, value: Any) -> bool:
-    if not isinstance(wanted, Mapping):
-        return value is not _MISSING and type(value) is type(wanted) and value == wanted
-    matcher = cast("Mapping[str, Any]", wanted)
-    if len(matcher) != 1:
-        raise SyntaxError(f"one comparison at a time: {matcher}")
-    ((kind, operand),) = matcher.items()
-    match kind:
-        case "exists":
-            # Only leaves exist.
-            return (value is not _MISSING and not isinstance(value, Mapping)) == operand
-        case "anything-but":
-            return value is not _MISSING and not isinstance(value, Mapping) and not _any_of(operand, value)
-        case "prefix" | "suffix" | "wildcard" | "equals-ignore-case":
-            return isinstance(value, str) and _text_matches(kind, operand, value)
-        case "numeric":
-            return isinstance(value, int | float) and _numeric_matches(operand, value)
-        case _:
-            raise SyntaxError(f"unknown comparison {kind}")
-
-
-def _any_of(operand: Any, value: Any) -> bool:
-    operands = cast("list[Any]", operand) if isinstance(operand, list) else [operand]
-    return any(_matches_one(one, value) for one in operands)
-
-
-def _text_matches(kind: str, operand: Any, value: str) -> bool:
-    match kind:
-        case "prefix":
-            return value.startswith(operand if isinstance(operand, str) else tuple(operand))
-        case "suffix":
-            return value.endswith(operand if isinstance(operand, str) else tuple(operand))
-        case "wildcard":
-            if "**" in operand:
-                raise SyntaxError("consecutive wildcards")
-            return re.fullmatch(".*".join(map(re.escape, operand.split("*"))), value, re.DOTALL) is not None
-        case _:
-            return value.casefold() == operand.casefold()
-
-
-def _numeric_matches(operand: Sequence[Any], value: float) -> bool:
-    compare: dict[str, Callable[[float, float], bool]] = {
-        "=": lambda a, b: a == b,
-        "<": lambda a, b: a < b,
-        "<=": lambda a, b: a <= b,
-        ">": lambda a, b: a > b,
-        ">=": lambda a, b: a >= b,
-    }
-    pairs = zip(operand[::2], operand[1::2], strict=True)
-    return all(compare[operator](value, bound) for operator, bound in pairs)

@@ -1,6 +1,5 @@
 """The `Audit` component under recording mocks."""
 
-import json
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -33,8 +32,6 @@ ARGS: AuditArgs = {
 
 FILTER = "aws:cloudwatch/logMetricFilter:LogMetricFilter"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
-RULE = "aws:cloudwatch/eventRule:EventRule"
-TARGET = "aws:cloudwatch/eventTarget:EventTarget"
 TOPIC = "aws:sns/topic:Topic"
 TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
 SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
@@ -64,8 +61,6 @@ def recording(record: Recorder) -> Recording:
 def test_what_it_registers(recording: Recording) -> None:
     assert recording.count() == {
         DASHBOARD: 1,
-        RULE: 7,
-        TARGET: 7,
         LOG_GROUP: 1,
         FILTER: 19,
         ALARM: 5,
@@ -168,9 +163,7 @@ def test_filters_count_into_the_metrics_that_the_alarms_watch(recording: Recordi
 
 
 def test_patterns_have_the_secrets_arns(recording: Recording) -> None:
-    patterns = [one.inputs["pattern"] for one in recording.of(FILTER)] + [
-        one.inputs["eventPattern"] for one in recording.of(RULE)
-    ]
+    patterns = [one.inputs["pattern"] for one in recording.of(FILTER)]
     assert not any("<" in pattern for pattern in patterns)
     assert any(f":111122223333:secret:{PREFIX}-jwt-secret-AbCdEf" in pattern for pattern in patterns)
     assert any("1234abcd-12ab-34cd-56ef-1234567890ab" in pattern for pattern in patterns)
@@ -201,22 +194,6 @@ def test_alarms_tell_the_topic_and_are_silent_without_data(recording: Recording)
         f"{PREFIX}-tampering": (300, "Maximum", 0),
         f"{PREFIX}-failed-rotations": (300, "Maximum", 0),
     }
-
-
-def test_each_rule_tells_the_topic_in_words(recording: Recording) -> None:
-    targets = {one.name: one.inputs for one in recording.of(TARGET)}
-    assert set(targets) == {one.name for one in recording.of(RULE)}
-    names = {one.inputs["name"] for one in recording.of(RULE)}
-    assert names == {*(f"{PREFIX}-change-{number}" for number in range(1, 7)), f"{PREFIX}-rotation-1"}
-    for rule in recording.of(RULE):
-        assert rule.inputs["state"] == "ENABLED"
-        json.loads(rule.inputs["eventPattern"])
-        target = targets[rule.name]
-        assert target["arn"] == TOPIC_ARN
-        assert "roleArn" not in target
-        template = json.loads(target["inputTransformer"]["inputTemplate"])
-        assert all(f"<{name}>" in template for name in target["inputTransformer"]["inputPaths"])
-        assert template.count("<") == len(target["inputTransformer"]["inputPaths"])
 
 
 def test_the_topic_is_encrypted_with_the_stacks_key_and_has_its_policy(recording: Recording) -> None:
@@ -261,7 +238,6 @@ def test_without_a_key_nothing_asks_for_one(record: Recorder) -> None:
     for type_ in (TOPIC, LOG_GROUP, TRAIL):
         assert not {"kmsMasterKeyId", "kmsKeyId"} & set(recording.one(type_).inputs)
     assert not [one for one in recording.of(FILTER) if "keyId" in one.inputs["pattern"]]
-    assert not [one for one in recording.of(RULE) if "keyId" in one.inputs["eventPattern"]]
 
 
 def test_an_existing_trail_makes_no_second_one(record: Recorder) -> None:
@@ -271,7 +247,6 @@ def test_an_existing_trail_makes_no_second_one(record: Recorder) -> None:
     assert not [one for one in recording if one.type.startswith(("aws:s3/", "aws:iam/"))]
     assert {one.inputs["logGroupName"] for one in recording.of(FILTER)} == {"organisation-trail"}
     assert len(recording.of(ALARM)) == 5
-    assert not [one for one in recording.of(RULE) if "cloudtrail.amazonaws.com" in one.inputs["eventPattern"]]
 
 
 @pytest.mark.parametrize(

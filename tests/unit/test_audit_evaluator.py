@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.audit_corpus import DOCUMENTED, EXAMPLE
-from tests.unit.pattern_evaluator import filter_matches, rule_matches
+from tests.unit.pattern_evaluator import filter_matches
 
 RECORD: dict[str, Any] = {
     "eventType": "UpdateTrail",
@@ -69,14 +68,3 @@ def test_an_answer_that_depends_on_not_equal_of_a_missing_field_is_refused() -> 
 def test_a_malformed_metric_filter_is_refused(pattern: str) -> None:
     with pytest.raises(SyntaxError):
         filter_matches(pattern, RECORD)
-
-
-@pytest.mark.parametrize(("pattern", "expected"), DOCUMENTED)
-def test_an_event_pattern_matches_as_documented(pattern: dict[str, Any], expected: object) -> None:
-    assert rule_matches(pattern, EXAMPLE) is expected
-
-
-@pytest.mark.parametrize("pattern", [{"source": "aws.ec2"}, {"source": []}, {"source": [{"like": "x"}]}])
-def test_a_malformed_event_pattern_is_refused(pattern: dict[str, Any]) -> None:
-    with pytest.raises(SyntaxError):
-        rule_matches(pattern, EXAMPLE)

@@ -1,8 +1,7 @@
-"""Each alarm and notice fires for exactly the CloudTrail records that it should."""
+"""Each alarm fires for exactly the CloudTrail records that it should."""
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -14,33 +13,25 @@ from hypothesis import strategies as st
 from components import _audit_patterns
 from components._audit_patterns import (
     MAX_FILTER_CHARACTERS,
-    MAX_RULE_CHARACTERS,
     Metric,
-    Notice,
     PatternTooLongError,
-    event_patterns,
-    message,
     metric_filters,
 )
 from components._audit_watched import MAX_FILTERS, Subject, watched
 from tests.unit.audit_corpus import (
     ACCOUNT,
-    DOCUMENTED,
+    CORPUS,
     LOCATION,
     PREFIX,
-    RECORDED,
     REGION,
     SHARED,
     SUBJECT,
     Audit,
     cases,
-    digest,
-    event_of,
     record,
-    rules,
     values,
 )
-from tests.unit.pattern_evaluator import filter_matches, rule_matches
+from tests.unit.pattern_evaluator import filter_matches
 
 audit = cache(Audit)
 BY_FILE = sorted({name.partition(":")[0] for name, _, _ in cases()})
@@ -67,9 +58,8 @@ def test_the_same_with_other_accounts_records_in_an_organisations_log_group(file
     for name, event, expected in in_file(file):
         assert set(shared.counts({**event, "recipientAccountId": "999988887777"})) <= {Metric.FAILED_ROTATIONS}, name
         parameters = event["requestParameters"] or {}
-        about_the_trail = event["eventSource"].partition(".")[0] in ("cloudtrail", "logs", "s3")
+        about_the_trail = event["eventSource"].partition(".")[0] in ("cloudtrail", "logs", "s3") and file != "state"
         own = [] if about_the_trail and not parameters.get("filterName", "").startswith(PREFIX) else expected
-        own = [fire for fire in own if not fire.startswith("notice")]
         # A log group that others use as well has no room for a regular expression.
         if "assumed-role/service-ticket-system-prod-execution/mallory" in event["userIdentity"].get("arn", ""):
             own.remove(Metric.UNEXPECTED_READS)
@@ -86,7 +76,7 @@ def test_an_existing_trails_log_group_is_watched_for_what_no_stack_does_to_it(na
     ):
         event = record(f"audit: {case}")
         changed = {**event, "requestParameters": {**event["requestParameters"], "logGroupName": name}}
-        assert shared.fires(changed) == (["Tampering", "notice:change"] if fired else [])
+        assert shared.fires(changed) == (["Tampering"] if fired else [])
     # Other stacks put their filters on it as well.
     other = {"logGroupName": name, "filterName": "another-stack-tampering-1"}
     assert shared.fires({**record("audit: metric filter deleted"), "requestParameters": other}) == []
@@ -96,10 +86,10 @@ def test_the_corpus_is_large_names_its_sources_and_fires_everything() -> None:
     assert len(cases()) >= 150
     assert len({name for name, _, _ in cases()}) == len(cases())
     counted = Counter(fire for _, _, expected in cases() for fire in expected)
-    assert set(counted) == {*map(str, Metric), *(f"notice:{notice}" for notice in Notice)}
+    assert set(counted) == {*map(str, Metric)}
     assert min(counted.values()) >= 3
     assert sum(not expected for _, _, expected in cases()) >= 100
-    for file in RECORDED.parent.glob("cloudtrail/*.json"):
+    for file in CORPUS.glob("*.json"):
         assert all(case["source"] for case in json.loads(file.read_text()))
 
 
@@ -113,29 +103,12 @@ def test_every_detection_has_a_record_that_nothing_else_finds(monkeypatch: pytes
         assert not all(Metric.TAMPERING in without.counts(event) for event in found), row.what
 
 
-def test_awss_event_ruler_says_the_same_of_every_rule_and_record() -> None:
-    recorded = json.loads(RECORDED.read_text())
-    current = "the table or the corpus has changed: run `make event-ruler` (Java 11 and Maven)"
-    assert [one["pattern"] for one in recorded["rules"]] == [pattern for _, pattern in rules(SUBJECT)], current
-    assert recorded["corpus"] == digest(), current
-    for one in recorded["rules"]:
-        ours = [name for name, event, _ in cases() if rule_matches(one["pattern"], event_of(event))]
-        assert ours == one["matches"]
-        # EventBridge refuses rules with too many wildcards; its library counts them like this, and takes a hundred by default.
-        assert one["complexity"] <= 50
-
-
-def test_awss_event_ruler_means_what_the_documentation_says() -> None:
-    recorded = json.loads(RECORDED.read_text())["documented"]
-    assert [(one["pattern"], one["matches"]) for one in recorded] == list(DOCUMENTED)
-
-
 def test_without_rotation_role_key_trusted_readers_and_deployers_everybody_else_is_unexpected() -> None:
     bare = audit(replace(SUBJECT, rotation_role=None, deployers=(), trusted_readers=(), has_key=False))
     assert bare.fires(record("reads: execution role by full ARN")) == ["Reads"]
     for reader in ("rotation function, pending version", "deployer, a user", "trusted role by partial ARN"):
         assert bare.fires(record(f"reads: {reader}")) == ["Reads", "UnexpectedReads"]
-    assert bare.fires(record("secrets: deletion by the deployer")) == ["Tampering", "notice:change"]
+    assert bare.fires(record("secrets: deletion by the deployer")) == ["Tampering"]
     assert bare.fires(record("audit: key disabled by id")) == []
 
 
@@ -157,13 +130,6 @@ def test_several_services_roles_are_exempt_in_one_condition() -> None:
         assert by(other) == ["Reads", "UnexpectedReads"]
 
 
-def test_iams_calls_are_told_at_once_only_where_their_events_are() -> None:
-    name = "roles: UpdateAssumeRolePolicy of the stack's role"
-    assert audit(SUBJECT).fires(record(name)) == ["Tampering"]
-    virginia = replace(SUBJECT, location=replace(LOCATION, region="us-east-1"))
-    assert any(rule_matches(pattern, event_of(record(name))) for _, pattern in rules(virginia))
-
-
 def many(count: int, **changes: Any) -> Subject:
     names = tuple(f"{PREFIX}-secret-{number:03}" for number in range(count))
     return replace(SUBJECT, secret_names=names, **changes)
@@ -173,12 +139,10 @@ def many(count: int, **changes: Any) -> Subject:
 @pytest.mark.parametrize("own_trail", [True, False])
 def test_every_pattern_keeps_awss_limits(count: int, own_trail: bool) -> None:  # noqa: FBT001 - a parameter of the test
     subject = many(count) if own_trail else replace(SHARED, secret_names=many(count).secret_names)
-    filters, patterns = metric_filters(subject), event_patterns(subject)
+    filters = metric_filters(subject)
     fill = values(subject).fill
     assert len(filters) <= MAX_FILTERS["create" if own_trail else "existing"]
     assert max(len(fill(one.template)) for one in filters) <= MAX_FILTER_CHARACTERS
-    assert max(len(fill(one.template)) for one in patterns) <= MAX_RULE_CHARACTERS
-    assert len(patterns) <= 40
     # AWS takes five filters with a regular expression in a log group, which others may have used up in a shared one.
     assert sum("%" in one.template for one in filters) == (1 if own_trail else 0)
 
@@ -194,7 +158,7 @@ def test_split_or_by_prefix_every_secret_is_watched_by_every_spelling(count: int
         for spelling in (name, arn, arn.rpartition("-")[0], arn.replace(REGION, "eu-west-1")):
             named = {"requestParameters": {"secretId": spelling}}
             assert watching.counts({**read, **named}) == ["Reads", "UnexpectedReads"], spelling
-            assert watching.fires({**deleted, **named}) == ["Tampering", "notice:change"], spelling
+            assert watching.fires({**deleted, **named}) == ["Tampering"], spelling
             text = (
                 f"User: x is not authorized to perform: secretsmanager:GetSecretValue on resource: {spelling} because"
             )
@@ -208,7 +172,7 @@ def test_by_prefix_a_secret_with_another_name_is_still_watched_exactly() -> None
     for name, fired in (("legacy/jwt", True), ("legacy/jwt-2", False)):
         named = {"requestParameters": {"secretId": name}}
         assert watching.fires({**read, **named}) == (["Reads", "UnexpectedReads"] if fired else [])
-        assert watching.fires({**deleted, **named}) == (["Tampering", "notice:change"] if fired else [])
+        assert watching.fires({**deleted, **named}) == (["Tampering"] if fired else [])
 
 
 def test_many_trusted_readers_are_split_off_as_far_as_they_fit() -> None:
@@ -225,8 +189,6 @@ def test_too_many_principals_are_refused_with_the_keys_to_change() -> None:
     crowd = tuple(LOCATION.role_arn(f"auditor-{number}") for number in range(30))
     with pytest.raises(PatternTooLongError, match=r"UnexpectedReads.*trustedReaders"):
         metric_filters(replace(SUBJECT, trusted_readers=crowd))
-    with pytest.raises(PatternTooLongError, match="deployerRoles"):
-        event_patterns(replace(SUBJECT, deployers=crowd + crowd))
 
 
 @given(
@@ -247,39 +209,3 @@ def test_any_set_of_names_is_matched_exactly_once(names: set[str], asked: int, s
     # One name may be another's with a hyphen and six characters: then a spelling means both.
     if not any(other.startswith(f"{name}-") or name.startswith(f"{other}-") for other in subject.secret_names):
         assert len(matching) == 1
-
-
-def test_a_notice_says_who_did_what_when_and_from_where() -> None:
-    event = record("secrets: resource policy put by a role")
-    assert rendered(message(Notice.CHANGE, SUBJECT), event_of(event)) == (
-        f"{PREFIX}: PutResourcePolicy by arn:aws:sts::{ACCOUNT}:assumed-role/developer/carol@example.com (AssumedRole, account "
-        f"{ACCOUNT}) from 198.51.100.7 at {event['eventTime']} in {REGION}. This is no deployer. It names: "
-        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{PREFIX}-app-config-Ij5Kl6. Error, if it failed:  . What to do: "
-        f"docs/security.md. CloudTrail event {event['eventID']}."
-    )
-
-
-@pytest.mark.parametrize("notice", Notice)
-def test_every_notice_names_what_it_is_about(notice: Notice) -> None:
-    told = 0
-    for _, event, expected in cases():
-        if f"notice:{notice}" in expected:
-            text = rendered(message(notice, SUBJECT), event_of(event))
-            assert event["eventName"] in text
-            assert "<" not in text
-            # A call that was denied has its resource in the error's message only.
-            assert "It names: ." not in text or event["errorMessage"] in text
-            told += 1
-    assert told >= 3
-
-
-def rendered(sent: Any, event: Mapping[str, Any]) -> str:
-    """What the input transformer makes of an event."""
-    text = json.loads(sent.template)
-    for name, path in sent.paths.items():
-        value: Any = event
-        for key in path.removeprefix("$.").replace("[0]", ".0").split("."):
-            found = value.get(key) if isinstance(value, Mapping) else None
-            value = value[0] if isinstance(value, list) else found
-        text = text.replace(f"<{name}>", "" if value is None else str(value))
-    return text
