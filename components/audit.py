@@ -47,7 +47,7 @@ class AuditArgs(TypedDict):
     ecs_services: NotRequired[Sequence[str]]
     """The ECS services that run the tasks, as `CLUSTER/SERVICE`. Default: not watched."""
     state_bucket_name: NotRequired[str]
-    """The S3 bucket that holds Pulumi's state. Its objects' reads and writes are recorded, as data events. Default: not watched."""
+    """The S3 bucket of Pulumi's state. Reads and writes of its objects are recorded, as data events. Default: not watched."""
     state_key_arn: NotRequired[str]
     """ARN of the KMS key that encrypts the secrets in Pulumi's state and configuration. Required with `state_bucket_name`."""
     state_key_alias: NotRequired[str]

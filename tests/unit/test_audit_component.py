@@ -62,7 +62,7 @@ def test_what_it_registers(recording: Recording) -> None:
     assert recording.count() == {
         DASHBOARD: 1,
         LOG_GROUP: 1,
-        FILTER: 19,
+        FILTER: 31,
         ALARM: 5,
         TRAIL: 1,
         "aws:iam/role:Role": 1,
@@ -159,7 +159,7 @@ def test_filters_count_into_the_metrics_that_the_alarms_watch(recording: Recordi
     watched = {(one.inputs["namespace"], one.inputs["metricName"]) for one in recording.of(ALARM)}
     assert watched == {(PREFIX, one["name"]) for one in counted}
     assert {one.inputs["logGroupName"] for one in recording.of(FILTER)} == {f"/aws/cloudtrail/{PREFIX}"}
-    assert len({one.inputs["name"] for one in recording.of(FILTER)}) == 19
+    assert len({one.inputs["name"] for one in recording.of(FILTER)}) == 31
 
 
 def test_patterns_have_the_secrets_arns(recording: Recording) -> None:
@@ -263,3 +263,33 @@ def test_an_existing_trail_makes_no_second_one(record: Recorder) -> None:
 def test_what_aws_would_refuse_is_refused(record: Recorder, changes: dict[str, Any], found: str) -> None:
     with pytest.raises(pulumi.RunError, match=found.split(maxsplit=1)[0]):
         record(program(**changes), stack="prod")
+
+
+STATE: dict[str, Any] = {
+    "state_bucket_name": "service-ticket-system-state-111122223333-eu-central-1",
+    "state_key_arn": KEY_ARN.replace("1234abcd", "99999999"),
+    "state_key_alias": "alias/service-ticket-system-config",
+}
+
+
+def test_pulumis_state_is_watched_where_it_is_named(record: Recorder, recording: Recording) -> None:
+    watching = record(program(**STATE))
+    (selector,) = watching.one(TRAIL).inputs["eventSelectors"]
+    assert selector == {
+        "readWriteType": "All",
+        "includeManagementEvents": True,
+        "dataResources": [{"type": "AWS::S3::Object", "values": [f"arn:aws:s3:::{STATE['state_bucket_name']}/"]}],
+    }
+    assert "eventSelectors" not in recording.one(TRAIL).inputs
+    about = [one for one in watching.of(FILTER) if STATE["state_bucket_name"] in one.inputs["pattern"]]
+    metrics = {one.inputs["metricTransformation"]["name"] for one in about}
+    assert metrics == {"UnexpectedReads", "DeniedReads", "Tampering"}
+    # The alarms are the same: it costs data events alone.
+    assert len(watching.of(ALARM)) == len(recording.of(ALARM))
+
+
+@pytest.mark.parametrize("missing", ["state_key_arn", "state_key_alias"])
+def test_the_state_needs_its_key(record: Recorder, missing: str) -> None:
+    given = {key: value for key, value in STATE.items() if key != missing}
+    with pytest.raises(pulumi.RunError, match=f"{missing} +is missing"):
+        record(program(**given))
