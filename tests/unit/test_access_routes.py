@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from components.outputs import Secret as Output
 from components.outputs import Service
 from components.policies import identity
 from ops._roles import Role
@@ -29,7 +30,7 @@ OWN_POLICY, AWS_POLICY = f"arn:aws:iam::{ACCOUNT}:policy/team", "arn:aws:iam::aw
 STACK = Stack(
     environment="dev",
     secret_arns={"jwt-secret": SECRET},
-    secret_names={"jwt-secret": f"{PREFIX}-jwt-secret"},
+    secrets={"jwt-secret": Output(SECRET, f"{PREFIX}-jwt-secret", "stack", "eu-west-1", json=False, parts={})},
     services={
         "app": Service(
             container_secrets={"JWT": SECRET},

@@ -115,7 +115,10 @@ def test_nobody_but_the_pipeline_break_glass_and_who_sets_values_decrypts(
     record: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = Application.read
-    rescued = lambda stack, folder=None: replace(read(stack, folder), break_glass_roles=(RESCUE,))  # noqa: E731
+
+    def rescued(stack: str, folder: Path | None = None) -> Application:
+        return replace(read(stack, folder), break_glass_roles=(RESCUE,))
+
     monkeypatch.setattr(Application, "read", rescued)
     key = account(record, configurationPrincipals=[WRITER, CALLER]).one("aws:kms/key:Key")
     policy = parse(key.inputs["policy"], source="key policy")
