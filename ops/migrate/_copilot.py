@@ -1,0 +1,206 @@
+"""Manifests of AWS Copilot, as the task definition that Copilot makes of them.
+
+Source: aws/copilot-cli, site/content/docs/manifest (lb-web-service, backend-service, worker-service, rd-web-service, scheduled-job)
+and developing/manifest-env-var.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from ops._env_file import Elsewhere, parse_env
+from ops.migrate._values import Unread, as_words, duration, without
+
+TYPES = {
+    "Load Balanced Web Service", "Backend Service", "Worker Service", "Request-Driven Web Service", "Scheduled Job",
+}  # fmt: skip
+"""Types of a manifest that has a container."""
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_TASK = ("cpu", "memory")
+_NOT_OF_A_TASK = {
+    "name", "type", "http", "nlb", "count", "exec", "network", "environments", "deployment", "observability", "image", "variables",
+    "secrets", "env_file", "sidecars", "command", "entrypoint", "platform", "storage", "logging", "on", "retries", "timeout",
+    *_TASK,
+}  # fmt: skip
+"""What stands around the task (load balancer, scaling, network), or is read on its own."""
+
+_OWN_VARIABLES = (
+    "Copilot adds variables of its own (COPILOT_..., and the outputs of addons/): set those that the application reads"
+)
+
+
+def environments(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the environments that a manifest overrides something for, "" alone when there is none."""
+    found = manifest.get("environments")
+    return list(cast("Mapping[str, Any]", found)) if isinstance(found, dict) and found else [""]
+
+
+def task_definition(manifest: Mapping[str, Any], environment: str, path: Path) -> dict[str, Any]:
+    """Return the task definition of one environment as `describe-task-definition` prints it.
+
+    Args:
+        manifest: The manifest.
+        environment: One of `environments`.
+        path: The manifest's file: env_file is relative to the folder that `copilot/` is in.
+    """
+    overrides: Any = manifest.get("environments") or {}
+    merged = _merged(manifest, overrides.get(environment) or {}) if environment else manifest
+    known = {"COPILOT_ENVIRONMENT_NAME": environment, "COPILOT_APPLICATION_NAME": _application(path)}
+    filled = cast("Mapping[str, Any]", _filled(merged, {name: value for name, value in known.items() if value}))
+    root = next((folder.parent for folder in path.parents if folder.name == "copilot"), path.parent)
+    image = _mapping(filled.get("image"), "location")
+    own = {**image, **{key: filled[key] for key in _OF_A_CONTAINER if key in filled}}
+    storage = _mapping(filled.get("storage"))
+    sidecars = _mapping(filled.get("sidecars"))
+    found: dict[str, Any] = {
+        **{key: filled[key] for key in _TASK if key in filled},
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"],
+        "runtimePlatform": _platform(filled.get("platform")),
+        "ephemeralStorage": {"sizeInGiB": storage["ephemeral"]} if storage.get("ephemeral") else None,
+        "volumes": [{"name": name} for name in _mapping(storage.get("volumes"))],
+        "copilot.variables": Unread(_OWN_VARIABLES),
+        "containerDefinitions": [
+            {
+                **_container(str(filled.get("name") or "app"), own, root),
+                "readonlyRootFilesystem": storage.get("readonly_fs"),
+                "mountPoints": [{"sourceVolume": name} for name in _mapping(storage.get("volumes"))],
+                "logConfiguration": _log(_mapping(filled.get("logging"))),
+            },
+            *(_container(name, _mapping(raw), root) for name, raw in sidecars.items()),
+        ],
+    }
+    return {**found, **{f"copilot.{key}": value for key, value in filled.items() if key not in _NOT_OF_A_TASK}}
+
+
+_OF_A_CONTAINER = ("variables", "secrets", "env_file", "command", "entrypoint")
+
+
+def _merged(base: Any, override: Any) -> Any:
+    """Return the manifest with an environment's overrides: mappings are merged, all else is replaced."""
+    if isinstance(base, dict) and isinstance(override, dict):
+        ours, theirs = cast("Mapping[str, Any]", base), cast("Mapping[str, Any]", override)
+        return {**ours, **{key: _merged(ours.get(key), value) for key, value in theirs.items()}}
+    return base if override is None else override
+
+
+def _application(path: Path) -> str:
+    """Return the application's name from `copilot/.workspace`, "" where there is none."""
+    for folder in path.parents:
+        if folder.name == "copilot":
+            try:
+                found: Any = yaml.safe_load((folder / ".workspace").read_text(encoding="utf-8"))
+                return str(found["application"])
+            except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+                return ""
+    return ""
+
+
+def _filled(value: Any, known: Mapping[str, str]) -> Any:
+    """Return a value with `${NAME}` filled in, Unread where only the shell of `copilot deploy` knows it."""
+    if isinstance(value, dict):
+        return {key: _filled(item, known) for key, item in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_filled(item, known) for item in cast("list[Any]", value)]
+    if not isinstance(value, str):
+        return value
+    if missing := [name for name in _VARIABLE.findall(value) if name not in known]:
+        return Unread(f"Copilot takes {missing[0]} from the shell, the application or the environment")
+    return _VARIABLE.sub(lambda found: known[found[1]], value)
+
+
+def _container(name: str, raw: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    image = _mapping(raw.get("image"), "location") or raw
+    health = _mapping(raw.get("healthcheck"))
+    seconds = {"interval": "interval", "timeout": "timeout", "start_period": "startPeriod"}
+    files = [file for file in (raw.get("env_file"),) if file]
+    environment, unread_files = _from_files(files, root)
+    environment |= {key: _given(value) for key, value in _mapping(raw.get("variables")).items()}
+    found = {
+        "name": name,
+        "image": image.get("location"),
+        "environment": [{"name": key, "value": value} for key, value in environment.items()],
+        "secrets": [{"name": key, "valueFrom": _reference(value)} for key, value in _mapping(raw.get("secrets")).items()],
+        "environmentFiles": unread_files,
+        "portMappings": [{"containerPort": raw["port"], "protocol": "tcp"}] if raw.get("port") else [],
+        "command": as_words(raw.get("command")),
+        "entryPoint": as_words(raw.get("entrypoint")),
+        "essential": raw.get("essential"),
+        "dockerLabels": raw.get("labels"),
+        "dependsOn": raw.get("depends_on"),
+        "mountPoints": raw.get("mount_points"),
+        "repositoryCredentials": raw.get("credentials"),
+        "healthCheck": {
+            "command": as_words(health.get("command")),
+            "retries": health.get("retries"),
+            **{ecs: duration(health.get(key)) for key, ecs in seconds.items()},
+        }
+        if health
+        else None,
+    }
+    return without(found, None)
+
+
+def _from_files(files: Sequence[Any], root: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the variables of env files, and the files that can't be read here."""
+    found: dict[str, Any] = {}
+    unread: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            values = parse_env((root / str(file)).read_text(encoding="utf-8-sig"), str(file))
+        except (OSError, ValueError):
+            unread.append({"value": str(file), "type": "file"})
+            continue
+        found |= {k: Unread(f"{file} takes it from {v}") if isinstance(v, Elsewhere) else v for k, v in values.items()}
+    return found, unread
+
+
+def _given(value: Any) -> Any:
+    """Return a variable's value."""
+    export = _export(value)
+    return export or ("" if value is None else value)
+
+
+def _reference(value: Any) -> Any:
+    """Return a secret's `valueFrom`: a parameter's name or ARN, or `secretsmanager:` and a secret's name."""
+    found = _mapping(value).get("secretsmanager")
+    return _export(value) or (f"secretsmanager:{found}" if isinstance(found, str) else value)
+
+
+def _export(value: Any) -> Unread | None:
+    found = _mapping(value).get("from_cfn")
+    return Unread("an export of CloudFormation gives it: aws cloudformation list-exports") if found else None
+
+
+def _platform(value: Any) -> dict[str, Any] | None:
+    """Return the platform: `linux/arm64`, or a mapping of osfamily and architecture."""
+    found = _mapping(value)
+    if isinstance(value, str):
+        system, _, architecture = value.partition("/")
+        found = {"osfamily": system, "architecture": architecture}
+    if not found:
+        return None
+    architectures = {"x86_64": "X86_64", "amd64": "X86_64", "arm64": "ARM64", "arm": "ARM64"}
+    architecture = str(found.get("architecture") or "x86_64").lower()
+    system = str(found.get("osfamily") or "linux").upper()
+    return {"cpuArchitecture": architectures.get(architecture, architecture), "operatingSystemFamily": system}
+
+
+def _log(raw: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what FireLens is told; the retention of CloudWatch Logs alone changes nothing."""
+    others = without(dict(raw), None)
+    others.pop("retention", None)
+    return {"logDriver": "awsfirelens", "options": others.get("destination"), **others} if others else None
+
+
+def _mapping(value: Any, key: str = "") -> dict[str, Any]:
+    """Return a mapping as it is; a text as the value of `key`, where there is one."""
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value)
+    return {key: value} if key and isinstance(value, str) else {}
+
+
