@@ -5,6 +5,9 @@ from ops._aws import Aws
 from ops._json import json_object
 from ops._secrets import CURRENT, Value, read_value
 
+NAMED = "secretsmanager"
+"""Begins AWS Copilot's `secretsmanager:NAME:KEY:STAGE:VERSION`, which it makes an ARN of the account and Region."""
+
 _ARN_FIELDS = 6
 
 
@@ -23,7 +26,11 @@ class References:
             AwsError: When the secret can't be read.
             ClientError: When the parameter can't be read.
         """
-        if reference.partition(":")[0] != "arn":
+        kind, _, named = reference.partition(":")
+        if kind == NAMED:
+            name, key, stage, version_id, *_ = [*named.split(":"), "", "", ""]
+            return _part(self._secret(Reference(name, key or None, stage or None, version_id or None)), key or None)
+        if kind != "arn":
             return self._parameter(reference)
         fields = reference.split(":", _ARN_FIELDS - 1)
         service, region, resource = (fields[2], fields[3], fields[5]) if len(fields) == _ARN_FIELDS else ("", "", "")

@@ -1,18 +1,18 @@
 """Manifests of AWS Copilot, as the task definition that Copilot makes of them.
 
-Source: aws/copilot-cli, site/content/docs/manifest (lb-web-service, backend-service, worker-service, rd-web-service, scheduled-job)
-and developing/manifest-env-var.
+Source: aws/copilot-cli, site/content/docs/manifest (lb-web-service, backend-service, worker-service, rd-web-service,
+scheduled-job) and site/content/docs/developing/manifest-env-var.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
 from ops._env_file import Elsewhere, parse_env
-from ops.migrate._values import Unread, as_words, duration, without
+from ops.migrate._values import Unread, as_words, health_check
 
 TYPES = {
     "Load Balanced Web Service", "Backend Service", "Worker Service", "Request-Driven Web Service", "Scheduled Job",
@@ -22,9 +22,8 @@ TYPES = {
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _TASK = ("cpu", "memory")
 _NOT_OF_A_TASK = {
-    "name", "type", "http", "nlb", "count", "exec", "network", "environments", "deployment", "observability", "image", "variables",
-    "secrets", "env_file", "sidecars", "command", "entrypoint", "platform", "storage", "logging", "on", "retries", "timeout",
-    *_TASK,
+    "name", "type", "http", "nlb", "count", "exec", "network", "environments", "deployment", "observability", "image",
+    "variables", "secrets", "env_file", "sidecars", "command", "entrypoint", "platform", "storage", "logging", *_TASK,
 }  # fmt: skip
 """What stands around the task (load balancer, scaling, network), or is read on its own."""
 
@@ -115,54 +114,42 @@ def _filled(value: Any, known: Mapping[str, str]) -> Any:
 
 def _container(name: str, raw: Mapping[str, Any], root: Path) -> dict[str, Any]:
     image = _mapping(raw.get("image"), "location") or raw
-    health = _mapping(raw.get("healthcheck"))
-    seconds = {"interval": "interval", "timeout": "timeout", "start_period": "startPeriod"}
-    files = [file for file in (raw.get("env_file"),) if file]
-    environment, unread_files = _from_files(files, root)
-    environment |= {key: _given(value) for key, value in _mapping(raw.get("variables")).items()}
+    environment, unread_files = _from_file(raw.get("env_file"), root)
+    environment |= {key: _export(value) or value for key, value in _mapping(raw.get("variables")).items()}
+    port, _, protocol = str(raw.get("port") or "").partition("/")
     found = {
         "name": name,
         "image": image.get("location"),
         "environment": [{"name": key, "value": value} for key, value in environment.items()],
-        "secrets": [{"name": key, "valueFrom": _reference(value)} for key, value in _mapping(raw.get("secrets")).items()],
+        "secrets": [
+            {"name": key, "valueFrom": _reference(value)} for key, value in _mapping(raw.get("secrets")).items()
+        ],
         "environmentFiles": unread_files,
-        "portMappings": [{"containerPort": raw["port"], "protocol": "tcp"}] if raw.get("port") else [],
+        "portMappings": [{"containerPort": port, "protocol": protocol or "tcp"}] if port else [],
         "command": as_words(raw.get("command")),
         "entryPoint": as_words(raw.get("entrypoint")),
-        "essential": raw.get("essential"),
-        "dockerLabels": raw.get("labels"),
-        "dependsOn": raw.get("depends_on"),
-        "mountPoints": raw.get("mount_points"),
-        "repositoryCredentials": raw.get("credentials"),
-        "healthCheck": {
-            "command": as_words(health.get("command")),
-            "retries": health.get("retries"),
-            **{ecs: duration(health.get(key)) for key, ecs in seconds.items()},
-        }
-        if health
-        else None,
+        "healthCheck": health_check(raw.get("healthcheck"), "command"),
+        **{ecs: raw.get(key) for key, ecs in _FIELDS.items()},
     }
-    return without(found, None)
+    return {key: value for key, value in found.items() if value is not None}
 
 
-def _from_files(files: Sequence[Any], root: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the variables of env files, and the files that can't be read here."""
-    found: dict[str, Any] = {}
-    unread: list[dict[str, Any]] = []
-    for file in files:
-        try:
-            values = parse_env((root / str(file)).read_text(encoding="utf-8-sig"), str(file))
-        except (OSError, ValueError):
-            unread.append({"value": str(file), "type": "file"})
-            continue
-        found |= {k: Unread(f"{file} takes it from {v}") if isinstance(v, Elsewhere) else v for k, v in values.items()}
-    return found, unread
+_FIELDS = {
+    "essential": "essential", "labels": "dockerLabels", "depends_on": "dependsOn", "mount_points": "mountPoints",
+    "credentials": "repositoryCredentials",
+}  # fmt: skip
+"""ECS's field by Copilot's."""
 
 
-def _given(value: Any) -> Any:
-    """Return a variable's value."""
-    export = _export(value)
-    return export or ("" if value is None else value)
+def _from_file(file: Any, root: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the variables of an env file, or the file as ECS has it where it can't be read here."""
+    if not file:
+        return {}, []
+    try:
+        found = parse_env((root / str(file)).read_text(encoding="utf-8-sig"), str(file))
+    except (OSError, ValueError):
+        return {}, [{"value": str(file), "type": "file"}]
+    return {k: Unread(f"{file} takes it from {v}") if isinstance(v, Elsewhere) else v for k, v in found.items()}, []
 
 
 def _reference(value: Any) -> Any:
@@ -192,8 +179,7 @@ def _platform(value: Any) -> dict[str, Any] | None:
 
 def _log(raw: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what FireLens is told; the retention of CloudWatch Logs alone changes nothing."""
-    others = without(dict(raw), None)
-    others.pop("retention", None)
+    others = {key: value for key, value in raw.items() if key != "retention" and value is not None}
     return {"logDriver": "awsfirelens", "options": others.get("destination"), **others} if others else None
 
 
@@ -202,5 +188,3 @@ def _mapping(value: Any, key: str = "") -> dict[str, Any]:
     if isinstance(value, dict):
         return cast("dict[str, Any]", value)
     return {key: value} if key and isinstance(value, str) else {}
-
-

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from ops.migrate._formats import Unread
 from ops.migrate._task_definition import Container, TaskDefinition
+from ops.migrate._values import Unread
 
 FILLED_BY_ECS = {
     "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "deregisteredAt",
@@ -142,7 +142,10 @@ def _advice(table: Mapping[str, str], field: str, value: Any) -> str:
                 f"{ports[0]}: only Service Connect uses a port's protocol; leave it out where the service is not in it"
             )
         return f"{', '.join(ports[1:]) or ports[0]}: {table[field]}"
-    return table.get(field) or UNKNOWN
+    tool, dot, _ = field.partition(".")
+    return table.get(field) or (
+        f"only {tool.capitalize()} has it: do by hand what it did, or leave it out" if dot else UNKNOWN
+    )
 
 
 _NEW_TASK: Mapping[str, Any] = {"networkMode": _ON_FARGATE, "requiresCompatibilities": ["FARGATE"]}

@@ -6,8 +6,7 @@ which owns the file can resolve is `Unread`, with the reason. No message quotes 
 
 import json
 import re
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +14,8 @@ from typing import Any, cast
 import yaml
 
 from ops._env_file import Elsewhere, parse_env
+from ops.migrate import _copilot as copilot
+from ops.migrate._values import Unread, as_words, health_check
 
 _MAX_NODES = 200_000
 """Parts of a document above which it is refused: YAML's aliases can make a small file endless."""
@@ -24,17 +25,6 @@ _DEFINITIONS = "containerDefinitions"
 
 class FormatError(ValueError):
     """What is read is no task definition; the message never quotes its content."""
-
-
-@dataclass(frozen=True)
-class Unread:
-    """Stands for a value that the file does not hold.
-
-    Attributes:
-        why: Where it comes from instead.
-    """
-
-    why: str
 
 
 @dataclass(frozen=True)
@@ -64,13 +54,35 @@ def read_documents(path: Path) -> list[Document]:
         raise FormatError(f"{path} can't be read: {error.strerror}") from None
     except ValueError:
         raise FormatError(f"{path} is no JSON: it is no UTF-8 text") from None
-    if path.suffix in {".yaml", ".yml"}:
-        return documents(_yaml(text, path), path.name, str(path))
     if path.name.startswith(".env") or path.suffix == ".env":
         return [_from_env(text, path)]
+    if other := _named_otherwise(path, text):
+        raise FormatError(f"{path} is {other}")
+    yaml_file = path.suffix in {".yaml", ".yml"}
+    return documents(_yaml(text, path) if yaml_file else _json(text, path), path.name, str(path))
+
+
+READ = (
+    "supported are a task definition in the JSON of ECS, CloudFormation or Terraform, a Compose file, a manifest of AWS Copilot, "
+    "an env file (.env)"
+)
+"""What to offer instead of a file that is not read."""
+
+
+def _named_otherwise(path: Path, text: str) -> str:
+    """Return what a file is that its name tells of, and what to do; "" for one that may be read."""
+    name = path.name.lower()
     if path.suffix in {".tf", ".hcl"}:
-        raise FormatError(f"{path} is Terraform's language: `terraform show -json > FILE` has the values; scan that")
-    return documents(_json(text, path), path.name, str(path))
+        return "Terraform's language: `terraform show -json > FILE` has the values; scan that"
+    if name.startswith(("dockerfile", "containerfile")) or path.suffix.lower() == ".dockerfile":
+        return (
+            f"a Dockerfile, whose ENV lines every task with the image gets, whatever its task definition says; {READ}"
+        )
+    if path.suffix.lower() == ".properties":
+        return f"a .properties file of Java, which is not supported; {READ}"
+    if path.suffix in {".yaml", ".yml", ".tpl"} and re.search(r"\{\{-?\s*(\.Values|include|if|range|with)\b", text):
+        return f"a template of Helm, which is not supported; {READ}"
+    return ""
 
 
 def documents(content: object, name: str, source: str) -> list[Document]:
@@ -86,6 +98,8 @@ def documents(content: object, name: str, source: str) -> list[Document]:
         return [Document(name, {_DEFINITIONS: content}, whole=False)]
     if isinstance(content, dict):
         mapping = cast("Mapping[str, Any]", content)
+        if mapping.get("type") in copilot.TYPES:
+            return _from_copilot(mapping, name, source)
         if isinstance(mapping.get("services"), dict):
             return [_from_compose(mapping, name, source)]
         if "image" in mapping and isinstance(mapping.get("environment", []), list):
@@ -98,7 +112,7 @@ def documents(content: object, name: str, source: str) -> list[Document]:
     except RecursionError:
         raise FormatError(f"{source} is nested too deeply") from None
     if not found:
-        raise FormatError(f"{source} has no containerDefinitions: it is no task definition{_hint(content)}")
+        raise FormatError(f"{source} {_instead(content)}")
     return found
 
 
@@ -112,17 +126,36 @@ def _parsed_again(content: Any) -> Any:
         return content
 
 
-def _hint(content: object) -> str:
-    if not isinstance(content, dict):
-        return ""
-    kinds = cast("Mapping[str, Any]", content)
-    if "apiVersion" in kinds and "kind" in kinds:
-        return ", but a Kubernetes manifest, which is not read"
+def _instead(content: object) -> str:
+    """Return what a document without containers is, and what to do."""
+    kinds = cast("Mapping[str, Any]", content) if isinstance(content, dict) else {}
     if kinds.get("planned_values") or "terraform_version" in kinds:
-        return "; Terraform knows it only after the apply: `terraform show -json > FILE` then"
-    if "version" in kinds and "Resources" in kinds:
-        return ", but a CloudFormation template without AWS::ECS::TaskDefinition"
-    return ""
+        return "has no task definition yet: Terraform knows it only after the apply; `terraform show -json > FILE` then"
+    if "Resources" in kinds:
+        return f"is a CloudFormation template without AWS::ECS::TaskDefinition; {READ}"
+    for kind, is_it in _OTHERS.items():
+        if is_it(kinds):
+            return f"is {kind}, which is not supported; {READ}"
+    return f"has no containerDefinitions: it is not a task definition; {READ}"
+
+
+_OTHERS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
+    "a Kubernetes manifest": lambda found: "apiVersion" in found and "kind" in found,
+    "a serverless.yml of the Serverless Framework": lambda found: "provider" in found and "service" in found,
+    "a workflow of GitHub Actions": lambda found: "jobs" in found and ("on" in found or True in found),
+    "a pipeline of GitLab": lambda found: (
+        "stages" in found or any(isinstance(v, dict) and "script" in v for v in found.values())
+    ),
+    "a Static Site of AWS Copilot": lambda found: found.get("type") == "Static Site",
+    "an environment or pipeline manifest of AWS Copilot": lambda found: (
+        found.get("type") == "Environment" or ("stages" in found and "source" in found)
+    ),
+    "a values.yaml of Helm": lambda found: (
+        bool({"replicaCount", "serviceAccount", "ingress", "nodeSelector"} & set(found))
+        or (isinstance(found.get("image"), dict) and "repository" in found["image"])
+    ),
+}
+"""Formats that people try, by what they are called."""
 
 
 def _are_containers(items: Sequence[Any]) -> bool:
@@ -292,6 +325,18 @@ def _joined(arguments: Any, parameters: Mapping[str, Any]) -> str | None:
     return str(delimiter).join(texts)
 
 
+# AWS Copilot
+
+
+def _from_copilot(manifest: Mapping[str, Any], name: str, source: str) -> list[Document]:
+    """Return a task definition for each environment; of several, `--family` names one."""
+    found: list[Document] = []
+    for environment in copilot.environments(manifest):
+        content = copilot.task_definition(manifest, environment, Path(source).absolute())
+        found.append(Document(environment or str(manifest.get("name") or name), content, whole=False))
+    return found
+
+
 # Docker Compose
 
 _IGNORED = {
@@ -341,14 +386,10 @@ def _service(name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
         for file in (files if isinstance(files, list) else [files])
     ]
     for key, ecs in (("command", "command"), ("entrypoint", "entryPoint")):
-        if words := _compose_words(raw.get(key)):
+        if words := as_words(raw.get(key)):
             found[ecs] = words
     found["portMappings"] = list(_compose_ports(raw.get("ports")))
-    health: Any = raw.get("healthcheck")
-    if isinstance(health, dict):
-        test: Any = cast("Mapping[str, Any]", health).get("test")
-        found["healthCheck"] = {**health, "command": ["CMD-SHELL", test] if isinstance(test, str) else test or []}
-        found["healthCheck"].pop("test", None)
+    found["healthCheck"] = health_check(raw.get("healthcheck"), "test")
     logging: Any = raw.get("logging")
     if isinstance(logging, dict):
         found["logConfiguration"] = {"logDriver": logging.get("driver"), "options": logging.get("options")}
@@ -400,15 +441,6 @@ def _interpolated(value: Any) -> Any:
             f"Compose takes {missing[0]} from the shell or .env: `docker compose config > FILE`, and scan that"
         )
     return _INTERPOLATION.sub(lambda m: "$" if m[0] == "$$" else m[3] or "", value)
-
-
-def _compose_words(raw: Any) -> list[Any]:
-    if isinstance(raw, str):
-        try:
-            return shlex.split(raw)
-        except ValueError:
-            return [raw]
-    return cast("list[Any]", raw) if isinstance(raw, list) else []
 
 
 def _compose_ports(raw: Any) -> Iterator[dict[str, Any]]:

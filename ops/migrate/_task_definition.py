@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ops._detect import texts_in
-from ops.migrate._formats import Document, FormatError, Unread, documents, read_documents
+from ops.migrate._formats import Document, FormatError, documents, read_documents
+from ops.migrate._values import Unread
 
 if TYPE_CHECKING:  # the stubs are a development requirement
     from mypy_boto3_ecs import ECSClient
