@@ -28,7 +28,7 @@ _NOT_OF_A_TASK = {
 """What stands around the task (load balancer, scaling, network), or is read on its own."""
 
 _OWN_VARIABLES = (
-    "Copilot adds variables of its own (COPILOT_..., and the outputs of addons/): set those that the application reads"
+    "Copilot sets further variables (COPILOT_..., the outputs of addons/): add those that the application reads"
 )
 
 

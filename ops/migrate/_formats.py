@@ -80,8 +80,10 @@ def _named_otherwise(path: Path, text: str) -> str:
         )
     if path.suffix.lower() == ".properties":
         return f"a .properties file of Java, which is not supported; {READ}"
-    if path.suffix in {".yaml", ".yml", ".tpl"} and re.search(r"\{\{-?\s*(\.Values|include|if|range|with)\b", text):
-        return f"a template of Helm, which is not supported; {READ}"
+    yaml_file = path.suffix in {".yaml", ".yml", ".tpl"}
+    templated = re.search(r"\{\{-?\s*(\$?\.Values|include|if|range|with)\b", text)
+    if yaml_file and (templated or re.fullmatch(r"values([.-].*)?|chart\.yaml", name)):
+        return f"a file of Helm, which is not supported; {READ}"
     return ""
 
 
@@ -102,7 +104,7 @@ def documents(content: object, name: str, source: str) -> list[Document]:
             return _from_copilot(mapping, name, source)
         if isinstance(mapping.get("services"), dict):
             return [_from_compose(mapping, name, source)]
-        if "image" in mapping and isinstance(mapping.get("environment", []), list):
+        if isinstance(mapping.get("image"), str) and isinstance(mapping.get("environment", []), list):
             return [Document(name, {_DEFINITIONS: [mapping]}, whole=False)]
     found: list[Document] = []
     try:
@@ -150,7 +152,7 @@ _OTHERS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "an environment or pipeline manifest of AWS Copilot": lambda found: (
         found.get("type") == "Environment" or ("stages" in found and "source" in found)
     ),
-    "a values.yaml of Helm": lambda found: (
+    "a file of Helm": lambda found: (
         bool({"replicaCount", "serviceAccount", "ingress", "nodeSelector"} & set(found))
         or (isinstance(found.get("image"), dict) and "repository" in found["image"])
     ),

@@ -10,7 +10,7 @@ Ops = Any
 FOLDER = Path(__file__).parent / "corpus" / "deployments"
 EC2 = ["networkMode", "requiresCompatibilities"]
 
-# By file: the container, the variables that look like secrets, those that can't be read here, and what is not carried over.
+# By file: the container or `--family`; the variables that look like secrets; those that can not be read here; what is lost.
 DEPLOYMENTS: dict[str, tuple[str | None, list[str], list[str], list[str]]] = {
     "campus.json": (None, [], [], [*EC2, "taskRoleArn", "portMappings"]),
     "cashflow-engine.json": (
@@ -26,6 +26,28 @@ DEPLOYMENTS: dict[str, tuple[str | None, list[str], list[str], list[str]]] = {
         [],
         ["container chat-web", "container chat-db", "image", "dependsOn"],
     ),
+    "copilot-assistant.yml": (None, [], ["DATABASE_URI"], ["image", "copilot.variables"]),
+    "copilot-displacement.yml": (
+        "--family=prod",
+        [],
+        ["FLASK_SECRET_KEY", "FRONTEND_BASE_URL"],
+        ["image", "copilot.variables"],
+    ),
+    "copilot-ledger.yml": (None, [], [], ["image", "copilot.KEY", "copilot.variables"]),
+    "copilot-register.yml": (
+        "register",
+        [],
+        ["JwtAuth__SecurityKey", "POSTGRES_CREDENTIALS"],
+        ["container nginx", "container permissions", "image", "copilot.variables"],
+    ),
+    "copilot-rental.yml": ("--family=production", ["SENDER_SECRET_HEADER_"], [], ["image", "copilot.variables"]),
+    "copilot-reports.yml": (
+        None,
+        ["JAVA_OPTS", "RP_AMQP_PASS", "RP_DB_PASS", "RP_STORE_SECRETKEY"],
+        [],
+        ["copilot.variables"],
+    ),
+    "copilot-subscribers.yml": (None, [], [], ["copilot.variables", "healthCheck"]),
     "document-server.json": (
         None,
         [],
@@ -85,7 +107,8 @@ VALUES = ("tagebuch99", "4kLmWq7TzYbNsx", "brieftaube7", "blaubeere42", "3f9d2c8
 
 
 def _scan(ops: Ops, tmp_path: Path, name: str, container: str | None) -> Any:
-    chosen = ("--container", container) if container else ()
+    family = (container or "").startswith("--family")
+    chosen = (container,) if container and family else ("--container", container) if container else ()
     environment = {"AWS_EC2_METADATA_DISABLED": "true"}
     return ops(
         None, "migrate", "scan", str(FOLDER / name), "--to", str(tmp_path / "p"), "--json", *chosen, env=environment

@@ -223,15 +223,77 @@ def test_an_env_file_is_read(tmp_path: Path) -> None:
     assert container.unread == {"C": "the file takes it from A"}
 
 
+NOT = "which is not supported; supported are a task definition"
+
+# Of serverless/examples, aws-node-rest-api-with-dynamodb/serverless.yml, rebuilt.
+SERVERLESS = f"""
+service: todo-api
+provider:
+  name: aws
+  environment:
+    TODO_TOKEN: {VALUE}
+functions:
+  create:
+    handler: todos/create.create
+resources:
+  Resources:
+    Table:
+      Type: 'AWS::DynamoDB::Table'
+"""
+
+# Of actions/starter-workflows, deployments/aws.yml, rebuilt.
+WORKFLOW = f"""
+name: Deploy to Amazon ECS
+on:
+  push:
+    branches: [main]
+env:
+  ECS_TASK_DEFINITION: .aws/task-definition.json
+  TOKEN: {VALUE}
+jobs:
+  deploy:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+"""
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("main.tf", 'resource "x" "y" {}', "is Terraform's language: `terraform show -json > FILE`"),
         ("t.json", '{"cpu": ${cpu}}', "line 1, column 9.*; it is a template: scan what it renders to"),
         ("t.json", f'{{"a": "{VALUE}"', "is no JSON: line 1, column"),
-        ("t.json", {"apiVersion": "v1", "kind": "Pod", "spec": VALUE}, "a Kubernetes manifest, which is not read"),
+        ("t.json", {"apiVersion": "v1", "kind": "Pod", "spec": VALUE}, f"is a Kubernetes manifest, {NOT}"),
+        ("serverless.yml", SERVERLESS, f"is a serverless.yml of the Serverless Framework, {NOT}"),
+        ("values.yaml", f"app:\n  env: {{A: {VALUE}}}\n", f"is a file of Helm, {NOT}"),
+        (
+            "prod.yaml",
+            f"replicaCount: 1\nimage: {{repository: nginx}}\nenv: {{A: {VALUE}}}\n",
+            f"is a file of Helm, {NOT}",
+        ),
+        ("deployment.yaml", "kind: Deployment\nspec: {{ .Values.replicaCount }}\n", f"is a file of Helm, {NOT}"),
+        ("aws.yml", WORKFLOW, f"is a workflow of GitHub Actions, {NOT}"),
+        (
+            ".gitlab-ci.yml",
+            f"deploy:\n  script: [echo]\n  variables: {{A: {VALUE}}}\n",
+            f"is a pipeline of GitLab, {NOT}",
+        ),
+        ("application.properties", f"spring.datasource.password={VALUE}\n", f"is a .properties file of Java, {NOT}"),
+        (
+            "Dockerfile",
+            f"FROM python:3.10\nENV TOKEN {VALUE}\n",
+            "is a Dockerfile, whose ENV lines every task .*; supported are",
+        ),
+        ("Dockerfile.backend", f"FROM python:3.10\nENV TOKEN {VALUE}\n", "is a Dockerfile"),
+        ("manifest.yml", "name: web\ntype: Static Site\n", f"is a Static Site of AWS Copilot, {NOT}"),
+        (
+            "manifest.yml",
+            "name: test\ntype: Environment\n",
+            f"is an environment or pipeline manifest of AWS Copilot, {NOT}",
+        ),
         ("t.json", {"planned_values": {}, "terraform_version": "1"}, "only after the apply"),
-        ("t.json", {"Resources": {}}, "no containerDefinitions"),
+        ("t.json", {"Resources": {}}, "is a CloudFormation template without AWS::ECS::TaskDefinition; supported are"),
         ("t.json", json.dumps(VALUE), "no containerDefinitions"),
         ("t.json", "5", "no containerDefinitions"),
         ("c.yml", f"services: [{VALUE}", "is no YAML: line 1, column"),
