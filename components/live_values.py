@@ -19,6 +19,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import hooks, labels, origins
+from components.commands import keep_command
 from components.origins import WHOLE, Origins
 from components.restored_values import Held
 from config.declarations import Declaration, Generated, JsonSecret
@@ -235,7 +236,7 @@ class LiveValues:
         made = origins.turned_generated(before, after)
         if not found and made and (await self._versions(after.secret)).get(_CURRENT):
             remark = "somebody else has put its value, and a generated one would take its place. Nothing was changed."
-            commands = [origins.take_over(name, key, config_key, self._stack) for key, config_key in made.items()]
+            commands = [keep_command(name, key, self._stack) for key in made]
             found = [f"{name}: {remark} To keep it, take it into the configuration (or leave the secret External()):"]
             found += [f"  {command}" for command in commands]
         if found:
@@ -334,8 +335,7 @@ def _refusal(put: _Put, secret: str, current: str, own: str | None, lost: Sequen
     for key in lost:
         config_key = put.config_keys.get(key)
         unset = f"  ({key or 'it'} is set by no configuration: add it to catalogue.py, or leave the secret External())"
-        command = origins.take_over(put.name, key, config_key or "", put.stack)
-        lines.append(f"  {command}" if config_key else unset)
+        lines.append(f"  {keep_command(put.name, key, put.stack)}" if config_key else unset)
     if own:
         region = secret.split(":")[3]
         command = f"aws secretsmanager update-secret-version-stage --region {region} --secret-id {secret}"

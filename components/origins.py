@@ -127,12 +127,6 @@ def turned_generated(before: Origins, after: Origins) -> dict[str, str]:
     return {key: config_key for key, (kind, config_key, _) in origins_by_key.items() if kind == _GENERATED}
 
 
-def take_over(name: str, key: str, config_key: str, stack: str) -> str:
-    """Return the command that takes a live value into the configuration, without showing it."""
-    option = f" --key {key}" if key else ""
-    return f"python -m ops reveal {name}{option} --stack {stack} --yes | pulumi config set --stack {stack} --secret {config_key}"
-
-
 def _other_secret(name: str, before: Origins, after: Origins) -> str:
     if before.adopted and after.adopted:
         return (

@@ -17,6 +17,7 @@ from ops.cost import cost
 from ops.doctor.command import doctor
 from ops.execute import execute
 from ops.history import history
+from ops.keep import keep
 from ops.listing import describe_secret, list_secrets
 from ops.report.command import report
 from ops.reveal import reveal
@@ -33,6 +34,7 @@ COMMANDS = {
     "rollback": rollback,
     "rotate": rotate,
     "exec": execute,
+    "keep": keep,
     "access": access,
     "report": report,
     "cost": cost,

@@ -22,7 +22,7 @@ from sandbox.home import HOME_LOCK, REPOSITORY, Home
 from terminal import plain
 
 if TYPE_CHECKING:  # the engine module imports Pulumi, which `--help` must not pay for
-    from sandbox.engine import Report, Verb
+    from sandbox.engine import Report, Request, Verb
 
 app = typer.Typer(
     name="sandbox",
@@ -181,6 +181,64 @@ def rotate(
         _print_json(result)
 
 
+config_commands = typer.Typer(help="Configuration that each run of a stack gets beside its file.", no_args_is_help=True)
+app.add_typer(config_commands, name="config")
+ConfigKey = Annotated[str, typer.Argument(metavar="KEY", help="The configuration key, such as jwtSecret.")]
+
+
+@config_commands.command("set")
+def set_config(
+    key: ConfigKey,
+    stack: Stack = "dev",
+    project: ProjectDirectory = REPOSITORY,
+    endpoint: Endpoint = None,
+    *,
+    secret: Annotated[
+        bool, typer.Option("--secret", help="As `pulumi config set` has it; every value is encrypted.")
+    ] = True,
+) -> None:
+    """Set a value, read from the standard input, for each run from now on: `pulumi config set --secret` of the sandbox."""
+    from sandbox import engine  # noqa: PLC0415
+    from sandbox.screen import Screen  # noqa: PLC0415
+
+    del secret
+    value = sys.stdin.read().removesuffix("\n")
+    with Screen() as screen:
+        engine.set_config(_request(stack, project, endpoint), key, value, screen)
+
+
+@config_commands.command("get")
+def get_config(
+    key: ConfigKey,
+    stack: Stack = "dev",
+    project: ProjectDirectory = REPOSITORY,
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Print a value that `config set` set."""
+    from sandbox import engine  # noqa: PLC0415
+    from sandbox.screen import Screen  # noqa: PLC0415
+
+    with Screen() as screen:
+        value = engine.get_config(_request(stack, project, endpoint), key, screen)
+    if as_json:
+        _print_json({"name": key, "value": value, "secret": True})
+    else:
+        typer.echo(value)
+
+
+@config_commands.command("rm")
+def remove_config(
+    key: ConfigKey, stack: Stack = "dev", project: ProjectDirectory = REPOSITORY, endpoint: Endpoint = None
+) -> None:
+    """Take a value back that `config set` set."""
+    from sandbox import engine  # noqa: PLC0415
+    from sandbox.screen import Screen  # noqa: PLC0415
+
+    with Screen() as screen:
+        engine.remove_config(_request(stack, project, endpoint), key, screen)
+
+
 @app.command()
 def status(as_json: AsJson = False) -> None:  # noqa: FBT002
     """Show what runs and which stacks are up."""
@@ -296,6 +354,13 @@ def _operate(
             summary.show(report)
     else:
         summary.show_changes(report)
+
+
+def _request(stack: str, directory: Path, endpoint: str | None) -> "Request":
+    from sandbox import engine  # noqa: PLC0415
+    from sandbox.project import Project  # noqa: PLC0415
+
+    return engine.Request("refresh", Project.load(directory), stack, endpoint=endpoint)
 
 
 def _as_json(report: "Report") -> dict[str, Any]:

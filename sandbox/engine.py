@@ -9,7 +9,7 @@ import re
 import shlex
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -116,6 +116,39 @@ def run(request: Request, screen: Screen) -> Report:
         EngineError: The program, the engine or AWS failed; the message tells each cause once.
         InterruptedRunError: Ctrl-C; the engine ended in good order.
     """
+    with _prepared(request, screen) as prepared:
+        return prepared.carry_out()
+
+
+def set_config(request: Request, key: str, value: str, screen: Screen) -> None:
+    """Set a secret configuration value for every run of a stack from now on.
+
+    Raises:
+        EngineError: When the stack is not up.
+    """
+    with _prepared(request, screen) as prepared:
+        prepared.set_config(key, value)
+
+
+def get_config(request: Request, key: str, screen: Screen) -> str:
+    """Return a value that `set_config` set.
+
+    Raises:
+        MisuseError: When there is none.
+    """
+    with _prepared(request, screen) as prepared:
+        return prepared.get_config(key)
+
+
+def remove_config(request: Request, key: str, screen: Screen) -> None:
+    """Take a value back that `set_config` set."""
+    with _prepared(request, screen) as prepared:
+        prepared.remove_config(key)
+
+
+@contextlib.contextmanager
+def _prepared(request: Request, screen: Screen) -> Generator["_Run"]:
+    """Give a run with its CLI, local AWS and folders; what it writes for the engine is gone afterwards."""
     home, notes = Home.from_environment(), _Notes(screen)
     settings = request.project.settings(request.stack)  # first: a wrong stack name must not start anything
     home.prepare()
@@ -140,7 +173,7 @@ def run(request: Request, screen: Screen) -> Report:
                     pulumi = PulumiProcess(
                         cli, version, engine | places, pids=pids, interrupted=_tell_interrupt(screen)
                     )
-                    return _Run(request, home, aws, settings, pulumi, journal, work, screen, notes, started).carry_out()
+                    yield _Run(request, home, aws, settings, pulumi, journal, work, screen, notes, started)
             finally:
                 # A secret that the user gave in the clear, against the program's rules, must not stay on the disk.
                 for path in work.glob("Pulumi.*"):
@@ -223,6 +256,26 @@ class _Run:
             self.settings,
         )
 
+    def set_config(self, key: str, value: str) -> None:
+        """Set a secret configuration value for every run from now on."""
+        self._supply().keep(key, value, self.work, new_salt=self._checkpoint().salt)
+
+    def get_config(self, key: str) -> str:
+        """Return a value that was set for every run."""
+        return self._supply().value(key, self.work)
+
+    def remove_config(self, key: str) -> None:
+        """Take a value back that was set for every run."""
+        self._supply().forget(key, self.work)
+
+    def _supply(self) -> StandIns:
+        if not self._checkpoint().exists:
+            raise EngineError(
+                f"stack {self.request.stack} is not up: python -m sandbox up --stack {self.request.stack}"
+            )
+        write_project_file(self.request.project, self.work)
+        return StandIns(self.home, self.request.project, self.request.stack, self.pulumi)
+
     def _create_stack(self) -> None:
         if self._checkpoint().exists:
             return
@@ -264,12 +317,16 @@ class _Run:
             for text, path in missing.items()
             if str(path[0]) not in overridden and str(path[0]).rpartition(":")[2] not in overridden
         }
+        supply = StandIns(self.home, request.project, request.stack, self.pulumi)
+        kept = {key: text for key, text in supply.kept().items() if key not in overridden}
+        wanted = {text: path for text, path in wanted.items() if self._own(str(path[0])) not in kept}
         if not request.stand_ins:
             wanted = {}
-        supply = StandIns(self.home, request.project, request.stack, self.pulumi)
         salt, encrypted = supply.encrypted(wanted, self.work, new_salt=self._checkpoint().salt)
         for text, path in wanted.items():
             config.set(path, {"secure": encrypted[text]})
+        for key, text in kept.items():
+            config.set((key,), {"secure": text})
         written = config.write(self.work, salt)
         self._set_encrypted([o for o in request.overrides if o.secret or o in undeclared], written)
         stand_ins = tuple(text.removeprefix(f"{request.project.name}:") for text in wanted)

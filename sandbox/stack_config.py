@@ -26,6 +26,8 @@ from sandbox.pulumi_process import PulumiProcess
 
 _SECRET = "secret:"  # noqa: S105 - a prefix on the command line
 _STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
+_KEPT = "kept:"
+"""Namespace of the values that the user set for every run, in the file of the stand-ins."""
 _OWN_TOP_LEVEL = {"encryptionsalt", "secretsprovider", "encryptedkey"}
 
 
@@ -161,6 +163,36 @@ class StandIns:
                 self.pulumi.execute([*arguments, "--stack", self.stack], directory, stdin=self._value(key))
         found = self._read()
         return found.get("encryptionsalt"), {key: found["config"][self._full(key)]["secure"] for key in keys}
+
+    def kept(self) -> dict[str, str]:
+        """Return what the user set for every run: the encrypted value of each key."""
+        config = self._read().get("config") or {}
+        return {key.removeprefix(_KEPT): value["secure"] for key, value in config.items() if key.startswith(_KEPT)}
+
+    def keep(self, key: str, value: str, directory: Path, *, new_salt: str | None) -> None:
+        """Set a value for every run from now on, encrypted."""
+        self.encrypted((), directory, new_salt=new_salt)
+        # The CLI takes one line break off what it reads.
+        self.pulumi.execute([*self._config("set", key), "--secret"], directory, stdin=f"{value}\n")
+
+    def value(self, key: str, directory: Path) -> str:
+        """Return a value that was set for every run.
+
+        Raises:
+            MisuseError: When there is none.
+        """
+        if key not in self.kept():
+            raise MisuseError(
+                f"{key} is not set for every run of {self.stack}; `python -m sandbox config set` does that"
+            )
+        return str(json.loads(self.pulumi.execute([*self._config("get", key), "--json"], directory))["value"])
+
+    def forget(self, key: str, directory: Path) -> None:
+        """Set a value for no further run."""
+        self.pulumi.execute(self._config("rm", key), directory)
+
+    def _config(self, verb: str, key: str) -> list[str]:
+        return ["config", verb, f"{_KEPT}{key}", "--config-file", str(self._path), "--stack", self.stack]
 
     @property
     def _path(self) -> Path:

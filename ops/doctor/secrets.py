@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
+from components.commands import keep_command
 from components.labels import LIVE, OF_PULUMI
-from components.origins import take_over
 from ops._console import counted
 from ops._errors import DENIED
 from ops._ownership import ownership, parts_of
 from ops._secrets import CURRENT, PREVIOUS, Record, Unreadable, Value
+from ops._unfit import unfit
 from ops.doctor.finding import Finding, put_back, summed_up, take_anew
 from ops.doctor.snapshot import Snapshot, live_label
 
@@ -77,12 +78,9 @@ def _values(snapshot: Snapshot) -> Iterator[Finding]:
         elif value and value.text is None:
             found = "is binary: ECS reads text only"
             yield Finding("value", "failure", name, found, *_fix_value(snapshot, record))
-        elif value and not (value.text or "").strip():
-            yield Finding("value", "failure", name, "is empty or blank", *_fix_value(snapshot, record))
-        elif value and value.text != (value.text or "").strip():
-            # The classic of a value that was pasted or echoed: every sign-in with it fails.
-            found = "begins or ends in white space, most likely a line break that was pasted along"
-            yield Finding("value", "warning", name, found, *_fix_value(snapshot, record))
+        elif value and (wrong := unfit(value.text or "")):
+            status = "warning" if (value.text or "").strip() else "failure"
+            yield Finding("value", status, name, wrong, *_fix_value(snapshot, record))
         elif _changed_by_hand(snapshot, record):
             yield _by_hand(snapshot, record, name)
 
@@ -112,9 +110,10 @@ def _by_hand(snapshot: Snapshot, record: Record, name: str) -> Finding:
     found = (
         f"was changed by hand{at}; Pulumi's configuration owns it, and `up` puts no other value until it has this one"
     )
-    commands = [take_over(name, key, config_key, stack.environment) for key, config_key in keys.items()]
-    fix = (" && ".join(commands), "") if commands else _fix_value(snapshot, record)
-    return Finding("value", "warning", name, found, *fix)
+    wrong = {key for key in keys if key and unfit(str(_object(live or "").get(key, "")))}
+    commands = [keep_command(name, key, stack.environment) for key in keys if key not in wrong]
+    back, remark = _fix_value(snapshot, record) if wrong or not commands else ("", "")
+    return Finding("value", "warning", name, found, " && ".join([*commands, *([back] if back else [])]), remark)
 
 
 def _object(text: str) -> Mapping[str, object]:
@@ -178,20 +177,11 @@ def _json_problems(
             text = f"key {key} is {kind}: ECS would pass on something else"
             status = "failure" if key in referenced else "warning"
             yield Finding("json", status, subject, text, *_fix_value(snapshot, record, key))
-        elif not value.strip():
-            status = "failure" if key in used else "warning"
-            text = f"key {key} is {'blank' if value else 'empty'}"
+        elif wrong := unfit(value):
+            status = "failure" if key in used and not value.strip() else "warning"
             signs_in = record.rotation.lambda_arn and key in _SIGN_IN  # a rotation would need it already
-            yield Finding(
-                "json",
-                status,
-                subject,
-                text,
-                *(_set(snapshot, record, key) if signs_in else _fix_value(snapshot, record, key)),
-            )
-        elif value != value.strip() and not value.lstrip().startswith("-----BEGIN"):
-            text = f"key {key} begins or ends in white space, most likely a line break that was pasted along"
-            yield Finding("json", "warning", subject, text, *_fix_value(snapshot, record, key))
+            fix = _set(snapshot, record, key) if signs_in else _fix_value(snapshot, record, key)
+            yield Finding("json", status, subject, f"key {key} {wrong}", *fix)
 
 
 def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:

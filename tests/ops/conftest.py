@@ -436,14 +436,18 @@ Ops = Callable[..., Done]
 def ops() -> Ops:
     """Run `python -m ops ...` in this process: `ops(stack, "doctor", "--json")`; the outputs come from the stack's file.
 
-    Keywords: `stdin` (bytes), `env` (changes of the environment, None takes a variable away).
+    Keywords: `stdin` (bytes), `env` (changes of the environment, None takes a variable away), `folder` (where it is run).
     """
 
     def run(
-        stack: Deployed | None, *arguments: str, stdin: bytes = b"", env: Mapping[str, str | None] | None = None
+        stack: Deployed | None,
+        *arguments: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str | None] | None = None,
+        folder: Path = TICKETS,
     ) -> Done:
         command, environment = _command(stack, arguments, env)
-        with mock.patch.dict(os.environ, environment, clear=True), contextlib.chdir(TICKETS):
+        with mock.patch.dict(os.environ, environment, clear=True), contextlib.chdir(folder):
             done = CliRunner().invoke(app, command, input=stdin)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception

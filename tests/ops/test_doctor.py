@@ -663,9 +663,7 @@ def test_value_changed_by_hand_is_taken_into_the_configuration_and_not_away(stac
     (changed,) = [finding for finding in found if finding.status != "ok"]
     assert (changed.check, changed.status) == ("value", "warning")
     assert changed.found.startswith("was changed by hand")
-    assert changed.fix == (
-        "python -m ops reveal jwt-secret --stack dev --yes | pulumi config set --stack dev --secret jwtSecret"
-    )
+    assert changed.fix == "python -m ops keep jwt-secret --stack dev"
 
 
 def test_keys_changed_by_hand_are_named_and_only_they(stack: Stack) -> None:
@@ -681,10 +679,7 @@ def test_keys_changed_by_hand_are_named_and_only_they(stack: Stack) -> None:
 
     (changed,) = [finding for finding in check_secrets(seen, None) if finding.status != "ok"]
     assert "by hand at SMTP_PASSWORD;" in changed.found
-    assert changed.fix == (
-        "python -m ops reveal app-config --key SMTP_PASSWORD --stack dev --yes"
-        " | pulumi config set --stack dev --secret smtpPassword"
-    )
+    assert changed.fix == "python -m ops keep app-config --key SMTP_PASSWORD --stack dev"
 
 
 def test_value_of_the_program_is_not_changed_by_hand(stack: Stack) -> None:

@@ -76,7 +76,7 @@ def test_a_number_raised_while_a_function_rotates_the_value_is_refused(sandbox: 
     assert "python -m ops rotate" in refused(sandbox, copy, *rotating, *raised)
     # Off at the same time: the number may follow, but what the function put is live.
     said = refused(sandbox, copy, *raised)
-    assert f"ops reveal db-master-password --stack {copy.stack} --yes | pulumi config set" in said
+    assert f"ops keep db-master-password --stack {copy.stack}" in said
     assert "--version-stage AWSCURRENT --move-to-version-id" in said
 
     sandbox.ok("up", *copy.options)
@@ -106,19 +106,25 @@ def test_a_value_changed_by_hand_is_kept_or_taken_over_or_dropped_on_purpose(san
     said = refused(sandbox, copy, *more)
     assert "at SMTP_PASSWORD, version" in said
     assert "API_KEY" not in said
-    taken = ("-c", "secret:smtpPassword=changed-by-an-operator")
     assert "at SMTP_PASSWORD" in refused(sandbox, copy, *more, "-c", "secret:smtpPassword=yet-another-password")
 
-    sandbox.ok("up", *copy.options, *more, *taken)
+    # Kept by the command that the refusal prints.
+    outputs = copy.directory / "outputs.json"
+    outputs.write_text(json.dumps(sandbox.ok("outputs", *copy.options)), encoding="utf-8")
+    (command,) = (line.split() for line in said.splitlines() if " ops keep " in line)
+    assert command == ["python", *f"-m ops keep app-config --key SMTP_PASSWORD --stack {copy.stack}".split()]
+    done = sandbox.ops(copy, *command[3:], "--outputs", str(outputs))
+    assert (done.status, done.out) == (0, ""), done.err
+    sandbox.ok("up", *copy.options, *more)
     after = json.loads(values(sandbox, copy)["app-config"])
     assert after["SMTP_PASSWORD"] == "changed-by-an-operator"
     assert after["API_KEY"] != before["API_KEY"]
-    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *more, *taken)["changes"] == []
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *more)["changes"] == []
 
     # Dropped by the command that the refusal prints.
     put(sandbox, copy, "app-config", json.dumps({**after, "WEBHOOK_SECRET": "changed-by-an-operator-2"}))
     third = given(rotations={"apiKey": 3})
-    command = refused(sandbox, copy, *third, *taken).splitlines()[-1].split()
+    command = refused(sandbox, copy, *third).splitlines()[-1].split()
     options = dict(zip(command[3::2], command[4::2], strict=True))
     sandbox.aws("secretsmanager", copy).update_secret_version_stage(
         SecretId=options["--secret-id"],
@@ -127,7 +133,7 @@ def test_a_value_changed_by_hand_is_kept_or_taken_over_or_dropped_on_purpose(san
         RemoveFromVersionId=options["--remove-from-version-id"],
     )
     assert json.loads(values(sandbox, copy)["app-config"]) == after
-    sandbox.ok("up", *copy.options, *third, *taken)
+    sandbox.ok("up", *copy.options, *third)
     assert json.loads(values(sandbox, copy)["app-config"])["WEBHOOK_SECRET"] == after["WEBHOOK_SECRET"]
 
 
@@ -354,7 +360,7 @@ def test_a_value_that_others_put_and_that_turns_generated_again_is_kept(
     if operators:
         put(sandbox, copy, "jwt-secret", "put-by-an-operator-1234")
     live = values(sandbox, copy)["jwt-secret"]
-    assert "ops reveal jwt-secret" in refused(sandbox, copy)
+    assert "ops keep jwt-secret" in refused(sandbox, copy)
     sandbox.ok("up", *copy.options, "-c", f"secret:jwtSecret={live}")
     assert values(sandbox, copy)["jwt-secret"] == live
 

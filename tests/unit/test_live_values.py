@@ -18,7 +18,7 @@ ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:tickets-dev-confi
 RECORD = "0123456789abcdef"
 LIVE, PREVIOUS, RESTORED = "pulumi-live-01234567", "pulumi-previous-01234567", "pulumi-restored"
 VERSION = "secrets-config-value"
-WAYS = ["--secret smtp", "is set by no configuration", "update-secret-version-stage"]
+WAYS = ["ops keep config --key SMTP", "is set by no configuration", "update-secret-version-stage"]
 """What a refusal may offer."""
 
 
@@ -193,7 +193,7 @@ def test_a_text_is_compared_as_a_whole(record: Recorder) -> None:
     versions["2"] = (["AWSCURRENT"], '{"b": "a"}')
     with pytest.raises(LiveValueError, match=r"put its live value, version 2, and this would") as refused:
         values(record, lambda live: put(live, {"": "new"}), Aws(versions).invokes)
-    assert "--secret smtp" in str(refused.value)
+    assert "python -m ops keep config --stack dev" in str(refused.value)
 
 
 def test_a_secret_that_is_yet_to_be_made_is_not_asked_about(record: Recorder) -> None:
@@ -281,7 +281,7 @@ def test_a_value_of_somebody_else_s_is_never_generated_over(record: Recorder, ho
         return
     with pytest.raises(LiveValueError, match=r"config: somebody else has put its value") as refused:
         values(record, act, aws.invokes)
-    assert "--secret token" in str(refused.value)
+    assert "python -m ops keep config --stack dev" in str(refused.value)
 
 
 @pytest.mark.parametrize(

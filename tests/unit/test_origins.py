@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from components.origins import WHOLE, Origins, origins, refusals, take_over, turned_generated
+from components.origins import WHOLE, Origins, origins, refusals, turned_generated
 from config.declarations import Constant, External, Generated, JsonSecret, Supplied, TextSecret
 
 NAME = "service-ticket-system-dev-db"
@@ -202,10 +202,3 @@ def test_origins_follow_from_the_declaration_and_survive_the_state() -> None:
 def test_what_others_put_has_no_origins(declaration: TextSecret | JsonSecret) -> None:
     found = origins(declaration, secret=NAME, adopted=False, rotated=False, configured={}, generations={})
     assert found == EXTERNAL
-
-
-def test_a_live_value_is_taken_over_without_being_shown() -> None:
-    assert take_over("db", "", "dbPassword", "prod") == (
-        "python -m ops reveal db --stack prod --yes | pulumi config set --stack prod --secret dbPassword"
-    )
-    assert " --key A " in take_over("db", "A", "a", "prod")

@@ -1,0 +1,235 @@
+"""`ops keep`: a secret's live value becomes the one that the stack's configuration has. Whole or not at all.
+
+It takes the place of `ops reveal NAME | pulumi config set --secret KEY`, which sets an empty value when the first part fails.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from ops._aws import Aws, connect
+from ops._console import say
+from ops._errors import AwsError, MisuseError
+from ops._json import json_object
+from ops._options import KeyOption, NameArgument, OutputsOption, StackOption
+from ops._ownership import parts_of
+from ops._secrets import CURRENT, Value, describe, read_value
+from ops._stack import ROOT, Stack, in_sandbox, load
+from ops._unfit import unfit_to_keep
+from ops.doctor.finding import again
+
+_COMMAND_SECONDS = 120
+_CONFIG_DIRECTORY = re.compile(r"^stackConfigDir:(.+)$", re.MULTILINE)
+
+
+def keep(
+    name: NameArgument,
+    key: KeyOption = None,
+    stack: StackOption = None,
+    outputs: OutputsOption = None,
+    *,
+    config_key: Annotated[
+        str | None,
+        typer.Option("--config-key", metavar="KEY", help="The configuration key; by default the catalogue's."),
+    ] = None,
+) -> None:
+    """Take a secret's live value into the stack's configuration, so that `up` keeps it. It checks, sets and reads back."""
+    where = load(stack, outputs)
+    arn = where.arn_of(name)
+    short = where.name_of(arn)
+    tool = Configuration.of(where, stack or where.environment)
+    config_key = config_key or _config_key(tool, where, arn, key)
+    aws = connect(where)
+    found = _current(aws, short, arn)
+    value = _checked(short, found, key)
+    if tool.get(config_key) == value:
+        say(f"{config_key} of {tool.file} has the live value of {short} already; nothing was changed.")
+        return
+    tool.replace(config_key, value, lambda: _still_current(aws, short, found))
+    say(f"{config_key} of {tool.file} has the live value of {short} now. Next: {again(where)}")
+
+
+def _current(aws: Aws, name: str, arn: str) -> Value:
+    record = describe(aws, arn)
+    if record is None or record.deleted or not record.version(CURRENT):
+        why = "doesn't exist" if record is None else "is pending deletion" if record.deleted else "has no value"
+        raise MisuseError(f"{name} {why}; the configuration was not changed")
+    return read_value(aws, arn)
+
+
+def _still_current(aws: Aws, name: str, value: Value) -> None:
+    record = describe(aws, value.arn)
+    if record is None or record.version(CURRENT) != value.version_id:
+        raise AwsError(f"{name} was changed meanwhile; the configuration is as it was: run this command again")
+
+
+def _checked(name: str, value: Value, key: str | None) -> str:
+    """Return the value, or the one of a key.
+
+    Raises:
+        MisuseError: When it is none that a configuration should have.
+    """
+    unchanged = "the configuration was not changed"
+    if value.text is None:
+        raise MisuseError(f"{name} holds a binary value; {unchanged}")
+    text, what = value.text, name
+    if key is not None:
+        parts, what = json_object(text), f"{name} key {key}"
+        if parts is None:
+            raise MisuseError(f"{name} is not a JSON object; {unchanged}")
+        if key not in parts:
+            raise MisuseError(f"{name} has no key {key}; it has {', '.join(sorted(parts)) or 'none'}; {unchanged}")
+        if not isinstance(parts[key], str):
+            raise MisuseError(f"{what} is not a string; {unchanged}")
+        text = cast("str", parts[key])
+    wrong = unfit_to_keep(text)
+    if wrong:
+        raise MisuseError(
+            f"the live value of {what} {wrong}; {unchanged}. Set the right value first:\n"
+            f"  python -m ops reveal {name} --version PREVIOUS   shows the value before\n"
+            f"  python -m ops rollback {name}                    makes it the live one again"
+        )
+    return text
+
+
+def _config_key(tool: "Configuration", stack: Stack, arn: str, key: str | None) -> str:
+    """Return the configuration key of a value: from the application's plan, which the next `up` follows, else from the outputs.
+
+    Raises:
+        MisuseError: When there is none.
+    """
+    name = stack.name_of(arn)
+    keys = tool.planned(name) or {part: found.config_key for part, found in parts_of(stack, arn).items()}
+    if key is None and "" not in keys and keys:
+        raise MisuseError(f"{name} has several values; choose one with --key: {', '.join(sorted(keys))}")
+    if not (found := keys.get(key or "")):
+        what = f"{name} key {key}" if key else name
+        raise MisuseError(
+            f"the catalogue gives {what} no configuration key (External, Constant or unknown): name one with --config-key"
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One stack's configuration: Pulumi's, or the sandbox's.
+
+    Attributes:
+        command: The tool, as a list of words.
+        folder: The Pulumi project's folder.
+        stack: The stack's name as the tool takes it.
+        path: The file that the tool writes, None where that is its own business.
+    """
+
+    command: tuple[str, ...]
+    folder: Path
+    stack: str
+    path: Path | None
+
+    @classmethod
+    def of(cls, where: Stack, stack: str) -> "Configuration":
+        """Return the configuration that the next `up` of a stack reads.
+
+        Raises:
+            MisuseError: When there is no `pulumi`, or no project.
+        """
+        here = Path.cwd()
+        folder = next((one for one in (here, *here.parents) if (one / "Pulumi.yaml").is_file()), ROOT)
+        if in_sandbox():
+            return cls((sys.executable, "-m", "sandbox"), folder, where.environment, None)
+        executable = shutil.which("pulumi")
+        if executable is None:
+            raise MisuseError("there is no `pulumi` on the PATH, which writes the stack's configuration")
+        text = (folder / "Pulumi.yaml").read_text(encoding="utf-8")
+        directory = _CONFIG_DIRECTORY.search(text)
+        path = folder / (directory[1].strip("\"' ") if directory else "") / f"Pulumi.{where.environment}.yaml"
+        return cls((executable, "--non-interactive"), folder, stack, path)
+
+    @property
+    def file(self) -> str:
+        """What the configuration is called, for people."""
+        return self.path.name if self.path else f"the sandbox's stack {self.stack}"
+
+    def get(self, key: str) -> str | None:
+        """Return a value, None when there is none."""
+        try:
+            return str(json.loads(self._run("get", key, "--json"))["value"])
+        except (MisuseError, ValueError, KeyError, TypeError):
+            return None
+
+    def replace(self, key: str, value: str, confirm: Callable[[], None]) -> None:
+        """Set a secret value and read it back; whatever fails, the configuration is as it was.
+
+        Raises:
+            MisuseError: When it can't be set.
+        """
+        previous, before = self.get(key), self._content()
+        try:
+            # By the standard input, since arguments show in the process list; the tool takes one line break off.
+            self._run("set", key, "--secret", value=value)
+            self._same(key, value)
+            confirm()
+        except BaseException:
+            self._restore(key, previous, before)
+            raise
+
+    def _same(self, key: str, value: str) -> None:
+        if self.get(key) != value:
+            raise MisuseError(f"{key} reads back as another value; the configuration is as it was")
+
+    def planned(self, name: str) -> Mapping[str, str | None]:
+        """Return the configuration keys of a secret by JSON key, "" for a text, empty where the project prints no plan of it."""
+        command = [sys.executable, "-m", "config.plan", "--stack", self.stack.rpartition("/")[2]]
+        try:
+            parts: Mapping[str, Any] = json.loads(self._process(command, "").stdout)["secrets"][name]["parts"]
+        except (ValueError, KeyError, TypeError):
+            return {}
+        return {key: part.get("config_key") for key, part in parts.items()}
+
+    def _content(self) -> bytes | None:
+        return self.path.read_bytes() if self.path and self.path.is_file() else None
+
+    def _restore(self, key: str, previous: str | None, before: bytes | None) -> None:
+        if self.path is None:
+            if (now := self.get(key)) is not None and now != previous:
+                self._run(*(("rm", key) if previous is None else ("set", key, "--secret")), value=previous)
+        elif self._content() == before:
+            return
+        elif before is None:
+            self.path.unlink()
+        else:
+            partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
+            partial.write_bytes(before)
+            partial.replace(self.path)
+
+    def _run(self, verb: str, key: str, *options: str, value: str | None = None) -> str:
+        command = [*self.command, "config", verb, key, *options, "--stack", self.stack]
+        if self.path is None and self.folder != ROOT:
+            command += ["--project", str(self.folder)]
+        done = self._process(command, f"{value}\n" if value is not None else "")
+        if done.returncode:
+            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            why = said[-1] if said and not (value and value in said[-1]) else "it failed"
+            raise MisuseError(f"config {verb} {key}: {why}; the configuration is as it was")
+        return done.stdout
+
+    def _process(self, command: Sequence[str], stdin: str) -> "subprocess.CompletedProcess[str]":
+        environment = dict(os.environ)
+        if self.path is None:  # the sandbox is found in this repository, wherever the project is
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
+        try:
+            return subprocess.run(  # noqa: S603 - fixed words, names of a stack and a key, no shell
+                command, input=stdin, capture_output=True, text=True, encoding="utf-8", check=False, cwd=self.folder,
+                timeout=_COMMAND_SECONDS, env=environment,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise MisuseError(f"{Path(command[0]).name} gave no answer ({type(error).__name__})") from None
