@@ -11,7 +11,6 @@ from components.encryption import Encryption
 from components.location import Location
 from components.outputs import Outputs
 from components.policies.deployer import require_boundary
-from components.reminder import Reminder
 from components.rotation import Rotation
 from components.service import Service
 from config import args
@@ -57,15 +56,6 @@ services = {
 
 if config.rotation:
     Rotation("rotation", args.rotation(config, config.rotation, location, secrets, log_key_arn))
-if config.remind_every_days and topic_arn:
-    Reminder(
-        "reminder",
-        config=config,
-        every_days=config.remind_every_days,
-        location=location,
-        topic_arn=topic_arn,
-        kms_key_arn=log_key_arn,
-    )
 
 metrics = audit.metric_count if audit else 0
 stack_outputs = Outputs[pulumi.Input[str]](

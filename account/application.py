@@ -94,8 +94,7 @@ def features(
     """Return what these sections of a stack's configuration switch on."""
     found: dict[Feature, bool] = {
         "encryption": bool(encryption) and encryption != "aws-managed",
-        "rotation": bool(set(rotation) - {"remindEveryDays"}),
-        "reminder": "remindEveryDays" in rotation,
+        "rotation": bool(rotation),
         "redeploy": bool(redeploy),
         "audit": bool(audit),
         "trail": bool(audit) and audit.get("trail", "create") == "create",

@@ -193,17 +193,12 @@ class Names:
         """The rotation function's log."""
         return rotation_log_group(self.prefix)
 
-    @property
-    def reminder(self) -> str:
-        """The reminder's schedule and its role."""
-        return f"{self.prefix}-reminder"
-
     def problems(self, services: Iterable[str]) -> Iterator[tuple[str, str, str]]:
         """Yield what AWS would refuse only when half of the stack exists: subject, what was found, what is allowed."""
         if not re.fullmatch(r"[A-Za-z0-9_-]+", self.prefix):
             yield "stack", "has a name that AWS takes for no alias and no topic", "letters, digits, _ and -"
         longest = max(services, key=len, default="")
-        ending = max(f"-{longest}{_LONGEST_SERVICE_ENDING}", "-rotation", "-reminder", key=len)
+        ending = max(f"-{longest}{_LONGEST_SERVICE_ENDING}", "-rotation", key=len)
         over = len(self.prefix) + len(ending) - MAX_ROLE_NAME
         if over > 0:
             # The first of them that can be made so much shorter.

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 def together(settings: "Settings", region: str | None) -> Iterator[Problem]:
     """Yield the problems of keys that contradict each other: key, what was found, what is allowed."""
     yield from _sizes(settings)
-    if settings.remind_every_days and settings.audit is None:
-        yield "rotation.remindEveryDays", "needs the alarm topic", "configure audit as well"
     if settings.restrict_readers and not settings.break_glass_roles:
         yield "breakGlassRoles", "is required by restrictReaders", "a role that can undo a wrong policy"
     if settings.restrict_readers and not settings.deployer_roles:

@@ -171,7 +171,6 @@ class Settings:
     break_glass_roles: tuple[str, ...]
     deployer_roles: tuple[str, ...]
     rotation: RotationSettings | None
-    remind_every_days: int | None
     redeploy: RedeploySettings | None
     audit: AuditSettings | None
 
@@ -238,7 +237,7 @@ def parse(
         service.name: _service(reader, service.name, application.variables, encrypted="environment" in encrypted)
         for service in application.services
     }
-    rotation, remind_every_days = _rotation(reader, catalogue, foreign, application.variables)
+    rotation = _rotation(reader, catalogue, foreign, application.variables)
     settings = Settings(
         names=names,
         catalogue=catalogue,
@@ -268,7 +267,6 @@ def parse(
         break_glass_roles=reader.texts("breakGlassRoles", check=fields.wrong_principal),
         deployer_roles=reader.texts("deployerRoles", check=fields.wrong_principal),
         rotation=rotation,
-        remind_every_days=remind_every_days,
         redeploy=_redeploy(reader, services),
         audit=_audit(reader, entries=sum(1 for name in services for d in catalogue for _ in d.references(name))),
         # Read last: every other key that was asked for is a setting's.
@@ -488,15 +486,10 @@ def _secret_kms_keys(reader: Reader, names: Sequence[str]) -> dict[str, str]:
 
 def _rotation(
     reader: Reader, catalogue: Catalogue, foreign: Sequence[ForeignSecret], variables: Sequence[PlainVariable]
-) -> tuple[RotationSettings | None, int | None]:
+) -> RotationSettings | None:
     section = reader.section("rotation")
     if section is None:
-        return None, None
-    remind = None
-    if section.has("remindEveryDays"):
-        remind = section.integer("remindEveryDays", 90, allowed=range(1, 366), rule="1 to 365 days")
-    if set(reader.object("rotation")) <= {"remindEveryDays"}:
-        return None, remind
+        return None
     names = tuple(d.name for d in catalogue)
     strategy = cast("Strategy", section.choice("strategy", ("single-user", "alternating-users")))
     secret = section.choice("secret", names)
@@ -525,7 +518,7 @@ def _rotation(
         username=section.text("username", "", check=fields.wrong_database_name),
         certificate_bundle=section.text("certificateBundle", "", check=fields.wrong_file),
         grants=section.texts("grants", check=fields.wrong_grant),
-    ), remind
+    )
 
 
 def _redeploy(reader: Reader, names: Collection[str]) -> RedeploySettings | None:

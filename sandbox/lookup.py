@@ -91,7 +91,6 @@ _IDS: Mapping[str, str] = {
     "aws:lambda/function:Function": "{name}",
     "aws:lambda/permission:Permission": "{statementId}",
     "aws:sfn/stateMachine:StateMachine": "arn:{partition}:states:{region}:{account}:stateMachine:{name}",
-    "aws:scheduler/schedule:Schedule": "{groupName}/{name}",
     "aws:sns/topic:Topic": "arn:{partition}:sns:{region}:{account}:{name}",
     "aws:sns/topicPolicy:TopicPolicy": "{arn}",
     "aws:cloudtrail/trail:Trail": "arn:{partition}:cloudtrail:{region}:{account}:trail/{name}",
@@ -106,7 +105,6 @@ _IDS: Mapping[str, str] = {
 
 _DEFAULTS: Mapping[str, Mapping[str, str]] = {
     "aws:iam/policy:Policy": {"path": "/"},
-    "aws:scheduler/schedule:Schedule": {"groupName": "default"},
 }
 
 

@@ -33,7 +33,7 @@ S3_ACTIONS = {
 """IAM's name of an operation, where it is another one."""
 
 _PASSED_TO = {
-    "cloudtrail": "cloudtrail", "ecs": "ecs-tasks", "events": "events", "lambda": "lambda", "scheduler": "scheduler",
+    "cloudtrail": "cloudtrail", "ecs": "ecs-tasks", "events": "events", "lambda": "lambda",
     "states": "states",
 }  # fmt: skip
 _EVERYTHING = {
@@ -145,7 +145,6 @@ class Account:
             "events": arn(service, f"rule/{value}"),
             "cloudtrail": arn(service, f"trail/{value}"),
             "lambda": arn(service, f"function:{value}"),
-            "scheduler": arn(service, f"schedule/default/{value}"),
             "sns": arn(service, value),
             "states": arn(service, f"stateMachine:{value}"),
             "cloudwatch": arn(service, f"alarm:{value}"),
@@ -167,7 +166,6 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "cloudtrail": ("Name", "TrailName"),
     "lambda": ("FunctionName", "Resource"),
     "ecs": ("resourceArn",),
-    "scheduler": ("Name",),
     "sns": ("TopicArn", "Name", "ResourceArn"),
     "states": ("stateMachineArn", "resourceArn", "name"),
     "ecr": ("repositoryName",),

@@ -28,7 +28,7 @@ from typing import Any
 _LIBRARIES = (
     "boto3", "botocore.session", "botocore.handlers", "cryptography.fernet", "grpc.aio", "jinja2", "pulumi.automation",
     "pulumi_aws.cloudtrail", "pulumi_aws.cloudwatch", "pulumi_aws.ecs", "pulumi_aws.iam", "pulumi_aws.kms", "pulumi_aws.lambda_",
-    "pulumi_aws.s3", "pulumi_aws.scheduler", "pulumi_aws.secretsmanager", "pulumi_aws.sfn", "pulumi_aws.sns", "pulumi_random",
+    "pulumi_aws.s3", "pulumi_aws.secretsmanager", "pulumi_aws.sfn", "pulumi_aws.sns", "pulumi_random",
     "rich.table", "semver", "typer.rich_utils", "yaml",
 )  # fmt: skip
 _START_SECONDS = 60

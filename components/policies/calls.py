@@ -6,7 +6,7 @@ Sources: terraform-provider-aws 6, `internal/service/…`, as said in the table;
 from collections.abc import Mapping
 from typing import Literal
 
-Feature = Literal["encryption", "rotation", "redeploy", "reminder", "audit", "trail"]
+Feature = Literal["encryption", "rotation", "redeploy", "audit", "trail"]
 """What a stack's configuration switches on."""
 
 CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -104,10 +104,6 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "alarm": "cloudwatch:DeleteAlarms cloudwatch:ListTagsForResource cloudwatch:PutMetricAlarm cloudwatch:TagResource "
                  "cloudwatch:UntagResource",
     }),
-    "aws:scheduler/schedule:Schedule": ("scheduler/schedule.go, 6 (2026)", {
-        "schedule": "scheduler:CreateSchedule scheduler:DeleteSchedule scheduler:GetSchedule scheduler:UpdateSchedule",
-        "passed role": "iam:PassRole",
-    }),
     "aws:sns/topic:Topic": ("sns/topic.go, 6", {
         "topic": "sns:CreateTopic sns:DeleteTopic sns:GetTopicAttributes sns:ListTagsForResource sns:SetTopicAttributes "
                  "sns:TagResource sns:UntagResource",
@@ -184,7 +180,6 @@ OF_FEATURE: Mapping[Feature, tuple[str, ...]] = {
         "aws:secretsmanager/secretRotation:SecretRotation",
     ),
     "redeploy": ("aws:sfn/stateMachine:StateMachine", *NOTICES),
-    "reminder": ("aws:scheduler/schedule:Schedule",),
     "audit": (
         *(token for token in CALLS if token.startswith("aws:sns/")),
         "aws:cloudwatch/logMetricFilter:LogMetricFilter",
@@ -196,7 +191,6 @@ OF_FEATURE: Mapping[Feature, tuple[str, ...]] = {
 PASSED_TO: Mapping[Feature, tuple[str, ...]] = {
     "rotation": ("lambda.amazonaws.com",),
     "redeploy": ("states.amazonaws.com", "events.amazonaws.com"),
-    "reminder": ("scheduler.amazonaws.com",),
     "trail": ("cloudtrail.amazonaws.com",),
 }
 

@@ -168,7 +168,7 @@ def boundary(stack: Deployment, *, application_actions: Iterable[str] = ()) -> s
     Raises:
         PolicyError: When an action of the application's would let a role reach beyond its boundary.
     """
-    location, prefix = stack.location, stack.names.prefix
+    location = stack.location
     own = sorted(application_actions)
     for action in own:
         if not re.fullmatch(r"[a-z0-9-]+:[A-Z][A-Za-z]+", action) or action.startswith(
@@ -212,8 +212,6 @@ def boundary(stack: Deployment, *, application_actions: Iterable[str] = ()) -> s
         of_tasks = [stack.names.service(name) for name in stack.redeployed]
         roles = [location.role_arn(role) for name in of_tasks for role in (name.execution_role, name.task_role)]
         statements += [_allow("redeploy", ["ecs:DescribeServices", "ecs:UpdateService"], services), pass_roles(roles)]
-    if "reminder" in stack.features:
-        statements.append(_allow("publish", ["sns:Publish"], [location.arn("sns", f"{prefix}-*")]))
     if own:
         statements.append(_allow("application", own, ["*"]))
     policy = document(statements)
@@ -319,7 +317,6 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
         "any task": ([arn("ecs", "task/*")], {}),
         "any alarm": ([arn("cloudwatch", "alarm:*")], {}),
         "alarm": ([arn("cloudwatch", f"alarm:{prefix}-*")], {}),
-        "schedule": ([arn("scheduler", f"schedule/default/{names.reminder}")], {}),
         "topic": ([audit.topic_arn], {}),
         "dashboard": ([f"arn:{partition}:cloudwatch::{account}:dashboard/{audit.dashboard}"], {}),
         "trail": ([audit.trail_arn], {}),

@@ -129,16 +129,6 @@ def rotate_secret(
     return statements
 
 
-def publish(topic_arn: str, kms_key_arn: str | None, *, region: str, dns_suffix: str) -> list[Statement]:
-    """Return the right to publish to one topic, with its key when it is encrypted with one of ours, through SNS only."""
-    statements = [_allow("Publish", ["sns:Publish"], [topic_arn])]
-    if kms_key_arn:
-        encrypt = _allow("EncryptMessage", ["kms:Decrypt", "kms:GenerateDataKey"], [kms_key_arn])
-        through = {"StringEquals": {"kms:ViaService": f"sns.{region}.{dns_suffix}"}}
-        statements.append({**encrypt, "Condition": through})
-    return statements
-
-
 def redeploy(*, service_arn: str, state_machine_arn: str, passed_role_arns: Sequence[str]) -> list[Statement]:
     """Return what the redeploying state machine may do: deploy one ECS service, look at its own executions, log its errors.
 

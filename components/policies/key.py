@@ -49,7 +49,7 @@ def key_policy(
     if log_group_names:
         statements.append(_by_logs(location, log_group_names))
     if topic_arns:
-        statements += [*_by_publishers(location, topic_arns), _through_sns(location, topic_arns)]
+        statements += _by_publishers(location, topic_arns)
     if trail_arn:
         statements += _by_trail(location, trail_arn)
     return document(statements)
@@ -96,22 +96,6 @@ def _by_publishers(location: Location, topic_arns: Sequence[str]) -> list[Statem
         # encryption", event sources.
         _allow("PublishNotices", {"Service": "events.amazonaws.com"}, actions, topics),
     ]
-
-
-def _through_sns(location: Location, topic_arns: Sequence[str]) -> Statement:
-    # EventBridge Scheduler publishes as its role, and SNS calls KMS on the role's behalf.
-    return _allow(
-        "UseThroughSns",
-        {"AWS": location.root_arn()},
-        ["kms:Decrypt", "kms:GenerateDataKey"],
-        {
-            "StringEquals": {
-                "kms:CallerAccount": location.account_id,
-                "kms:ViaService": f"sns.{location.region}.{location.dns_suffix}",
-            },
-            "ArnEquals": {"kms:EncryptionContext:aws:sns:topicArn": sorted(topic_arns)},
-        },
-    )
 
 
 def _by_trail(location: Location, trail_arn: str) -> list[Statement]:

@@ -50,10 +50,9 @@ def write_events(names: AuditNames) -> Statement:
 
 
 def topic_policy(names: AuditNames) -> str:
-    """Return the topic's policy: alarms of this account, EventBridge, and the stack's own roles (the scheduler's) publish.
+    """Return the topic's policy: alarms of this account and EventBridge publish.
 
     A message on this topic makes people act, so that nobody else may publish, whatever their identity policy says.
-    EventBridge Scheduler publishes as the role that it is given, which has `<project>-<stack>-` before its name.
     """
     location = names.location
 
@@ -70,7 +69,6 @@ def topic_policy(names: AuditNames) -> str:
         "StringEquals": {"aws:SourceAccount": location.account_id},
         "ArnLike": {"aws:SourceArn": location.arn("cloudwatch", "alarm:*")},
     }
-    own_roles = location.role_arn(f"{names.prefix}-*")
     deny: Statement = {"Effect": "Deny", "Principal": "*", "Action": "sns:Publish", "Resource": names.topic_arn}
     return document(
         [
@@ -79,20 +77,11 @@ def topic_policy(names: AuditNames) -> str:
             # silently.
             publish("PublishNotices", "events.amazonaws.com"),
             {
-                "Sid": "PublishByOwnRoles",
-                "Effect": "Allow",
-                "Principal": {"AWS": location.root_arn()},
-                "Action": "sns:Publish",
-                "Resource": names.topic_arn,
-                "Condition": {"ArnLike": {"aws:PrincipalArn": own_roles}},
-            },
-            {
                 "Sid": "NobodyElse",
                 **deny,
                 "Condition": {
                     # Not BoolIfExists: it would deny a service whose request lacks the key.
                     "Bool": {"aws:PrincipalIsAWSService": "false"},
-                    "ArnNotLike": {"aws:PrincipalArn": own_roles},
                 },
             },
             {"Sid": "TlsOnly", **deny, "Condition": {"Bool": {"aws:SecureTransport": "false"}}},

@@ -22,9 +22,7 @@ from ops.listing import foreign_records, records_of
 
 T = TypeVar("T")
 
-Kind = Literal[
-    "execution", "task", "rotation", "trail", "redeploy", "redeploy-start", "reminder", PipelineKind, "other"
-]
+Kind = Literal["execution", "task", "rotation", "trail", "redeploy", "redeploy-start", PipelineKind, "other"]
 """What the program, or account/, made a role for; `other` has the stack's name, and neither of them made it."""
 
 READ = "secretsmanager:getsecretvalue"
@@ -319,7 +317,7 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
     meant: dict[str, dict[str, frozenset[str]]] = {}
     functions: dict[str, str] = {}
     prefix = stack.names.prefix
-    made: dict[str, Kind] = {trail_of(stack).role: "trail", stack.names.reminder: "reminder", **pipeline.names(stack)}
+    made: dict[str, Kind] = {trail_of(stack).role: "trail", **pipeline.names(stack)}
     for name in stack.services:
         own = stack.names.service(name)
         made |= {own.redeploy: "redeploy", own.redeploy_start: "redeploy-start"}

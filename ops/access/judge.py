@@ -119,9 +119,8 @@ _DESIGNS: Mapping[Kind, Design] = {
         *identity.redeploy(service_arn=_ANY, state_machine_arn=_ANY, passed_role_arns=[_ANY]), bound=True,
     ),
     "redeploy-start": _granted("events.amazonaws.com", identity.start_execution(_ANY), bound=True),
-    "reminder": _granted("scheduler.amazonaws.com", *identity.publish(_ANY, _ANY, region="", dns_suffix=""), bound=True),
 }  # fmt: skip
-"""By kind of role. Not bound: Lambda and CloudTrail name no source account, and `bindTrustToAccount` may be off for ECS."""
+"""By kind of role. Not bound: Lambda and CloudTrail name no source account; `confusedDeputyProtection` may be off for ECS."""
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,6 @@ def test_a_role_with_more_than_it_needs(statement: dict[str, Any], problems: lis
           "the resource * has a wildcard"]),
         ("trail", {"Action": "logs:*", "Resource": "*"},
          ["the action logs:* has a wildcard: it could blind the audit"]),
-        ("reminder", {"Action": ["sns:Publish", "kms:Decrypt", "kms:GenerateDataKey"], "Resource": KEY}, []),
-        ("reminder", {"Action": READ, "Resource": SECRET}, ["secretsmanager:getsecretvalue is not needed"]),
         ("other", {"Action": "*", "Resource": "*"}, []),
     ],
 )  # fmt: skip
@@ -175,7 +173,7 @@ BOUND = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
         ("redeploy", {"Principal": {"Service": "states.amazonaws.com"}},
          ["the service may assume it for any account: no condition aws:SourceAccount"]),
         ("redeploy", {"Principal": {"Service": "states.amazonaws.com"}, "Condition": BOUND}, []),
-        ("reminder", {"Principal": {"AWS": ROOT}, "Condition": BOUND},
+        ("trail", {"Principal": {"AWS": ROOT}, "Condition": BOUND},
          [f"lets {ROOT} assume the role: the whole account"]),
         ("execution", {"NotPrincipal": {"AWS": ROOT}},
          [f"lets everybody but {ROOT} assume the role: everybody but {ROOT}"]),

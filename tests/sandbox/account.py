@@ -37,7 +37,6 @@ def everything(client: Callable[[str], Any]) -> dict[str, Any]:
             for r in client("events").list_rules()["Rules"]
         },
         "state machines": client("stepfunctions").list_state_machines()["stateMachines"],
-        "schedules": client("scheduler").list_schedules()["Schedules"],
     }
     return json.loads(json.dumps(_quiet(found), default=str, sort_keys=True))
 

@@ -15,7 +15,7 @@ Make = Callable[..., Any]
 
 EVERYTHING = given(
     encryption="customer-managed",
-    rotation={**ALTERNATING, "remindEveryDays": 90},
+    rotation=ALTERNATING,
     redeploy={"cluster": "main", "services": {"app": "web"}},
     audit={"alarmEmails": ["night@example.com"]},
     replicaRegions=["eu-west-1"],
@@ -41,8 +41,7 @@ def remains(sandbox: Any, copy: Any) -> list[str]:
     left += [t["TopicArn"] for t in sandbox.aws("sns", copy).list_topics()["Topics"]]
     left += [r["Name"] for r in sandbox.aws("events", copy).list_rules()["Rules"]]
     left += [a["AlarmName"] for a in sandbox.aws("cloudwatch", copy).describe_alarms()["MetricAlarms"]]
-    left += [m["name"] for m in sandbox.aws("stepfunctions", copy).list_state_machines()["stateMachines"]]
-    return left + [s["Name"] for s in sandbox.aws("scheduler", copy).list_schedules()["Schedules"]]
+    return left + [m["name"] for m in sandbox.aws("stepfunctions", copy).list_state_machines()["stateMachines"]]
 
 
 def test_dev_comes_up_stays_and_goes_away_and_no_value_is_in_the_clear_anywhere(

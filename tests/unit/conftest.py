@@ -298,7 +298,6 @@ class _Aws:
             "aws:sfn/stateMachine:StateMachine": f"states:{here}:stateMachine:{name}",
             "aws:s3/bucket:Bucket": f"s3:::{name}",
             "aws:cloudtrail/trail:Trail": f"cloudtrail:{here}:trail/{name}",
-            "aws:scheduler/schedule:Schedule": f"scheduler:{here}:schedule/default/{name}",
         }
         service = type_.split(":")[1].partition("/")[0]
         return f"arn:{self.partition}:{places.get(type_, f'{service}:{here}:{name}')}"

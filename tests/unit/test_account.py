@@ -246,14 +246,12 @@ def test_every_problem_is_told_at_once(record: Recorder) -> None:
 
 @pytest.mark.parametrize(
     ("stack", "expected"),
-    [("dev", set[str]()), ("prod", {"encryption", "rotation", "redeploy", "reminder", "audit", "trail"})],
+    [("dev", set[str]()), ("prod", {"encryption", "rotation", "redeploy", "audit", "trail"})],
 )
 def test_the_features_are_those_of_the_applications_stack_file(stack: str, expected: set[str]) -> None:
     assert Application.read(stack).features == expected
 
 
-def test_a_reminder_alone_rotates_nothing_and_an_organisations_trail_is_not_made() -> None:
-    found = features(
-        rotation={"remindEveryDays": 90}, redeploy={}, audit={"trail": "existing"}, encryption="aws-managed"
-    )
-    assert found == {"reminder", "audit"}
+def test_an_organisations_trail_is_not_created() -> None:
+    found = features(rotation={}, redeploy={}, audit={"trail": "existing"}, encryption="aws-managed")
+    assert found == {"audit"}

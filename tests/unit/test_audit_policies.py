@@ -75,9 +75,8 @@ def test_cloudtrail_writes_to_its_own_streams_only() -> None:
     )
 
 
-def test_alarms_eventbridge_and_the_stacks_own_roles_publish_and_nobody_else() -> None:
+def test_alarms_and_eventbridge_publish_and_nobody_else() -> None:
     policy = statements(topic_policy(NAMES))
-    own = {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/service-ticket-system-prod-*"}
     assert policy["PublishAlarms"]["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert policy["PublishAlarms"]["Condition"] == {
         "StringEquals": {"aws:SourceAccount": "111122223333"},
@@ -86,16 +85,12 @@ def test_alarms_eventbridge_and_the_stacks_own_roles_publish_and_nobody_else() -
     # AWS takes no condition in a topic policy for EventBridge: the messages would be lost.
     assert policy["PublishNotices"]["Principal"] == {"Service": "events.amazonaws.com"}
     assert "Condition" not in policy["PublishNotices"]
-    assert policy["PublishByOwnRoles"]["Condition"] == {"ArnLike": own}
     assert policy["NobodyElse"]["Effect"] == "Deny"
-    assert policy["NobodyElse"]["Condition"] == {
-        "Bool": {"aws:PrincipalIsAWSService": "false"},
-        "ArnNotLike": own,
-    }
+    assert policy["NobodyElse"]["Condition"] == {"Bool": {"aws:PrincipalIsAWSService": "false"}}
     assert policy["TlsOnly"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert {statement["Action"] for statement in policy.values()} == {"sns:Publish"}
     assert {statement["Resource"] for statement in policy.values()} == {TOPIC}
-    assert len(policy) == 5
+    assert len(policy) == 4
 
 
 @pytest.mark.parametrize("policy", [bucket_policy(CHINA), topic_policy(CHINA), json.dumps(write_events(CHINA))])

@@ -38,7 +38,7 @@ KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-1111-2222-3333-444444444444"
 CONFIG_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/55555555-6666-7777-8888-999999999999"
 PREFIX = "service-ticket-system-dev"
 STATE = f"arn:aws:s3:::service-ticket-system-state-{ACCOUNT}-{REGION}"
-ALL: frozenset[Feature] = frozenset(("encryption", "rotation", "redeploy", "reminder", "audit", "trail"))
+ALL: frozenset[Feature] = frozenset(("encryption", "rotation", "redeploy", "audit", "trail"))
 BARE = Deployment(
     names=Names("service-ticket-system", "dev"),
     location=Location("aws", REGION, ACCOUNT),
@@ -54,7 +54,7 @@ FULL_CONFIG: Mapping[str, Any] = {
     "permissionsBoundary": BOUNDARY,
     "redeploy": {"cluster": "main", "services": {"app": "web"}},
     "audit": {"trail": "create", "alarmEmails": ["oncall@example.com"]},
-    "rotation": {**SINGLE_USER, "remindEveryDays": 90},
+    "rotation": SINGLE_USER,
 }
 
 NO_RESOURCE = {
@@ -100,7 +100,6 @@ ARNS = {
     "Function": FUNCTION_ARN,
     "Permission": FUNCTION_ARN,
     "StateMachine": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:%(name)s",
-    "Schedule": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/%(name)s",
     "Topic": TOPIC_ARN,
     "TopicPolicy": TOPIC_ARN,
     "TopicSubscription": TOPIC_ARN,
@@ -115,7 +114,7 @@ def arn_of(resource: Recorded) -> str:
 
 
 PASSED_TO = {
-    "ecs": "ecs-tasks", "lambda": "lambda", "sfn": "states", "cloudwatch": "events", "scheduler": "scheduler",
+    "ecs": "ecs-tasks", "lambda": "lambda", "sfn": "states", "cloudwatch": "events",
     "cloudtrail": "cloudtrail",
 }  # fmt: skip
 ABSENT: Mapping[str, str | None] = {"aws:resourcetag/*": None, "aws:requesttag/*": None}
@@ -511,4 +510,4 @@ def test_the_rights_can_be_printed(stack: str) -> None:
             assert f"| {statement['Sid']} |" in shown
     for token in described.types:
         assert f"| {token} | {CALLS[token][0]} |" in shown
-    assert (f"| {described.deployer} | 32 |" in shown) == (stack == "prod")
+    assert (f"| {described.deployer} | 31 |" in shown) == (stack == "prod")

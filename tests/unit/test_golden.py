@@ -36,7 +36,7 @@ EVERYTHING = {
     "breakGlassRoles": [f"{ROLE}break-glass"],
     "deployerRoles": [f"{ROLE}deployer"],
     "rotations": {"jwtSecret": 2, "encryptionKey": 3},
-    "rotation": {**ALTERNATING, "remindEveryDays": 90},
+    "rotation": ALTERNATING,
     "redeploy": {"cluster": "main", "services": {"app": "web"}},
     "audit": {"trail": "create", "alarmEmails": ["oncall@example.com"], "trustedReaders": [f"{ROLE}auditor"]},
 }

@@ -65,7 +65,6 @@ def test_the_number_that_the_configuration_asks_for(rotations: Any, number: int)
         ({}, "warehouse", {"owner": "team Data", "foreign_arn": None, "full_name": None}),
         ({"foreignSecrets": {"warehouse": ARN}}, "warehouse", {"foreign_arn": ARN}),
         ({"rotation": {"secret": "jwt-secret"}}, "jwt-secret", {"rotated": True}),
-        ({"rotation": {"remindEveryDays": 90}}, "jwt-secret", {"rotated": False}),
     ],
 )
 def test_who_owns_a_secret_and_what_changes_it(config: dict[str, Any], name: str, expected: dict[str, Any]) -> None:

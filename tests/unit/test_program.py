@@ -78,7 +78,6 @@ NAME_LIMITS = {
     "aws:iam/policy:Policy": 128,
     "aws:lambda/function:Function": 64,
     "aws:cloudwatch/eventRule:EventRule": 64,
-    "aws:scheduler/schedule:Schedule": 64,
     "aws:sfn/stateMachine:StateMachine": 80,
     "aws:sns/topic:Topic": 256,
     "aws:cloudtrail/trail:Trail": 128,
@@ -92,7 +91,7 @@ def test_the_longest_stack_name_that_is_taken_fits_every_resource(record: Record
     """With room for a second digit of the rules' numbers: many secrets do not fit into one event pattern."""
     everything: dict[str, Any] = {
         "encryption": "customer-managed",
-        "rotation": {**ROTATION, "remindEveryDays": 90},
+        "rotation": ROTATION,
         "redeploy": {"cluster": "c", "services": {"app": "s"}},
         "audit": {"trail": "create", "alarmEmails": ["a@example.com"]},
     }
@@ -554,17 +553,6 @@ def test_alternating_users_rotates_the_application_user_with_the_master_as_super
     secrets = {entry["name"]: entry["valueFrom"] for entry in container(recording)["secrets"]}
     assert secrets["DB_USER"] == arns["db-app-user"] + ":username::"
     assert secrets["DB_PASSWORD"] == arns["db-app-user"] + ":password::"
-
-
-def test_a_reminder_names_the_commands_and_publishes_to_the_alarm_topic_only(record: Recorder) -> None:
-    recording = main(record, rotation={"remindEveryDays": 90}, audit={"alarmEmails": ["a@example.com"]})
-    schedule = recording.one("aws:scheduler/schedule:Schedule")
-    assert schedule.inputs["scheduleExpression"] == "rate(90 days)"
-    assert "pulumi config set --secret smtpPassword" in schedule.inputs["target"]["input"]
-    topic = recording.exports["alarm_topic_arn"]
-    assert schedule.inputs["target"]["arn"] == topic
-    (statement,) = recording.one("aws:iam/rolePolicy:RolePolicy", "reminder").document("policy")["Statement"]
-    assert (statement["Action"], statement["Resource"]) == (["sns:Publish"], [topic])
 
 
 def test_failed_redeployments_reach_the_alarm_topic_when_there_is_one(record: Recorder) -> None:

@@ -195,7 +195,6 @@ def test_defaults_are_the_ones_of_the_design() -> None:
             "rotation.grants  is set with single-user",
         ),
         ({"rotation": {**ROTATION, "certificateBundle": "no.pem"}}, "rotation.certificateBundle  'no.pem' is no file"),
-        ({"rotation": {"remindEveryDays": 90}}, "rotation.remindEveryDays  needs the alarm topic"),
         ({"redeploy": {"cluster": "main"}}, "redeploy.services  is required  the ECS service's name by service: app"),
         ({"redeploy": {"cluster": "main", "services": {"web": "w"}}}, "redeploy.services.web  is not a known key"),
         ({"redeploy": {"cluster": "a/b", "services": {"app": "web"}}}, "redeploy.cluster  is 'a/b'"),
@@ -349,12 +348,6 @@ def test_an_unknown_key_is_named_when_it_is_encrypted_too() -> None:
 def test_booleans_and_numbers_among_plain_variables_become_text() -> None:
     environment = parsed(environment={"DEBUG": True, "WORKERS": 4}).services["app"].environment
     assert (environment["DEBUG"], environment["WORKERS"]) == ("true", "4")
-
-
-def test_a_reminder_comes_within_a_year() -> None:
-    audit = {"trail": "create"}
-    assert parsed(rotation={"remindEveryDays": 365}, audit=audit).remind_every_days == 365
-    assert "rotation.remindEveryDays  is 366  1 to 365 days" in refusal(rotation={"remindEveryDays": 366}, audit=audit)
 
 
 def test_pulumi_yaml_declares_every_setting_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,6 @@ from sandbox.providers.aws import (
     lambda_,
     logs,
     s3,
-    scheduler,
     secretsmanager,
     sfn,
     sns,
@@ -35,7 +34,7 @@ from sandbox.providers.aws._base import AwsResource
 from sandbox.providers.aws._session import Aws, Connection
 
 _SERVICES = (
-    cloudtrail, cloudwatch, ecs, events, iam, kms, lambda_, logs, s3, scheduler, secretsmanager, sfn, sns,
+    cloudtrail, cloudwatch, ecs, events, iam, kms, lambda_, logs, s3, secretsmanager, sfn, sns,
 )  # fmt: skip
 
 __all__ = ["AwsPlugin"]

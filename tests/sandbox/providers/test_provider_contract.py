@@ -253,20 +253,6 @@ def _trail(world: World) -> dict[str, Any]:
     }
 
 
-def _schedule(world: World) -> dict[str, Any]:
-    return {
-        "scheduleExpression": "cron(0 9 1 * ? *)",
-        "scheduleExpressionTimezone": "Europe/Berlin",
-        "flexibleTimeWindow": {"mode": "FLEXIBLE", "maximumWindowInMinutes": 15},
-        "target": {
-            "arn": world.topic,
-            "roleArn": world.role.outputs["arn"],
-            "input": json.dumps({"message": "rotate"}),
-            "retryPolicy": {"maximumRetryAttempts": 3},
-        },
-    }
-
-
 def _state_machine(world: World) -> dict[str, Any]:
     return {
         "definition": json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}),
@@ -502,7 +488,6 @@ CASES = (
             "tags": {"a": "2"},
         },
     ),
-    Case("aws:scheduler/schedule:Schedule", _schedule, lambda _: {"state": "DISABLED", "description": "off"}),
     Case(
         "aws:sns/topic:Topic",
         lambda w: {

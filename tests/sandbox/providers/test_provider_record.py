@@ -71,17 +71,6 @@ def test_a_role_that_is_passed_is_named_and_an_environment_is_not(recorded: Any,
     assert [line["parameters"] for line in calls(path, "RegisterTaskDefinition")] == [
         {"executionRoleArn": role, "family": "recorded"}
     ]
-    recorded.resource("aws:scheduler/schedule:Schedule").create(
-        {
-            "name": "recorded",
-            "scheduleExpression": "rate(1 day)",
-            "flexibleTimeWindow": {"mode": "OFF"},
-            "target": {"arn": f"arn:aws:sns:us-east-1:{ACCOUNT}:topic", "roleArn": role, "input": VALUE},
-        }
-    )
-    assert [line["parameters"] for line in calls(path, "CreateSchedule")] == [
-        {"Arn": f"arn:aws:sns:us-east-1:{ACCOUNT}:topic", "Name": "recorded", "RoleArn": role}
-    ]
     assert VALUE not in path.read_text()
 
 

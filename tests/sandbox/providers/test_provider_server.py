@@ -88,7 +88,6 @@ def test_an_unsupported_function_is_named_with_the_supported_ones(aws: Any) -> N
             {"loggingConfiguration": "logDestination must end with ':*'"},
         ),
         (
-            "aws:scheduler/schedule:Schedule",
             {
                 "scheduleExpression": "rate(1 day)",
                 "flexibleTimeWindow": {"mode": "OFF"},
@@ -231,7 +230,6 @@ def test_names_fit_the_service(aws: Any, type_name: str, logical: str, *, key: s
             "name",
             "plus 7 random chars is longer than maximum length 64",
         ),
-        ("aws:scheduler/schedule:Schedule", "s" * 57, "name", "expected a text of 1 to 64 characters, got one of 65"),
         ("aws:sfn/stateMachine:StateMachine", "m" * 73, "name", "expected a text of 1 to 80 characters, got one of 81"),
         ("aws:cloudtrail/trail:Trail", "t" * 121, "name", "expected a text of 3 to 128 characters, got one of 129"),
     ],

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sandbox.providers._values import Asset
-from sandbox.providers.aws import AwsPlugin, ecs, lambda_, s3, scheduler, secretsmanager
+from sandbox.providers.aws import AwsPlugin, ecs, lambda_, s3, secretsmanager
 from sandbox.providers.aws._session import Aws, Connection
 from sandbox.providers.random_ import RandomPlugin
 from tests.sandbox.providers.conftest import REGION, Driver, State, serving
@@ -317,7 +317,7 @@ def test_what_is_optional_and_computed_is_not_taken_away(aws: Any) -> None:
     assert role.diff(state, {"assumeRolePolicy": TRUST, "managedPolicyArns": []}).changes
 
 
-# -- EventBridge: internal/service/events/target.go; Scheduler: internal/service/scheduler/schedule.go --
+# -- EventBridge: internal/service/events/target.go --
 
 
 def test_a_retry_policy_that_was_taken_away_by_hand_is_not_seen(aws: Any, boto: Any) -> None:
@@ -344,18 +344,6 @@ def test_an_explicit_target_id_deletes_first(aws: Any) -> None:
     inputs = {"arn": f"arn:aws:sns:us-east-1:{ACCOUNT}:any", "targetId": "alarm-topic"}
     state = life.create({**inputs, "rule": rules[0]})
     assert life.diff(state, {**inputs, "rule": rules[1]}).delete_before_replace
-
-
-def test_a_schedule_s_removed_retry_policy_stays(aws: Any, boto: Any) -> None:
-    target = {"arn": f"arn:aws:sns:us-east-1:{ACCOUNT}:any", "roleArn": ROLE_ARN}
-    inputs = {"scheduleExpression": "rate(1 day)", "flexibleTimeWindow": {"mode": "OFF"}}
-    life = aws.resource("aws:scheduler/schedule:Schedule")
-    state = life.create({**inputs, "target": {**target, "retryPolicy": {"maximumRetryAttempts": 3}}})
-    news = {**inputs, "target": target}
-    assert life.diff(state, news).changes == {}
-    life.update(state, {**news, "description": "changed"})
-    found = boto("scheduler").get_schedule(Name=state.outputs["name"])["Target"]
-    assert found["RetryPolicy"]["MaximumRetryAttempts"] == 3
 
 
 # -- Step Functions: internal/service/sfn/state_machine.go --
@@ -856,30 +844,6 @@ MOVE = {"storageClass": "STANDARD_IA"}
             {"role": ROLE_ARN, "packageType": "Image", "imageUri": "i", "s3ObjectVersion": "v"}, "s3ObjectVersion",
             "conflicts with imageUri",
         ),
-        ("scheduler/schedule:Schedule", {**SCHEDULE, "startDate": "2026-01-31"}, "startDate", "expected a time"),
-        ("scheduler/schedule:Schedule", {**SCHEDULE, "endDate": "2026-02-31T00:00:00Z"}, "endDate", "expected a time"),
-        ("scheduler/schedule:Schedule", {**SCHEDULE, "groupName": "a" * 65}, "groupName", "1 to 64"),
-        (
-            "scheduler/schedule:Schedule", {**SCHEDULE, "scheduleExpressionTimezone": ""}, "scheduleExpressionTimezone",
-            "1 to 50",
-        ),
-        ("scheduler/schedule:Schedule", {**SCHEDULE, "flexibleTimeWindow": {}}, "flexibleTimeWindow", "mode is required"),
-        (
-            "scheduler/schedule:Schedule",
-            {**SCHEDULE, "flexibleTimeWindow": {"mode": "FLEXIBLE", "maximumWindowInMinutes": 1441}}, "flexibleTimeWindow",
-            "from 1 to 1440",
-        ),
-        ("scheduler/schedule:Schedule", {**SCHEDULE, "target": {"arn": ROLE_ARN}}, "target", "roleArn is required"),
-        ("scheduler/schedule:Schedule", {**SCHEDULE, "target": {**TO, "input": ""}}, "target", "input: expected a text"),
-        (
-            "scheduler/schedule:Schedule", {**SCHEDULE, "target": {**TO, "retryPolicy": {"maximumRetryAttempts": 186}}},
-            "target", "from 0 to 185",
-        ),
-        (
-            "scheduler/schedule:Schedule",
-            {**SCHEDULE, "target": {**TO, "retryPolicy": {"maximumEventAgeInSeconds": 59}}}, "target", "from 60 to 86400",
-        ),
-        ("scheduler/schedule:Schedule", {**SCHEDULE, "target": {**TO, "deadLetterConfig": {}}}, "target", "arn is required"),
     ],
 )  # fmt: skip
 def test_what_the_schema_refuses_fails_in_the_preview(
@@ -1105,44 +1069,6 @@ def test_a_hash_of_the_code_that_the_program_does_not_say_is_not_made_up(
     _, state, _ = life_of_function
     assert state.outputs["sourceCodeHash"] == ""
     assert state.outputs["codeSha256"]
-
-
-# -- Scheduler: internal/service/scheduler/schedule.go --
-
-
-def test_a_schedule_s_retry_policy_has_both_limits(aws: Any, boto: Any) -> None:
-    life = aws.resource("aws:scheduler/schedule:Schedule")
-    state = life.create({**SCHEDULE, "target": {**TO, "retryPolicy": {"maximumRetryAttempts": 3}}})
-    found = boto("scheduler").get_schedule(Name=state.outputs["name"])["Target"]["RetryPolicy"]
-    assert found == {"MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 3}
-    both = {"maximumEventAgeInSeconds": 86_400, "maximumRetryAttempts": 3}
-    assert life.diff(state, {**SCHEDULE, "target": {**TO, "retryPolicy": both}}).changes == {}
-
-
-def test_what_a_schedule_does_after_its_end_stays_when_it_is_left_out(
-    aws: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    life = aws.resource("aws:scheduler/schedule:Schedule")
-    state = life.create({**SCHEDULE, "actionAfterCompletion": "DELETE"})
-    assert life.diff(state, SCHEDULE).changes == {}
-    # moto keeps what is not sent; AWS takes NONE then.
-    sent: list[Any] = []
-
-    def settings(new: dict[str, Any]) -> dict[str, Any]:
-        sent.append(new.get("actionAfterCompletion"))
-        return SETTINGS
-
-    monkeypatch.setattr(scheduler, "_settings", settings)
-    life.update(state, {**SCHEDULE, "description": "changed"})
-    assert sent == ["DELETE"]
-
-
-def test_a_schedule_is_imported_by_its_group_and_name(aws: Any) -> None:
-    for wrong in ("name", "group/", "a/b/c"):
-        with pytest.raises(
-            Exception, match=rf"unexpected format for ID \({wrong}\), expected GROUP_NAME/SCHEDULE_NAME"
-        ):
-            aws.resource("aws:scheduler/schedule:Schedule").imported(wrong)
 
 
 # -- Secrets Manager: internal/service/secretsmanager/secret_version.go, internal/types/base64.go --

@@ -137,7 +137,7 @@ def test_a_sensitive_value_is_not_quoted(model: Any) -> None:
 def test_most_patterns_of_the_used_services_are_understood(model: Any) -> None:
     del model
     session = botocore.session.Session()
-    services = ("iam", "ecs", "secretsmanager", "kms", "lambda", "logs", "events", "scheduler", "stepfunctions", "sns")
+    services = ("iam", "ecs", "secretsmanager", "kms", "lambda", "logs", "events", "stepfunctions", "sns")
     patterns: set[str] = set()
     for service in services:
         shapes = session.get_service_model(service)
