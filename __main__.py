@@ -4,8 +4,8 @@ import pulumi
 import pulumi_aws as aws
 
 from catalogue import APPLICATION
-from components import errors, pricing
-from components.app_secrets import AppSecrets
+from components import errors, hooks, pricing
+from components.app_secrets import Secrets
 from components.audit import Audit
 from components.encryption import Encryption
 from components.location import Location
@@ -18,6 +18,7 @@ from config.described import secrets_of
 from config.load import load
 
 errors.end_quietly()
+hooks.let_hooks_end()
 config = load(APPLICATION)
 partition, region, caller = aws.get_partition(), aws.get_region(), aws.get_caller_identity()
 location = Location(partition.partition, region.region, caller.account_id, partition.dns_suffix)
@@ -30,12 +31,14 @@ if config.encryption != "aws-managed":
 # On the way back to AWS's key nothing new is written under the stack's own, which stays for what is under it already.
 log_key_arn = None if config.encryption == "returning-to-aws-managed" else key_arn
 
-own = AppSecrets("secrets", config=config, location=location, caller_arn=caller.arn, key_arn=key_arn)
-secrets = {**own.secrets, **args.foreign_secrets(config)}
+with errors.readable():
+    secrets_args = args.secrets(config, location, caller.arn, key_arn)
+own = Secrets("secrets", secrets_args).secrets
+secrets = {**own, **args.foreign_secrets(config)}
 
 audit = None
 if config.audit:
-    audit = Audit("audit", args.audit(config, config.audit, location, own.secrets, log_key_arn))
+    audit = Audit("audit", args.audit(config, config.audit, location, own, log_key_arn))
 topic_arn = audit.topic_arn if audit else None
 
 services = {
@@ -46,7 +49,6 @@ services = {
             name,
             location,
             secrets,
-            own.references[name],
             log_kms_key_arn=log_key_arn,
             alarm_topic_arn=topic_arn,
         ),
@@ -60,13 +62,13 @@ if config.rotation:
 metrics = audit.metric_count if audit else 0
 stack_outputs = Outputs[pulumi.Input[str]](
     environment=config.names.stack,
-    secret_arns=own.arns,
+    secret_arns={name: secret.arn for name, secret in own.items()},
     secrets=secrets_of(config, secrets),
     services={name: service.outputs for name, service in services.items()},
     monthly_cost_usd=pricing.total(
         pricing.fixed_items(
-            secrets=len(own.secrets),
-            replicas=len(own.secrets) * len(config.replica_regions),
+            secrets=len(own),
+            replicas=len(own) * len(config.replica_regions),
             keys=1 if key_arn else 0,
             metrics=metrics,
             alarms=metrics + sum(service.alarm_count for service in services.values()),

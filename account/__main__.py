@@ -17,7 +17,7 @@ from components.errors import end_quietly
 from components.location import Location
 
 end_quietly()
-hooks.prepare()
+hooks.let_hooks_end()
 partition, region, caller = aws.get_partition(), aws.get_region(), aws.get_caller_identity()
 settings = load(Location(partition.partition, region.region, caller.account_id, partition.dns_suffix), caller.arn)
 location = settings.stack.location

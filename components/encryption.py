@@ -31,8 +31,6 @@ class EncryptionArgs(TypedDict):
     """Days that the key's deletion can be cancelled, 7 to 30: after it every value is lost. Default: 30."""
     protect: NotRequired[bool]
     """Whether Pulumi refuses to delete the key. Default: true."""
-    import_key_arn: NotRequired[str]
-    """ARN of a key to import: one whose deletion was cancelled. Default: a new key."""
     location: NotRequired[Location]
     """The account and Region. Default: the provider's."""
 
@@ -55,7 +53,7 @@ class Encryption(pulumi.ComponentResource):
         _args.refuse("Encryption", name, _problems(args))
         prefix = args.get("prefix") or f"{pulumi.get_project()}-{pulumi.get_stack()}"
         location = _args.location_of(args, self)
-        imported, trail = args.get("import_key_arn"), args.get("trail_name")
+        trail = args.get("trail_name")
         key = aws.kms.Key(
             name,
             description=key_description(prefix),
@@ -70,11 +68,7 @@ class Encryption(pulumi.ComponentResource):
                 trail_arn=location.arn("cloudtrail", f"trail/{trail}") if trail else None,
                 adopted_arns=args.get("secret_arns", ()),
             ),
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                protect=args.get("protect", True),
-                import_=imported.rpartition("/")[2] if imported else None,
-            ),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.get("protect", True)),
         )
         key_alias = aws.kms.Alias(
             name, name=f"alias/{prefix}", target_key_id=key.key_id, opts=pulumi.ResourceOptions(parent=self)

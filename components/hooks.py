@@ -1,31 +1,87 @@
-"""What resource hooks need of the program's process: workers to ask AWS with, and a server that lives as long as they do."""
+"""What resource hooks need of the SDK: a way to ask AWS from a hook, and a program that lets its hooks end.
+
+Source: Pulumi, sdk/python (3.272), runtime/resource.py and invoke.py, `run_in_executor`; runtime/stack.py, `run_pulumi_func`.
+"""
 
 import asyncio
+import contextvars
+import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.metadata import version
+from typing import Any
 
-from pulumi.runtime import stack
-from pulumi.runtime.settings import _get_rpc_manager  # pyright: ignore[reportPrivateUsage] - the SDK has no public name for it
+import grpc
+import pulumi
+import pulumi.runtime
+from google.protobuf import struct_pb2
+from pulumi.runtime import rpc, stack
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.settings import (
+    _get_rpc_manager,  # pyright: ignore[reportPrivateUsage] - the SDK has no public name for it
+    get_monitor,
+)
 
-_WORKERS = 4096
-"""More than any stack registers at once; a worker is a thread, and is made only when none is free."""
+LIST_ONLY = "ECS_SECRETS_LIST_ONLY"
+"""The environment variable with which `ops recover` marks a preview that only lists what `pulumi import` can import."""
+
+_QUESTIONS_AT_ONCE = 16
 
 _wait_for_rpcs = stack.wait_for_rpcs
 
 
-def prepare() -> None:
-    """Let hooks ask AWS, and end, whatever else the program does; call it before the first resource with a hook.
+def only_lists() -> bool:
+    """Tell whether this is a preview that only lists resources: its hooks refuse nothing. An `up` ignores the variable."""
+    return bool(os.environ.get(LIST_ONLY)) and pulumi.runtime.is_dry_run()
 
-    The SDK sends each registration and each question from a worker of the event loop's executor, four for each step that the
-    engine takes at once. A registration keeps its worker until the engine has carried it out, its hook included. With all
-    workers taken, a hook's question would wait for ever, and the `up` with it.
+
+class QuestionError(Exception):
+    """AWS, or its plugin, did not answer."""
+
+
+class Questions:
+    """Asks data sources of AWS from hooks, with workers that nothing else takes.
+
+    `pulumi.runtime.invoke` sends a question from a worker of the event loop's executor. Each registration keeps one of these
+    until the engine has carried it out, its hook included: with all of them taken, a hook's question would wait for ever.
+    """
+
+    def __init__(self, component: pulumi.Resource) -> None:
+        """Ask with the provider that the component has."""
+        self._component = component
+        self._workers = ThreadPoolExecutor(max_workers=_QUESTIONS_AT_ONCE)
+        self._version = version("pulumi-aws")
+
+    async def ask(self, token: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the answer of a data source, such as `aws:index/getRegion:getRegion`, by the wire's names.
+
+        Raises:
+            QuestionError: When there is none, with the plugin's own words.
+        """
+        provider = self._component.get_provider(token)
+        reference = f"{await provider.urn.future()}::{await provider.id.future()}" if provider else ""
+        wire = struct_pb2.Struct()
+        wire.update(arguments)
+        request = resource_pb2.ResourceInvokeRequest(tok=token, args=wire, provider=reference, version=self._version)
+        monitor: Any = get_monitor()
+        send = partial(contextvars.copy_context().run, monitor.Invoke, request)
+        try:
+            answer: Any = await asyncio.get_running_loop().run_in_executor(self._workers, send)
+        except grpc.RpcError as error:
+            raise QuestionError(str(getattr(error, "details", lambda: "")())) from None
+        if answer.failures:
+            raise QuestionError("; ".join(failure.reason for failure in answer.failures))
+        found = rpc.deserialize_properties(getattr(answer, "return"))
+        return {key: rpc.unwrap_rpc_secret(value) for key, value in found.items()} if found else {}
+
+
+def let_hooks_end() -> None:
+    """Let the hooks that have begun end before the program does; a program's entry point calls this before its first resource.
 
     When an `apply` of the program fails, the SDK stops the server of the hooks and only then tells the engine of the error. The
     engine's call of a hook fails at that moment ("Cancelling all calls", "connection refused"), and that is all the user sees.
-    So first everything that has begun ends.
-    Source: Pulumi, sdk/python (3.272), automation/_server.py, runtime/resource.py and invoke.py, `run_in_executor`;
-    runtime/stack.py, `run_pulumi_func`.
     """
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=_WORKERS))
     stack.wait_for_rpcs = _wait_for_all
 
 

@@ -7,8 +7,6 @@ variables".
 import re
 from dataclasses import dataclass
 
-PREVIOUS_STAGE = "AWSPREVIOUS"
-
 SECRET_ARN = re.compile(r"arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+")
 """The ARN of a secret, whole or without its suffix.
 

@@ -6,21 +6,36 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
+from components import labels
+from components.app_secrets import SecretArgs, SecretsArgs, ValueArgs
 from components.audit import AuditArgs
 from components.encryption import EncryptionArgs
 from components.execution_role import ExecutionRoleArgs
 from components.location import Location
 from components.names import ServiceNames
 from components.policies.deployer import Deployment
+from components.policies.resource import reader_policy
 from components.redeployment import RedeploymentArgs
 from components.rotation import RotationArgs
 from components.secret import Secret, foreign
 from components.service import ServiceArgs
 from components.task_definition import TaskDefinitionArgs
-from config.declarations import references_of
+from components.value_plan import PREVIOUS_SUFFIX
+from config.declarations import (
+    Constant,
+    Declaration,
+    External,
+    Generated,
+    JsonSecret,
+    Source,
+    TextSecret,
+    references_of,
+)
 from config.settings import AuditSettings, RedeploySettings, RotationSettings, ServiceSettings, Settings
 
 Text = pulumi.Input[str]
+
+_AWS_KEY = "alias/aws/secretsmanager"
 
 
 class _Common(TypedDict):
@@ -49,6 +64,42 @@ def foreign_secrets(settings: Settings) -> dict[str, Secret]:
     }
 
 
+def secrets(settings: Settings, location: Location, caller_arn: str, key_arn: Text | None) -> SecretsArgs:
+    """Return the stack's secrets.
+
+    Args:
+        settings: The stack's settings.
+        location: The account and Region.
+        caller_arn: Who runs this, as `sts:GetCallerIdentity` says: `restrictReaders` must not lock them out.
+        key_arn: The stack's own key, if there is one.
+
+    Raises:
+        PolicyError: When `restrictReaders` asks for a policy that locks somebody out, or that AWS would refuse.
+    """
+    args: SecretsArgs = {
+        "secrets": {declaration.name: _secret(settings, declaration) for declaration in settings.catalogue},
+        "replica_regions": settings.replica_regions,
+        "replica_kms_keys": settings.replica_kms_keys,
+        "recovery_window_in_days": settings.recovery_window_in_days,
+        "protect": settings.protect,
+        "location": location,
+    }
+    if settings.restrict_readers:
+        args["policy"] = reader_policy(
+            execution_role_arns=settings.execution_role_arns(location),
+            rotation_role_arn=settings.rotation_role_arn(location),
+            trusted_readers=settings.audit.trusted_readers if settings.audit else (),
+            break_glass_roles=settings.break_glass_roles,
+            deployer_roles=settings.deployer_roles,
+            caller_arn=caller_arn,
+        )
+    if key_arn is not None:
+        args["kms_key_arn"] = key_arn
+    if settings.encryption == "returning-to-aws-managed":
+        args["kms_key_id"] = _AWS_KEY
+    return args
+
+
 def encryption(settings: Settings, location: Location) -> EncryptionArgs:
     """Return what the stack's own key encrypts."""
     names, audit = settings.names, settings.names.audit(location)
@@ -70,8 +121,6 @@ def encryption(settings: Settings, location: Location) -> EncryptionArgs:
     }
     if settings.own_trail:
         args["trail_name"] = audit.trail
-    if settings.restored_key_arn:
-        args["import_key_arn"] = settings.restored_key_arn
     return args
 
 
@@ -150,7 +199,6 @@ def service(
     name: str,
     location: Location,
     secrets: Mapping[str, Secret],
-    references: Mapping[str, Text],
     *,
     log_kms_key_arn: Text | None = None,
     alarm_topic_arn: Text | None = None,
@@ -162,40 +210,93 @@ def service(
         name: The service's name in the catalogue.
         location: The account and Region.
         secrets: Every secret by name in the catalogue, those of other owners too.
-        references: The `valueFrom` by container variable of the stack's own secrets.
         log_kms_key_arn: The customer-managed key of the log groups, if any.
         alarm_topic_arn: Where a failed redeployment is reported, if anywhere.
     """
     names, own = settings.names.service(name), settings.services[name]
     # IAM grants whole secrets, so each is named once.
-    foreign_references = references_of(settings.foreign, name)
-    entries = [*references_of(settings.catalogue, name).values(), *foreign_references.values()]
-    reads = [secrets[entry] for entry in sorted({entry.name for entry, _ in entries})]
+    entries = [
+        *references_of(settings.catalogue, name).values(),
+        *references_of(settings.foreign, name).values(),
+    ]
     common: _OfService = {
         "prefix": names.family,
-        "reads": reads,
+        "reads": [secrets[entry] for entry in sorted({entry.name for entry, _ in entries})],
         **_common(settings, location, log_kms_key_arn),
     }
     args: ServiceArgs = {
         "execution_role": _execution_role(settings, own, common),
-        "task_definition": _task_definition(
-            own,
-            name,
-            {
-                **references,
-                **{
-                    variable: secrets[entry.name].value_from(key)
-                    for variable, (entry, key) in foreign_references.items()
-                },
-            },
-            common,
-        ),
+        "task_definition": _task_definition(own, name, _container_secrets(settings, name, secrets), common),
     }
     if settings.redeploy and name in settings.redeploy.services:
         args["redeployment"] = _redeployment(settings.redeploy, name, names, location, common)
         if alarm_topic_arn is not None:
             args["redeployment"]["alarm_topic_arn"] = alarm_topic_arn
     return args
+
+
+def _secret(settings: Settings, declaration: Declaration) -> SecretArgs:
+    name = declaration.name
+    args: SecretArgs = {"full_name": settings.names.secret(name), "description": _description(declaration)}
+    if name in settings.adopt:
+        args["adopt_arn"] = settings.adopt[name]
+        if key := settings.secret_kms_keys.get(name):
+            args["kms_key_arn"] = key
+    if settings.rotation and settings.rotation.secret == name:
+        args["rotated"] = True
+    referenced = {key for _, key in declaration.references()}
+    if isinstance(declaration, TextSecret) and not isinstance(declaration.source, External):
+        args["text"] = _value(settings, declaration.source, referenced=False)
+    elif isinstance(declaration, JsonSecret) and isinstance(declaration.keys, Mapping):
+        args["json"] = {
+            key: _value(settings, source, referenced=key in referenced) for key, source in declaration.keys.items()
+        }
+    return args
+
+
+def _value(settings: Settings, source: Source, *, referenced: bool) -> ValueArgs:
+    args: ValueArgs = {"referenced": referenced}
+    if isinstance(source, Constant):
+        args["constant"] = source.value
+        return args
+    args["config_key"] = key = getattr(source, "config_key", "")
+    if key in settings.values:
+        args["value"] = pulumi.Output.secret(settings.values[key])
+    if isinstance(source, Generated):
+        args["length"] = source.length
+        args["number"] = settings.generations.get(key, 1)
+        args["keeps_previous"] = source.holds_previous
+        args["previous_referenced"] = referenced and bool(source.keeps_previous)
+    else:
+        args["supplied"] = True
+    return args
+
+
+def _description(declaration: Declaration) -> str:
+    variables = ", ".join(variable for variable, _ in declaration.references())
+    return f"Container variables: {variables}" if variables else "In no container variable"
+
+
+def _container_secrets(settings: Settings, service: str, secrets: Mapping[str, Secret]) -> dict[str, Text]:
+    """Return the `valueFrom` by container variable.
+
+    `<NAME>_PREVIOUS` is among them only once there is a previous value: a reference to a missing key or label stops the task from
+    starting.
+    """
+    found: dict[str, Text] = {}
+    for entry in (*settings.catalogue, *settings.foreign):
+        secret = secrets[entry.name]
+        for variable, key in entry.references(service):
+            found[variable] = secret.value_from(key)
+            source = entry.source_of(key) if isinstance(entry, TextSecret | JsonSecret) else None
+            if (
+                isinstance(source, Generated)
+                and source.keeps_previous
+                and settings.generations.get(source.config_key, 1) > 1
+            ):
+                previous = {"stage": labels.PREVIOUS} if key is None else {"key": key + PREVIOUS_SUFFIX}
+                found[variable + PREVIOUS_SUFFIX] = secret.value_from(**previous)
+    return found
 
 
 def _execution_role(settings: Settings, own: ServiceSettings, common: _OfService) -> ExecutionRoleArgs:

@@ -11,12 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from components.limits import MAX_NAME_CHARACTERS
 from components.names import Names
+from components.value_plan import PREVIOUS_SUFFIX
 
 MIN_LENGTH, MAX_LENGTH = 16, 4096
 """Characters of a generated value."""
-
-PREVIOUS_SUFFIX = "_PREVIOUS"
-"""What a JSON key or a variable that holds the value before the last rotation ends in."""
 
 _SHOWN_CHARACTERS = 40
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]+")
@@ -101,6 +99,10 @@ class TextSecret:
         """Yield the sources that this secret's value is made of."""
         yield self.source
 
+    def source_of(self, key: str | None) -> Source | None:
+        """Return the source of the whole value (None), and of no JSON key."""
+        return self.source if key is None else None
+
     def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
         """Yield each container variable with the JSON key it takes, None for the whole value; of one service or of all."""
         if self.variable is not None and _gets(self.readers, service, self.variable):
@@ -130,6 +132,10 @@ class JsonSecret:
     def sources(self) -> Iterator[Source]:
         """Yield the sources that this secret's value is made of."""
         yield from (self.keys,) if isinstance(self.keys, External) else self.keys.values()
+
+    def source_of(self, key: str | None) -> Source | None:
+        """Return the source of a JSON key, None where nothing here says it, and for the whole."""
+        return self.keys.get(key) if key and isinstance(self.keys, Mapping) else None
 
     def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
         """Yield each container variable with the JSON key it takes, None for the whole value; of one service or of all."""
@@ -164,25 +170,6 @@ class ForeignSecret:
     def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
         """Yield each container variable with the JSON key it takes, None for the whole value; of one service or of all."""
         yield from _references(self, service)
-
-
-@dataclass(frozen=True)
-class Restored:
-    """One of the stack's secrets that AWS has and the state does not: it was deleted and restored (docs/operations.md).
-
-    The next `up` takes it over. Values that this program generated then come from the version, which is where they are left.
-
-    Attributes:
-        arn: Its ARN.
-        version: Id of the version that was current, None for a secret without a value.
-        previous: Id of the version before, if AWS has one.
-        generations: Generations of the generated values in the version by configuration key, 1 where absent.
-    """
-
-    arn: str
-    version: str | None = None
-    previous: str | None = None
-    generations: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 Problem = tuple[str, str, str]
@@ -457,10 +444,7 @@ def shared_more_than_referenced(
 def with_previous(declaration: Declaration, service: str | None = None) -> Iterator[str]:
     """Yield the variables that get a second one, with the value before, once a rotation has made one."""
     for variable, key in declaration.references(service):
-        if isinstance(declaration, TextSecret):
-            source: Source | None = declaration.source
-        else:
-            source = declaration.keys.get(key) if key and isinstance(declaration.keys, Mapping) else None
+        source = declaration.source_of(key)
         if isinstance(source, Generated) and source.keeps_previous:
             yield variable
 

@@ -38,7 +38,6 @@ wrong_secret_arn = _matching(
     WHOLE_SECRET_ARN, "the whole ARN of a secret: arn:...:secret:NAME- and the six characters at its end"
 )
 wrong_key_arn = _matching(checks.KEY_ARN, "the ARN of a key: arn:...:kms:REGION:ACCOUNT:key/ID")
-wrong_version = _matching(r"[\w-]{32,64}", "the id of a secret's version")
 wrong_log_group = _matching(checks.LOG_GROUP, "a log group's name: letters, digits and . / # _ -")
 wrong_email = _matching(checks.EMAIL, "an e-mail address")
 wrong_ecs_name = _matching(checks.ECS_NAME, "a name: letters, digits, _ and -, at most 255")

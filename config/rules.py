@@ -36,8 +36,6 @@ def together(settings: "Settings", region: str | None) -> Iterator[Problem]:
         yield "grantReplicas", "needs replicaRegions", "the Regions whose replicas the execution role may read"
     if region in settings.replica_regions:
         yield "replicaRegions", f"holds {region}, where the secrets are", "other Regions than aws:region"
-    if settings.restored_key_arn and settings.encryption == "aws-managed":
-        yield "restored.key", "needs encryption customer-managed", "pulumi config set encryption customer-managed"
     yield from _places(settings, region)
     if settings.rotation:
         yield from _rotation(settings.rotation, {d.name: d for d in (*settings.catalogue, *settings.foreign)})

@@ -4,7 +4,6 @@
 secrets and plain variables are the catalogue's.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -19,7 +18,7 @@ from components.location import Location
 from components.names import Names
 from components.schedule import wrong_duration, wrong_schedule
 from config import declarations, fields, rules
-from config.declarations import Application, Catalogue, ForeignSecret, Generated, PlainVariable, Restored, Supplied
+from config.declarations import Application, Catalogue, ForeignSecret, Generated, PlainVariable, Supplied
 from config.reader import Reader
 
 Encryption = Literal["aws-managed", "customer-managed", "returning-to-aws-managed"]
@@ -143,7 +142,6 @@ class Settings:
     `values` holds the secrets that the configuration sets, by configuration key, in the clear: it is kept out of `repr`.
     `catalogue` has the secrets of this stack, adopted ones as external; `foreign` those that it reads and somebody else owns.
     `foreign_arns` has their ARNs by name, `secret_kms_keys` the customer-managed keys of adopted and foreign secrets by name.
-    `restored` has the secrets that the state lost and AWS still has, by name, and `restored_key_arn` the stack's key.
     """
 
     names: Names
@@ -156,8 +154,6 @@ class Settings:
     adopt: Mapping[str, str]
     foreign_arns: Mapping[str, str]
     secret_kms_keys: Mapping[str, str]
-    restored: Mapping[str, Restored]
-    restored_key_arn: str | None
     recovery_window_in_days: int
     protect: bool
     encryption: Encryption
@@ -229,7 +225,6 @@ def parse(
     secret_keys = declarations.secret_config_keys(application.every_secret())
     reader = Reader(raw, encrypted=set(encrypted) - set(secret_keys))
     protect = reader.boolean("protect", default=False)
-    restored = reader.section("restored")
     adopt = _adopt(reader, declared)
     catalogue = declarations.adopted(declared, adopt)
     foreign = application.foreign(names.stack)
@@ -248,8 +243,6 @@ def parse(
         adopt=adopt,
         foreign_arns=_foreign_arns(reader, foreign),
         secret_kms_keys=_secret_kms_keys(reader, [*adopt, *(secret.name for secret in foreign)]),
-        restored=_restored(restored, catalogue, adopt, names),
-        restored_key_arn=(restored.text("key", "", check=fields.wrong_key_arn) or None) if restored else None,
         recovery_window_in_days=reader.integer(
             "recoveryWindowInDays", 30, allowed=(0, *range(7, 31)), rule="0 (delete at once) or 7 to 30 days"
         ),
@@ -447,34 +440,6 @@ def _foreign_arns(reader: Reader, foreign: Sequence[ForeignSecret]) -> dict[str,
         else:
             command = f"pulumi config set --plaintext --path foreignSecrets.{secret.name} ARN"
             reader.report(f"foreignSecrets.{secret.name}", f"is required: {secret.owner} owns the secret", command)
-    return found
-
-
-def _restored(
-    section: Reader | None, catalogue: Catalogue, adopt: Mapping[str, str], names: Names
-) -> dict[str, Restored]:
-    secrets = section.section("secrets") if section else None
-    found: dict[str, Restored] = {}
-    for declaration in catalogue if secrets else ():
-        name = declaration.name
-        entry = secrets.section(name) if secrets else None
-        if secrets is None or entry is None:
-            continue
-        arn = entry.text("arn", check=fields.wrong_secret_arn)
-        if name in adopt:
-            secrets.report(name, "is adopted", f"adopt.{name} or restored.secrets.{name}, not both")
-        elif not re.fullmatch(rf"(?:[^:]*:){{6}}{re.escape(names.secret(name))}-\w{{6}}", arn):
-            entry.report("arn", "is no secret of this name", names.secret(name))
-        generations = entry.section("generations")
-        config_keys = [key for key in declarations.generated([declaration]) if generations and generations.has(key)]
-        found[name] = Restored(
-            arn,
-            entry.text("version", "", check=fields.wrong_version) or None,
-            entry.text("previous", "", check=fields.wrong_version) or None,
-            {key: generations.integer(key, 1, allowed=range(1, 1_000_000), rule="1 or more") for key in config_keys}
-            if generations
-            else {},
-        )
     return found
 
 

@@ -124,7 +124,7 @@ def _of_code(error: Any, code: str) -> str:
     elif code in MISSING:
         text = f"{call}: {said or 'not found'}"
     elif re.search(r"marked (for deletion|deleted)", said):
-        text = f"{call}: the secret is pending deletion: python -m ops restore --pending"
+        text = f"{call}: the secret is pending deletion: python -m ops recover"
     else:
         # A validation error may quote its input, which for a write is the value.
         text = f"AWS refused {call} ({code})" + ("" if "Valid" in code else f": {said}")

@@ -26,7 +26,6 @@ from ops._secrets import Record, describe, read_value, resource_policies
 from ops._stack import Stack, in_sandbox, load
 from ops.listing import records_of
 from ops.migrate._pulumi import project_file
-from ops.taking_back import restore_pending
 
 _ATTEMPTS = 3
 _STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -97,7 +96,7 @@ def collect(aws: Aws, stack: Stack) -> Backup:
         if record is None:
             problems.append(f"{name} doesn't exist (python -m ops doctor)")
         elif record.deleted:
-            problems.append(f"{name} is pending deletion (python -m ops restore --pending)")
+            problems.append(f"{name} is pending deletion (python -m ops recover)")
     if problems:
         raise OpsError(f"no backup was written: {'; '.join(problems)}")
     policies = resource_policies(aws, stack.secret_arns.values())
@@ -217,8 +216,7 @@ def restore(
     if pending == (source is not None):
         raise MisuseError("give a backup, or --pending")
     if pending:
-        restore_pending(stack, outputs, dry_run=dry_run, yes=yes, json_=json_)
-        return
+        raise MisuseError("python -m ops recover restores what is pending deletion")
     saved, aws, target = _open(
         str(source),
         kms_key=kms_key,

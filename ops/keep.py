@@ -41,6 +41,10 @@ def keep(
         str | None,
         typer.Option("--config-key", metavar="KEY", help="The configuration key; by default the catalogue's."),
     ] = None,
+    version: Annotated[
+        str | None,
+        typer.Option("--version", metavar="LABEL", help="PREVIOUS or another label, instead of the live version."),
+    ] = None,
 ) -> None:
     """Take a secret's live value into the stack's configuration, so that `up` keeps it. It checks, sets and reads back."""
     where = load(stack, outputs)
@@ -49,21 +53,23 @@ def keep(
     tool = Configuration.of(where, stack or where.environment)
     config_key = config_key or _config_key(tool, where, arn, key)
     aws = connect(where)
-    found = _current(aws, short, arn)
+    found = _version(aws, short, arn, version)
     value = _checked(short, found, key)
+    what = f"the value of {short} at {version}" if version else f"the live value of {short}"
     if tool.get(config_key) == value:
-        say(f"{config_key} of {tool.file} has the live value of {short} already; nothing was changed.")
+        say(f"{config_key} of {tool.file} has {what} already; nothing was changed.")
         return
-    tool.replace(config_key, value, lambda: _still_current(aws, short, found))
-    say(f"{config_key} of {tool.file} has the live value of {short} now. Next: {again(where)}")
+    tool.replace(config_key, value, lambda: None if version else _still_current(aws, short, found))
+    say(f"{config_key} of {tool.file} has {what} now. Next: {again(where)}")
 
 
-def _current(aws: Aws, name: str, arn: str) -> Value:
+def _version(aws: Aws, name: str, arn: str, version: str | None) -> Value:
+    """Return the version that has a label, None for the live one."""
     record = describe(aws, arn)
     if record is None or record.deleted or not record.version(CURRENT):
         why = "doesn't exist" if record is None else "is pending deletion" if record.deleted else "has no value"
         raise MisuseError(f"{name} {why}; the configuration was not changed")
-    return read_value(aws, arn)
+    return read_value(aws, arn, stage="AWSPREVIOUS" if version == "PREVIOUS" else version)
 
 
 def _still_current(aws: Aws, name: str, value: Value) -> None:

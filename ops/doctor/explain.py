@@ -100,7 +100,7 @@ CAUSES: dict[str, tuple[str, str, str]] = {
     "pending-deletion": (
         "the secret is marked for deletion",
         "aws secretsmanager restore-secret --secret-id {secret}",
-        "all at once: python -m ops restore --pending",
+        "all at once: python -m ops recover",
     ),
     "service-linked-role": (
         "the account has no service-linked role for ECS, which it makes at its first cluster",

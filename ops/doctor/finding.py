@@ -92,7 +92,7 @@ def summed_up(check: str, problems: Iterable[Finding], *, ok: str | Callable[[],
 
 def take_anew(stack: Stack) -> str:
     """Return the command that lets the stack take over a secret of its name that somebody made again, with its value."""
-    command = f"python -m ops restore --pending --stack {stack.environment}"
+    command = f"python -m ops recover --stack {stack.environment}"
     # The sandbox keeps no configuration: the first command prints the second one.
     return command if in_sandbox() else f"{command} && pulumi up --refresh --stack {stack.environment}"
 

@@ -394,7 +394,7 @@ def _create_secrets(stack: Deployed, catalogue: Catalogue) -> tuple[dict[str, st
                 value = json.dumps({k: f"live-value-of-{k}" for k in declaration.keys}, sort_keys=True)
             stack.values[name] = value
             stack.secrets.put_secret_value(
-                SecretId=arns[name], SecretString=value, VersionStages=["AWSCURRENT", "pulumi-live-1a2b3c4d"]
+                SecretId=arns[name], SecretString=value, VersionStages=["AWSCURRENT", "pulumi-live"]
             )
         references |= {variable: value_from(arns[name], json_key) for variable, json_key in declaration.references()}
     return arns, references

@@ -654,8 +654,8 @@ def test_values_newer_than_the_task_definition_ask_for_a_redeployment(
 def test_value_changed_by_hand_is_taken_into_the_configuration_and_not_away(stack: Stack) -> None:
     labels = {
         "mine": ("AWSCURRENT",),
-        "pulumi": ("AWSPREVIOUS", "pulumi-live-1a2b3c4d"),
-        "before": ("pulumi-previous-1a2b3c4d",),
+        "pulumi": ("AWSPREVIOUS", "pulumi-live"),
+        "before": ("pulumi-previous",),
     }
 
     found = list(check_secrets(picture(stack, "jwt-secret", labels), None))
@@ -667,7 +667,7 @@ def test_value_changed_by_hand_is_taken_into_the_configuration_and_not_away(stac
 
 
 def test_keys_changed_by_hand_are_named_and_only_they(stack: Stack) -> None:
-    labels = {"mine": ("AWSCURRENT",), "pulumi": ("AWSPREVIOUS", "pulumi-live-1a2b3c4d")}
+    labels = {"mine": ("AWSCURRENT",), "pulumi": ("AWSPREVIOUS", "pulumi-live")}
     snapshot = picture(stack, "app-config", labels)
     arn, was = stack.arn("app-config"), json.loads(stack.values["app-config"])
     values = {"mine": json.dumps({**was, "SMTP_PASSWORD": "by-hand"}), "pulumi": json.dumps(was)}
@@ -675,7 +675,7 @@ def test_keys_changed_by_hand_are_named_and_only_they(stack: Stack) -> None:
         v: Value(arn, "app-config", v, labels[v], datetime(2026, 11, 24, tzinfo=UTC), text)
         for v, text in values.items()
     }
-    seen = replace(snapshot, values={arn: made["mine"]}, staged={(arn, "pulumi-live-1a2b3c4d"): made["pulumi"]})
+    seen = replace(snapshot, values={arn: made["mine"]}, staged={(arn, "pulumi-live"): made["pulumi"]})
 
     (changed,) = [finding for finding in check_secrets(seen, None) if finding.status != "ok"]
     assert "by hand at SMTP_PASSWORD;" in changed.found
@@ -683,7 +683,7 @@ def test_keys_changed_by_hand_are_named_and_only_they(stack: Stack) -> None:
 
 
 def test_value_of_the_program_is_not_changed_by_hand(stack: Stack) -> None:
-    labels = {"2": ("AWSCURRENT", "pulumi-live-1a2b3c4d"), "1": ("AWSPREVIOUS", "pulumi-previous-1a2b3c4d")}
+    labels = {"2": ("AWSCURRENT", "pulumi-live"), "1": ("AWSPREVIOUS", "pulumi-previous")}
 
     assert {finding.status for finding in check_secrets(picture(stack, "jwt-secret", labels), None)} == {"ok"}
 

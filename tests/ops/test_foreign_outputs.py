@@ -19,7 +19,6 @@ COMMANDS = [
     ("report", "--json"),
     ("cost",),
     ("backup", "--to", "/nonexistent/x", "--kms-key", "alias/x"),
-    ("restore", "--pending", "--yes"),
 ]
 
 

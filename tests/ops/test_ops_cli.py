@@ -132,7 +132,7 @@ def test_list_reads_no_value(stack: Stack, proxy: Any, ops: Any) -> None:
 def test_describe_shows_labels_variables_and_owner(stack: Stack, ops: Any) -> None:
     found = ops(stack, "describe", "app-config", "--json").json
 
-    assert found["labels"].keys() == {"AWSCURRENT", "pulumi-live-1a2b3c4d"}
+    assert found["labels"].keys() == {"AWSCURRENT", "pulumi-live"}
     assert found["variables"] == ["APP_CONFIG", "CLOUDFLARE_TOKEN", "REDIS_PASSWORD", "SMTP_PASSWORD"]
     assert "DenyWithoutTls" in found["resource_policy"]
     assert found["owner"] == "configuration"
@@ -154,7 +154,7 @@ def test_describe_of_a_deleted_secret_points_to_the_doctor(stack: Stack, ops: An
 
 # --- who owns a value ----------------------------------------------------------------------------------------------------
 
-LABELLED = {"1": ("AWSCURRENT", "pulumi-live-1a2b3c4d")}
+LABELLED = {"1": ("AWSCURRENT", "pulumi-live")}
 UNLABELLED = {"1": ("AWSCURRENT",)}
 
 
@@ -162,7 +162,7 @@ UNLABELLED = {"1": ("AWSCURRENT",)}
     ("stages", "rotation", "expected"),
     [
         (LABELLED, Rotation(), "configuration"),
-        ({"1": ("pulumi-live-1a2b3c4d",), "2": ("AWSCURRENT",)}, Rotation(), "configuration"),
+        ({"1": ("pulumi-live",), "2": ("AWSCURRENT",)}, Rotation(), "configuration"),
         (UNLABELLED, Rotation(), "operator"),
         ({}, Rotation(), "operator"),
         (LABELLED, Rotation(enabled=True, lambda_arn="arn"), "rotation"),

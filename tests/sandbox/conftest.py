@@ -6,7 +6,6 @@ import functools
 import io
 import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
@@ -154,10 +153,7 @@ class Sandbox:
             **found.credentials(copy.account).variables(),
             "SANDBOX_HOME": str(self.home.root),
         }
-        application = runpy.run_path(str(copy.directory / "catalogue.py"))["APPLICATION"]
         with (
-            mock.patch("ops.taking_back.ROOT", copy.directory),
-            mock.patch("ops.taking_back.APPLICATION", application),
             mock.patch.dict(os.environ, variables, clear=True),
             contextlib.chdir(copy.directory),
         ):

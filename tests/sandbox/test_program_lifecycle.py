@@ -155,7 +155,7 @@ def test_a_rotation_on_request_makes_one_new_value_and_keeps_the_previous(sandbo
         SecretId=first["secret_arns"]["jwt-secret"], VersionStage="AWSPREVIOUS"
     )
     assert previous["SecretString"] == before["jwt-secret"] != after["jwt-secret"]
-    assert second["services"]["app"]["container_secrets"]["JWT_SECRET_PREVIOUS"].endswith("::AWSPREVIOUS:")
+    assert second["services"]["app"]["container_secrets"]["JWT_SECRET_PREVIOUS"].endswith("::pulumi-previous:")
     assert first["services"]["app"]["task_definition_arn"] != second["services"]["app"]["task_definition_arn"]
     assert sandbox.ok("refresh", *copy.options, *rotated)["changes"] == []
     assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *rotated)["changes"] == []

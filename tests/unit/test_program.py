@@ -34,8 +34,6 @@ CONFIG = {
 SECRET_TYPE = "aws:secretsmanager/secret:Secret"
 VERSION_TYPE = "aws:secretsmanager/secretVersion:SecretVersion"
 PASSWORD_TYPE = "random:index/randomPassword:RandomPassword"
-LIVE_LABEL = "pulumi-live-secrets-"
-"""With the mocks the id of a record begins with its name."""
 
 
 def main(
@@ -123,7 +121,7 @@ def test_dev_registers_exactly_what_it_needs(record: Recorder) -> None:
         "aws:iam/rolePolicy:RolePolicy": 1,
         "aws:cloudwatch/logGroup:LogGroup": 1,
         "aws:ecs/taskDefinition:TaskDefinition": 1,
-        "ecs-secrets:index:AppSecrets": 1,
+        "ecs-secrets:index:Secrets": 1,
         "ecs-secrets:index:ExecutionRole": 1,
         "ecs-secrets:index:Service": 1,
         "ecs-secrets:index:TaskDefinition": 1,
@@ -158,7 +156,7 @@ def test_every_value_reaches_the_engine_as_a_secret(record: Recorder) -> None:
 def test_a_configured_value_wins_over_the_generated_one(record: Recorder) -> None:
     recording = main(record, secrets={"jwtSecret": "j" * 64})
     assert recording.named("secrets-jwt-secret-value").inputs["secretString"].value == "j" * 64
-    assert recording.named("secrets-jwtSecret-1").type == PASSWORD_TYPE
+    assert "secrets-jwtSecret-1" not in {name for _, name in recording.names()}
 
 
 def test_an_empty_value_means_generated(record: Recorder) -> None:
@@ -178,29 +176,32 @@ def test_generated_values_ignore_every_change_of_their_recipe(record: Recorder) 
 
 def test_versions_carry_a_label_of_their_own_and_leave_labels_alone(record: Recorder) -> None:
     for version in main(record).of(VERSION_TYPE):
-        assert version.inputs["versionStages"] == ["AWSCURRENT", LIVE_LABEL]
+        assert version.inputs["versionStages"] == ["AWSCURRENT", "pulumi-live"]
         assert version.options.ignore_changes == ("versionStages",)
         assert version.options.retain_on_delete
 
 
-def test_every_live_version_and_every_record_is_checked_before_the_engine_acts(record: Recorder) -> None:
+def test_every_live_version_and_every_stash_is_checked_before_the_engine_acts(record: Recorder) -> None:
     recording = main(record, rotations={"jwtSecret": 2})
     live = [version for version in recording.of(VERSION_TYPE) if version.name != "secrets-jwt-secret-previous-value"]
-    assert {version.options.before_create for version in live} == {("secrets-live-values",)}
-    records = {stash.name: stash.options.before_update for stash in recording.of("pulumi:index:Stash")}
-    assert records.pop("secrets") == ("secrets-list",)
-    kept = {name: records.pop(name) for name in list(records) if name.startswith("secrets-kept-")}
-    assert kept == {
-        "secrets-kept-encryptionKey-1": ("secrets-kept-values",),
-        "secrets-kept-jwtSecret-2": ("secrets-kept-values",),
-        "secrets-kept-jwtSecret-1": (),  # what it was stays
+    assert {version.options.before_create for version in live} == {("secrets-version",)}
+    stashes = {stash.name: stash.options for stash in recording.of("pulumi:index:Stash")}
+    assert stashes.pop("secrets").before_update == ("secrets-list",)
+    kept = {name: stashes.pop(name) for name in list(stashes) if name.startswith("secrets-kept-")}
+    # One that the state has keeps what was given first; the live one follows the value.
+    assert {name: (o.ignore_changes, o.replace_on_changes) for name, o in kept.items()} == {
+        "secrets-kept-encryptionKey-1": ((), ("input",)),
+        "secrets-kept-jwtSecret-2": ((), ("input",)),
+        "secrets-kept-jwtSecret-1": (("input",), ()),
     }
-    assert set(records.values()) == {("secrets-records",)}
+    assert {(o.before_create, o.before_update) for o in stashes.values()} == {
+        (("secrets-values",), ("secrets-values",))
+    }
     for secret in recording.of(SECRET_TYPE):
-        assert secret.name in secret.options.depends_on, "a secret waits for what its record's check says"
+        assert secret.name in secret.options.depends_on, "a secret waits for what its stash's check says"
 
 
-def test_records_hold_names_and_no_value(record: Recorder) -> None:
+def test_stashes_hold_what_is_live_as_a_secret_and_where_it_comes_from(record: Recorder) -> None:
     recording = main(record, secrets={"jwtSecret": "j" * 64}, rotations={"apiKey": 3})
     kept = {stash.name: stash.inputs["input"] for stash in recording.of("pulumi:index:Stash")}
     assert kept["secrets"] == {
@@ -209,11 +210,12 @@ def test_records_hold_names_and_no_value(record: Recorder) -> None:
         "recoveryWindowInDays": 30,
     }
     assert kept["secrets-jwt-secret"] == {
-        "secret": f"{PREFIX}-jwt-secret", "adopted": False, "rotated": False, "values": {"": "configured jwtSecret 1"},
-        "referenced": [],
+        "secret": f"{PREFIX}-jwt-secret", "adopted": False, "rotated": False, "origins": {"": "configured jwtSecret 1"},
+        "referenced": [], "values": Secret({"": "j" * 64}),
     }  # fmt: skip
-    assert kept["secrets-app-config"]["referenced"] == ["CLOUDFLARE_TOKEN", "REDIS_PASSWORD", "SMTP_PASSWORD"]
-    assert kept["secrets-app-config"]["values"] == {
+    app = kept["secrets-app-config"]
+    assert app["referenced"] == ["CLOUDFLARE_TOKEN", "REDIS_PASSWORD", "SMTP_PASSWORD"]
+    assert app["origins"] == {
         "API_KEY": "generated apiKey 3",
         "CLOUDFLARE_TOKEN": "configured cloudflareToken 1",
         "ENCRYPTION_KEY": "generated encryptionKey 1",
@@ -221,13 +223,20 @@ def test_records_hold_names_and_no_value(record: Recorder) -> None:
         "SMTP_PASSWORD": "configured smtpPassword 1",
         "WEBHOOK_SECRET": "generated webhookSecret 1",
     }
+    assert app["values"] == Secret(app_config(recording))
+
+
+def test_what_a_function_rotates_stays_in_the_stash_as_it_was_set(record: Recorder) -> None:
+    recording = main(record, rotation=ROTATION)
+    ignored = {stash.name: stash.options.ignore_changes for stash in recording.of("pulumi:index:Stash")}
+    assert ignored["secrets-db-master-password"] == ("input.values",)
+    assert ignored["secrets-jwt-secret"] == ()
 
 
 @pytest.mark.parametrize(("protect", "window"), [(False, 0), (True, 30)])
-def test_protect_covers_secrets_and_generated_values(record: Recorder, protect: bool, window: int) -> None:  # noqa: FBT001
+def test_protect_covers_secrets(record: Recorder, protect: bool, window: int) -> None:  # noqa: FBT001
     recording = main(record, protect=protect, recoveryWindowInDays=window)
-    protected = [*recording.of(SECRET_TYPE), *recording.of(PASSWORD_TYPE)]
-    assert [resource.options.protect for resource in protected] == [protect] * len(protected)
+    assert [secret.options.protect for secret in recording.of(SECRET_TYPE)] == [protect] * 3
     assert {secret.inputs["recoveryWindowInDays"] for secret in recording.of(SECRET_TYPE)} == {window}
 
 
@@ -347,8 +356,15 @@ def test_what_was_live_under_the_number_before_is_offered_wherever_it_came_from(
     recording = main(record, rotations={"encryptionKey": 2}, computed=values, secrets=configured)
     earlier, live = (recording.named(f"secrets-kept-encryptionKey-{number}") for number in (1, 2))
     # A new stash has what it is given; one that the state has keeps what was given first.
-    assert (earlier.inputs["input"], earlier.options.ignore_changes) == (Secret("value-of-1"), ("input",))
-    assert live.inputs["input"] == Secret(configured["encryptionKey"])
+    assert earlier.inputs["input"] == Secret({"value": "value-of-1", "previous": None})
+    assert live.inputs["input"] == Secret({"value": configured["encryptionKey"], "previous": "value-of-1"})
+
+
+def test_a_number_that_changes_no_value_leaves_the_value_before(record: Recorder) -> None:
+    value = "configured-encryption-key-1234567"
+    kept = {"secrets-kept-encryptionKey-2": {"output": {"value": value, "previous": "before"}}}
+    document = app_config(main(record, rotations={"encryptionKey": 3}, computed=kept, secrets={"encryptionKey": value}))
+    assert (document["ENCRYPTION_KEY"], document["ENCRYPTION_KEY_PREVIOUS"]) == (value, "before")
 
 
 def test_a_rotated_text_secret_puts_its_previous_generation_first(record: Recorder) -> None:
@@ -358,12 +374,12 @@ def test_a_rotated_text_secret_puts_its_previous_generation_first(record: Record
         recording.named("secrets-jwt-secret-previous-value"),
     )
     assert "secrets-jwt-secret-previous-value" in current.options.depends_on
-    assert current.inputs["versionStages"] == ["AWSCURRENT", LIVE_LABEL]
+    assert current.inputs["versionStages"] == ["AWSCURRENT", "pulumi-live"]
     assert current.options.ignore_changes == ("versionStages",)
-    assert previous.inputs["versionStages"] == ["pulumi-previous-secrets-"]  # never AWSCURRENT
-    assert previous.options.ignore_changes == ("versionStages", "secretString")
+    assert previous.inputs["versionStages"] == ["pulumi-previous"]  # never AWSCURRENT
+    assert previous.options.ignore_changes == ("versionStages",)
     references = {entry["name"]: entry["valueFrom"] for entry in container(recording)["secrets"]}
-    assert references["JWT_SECRET_PREVIOUS"] == references["JWT_SECRET"] + "::AWSPREVIOUS:"
+    assert references["JWT_SECRET_PREVIOUS"] == references["JWT_SECRET"] + "::pulumi-previous:"
 
 
 def test_nothing_refers_to_a_previous_value_before_the_first_rotation(record: Recorder) -> None:

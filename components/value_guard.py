@@ -1,0 +1,395 @@
+"""Keeps what is live: no change of configuration or catalogue replaces a secret, or sets a value over one that somebody else set.
+
+The state remembers what this program set last: a `pulumi.Stash` for each secret holds its live values (encrypted, as the
+generated passwords beside them) and the record of intent. AWS remembers who set a version: it has the label `pulumi-live`.
+Resource hooks compare both where the engine is about to act, in the preview as well; what a hook refuses, the engine does not
+do. docs/rotation.md, "Who owns a value", describes the whole.
+
+Sources: Pulumi, "Resource hooks" and "Stash"; AWS, Secrets Manager API, PutSecretValue and "Secret versions".
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pulumi
+
+from components import hooks, labels
+from components.commands import keep_command
+from components.hooks import QuestionError, Questions
+from components.value_intent import Change, Record, Refusal, next_number
+from components.value_plan import WHOLE, SecretPlan
+
+_CURRENT, _PENDING = "AWSCURRENT", "AWSPENDING"
+_VERSIONS = "aws:secretsmanager/getSecretVersions:getSecretVersions"
+_VALUE = "aws:secretsmanager/getSecretVersion:getSecretVersion"
+
+_ABSENT = re.compile("ResourceNotFoundException|can't find the specified secret|couldn't find resource")
+_DELETED = re.compile("marked for deletion|marked deleted|scheduled for deletion")
+_DENIED = re.compile("AccessDenied|not authorized|Access to KMS is not allowed")
+_RIGHT = re.compile(r"not authorized to perform: ([A-Za-z0-9]+:[A-Za-z0-9]+)")
+
+_OTHERS_SECONDS = 0.5
+"""How long a refusal waits for others."""
+
+_Check = Callable[[pulumi.ResourceHookArgs], Awaitable[None] | None]
+
+
+class LiveValueError(Exception):
+    """A step that would take a live value away."""
+
+
+class _AbsentError(Exception):
+    """AWS does not have the secret."""
+
+
+class _DeniedError(Exception):
+    """The caller lacks a right: the error's text."""
+
+
+@dataclass(frozen=True, repr=False)
+class _Secret:
+    """A secret whose value the program sets; no repr, for it holds values.
+
+    Attributes:
+        plan: Its plan.
+        values: The values that this `up` sets, by JSON key, the values before among them.
+    """
+
+    plan: SecretPlan
+    values: Mapping[str, pulumi.Output[str]]
+
+    async def known(self) -> dict[str, str]:
+        """Return the values that are known: in a preview some are not made yet."""
+        return {key: await value.future() or "" for key, value in self.values.items() if await value.is_known()}
+
+
+@dataclass(frozen=True, repr=False)
+class _Live:
+    """What is live: the version that has each staging label, and the current version's values by JSON key."""
+
+    holders: Mapping[str, str]
+    values: Mapping[str, Any]
+
+    @property
+    def current(self) -> str | None:
+        return self.holders.get(_CURRENT)
+
+
+class Guard:
+    """The stashes of a component's secrets, and the hooks on them, on the secrets and on the live versions."""
+
+    def __init__(self, component: pulumi.Resource, name: str, *, region: str, recovery_window_in_days: int) -> None:
+        """Register the hooks.
+
+        Args:
+            component: The parent of the stashes.
+            name: Its name, which the stashes' names start with.
+            region: The Region of the secrets, for commands.
+            recovery_window_in_days: What a secret that leaves the program is deleted with.
+        """
+        self._component, self._name, self._region = component, name, region
+        self._window, self._stack = recovery_window_in_days, pulumi.get_stack()
+        self._questions = Questions(component)
+        self._secrets: dict[str, _Secret] = {}
+        self._absent: set[str] = set()
+        self._passed: dict[str, str] = {}
+        """The current version of each secret whose change this run has let through."""
+        self._on_list = self._hook("list", self._check_list)
+        self._on_values = self._hook("values", self._check_values)
+        self._on_new = self._hook("new", self._check_new)
+        self._on_version = self._hook("version", self._check_version)
+
+    def list(self, names: Sequence[str], adopted: Collection[str]) -> pulumi.Resource:
+        """Record which secrets the stack has; refuse that one it created leaves without a recovery window."""
+        content = {"secrets": sorted(names), "adopted": sorted(adopted), "recoveryWindowInDays": self._window}
+        hooks = pulumi.ResourceHookBinding(before_update=[self._on_list])
+        return pulumi.Stash(self._name, pulumi.ResourceOptions(parent=self._component, hooks=hooks), content)
+
+    def stash(
+        self, plan: SecretPlan, values: Mapping[str, pulumi.Output[str]], after: Sequence[pulumi.Resource]
+    ) -> pulumi.Stash:
+        """Remember what the program sets; refuse what would take a live value away."""
+        name = f"{self._name}-{plan.name}"
+        self._secrets[name] = _Secret(plan, values)
+        content = {
+            **Record.of(plan).as_state(),
+            "values": pulumi.Output.secret(dict(values)) if values else {},
+        }
+        return pulumi.Stash(
+            name,
+            pulumi.ResourceOptions(
+                parent=self._component,
+                depends_on=list(after),
+                hooks=pulumi.ResourceHookBinding(before_create=[self._on_values], before_update=[self._on_values]),
+                # While a function owns the value, nothing is set.
+                ignore_changes=["input.values"] if plan.rotated else None,
+            ),
+            content,
+        )
+
+    def new(self) -> pulumi.ResourceHookBinding:
+        """Return the hooks of a secret that would be created: its name must not be taken."""
+        return pulumi.ResourceHookBinding(before_create=[self._on_new])
+
+    def version(self) -> pulumi.ResourceHookBinding:
+        """Return the hooks of a live version: it is not set over a value that somebody else set meanwhile."""
+        return pulumi.ResourceHookBinding(before_create=[self._on_version])
+
+    def _hook(self, name: str, check: _Check) -> pulumi.ResourceHook:
+        """Register a check as a hook, for previews as well.
+
+        The engine begins nothing after the first error. So a refusal waits a moment: those of other secrets are reported with it.
+        """
+
+        async def checked(step: pulumi.ResourceHookArgs) -> None:
+            if hooks.only_lists():
+                return
+            try:
+                found = check(step)
+                if found is not None:
+                    await found
+            except LiveValueError:
+                await asyncio.sleep(_OTHERS_SECONDS)
+                raise
+
+        return pulumi.ResourceHook(f"{self._name}-{name}", checked, pulumi.ResourceHookOptions(on_dry_run=True))
+
+    def _check_list(self, step: pulumi.ResourceHookArgs) -> None:
+        before, after = (step.old_inputs or {})["input"], (step.new_inputs or {})["input"]
+        gone = sorted({*before["secrets"]} - {*before["adopted"]} - {*after["secrets"]})
+        if gone and not before["recoveryWindowInDays"]:
+            raise LiveValueError(
+                f"{', '.join(gone)}: left catalogue.py and would be deleted at once (recoveryWindowInDays is 0), while tasks may "
+                "still read it. Nothing was changed. Put the entry back and run these; then it can leave:\n"
+                f"  pulumi config set --stack {self._stack} recoveryWindowInDays 7\n"
+                f"  pulumi up --stack {self._stack}"
+            )
+
+    async def _check_values(self, step: pulumi.ResourceHookArgs) -> None:
+        """Compare what is live with what was set last and what is set now, where anything is set or refused."""
+        secret, state = self._secrets[step.name], await _resolved((step.old_inputs or {}).get("input"))
+        plan, new = secret.plan, await secret.known()
+        found: list[Refusal] = []
+        last: dict[str, str] = {}
+        if state:
+            change, last = Change(plan, Record.parse(state), self._stack), dict(state["values"])
+            found += change.refusals()
+            found += () if plan.rotated else change.value_refusals(last, new)
+        if any(not refusal.unless_live and not refusal.unless_live_has for refusal in found):
+            _refuse(found)
+        sets = bool(secret.values) and not plan.rotated and (not state or new != last or len(new) < len(secret.values))
+        if found or sets:
+            await self._check_live(secret, found, last, new if sets else {}, created=not state)
+
+    async def _check_live(
+        self,
+        secret: _Secret,
+        found: Sequence[Refusal],
+        last: Mapping[str, str],
+        new: Mapping[str, str],
+        *,
+        created: bool,
+    ) -> None:
+        plan = secret.plan
+        try:
+            live = await self._live(secret, plan.adopt_arn or plan.full_name)
+        except _AbsentError:
+            self._absent.add(plan.name)
+            _refuse(found)
+        except _DeniedError as denied:
+            _refuse(found)
+            self._unchecked(plan, denied)
+        else:
+            as_new = all(new.get(key) == value for key, value in live.values.items())
+            _refuse([refusal for refusal in found if not _waived(refusal, live, as_new=as_new)])
+            if new and not as_new:
+                self._compare(secret, live, last, new, created=created)
+            if live.current:
+                self._passed[plan.name] = live.current
+
+    def _unchecked(self, plan: SecretPlan, denied: Exception) -> None:
+        """Name a secret that the caller may not look at: a preview goes on, an `up` does not."""
+        if not pulumi.runtime.is_dry_run():
+            raise LiveValueError(
+                f"{plan.name}: whether its live value is the one that Pulumi set last can't be checked: the right {denied} on "
+                f"{plan.full_name} is missing. Nothing was changed"
+            )
+        pulumi.log.warn(f"{plan.name}: not checked: {denied} on {plan.full_name} is missing; `pulumi up` needs it")
+
+    def _compare(
+        self, secret: _Secret, live: _Live, last: Mapping[str, str], new: Mapping[str, str], *, created: bool
+    ) -> None:
+        """Refuse to set a value over parts that are neither what was set last nor what is set now."""
+        plan, own = secret.plan, live.holders.get(labels.LIVE)
+        pending = live.holders.get(_PENDING)
+        if pending and pending != live.current:
+            raise LiveValueError(self._not_ended(plan, pending))
+        lost = sorted(
+            key for key, value in live.values.items() if value not in (last.get(key, _NONE), new.get(key, _NONE))
+        )
+        if not lost:
+            return
+        if own == live.current and last:
+            raise LiveValueError(
+                f"{plan.name}: an earlier `pulumi up` was cut off before it set the value that the state has{_at(lost)}. "
+                "Nothing was changed. Repeat that one, with the configuration that it had; then this one"
+            )
+        raise LiveValueError(self._lost(plan, live, lost, created=created))
+
+    async def _check_new(self, step: pulumi.ResourceHookArgs) -> None:
+        """Refuse a name that AWS has already: of a secret that waits for its deletion, or that somebody created by hand.
+
+        Both are listed: ListSecretVersionIds and DescribeSecret take a secret that is pending deletion, the others do not.
+        Source: AWS, Secrets Manager API, the errors of each operation.
+        """
+        full_name, name = (step.new_inputs or {})["name"], step.name.removeprefix(f"{self._name}-")
+        if name in self._absent:
+            return
+        try:
+            await self._holders(full_name)
+        except (_AbsentError, _DeniedError):
+            return  # AWS itself takes no name twice
+        raise LiveValueError(self._taken(name, full_name))
+
+    async def _check_version(self, step: pulumi.ResourceHookArgs) -> None:
+        """Close the gap between the stash and the version: an `up` may have been cut off there, and others may set values."""
+        secret, arn = self._secrets[step.name.removesuffix("-value")], (step.new_inputs or {}).get("secretId")
+        plan, new = secret.plan, await secret.known()
+        if not isinstance(arn, str) or (pulumi.runtime.is_dry_run() and plan.name in self._passed):
+            return
+        try:
+            holders = await self._holders(arn)
+            current, own = holders.get(_CURRENT), holders.get(labels.LIVE)
+            # In a new stack the value before is set first, and AWS makes a secret's first version the current one.
+            if current in {None, own or holders.get(labels.PREVIOUS), self._passed.get(plan.name)}:
+                return
+            live = await self._live(secret, arn)
+        except _AbsentError:
+            raise LiveValueError(
+                f"{plan.name}: AWS no longer has {plan.full_name}, which the state knows. Nothing was changed. Take it out of "
+                f"the state; `pulumi up` then creates it again:\n  pulumi refresh --stack {self._stack}"
+            ) from None
+        except _DeniedError as denied:
+            self._unchecked(plan, denied)
+            return
+        if lost := sorted(key for key, value in live.values.items() if new.get(key, _NONE) != value):
+            raise LiveValueError(self._lost(plan, live, lost, created=False))
+
+    async def _live(self, secret: _Secret, arn: str) -> _Live:
+        """Return what is live."""
+        holders = await self._holders(arn)
+        if _CURRENT not in holders:
+            return _Live(holders, {})
+        try:
+            found = await self._ask(_VALUE, {"secretId": arn, "versionId": holders[_CURRENT]}, "GetSecretValue")
+        except QuestionError as error:
+            if _DELETED.search(str(error)):
+                raise LiveValueError(self._taken(secret.plan.name, secret.plan.full_name)) from None
+            raise
+        text = found.get("secretString") or found.get("secretBinary") or ""
+        return _Live(holders, _by_key(text, whole=secret.plan.is_text))
+
+    async def _holders(self, secret: str) -> dict[str, str]:
+        """Return the version that has each staging label."""
+        found = await self._ask(_VERSIONS, {"secretId": secret}, "ListSecretVersionIds")
+        return {stage: v["versionId"] for v in found["versions"] for stage in v.get("versionStages") or ()}
+
+    async def _ask(self, token: str, arguments: Mapping[str, str], action: str) -> Mapping[str, Any]:
+        try:
+            return await self._questions.ask(token, arguments)
+        except QuestionError as error:
+            if _ABSENT.search(str(error)):
+                raise _AbsentError from None
+            if _DENIED.search(str(error)):
+                named = _RIGHT.search(str(error))
+                right = "kms:Decrypt" if "KMS" in str(error) else f"secretsmanager:{action}"
+                raise _DeniedError(named[1] if named else right) from None
+            raise
+
+    def _taken(self, name: str, full_name: str) -> str:
+        return (
+            f"{name}: AWS has {full_name} already, which this stack does not know: it is pending deletion, somebody created it "
+            "outside Pulumi, or the state was lost. Nothing was changed. Import it with its value:\n"
+            f"  python -m ops recover --stack {self._stack}"
+        )
+
+    def _not_ended(self, plan: SecretPlan, version: str) -> str:
+        secret = f"--region {self._region} --secret-id {plan.adopt_arn or plan.full_name}"
+        return (
+            f"{plan.name}: a rotation has not ended: version {version} has {_PENDING}. Nothing was changed. End it, with the "
+            f"rotation switched on:\n  python -m ops rotate {plan.name} --stack {self._stack}\n"
+            "or, where the database never got that password, cancel it:\n"
+            f"  aws secretsmanager cancel-rotate-secret {secret}\n"
+            f"  aws secretsmanager update-secret-version-stage {secret} --version-stage {_PENDING} "
+            f"--remove-from-version-id {version}"
+        )
+
+    def _lost(self, plan: SecretPlan, live: _Live, lost: Sequence[str], *, created: bool) -> str:
+        """Return what would be lost, by name, and the ways on."""
+        own, current = live.holders.get(labels.LIVE), live.current
+        found = f"{plan.name}: its live value{_at(lost)}, version {current}, was set outside this stack"
+        lines = [f"{found}, and `pulumi up` would replace it. Nothing was changed."]
+        if created and not own:
+            lines.append("If the stack does not have the secret yet, import it with its values:")
+            lines.append(f"  python -m ops recover --stack {self._stack}")
+        lines.append("To keep it, set it in the configuration:")
+        for key in lost:
+            value = plan.values.get(key)
+            if value and value.config_key:
+                lines.append(f"  {keep_command(plan.name, key, self._stack)}")
+                if value.keeps_previous and not created:
+                    lines.append(f"  {next_number(value.config_key, value.number + 1, self._stack)}")
+            elif value:
+                again = f"`python -m ops rotate {plan.name} --stack {self._stack}`"
+                lines.append(
+                    f"  ({key or 'it'} is a constant: write the live value in catalogue.py. Where a function alternated two "
+                    f"users, switch the rotation on and run {again} once more instead)"
+                )
+            else:
+                lines.append(
+                    f"  ({key or 'it'} is set by no configuration: add it to catalogue.py, or leave the secret External())"
+                )
+        if own and own != current:
+            secret = f"--region {self._region} --secret-id {plan.adopt_arn or plan.full_name}"
+            move = f"--version-stage {_CURRENT} --move-to-version-id {own} --remove-from-version-id {current}"
+            lines.append("To drop it, make the version that Pulumi set last the current one again:")
+            lines.append(f"  aws secretsmanager update-secret-version-stage {secret} {move}")
+        return "\n".join(lines)
+
+
+_NONE = object()
+
+
+def _refuse(found: Sequence[Refusal]) -> None:
+    if found:
+        raise LiveValueError("\n".join(refusal.text for refusal in found))
+
+
+def _waived(refusal: Refusal, live: _Live, *, as_new: bool) -> bool:
+    if refusal.unless_live_has is not None:
+        return refusal.unless_live_has in live.values
+    return refusal.unless_live and as_new and live.current is not None
+
+
+def _at(lost: Sequence[str]) -> str:
+    return "" if lost == [WHOLE] else f" at {', '.join(key or 'the whole' for key in lost)}"
+
+
+def _by_key(text: str, *, whole: bool) -> dict[str, Any]:
+    """Return a value by JSON key; of a text, or of what is not a JSON object, the whole."""
+    try:
+        content: object = None if whole else json.loads(text)
+    except ValueError:
+        content = None
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else {WHOLE: text}
+
+
+async def _resolved(value: Any) -> Any:
+    """Return what an input of a step is: one that holds a secret comes as an Output."""
+    while isinstance(value, pulumi.Output):
+        value = await cast("pulumi.Output[Any]", value).future()
+    return value
