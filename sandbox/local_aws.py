@@ -30,7 +30,6 @@ DEFAULT_ACCOUNT = "123456789012"
 
 _MARK_ACCOUNT = "999999999999"
 _MARK_NAME = "sandbox-instance"
-_START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _PS_FIELDS = 7
 _CLOCK_SECONDS = 2.0
@@ -224,35 +223,35 @@ def stop(home: Home) -> int | None:
 
 def _start(home: Home) -> LocalAws:
     log_path = home.root / "moto.log"
-    for _ in range(3):  # the port is free now; somebody may take it before moto does
-        port = _free_port()
+    # moto takes a free port itself and says which: one that was looked for here could be another process's by then.
+    ready, written = os.pipe()
+    with os.fdopen(ready, encoding="ascii") as answer:
         descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
-                [sys.executable, "-P", "-m", "sandbox.moto_server", "-H", "127.0.0.1", "-p", str(port)],
+                [sys.executable, "-P", "-m", "sandbox.moto_server", str(written)],
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
                 cwd=home.root,
                 env=environment.clean(home) | {"PYTHONPATH": str(REPOSITORY)},
                 start_new_session=True,  # so that Ctrl-C and a closed terminal don't end it
+                pass_fds=(written,),
             )
         finally:
             os.close(descriptor)
-        aws = LocalAws(f"http://127.0.0.1:{port}", pid=process.pid)
+            os.close(written)
         # Recorded before it answers: a start that is interrupted here leaves no process that nobody knows of.
-        write_private(home.root / "moto.json", json.dumps({"pid": process.pid, "port": port}))
-        deadline = time.monotonic() + _START_SECONDS
-        while process.poll() is None and time.monotonic() < deadline:
-            if aws.answers():
-                recorded = {"pid": process.pid, "port": port, "mark": aws.leave_mark(), "since": time.time()}
-                write_private(home.root / "moto.json", json.dumps(recorded))
-                return aws
-            time.sleep(0.05)
-        process.kill()
+        write_private(home.root / "moto.json", json.dumps({"pid": process.pid}))
+        port = answer.readline().strip()  # empty when the process has ended
+    if not port:
         process.wait()
-    (home.root / "moto.json").unlink(missing_ok=True)
-    raise SandboxError(f"the local AWS (moto) did not start; its log is {log_path}")
+        (home.root / "moto.json").unlink(missing_ok=True)
+        raise SandboxError(f"the local AWS (moto) did not start; its log is {log_path}")
+    aws = LocalAws(f"http://127.0.0.1:{port}", pid=process.pid)
+    recorded = {"pid": process.pid, "port": int(port), "mark": aws.leave_mark(), "since": time.time()}
+    write_private(home.root / "moto.json", json.dumps(recorded))
+    return aws
 
 
 def _stop_recorded(home: Home) -> int | None:
@@ -308,9 +307,3 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,11 +5,16 @@ behaviour. Values stay in this process's memory.
 """
 
 import base64
+import contextlib
 import functools
 import json
+import os
 import re
+import signal
+import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from moto import backends as moto_backends
@@ -25,11 +30,12 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.iam.responses import IamResponse
 from moto.kms import models as kms_models
 from moto.logs.responses import LogsResponse
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.s3.models import FakeBucket
 from moto.secretsmanager.exceptions import InvalidRequestException, SecretNotFoundException
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
-from moto.server import main
 from moto.stepfunctions.responses import StepFunctionResponse
+from werkzeug.serving import make_server
 
 from sandbox import authorization
 
@@ -353,6 +359,48 @@ def _remove_client_id(self: IamResponse) -> EmptyResult:
     return EmptyResult()
 
 
+class OneAtATime:
+    """moto's application with one request of a service at a time.
+
+    moto keeps a service's resources in plain dictionaries and walks through them while it answers. A request that adds one
+    at that moment ends another with "dictionary changed size during iteration", which a client gets as HTTP 500. Step
+    Functions is left out: its executions call services, itself among them, and wait.
+    """
+
+    def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
+        """Serve an application."""
+        self._application = application
+        self._locks: dict[str, threading.Lock] = {}
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request."""
+        scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+        service = scope["service"] if scope else ""
+        lock = self._locks.setdefault(service, threading.Lock())
+        with contextlib.nullcontext() if service == "states" else lock:
+            return self._application(environ, start_response)
+
+
+_SCOPE = re.compile(r"Credential=[^/]*/[0-9]*/[^/]*/(?P<service>[^/]*)/aws4_request")
+"""What a request is signed for. Source: AWS, "Elements of an AWS API request signature"."""
+
+
+def _end(_number: int, _frame: object) -> None:
+    sys.exit(0)
+
+
+def serve(ready: int) -> None:
+    """Serve on a free port of loopback, and write the port to a file descriptor as soon as it is this process's own."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+    application = OneAtATime(cast("Callable[..., Iterable[bytes]]", DomainDispatcherApplication(create_backend_app)))
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
+    os.environ["MOTO_PORT"] = str(server.port)
+    with os.fdopen(ready, "w") as pipe:
+        pipe.write(f"{server.port}\n")
+    server.serve_forever()
+
+
 if __name__ == "__main__":
     fill_gaps()
-    main()
+    serve(int(sys.argv[1]))

@@ -1,11 +1,15 @@
 """What the local AWS does where moto alone does something else."""
 
+import contextlib
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+from sandbox.moto_server import OneAtATime
 
 Make = Callable[..., Any]
 
@@ -128,3 +132,47 @@ def test_a_bucket_that_takes_requests_through_tls_only_answers_on_loopback_and_k
     s3.put_bucket_policy(Bucket="tls-only", Policy=json.dumps({"Version": "2012-10-17", "Statement": [tls, get]}))
     with pytest.raises(ClientError, match="403"):
         s3.get_object(Bucket="tls-only", Key="state")
+
+
+def test_secrets_that_come_and_go_while_others_are_read_break_nothing() -> None:
+    """moto walks through a dictionary that another request changes: DescribeSecret answered with HTTP 500 at 300 secrets."""
+    running: set[str] = set()
+    overlapping: list[str] = []
+    begun = threading.Barrier(2, timeout=0.5)
+
+    def application(environ: dict[str, Any], _start: object) -> list[bytes]:
+        service = environ["SERVICE"]
+        overlapping.extend(running & {service})
+        running.add(service)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            begun.wait()
+        running.discard(service)
+        return [b""]
+
+    def ask(server: OneAtATime, service: str) -> None:
+        scope = f"AWS4-HMAC-SHA256 Credential=AKIA/20261128/eu-west-1/{service}/aws4_request, SignedHeaders=host"
+        server({"HTTP_AUTHORIZATION": scope, "SERVICE": service}, lambda *_: None)
+
+    def both(*services: str) -> list[str]:
+        overlapping.clear()
+        begun.reset()
+        server = OneAtATime(application)
+        threads = [threading.Thread(target=ask, args=(server, service)) for service in services]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return [*overlapping]
+
+    assert both("secretsmanager", "secretsmanager") == []
+    assert both("states", "states") == ["states"]
+    assert both("secretsmanager", "iam") == []
+
+
+def test_the_server_says_which_port_is_its_own(sandbox: Any, tiny: Make) -> None:
+    copy = tiny()
+    sandbox.ok("preview", *copy.options)
+    recorded = json.loads((sandbox.home.root / "moto.json").read_text())
+    assert recorded.keys() == {"pid", "port", "mark", "since"}
+    assert sandbox.ok("preview", *copy.options)["changes"]
+    assert json.loads((sandbox.home.root / "moto.json").read_text()) == recorded
