@@ -58,6 +58,8 @@ soak: $(VENV)/installed    ## play random sequences of what users do with secret
 format: $(VENV)/installed  ## let ruff format and fix what it can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+package: $(VENV)/installed   ## renew schema.json, the README's tables and the requirements of the component package
+	$(BIN)/python tools/component_package.py
 golden: $(VENV)/installed    ## renew the reviewed plans in tests/unit/golden; read the diff
 	$(BIN)/python -m pytest -n 0 tests/unit/test_golden.py --snapshot-update
 certificates: $(VENV)/installed ## renew the authorities of Amazon RDS that the rotation function brings

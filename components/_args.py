@@ -1,7 +1,7 @@
 """What the constructors of components share: where they are, what their names start with, and how they refuse an argument."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import pulumi
@@ -18,7 +18,22 @@ Problem = tuple[str, str, str]
 
 
 class ArgsError(pulumi.RunError):
-    """AWS would refuse an argument of a component. The message is a table of every such argument."""
+    """AWS would refuse arguments of a component. The message is a table of all of them."""
+
+    def __init__(self, component: str, name: str, problems: Sequence[Problem]) -> None:
+        super().__init__(_table(component, name, problems))
+        self._component, self._name, self._problems = component, name, problems
+
+    def renamed(self, rename: Callable[[str], str]) -> str:
+        """Return the message with the arguments' names in another language's spelling."""
+        return _table(self._component, self._name, [(rename(key), found, rule) for key, found, rule in self._problems])
+
+
+def _table(component: str, name: str, problems: Sequence[Problem]) -> str:
+    widths = [max(len(row[column]) for row in problems) for column in (0, 1)]
+    table = (f"  {key:<{widths[0]}}  {found:<{widths[1]}}  {rule}".rstrip() for key, found, rule in problems)
+    count = f'{len(problems)} problem{"s" if len(problems) > 1 else ""} in the arguments of {component} "{name}":'
+    return "\n".join([count, *table])
 
 
 def refuse(component: str, name: str, problems: Iterable[Problem]) -> None:
@@ -27,13 +42,8 @@ def refuse(component: str, name: str, problems: Iterable[Problem]) -> None:
     Raises:
         ArgsError: With every problem.
     """
-    rows = list(dict.fromkeys(problems))
-    if not rows:
-        return
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    table = (f"  {key:<{widths[0]}}  {found:<{widths[1]}}  {rule}".rstrip() for key, found, rule in rows)
-    count = f'{len(rows)} problem{"s" if len(rows) > 1 else ""} in the arguments of {component} "{name}":'
-    raise ArgsError("\n".join([count, *table]))
+    if rows := list(dict.fromkeys(problems)):
+        raise ArgsError(component, name, rows)
 
 
 def prefix_of(args: Mapping[str, Any], name: str) -> str:

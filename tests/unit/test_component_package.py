@@ -1,0 +1,98 @@
+"""The component package: what it says of itself is what the components take, and Pulumi's analyzer accepts each of them."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi.provider.experimental.analyzer import Analyzer
+
+from components import package
+from components.package import COMPONENTS, NAME, Package
+from components.service import Service
+from tools import component_package
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCHEMA: dict[str, Any] = json.loads(str(Package().schema))
+
+
+def described() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    for token, resource in SCHEMA["resources"].items():
+        for part in ("inputProperties", "properties"):
+            yield from ((token, name, found) for name, found in resource[part].items())
+    for token, found in SCHEMA["types"].items():
+        yield from ((token, name, one) for name, one in found["properties"].items())
+
+
+@pytest.mark.parametrize("path", component_package.files(), ids=lambda path: path.name)
+def test_what_is_generated_is_up_to_date(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == component_package.files()[path], "make package"
+
+
+def test_the_analyzer_accepts_every_component() -> None:
+    found = Analyzer(NAME).analyze([*COMPONENTS, Service])["component_definitions"]
+    assert set(found) == {component.__name__ for component in (*COMPONENTS, Service)}
+
+
+def test_every_input_output_and_field_has_a_description() -> None:
+    assert [(token, name) for token, name, found in described() if not found.get("description")] == []
+
+
+def test_tokens_have_no_application_s_name_and_each_component_has_its_own() -> None:
+    sources = {
+        component: Path(sys.modules[component.__module__].__file__ or "").read_text() for component in COMPONENTS
+    }
+    for component, source in sources.items():
+        assert f'super().__init__("ecs-secrets:index:{component.__name__}", name, None, opts)' in source
+    assert set(SCHEMA["resources"]) == {f"ecs-secrets:index:{component.__name__}" for component in COMPONENTS}
+
+
+def test_the_changelog_has_the_version() -> None:
+    text = (REPOSITORY / "components" / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"\n## {package.VERSION}\n" in text
+
+
+def test_a_component_reads_no_configuration() -> None:
+    """A component knows what it is given."""
+    sources = {path: path.read_text() for path in (REPOSITORY / "components").rglob("*.py")}
+    read = re.compile(r"^(from|import) (config|catalogue)\b|pulumi\.Config\(|runtime\.config", re.MULTILINE)
+    still = {
+        "app_secrets.py",
+        "live_values.py",
+        "origins.py",
+        "restored_values.py",
+        "reminder.py",
+    }  # issue 18 rewrites them
+    assert {path.name for path, source in sources.items() if read.search(source)} <= still
+
+
+def test_the_operator_s_tools_load_no_pulumi() -> None:
+    code = "import sys, ops.cli; print([name for name in sys.modules if name.split('.')[0].startswith('pulumi')])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_the_components_changes_nothing_around_them() -> None:
+    """What patches the SDK or takes signals is called by an entry point."""
+    code = """
+import signal, sys
+from pulumi.runtime import stack
+before = stack.wait_for_rpcs, signal.getsignal(signal.SIGINT)
+import components.package
+assert (stack.wait_for_rpcs, signal.getsignal(signal.SIGINT)) == before
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
+
+
+def test_the_package_is_complete_in_a_folder_of_another_name(tmp_path: Path) -> None:
+    """Pulumi fetches the folder alone and runs it from where it has put it."""
+    folder = tmp_path / "resource-1.2.3"
+    shutil.copytree(REPOSITORY / "components", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    run = [sys.executable, str(folder), "--help"]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Pulumi provider plugin" in done.stdout) == (0, True), done.stderr
