@@ -4,15 +4,15 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up preview refresh destroy down style check test soak golden emulator format lock bench certificates
+.PHONY: help up preview refresh destroy down style check test test-all other-pythons soak golden emulator format lock bench certificates
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
-$(VENV)/installed: requirements.txt requirements-dev.txt
+$(VENV)/installed: requirements-dev.txt
 	@echo "Installing the pinned Python packages into $(VENV) (a minute or two, once)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
 up: $(VENV)/installed      ## bring the stack up on the local AWS (STACK=prod for the other)
@@ -37,15 +37,20 @@ style: $(VENV)/installed
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.renovate renovate.json
 # Hundreds of commands run in processes of their own; where the cache is switched off, each would compile the project again.
-check test: export PYTHONDONTWRITEBYTECODE :=
+check test test-all: export PYTHONDONTWRITEBYTECODE :=
 check: style               ## formatting, lint, import rules, the types of what differs from main, the unit tests: a minute
 	@# pyright takes a minute and a half of processor time for everything: `make test` spends it.
 	{ git diff --name-only --diff-filter=d $$(git merge-base HEAD origin/main 2>/dev/null || echo HEAD) -- '*.py'; git ls-files -o --exclude-standard '*.py'; } | xargs -r $(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
-test: style                ## formatting, lint, types, import rules, every test: what CI runs
-	$(BIN)/pyright --pythonpath $(BIN)/python --threads 2
+test: style                ## formatting, lint, types, import rules, the tests of every room: under five minutes
 	@# Four on two cores: most tests wait for the engine or the local AWS a good part of their time.
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+	$(BIN)/pyright --pythonpath $(BIN)/python & types=$$!; $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"; tests=$$?; wait $$types && exit $$tests
+test-all: $(VENV)/installed other-pythons emulator ## the rest: kills, long sequences, documents as written, the plain CLI, other Pythons, a second emulator
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m slow
+other-pythons: $(VENV)/installed ## the unit tests on each later Python of this machine
+	@for version in 3.12 3.13; do command -v python$$version >/dev/null && python$$version -c "" 2>/dev/null || { echo "python$$version is not here"; continue; }; \
+		test -x .venv-$$version/bin/pytest || { python$$version -m venv .venv-$$version && .venv-$$version/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt; } || exit 1; \
+		.venv-$$version/bin/python -m pytest -n 2 --dist worksteal tests/unit || exit 1; done
 
 emulator: $(VENV)/installed ## prod on a second emulator, ministack, in a virtual environment of its own
 	@test -x .venv-emulator/bin/ministack || { $(PYTHON) -m venv .venv-emulator && .venv-emulator/bin/python -m pip install --quiet --disable-pip-version-check ministack==1.5.33; }
@@ -69,4 +74,5 @@ bench: $(VENV)/installed   ## compare this program with a flat and an empty one,
 LOCK = uv pip compile --universal --python-version=3.11 --generate-hashes
 lock:                      ## after a change of requirements*.in (needs uv; Renovate repeats the commands that stand in the files)
 	$(LOCK) --output-file=requirements.txt requirements.in >/dev/null
-	$(LOCK) --constraints=requirements.txt --output-file=requirements-dev.txt requirements-dev.in >/dev/null
+	$(LOCK) --constraints=requirements.txt --output-file=requirements-ops.txt requirements-ops.in >/dev/null
+	$(LOCK) --constraints=requirements-ops.txt --output-file=requirements-dev.txt requirements-dev.in >/dev/null

@@ -262,6 +262,7 @@ def test_the_scan_finds_a_planted_key_and_names_no_value(kind: str, tmp_path: Pa
     assert INVENTED not in done.stdout + done.stderr
 
 
+LOCKS = ("requirements.txt", "requirements-ops.txt", "requirements-dev.txt")
 RENOVATE_TAKES = {
     "--universal", "--generate-hashes", "--python-version", "--output-file", "--constraints", "--no-strip-extras",
     "--no-emit-package", "--index-url", "--emit-index-url", "-v",
@@ -269,7 +270,7 @@ RENOVATE_TAKES = {
 """Source: renovate, lib/modules/manager/pip-compile/common.ts, allowedOptions of `uv`; options with a value need the `=`."""
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_renovate_can_repeat_the_command_that_made_a_lock(name: str) -> None:
     header = re.match(r"(?:#.*\n)+?# {4}(\S+)(.*)\n", (ROOT / name).read_text())
     assert header
@@ -294,4 +295,4 @@ def test_renovate_keeps_engine_sdk_and_providers_together() -> None:
     assert set(group["matchPackageNames"]) == {*python, *go}
     assert {"pip-compile", "gomod", "github-actions", "gitlabci"} == set(config["enabledManagers"])
     for pattern in config["pip-compile"]["managerFilePatterns"]:
-        assert all(re.search(pattern.strip("/"), name) for name in ("requirements.txt", "requirements-dev.txt"))
+        assert all(re.search(pattern.strip("/"), name) for name in LOCKS)

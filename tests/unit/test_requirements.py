@@ -15,7 +15,9 @@ from components.engines import ENGINES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-SOURCES = {"requirements.txt": "requirements.in", "requirements-dev.txt": "requirements-dev.in"}
+SOURCES = {
+    name: name.replace(".txt", ".in") for name in ("requirements.txt", "requirements-ops.txt", "requirements-dev.txt")
+}
 
 
 def pins(name: str) -> dict[str, str]:
@@ -34,13 +36,14 @@ def test_every_package_is_pinned_with_its_hashes(name: str) -> None:
     ]
 
 
-def test_what_both_files_hold_is_the_same() -> None:
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-ops.txt"])
+def test_a_smaller_set_is_part_of_the_whole(name: str) -> None:
     def without_markers(
         name: str,
     ) -> dict[str, str]:  # what the program needs on Windows alone, a tool may need everywhere
         return {package: re.sub(r"( ; .*?)? +--hash", " --hash", line) for package, line in pins(name).items()}
 
-    program, everything = without_markers("requirements.txt"), without_markers("requirements-dev.txt")
+    program, everything = without_markers(name), without_markers("requirements-dev.txt")
     assert program == {package: everything[package] for package in program}
 
 
@@ -57,8 +60,14 @@ def test_the_rotation_function_is_made_of_pinned_packages() -> None:
     assert {name.lower() for engine in ENGINES.values() for name in engine.driver} <= set(pins("requirements.txt"))
 
 
+def test_pulumi_up_installs_nothing_of_the_tools() -> None:
+    assert not {"boto3", "typer", "jinja2", "detect-secrets", "aws-encryption-sdk", "moto"} & set(
+        pins("requirements.txt")
+    )
+
+
 def test_pulumi_install_and_the_makefile_install_the_lock_files() -> None:
     options = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text())["runtime"]["options"]
     assert options["toolchain"] == "pip"
     makefile = (REPOSITORY / "Makefile").read_text()
-    assert "--require-hashes -r requirements.txt -r requirements-dev.txt" in makefile
+    assert "--require-hashes -r requirements-dev.txt" in makefile
