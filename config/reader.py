@@ -6,12 +6,48 @@ A problem is a row of three cells: the key, what was found (never a secret's val
 import difflib
 import json
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, cast
 
 T = TypeVar("T")
 
 Check = Callable[[str], tuple[str, str] | None]
 """Returns what is wrong with a text and what is allowed, or None when nothing is wrong."""
+
+Kind = Literal["string", "integer", "boolean", "array", "object"]
+
+REQUIRED = None
+"""The default of a key that every stack, or every stack with that section, must set."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key.
+
+    Attributes:
+        name: Its name; `section.key` inside an object.
+        kind: Its type, in Pulumi's words.
+        default: What an absent or empty key means; `REQUIRED` for none.
+        meaning: What it is for: one sentence or two, for Pulumi.yaml and the documents.
+        allowed: The values that it takes, empty for any of its type.
+        rule: `allowed` in words.
+        check: Looks at a text, or at each one of an array.
+        shown: The default in the documents, where the value says too little.
+    """
+
+    name: str
+    kind: Kind
+    default: Any
+    meaning: str
+    allowed: Collection[Any] = ()
+    rule: str = ""
+    check: Check | None = None
+    shown: str = ""
+
+    @property
+    def section(self) -> str:
+        """The object that the key is in, "" for one of the stack's own."""
+        return self.name.rpartition(".")[0]
 
 
 class Reader:
@@ -28,9 +64,14 @@ class Reader:
         encrypted: Collection[str] = (),
         prefix: str = "",
         problems: list[tuple[str, str, str]] | None = None,
+        keys: Mapping[str, Key] | None = None,
     ) -> None:
-        """Wrap values, whose keys are shown to the user behind `prefix`; what is said of `encrypted` keys never quotes them."""
+        """Wrap values, whose keys are shown to the user behind `prefix`; what is said of `encrypted` keys never quotes them.
+
+        `keys` are the declared keys by name, those in objects as `section.key`.
+        """
         self._values = values
+        self._keys = keys or {}
         self._encrypted = encrypted
         self._prefix = prefix
         self._asked: set[str] = set()
@@ -44,7 +85,7 @@ class Reader:
             (self._prefix + key, "is not allowed (encrypted, so not shown)" if hidden else found, remedy)
         )
 
-    def reject_unknown(self, remedy: str = "see README.md, Configuration") -> None:
+    def reject_unknown(self, remedy: str = "see docs/configuration.md") -> None:
         """Report, before all other problems, each key that nobody has asked for, here and in the nested objects.
 
         The message names the nearest key that somebody has asked for, else `remedy`. Call it once everything is read.
@@ -64,7 +105,7 @@ class Reader:
                 # A key of the stack's own is never secret, and the sandbox encrypts what nobody declares.
                 self.problems.append(row)
         for section in self._sections.values():
-            section._reject_unknown("see README.md, Configuration")  # noqa: SLF001 - its own kind
+            section._reject_unknown("see docs/configuration.md")  # noqa: SLF001 - its own kind
 
     @property
     def asked(self) -> frozenset[str]:
@@ -79,6 +120,30 @@ class Reader:
     def raw(self, key: str) -> Any:
         """Return what the key holds, None when it is absent or empty."""
         return self._values[key] if self.has(key) else None
+
+    def value(self, key: str, *, default: Any = ..., check: Check | None = None, allowed: Collection[Any] = ()) -> Any:
+        """Return the value of a declared key: of its type, as its declaration says; of a service's key, as of the common one.
+
+        Args:
+            key: The key.
+            default: What an absent key means where that depends on others.
+            check: Looks at a text where that depends on others.
+            allowed: The strings that it takes where that depends on others.
+        """
+        own = self._keys.get(self._prefix + key) or self._keys[key]
+        default = own.default if default is ... else default
+        check, allowed = check or own.check, allowed or own.allowed
+        match own.kind:
+            case "integer":
+                return self.integer(key, default, allowed=allowed or None, rule=own.rule)
+            case "boolean":
+                return self.boolean(key, default=default)
+            case "array":
+                return self.texts(key, check=check, repeated=key == "command")
+            case "object":
+                return self.object(key)
+            case "string":
+                return self.choice(key, tuple(allowed), default) if allowed else self.text(key, default, check=check)
 
     def text(self, key: str, default: str | None = None, *, check: Check | None = None) -> str:
         """Return a string; without a default it is required.
@@ -158,7 +223,9 @@ class Reader:
         if values and key not in self._sections:
             encrypted = values if key in self._encrypted else ()
             prefix = f"{self._prefix}{key}."
-            self._sections[key] = Reader(values, encrypted=encrypted, prefix=prefix, problems=self.problems)
+            self._sections[key] = Reader(
+                values, encrypted=encrypted, prefix=prefix, problems=self.problems, keys=self._keys
+            )
         return self._sections.get(key)
 
     def _json(self, key: str, kind: type[T], rule: str, default: T) -> T:

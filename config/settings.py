@@ -1,28 +1,27 @@
 """The stack's configuration as one frozen dataclass; every problem in it is reported at once.
 
-`Pulumi.yaml` declares the settings' keys with types, descriptions and defaults, so that the CLI knows them too. The keys of
-secrets and plain variables are the catalogue's.
+`config/keys.py` declares the settings' keys. The keys of secrets and plain variables are the catalogue's.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import pulumi
 
 from components import checks
-from components.checks import wrong_host, wrong_image, wrong_secret, wrong_size
+from components.checks import wrong_host, wrong_secret, wrong_size
 from components.engines import ENGINES
-from components.limits import FARGATE_MEMORY, LOG_RETENTION_DAYS, MIN_LOG_FILE_DAYS
+from components.limits import FARGATE_MEMORY, MIN_LOG_FILE_DAYS
 from components.location import Location
 from components.names import Names
-from components.schedule import wrong_duration, wrong_schedule
+from components.schedule import wrong_duration
 from config import declarations, fields, rules
 from config.declarations import Application, Catalogue, ForeignSecret, Generated, PlainVariable, Supplied
+from config.keys import BY_NAME, SERVICE_KEYS
 from config.reader import Reader
 
 Encryption = Literal["aws-managed", "customer-managed", "returning-to-aws-managed"]
-ENCRYPTIONS: tuple[Encryption, ...] = ("aws-managed", "customer-managed", "returning-to-aws-managed")
 Strategy = Literal["single-user", "alternating-users"]
 Architecture = Literal["X86_64", "ARM64"]
 
@@ -157,7 +156,6 @@ class Settings:
     recovery_window_in_days: int
     protect: bool
     encryption: Encryption
-    key_deletion_window_in_days: int
     replica_regions: tuple[str, ...]
     replica_kms_keys: Mapping[str, str]
     grant_replicas: bool
@@ -177,6 +175,11 @@ class Settings:
     def rotation_role_arn(self, location: Location) -> str | None:
         """Return the ARN of the rotation function's role, None without a rotation."""
         return location.role_arn(self.names.rotation) if self.rotation else None
+
+    @property
+    def key_deletion_window_in_days(self) -> int:
+        """Days in which the deletion of the stack's key can be cancelled; a stack that is not protected comes and goes."""
+        return 30 if self.protect else 7
 
     @property
     def own_trail(self) -> bool:
@@ -223,8 +226,8 @@ def parse(
     """
     declared = application.catalogue(names.stack)
     secret_keys = declarations.secret_config_keys(application.every_secret())
-    reader = Reader(raw, encrypted=set(encrypted) - set(secret_keys))
-    protect = reader.boolean("protect", default=False)
+    reader = Reader(raw, encrypted=set(encrypted) - set(secret_keys), keys=BY_NAME)
+    protect = reader.value("protect")
     adopt = _adopt(reader, declared)
     catalogue = declarations.adopted(declared, adopt)
     foreign = application.foreign(names.stack)
@@ -238,27 +241,22 @@ def parse(
         catalogue=catalogue,
         foreign=foreign,
         services=services,
-        log_retention_in_days=_retention(reader, "logRetentionInDays", 30),
+        log_retention_in_days=reader.value("logRetentionInDays"),
         generations=_generations(reader, declared, catalogue),
         adopt=adopt,
         foreign_arns=_foreign_arns(reader, foreign),
         secret_kms_keys=_secret_kms_keys(reader, [*adopt, *(secret.name for secret in foreign)]),
-        recovery_window_in_days=reader.integer(
-            "recoveryWindowInDays", 30, allowed=(0, *range(7, 31)), rule="0 (delete at once) or 7 to 30 days"
-        ),
+        recovery_window_in_days=reader.value("recoveryWindowInDays"),
         protect=protect,
-        encryption=cast("Encryption", reader.choice("encryption", ENCRYPTIONS, "aws-managed")),
-        key_deletion_window_in_days=reader.integer(
-            "keyDeletionWindowInDays", 30, allowed=range(7, 31), rule="7 to 30 days"
-        ),
-        replica_regions=reader.texts("replicaRegions", check=fields.wrong_region),
+        encryption=reader.value("encryption"),
+        replica_regions=reader.value("replicaRegions"),
         replica_kms_keys=_replica_keys(reader),
-        grant_replicas=reader.boolean("grantReplicas", default=False),
-        permissions_boundary=reader.text("permissionsBoundary", "", check=fields.wrong_policy_arn) or None,
-        confused_deputy_protection=reader.boolean("confusedDeputyProtection", default=True),
-        restrict_readers=reader.boolean("restrictReaders", default=False),
-        break_glass_roles=reader.texts("breakGlassRoles", check=fields.wrong_principal),
-        deployer_roles=reader.texts("deployerRoles", check=fields.wrong_principal),
+        grant_replicas=reader.value("grantReplicas"),
+        permissions_boundary=reader.value("permissionsBoundary") or None,
+        confused_deputy_protection=reader.value("confusedDeputyProtection"),
+        restrict_readers=reader.value("restrictReaders"),
+        break_glass_roles=reader.value("breakGlassRoles"),
+        deployer_roles=reader.value("deployerRoles"),
         rotation=rotation,
         redeploy=_redeploy(reader, services),
         audit=_audit(reader, entries=sum(1 for name in services for d in catalogue for _ in d.references(name))),
@@ -279,7 +277,7 @@ def parse(
     ):
         reader.report(*problem)
     reader.reject_unknown(
-        "README.md, Configuration, and catalogue.py have them all; of a secret that left: pulumi config rm KEY"
+        "docs/configuration.md and catalogue.py have them all; of a secret that left: pulumi config rm KEY"
     )
     if reader.problems:
         # A common key is looked at for each service.
@@ -292,9 +290,9 @@ def _service(reader: Reader, name: str, variables: Sequence[PlainVariable], *, e
     services = reader.section("services")
     own = services.section(name) if services else None
     # Both are asked, so that both know the key.
-    given = {key: (reader.has(key), own is not None and own.has(key)) for key in _SERVICE_KEYS}
-    from_ = {key: own if own and given[key][1] else reader for key in _SERVICE_KEYS}
-    cpu, memory = from_["cpu"].integer("cpu", 256), from_["memory"].integer("memory", 512)
+    given = {key: (reader.has(key), own is not None and own.has(key)) for key in SERVICE_KEYS if key != "environment"}
+    from_ = {key: own if own and given[key][1] else reader for key in SERVICE_KEYS if key != "environment"}
+    cpu, memory = from_["cpu"].value("cpu"), from_["memory"].value("memory")
     sizes = from_["cpu" if cpu not in FARGATE_MEMORY else "memory"]
     if wrong := wrong_size(cpu, memory):
         sizes.report("cpu", *wrong)
@@ -307,35 +305,16 @@ def _service(reader: Reader, name: str, variables: Sequence[PlainVariable], *, e
                 reader.report(f"environment.{variable.name}", "is declared in catalogue.py", variable.config_key)
             environment[variable.name] = host
     return ServiceSettings(
-        image=from_["image"].text("image", check=wrong_image),
+        image=from_["image"].value("image"),
         environment=environment,
-        container_port=from_["containerPort"].integer(
-            "containerPort", 3000, allowed=range(1, 65536), rule="1 to 65535"
-        ),
+        container_port=from_["containerPort"].value("containerPort"),
         cpu=cpu,
         memory=memory,
-        cpu_architecture=cast(
-            "Architecture", from_["cpuArchitecture"].choice("cpuArchitecture", ("X86_64", "ARM64"), "X86_64")
-        ),
-        command=from_["command"].texts("command", repeated=True),
-        readonly_root_filesystem=from_["readonlyRootFilesystem"].boolean("readonlyRootFilesystem", default=False),
-        log_mode=from_["logMode"].choice("logMode", LOG_MODES, ""),
+        cpu_architecture=from_["cpuArchitecture"].value("cpuArchitecture"),
+        command=from_["command"].value("command"),
+        readonly_root_filesystem=from_["readonlyRootFilesystem"].value("readonlyRootFilesystem"),
+        log_mode=from_["logMode"].value("logMode"),
     )
-
-
-LOG_MODES = ("non-blocking", "blocking")
-"""What happens when the log can't be delivered: lines get lost, or the container waits. Source: AWS, "awslogs log driver"."""
-
-_SERVICE_KEYS = (
-    "image",
-    "containerPort",
-    "cpu",
-    "memory",
-    "cpuArchitecture",
-    "command",
-    "readonlyRootFilesystem",
-    "logMode",
-)
 
 
 def _values(
@@ -400,11 +379,6 @@ def _environment(reader: Reader, *, encrypted: bool) -> dict[str, str]:
     return found
 
 
-def _retention(reader: Reader, key: str, default: int) -> int:
-    allowed = ", ".join(map(str, LOG_RETENTION_DAYS))
-    return reader.integer(key, default, allowed=LOG_RETENTION_DAYS, rule=f"days that CloudWatch Logs takes: {allowed}")
-
-
 def _generations(reader: Reader, declared: Catalogue, effective: Catalogue) -> dict[str, int]:
     """Return the generations that are asked for; `effective` lacks the sources of adopted secrets."""
     made_here = declarations.generated(effective)
@@ -456,33 +430,33 @@ def _rotation(
     if section is None:
         return None
     names = tuple(d.name for d in catalogue)
-    strategy = cast("Strategy", section.choice("strategy", ("single-user", "alternating-users")))
-    secret = section.choice("secret", names)
+    strategy: Strategy = section.value("strategy")
+    secret = section.value("secret", allowed=names)
     superusers = (*names, *(secret.name for secret in foreign))
-    superuser = section.choice("superuser", superusers) if strategy == "alternating-users" else None
+    superuser = section.value("superuser", allowed=superusers) if strategy == "alternating-users" else None
     for key, rule in (("subnetIds", "the private subnets"), ("securityGroupIds", "the security groups")):
         if not section.has(key):
             section.report(key, "is required", f"an array: {rule} that reach the database and Secrets Manager")
     hosts = {variable.name: variable.config_key for variable in variables}
-    host = section.choice("hostVariable", tuple(hosts))
-    schedule = section.text("schedule", check=wrong_schedule)
-    kind = section.choice("engine", tuple(ENGINES), next(iter(ENGINES)))
+    host = section.value("hostVariable", allowed=tuple(hosts))
+    schedule = section.value("schedule")
+    kind = section.value("engine")
     engine = ENGINES.get(kind, next(iter(ENGINES.values())))
     return RotationSettings(
         secret=secret,
         superuser=superuser,
         schedule=schedule,
-        duration=section.text("duration", "1h", check=lambda value: wrong_duration(value, schedule)),
+        duration=section.value("duration", check=lambda value: wrong_duration(value, schedule)),
         strategy=strategy,
-        subnet_ids=section.texts("subnetIds", check=fields.wrong_subnet),
-        security_group_ids=section.texts("securityGroupIds", check=fields.wrong_security_group),
+        subnet_ids=section.value("subnetIds"),
+        security_group_ids=section.value("securityGroupIds"),
         engine=kind,
         host=str(reader.raw(hosts[host]) or "") if host in hosts else "",
-        port=section.integer("port", engine.port, allowed=range(1, 65536), rule="1 to 65535"),
-        dbname=section.text("dbname", engine.database, check=fields.wrong_database_name),
-        username=section.text("username", "", check=fields.wrong_database_name),
-        certificate_bundle=section.text("certificateBundle", "", check=fields.wrong_file),
-        grants=section.texts("grants", check=fields.wrong_grant),
+        port=section.value("port", default=engine.port),
+        dbname=section.value("dbname", default=engine.database),
+        username=section.value("username"),
+        certificate_bundle=section.value("certificateBundle"),
+        grants=section.value("grants"),
     )
 
 
@@ -490,7 +464,7 @@ def _redeploy(reader: Reader, names: Collection[str]) -> RedeploySettings | None
     section = reader.section("redeploy")
     if section is None:
         return None
-    cluster = section.text("cluster", check=fields.wrong_ecs_name)
+    cluster = section.value("cluster")
     services = section.section("services")
     if services is None:
         section.report("services", "is required", f"the ECS service's name by service: {', '.join(names)}")
@@ -504,21 +478,19 @@ def _audit(reader: Reader, *, entries: int) -> AuditSettings | None:
     section = reader.section("audit")
     if section is None:
         return None
-    trail = cast('Literal["create", "existing"]', section.choice("trail", ("create", "existing"), "create"))
-    log_group_name = section.text("logGroupName", None if trail == "existing" else "", check=fields.wrong_log_group)
+    trail: Literal["create", "existing"] = section.value("trail")
+    log_group_name = section.value("logGroupName", default=None if trail == "existing" else "")
     if trail == "create" and log_group_name:
         section.report("logGroupName", "is set with trail create", "audit.trail: existing, or no logGroupName")
     return AuditSettings(
         trail=trail,
         log_group_name=log_group_name or None,
-        alarm_emails=section.texts("alarmEmails", check=fields.wrong_email),
-        trusted_readers=section.texts("trustedReaders", check=fields.wrong_principal),
-        expected_reads_per_hour=section.integer(
-            "expectedReadsPerHour", _EXPECTED_STARTS * max(entries, 1), allowed=range(1, 1_000_000), rule="1 to 999999"
-        ),
-        log_retention_in_days=_retention(section, "logRetentionInDays", 365),
-        state_key_arn=section.text("stateKeyArn", "", check=fields.wrong_key_arn) or None,
-        state_readers=section.texts("stateReaders", check=fields.wrong_principal),
+        alarm_emails=section.value("alarmEmails"),
+        trusted_readers=section.value("trustedReaders"),
+        expected_reads_per_hour=section.value("expectedReadsPerHour", default=_EXPECTED_STARTS * max(entries, 1)),
+        log_retention_in_days=section.value("logRetentionInDays"),
+        state_key_arn=section.value("stateKeyArn") or None,
+        state_readers=section.value("stateReaders"),
     )
 
 

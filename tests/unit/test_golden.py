@@ -62,7 +62,6 @@ EVERY_KIND = {
     },
     "recoveryWindowInDays": 7,
     "encryption": "returning-to-aws-managed",
-    "keyDeletionWindowInDays": 14,
     "replicaRegions": ["eu-west-1"],
     "replicaKmsKeys": {"eu-west-1": f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/33333333-4444-5555-6666-777777777777"},
     "confusedDeputyProtection": False,

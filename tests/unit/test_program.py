@@ -411,7 +411,7 @@ def test_customer_managed_key_is_used_by_secrets_and_log_and_granted_through_sec
     assert statement["Resource"] == [key_arn]
     assert statement["Condition"] == {"StringEquals": {"kms:ViaService": "secretsmanager.eu-central-1.amazonaws.com"}}
     key = recording.one("aws:kms/key:Key")
-    assert (key.inputs["enableKeyRotation"], key.inputs["deletionWindowInDays"]) == (True, 30)
+    assert (key.inputs["enableKeyRotation"], key.inputs["deletionWindowInDays"]) == (True, 7)
     assert recording.one("aws:kms/alias:Alias").inputs["name"] == f"alias/{PREFIX}"
 
 

@@ -119,7 +119,7 @@ def test_what_nobody_asked_for_is_told_first_with_the_nearest_key() -> None:
     assert reader.problems == [
         ("trial", "is not a known key", "did you mean trail?"),
         ("xxxx", "is not a known key", "see the table"),
-        ("audit.zzzz", "is not a known key", "see README.md, Configuration"),
+        ("audit.zzzz", "is not a known key", "see docs/configuration.md"),
         ("audit.trail.nmae", "is not a known key", "did you mean audit.trail.name?"),
         ("cpu", "is 'x'", "a whole number"),
     ]

@@ -1,5 +1,6 @@
 """settings.parse: what a configuration means, and what a wrong one is answered."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from catalogue import APPLICATION, CATALOGUE
 from components.engines import ENGINES, Engine
 from components.limits import FARGATE_MEMORY
 from components.names import Names
-from config import declarations
+from config import declarations, keys
 from config.declarations import (
     Application,
     Entry,
@@ -31,6 +32,7 @@ from config.settings import ConfigurationError, ServiceSettings, Settings, parse
 from tests.sandbox.stack_options import ALTERNATING
 from tests.sandbox.stack_options import SINGLE_USER as ROTATION
 
+ROOT = Path(__file__).parents[2]
 SUPPLIED = {"smtpPassword": "smtp-value-0123456789", "cloudflareToken": "token-value-0123456789"}
 VALID = {"image": "registry/app:1.0.0", "databaseHost": "db.internal", "redisHost": "redis.internal", **SUPPLIED}
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:jwt-AbCdEf"
@@ -350,20 +352,38 @@ def test_booleans_and_numbers_among_plain_variables_become_text() -> None:
     assert (environment["DEBUG"], environment["WORKERS"]) == ("true", "4")
 
 
-def test_pulumi_yaml_declares_every_setting_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The keys of secrets and plain variables are the catalogue's; README.md's table is compared in tests/sandbox."""
+@pytest.mark.parametrize("project", ["", "tests/applications/tickets", "tests/applications/shop"])
+def test_pulumi_yaml_declares_the_keys_of_the_table(project: str) -> None:
+    text = (ROOT / project / "Pulumi.yaml").read_text(encoding="utf-8")
+    assert text.endswith(keys.declarations()), "python -m config.keys writes it"
+    declared = yaml.safe_load(text)["config"]
+    assert list(declared) == [key.name for key in keys.KEYS if not key.section]
+
+
+def test_the_page_follows_from_the_table() -> None:
+    assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == keys.page()
+
+
+def test_every_declared_key_is_read_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     known: set[str] = set()
 
     def note(reader: Reader, _remedy: str) -> None:
         known.update(reader.asked)
+        for name, section in reader._sections.items():
+            known.update(f"{name}.{key}" for key in section.asked if name in {"rotation", "redeploy", "audit"})
 
     monkeypatch.setattr(Reader, "reject_unknown", note)
     application = Application(
         (Service("app"),), (TextSecret("key", Generated("theSecret")),), (PlainVariable("HOST", "theHost"),)
     )
-    parse({"image": "registry/app:1.0.0", "theHost": "db.internal"}, (), application, Names("tickets", "dev"))
-    declared = yaml.safe_load((Path(__file__).parents[2] / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
-    assert set(declared) == known - {"theSecret", "theHost"}
+    sections = {
+        "rotation": {**ROTATION, "strategy": "alternating-users"},
+        "redeploy": {"cluster": "c", "services": {"app": "s"}},
+        "audit": {"trail": "create"},
+    }
+    with contextlib.suppress(ConfigurationError):
+        parse({"image": "registry/app:1.0.0", "theHost": "db.internal", **sections}, (), application, Names("t", "dev"))
+    assert known - {"theSecret", "theHost"} == set(keys.BY_NAME)
 
 
 def test_values_are_kept_out_of_repr() -> None:
