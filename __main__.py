@@ -8,6 +8,7 @@ from components import errors, hooks, pricing
 from components.app_secrets import Secrets
 from components.audit import Audit
 from components.encryption import Encryption
+from components.limits import PULUMI_VERSIONS
 from components.location import Location
 from components.outputs import Outputs
 from components.policies.deployer import require_boundary
@@ -17,6 +18,7 @@ from config import args
 from config.described import secrets_of
 from config.load import load
 
+pulumi.require_pulumi_version(PULUMI_VERSIONS)
 errors.end_quietly()
 hooks.let_hooks_end()
 config = load(APPLICATION)

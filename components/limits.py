@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+PULUMI_VERSIONS = ">=3.208.0"
+"""The Pulumi CLIs that the components work with: hooks need 3.182, `pulumi.Stash` 3.208. Source: Pulumi, CHANGELOG.md."""
+
 MAX_NAME_CHARACTERS = 512
 """Length limit of a secret's name. Source: AWS, Secrets Manager API, CreateSecret."""
 

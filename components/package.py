@@ -9,9 +9,11 @@ from pulumi.provider.experimental.util import camel_case
 from pulumi.provider.server import ComponentInitError
 
 from components._args import ArgsError
+from components.app_secrets import Secrets
 from components.audit import Audit
 from components.encryption import Encryption
 from components.execution_role import ExecutionRole
+from components.limits import PULUMI_VERSIONS
 from components.redeployment import Redeployment
 from components.rotation import Rotation
 from components.task_definition import TaskDefinition
@@ -26,8 +28,13 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
     ExecutionRole,
     Redeployment,
     Rotation,
+    Secrets,
     TaskDefinition,
 ]
+
+
+_NO_DETAILS: list[Any] = []
+"""The SDK's server (3.272) fails on an error without any."""
 
 
 class Package(ComponentProvider):
@@ -40,11 +47,12 @@ class Package(ComponentProvider):
         self, name: str, resource_type: str, inputs: Any, options: pulumi.ResourceOptions | None = None
     ) -> ConstructResult:
         """Construct a component."""
+        pulumi.require_pulumi_version(PULUMI_VERSIONS)
         try:
             return super().construct(name, resource_type, inputs, options)
         except ComponentInitError as error:
             if isinstance(error.inner, ArgsError):
-                raise pulumi.InputPropertiesError(error.inner.renamed(camel_case)) from None
+                raise pulumi.InputPropertiesError(error.inner.renamed(camel_case), _NO_DETAILS) from None
             if isinstance(error.inner, pulumi.RunError):
-                raise pulumi.InputPropertiesError(str(error.inner)) from None
+                raise pulumi.InputPropertiesError(str(error.inner), _NO_DETAILS) from None
             raise

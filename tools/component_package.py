@@ -2,11 +2,10 @@
 
     .venv/bin/python tools/component_package.py     # `make package`; a test compares
 
-The requirements are the part of the project's lock that the components need, so both install the same bytes.
+The requirements are the project's own lock, so that both install the same bytes: the folder is fetched and run alone.
 """
 
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,9 +17,6 @@ sys.path.insert(0, str(ROOT))
 from components.package import Package  # noqa: E402 - after the search path
 
 PACKAGE = ROOT / "components"
-NEEDED = ("pulumi", "pulumi-aws", "pulumi-random", "pg8000")
-"""What the components import, and what goes into the rotation function's archive."""
-
 _START, _END = "<!-- tables -->\n", "<!-- end of tables -->\n"
 
 
@@ -34,26 +30,8 @@ def files() -> dict[Path, str]:
     return {
         PACKAGE / "schema.json": json.dumps(schema, indent=2, sort_keys=True) + "\n",
         PACKAGE / "README.md": f"{before}{_START}{tables}{_END}{after}",
-        PACKAGE / "requirements.txt": requirements((ROOT / "requirements.txt").read_text(encoding="utf-8")),
+        PACKAGE / "requirements.txt": (ROOT / "requirements.txt").read_text(encoding="utf-8"),
     }
-
-
-def requirements(lock: str) -> str:
-    """Return the part of a lock file that `NEEDED` and what they need are."""
-    entries = {entry.split("==")[0]: entry for entry in re.split(r"\n(?=[a-z])", lock) if "==" in entry.split("\n")[0]}
-    wanted_by = {
-        name: set(re.findall(r"^    #   (?:via )?([\w-]+)$|^    # via ([\w-]+)$", entry, re.MULTILINE))
-        for name, entry in entries.items()
-    }
-    found = set(NEEDED)
-    while more := {
-        name
-        for name, users in wanted_by.items()
-        if name not in found and found & {user for pair in users for user in pair}
-    }:
-        found |= more
-    head = "# Written by `make package` from the project's requirements.txt.\n"
-    return head + "".join(entries[name].rstrip("\n") + "\n" for name in sorted(found))
 
 
 def _tables(schema: Mapping[str, Any]) -> Iterator[str]:

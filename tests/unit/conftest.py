@@ -93,6 +93,7 @@ class Recording:
     component_outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     invokes: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list[tuple[str, Mapping[str, Any]]])
     log: list[str] = field(default_factory=list[str])
+    required_pulumi: str = ""
 
     def __iter__(self) -> Iterator[Recorded]:
         return iter(self.resources)
@@ -412,6 +413,9 @@ class _Engine(mocks.MockEngine):
     def __init__(self, recording: Recording) -> None:
         super().__init__(None)
         self._recording = recording
+
+    def RequirePulumiVersion(self, request: Any) -> None:  # noqa: N802 - the name of the rpc
+        self._recording.required_pulumi = request.pulumi_version_range
 
     def Log(self, request: Any) -> None:  # noqa: N802 - the name of the rpc
         if request.severity != engine_pb2.DEBUG:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -9,12 +10,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
+import yaml
 from pulumi.provider.experimental.analyzer import Analyzer
 
 from components import package
+from components.limits import PULUMI_VERSIONS
 from components.package import COMPONENTS, NAME, Package
 from components.service import Service
+from tests.unit.conftest import Recorder, Secret
 from tools import component_package
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -61,14 +66,7 @@ def test_a_component_reads_no_configuration() -> None:
     """A component knows what it is given."""
     sources = {path: path.read_text() for path in (REPOSITORY / "components").rglob("*.py")}
     read = re.compile(r"^(from|import) (config|catalogue)\b|pulumi\.Config\(|runtime\.config", re.MULTILINE)
-    still = {
-        "app_secrets.py",
-        "live_values.py",
-        "origins.py",
-        "restored_values.py",
-        "reminder.py",
-    }  # issue 18 rewrites them
-    assert {path.name for path, source in sources.items() if read.search(source)} <= still
+    assert {path.name for path, source in sources.items() if read.search(source)} == set()
 
 
 def test_the_operator_s_tools_load_no_pulumi() -> None:
@@ -96,3 +94,26 @@ def test_the_package_is_complete_in_a_folder_of_another_name(tmp_path: Path) -> 
     run = [sys.executable, str(folder), "--help"]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, "Pulumi provider plugin" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_pulumi_that_is_too_old_is_refused_by_the_project_and_by_the_program(record: Recorder) -> None:
+    project = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text(encoding="utf-8"))
+    assert project["requiredPulumiVersion"] == PULUMI_VERSIONS
+    assert record(lambda: pulumi.require_pulumi_version(PULUMI_VERSIONS)).required_pulumi == PULUMI_VERSIONS
+    assert "pulumi.require_pulumi_version(PULUMI_VERSIONS)" in (REPOSITORY / "__main__.py").read_text(encoding="utf-8")
+
+
+def test_a_foreign_program_of_25_lines_uses_the_library(record: Recorder) -> None:
+    program = REPOSITORY / "examples" / "library" / "__main__.py"
+    assert len(program.read_text(encoding="utf-8").splitlines()) <= 25
+    recording = record(lambda: runpy.run_path(str(program), run_name="__main__"), project="orders")
+    arn = recording.exports["secretArn"]
+    task = recording.one("aws:ecs/taskDefinition:TaskDefinition")
+    web, proxy = task.document("containerDefinitions")
+    assert web["secrets"] == [{"name": "DB_PASSWORD", "valueFrom": f"{arn}:password::"}]
+    assert "secrets" not in proxy
+    assert task.inputs["executionRoleArn"].endswith(":role/orders-dev-orders-execution")
+    read, _ = recording.one("aws:iam/rolePolicy:RolePolicy").document("policy")["Statement"]
+    assert (read["Action"], read["Resource"]) == (["secretsmanager:GetSecretValue"], [arn])
+    value = recording.one("aws:secretsmanager/secretVersion:SecretVersion").inputs["secretString"]
+    assert isinstance(value, Secret)
