@@ -28,6 +28,9 @@ class Application:
         adopted_arns: ARNs of secrets that existed before.
         watched_log_group: Log group of an organisation's trail, "" without one.
         redeployed: The ECS services that are redeployed, as `CLUSTER/SERVICE`, by the service's name in the catalogue.
+        protected: Whether Pulumi refuses to delete the stack's secrets.
+        key_arns: Customer-managed keys of others, of adopted secrets and of replicas.
+        replica_regions: The Regions whose replicas the execution roles read.
         break_glass_roles: ARNs of the roles that read the values when all else fails.
     """
 
@@ -39,6 +42,9 @@ class Application:
     adopted_arns: tuple[str, ...]
     watched_log_group: str
     redeployed: Mapping[str, str]
+    protected: bool
+    key_arns: tuple[str, ...]
+    replica_regions: tuple[str, ...]
     break_glass_roles: tuple[str, ...] = ()
 
     @classmethod
@@ -51,7 +57,11 @@ class Application:
         folder = folder or REPOSITORY
         project: str = yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
         loaded: Any = yaml.safe_load((folder / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
-        config: Mapping[str, Any] = (loaded or {}).get("config") or {}
+        return cls.of(project, (loaded or {}).get("config") or {})
+
+    @classmethod
+    def of(cls, project: str, config: Mapping[str, Any]) -> "Application":
+        """Return a stack from the configuration in its file."""
 
         def own(key: str) -> Any:
             return config.get(f"{project}:{key}") or {}
@@ -70,6 +80,12 @@ class Application:
                 str(name): f"{redeploy.get('cluster')}/{service}"
                 for name, service in (redeploy.get("services") or {}).items()
             },
+            protected=_is_on(own("protect")),
+            key_arns=(
+                *(str(own("secretKmsKeys")[name]) for name in adopted if name in own("secretKmsKeys")),
+                *map(str, own("replicaKmsKeys").values() if own("replicaKmsKeys") else ()),
+            ),
+            replica_regions=tuple(map(str, own("replicaRegions"))) if _is_on(own("grantReplicas")) else (),
             break_glass_roles=tuple(map(str, own("breakGlassRoles"))),
         )
 
@@ -85,7 +101,15 @@ class Application:
             foreign_arns=foreign_arns,
             watched_log_group=self.watched_log_group,
             redeployed=self.redeployed,
+            key_arns=self.key_arns,
+            replica_regions=self.replica_regions,
+            protected=self.protected,
         )
+
+
+def _is_on(value: object) -> bool:
+    """Whether a configuration value is true; Pulumi writes it as text."""
+    return str(value).lower() == "true"
 
 
 def features(

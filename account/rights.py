@@ -1,15 +1,17 @@
 """Prints who may do what to deploy, preview and review a stack, from the stack's own file: `python -m account.rights STACK`.
 
-Markdown: the figures, the official plugin's calls by resource type with the file upstream, the statements of each role.
+Markdown: the figures, the official plugin's calls by resource type with the file upstream, the actions that AWS authorizes with
+them, the statements of each role and of the boundary.
 """
 
+import json
 import sys
 from collections.abc import Iterator
 
 from account.application import Application
 from account.place import location_of
 from components.policies import deployer
-from components.policies.calls import CALLS
+from components.policies.calls import CALLS, DEPENDENT, REFERENCE
 from components.policies.deployer import Deployment
 from components.policies.identity import Statement, document
 
@@ -40,6 +42,17 @@ def lines(stack: Deployment) -> Iterator[str]:
         source, scopes = CALLS[token]
         calls = sorted({call for found in scopes.values() for call in found.split()})
         yield f"| {token} | {source} | {', '.join(calls)} |"
+    yield from (
+        "",
+        "AWS authorizes with some of these, and with the calls of the stack's own roles, further actions:",
+        "",
+    )
+    yield from ("| call | and | when | Service Authorization Reference |", "|---|---|---|---|")
+    own = {action for statement in json.loads(deployer.boundary(stack))["Statement"] for action in statement["Action"]}
+    for action, (actions, when, page) in DEPENDENT.items():
+        if action in listed | own:
+            yield f"| {action} | {', '.join(actions.split())} | {when} | {REFERENCE}{page}.html |"
+    roles["the boundary"] = tuple(json.loads(deployer.boundary(stack))["Statement"])
     for name, statements in roles.items():
         yield from ("", f"## {name}", "", "| statement | actions | on | if |", "|---|---|---|---|")
         yield from map(_row, statements)

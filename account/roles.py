@@ -29,9 +29,10 @@ class Pipeline:
         issuer: With `https://`.
         audience: The tokens' audience.
         deployer_subjects: Exactly these deploy.
-        previewer_subjects: These preview; patterns behind the repository's name.
-        reviewer_subjects: These review; in the same form.
-        deployer_principals: ARNs of roles or users who deploy as well.
+        previewer_subjects: These preview; patterns after the repository's name.
+        reviewer_subjects: Exactly these review.
+        deployer_principals: ARNs of roles or users of the account that deploy as well.
+        previews_reviewed_code: Whether only reviewed code previews: no pull request and no pattern.
     """
 
     issuer: str
@@ -40,6 +41,7 @@ class Pipeline:
     previewer_subjects: Sequence[str]
     reviewer_subjects: Sequence[str]
     deployer_principals: Sequence[str]
+    previews_reviewed_code: bool
 
 
 def _new(
@@ -96,10 +98,14 @@ class Roles(pulumi.ComponentResource):
             subjects=pipeline.deployer_subjects,
             principals=pipeline.deployer_principals,
         )
-        may_preview, may_review = (
-            federated_trust(provider_arn, audience=pipeline.audience, subjects=subjects, patterns=True)
-            for subjects in (pipeline.previewer_subjects, pipeline.reviewer_subjects)
+        may_preview = federated_trust(
+            provider_arn,
+            audience=pipeline.audience,
+            subjects=pipeline.previewer_subjects,
+            patterns=True,
+            reviewed=pipeline.previews_reviewed_code,
         )
+        may_review = federated_trust(provider_arn, audience=pipeline.audience, subjects=pipeline.reviewer_subjects)
         count = len(managed_policies(deployer_statements(stack)))
 
         provider = aws.iam.OpenIdConnectProvider(

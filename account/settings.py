@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
@@ -11,7 +12,7 @@ from account.roles import Pipeline
 from components.location import Location
 from components.policies import deployer
 from components.policies.deployer import Deployment
-from components.policies.federation import federated_trust
+from components.policies.federation import EXAMPLES, FIND_IDS, federated_trust
 from components.policies.identity import PolicyError
 from components.policies.state import state_key_policy
 
@@ -66,6 +67,7 @@ def load(location: Location, caller_arn: str) -> Settings:
         previewer_subjects=lists["previewerSubjects"],
         reviewer_subjects=lists["reviewerSubjects"],
         deployer_principals=lists["deployerPrincipals"],
+        previews_reviewed_code=application.protected,
     )
     stack = application.deployment(name, location, lists["foreignSecretArns"])
     readers = (
@@ -147,17 +149,19 @@ def _wrong_pipeline(stack: Deployment, pipeline: Pipeline) -> list[str]:
         )
     host = pipeline.issuer.removeprefix("https://")
     provider = f"arn:{stack.location.partition}:iam::{stack.location.account_id}:oidc-provider/{host}"
-    for key, subjects, principals, patterns in (
-        ("deployerSubjects", pipeline.deployer_subjects, pipeline.deployer_principals, False),
-        ("previewerSubjects", pipeline.previewer_subjects, (), True),
-        ("reviewerSubjects", pipeline.reviewer_subjects, (), True),
-    ):
+    trusts: dict[str, dict[str, Any]] = {
+        "deployerSubjects": {"subjects": pipeline.deployer_subjects, "principals": pipeline.deployer_principals},
+        "previewerSubjects": {
+            "subjects": pipeline.previewer_subjects, "patterns": True, "reviewed": pipeline.previews_reviewed_code,
+        },
+        "reviewerSubjects": {"subjects": pipeline.reviewer_subjects},
+    }  # fmt: skip
+    for key, trust in trusts.items():
         try:
-            federated_trust(
-                provider, audience=pipeline.audience, subjects=subjects, principals=principals, patterns=patterns
-            )
+            federated_trust(provider, audience=pipeline.audience, **trust)
         except PolicyError as error:
             problems.append(
-                f"{key}: {error}: pulumi config set --path '{key}[0]' repo:OWNER/REPOSITORY:environment:ENVIRONMENT"
+                f"{key}: {error}: pulumi config set --path '{key}[0]' SUBJECT. "
+                f"GitHub's subjects: {EXAMPLES}. The ids: {FIND_IDS}"
             )
     return problems

@@ -31,6 +31,8 @@ class EncryptionArgs(TypedDict):
     """Days that the key's deletion can be cancelled, 7 to 30: after it every value is lost. Default: 30."""
     protect: NotRequired[bool]
     """Whether Pulumi refuses to delete the key. Default: true."""
+    administrator_arns: NotRequired[Sequence[str]]
+    """ARNs of roles that change and delete the key by its own policy, without a permission in IAM. Default: none."""
     location: NotRequired[Location]
     """The account and Region. Default: the provider's."""
 
@@ -67,6 +69,7 @@ class Encryption(pulumi.ComponentResource):
                 topic_arns=[location.arn("sns", topic) for topic in args.get("topic_names", ())],
                 trail_arn=location.arn("cloudtrail", f"trail/{trail}") if trail else None,
                 adopted_arns=args.get("secret_arns", ()),
+                administrator_arns=args.get("administrator_arns", ()),
             ),
             opts=pulumi.ResourceOptions(parent=self, protect=args.get("protect", True)),
         )

@@ -171,6 +171,11 @@ class Names:
         """What every name starts with; also the name of the trail and of the key's alias."""
         return f"{self.project}-{self.stack}"
 
+    @property
+    def deployer(self) -> str:
+        """The role of account/ that deploys the stack. Without the stack in its name, it is never one of the stack's own."""
+        return f"{self.project}-deployer"
+
     def secret(self, name: str) -> str:
         """Return a secret's full name by its name in the catalogue."""
         return f"{self.prefix}-{name}"

@@ -116,6 +116,7 @@ def encryption(settings: Settings, location: Location) -> EncryptionArgs:
         "log_group_names": log_groups,
         "topic_names": [audit.topic] if settings.audit else [],
         "deletion_window_in_days": settings.key_deletion_window_in_days,
+        "administrator_arns": [*settings.deployer_roles, location.role_arn(names.deployer)],
         "protect": settings.protect,
         "location": location,
     }

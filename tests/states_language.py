@@ -27,7 +27,8 @@ def execute(definition: Mapping[str, Any], context: Mapping[str, Any], call: Cal
     Raises:
         FailedError: When the execution fails.
     """
-    name, data = definition["StartAt"], {}
+    name = definition["StartAt"]
+    data: dict[str, Any] = {}
     while True:
         state = definition["States"][name]
         match state["Type"]:

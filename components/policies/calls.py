@@ -11,10 +11,11 @@ Feature = Literal["encryption", "rotation", "redeploy", "audit", "trail"]
 
 CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "aws:iam/role:Role": ("iam/role.go, 6 (2026)", {
-        "bounded role": "iam:CreateRole iam:PutRolePermissionsBoundary iam:DeleteRolePolicy iam:DetachRolePolicy",
-        "role": "iam:DeleteRole iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListInstanceProfilesForRole "
-                "iam:ListRolePolicies iam:ListRoleTags iam:TagRole iam:UntagRole iam:UpdateAssumeRolePolicy iam:UpdateRole "
-                "iam:UpdateRoleDescription",
+        "bounded role": "iam:CreateRole iam:DeleteRole iam:DeleteRolePolicy iam:DetachRolePolicy "
+                        "iam:PutRolePermissionsBoundary iam:UpdateAssumeRolePolicy iam:UpdateRole iam:UpdateRoleDescription",
+        # IAM knows the boundary of a role at none of these.
+        "role": "iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListInstanceProfilesForRole "
+                "iam:ListRolePolicies iam:ListRoleTags iam:TagRole iam:UntagRole",
     }),
     "aws:iam/rolePolicy:RolePolicy": ("iam/role_policy.go, 6 (2026)", {
         "bounded role": "iam:DeleteRolePolicy iam:PutRolePolicy", "role": "iam:GetRolePolicy",
@@ -46,8 +47,9 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "function": "lambda:InvokeFunction",
     }),
     "aws:ecs/taskDefinition:TaskDefinition": ("ecs/task_definition.go, 6 (2026)", {
-        "any": "ecs:DeregisterTaskDefinition ecs:DescribeTaskDefinition ecs:RegisterTaskDefinition",
-        "task definition": "ecs:ListTagsForResource ecs:TagResource ecs:UntagResource",
+        # Never DeregisterTaskDefinition: skip_destroy is set, since services may still run a revision.
+        "any": "ecs:DescribeTaskDefinition",
+        "task definition": "ecs:ListTagsForResource ecs:RegisterTaskDefinition ecs:TagResource ecs:UntagResource",
         "passed role": "iam:PassRole",
     }),
     "aws:cloudwatch/logGroup:LogGroup": ("logs/group.go, 6 (2026)", {
@@ -57,19 +59,17 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
                      "logs:UntagResource",
     }),
     "aws:kms/key:Key": ("kms/key.go, 6 (2026)", {
-        "any": "kms:CreateKey",
-        "new key": "kms:TagResource",
+        "new key": "kms:CreateKey",
+        "new key tags": "kms:TagResource",
         "any key": "kms:DescribeKey kms:GetKeyPolicy kms:GetKeyRotationStatus kms:ListResourceTags",
-        "key": "kms:DisableKeyRotation kms:EnableKeyRotation kms:PutKeyPolicy kms:ScheduleKeyDeletion kms:TagResource "
-               "kms:UntagResource kms:UpdateKeyDescription",
-        # AWS, CreateSecret and PutSecretValue, required permissions: the service asks KMS as the caller.
-        "key through Secrets Manager": "kms:Decrypt kms:GenerateDataKey",
+        "own key": "kms:DisableKeyRotation kms:EnableKeyRotation kms:PutKeyPolicy kms:ScheduleKeyDeletion kms:TagResource "
+                   "kms:UntagResource kms:UpdateKeyDescription",
     }),
     "aws:kms/alias:Alias": ("kms/alias.go, 5", {
         "any": "kms:ListAliases",
         "alias": "kms:CreateAlias kms:DeleteAlias kms:UpdateAlias",
         # Both the alias and its key are asked.
-        "key": "kms:CreateAlias kms:DeleteAlias kms:UpdateAlias",
+        "own key": "kms:CreateAlias kms:DeleteAlias kms:UpdateAlias",
     }),
     "aws:lambda/function:Function": ("lambda/function.go, 6 (2025)", {
         "function": "lambda:CreateFunction lambda:DeleteFunction lambda:GetFunction lambda:GetFunctionCodeSigningConfig "
@@ -113,7 +113,8 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     }),
     "aws:sns/topicSubscription:TopicSubscription": ("sns/topic_subscription.go, 6", {
         "topic": "sns:ListSubscriptionsByTopic sns:Subscribe",
-        "any": "sns:GetSubscriptionAttributes sns:SetSubscriptionAttributes sns:Unsubscribe",
+        # Never SetSubscriptionAttributes: every change of ours replaces the subscription.
+        "any subscription": "sns:GetSubscriptionAttributes sns:Unsubscribe",
     }),
     "aws:cloudwatch/logMetricFilter:LogMetricFilter": ("logs/metric_filter.go, 6 (2026)", {
         "watched log group": "logs:DeleteMetricFilter logs:DescribeMetricFilters logs:PutMetricFilter",
@@ -161,6 +162,25 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 }  # fmt: skip
 """By resource type: the file upstream with its version, as docs/local-aws.md, and by what is acted on the IAM actions of create,
 read, update and delete."""
+
+BY_KEY_POLICY = "own key"
+"""What the policy of the stack's own key allows the deployer, and no identity policy.
+
+A key has no name, and a tag or an alias counts up to five minutes after it was set (AWS KMS, "ABAC for AWS KMS"). A key policy
+counts from the key's creation.
+"""
+
+ADMINISTER_KEY = tuple(sorted({
+    call for _, scopes in CALLS.values() for call in scopes.get(BY_KEY_POLICY, "").split()
+}))  # fmt: skip
+"""The calls that create, change and delete the stack's own key and its alias."""
+
+USE_KEY = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
+"""What Secrets Manager asks KMS as the caller, where the key of a secret is the customer's.
+
+Without kms:Encrypt a secret that changes its key keeps its values under the former one, silently. Sources: AWS, Secrets Manager
+API, CreateSecret, PutSecretValue, UpdateSecret and ReplicateSecretToRegions, required permissions.
+"""
 
 ALWAYS = (
     *(token for token in CALLS if token.startswith(("aws:iam/", "aws:ecs/", "aws:secretsmanager/secret:"))),
@@ -218,3 +238,47 @@ REVIEW: Mapping[Feature | Literal[""], Mapping[str, str]] = {
     "rotation": {"function": "lambda:GetFunction lambda:GetFunctionConfiguration lambda:GetPolicy"},
 }  # fmt: skip
 """By feature, "" for every stack: what `ops doctor --no-values`, `ops access` and `ops report` ask. A test records them."""
+
+REFERENCE = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_"
+"""Service Authorization Reference: a page for each service, with the IAM actions that each of its API operations authorizes."""
+
+DEPENDENT: Mapping[str, tuple[str, str, str]] = {
+    "cloudtrail:CreateTrail": ("cloudtrail:AddTags iam:PassRole", "with tags; with a role for CloudWatch Logs", "cloudtrail"),
+    "cloudtrail:UpdateTrail": ("iam:PassRole", "with a role for CloudWatch Logs", "cloudtrail"),
+    "cloudwatch:PutMetricAlarm": ("cloudwatch:TagResource", "with tags", "cloudwatch"),
+    "ecs:RegisterTaskDefinition": ("ecs:TagResource iam:PassRole", "with tags; with roles", "ecs"),
+    "ecs:UpdateService": ("iam:PassRole", "with a task definition that names roles", "ecs"),
+    "events:PutRule": ("events:TagResource", "with tags", "events"),
+    "events:PutTargets": ("iam:PassRole", "with a role", "events"),
+    "iam:CreatePolicy": ("iam:TagPolicy", "with tags", "iam"),
+    "iam:CreateRole": ("iam:TagRole", "with tags", "iam"),
+    "kms:CreateKey": ("kms:TagResource", "with tags", "kms"),
+    "lambda:CreateFunction": ("iam:PassRole lambda:TagResource", "always; with tags", "lambda"),
+    "lambda:UpdateFunctionConfiguration": ("iam:PassRole", "with a role", "lambda"),
+    "logs:CreateLogGroup": ("logs:TagResource", "with tags", "logs"),
+    "s3:CreateBucket": ("s3:TagResource", "with tags", "s3"),
+    "secretsmanager:CreateSecret": (
+        "kms:Decrypt kms:GenerateDataKey secretsmanager:ReplicateSecretToRegions secretsmanager:TagResource",
+        "under a customer-managed key; with replicas; with tags", "secretsmanager",
+    ),
+    "secretsmanager:GetSecretValue": ("kms:Decrypt", "under a customer-managed key", "secretsmanager"),
+    "secretsmanager:PutSecretValue": (
+        "kms:Decrypt kms:GenerateDataKey", "under a customer-managed key", "secretsmanager",
+    ),
+    "secretsmanager:ReplicateSecretToRegions": (
+        "kms:Decrypt kms:Encrypt kms:GenerateDataKey", "under customer-managed keys", "secretsmanager",
+    ),
+    "secretsmanager:RotateSecret": ("lambda:InvokeFunction", "with a function", "secretsmanager"),
+    "secretsmanager:UpdateSecret": (
+        "kms:Decrypt kms:Encrypt kms:GenerateDataKey", "under a customer-managed key", "secretsmanager",
+    ),
+    "sns:CreateTopic": ("sns:TagResource", "with tags", "sns"),
+    "states:CreateStateMachine": ("iam:PassRole states:TagResource", "always; with tags", "states"),
+    "states:UpdateStateMachine": ("iam:PassRole", "with a role", "states"),
+}  # fmt: skip
+"""By action: what AWS authorizes as well, when it does, and the page of `REFERENCE`. Of every call that the deployer and the
+program's roles make.
+
+Sources beside it: AWS, Secrets Manager API, required permissions of each operation; AWS, "Pass a role to a service"; tags when a
+resource is created need the right to tag (IAM User Guide, "Controlling access to AWS resources using tags").
+"""

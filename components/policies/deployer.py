@@ -13,9 +13,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from components.location import Location
+from components.location import Location, in_region, region_of
 from components.names import Names
-from components.policies.calls import ALWAYS, CALLS, OF_FEATURE, PASSED_TO, REVIEW, Feature
+from components.policies.calls import (
+    ALWAYS,
+    BY_KEY_POLICY,
+    CALLS,
+    OF_FEATURE,
+    PASSED_TO,
+    REVIEW,
+    USE_KEY,
+    Feature,
+)
 from components.policies.identity import (
     DELIVER_LOG,
     MANAGED_POLICY_CHARACTERS,
@@ -35,13 +44,15 @@ class Deployment:
         location: Its account and Region.
         features: What its configuration switches on.
         config_key_arn: ARN of the KMS key that encrypts its configuration's secrets.
-        key_tags: The tags by which the stack's own key is known: the provider's default tags. A key's ARN is unknown before it
-            exists, and its alias goes before it does.
+        key_tags: The tags with which the stack creates its key: the provider's default tags.
         adopted_arns: Secrets of the stack that have other names.
         foreign_arns: Secrets of others that its services read.
         watched_log_group: Log group of an organisation's trail that the alarms read, "" for the stack's own.
         redeployed: The ECS services that are redeployed when a value changes, as `CLUSTER/SERVICE`, by the service's name in the
             catalogue.
+        key_arns: Customer-managed keys of others under which secrets of the stack or their replicas rest.
+        replica_regions: The Regions whose replicas the execution roles read.
+        protected: Whether the stack keeps what it has: a destroy deletes no file of its trail.
     """
 
     names: Names
@@ -53,11 +64,14 @@ class Deployment:
     foreign_arns: tuple[str, ...] = ()
     watched_log_group: str = ""
     redeployed: Mapping[str, str] = field(default_factory=dict[str, str])
+    key_arns: tuple[str, ...] = ()
+    replica_regions: tuple[str, ...] = ()
+    protected: bool = False
 
     @property
     def deployer(self) -> str:
-        """The deployer's role. Without a hyphen after the project's name, it is never one of the stack's own."""
-        return f"{self.names.project}-deployer"
+        """The deployer's role."""
+        return self.names.deployer
 
     @property
     def previewer(self) -> str:
@@ -107,6 +121,11 @@ def deployer_statements(stack: Deployment) -> tuple[Statement, ...]:
     for token in stack.types:
         for scope, calls in CALLS[token][1].items():
             actions.setdefault(scope, set()).update(calls.split())
+    actions.pop(BY_KEY_POLICY, None)
+    if stack.protected:
+        actions.pop("trail file", None)
+    if "encryption" in stack.features or stack.key_arns:
+        actions["key through Secrets Manager"] = {*USE_KEY}
     scopes = _scopes(stack)
     table = [_allow(scope, sorted(found), *scopes[scope]) for scope, found in sorted(actions.items())]
     return (*table, *_state(stack, write=True))
@@ -169,20 +188,15 @@ def boundary(stack: Deployment, *, application_actions: Iterable[str] = ()) -> s
         PolicyError: When an action of the application's would let a role reach beyond its boundary.
     """
     location = stack.location
-    own = sorted(application_actions)
-    for action in own:
-        if not re.fullmatch(r"[a-z0-9-]+:[A-Z][A-Za-z]+", action) or action.startswith(
-            ("iam:", "sts:", "organizations:")
-        ):
-            raise PolicyError(
-                f"{action!r} can't be an application's action: name one action, none of iam, sts, organizations"
-            )
+    own = _application(stack, application_actions)
     read = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
     change = ["secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"]
+    replicas = [in_region(arn, region) for region in stack.replica_regions for arn in _secrets(stack)]
     use = [*read, *(change if "rotation" in stack.features else [])]
     through = {"StringLike": {"kms:ViaService": [f"{service}.*" for service in ("secretsmanager", "sns")]}}
     statements = [
         _allow("use secrets", use, _secrets(stack)),
+        *([_allow("read replicas", ["secretsmanager:GetSecretValue"], replicas)] if replicas else []),
         *([_allow("read foreign secrets", read, sorted(set(stack.foreign_arns)))] if stack.foreign_arns else []),
         _allow("start tasks", [
             "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer",
@@ -212,14 +226,63 @@ def boundary(stack: Deployment, *, application_actions: Iterable[str] = ()) -> s
         of_tasks = [stack.names.service(name) for name in stack.redeployed]
         roles = [location.role_arn(role) for name in of_tasks for role in (name.execution_role, name.task_role)]
         statements += [_allow("redeploy", ["ecs:DescribeServices", "ecs:UpdateService"], services), pass_roles(roles)]
-    if own:
-        statements.append(_allow("application", own, ["*"]))
-    policy = document(statements)
+    policy = document([*statements, *own])
     if len(policy) > MANAGED_POLICY_CHARACTERS:
         raise PolicyError(
             f"the boundary is longer than {MANAGED_POLICY_CHARACTERS:,} characters: name fewer secrets and actions"
         )
     return policy
+
+
+def _application(stack: Deployment, actions: Iterable[str]) -> tuple[Statement, ...]:
+    """Return the room for what the running application does at AWS by itself, and what it never reaches.
+
+    Raises:
+        PolicyError: When an action would let a role reach beyond its boundary, or past what the program grants.
+    """
+    plain: set[str] = set()
+    keys: dict[str, set[str]] = {}
+    for action in actions:
+        match = re.fullmatch(r"(?P<service>[a-z0-9-]+):(?P<name>[A-Z][A-Za-z]+)(?:@(?P<via>[a-z0-9-]+))?", action)
+        if (
+            match is None
+            or match["service"] in _NEVER_THE_APPLICATIONS
+            or bool(match["via"]) != (match["service"] == "kms")
+        ):
+            service = action.partition(":")[0]
+            raise PolicyError(f"{action!r} can't be an application's action: {_INSTEAD.get(service, _INSTEAD[''])}")
+        if action in _SHELLS:
+            raise PolicyError(
+                f"{action!r} can't be an application's action: it opens a container, or runs code with another role. "
+                "Give it to a role of a person, outside of this stack"
+            )
+        if match["via"]:
+            keys.setdefault(match["via"], set()).add(action.partition("@")[0])
+        else:
+            plain.add(action)
+    if not plain and not keys:
+        return ()
+    statements = [_allow("application", sorted(plain), ["*"])] if plain else []
+    statements += [
+        _allow(f"application keys {via}", sorted(found), ["*"], {"StringLike": {"kms:ViaService": f"{via}.*"}})
+        for via, found in sorted(keys.items())
+    ]
+    # Its state holds every value that Pulumi knows.
+    bucket = f"arn:{stack.location.partition}:s3:::{stack.state_bucket}"
+    return (*statements, {**_allow("not the state", ["s3:*"], [bucket, f"{bucket}/*"]), "Effect": "Deny"})
+
+
+_NEVER_THE_APPLICATIONS = {"account", "iam", "organizations", "secretsmanager", "sts"}
+_INSTEAD: Mapping[str, str] = {
+    "": "name one action, such as s3:GetObject, and none of account, iam, organizations, sts",
+    "secretsmanager": "name the secret in catalogue.py with the service among its readers; a ForeignSecret for one of others",
+    "kms": "name the service that asks KMS, such as kms:Decrypt@s3",
+}
+_SHELLS = {
+    "ecs:ExecuteCommand", "ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:StartTask", "lambda:AddPermission",
+    "lambda:CreateFunction", "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration", "ssm:SendCommand",
+    "ssm:StartSession",
+}  # fmt: skip
 
 
 def _secrets(stack: Deployment) -> list[str]:
@@ -253,6 +316,20 @@ def _every_secret(stack: Deployment) -> list[str]:
     return [*_secrets(stack), *sorted(set(stack.foreign_arns))]
 
 
+def _roles(stack: Deployment) -> list[str]:
+    """Return the names of the stack's roles, as patterns: which services there are, account/ does not know."""
+    names = stack.names
+    of_service = names.service("*")
+    found = [of_service.execution_role, of_service.task_role]
+    if "redeploy" in stack.features:
+        found += [of_service.redeploy, of_service.redeploy_start]
+    if "rotation" in stack.features:
+        found.append(names.rotation)
+    if "trail" in stack.features:
+        found.append(names.audit(stack.location).role)
+    return found
+
+
 def _log_groups(stack: Deployment) -> list[str]:
     group, names = stack.location.log_group_arn, stack.names
     found = [group(f"/ecs/{names.prefix}-*")]
@@ -271,21 +348,21 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
     arn, prefix = location.arn, names.prefix
     partition, account = location.partition, location.account_id
     audit = names.audit(location)
-    roles = [location.role_arn(f"{prefix}-*")]
+    roles = [location.role_arn(name) for name in _roles(stack)]
     policies = [location.policy_arn(f"{prefix}-*")]
     bounded = {"StringEquals": {"iam:PermissionsBoundary": stack.boundary_arn}}
     services = sorted({"ecs-tasks.amazonaws.com", *(to for f in stack.features for to in PASSED_TO.get(f, ()))})
     keys = [arn("kms", "key/*")]
     tags = sorted(stack.key_tags.items())
-    own_key = {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags}}
-    # A key is tagged as it is made: it has none of these tags before, and gets them all.
-    new_key: dict[str, dict[str, object]] = {
-        "StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags},
-        "Null": {f"aws:ResourceTag/{key}": "true" for key, _ in tags},
-    }
+    # A key is created with these tags. They give no right to it: that is in its own policy.
+    tagged = {"StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags}}
+    untagged: dict[str, dict[str, object]] = {"Null": {f"aws:ResourceTag/{key}": "true" for key, _ in tags}}
     bucket = f"arn:{partition}:s3:::{audit.bucket}"
     watched = [location.log_group_arn(f"{stack.watched_log_group or audit.log_group}{end}") for end in ("", ":*")]
-    through = {"StringEquals": {"kms:ViaService": f"secretsmanager.{location.region}.{location.dns_suffix}"}}
+    used_keys = [*(keys if "encryption" in stack.features else ()), *sorted(set(stack.key_arns))]
+    regions = sorted({location.region, *map(region_of, stack.key_arns)})
+    through = {"StringEquals": {"kms:ViaService": [f"secretsmanager.{name}.{location.dns_suffix}" for name in regions]}}
+    here = {"StringEquals": {"aws:RequestedRegion": location.region}}
     return {
         "any": (["*"], {}),
         "role": (roles, {}),
@@ -305,9 +382,9 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
         "log group": (_log_groups(stack), {}),
         "watched log group": (watched, {}),
         "any key": (keys, {}),
-        "key": (keys, own_key),
-        "new key": (keys, new_key),
-        "key through Secrets Manager": (keys, through),
+        "new key": (["*"], tagged),
+        "new key tags": (keys, {**tagged, **untagged}),
+        "key through Secrets Manager": (used_keys, through),
         "alias": ([arn("kms", f"alias/{prefix}")], {}),
         "function": ([arn("lambda", f"function:{names.rotation}"), arn("lambda", f"function:{names.rotation}:*")], {}),
         "state machine": ([arn("states", f"stateMachine:{prefix}-*")], {}),
@@ -318,6 +395,8 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
         "any alarm": ([arn("cloudwatch", "alarm:*")], {}),
         "alarm": ([arn("cloudwatch", f"alarm:{prefix}-*")], {}),
         "topic": ([audit.topic_arn], {}),
+        # SNS knows no resource here and no condition of its own.
+        "any subscription": (["*"], here),
         "dashboard": ([f"arn:{partition}:cloudwatch::{account}:dashboard/{audit.dashboard}"], {}),
         "trail": ([audit.trail_arn], {}),
         "trail bucket": ([bucket], {}),
@@ -357,6 +436,6 @@ def _allow(
     resources: Sequence[str],
     condition: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Statement:
-    sid = "".join(word[0].upper() + word[1:] for word in purpose.split())
+    sid = "".join(word[0].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", purpose))
     statement = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
     return statement | ({"Condition": condition} if condition else {})

@@ -5,42 +5,55 @@ from collections.abc import Sequence
 
 from components.policies.identity import PolicyError, Statement, document
 
-_EXAMPLE = "repo:example/tickets:environment:prod"
+EXAMPLES = "repo:OWNER@OWNER_ID/REPOSITORY@REPOSITORY_ID:environment:prod, or repo:OWNER/REPOSITORY:environment:prod"
+"""GitHub's two forms. Repositories created, renamed or transferred since 2026-07-15 send the first, and others may choose it."""
+
+FIND_IDS = """gh api repos/OWNER/REPOSITORY --jq '"repo:\\(.owner.login)@\\(.owner.id)/\\(.name)@\\(.id)"'"""
+"""Prints the beginning of a subject in the first form. Source: GitHub REST API, "Get a repository"."""
+
+_REPOSITORY = re.compile(r"[^*?/:@]+(?P<owner>@\d+)?/[^*?:@]+(?P<id>@\d+)?")
 
 
 def federated_trust(
-    provider_arn: str, *, audience: str, subjects: Sequence[str], principals: Sequence[str] = (), patterns: bool = False
+    provider_arn: str,
+    *,
+    audience: str,
+    subjects: Sequence[str],
+    principals: Sequence[str] = (),
+    patterns: bool = False,
+    reviewed: bool = False,
 ) -> str:
     """Return the trust policy of a role that a pipeline assumes by OpenID Connect.
 
     Args:
         provider_arn: ARN of the account's identity provider; it ends in the issuer, without `https://`.
         audience: The token's `aud`, `sts.amazonaws.com` for AWS's own action.
-        subjects: The tokens' `sub`, such as `repo:example/tickets:environment:prod`.
-        principals: ARNs of roles or users that may assume it as well.
-        patterns: Whether `*` in a subject, behind the repository's name, stands for any characters: for the previewer, whose
+        subjects: The tokens' `sub`, such as `repo:example@123/tickets@456:environment:prod`.
+        principals: ARNs of roles or users of the same account that may assume it as well.
+        patterns: Whether `*` in a subject, after the repository's name, stands for any characters: for the previewer, whose
             branches have any name. Never for the deployer: a pull request would have a fitting subject as well.
+        reviewed: Whether only code that somebody has reviewed may assume it: no pull request and no pattern.
 
     Raises:
-        PolicyError: Without subject, or with one that any repository of the issuer could have.
+        PolicyError: Without a subject, or with a subject or principal that would let in more than it should.
 
-    Sources: GitHub, "OpenID Connect reference", example subject claims; GitLab, "OpenID Connect (OIDC) Authentication Using ID
-    Tokens", `sub`; AWS, "Create a role for OpenID Connect federation".
+    Sources: GitHub, "OpenID Connect reference", example subject claims; GitHub changelog, 2026-04-23, "Immutable subject claims
+    for GitHub Actions OIDC tokens"; GitLab, "OpenID Connect (OIDC) Authentication Using ID Tokens", `sub`; AWS, "Create a role
+    for OpenID Connect federation".
     """
     _, found, issuer = provider_arn.partition(":oidc-provider/")
     if not found or not issuer:
-        raise PolicyError(f"{provider_arn!r} is no OpenID Connect provider's ARN")
+        raise PolicyError(f"{provider_arn!r} is not the ARN of an OpenID Connect provider")
     if not audience or "*" in audience:
         raise PolicyError(f"the audience of {issuer} is {audience!r}: name one, such as sts.amazonaws.com")
     if not subjects:
         raise PolicyError(f"{issuer} has no subjects: any repository there could assume the role")
     for subject in subjects:
-        if ("*" in subject or "?" in subject) and not patterns:
-            raise PolicyError(f"{subject!r} is a pattern: whoever deploys is named exactly, such as {_EXAMPLE}")
-        if not re.fullmatch(r"[a-z_]+:[^*?/:]+/[^*?:]+:.+", subject):
+        _require_one_repository(subject, patterns=patterns and not reviewed)
+        if (not patterns or reviewed) and _is_pull_request(subject):
             raise PolicyError(
-                f"{subject!r} is a subject that other repositories have, too: begin with the whole name of one repository, "
-                f"such as {_EXAMPLE}"
+                f"{subject!r} is every pull request: anybody who can open one would run code with this role. "
+                "Name an environment or the reviewed branch: repo:…:environment:prod or repo:…:ref:refs/heads/main"
             )
     plain = not any("*" in subject or "?" in subject for subject in subjects)
     operator = "StringEquals" if plain else "StringLike"
@@ -56,11 +69,38 @@ def federated_trust(
         }
     ]
     if principals:
-        wrong = [
-            arn for arn in principals if not re.fullmatch(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[\w+=,.@/-]+", arn)
-        ]
-        if wrong:
-            raise PolicyError(f"{wrong[0]!r} is not the ARN of a role or user")
+        _require_own_principals(principals, provider_arn.split(":")[4])
         named = {"AWS": sorted(principals)}
         statements.append({"Sid": "ByPeople", "Effect": "Allow", "Principal": named, "Action": "sts:AssumeRole"})
     return document(statements)
+
+
+def _require_one_repository(subject: str, *, patterns: bool) -> None:
+    if ("*" in subject or "?" in subject) and not patterns:
+        raise PolicyError(f"{subject!r} is a pattern: this role takes exact subjects only, such as {EXAMPLES}")
+    kind, _, rest = subject.partition(":")
+    repository, _, rest = rest.partition(":")
+    match = _REPOSITORY.fullmatch(repository) if kind == "repo" else re.fullmatch(r"[^*?:]+/[^*?:]+", repository)
+    if not re.fullmatch(r"[a-z_]+", kind) or match is None or not rest:
+        raise PolicyError(
+            f"{subject!r} is a subject that other repositories have, too: begin with the whole name of one repository, "
+            f"such as {EXAMPLES}"
+        )
+    if kind == "repo" and bool(match["owner"]) != bool(match["id"]):
+        raise PolicyError(f"{subject!r} has one id of two. This prints both: {FIND_IDS}")
+
+
+def _is_pull_request(subject: str) -> bool:
+    return subject.endswith(":pull_request") or ":ref:refs/pull/" in subject or "refs/merge-requests/" in subject
+
+
+def _require_own_principals(principals: Sequence[str], account: str) -> None:
+    for arn in principals:
+        match = re.fullmatch(r"arn:[a-z-]+:iam::(\d{12}):(role|user)/[\w+=,.@/-]+", arn)
+        if match is None:
+            raise PolicyError(f"{arn!r} is not the ARN of a role or user")
+        if match[1] != account:
+            raise PolicyError(
+                f"{arn!r} is of another account, which alone decides who that is. Name a role of account {account}, and let "
+                "people assume it there (IAM Identity Center: a permission set of this account)"
+            )

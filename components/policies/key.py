@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.location import Location
+from components.policies.calls import ADMINISTER_KEY
 from components.policies.identity import Statement, document
 
 # Without CreateGrant: whoever gives himself a grant decrypts past every condition below, and no alarm reports it.
@@ -29,6 +30,7 @@ def key_policy(
     topic_arns: Sequence[str] = (),
     trail_arn: str | None = None,
     adopted_arns: Sequence[str] = (),
+    administrator_arns: Sequence[str] = (),
 ) -> str:
     """Return the key policy.
 
@@ -39,6 +41,7 @@ def key_policy(
         topic_arns: The SNS topics that it encrypts.
         trail_arn: The CloudTrail trail that it encrypts.
         adopted_arns: Secrets of the stack that have other names.
+        administrator_arns: Roles of the account that change and delete the key by this policy alone, whatever IAM allows them.
 
     The account's own principals need an identity policy as well: a key policy that names the account's root delegates to IAM.
     """
@@ -46,6 +49,8 @@ def key_policy(
         _allow("AdministerByAccount", {"AWS": location.root_arn()}, _ADMINISTRATION),
         _through_secrets_manager(location, prefix, adopted_arns),
     ]
+    if administrator_arns:
+        statements.append(_by_administrators(location, administrator_arns))
     if log_group_names:
         statements.append(_by_logs(location, log_group_names))
     if topic_arns:
@@ -53,6 +58,20 @@ def key_policy(
     if trail_arn:
         statements += _by_trail(location, trail_arn)
     return document(statements)
+
+
+def _by_administrators(location: Location, arns: Sequence[str]) -> Statement:
+    # KMS refuses a policy whose principal does not exist, and a role that was created again under its name would be another
+    # principal. So the condition names the roles.
+    return _allow(
+        "AdministerByRole",
+        {"AWS": "*"},
+        list(ADMINISTER_KEY),
+        {
+            "StringEquals": {"kms:CallerAccount": location.account_id},
+            "ArnEquals": {"aws:PrincipalArn": sorted(set(arns))},
+        },
+    )
 
 
 def _through_secrets_manager(location: Location, prefix: str, adopted_arns: Sequence[str]) -> Statement:

@@ -139,7 +139,7 @@ def _trusted(kind: str, role: Role, statement: Statement) -> Iterator[str]:
         try:
             federated_trust(
                 name, audience=audiences[0] if len(audiences) == 1 else "", subjects=_values(statement, f"{issuer}:sub"),
-                patterns=kind != "deployer",
+                patterns=kind == "previewer",
             )  # fmt: skip
         except PolicyError as error:
             yield str(error)

@@ -38,6 +38,10 @@ def _deployment(stack: Deployed) -> Deployment:
     )
 
 
+SUBJECT = "repo:example@1234567/tickets@987654321:environment:prod"
+"""GitHub's form since July 2026."""
+
+
 @pytest.fixture
 def declared(stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The files of the account's project; the folder that holds them."""
@@ -62,14 +66,13 @@ def pipeline(stack: Deployed, declared: Path) -> Deployed:  # noqa: ARG001 - it 
     """A stack whose account has the three roles as account/ makes them."""
     iam, deployment = stack.client("iam"), _deployment(stack)
     provider = f"arn:aws:iam::{stack.account}:oidc-provider/{ISSUER}"
-    subject = "repo:example/tickets:environment:prod"
     person = f"arn:aws:iam::{stack.account}:role/platform"
     for role, rights, people in (
         (deployment.deployer, deployer_statements, [person]),
         (deployment.previewer, previewer_statements, []),
         (deployment.reviewer, reviewer_statements, []),
     ):
-        trust = federated_trust(provider, audience="sts.amazonaws.com", subjects=[subject], principals=people)
+        trust = federated_trust(provider, audience="sts.amazonaws.com", subjects=[SUBJECT], principals=people)
         iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust)
         if role != deployment.deployer:
             iam.put_role_policy(RoleName=role, PolicyName="given", PolicyDocument=document(rights(deployment)))
@@ -89,7 +92,7 @@ def test_the_roles_are_known_and_explained_and_nothing_is_wider(pipeline: Deploy
         "service-ticket-system-reviewer runs the nightly review",
     ]
     assert "Assumed by " in done.json["pipeline"][0]
-    assert "repo:example/tickets:environment:prod" in done.json["pipeline"][0]
+    assert SUBJECT in done.json["pipeline"][0]
     assert ":role/platform" in done.json["pipeline"][0]
     deployer = f"arn:aws:iam::{pipeline.account}:role/service-ticket-system-deployer"
     rights = {(g["secret"], g["right"]) for g in done.json["grants"] if g["principal"] == deployer}
@@ -167,6 +170,11 @@ def test_a_lost_condition_is_found(pipeline: Deployed, ops: Ops) -> None:
         ),
         (
             "reviewer",
+            {"condition": {"StringLike": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": "repo:example/*"}}},
+            "is a pattern",
+        ),
+        (
+            "previewer",
             {"condition": {"StringLike": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": "repo:example/*"}}},
             "is a subject that other repositories have",
         ),

@@ -47,7 +47,7 @@ def account(
     )
 
 
-@pytest.mark.parametrize(("stack", "number", "policies"), [("dev", ACCOUNT, 1), ("prod", "222222222222", 2)])
+@pytest.mark.parametrize(("stack", "number", "policies"), [("dev", ACCOUNT, 1), ("prod", "222222222222", 3)])
 def test_an_account_gets_exactly_this(record: Recorder, stack: str, number: str, policies: int) -> None:
     assert account(record, stack=stack, number=number).count() == {
         "account:index:ConfigKey": 1,
@@ -182,7 +182,9 @@ def test_the_roles_trust_the_pipeline_alone(record: Recorder) -> None:
         assert statement["Condition"] == {
             "StringEquals": {
                 "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-                "token.actions.githubusercontent.com:sub": [f"repo:example/service-ticket-system:{subject}"],
+                "token.actions.githubusercontent.com:sub": [
+                    f"repo:example@1234567/service-ticket-system@987654321:{subject}"
+                ],
             }
         }
 
@@ -212,7 +214,16 @@ def test_the_outputs_are_what_the_application_and_the_pipeline_are_given(record:
     [
         ({"deployerSubjects": []}, "deployerSubjects: .* has no subjects: any repository there could assume the role"),
         ({"previewerSubjects": []}, "previewerSubjects: .* has no subjects"),
-        ({"reviewerSubjects": ["repo:*/*:ref:x"]}, "reviewerSubjects: .* other repositories have"),
+        ({"reviewerSubjects": ["repo:*/*:ref:x"]}, "reviewerSubjects: .* is a pattern"),
+        ({"reviewerSubjects": ["repo:example/tickets:pull_request"]}, "reviewerSubjects: .* is every pull request"),
+        ({"deployerSubjects": ["repo:example/tickets:pull_request"]}, "deployerSubjects: .* is every pull request"),
+        (
+            {"deployerSubjects": ["repo:example@1/tickets:environment:x"]},
+            "deployerSubjects: .* one id of two.*gh api repos",
+        ),
+        ({"deployerPrincipals": ["arn:aws:iam::999999999999:role/x"]}, "of another account"),
+        ({"applicationActions": ["secretsmanager:GetSecretValue"]}, "name the secret in catalogue.py"),
+        ({"applicationActions": ["kms:Decrypt"]}, "kms:Decrypt@s3"),
         ({"deployerSubjects": ["repo:example/*"]}, "deployerSubjects: .* is a pattern"),
         ({"previewerSubjects": ["repo:example/*"]}, "previewerSubjects: .* other repositories have"),
         ({"issuer": "http://token.example.com"}, "is no issuer: pulumi config set issuer"),
@@ -237,6 +248,15 @@ def test_what_previews_prod_was_reviewed(record: Recorder) -> None:
     (statement,) = recording.one("aws:iam/role:Role", "roles-previewer").document("assumeRolePolicy")["Statement"]
     (subject,) = statement["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
     assert subject.endswith(":ref:refs/heads/main")
+
+
+@pytest.mark.parametrize("subject", ["pull_request", "ref:refs/heads/*", "*"])
+def test_code_that_nobody_reviewed_previews_no_protected_stack(record: Recorder, subject: str) -> None:
+    """A previewer decrypts the state: it reads every value that Pulumi has put."""
+    subjects = [f"repo:example@1234567/service-ticket-system@987654321:{subject}"]
+    assert account(record, previewerSubjects=subjects)
+    with pytest.raises(pulumi.RunError, match="previewerSubjects: "):
+        account(record, stack="prod", number="222222222222", previewerSubjects=subjects)
 
 
 def test_every_problem_is_told_at_once(record: Recorder) -> None:

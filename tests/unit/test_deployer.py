@@ -17,7 +17,7 @@ from account.rights import deployment, lines
 from components.location import Location
 from components.names import Names
 from components.policies import deployer
-from components.policies.calls import CALLS, NOTICES, OF_FEATURE, Feature
+from components.policies.calls import BY_KEY_POLICY, CALLS, DEPENDENT, NOTICES, OF_FEATURE, USE_KEY, Feature
 from components.policies.deployer import (
     Deployment,
     deployer_statements,
@@ -35,6 +35,8 @@ from tests.unit.conftest import Recorded, Recorder, Recording
 ROOT = Path(__file__).parents[2]
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-1111-2222-3333-444444444444"
+NEW_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/99999999-0000-0000-0000-999999999999"
+"""While it is created: its policy is not in force yet."""
 CONFIG_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/55555555-6666-7777-8888-999999999999"
 PREFIX = "service-ticket-system-dev"
 STATE = f"arn:aws:s3:::service-ticket-system-state-{ACCOUNT}-{REGION}"
@@ -59,8 +61,7 @@ FULL_CONFIG: Mapping[str, Any] = {
 
 NO_RESOURCE = {
     "cloudtrail:DescribeTrails", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs",
-    "ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition", "kms:CreateKey",
-    "kms:ListAliases", "sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes", "sns:Unsubscribe",
+    "ecs:DescribeTaskDefinition", "kms:CreateKey", "kms:ListAliases", "sns:GetSubscriptionAttributes", "sns:Unsubscribe",
     "states:ValidateStateMachineDefinition",
 }  # fmt: skip
 """Source: AWS, "Service Authorization Reference": no resource type, so AWS asks for `*`."""
@@ -117,7 +118,10 @@ PASSED_TO = {
     "ecs": "ecs-tasks", "lambda": "lambda", "sfn": "states", "cloudwatch": "events",
     "cloudtrail": "cloudtrail",
 }  # fmt: skip
-ABSENT: Mapping[str, str | None] = {"aws:resourcetag/*": None, "aws:requesttag/*": None}
+ABSENT: Mapping[str, str | None] = {
+    "aws:resourcetag/*": None, "aws:requesttag/*": None, "aws:requestedregion": REGION, "kms:calleraccount": ACCOUNT,
+    "aws:principalarn": ROLE,
+}  # fmt: skip
 TAGS: Mapping[str, str | None] = {
     "aws:resourcetag/project": "service-ticket-system",
     "aws:resourcetag/environment": "dev",
@@ -160,17 +164,23 @@ def calls(resource: Recorded) -> Iterator[Request]:
     context["to"] = f"{PASSED_TO.get(service, service)}.amazonaws.com"
     for scope, actions in CALLS[resource.type][1].items():
         for action in actions.split():
+            if action == "iam:PassRole" and resource.type.endswith(":EventTarget") and "roleArn" not in resource.inputs:
+                continue  # a topic's own policy lets EventBridge publish
             # A change of an alias asks for its key, too.
-            own = KEY if scope == "key" else arn_of(resource)
-            on = ELSEWHERE.get(action, own)
-            via = (
-                {"via": f"secretsmanager.{REGION}.amazonaws.com"}
-                if action in {"kms:Decrypt", "kms:GenerateDataKey"}
-                else {}
-            )
-            request = asked(action, on, **context, **via)
-            tags = TAGS_ASKED if scope == "new key" else TAGS if on == KEY else {}
+            own = {BY_KEY_POLICY: KEY, "new key tags": NEW_KEY}.get(scope) or arn_of(resource)
+            request = asked(action, ELSEWHERE.get(action, own), **context)
+            # The key's own tags count later: no call may depend on them.
+            tags = TAGS_ASKED if scope.startswith("new key") else {}
             yield replace(request, context={**request.context, **tags})
+
+
+def through_secrets_manager(*keys: str) -> list[Request]:
+    """What Secrets Manager asks KMS as the deployer, for secrets under these keys."""
+    return [
+        asked(action, key, via=f"secretsmanager.{key.split(':')[3]}.amazonaws.com")
+        for key in keys
+        for action in USE_KEY
+    ]
 
 
 def of_state() -> Iterator[Request]:
@@ -198,7 +208,12 @@ def all_calls(recording: Recording) -> list[Request]:
     found = [request for resource in (*resources, read_policy(resources[0])) for request in calls(resource)]
     policy = f"arn:aws:iam::{ACCOUNT}:policy/{PREFIX}-app-execution-read-1"
     found += [asked(action, policy) for action in CALLS["aws:iam/policy:Policy"][1]["policy"].split()]
-    return [*found, *of_state()]
+    keys = [KEY] if any(r.type == "aws:kms/key:Key" for r in resources) else []
+    return [*found, *through_secrets_manager(*keys), *of_state()]
+
+
+def key_policies(recording: Recording) -> tuple[Statement, ...]:
+    return tuple(s for key in recording.of("aws:kms/key:Key") for s in parse(key.inputs["policy"], source="key"))
 
 
 def judged(stack: Deployment, request: Request, *, without: str = "") -> Decision:
@@ -210,13 +225,17 @@ def parsed(stack: Deployment) -> tuple[Statement, ...]:
     return tuple(s for policy in managed_policies(deployer_statements(stack)) for s in parse(policy, source="deployer"))
 
 
-def refused(statements: tuple[Statement, ...], requests: list[Request]) -> list[str]:
-    return [f"{r.action} {r.resource}" for r in requests if decide(r, identity=statements).outcome != "allowed"]
+def refused(statements: tuple[Statement, ...], requests: list[Request], key: tuple[Statement, ...] = ()) -> list[str]:
+    return [
+        f"{r.action} {r.resource}"
+        for r in requests
+        if decide(r, identity=statements, resource=key if r.resource == KEY else ()).outcome != "allowed"
+    ]
 
 
 def test_every_call_for_every_resource_of_a_full_stack_is_allowed(record: Recorder) -> None:
     recording = program(record, **FULL_CONFIG)
-    assert refused(parsed(FULL), all_calls(recording)) == []
+    assert refused(parsed(FULL), all_calls(recording), key_policies(recording)) == []
     types = {r.type for r in recording if r.type.startswith("aws:")}
     assert types | {"aws:iam/policy:Policy", "aws:iam/rolePolicyAttachment:RolePolicyAttachment"} == set(CALLS)
 
@@ -227,10 +246,11 @@ def test_every_call_of_a_bare_stack_is_allowed_with_the_rights_of_a_bare_stack(r
 
 
 def test_every_statement_is_needed(record: Recorder) -> None:
-    requests = all_calls(program(record, **FULL_CONFIG))
+    recording = program(record, **FULL_CONFIG)
+    requests, key = all_calls(recording), key_policies(recording)
     for statement in parsed(FULL):
         rest = tuple(s for s in parsed(FULL) if s.label != statement.label)
-        assert refused(rest, requests), statement.label
+        assert refused(rest, requests, key), statement.label
 
 
 @pytest.mark.parametrize("feature", sorted(ALL))
@@ -309,6 +329,23 @@ WIDER = [
     asked("kms:PutKeyPolicy", OTHER_KEY),
     asked("kms:Decrypt", OTHER_KEY),
     asked("kms:CreateGrant", KEY),
+    *(
+        replace(request, context={**request.context, **TAGS})
+        for request in (asked(f"kms:{name}", OTHER_KEY) for name in ("PutKeyPolicy", "ScheduleKeyDeletion", "UntagResource"))
+    ),
+    *(
+        asked(f"iam:{name}", OWN_ROLE, boundary=boundary)
+        for name in ("UpdateAssumeRolePolicy", "DeleteRole", "UpdateRole")
+        for boundary in ("", "arn:aws:iam::aws:policy/AdministratorAccess")
+    ),
+    *(
+        asked(f"iam:{name}", f"arn:aws:iam::{ACCOUNT}:role/{PREFIX}-monitoring", boundary=BOUNDARY, to="lambda.amazonaws.com")
+        for name in ("CreateRole", "UpdateAssumeRolePolicy", "PassRole", "TagRole")
+    ),
+    asked("ecs:RegisterTaskDefinition", f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/billing:1"),
+    asked("ecs:DeregisterTaskDefinition", "*"),
+    asked("sns:SetSubscriptionAttributes", "*"),
+    replace(asked("sns:Unsubscribe", "*"), context={"aws:requestedregion": "us-east-1"}),
 ]  # fmt: skip
 
 
@@ -317,37 +354,85 @@ def test_the_deployer_cannot_widen_itself(request_: Request) -> None:
     assert decide(request_, identity=parsed(FULL)).outcome == "implicit-deny"
 
 
-def test_a_key_with_other_tags_is_neither_changed_nor_tagged_anew() -> None:
+def test_no_right_depends_on_a_tag_or_an_alias_of_the_key() -> None:
+    """Either counts up to five minutes after it was set. Source: AWS KMS, "ABAC for AWS KMS"."""
+    for statement in deployer_statements(FULL):
+        condition = json.dumps(statement.get("Condition", {}))
+        assert "kms:ResourceAliases" not in condition
+        assert ("aws:ResourceTag" in condition) == (statement["Sid"] == "NewKeyTags"), "there it must be absent"
+
+
+def test_the_stacks_key_names_who_administers_it(record: Recorder) -> None:
+    another = f"arn:aws:iam::{ACCOUNT}:role/another"
+    key = key_policies(program(record, **FULL_CONFIG, deployerRoles=[another]))
+    for role, allowed in ((ROLE, True), (another, True), (f"arn:aws:iam::{ACCOUNT}:role/billing-deployer", False)):
+        for action in ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:CreateAlias"):
+            request = Request(action, KEY, role, {**ABSENT, "aws:principalarn": role})
+            assert decide(request, identity=(), resource=key).allows is allowed, role
+    outside = Request("kms:PutKeyPolicy", KEY, ROLE, {**ABSENT, "kms:calleraccount": "999999999999"})
+    assert not decide(outside, identity=(), resource=key).allows
+
+
+def test_a_key_that_has_one_of_the_stacks_tags_is_not_tagged_anew() -> None:
     foreign: Mapping[str, str | None] = {"aws:resourcetag/project": "billing", "aws:resourcetag/environment": "dev"}
     for action in ("kms:PutKeyPolicy", "kms:TagResource", "kms:ScheduleKeyDeletion"):
         request = Request(action, OTHER_KEY, ROLE, {**ABSENT, **foreign, **TAGS_ASKED})
         assert decide(request, identity=parsed(FULL)).outcome == "implicit-deny"
 
 
-def test_the_boundary_lets_every_role_of_the_program_do_its_work(record: Recorder) -> None:
-    recording = program(record, **FULL_CONFIG)
+def test_a_destroy_empties_the_trail_only_where_a_destroy_is_allowed() -> None:
+    file = asked("s3:DeleteObjectVersion", f"{BUCKET_ARN}/AWSLogs/{ACCOUNT}/CloudTrail/one.json.gz")
+    assert decide(file, identity=parsed(FULL)).allows
+    assert not decide(file, identity=parsed(replace(FULL, protected=True))).allows
+
+
+def test_the_boundary_redeploys_the_stacks_services_and_no_others() -> None:
+    everything = parse({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}, source="role")
     limits = parse(deployer.boundary(FULL), source="boundary")
+    service, roles = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service", f"arn:aws:iam::{ACCOUNT}:role"
+    for request, allowed in (
+        (asked("ecs:UpdateService", f"{service}/main/web"), True),
+        (asked("ecs:UpdateService", f"{service}/main/billing"), False),
+        (asked("ecs:UpdateService", f"{service}/other/web"), False),
+        (asked("iam:PassRole", f"{roles}/{PREFIX}-app-execution", to="ecs-tasks.amazonaws.com"), True),
+        (asked("iam:PassRole", f"{roles}/{PREFIX}-app-task", to="ecs-tasks.amazonaws.com"), True),
+        (asked("iam:PassRole", f"{roles}/{PREFIX}-app-task", to="lambda.amazonaws.com"), False),
+        (asked("iam:PassRole", f"{roles}/{PREFIX}-worker-task", to="ecs-tasks.amazonaws.com"), False),
+    ):
+        assert decide(request, identity=everything, boundary=limits).allows is allowed, request
+
+
+def beyond(boundary: str, recording: Recording) -> tuple[int, list[str]]:
+    """How many rights the program's roles have, and which of them the boundary takes away."""
+    limits = parse(boundary, source="boundary")
     # Whether a condition of the role's own holds is no question of the boundary.
     everything = parse({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}, source="no condition")
-    checked = 0
-    for policy in recording.of("aws:iam/rolePolicy:RolePolicy"):
-        own = parse(policy.inputs["policy"], source=policy.name)
-        for statement in own:
-            for action in statement.actions if statement.allows else ():
-                for resource in statement.resources:
-                    service = "sns" if "publish" in policy.inputs["name"] else "secretsmanager"
-                    concrete = resource.replace("*", "one")
-                    request = asked(
-                        action, concrete, via=f"{service}.{REGION}.amazonaws.com", to="ecs-tasks.amazonaws.com"
-                    )
-                    request = replace(request, context={**request.context, "lambda:sourcefunctionarn": None})
-                    assert decide(request, identity=everything, boundary=limits).outcome == "allowed", (
-                        policy.name,
-                        action,
-                        resource,
-                    )
-                    checked += 1
-    assert checked > 20
+    rights = [
+        (policy.name, action, resource)
+        for policy in recording.of("aws:iam/rolePolicy:RolePolicy")
+        for statement in parse(policy.inputs["policy"], source=policy.name)
+        for action in (statement.actions if statement.allows else ())
+        for resource in statement.resources
+    ]
+    lost: list[str] = []
+    for name, action, resource in rights:
+        region = resource.split(":")[3] if resource.startswith("arn:aws:kms") else REGION
+        request = asked(
+            action,
+            resource.replace("*", "one"),
+            via=f"secretsmanager.{region}.amazonaws.com",
+            to="ecs-tasks.amazonaws.com",
+        )
+        request = replace(request, context={**request.context, "lambda:sourcefunctionarn": None})
+        if decide(request, identity=everything, boundary=limits).outcome != "allowed":
+            lost.append(f"{name}: {action} on {resource}")
+    return len(rights), lost
+
+
+def test_the_boundary_lets_every_role_of_the_program_do_its_work(record: Recorder) -> None:
+    count, lost = beyond(deployer.boundary(FULL), program(record, **FULL_CONFIG))
+    assert lost == []
+    assert count > 20
 
 
 @pytest.mark.parametrize(
@@ -364,11 +449,39 @@ def test_the_boundary_ends_what_a_role_of_the_stack_can_do(action: str) -> None:
 
 
 def test_the_application_gets_room_for_its_own_actions_and_for_no_others() -> None:
-    statements = parse(deployer.boundary(BARE, application_actions=["sqs:SendMessage"]), source="boundary")
+    actions = ["sqs:SendMessage", "s3:GetObject", "kms:Decrypt@s3"]
+    statements = parse(deployer.boundary(BARE, application_actions=actions), source="boundary")
     assert decide(asked("sqs:SendMessage", "arn:aws:sqs:eu-central-1:111122223333:jobs"), identity=statements).allows
-    for action in ("iam:PassRole", "sts:AssumeRole", "s3:*", "*", "organizations:LeaveOrganization"):
-        with pytest.raises(PolicyError, match="can't be an application's action"):
-            deployer.boundary(BARE, application_actions=[action])
+    assert decide(asked("s3:GetObject", "arn:aws:s3:::pictures/one.png"), identity=statements).allows
+    for via, allowed in (("s3", True), ("secretsmanager", True), ("rds", False)):
+        request = asked("kms:Decrypt", OTHER_KEY, via=f"{via}.{REGION}.amazonaws.com")
+        assert decide(request, identity=statements).allows is allowed
+    # Whatever the application reads in S3, the state is not among it.
+    state = asked("s3:GetObject", f"{STATE}/.pulumi/stacks/service-ticket-system/dev.json")
+    assert decide(state, identity=statements).outcome == "explicit-deny"
+
+
+@pytest.mark.parametrize(
+    ("action", "instead"),
+    [
+        ("iam:PassRole", "name one action"),
+        ("sts:AssumeRole", "name one action"),
+        ("organizations:LeaveOrganization", "name one action"),
+        ("s3:*", "name one action"),
+        ("*", "name one action"),
+        ("secretsmanager:GetSecretValue", "name the secret in catalogue.py"),
+        ("secretsmanager:PutSecretValue", "name the secret in catalogue.py"),
+        ("kms:Decrypt", "kms:Decrypt@s3"),
+        ("s3:GetObject@s3", "name one action"),
+        ("ecs:ExecuteCommand", "a role of a person"),
+        ("lambda:UpdateFunctionCode", "a role of a person"),
+    ],
+)
+def test_an_action_that_reaches_past_the_boundary_is_refused_with_what_to_write_instead(
+    action: str, instead: str
+) -> None:
+    with pytest.raises(PolicyError, match=f"can't be an application's action: .*{re.escape(instead)}"):
+        deployer.boundary(BARE, application_actions=[action])
 
 
 def test_the_previewer_reads_state_and_configuration_and_changes_nothing() -> None:
@@ -406,6 +519,31 @@ def test_the_program_refuses_it_before_anything_is_registered(
     with pytest.raises(pulumi.RunError, match="pulumi config set permissionsBoundary"):
         program(record)
     assert program(record, permissionsBoundary=BOUNDARY).of("aws:iam/role:Role")
+
+
+def test_what_aws_authorizes_with_a_call_is_granted_with_it(record: Recorder) -> None:
+    """Source: AWS, Service Authorization Reference, dependent actions."""
+    recording = program(record, **FULL_CONFIG)
+    by_key = {action for statement in key_policies(recording) for action in statement.actions}
+    deploys = {action for statement in parsed(FULL) for action in statement.actions}
+    roles = {"deployer": deploys, **{
+        policy.name: {action for s in parse(policy.inputs["policy"], source="role") for action in s.actions}
+        for policy in recording.of("aws:iam/rolePolicy:RolePolicy")
+    }}  # fmt: skip
+    checked: set[str] = set()
+    for name, granted in roles.items():
+        for action, (actions, _, _) in DEPENDENT.items():
+            if action.lower() in granted and not (action == "secretsmanager:GetSecretValue" and "superuser" in name):
+                checked.add(action)
+                assert {one.lower() for one in actions.split()} <= granted | by_key, (name, action)
+    assert checked == {*DEPENDENT}
+
+
+def test_every_call_that_hands_over_a_role_is_known_to_do_so() -> None:
+    passing = {action for action, (actions, _, _) in DEPENDENT.items() if "iam:PassRole" in actions}
+    for token, (_, scopes) in CALLS.items():
+        listed = {call for calls_ in scopes.values() for call in calls_.split()}
+        assert ("iam:PassRole" in listed) == bool(listed & passing), token
 
 
 READS = ("BatchGetImage", "Describe", "Get", "List", "Lookup", "Simulate", "StartQuery", "Validate", "Decrypt")
@@ -455,6 +593,18 @@ def test_the_pipelines_environment_is_let_in_and_nothing_else() -> None:
     assert not lets_in(policy, SUBJECT, audience="https://github.com/example")
 
 
+@pytest.mark.parametrize("subject", [SUBJECT, "repo:example@1234567/tickets@987654321:environment:prod"])
+def test_both_forms_of_githubs_subjects_are_taken(subject: str) -> None:
+    """Source: GitHub changelog of 2026-04-23, "Immutable subject claims for GitHub Actions OIDC tokens"."""
+    policy = federated_trust(PROVIDER, audience="sts.amazonaws.com", subjects=[subject])
+    assert lets_in(policy, subject)
+    for other in (
+        "repo:example@7/tickets@987654321:environment:prod",
+        "repo:example@1234567/tickets@8:environment:prod",
+    ):
+        assert not lets_in(policy, other)
+
+
 def test_people_are_named() -> None:
     person = f"arn:aws:iam::{ACCOUNT}:role/platform"
     policy = federated_trust(PROVIDER, audience="sts.amazonaws.com", subjects=[SUBJECT], principals=[person])
@@ -484,7 +634,21 @@ def test_a_previewers_subject_may_be_a_pattern_behind_the_repository() -> None:
         ({"audience": ""}, "name one"),
         ({"audience": "*"}, "name one"),
         ({"principals": ["*"]}, "not the ARN of a role or user"),
-        ({"provider_arn": "arn:aws:iam::111122223333:saml-provider/x"}, "no OpenID Connect provider"),
+        ({"provider_arn": "arn:aws:iam::111122223333:saml-provider/x"}, "not the ARN of an OpenID Connect provider"),
+        (
+            {"subjects": ["repo:example@1/tickets:environment:prod"]},
+            "one id of two. This prints both: gh api repos/OWNER",
+        ),
+        ({"subjects": ["repo:example@1/tickets@*:environment:prod"]}, "is a subject that other repositories have"),
+        ({"subjects": ["repo:example/tickets:*"], "reviewed": True}, "is a pattern"),
+        ({"subjects": ["repo:example/tickets:pull_request"], "reviewed": True}, "is every pull request"),
+        ({"subjects": ["repo:example/tickets:pull_request"], "patterns": False}, "is every pull request"),
+        ({"subjects": ["repo:example@1/tickets@2:pull_request"], "patterns": False}, "is every pull request"),
+        ({"subjects": ["repo:example/tickets:ref:refs/pull/7/merge"], "patterns": False}, "is every pull request"),
+        (
+            {"principals": ["arn:aws:iam::999999999999:role/admin"]},
+            "of another account.*Name a role of account 111122223333",
+        ),
     ],
 )
 def test_a_trust_that_lets_in_too_many_is_refused(change: dict[str, Any], message: str) -> None:
@@ -508,6 +672,7 @@ def test_the_rights_can_be_printed(stack: str) -> None:
     for statements in (deployer_statements(described), previewer_statements(described), reviewer_statements(described)):
         for statement in statements:
             assert f"| {statement['Sid']} |" in shown
+    assert ("| ecs:UpdateService | iam:PassRole |" in shown) == (stack == "prod")
     for token in described.types:
         assert f"| {token} | {CALLS[token][0]} |" in shown
     assert (f"| {described.deployer} | 31 |" in shown) == (stack == "prod")
