@@ -11,6 +11,14 @@ MAX_NAME_CHARACTERS = 512
 MAX_VALUE_BYTES = 65_536
 """Size limit of a secret's value. Source: AWS, "Secrets Manager quotas"."""
 
+NAME_TAKEN_SECONDS, NAME_ASKED_EVERY = 120, 5
+"""Seconds that a secret that was deleted without a recovery window may keep its name, and between two questions about it.
+
+AWS deletes it asynchronously, so that CreateSecret is refused for a while; the provider repeats it for as long. Sources: AWS,
+Secrets Manager API, DeleteSecret, ForceDeleteWithoutRecovery; terraform-provider-aws 6 (2026), secretsmanager/secret.go, "Retry
+for secret recreation after deletion", and consts.go, PropagationTimeout.
+"""
+
 LOG_RETENTION_DAYS = (
     1,
     3,

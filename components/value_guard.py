@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import pulumi
 
-from components import hooks, labels
+from components import hooks, labels, limits
 from components.commands import keep_command
 from components.hooks import QuestionError, Questions
 from components.value_intent import Change, Record, Refusal, next_number
@@ -247,13 +247,30 @@ class Guard:
         Source: AWS, Secrets Manager API, the errors of each operation.
         """
         full_name, name = (step.new_inputs or {})["name"], step.name.removeprefix(f"{self._name}-")
-        if name in self._absent:
+        if name in self._absent or (not self._window and await self._ends(full_name)):
             return
         try:
             await self._holders(full_name)
         except (_AbsentError, _DeniedError):
             return  # AWS itself takes no name twice
         raise LiveValueError(self._taken(name, full_name))
+
+    async def _ends(self, full_name: str) -> bool:
+        """Return whether a secret that is deleted without a recovery window is gone, after as long as that may take."""
+        for _ in range(0, limits.NAME_TAKEN_SECONDS + 1, limits.NAME_ASKED_EVERY):
+            try:
+                await self._ask(_VALUE, {"secretId": full_name}, "GetSecretValue")
+            except _AbsentError:
+                return True
+            except _DeniedError:
+                return False
+            except QuestionError as error:
+                if not _DELETED.search(str(error)):
+                    return False
+            else:
+                return False
+            await asyncio.sleep(limits.NAME_ASKED_EVERY)
+        return False
 
     async def _check_version(self, step: pulumi.ResourceHookArgs) -> None:
         """Close the gap between the stash and the version: an `up` may have been cut off there, and others may set values."""
@@ -287,9 +304,11 @@ class Guard:
         try:
             found = await self._ask(_VALUE, {"secretId": arn, "versionId": holders[_CURRENT]}, "GetSecretValue")
         except QuestionError as error:
-            if _DELETED.search(str(error)):
-                raise LiveValueError(self._taken(secret.plan.name, secret.plan.full_name)) from None
-            raise
+            if not _DELETED.search(str(error)):
+                raise
+            if not self._window and await self._ends(arn):
+                raise _AbsentError from None
+            raise LiveValueError(self._taken(secret.plan.name, secret.plan.full_name)) from None
         text = found.get("secretString") or found.get("secretBinary") or ""
         return _Live(holders, _by_key(text, whole=secret.plan.is_text))
 

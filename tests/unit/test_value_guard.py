@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.limits import NAME_TAKEN_SECONDS
 from components.value_guard import Guard, LiveValueError
 from components.value_intent import Record
 from components.value_plan import SecretPlan, Value
@@ -88,7 +89,12 @@ def step(name: str, **inputs: Any) -> pulumi.ResourceHookArgs:
 
 
 def guarded(
-    recorder: Recorder, act: Callable[[Guard], Awaitable[None] | None], aws: Aws | None = None, *, preview: bool = False
+    recorder: Recorder,
+    act: Callable[[Guard], Awaitable[None] | None],
+    aws: Aws | None = None,
+    *,
+    preview: bool = False,
+    window: int = 7,
 ) -> Recording:
     """Run `act` on the guard of a component, and raise what it raises once the program has ended."""
     raised: list[LiveValueError] = []
@@ -104,7 +110,7 @@ def guarded(
 
     def program() -> None:
         component = pulumi.ComponentResource("test:index:Secrets", "secrets")
-        guard = Guard(component, "secrets", region="eu-central-1", recovery_window_in_days=7)
+        guard = Guard(component, "secrets", region="eu-central-1", recovery_window_in_days=window)
         pulumi.export("done", pulumi.Output.from_input(acted(guard)))
 
     recording = recorder(program, invokes=aws.invokes if aws else None, preview=preview)
@@ -364,6 +370,48 @@ def test_a_taken_name_is_refused(record: Recorder, error: str, refused: bool) ->
         return
     with pytest.raises(LiveValueError, match=rf"config: AWS has {FULL} already.*\n  python -m ops recover --stack"):
         guarded(record, act, Aws({}))
+
+
+class Ending(Aws):
+    """A secret that AWS deletes: it still lists it, refuses to read it, and has forgotten it after some questions."""
+
+    def __init__(self, questions: int) -> None:
+        super().__init__({"1": (["AWSCURRENT"], LAST)})
+        self.questions = questions
+
+    def _gone(self) -> None:
+        if self.questions <= 0:
+            raise _RefusedError("ResourceNotFoundException: can't find the specified secret")
+
+    def listed(self, arguments: Any) -> dict[str, Any]:
+        self._gone()
+        return super().listed(arguments)
+
+    def read(self, arguments: Any) -> dict[str, Any]:
+        assert arguments["secretId"] == FULL
+        self._gone()
+        self.questions -= 1
+        raise _RefusedError("InvalidRequestException: it was marked for deletion.")
+
+
+@pytest.mark.parametrize("asked", ["new", "values"])
+@pytest.mark.parametrize(("questions", "window", "free"), [(3, 0, True), (100, 0, False), (3, 7, False)])
+def test_destroy_then_up_waits_for_the_name_as_long_as_the_provider_does(
+    record: Recorder, waiting: list[float], asked: str, questions: int, window: int, *, free: bool
+) -> None:
+    def act(guard: Guard) -> Any:
+        if asked == "values":
+            return put(NEW, None)(guard)
+        new: Any = guard._on_new.callback(step("secrets-config", new_inputs={"name": FULL}))
+        return new
+
+    if free:
+        guarded(record, act, Ending(questions), window=window)
+        assert 0 < sum(waiting) <= NAME_TAKEN_SECONDS
+        return
+    with pytest.raises(LiveValueError, match=f"AWS has {FULL} already"):
+        guarded(record, act, Ending(questions), window=window)
+    assert (sum(waiting) >= NAME_TAKEN_SECONDS) is (window == 0)
 
 
 def test_a_name_that_was_free_a_moment_ago_is_asked_about_once(record: Recorder) -> None:
