@@ -67,6 +67,8 @@ package: $(VENV)/installed   ## renew schema.json, the README's tables and the r
 	$(BIN)/python tools/component_package.py
 golden: $(VENV)/installed    ## renew the reviewed plans in tests/unit/golden; read the diff
 	$(BIN)/python -m pytest -n 0 tests/unit/test_golden.py --snapshot-update
+cli-checksums: $(VENV)/installed ## record the checksums of the Pulumi CLI that pipelines run, after a change of its version
+	$(BIN)/python tools/pulumi_cli.py --record
 certificates: $(VENV)/installed ## renew the authorities of Amazon RDS that the rotation function brings
 	$(BIN)/python tools/rds_certificates.py
 bench: $(VENV)/installed   ## compare this program with a flat and an empty one, at several sizes

@@ -3,11 +3,15 @@
 Commands on a stack run on the sandbox, in tests/sandbox/test_pipeline.py.
 """
 
+import hashlib
+import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ import pytest
 import yaml
 
 from account.place import place
+from tools import pulumi_cli
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -236,6 +241,91 @@ def test_every_workflow_is_among_those_that_are_checked() -> None:
     assert all(
         str(path.relative_to(ROOT)) in commands for path in (*WORKFLOWS, *ACTIONS, GITLAB, ROOT / "renovate.json")
     )
+
+
+class Releases:
+    """A release of the Pulumi CLI, as files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tools = folder / "tools"
+        self.tools.mkdir()
+        (self.tools / "go.mod").write_text((ROOT / "tools" / "go.mod").read_text())
+        (self.tools / "pulumi.sha256").write_text("")
+        self.number = pulumi_cli.version(self.tools)
+        self.folder = folder / "releases" / f"v{self.number}"
+        self.folder.mkdir(parents=True)
+        self.url = f"file://{folder}/releases"
+        self.publish(b"#!/bin/sh\necho good\n")
+        names = [
+            f"pulumi-v{self.number}-{name}.tar.gz"
+            for name in ("darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64")
+        ]
+        found = hashlib.sha256((self.folder / pulumi_cli.archive(self.number)).read_bytes()).hexdigest()
+        lines = [f"{found}  {name}" for name in (*names, "pulumi-v1.0.0-windows-x64.zip")]
+        (self.folder / f"pulumi-{self.number}-checksums.txt").write_text("\n".join(lines))
+
+    def publish(self, program: bytes) -> None:
+        with tarfile.open(self.folder / pulumi_cli.archive(self.number), "w:gz") as packed:
+            entry = tarfile.TarInfo("pulumi/pulumi")
+            entry.size, entry.mode = len(program), 0o755
+            packed.addfile(entry, io.BytesIO(program))
+
+
+def test_a_pipeline_runs_the_cli_of_the_recorded_checksum(tmp_path: Path) -> None:
+    releases = Releases(tmp_path)
+    with pytest.raises(SystemExit, match="make cli-checksums"):
+        pulumi_cli.verified(releases.tools, releases.url)
+    pulumi_cli.record(releases.tools, releases.url)
+    folder = pulumi_cli.verified(releases.tools, releases.url)
+    assert run(f"{folder}/pulumi", tmp_path).stdout == "good\n"
+    shutil.rmtree(releases.folder)
+    assert pulumi_cli.verified(releases.tools, releases.url) == folder, "kept"
+
+
+@pytest.mark.parametrize("where", ["release", "cache"])
+def test_a_cli_with_another_checksum_is_not_unpacked(tmp_path: Path, where: str) -> None:
+    releases = Releases(tmp_path)
+    pulumi_cli.record(releases.tools, releases.url)
+    if where == "cache":
+        pulumi_cli.verified(releases.tools, releases.url)
+        kept = releases.tools / "bin" / pulumi_cli.archive(releases.number)
+        kept.write_bytes(kept.read_bytes() + b"more")
+        shutil.rmtree(releases.tools / "bin" / "verified")
+    else:
+        releases.publish(b"#!/bin/sh\necho evil\n")
+    with pytest.raises(SystemExit, match=r"has the checksum .*Nothing was unpacked"):
+        pulumi_cli.verified(releases.tools, releases.url)
+    assert not list((releases.tools / "bin").glob("*")) if where == "cache" else not (releases.tools / "bin").exists()
+
+
+def test_with_credentials_a_pipeline_takes_no_cli_from_the_path() -> None:
+    script = (ROOT / ".ci" / "stack").read_text(encoding="utf-8")
+    assert re.search(r'if \[ -n "\$\{CI:-\}" \]; then\n\s+cli=\$\(python tools/pulumi_cli.py\)\nelse', script)
+    assert script.index("tools/pulumi_cli.py") < script.index("AWS_WEB_IDENTITY_TOKEN_FILE")
+
+
+def test_a_forks_pull_request_is_tested_and_gets_no_credentials() -> None:
+    pipeline = load(ROOT / ".github" / "workflows" / "pipeline.yml")
+    assert set(pipeline[True]) == {"push", "pull_request"}
+    fork = "github.event.pull_request.head.repo.full_name != github.repository"
+    for name, job in pipeline["jobs"].items():
+        if name in {"check", "test"}:
+            assert fork in job["if"]
+            assert job["permissions"] == {"contents": "read"}
+        else:
+            assert "github.event_name == 'push'" in job.get("if", "") or job["needs"] in {"dev", "prod-preview"}
+    preview = load(ROOT / ".github" / "workflows" / "preview.yml")["jobs"]["preview"]
+    assert preview["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+
+
+def test_packages_and_the_build_of_the_cli_are_cached() -> None:
+    python = [step for step in steps() if "setup-python@" in step.get("uses", "")]
+    assert python
+    assert all(step["with"]["cache"] == "pip" for step in python)
+    cached = {step["with"]["path"]: step["with"]["key"] for step in steps() if "actions/cache@" in step.get("uses", "")}
+    assert "hashFiles('tools/go.sum')" in cached["tools/bin"]
+    assert "hashFiles('tools/pulumi.sha256')" in cached["tools/bin/*.tar.gz"]
+    assert [part["paths"] for part in load(GITLAB)["default"]["cache"]] == [[".cache/pip"], ["tools/bin"]]
 
 
 INVENTED = "AKIA" + "Q3EGRZ7PXLDN5TWV"  # in two, or the scan would find it here
