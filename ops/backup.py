@@ -159,9 +159,7 @@ def _versions(aws: Aws, arn: str) -> tuple[SavedVersion, ...]:
 
 
 def restore(
-    source: Annotated[
-        str | None, typer.Argument(metavar="FILE|s3://BUCKET/KEY", help="The backup; none with --pending.")
-    ] = None,
+    source: Annotated[str, typer.Argument(metavar="FILE|s3://BUCKET/KEY", help="The backup.")],
     *,
     kms_key: KeysOption = None,
     also: Annotated[
@@ -195,12 +193,6 @@ def restore(
     ] = None,
     stack: StackOption = None,
     outputs: OutputsOption = None,
-    pending: Annotated[
-        bool,
-        typer.Option(
-            "--pending", help="Only take back what of the stack is pending deletion, its key too; needs no backup."
-        ),
-    ] = False,
     policies: Annotated[bool, typer.Option(help="Also the resource policies.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
     yes: YesOption = False,
@@ -213,12 +205,8 @@ def restore(
 
     It opens the file with the named keys only, and touches only secrets that the stack declares or has adopted.
     """
-    if pending == (source is not None):
-        raise MisuseError("give a backup, or --pending")
-    if pending:
-        raise MisuseError("python -m ops recover restores what is pending deletion")
     saved, aws, target = _open(
-        str(source),
+        source,
         kms_key=kms_key,
         account=account,
         region=region,

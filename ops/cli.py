@@ -19,6 +19,7 @@ from ops.execute import execute
 from ops.history import history
 from ops.keep import keep
 from ops.listing import describe_secret, list_secrets
+from ops.recover import recover
 from ops.report.command import report
 from ops.reveal import reveal
 from ops.rotate import rotate
@@ -40,6 +41,7 @@ COMMANDS = {
     "cost": cost,
     "backup": backup,
     "restore": restore,
+    "recover": recover,
 }
 """In the order of the help; `migrate` comes after them."""
 

@@ -108,6 +108,30 @@ _plain("destroy", "Delete the stack's resources.")
 
 
 @app.command()
+def pulumi(
+    arguments: Annotated[list[str], typer.Argument(help="A command of the Pulumi CLI, after `--`.")],
+    stack: Stack = "dev",
+    project: ProjectDirectory = REPOSITORY,
+    config: Config = [],  # noqa: B006
+    endpoint: Endpoint = None,
+) -> None:
+    """Run any command of the Pulumi CLI on the stack, such as `-- stack export`, with the sandbox's state and plugins."""
+    from sandbox.project import Project  # noqa: PLC0415
+
+    found = Project.load(project)
+    found.stack_file(stack)
+
+    from sandbox import engine  # noqa: PLC0415
+    from sandbox.screen import Screen  # noqa: PLC0415
+    from sandbox.stack_config import parse_override  # noqa: PLC0415
+
+    overrides = tuple(parse_override(text) for text in config)
+    with Screen() as screen:
+        status = engine.run_pulumi(engine.Request("preview", found, stack, overrides, endpoint), arguments, screen)
+    raise typer.Exit(status)
+
+
+@app.command()
 def outputs(
     stack: Stack = "dev",
     project: ProjectDirectory = REPOSITORY,
@@ -265,7 +289,7 @@ def status(as_json: AsJson = False) -> None:  # noqa: FBT002
     typer.echo(f"Home       {home.root}")
     typer.echo(f"Local AWS  {f'{aws.endpoint} (moto, pid {aws.pid})' if aws else 'does not run'}")
     for row in stacks:
-        pending = ", cut off: the next command takes it up" if row["cut_off"] and not row["used_by"] else ""
+        pending = ", cut off: the next command tells how to recover" if row["cut_off"] and not row["used_by"] else ""
         used = f", in use by {row['used_by']}" if row["used_by"] else ""
         gone = "" if aws or row["emulator"] != "moto" else ", gone with the local AWS"
         typer.echo(f"Stack      {row['stack']}  {row['resources']} resources on {row['emulator']}{pending}{used}{gone}")

@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import re
 import shlex
+import signal
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -17,11 +18,10 @@ from typing import Any, Literal
 from pulumi import automation
 from pulumi.automation.errors import CommandError, StackAlreadyExistsError
 
-from sandbox import config_errors, environment, local_aws, plugins, program, pulumi_cli, recovery, state
+from sandbox import config_errors, environment, language_host, local_aws, plugins, program, pulumi_cli, state
 from sandbox.errors import InterruptedRunError, SandboxError
 from sandbox.home import HOME_LOCK, REPOSITORY, Holder, Home
-from sandbox.journal import Journal
-from sandbox.local_aws import LocalAws
+from sandbox.local_aws import LocalAws, end_process, is_process
 from sandbox.local_commands import local
 from sandbox.plan import ApplicationPlan
 from sandbox.project import Project, StackSettings
@@ -37,6 +37,10 @@ from sandbox.stack_config import Override, StackConfig, StandIns, write_project_
 Verb = Literal["up", "preview", "refresh", "destroy"]
 _EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
 _PROTECTED = re.compile(r"^\S+ (?P<name>\S+): resource .* cannot be deleted\s+because it is protected")
+_CLI_SECONDS = 20.0
+_KILL_SECONDS = 2.0
+# What a run asked of AWS before it was cut off is answered within milliseconds.
+_REQUEST_SECONDS = 0.2
 _WORD = {"up": "Updating", "preview": "Previewing", "refresh": "Refreshing", "destroy": "Destroying"}
 
 
@@ -146,6 +150,20 @@ def remove_config(request: Request, key: str, screen: Screen) -> None:
         prepared.remove_config(key)
 
 
+def run_pulumi(request: Request, arguments: Sequence[str], screen: Screen) -> int:
+    """Run any command of the Pulumi CLI on the stack, with the standard streams of this process; returns its exit status.
+
+    The program then runs in a process of its own, under the sandbox's language host. What such a command writes into the
+    configuration is dropped with the copy of the stack's file.
+
+    Raises:
+        MisuseError: The request names something that doesn't exist.
+        InterruptedRunError: Ctrl-C; the engine ended in good order.
+    """
+    with _prepared(request, screen) as prepared:
+        return prepared.pass_through(arguments)
+
+
 @contextlib.contextmanager
 def _prepared(request: Request, screen: Screen) -> Generator["_Run"]:
     """Give a run with its CLI, local AWS and folders; what it writes for the engine is gone afterwards."""
@@ -164,21 +182,35 @@ def _prepared(request: Request, screen: Screen) -> Generator["_Run"]:
             work = home.work(request.project.name, request.stack)
             pids = work / "pids"
             pids.mkdir(mode=0o700, parents=True, exist_ok=True)
-            recovery.end_leftovers(pids)
-            folder = home.state(aws.emulator)
-            path = state.journal_file(folder, request.project.name, request.stack)
-            journal = Journal(home, path, request.project.name, request.stack)
+            end_leftovers(pids)
             try:
-                with plugins.served(_plugins(aws, settings), journal) as places:
+                with plugins.served(_plugins(aws, settings)) as places:
                     pulumi = PulumiProcess(
                         cli, version, engine | places, pids=pids, interrupted=_tell_interrupt(screen)
                     )
-                    yield _Run(request, home, aws, settings, pulumi, journal, work, screen, notes, started)
+                    yield _Run(request, home, aws, settings, pulumi, work, screen, notes, started)
             finally:
                 # A secret that the user gave in the clear, against the program's rules, must not stay on the disk.
                 for path in work.glob("Pulumi.*"):
                     path.unlink()
-                state.drop_history(folder, request.project.name, request.stack)
+                state.drop_history(home.state(aws.emulator), request.project.name, request.stack)
+
+
+def end_leftovers(pids: Path) -> None:
+    """End the engine of a run that was cut off, so that nothing changes under the next command.
+
+    The caller holds the stack's lock: whatever still runs belongs to nobody.
+    """
+    for path in pids.iterdir():
+        pid = int(path.name.rpartition("-")[2])
+        # An engine whose program is gone ends by itself.
+        deadline = time.monotonic() + _CLI_SECONDS
+        while (alive := is_process(pid, "pulumi", path)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if alive:
+            end_process(pid, signal.SIGKILL, _KILL_SECONDS)
+        path.unlink(missing_ok=True)
+        time.sleep(_REQUEST_SECONDS)
 
 
 def _plugins(aws: LocalAws, settings: StackSettings) -> dict[str, Callable[[], Plugin]]:
@@ -220,28 +252,20 @@ class _Run:
     aws: LocalAws
     settings: StackSettings
     pulumi: PulumiProcess
-    journal: Journal
     work: Path
     screen: Screen
     notes: _Notes
     started: float
 
     def carry_out(self) -> Report:
-        """Recover what an earlier run left behind, then do what was asked."""
+        """Do what was asked, unless an earlier run was cut off: Pulumi's lock is left then, as anywhere else."""
         request = self.request
+        if request.verb != "preview":
+            self._require_no_lock()
         write_project_file(request.project, self.work)
         self._create_stack()
         stand_ins = self._configure()
         stack = self._stack()
-        recovery.recover(
-            self.home.state(self.aws.emulator),
-            self.aws,
-            self.settings,
-            stack,
-            self.journal,
-            project=request.project,
-            say=self.notes.add,
-        )
         recorder = self._operate(stack, request.verb, expect_no_changes=request.expect_no_changes)
         after = self._checkpoint()
         return Report(
@@ -275,6 +299,32 @@ class _Run:
             )
         write_project_file(self.request.project, self.work)
         return StandIns(self.home, self.request.project, self.request.stack, self.pulumi)
+
+    def pass_through(self, arguments: Sequence[str]) -> int:
+        """Run a command of the CLI, and return its exit status."""
+        write_project_file(self.request.project, self.work, main=self.request.project.directory)
+        self._create_stack()
+        self._configure()
+        words, cut = list(arguments), arguments.index("--") if "--" in arguments else len(arguments)
+        words[cut:cut] = ["--stack", self.request.stack]
+        return self.pulumi.pass_through(words, self.work, language_host.installed(self.home.root / "bin"))
+
+    def _require_no_lock(self) -> None:
+        """Whoever left a lock is gone: this process holds the sandbox's own lock of the stack."""
+        folder, request = self.home.state(self.aws.emulator), self.request
+        if not state.lock_files(folder, request.project.name, request.stack):
+            return
+        pending = len(self._checkpoint().pending)
+        own = (request.project.directory / "ops" / "recover.py").is_file()
+        here = f"python -m sandbox pulumi --stack {request.stack}"
+        if request.project.directory != REPOSITORY:
+            here += f" --project {shlex.quote(str(request.project.directory))}"
+        lines = [f"python -m ops recover --stack {request.stack}"] if own else []
+        lines += [] if own else [f"{here} -- cancel --yes", f"{here} -- refresh --clear-pending-creates --yes"]
+        raise EngineError(
+            f"The last command on stack {request.stack} was cut off: Pulumi's lock is left, and {pending} operations were under "
+            "way, which AWS may have carried out. Recover, then run this again:\n" + "\n".join(f"  {x}" for x in lines)
+        )
 
     def _create_stack(self) -> None:
         if self._checkpoint().exists:
@@ -354,7 +404,7 @@ class _Run:
         workspace = automation.LocalWorkspace(
             work_dir=str(self.work),
             pulumi_home=str(self.home.pulumi),
-            program=program.inline(self.request.project.directory, self.journal),
+            program=program.inline(self.request.project.directory),
             pulumi_command=self.pulumi,
         )
         return _Stack(self.request.stack, workspace)
@@ -377,7 +427,6 @@ class _Run:
         self, stack: automation.Stack, operation_name: str, recorder: Recorder, *, expect_no_changes: bool
     ) -> Recorder:
         operation: Callable[..., object] = getattr(stack, operation_name)
-        before = self._written_at()
         try:
             title = f"{_WORD[recorder.verb]} {self.request.project.name}/{self.request.stack}"
             with self.screen.working(title), warnings.catch_warnings():
@@ -388,10 +437,6 @@ class _Run:
             raise EngineError(self._interrupted(recorder), recorder.changes, InterruptedRunError.status) from None
         except CommandError as error:
             raise EngineError(self._explain(error, recorder), recorder.changes) from None
-        finally:
-            # Else the engine was killed, and the next command needs the journal.
-            if self._written_at() != before or self.journal.holds_nothing():
-                self.journal.forget()
         if expect_no_changes and recorder.changes:
             listed = "".join(f"\n  {c.op} {c.type} {c.name}" for c in recorder.changes)
             count = len(recorder.changes)
@@ -408,7 +453,7 @@ class _Run:
             if recorder.changes
             else "nothing had changed"
         )
-        rest = f"; {pending} operations were cut off, the next command takes them up" if pending else ""
+        rest = f"; {pending} operations were cut off" if pending else ""
         return f"Stopped by Ctrl-C: {changed}{rest}. `python -m sandbox {self.request.command}` continues from here."
 
     def _explain(self, error: CommandError, recorder: Recorder) -> str:
@@ -436,9 +481,6 @@ class _Run:
         )
         return [f"{len(names)} resources are protected: {', '.join(names)}\n{fix}."]
 
-    def _written_at(self) -> int:
-        return state.written_at(self.home.state(self.aws.emulator), self.request.project.name, self.request.stack)
-
     def _checkpoint(self) -> state.Checkpoint:
         return state.Checkpoint.read(self.home.state(self.aws.emulator), self.request.project.name, self.request.stack)
 
@@ -447,7 +489,7 @@ def _ended(command_error: str, echoes: Sequence[str]) -> str:
     """Why the engine ended, when it gave no reason; a negative status is the number of the signal that killed it."""
     status = re.search(r"^\s*code: (-?\d+)", command_error)
     if status and int(status[1]) < 0:
-        return "the Pulumi engine was killed; the next command recovers what it had begun"
+        return "the Pulumi engine was killed; the next command tells how to recover what it had begun"
     return "\n".join(["the Pulumi engine ended and gave no reason", *dict.fromkeys(echoes)])
 
 

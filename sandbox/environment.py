@@ -12,7 +12,7 @@ from sandbox.home import Home
 _ALLOWED = (
     "PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "LOGNAME", "VIRTUAL_ENV", "CI", "SANDBOX_HOME",
     "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED",
-    "SANDBOX_RECORD_CALLS",
+    "SANDBOX_RECORD_CALLS", "ECS_SECRETS_LIST_ONLY",
 )  # fmt: skip
 
 
@@ -37,8 +37,6 @@ def engine(home: Home, emulator: str) -> dict[str, str]:
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
-        # The state is written once, at the end; journal.py keeps what happens until then.
-        "PULUMI_SKIP_CHECKPOINTS": "true",
         "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
         "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "20",
         "PULUMI_AUTOMATION_API": "true",

@@ -1,8 +1,9 @@
 """The sandbox's own folder: everything that it keeps between two commands, and the locks that order them.
 
 moto.json       the local AWS that runs: pid, port
-state/          Pulumi file backend of the built-in local AWS (`state-HOST-PORT/` of another emulator), journals of runs
+state/          Pulumi file backend of the built-in local AWS (`state-HOST-PORT/` of another emulator)
 pulumi/         PULUMI_HOME
+bin/            the language host for the plain CLI
 work/           one folder per stack: the copy of the project's YAML files that the engine works on
 stand-ins/      encrypted stand-ins of the secrets that a committed stack file can't hold
 passphrase      random; encrypts the states and derives the stand-ins
@@ -29,7 +30,18 @@ HOME_LOCK = "home"
 """The lock of what all stacks share: the local AWS, the plugins."""
 
 _UNTOLD_SECONDS = 3.0
-_OWN_ENTRIES = ("moto.json", "moto.log", "pulumi", "work", "stand-ins", "locks", "passphrase", "home", "cli.json")
+_OWN_ENTRIES = (
+    "moto.json",
+    "moto.log",
+    "pulumi",
+    "work",
+    "stand-ins",
+    "locks",
+    "passphrase",
+    "home",
+    "cli.json",
+    "bin",
+)
 
 
 @dataclass(frozen=True)

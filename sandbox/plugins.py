@@ -6,7 +6,6 @@ makes one connection for each provider of the program, so each connection gets a
 """
 
 import contextlib
-import functools
 import threading
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ from typing import Any
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from sandbox.journal import Journal
 from sandbox.providers._plugin import Plugin
 from sandbox.providers._server import Servicer
 
@@ -27,18 +25,15 @@ _MESSAGE_BYTES = 400 * 1024 * 1024
 
 
 @contextlib.contextmanager
-def served(plugins: Mapping[str, Callable[[], Plugin]], journal: Journal | None = None) -> Generator[dict[str, str]]:
-    """Serve each plugin on a free port; yields the variables that tell the engine where they are.
-
-    `journal` notes what they do.
-    """
+def served(plugins: Mapping[str, Callable[[], Plugin]]) -> Generator[dict[str, str]]:
+    """Serve each plugin on a free port; yields the variables that tell the engine where they are."""
     servers: list[grpc.Server] = []
     places: list[str] = []
     options = [("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)]
     try:
         for name, make in plugins.items():
             server = grpc.server(ThreadPoolExecutor(max_workers=_THREADS), options=options)
-            untyped: Any = _ByConnection(make, journal)
+            untyped: Any = _ByConnection(make)
             provider_pb2_grpc.add_ResourceProviderServicer_to_server(untyped, server)
             places.append(f"{name}:{server.add_insecure_port('127.0.0.1:0')}")
             server.start()
@@ -52,11 +47,9 @@ def served(plugins: Mapping[str, Callable[[], Plugin]], journal: Journal | None 
 class _ByConnection:
     """A servicer that gives each of the engine's connections a plugin of its own, as a process of its own would."""
 
-    def __init__(self, make: Callable[[], Plugin], journal: Journal | None) -> None:
+    def __init__(self, make: Callable[[], Plugin]) -> None:
         self._make = make
-        self._journal = journal
         self._servicers: dict[str, Servicer] = {}
-        self._providers: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def __getattr__(self, method: str) -> Callable[[Any, grpc.ServicerContext], Any]:
@@ -64,11 +57,6 @@ class _ByConnection:
             peer = str(context.peer())
             with self._lock:
                 servicer = self._servicers.get(peer) or self._servicers.setdefault(peer, Servicer(self._make()))
-            carry_out = functools.partial(getattr(servicer, method), request, context)
-            if self._journal is None:
-                return carry_out()
-            if method == "Configure":
-                self._providers[peer] = f"{request.urn}::{request.id}"
-            return self._journal.watch_call(method, request, context, self._providers.get(peer, ""), carry_out)
+            return getattr(servicer, method)(request, context)
 
         return call

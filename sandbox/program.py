@@ -8,11 +8,10 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
 
-from pulumi import log, runtime
+from pulumi import log
 from pulumi.runtime import _grpc_settings
 
 from sandbox.home import REPOSITORY
-from sandbox.journal import Journal
 
 # Of the modules beside the program these belong to whoever runs it.
 _NOT_THE_PROGRAMS = {"sandbox", "tests", "conftest", "benchmarks", "__main__"}
@@ -33,12 +32,10 @@ def _drop(msg: str, *context: object, **more_context: object) -> None:
 log.debug = _drop
 
 
-def inline(directory: Path, journal: Journal) -> Callable[[], None]:
-    """Return the program in a form that the Automation API takes; the journal notes what it registers, except in a preview."""
+def inline(directory: Path) -> Callable[[], None]:
+    """Return the program in a form that the Automation API takes."""
 
     def run() -> None:
-        if not runtime.is_dry_run():
-            journal.watch_program(runtime.settings.get_monitor())
         runpy.run_path(str(directory / "__main__.py"), run_name="__main__")
 
     return run

@@ -60,6 +60,21 @@ class PulumiProcess(PulumiCommand):
         """Run one CLI command and return what it printed; `stdin` keeps a value out of the process list."""
         return self._run(args, str(cwd), {}, stdin).stdout
 
+    def pass_through(self, args: list[str], cwd: Path, additional_env: Mapping[str, str]) -> int:
+        """Run one CLI command with the standard streams of this process and return its exit status."""
+        process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+            [self.command, "--non-interactive", *args],
+            cwd=cwd,
+            env={**self.environment, **additional_env},
+            text=True,
+            start_new_session=True,
+        )
+        with _pid_file(self.pids, process.pid), self._interrupts(process) as was_interrupted:
+            status = process.wait()
+        if was_interrupted.is_set():
+            raise InterruptedRunError("stopped by Ctrl-C")
+        return status
+
     def _run(self, args: list[str], cwd: str, additional_env: Mapping[str, str], stdin: str) -> CommandResult:
         process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
             [self.command, "--non-interactive", *args],

@@ -212,13 +212,15 @@ class StandIns:
         return content if isinstance(content, dict) else {}
 
 
-def write_project_file(project: Project, directory: Path) -> None:
-    """Copy `Pulumi.yaml` without a backend of its own: the sandbox's is the one that counts."""
+def write_project_file(project: Project, directory: Path, *, main: Path | None = None) -> None:
+    """Copy `Pulumi.yaml` without a backend of its own: the sandbox's is the one that counts. `main` is where the program is."""
     root = yaml.compose((project.directory / "Pulumi.yaml").read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     if isinstance(root, yaml.MappingNode):
         root.value = [
             (key, value) for key, value in root.value if key.value not in {"backend", "stackConfigDir", "main"}
         ]
+        if main is not None:
+            _put(root, "main", _node(str(main)))
     write_private(directory / "Pulumi.yaml", yaml.serialize(root, Dumper=yaml.SafeDumper))
 
 

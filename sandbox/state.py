@@ -26,7 +26,7 @@ class Checkpoint:
         resources: Pulumi's own JSON, one object a resource.
         salt: What the state's secrets are encrypted with, beside the passphrase.
         pending: Operations that were going on when the state was last written: `{"type": "creating", "resource": {...}}`.
-        cut_off: Whether the last command on the stack was cut off, so that the next one has something to take up.
+        cut_off: Whether the last command on the stack was cut off: it left a lock or pending operations. While one runs, too.
     """
 
     project: str
@@ -50,7 +50,7 @@ class Checkpoint:
             exists=True,
             resources=tuple(latest.get("resources") or ()),
             pending=tuple(latest.get("pending_operations") or ()),
-            cut_off=bool(latest.get("pending_operations")) or journal_file(state, project, stack).exists(),
+            cut_off=bool(latest.get("pending_operations") or lock_files(state, project, stack)),
             salt=((latest.get("secrets_providers") or {}).get("state") or {}).get("salt"),
         )
 
@@ -76,22 +76,10 @@ def lock_files(state: Path, project: str, stack: str) -> list[Path]:
     return sorted((state / ".pulumi" / "locks" / "organization" / project / stack).glob("*.json"))
 
 
-def journal_file(state: Path, project: str, stack: str) -> Path:
-    """Where a stack's journal lies while a command works on it, and after one that was cut off."""
-    return state / "journals" / f"{project}.{stack}"
-
-
-def written_at(state: Path, project: str, stack: str) -> int:
-    """When a stack's checkpoint was last written, in nanoseconds; 0 when there is none."""
-    path = _stacks(state) / project / f"{stack}.json"
-    return path.stat().st_mtime_ns if path.exists() else 0
-
-
 def forget(state: Path) -> list[str]:
     """Empty a file backend and return the names of the stacks that had resources."""
     had = [f"{c.project}/{c.stack}" for c in checkpoints(state) if c.objects or c.cut_off]
-    for folder in (".pulumi", "journals"):
-        shutil.rmtree(state / folder, ignore_errors=True)
+    shutil.rmtree(state / ".pulumi", ignore_errors=True)
     return had
 
 

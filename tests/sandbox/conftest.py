@@ -154,6 +154,7 @@ class Sandbox:
             "SANDBOX_HOME": str(self.home.root),
         }
         with (
+            mock.patch("ops.recover.ROOT", copy.directory),
             mock.patch.dict(os.environ, variables, clear=True),
             contextlib.chdir(copy.directory),
         ):

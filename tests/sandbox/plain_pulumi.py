@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox import environment, local_aws, plugins
+from sandbox import environment, language_host, local_aws, plugins
 from sandbox.home import REPOSITORY, Home
 from sandbox.local_aws import Credentials, LocalAws
 from sandbox.providers.aws import AwsPlugin
@@ -109,10 +109,7 @@ def shell(
     tools, user = folder / "bin", folder / "home"
     for path in (tools, user):
         path.mkdir(exist_ok=True)
-    host = Path(__file__).with_name("language_host.py")
-    script = tools / "pulumi-language-python"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P "{host}" "$@"\n')
-    script.chmod(0o755)
+    language_host.installed(tools)
     with environment.applied(environment.clean(home)):
         aws = local_aws.running(home)
     assert aws is not None

@@ -21,7 +21,7 @@ from pulumi.automation import CommandResult
 from pulumi.automation.errors import create_command_error
 from pulumi.runtime import _grpc_settings
 
-from sandbox import engine, local_aws, program, recovery
+from sandbox import engine, local_aws, program
 from sandbox.errors import SandboxError
 from sandbox.home import Home
 
@@ -120,8 +120,8 @@ def test_a_process_that_only_has_the_number_of_a_dead_engine_is_left_alone(
     record = tmp_path / f"cli-{process.pid}"
     record.touch()
     os.utime(record, (time.time() - older, time.time() - older))
-    with mock.patch.object(recovery, "_CLI_SECONDS", 0.2):
-        recovery.end_leftovers(tmp_path)
+    with mock.patch.object(engine, "_CLI_SECONDS", 0.2):
+        engine.end_leftovers(tmp_path)
     assert ("left" if process.poll() is None else "ended") == became
     assert not record.exists()
     process.kill()

@@ -34,7 +34,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from components.references import parse_value_from
-from sandbox import local_aws, state
+from sandbox import local_aws
 from sandbox.errors import SandboxError
 from sandbox.postgresql import Database
 from sandbox.rotation import Rotation
@@ -139,7 +139,7 @@ APPLICATION = Application(SERVICES, CATALOGUE, VARIABLES, IN_STACK)
         return (*given(**config), *secret)
 
     def in_file(self) -> dict[str, Any]:
-        """The configuration that is in the stack's file, where `ops restore --pending` looks for it."""
+        """The configuration that is in the stack's file, where `ops recover` looks for it."""
         adopt = {"adopt": {"jwt-secret": self.foreign["adopted"]}} if self.jwt == "adopted" else {}
         return {**({"rotations": dict(self.numbers)} if self.numbers else {}), **adopt}
 
@@ -295,11 +295,12 @@ class ValuesModel(RuleBasedStateMachine):
         before = self.parts()
         self._write(wish)
         process = self.sandbox.start("up", *self.copy.options, *wish.options())
-        journal = state.journal_file(self.sandbox.home.state(), self.copy.name, self.copy.stack)
+        path, seen = self.sandbox.checkpoint_path(self.copy), set[int]()
 
         def reached() -> bool:
-            noted = journal.read_bytes().count(b"\n") if journal.exists() else 0
-            return noted >= after or process.poll() is not None
+            if path.exists():
+                seen.add(path.stat().st_mtime_ns)
+            return len(seen) > after // 5 or process.poll() is not None
 
         while not reached():  # the command ends by itself, however loaded the machine is
             time.sleep(0.005)
@@ -311,6 +312,8 @@ class ValuesModel(RuleBasedStateMachine):
         self.note(
             f"killed an up with rotations.{key} +1 at step {after}: {'cut off' if process.returncode < 0 else 'it had ended'}"
         )
+        if process.returncode:
+            self._restore()
         self.up("the killed one again", wish, before=before)
 
     @step(project=("service-ticket-system", "tickets"))
@@ -475,7 +478,7 @@ class ValuesModel(RuleBasedStateMachine):
             assert result.status == 1, result.err
             assert "Nothing was changed" in result.err or "configuration problem" in result.err, result.err
             assert self.account() == account, "what was refused changed something"
-            if "ops restore --pending" in result.err:
+            if "ops recover" in result.err:
                 assert not what.endswith(_AFTER_RESTORE), "the command that a refusal prints is no way on"
                 self._restore()
                 return self.up(what + _AFTER_RESTORE, replace(wish, restored=self.wish.restored), before=before)
@@ -625,13 +628,9 @@ class ValuesModel(RuleBasedStateMachine):
         return {**wish.restored, "secrets": secrets} if secrets else {}
 
     def _restore(self) -> None:
-        """`ops restore --pending`, and its `restored` for later."""
-        done = self._ops("restore", "--pending", "--stack", self.copy.stack, "--yes", "--json")
-        assert done.status == 0, done.err
-        found = done.json()["restored"]
-        if found:
-            secrets = {**self.wish.restored.get("secrets", {}), **found["secrets"]}
-            self.wish = replace(self.wish, restored={**found, "secrets": secrets})
+        """`ops recover`."""
+        done = self._ops("recover", "--stack", self.copy.stack, "--yes", *self.wish.options())
+        assert "error:" not in done.err, done.err
 
     def _ops(self, verb: str, *arguments: str, stdin: str = "") -> Any:
         done = self.sandbox.ops(self.copy, verb, *arguments, stdin=stdin)

@@ -1,4 +1,4 @@
-"""A language host for Python, for tests that run the plain Pulumi CLI: `pulumi-language-python` is in no registry.
+"""A language host for Python: the plain Pulumi CLI needs one, and `pulumi-language-python` is in no registry.
 
 It serves what the CLI asks a language host for. Each program runs in a process of its own, as Pulumi's executor runs it: in the
 main thread, with its configuration in the environment, in the host's process group.
@@ -29,6 +29,21 @@ from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 _TOLD = 32
 """The status of a program whose error the user has seen: the engine adds none of its own."""
+
+
+def installed(folder: Path) -> dict[str, str]:
+    """Put an executable that starts the host into a folder; returns the variables with which the CLI finds it.
+
+    The stand-in plugins are served from elsewhere, so that nothing else on PATH is meant.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    script = folder / "pulumi-language-python"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P "{__file__}" "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    return {
+        "PATH": os.pathsep.join((str(folder), os.environ.get("PATH", os.defpath))),
+        "PULUMI_IGNORE_AMBIENT_PLUGINS": "false",
+    }
 
 
 class Host(language_pb2_grpc.LanguageRuntimeServicer):
@@ -68,12 +83,11 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
             "root_directory": request.info.root_directory,
         }
         folder = request.info.program_directory or request.pwd
-        ended = subprocess.run(
-            [os.environ["PROGRAMS_PYTHON"], "-m", Path(__file__).stem, "--run", json.dumps(settings), folder],
+        ended = subprocess.run(  # noqa: S603 - our own interpreter, no shell
+            [os.environ.get("PROGRAMS_PYTHON", sys.executable), "-P", __file__, "--run", json.dumps(settings), folder],
             cwd=folder,
             env={
                 **os.environ,
-                "PYTHONPATH": str(Path(__file__).parent),
                 "PULUMI_CONFIG": json.dumps(dict(request.config)),
                 "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
             },
@@ -91,7 +105,7 @@ def run(settings: str, folder: str) -> int:
     runtime: Any = pulumi.runtime  # the SDK does not export the types of these
     runtime.set_all_config(runtime.get_config_env(), runtime.get_config_secret_keys_env())
     runtime.configure(runtime.Settings(**json.loads(settings)))
-    sys.path[0] = folder
+    sys.path.insert(0, folder)
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(

@@ -1,0 +1,178 @@
+"""The Pulumi CLI on one stack: the user's own, or the sandbox's; and a lock that a killed CLI left behind."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ops._errors import MisuseError, OpsError
+from ops.migrate._pulumi import ROOT, find_pulumi
+
+_LOCKED = "the stack is currently locked by"
+_HOLDER = re.compile(r"created by (?P<user>\S*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<when>\S+)")
+_NO_STACK = re.compile(r"no stack named|stack '.*' not found|404")
+_NOISE = re.compile(r"warning: using pulumi-language-|: stand-ins? of the sandbox$|^ *error: (update|preview) failed$")
+_SECONDS = 3600
+
+
+class EngineError(OpsError):
+    """The Pulumi CLI failed; the message is what it said."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Runs the Pulumi CLI.
+
+    Attributes:
+        stack: The stack's name.
+        directory: The Pulumi project's folder.
+        sandbox: Whether the stack lives in the sandbox's state.
+        overrides: Configuration of this run, which only the sandbox has (`-c`).
+        confirm_cancel: Asked before a dead process's lock is removed.
+    """
+
+    stack: str
+    directory: Path
+    sandbox: bool
+    overrides: Sequence[str] = ()
+    confirm_cancel: Callable[[str], None] = lambda _question: None
+
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> str:
+        """Return what a command prints. A lock whose process is gone is removed, and the command is run again.
+
+        Args:
+            arguments: The command; `--stack` is added.
+            stdin: Its standard input; values go there and into no file.
+            environment: Variables beside this process's own.
+
+        Raises:
+            MisuseError: When another process works on the stack.
+            EngineError: When the command fails.
+        """
+        done = self._run(arguments, stdin, environment)
+        if done.returncode and _LOCKED in done.stderr:
+            self._cancel(done.stderr)
+            done = self._run(arguments, stdin, environment)
+        if done.returncode:
+            raise EngineError(f"`pulumi {arguments[0]}` failed:\n" + "\n".join(_said(done)))
+        return done.stdout
+
+    def state(self) -> Mapping[str, Any] | None:
+        """Return the stack's deployment, values encrypted; None when the backend has no such stack."""
+        try:
+            return json.loads(self.run("stack", "export")).get("deployment") or {}
+        except EngineError as error:
+            if _NO_STACK.search(str(error)):
+                return None
+            raise
+
+    def init(self) -> None:
+        """Create the stack in the backend, with the secrets provider that its file names."""
+        file = yaml.safe_load((self.directory / f"Pulumi.{self.stack}.yaml").read_text(encoding="utf-8")) or {}
+        provider = file.get("secretsprovider")
+        done = self._run(("stack", "init", *(("--secrets-provider", str(provider)) if provider else ())), "", {})
+        if done.returncode:
+            raise EngineError("`pulumi stack init` failed:\n" + "\n".join(_said(done)))
+
+    def preview(self, *arguments: str, **environment: str) -> Iterator[Mapping[str, Any]]:
+        """Return the steps of a preview: `op`, `urn`, `oldState`, `newState`; secrets read `[secret]`."""
+        return iter(json.loads(self.run("preview", "--json", *arguments, **environment)).get("steps") or ())
+
+    def _run(
+        self, arguments: Sequence[str], stdin: str, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        if self.sandbox:
+            pairs = [part for override in self.overrides for part in ("-c", override)]
+            command = [sys.executable, "-m", "sandbox", "pulumi", "--stack", self.stack]
+            command += ["--project", str(self.directory), *pairs, "--", *arguments]
+        else:
+            command = [find_pulumi(), "--non-interactive", *arguments, "--stack", self.stack]
+        here = Path(__file__).parents[1]
+        paths = {"PYTHONPATH": os.pathsep.join(filter(None, (str(here), os.environ.get("PYTHONPATH"))))}
+        try:
+            return subprocess.run(  # noqa: S603 - the user's own pulumi, no shell
+                command,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd=self.directory,
+                timeout=_SECONDS,
+                env={
+                    **os.environ,
+                    "PULUMI_SKIP_UPDATE_CHECK": "true",
+                    **(paths if self.sandbox else {}),
+                    **environment,
+                },
+            )
+        except subprocess.TimeoutExpired:
+            raise EngineError(f"`pulumi {arguments[0]}` gave no answer within {_SECONDS} s") from None
+
+    def _cancel(self, refused: str) -> None:
+        for holder in _HOLDER.finditer(refused):
+            who = f"{holder['user']}@{holder['host']} (pid {holder['pid']}) since {holder['when']}"
+            if holder["host"] != platform.node():
+                raise MisuseError(
+                    f"{who} has the stack's lock. Only that machine shows whether the process lives. When it has ended:\n"
+                    f"  pulumi cancel --stack {self.stack} --yes"
+                )
+            if _lives(int(holder["pid"])):
+                raise MisuseError(f"{who} works on the stack; wait for its end")
+            self.confirm_cancel(f"Remove the lock of {who}, a process that is gone?")
+        self.run("cancel", "--yes")
+
+
+def plan(stack: str, directory: Path = ROOT) -> Mapping[str, Any]:
+    """Return what the application says of a stack: `python -m config.plan`.
+
+    Raises:
+        MisuseError: When it says nothing, with its reason.
+    """
+    done = subprocess.run(  # noqa: S603 - our own interpreter, no shell
+        [sys.executable, "-m", "config.plan", "--stack", stack],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_SECONDS,
+    )
+    if done.returncode:
+        raise MisuseError(f"stack {stack}: {done.stderr.strip().rpartition('error: ')[2]}")
+    return json.loads(done.stdout)
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return the error messages of a command: those of its JSON, its diagnostics, or its standard error."""
+    try:
+        found = "\n".join(d["message"] for d in json.loads(done.stdout)["diagnostics"] if d["severity"] == "error")
+    except (ValueError, KeyError, TypeError):
+        found = re.split(
+            r"^(?:Resources|Outputs|Duration):", done.stdout.partition("Diagnostics:\n")[2], flags=re.MULTILINE
+        )[0]
+    lines = [line.rstrip() for line in f"{found}\n{done.stderr}".splitlines()]
+    return [line for line in lines if line and not _NOISE.search(line)]
+
+
+def _lives(pid: int) -> bool:
+    """Tell whether a process lives and is a Pulumi CLI: another one may have got its number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    shown = subprocess.run(  # noqa: S603 - a number is the only argument
+        ["ps", "-o", "stat=,command=", "-p", str(pid)],  # noqa: S607 - POSIX ps, wherever it is
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    return "pulumi" in shown and not shown.startswith("Z")

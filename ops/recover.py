@@ -1,0 +1,451 @@
+"""`ops recover`: brings a stack back to what AWS has, whatever happened, with Pulumi's own commands and without a new value.
+
+It serves a stack that was destroyed or whose state is lost, an `up` that was cut off, and a secret that was deleted or created
+by hand. Values go from AWS to `pulumi import` through a pipe: no file, argument or state has one in the clear.
+Sources: Pulumi, "Importing resources" (`preview --import-file`, `import --file`); AWS, Secrets Manager API, RestoreSecret; AWS,
+KMS API, CancelKeyDeletion (the key is disabled afterwards).
+"""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from components.location import Location, partition_of
+from ops._ask import confirm
+from ops._aws import Aws
+from ops._console import counted, print_json, say, working
+from ops._engine import Engine, plan
+from ops._errors import MISSING, AwsError, MisuseError, aws_errors, code_of, explained
+from ops._existing import SECRET, TASK_DEFINITION, VERSION, Existing, Wanted
+from ops._secrets import CURRENT, Record, describe
+from ops._stack import in_sandbox
+from ops.migrate._pulumi import ROOT
+
+LIVE, PREVIOUS = "pulumi-live", "pulumi-previous"
+LIST_ONLY = "ECS_SECRETS_LIST_ONLY"
+"""The components' hooks refuse nothing in a preview with this variable (components/hooks.py)."""
+
+_PASSWORD = "random:index/randomPassword:RandomPassword"  # noqa: S105 - a type
+_STASH = "pulumi:index:Stash"
+_OF_A_SECRET = (
+    SECRET,
+    VERSION,
+    "aws:secretsmanager/secretPolicy:SecretPolicy",
+    "aws:secretsmanager/secretRotation:SecretRotation",
+)
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a type's mark
+_ONLY_INPUTS = ("recoveryWindowInDays", "skipDestroy", "deletionWindowInDays", "forceDetachPolicies", "forceDestroy")
+"""Inputs that AWS doesn't know, so that a read doesn't give them back: without them a later deletion is another one."""
+
+_HARMLESS = {"create", "update", "same", "read", "refresh", "import"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """The stack's own KMS key. `state` is KMS's, such as PendingDeletion or Disabled."""
+
+    arn: str
+    state: str
+
+
+@dataclass
+class Recovery:
+    """One run on one stack.
+
+    Attributes:
+        engine: The Pulumi CLI.
+        aws: The stack's account and Region.
+        account: The account.
+        plan: What the application says of the stack.
+        done: What was done, a line each.
+        left: What is left to do, a line each.
+    """
+
+    engine: Engine
+    aws: Aws
+    account: str
+    plan: Mapping[str, Any]
+    done: list[str] = field(default_factory=list[str])
+    left: list[str] = field(default_factory=list[str])
+
+    @property
+    def place(self) -> str:
+        """For a question."""
+        return f"{self.engine.stack} (account {self.account}, {self.aws.region})"
+
+    @cached_property
+    def own(self) -> Mapping[str, Mapping[str, Any]]:
+        """The plan of the secrets that the stack creates, by name."""
+        return {name: secret for name, secret in self.plan["secrets"].items() if secret["owner"] == "stack"}
+
+    def records(self) -> dict[str, Record]:
+        """Return the stack's own secrets that exist, pending deletions included, by name."""
+        names = {name: secret["full_name"] for name, secret in self.own.items()}
+        found = self.aws.each(lambda full: describe(self.aws, full), names.values())
+        return {name: record for name, full in names.items() if (record := found[full])}
+
+    def key(self, records: Mapping[str, Record]) -> Key | None:
+        """Return the stack's own key: by its alias, or, where that is deleted already, by what encrypts the secrets."""
+        wanted = self.plan["names"]
+        ids = [wanted["key_alias"], *sorted({r.kms_key_id for r in records.values() if r.kms_key_id})]
+        for metadata in map(self._described_key, ids):
+            if metadata and metadata.get("Description") == wanted["key_description"]:
+                return Key(metadata["Arn"], metadata["KeyState"])
+        return None
+
+    def restore(self, key: Key | None, deleted: Mapping[str, Record]) -> None:
+        """Restore the key and the secrets that are pending deletion. Repeated, it continues.
+
+        Raises:
+            AwsError: When AWS refuses it.
+        """
+        try:
+            if key and key.state != "Enabled":
+                key_id, kms = key.arn.rpartition("/")[2], self.aws.client("kms")
+                if key.state == "PendingDeletion":
+                    kms.cancel_key_deletion(KeyId=key_id)
+                kms.enable_key(KeyId=key_id)
+                self.done.append(f"{key.arn}: restored and enabled")
+            for record in deleted.values():
+                self.aws.client("secretsmanager").restore_secret(SecretId=record.arn)
+                self.done.append(f"{record.name}: restored with its value")
+        except aws_errors() as error:
+            refused = explained(error)
+            raise AwsError(f"{refused}; run it again to continue", refused.code) from None
+
+    def settle(self, state: Mapping[str, Any], records: Mapping[str, Record]) -> None:
+        """Let the state forget what was cut off, and secrets that are gone; a lock that is left is found here, too."""
+        pending = state.get("pending_operations") or ()
+        arns = {record.arn for record in records.values()}
+        gone = [r["urn"] for r in self._secrets_of(state) if str(r["id"]).partition("|")[0] not in arns]
+        # What was being deleted may be gone.
+        deleting = [operation["resource"]["urn"] for operation in pending if operation["type"] == "deleting"]
+        root = [r["urn"] for r in state.get("resources") or () if r["type"] == "pulumi:pulumi:Stack"]
+        known = {r["urn"] for r in state.get("resources") or ()}
+        targets = [urn for urn in dict.fromkeys([*gone, *deleting]) if urn in known] or root[:1]
+        words = [word for urn in targets for word in ("--target", urn)]
+        self.engine.run("refresh", "--yes", "--skip-preview", "--clear-pending-creates", *words)
+        if pending:
+            self.done.append(f"{counted(len(pending), 'operation')} that were cut off: settled")
+        for urn in gone:
+            if f"{SECRET}::" in urn:
+                self.done.append(f"{urn.rpartition('::')[2]}: the state had it under an ARN that AWS doesn't know")
+        left = {r["urn"]: r for r in state.get("resources") or () if r["urn"] not in gone}
+        # The values of a secret that the state doesn't have, or had under another ARN, are those that AWS has.
+        for name in records:
+            if not any(self._is(resource, SECRET, name) for resource in left.values()):
+                numbers = self._parts_by_password(name)
+                self.forget(
+                    urn
+                    for urn, resource in left.items()
+                    if self._is(resource, _STASH, name)
+                    or (resource["type"] == _PASSWORD and _password_key(urn, numbers) in numbers)
+                )
+
+    def forget(self, urns: Iterable[str]) -> None:
+        """Take resources, with all that depends on them, out of the state alone: the import that follows brings them back."""
+        for urn in urns:
+            known = {resource["urn"] for resource in (self.engine.state() or {}).get("resources") or ()}
+            if urn in known:
+                self.engine.run("state", "delete", urn, "--yes", "--force", "--target-dependents")
+
+    def entries(
+        self, wanted: Sequence[Mapping[str, Any]], listed: Mapping[str, Any], existing: Existing
+    ) -> dict[str, Any]:
+        """Return the file for `pulumi import`: what exists, and the components above it.
+
+        Args:
+            wanted: The steps of the preview that create something.
+            listed: The file that the same preview wrote.
+            existing: Finds what exists.
+        """
+        steps = {(s["newState"]["type"], s["urn"].rpartition("::")[2]): s for s in wanted}
+        kept: list[dict[str, Any]] = []
+        for entry in listed.get("resources") or ():
+            step = steps.get((entry["type"], entry.get("logicalName") or entry["name"]))
+            if entry.get("component"):
+                kept.append(entry)
+            elif step and (filled := self._filled(entry, step, existing)):
+                kept.append(filled)
+        used = {entry.get("parent") for entry in kept if not entry.get("component")}
+        parents = {entry["name"]: entry.get("parent") for entry in kept if entry.get("component")}
+        for name in list(used):
+            while name in parents and (name := parents[name]):
+                used.add(name)
+        return {**listed, "resources": [e for e in kept if not e.get("component") or e["name"] in used]}
+
+    def _filled(self, entry: dict[str, Any], step: Mapping[str, Any], existing: Existing) -> dict[str, Any] | None:
+        inputs = {k: v for k, v in (step["newState"].get("inputs") or {}).items() if k != "__defaults"}
+        if entry["type"] == _PASSWORD:
+            value = self._value_of(step["urn"])
+            return {**entry, "id": "none", **_password(inputs, value)} if value else None
+        after = step["newState"].get("propertyDependencies") or {}
+        found = existing.find(Wanted(step["urn"], entry["type"], inputs, after))
+        if not found:
+            return None
+        lost = {name: inputs[name] for name in _ONLY_INPUTS if name in inputs}
+        return {**entry, "id": found, **({"inputs": lost} if lost else {})}
+
+    def _value_of(self, urn: str) -> str | None:
+        """Return the value that a generated source has in AWS under the number in the resource's name."""
+        for name in self.own:
+            found = self._parts_by_password(name).get(_password_key(urn, self._parts_by_password(name)))
+            if found:
+                key, label = found
+                return self._live(name, label).get(key)
+        return None
+
+    def _parts_by_password(self, name: str) -> dict[tuple[str, int], tuple[str, str]]:
+        """Return by configuration key and number where a secret has a generated value: its JSON key and a staging label."""
+        found: dict[tuple[str, int], tuple[str, str]] = {}
+        for key, part in self.own[name]["parts"].items():
+            if part["kind"] != "generated":
+                continue
+            number = part["number"]
+            found[part["config_key"], number] = key, CURRENT
+            if number > 1:
+                found[part["config_key"], number - 1] = (f"{key}_PREVIOUS", CURRENT) if key else ("", PREVIOUS)
+        return found
+
+    def _live(self, name: str, label: str) -> Mapping[str, str]:
+        """Return a version's values by JSON key, "" for a text; empty where there is none."""
+        if (name, label) not in self._read:
+            self._read[name, label] = self._get(name, label)
+        return self._read[name, label]
+
+    @cached_property
+    def _read(self) -> dict[tuple[str, str], Mapping[str, str]]:
+        return {}
+
+    def _get(self, name: str, label: str) -> Mapping[str, str]:
+        stages = (label, "AWSPREVIOUS") if label == PREVIOUS else (label,)
+        for stage in stages:
+            try:
+                found = self.aws.client("secretsmanager").get_secret_value(
+                    SecretId=self.own[name]["full_name"], VersionStage=stage
+                )
+            except aws_errors() as error:
+                if code_of(error) in MISSING:
+                    continue
+                raise explained(error) from None
+            text = found.get("SecretString") or ""
+            if not self.own[name]["json"]:
+                return {"": text}
+            try:
+                content = json.loads(text)
+            except ValueError:
+                content = None
+            return {k: v for k, v in content.items() if isinstance(v, str)} if isinstance(content, dict) else {}
+        return {}
+
+    def label(self, state: Mapping[str, Any], records: Mapping[str, Record]) -> None:
+        """Move the label of the live version to what the state has as the live one: its values are this program's now."""
+        ids = {str(r.get("id")) for r in state.get("resources") or () if r["type"] == VERSION}
+        for record in records.values():
+            current = record.version(CURRENT)
+            if current and f"{record.arn}|{current}" in ids and LIVE not in record.stages[current]:
+                self._move(record, LIVE, current)
+            before = next((v for v in record.stages if v != current and f"{record.arn}|{v}" in ids), None)
+            if before and not record.version(PREVIOUS):
+                self._move(record, PREVIOUS, before)
+
+    def _move(self, record: Record, label: str, version: str) -> None:
+        holder = record.version(label)
+        self.aws.client("secretsmanager").update_secret_version_stage(
+            SecretId=record.arn,
+            VersionStage=label,
+            MoveToVersionId=version,
+            **({"RemoveFromVersionId": holder} if holder else {}),
+        )
+        self.done.append(f"{record.name}: {label} is on the version {'that is live' if label == LIVE else 'before'}")
+
+    def _described_key(self, key: str) -> Mapping[str, Any] | None:
+        try:
+            return self.aws.client("kms").describe_key(KeyId=key)["KeyMetadata"]
+        except aws_errors() as error:
+            if code_of(error) in MISSING:
+                return None
+            raise explained(error) from None
+
+    def _secrets_of(self, state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Yield the resources of the stack's own secrets that have a secret's ARN as ID."""
+        names = [secret["full_name"] for secret in self.own.values()]
+        for resource in state.get("resources") or ():
+            arn = str(resource.get("id", "")).partition("|")[0]
+            if resource["type"] in _OF_A_SECRET and any(
+                re.fullmatch(rf".*:secret:{re.escape(n)}-\w{{6}}", arn) for n in names
+            ):
+                yield resource
+
+    def _is(self, resource: Mapping[str, Any], kind: str, name: str) -> bool:
+        """Tell whether a resource is the secret of that name, or its Stash: `<component>-<secret>`."""
+        logical = resource["urn"].rpartition("::")[2]
+        others = [n for n in self.own if n != name and n.endswith(f"-{name}")]
+        return (
+            resource["type"] == kind
+            and (logical == name or logical.endswith(f"-{name}"))
+            and not any(logical == n or logical.endswith(f"-{n}") for n in others)
+        )
+
+
+def recover(
+    stack: Annotated[str, typer.Option("--stack", "-s", help="The stack's name.")] = "",
+    config: Annotated[
+        list[str],
+        typer.Option(
+            "-c", "--config", metavar="KEY=VALUE", help="Local AWS: configuration, as `python -m sandbox up` takes it."
+        ),
+    ] = [],  # noqa: B006 - typer copies it
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be restored.")] = False,  # noqa: FBT002
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,  # noqa: FBT002
+    json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Bring a stack back to what AWS has, with the values that it has: after a destroy, a lost state, a cut-off `up`."""
+    recovery = _begin(stack, config, ask=lambda question: confirm(question, yes=yes))
+    records = recovery.records()
+    key = recovery.key(records)
+    deleted = {name: record for name, record in records.items() if record.deleted}
+    work = [f"the key {key.arn}"] if key and key.state != "Enabled" else []
+    work += [record.name for record in deleted.values()]
+    if dry_run:
+        _show(recovery, [f"{what}: would be restored" for what in work], json_=json_)
+        return
+    if work:
+        confirm(f"Restore {', '.join(work)} in {recovery.place}?", yes=yes)
+    recovery.restore(key, deleted)
+    with working(f"Recovering {recovery.engine.stack}"):
+        _recover(recovery, key, ask=lambda question: confirm(question, yes=yes))
+    _show(recovery, [], json_=json_)
+    if recovery.left:
+        raise typer.Exit(1)
+
+
+def _begin(stack: str, config: Sequence[str], ask: Callable[[str], None]) -> Recovery:
+    local = in_sandbox()
+    name = (stack or ("dev" if local else "")).rpartition("/")[2]
+    if not name:
+        raise MisuseError("which stack? --stack NAME")
+    if config and not local:
+        raise MisuseError("-c is for the local AWS; a stack on AWS has its configuration in its file")
+    found = plan(name, ROOT)
+    region = found["region"] or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if not region:
+        raise MisuseError(f"in which Region is stack {name}? Pulumi.{name}.yaml has no aws:region: set AWS_REGION")
+    aws = Aws(region)
+    account = aws.caller().account
+    if found["account_ids"] and account not in found["account_ids"]:
+        allowed = ", ".join(found["account_ids"])
+        raise MisuseError(f"your credentials are of account {account}, Pulumi.{name}.yaml allows {allowed} only")
+    return Recovery(Engine(name, ROOT, local, tuple(config), ask), aws, account, found)
+
+
+def _recover(recovery: Recovery, key: Key | None, ask: Callable[[str], None]) -> None:
+    engine = recovery.engine
+    state = engine.state()
+    if state is None:
+        ask(f"The backend has no stack {engine.stack}. Create it?")
+        engine.init()
+        recovery.done.append(f"stack {engine.stack}: created in the backend")
+        state = {}
+    recovery.settle(state, recovery.records())
+    steps, found = _import(recovery, key)
+    if found or any(step["op"] != "same" for step in steps) or any(map(_is_imported, state.get("resources") or ())):
+        _up(recovery)
+    recovery.label(engine.state() or {}, recovery.records())
+
+
+def _import(recovery: Recovery, key: Key | None) -> tuple[list[Mapping[str, Any]], int]:
+    """Import what exists; return the steps of the preview that listed it, and how many resources were imported."""
+    engine = recovery.engine
+    # Written by the CLI with its own mode, so it exists before. It has types and names, and no value.
+    file, path = tempfile.mkstemp(prefix="pulumi-import-", suffix=".json")
+    os.close(file)
+    try:
+        steps = list(engine.preview("--import-file", path, **{LIST_ONLY: "1"}))
+        listed = json.loads(Path(path).read_text(encoding="utf-8") or "{}")
+    finally:
+        Path(path).unlink()
+    wanted = [step for step in steps if step["op"] == "create"]
+    known = {step["urn"]: str(step["newState"]["id"]) for step in steps if (step.get("newState") or {}).get("id")}
+    location = Location(partition_of(recovery.aws.region), recovery.aws.region, recovery.account)
+    existing = Existing(recovery.aws, location, key and key.arn, PREVIOUS, known)
+    entries = recovery.entries(wanted, listed, existing)
+    found = [entry for entry in entries["resources"] if not entry.get("component")]
+    if found:
+        # Protected until the `up` that follows has written what only inputs say: nothing is replaced or deleted meanwhile.
+        words = ("import", "--file", "/dev/stdin", "--yes", "--skip-preview", "--generate-code=false")
+        engine.run(*words, stdin=json.dumps(entries))
+        recovery.done.append(f"{counted(len(found), 'resource')} imported: {', '.join(_counts(found))}")
+    return steps, len(found)
+
+
+def _up(recovery: Recovery) -> None:
+    """Write what only the program says, unless that replaces or deletes something."""
+    engine = recovery.engine
+    steps, state = list(engine.preview()), engine.state() or {}
+    imported = {resource["urn"] for resource in state.get("resources") or () if _is_imported(resource)}
+    # Another revision than the program's: that one is created beside it, and replaces nothing.
+    others = {
+        step["urn"] for step in steps if "replace" in step["op"] and f"{TASK_DEFINITION}::" in step["urn"]
+    } & imported
+    recovery.forget(sorted(others))
+    unsafe = {step["urn"] for step in steps if step["op"] not in _HARMLESS} - others
+    if unsafe:
+        names = ", ".join(map(_named, sorted(unsafe)))
+        command = f"pulumi up --stack {engine.stack}"
+        recovery.left.append(f"{command}   (it replaces or deletes {names}: look at its preview first)")
+        return
+    engine.run("up", "--yes", "--skip-preview", "--suppress-outputs")
+    changed = [f"{step['op']} {_named(step['urn'])}" for step in steps if step["op"] not in {"same", "read"}]
+    recovery.done.append(f"pulumi up: {', '.join(changed) or 'no change'}")
+
+
+def _is_imported(resource: Mapping[str, Any]) -> bool:
+    """Tell whether a resource was imported, and no `up` has written it since."""
+    return bool(resource.get("protect") and resource.get("importID"))
+
+
+def _named(urn: str) -> str:
+    kind, _, name = urn.split("::", 2)[2].rpartition("::")
+    return f"{kind.rpartition(':')[2]} {name}"
+
+
+def _counts(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    kinds = [entry["type"].rpartition(":")[2] for entry in entries]
+    return [f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds))]
+
+
+def _password(inputs: Mapping[str, Any], value: str) -> dict[str, Any]:
+    """Return a RandomPassword's whole state, so that no read takes the value as ID, which would be in the clear in the state."""
+    given = {**inputs, "length": len(value)}
+    secret = {_SIGNATURE: _SECRET_SIGNATURE, "plaintext": json.dumps(value)}
+    return {"inputs": given, "outputs": {**given, "id": "none", "result": secret}}
+
+
+def _password_key(urn: str, known: Iterable[tuple[str, int]]) -> tuple[str, int]:
+    """Return configuration key and number of a generated value from its resource's name, `<component>-<key>-<number>`."""
+    name = urn.rpartition("::")[2]
+    return next(((key, n) for key, n in known if re.fullmatch(rf"(?:.*-)?{re.escape(key)}-{n}", name)), ("", 0))
+
+
+def _show(recovery: Recovery, would: Sequence[str], *, json_: bool) -> None:
+    if json_:
+        print_json({"stack": recovery.engine.stack, "would": list(would), "done": recovery.done, "left": recovery.left})
+        return
+    for line in (*would, *recovery.done):
+        say(line)
+    if not would and not recovery.done and not recovery.left:
+        say(f"{recovery.place}: there is nothing to do.")
+    if recovery.left:
+        say("Left to do:")
+    for line in recovery.left:
+        say(f"  {line}")
