@@ -401,7 +401,7 @@ def _up(recovery: Recovery) -> None:
     unsafe = {step["urn"] for step in steps if step["op"] not in _HARMLESS} - others
     if unsafe:
         names = ", ".join(map(_named, sorted(unsafe)))
-        command = f"pulumi up --stack {engine.stack}"
+        command = f"{'python -m sandbox' if engine.sandbox else 'pulumi'} up --stack {engine.stack}"
         recovery.left.append(f"{command}   (it replaces or deletes {names}: look at its preview first)")
         return
     engine.run("up", "--yes", "--skip-preview", "--suppress-outputs")
