@@ -243,11 +243,6 @@ def _iam_policy_id(given: _Given) -> str | None:
     return arn
 
 
-def _schedule_id(given: _Given) -> str | None:
-    given.call("scheduler", "get_schedule", Name=given["name"])
-    return f"default/{given['name']}"
-
-
 def _role_policy_id(given: _Given) -> str | None:
     given.call("iam", "get_role_policy", RoleName=given["role"], PolicyName=given["name"])
     return f"{given['role']}:{given['name']}"
@@ -280,7 +275,6 @@ _ROWS: Mapping[str, _Row] = {
     "aws:sns/topicPolicy:TopicPolicy": _read("sns", "get_topic_attributes", "TopicArn", "arn"),
     "aws:sns/topicSubscription:TopicSubscription": _subscription_id,
     "aws:cloudtrail/trail:Trail": _read_arn("cloudtrail", "get_trail", "Name", "trail/{}"),
-    "aws:scheduler/schedule:Schedule": _schedule_id,
     TASK_DEFINITION: _task_definition_id,
     "aws:s3/bucketVersioning:BucketVersioning": _versioning_id,
     **{
