@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
+from components.labels import LIVE, PREVIOUS
 from components.location import Location, partition_of
 from ops._ask import confirm
 from ops._aws import Aws
@@ -29,7 +30,6 @@ from ops._secrets import CURRENT, Record, describe
 from ops._stack import in_sandbox
 from ops.migrate._pulumi import ROOT
 
-LIVE, PREVIOUS = "pulumi-live", "pulumi-previous"
 LIST_ONLY = "ECS_SECRETS_LIST_ONLY"
 """The components' hooks refuse nothing in a preview with this variable (components/hooks.py)."""
 
