@@ -290,7 +290,8 @@ class _Values:
 
         def differing(known: Sequence[Any]) -> str:
             before, now = known
-            return before["value"] if before["value"] != now else before["previous"] or now
+            # A value that is not there is not in the state at all.
+            return before["value"] if before["value"] != now else before.get("previous") or now
 
         return pulumi.Output.secret(pulumi.Output.all(remembered, current).apply(differing))
 

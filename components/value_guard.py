@@ -183,16 +183,10 @@ class Guard:
             _refuse(found)
         sets = bool(secret.values) and not plan.rotated and (not state or new != last or len(new) < len(secret.values))
         if found or sets:
-            await self._check_live(secret, found, last, new if sets else {}, created=not state)
+            await self._check_live(secret, found, last, new if sets else {})
 
     async def _check_live(
-        self,
-        secret: _Secret,
-        found: Sequence[Refusal],
-        last: Mapping[str, str],
-        new: Mapping[str, str],
-        *,
-        created: bool,
+        self, secret: _Secret, found: Sequence[Refusal], last: Mapping[str, str], new: Mapping[str, str]
     ) -> None:
         plan = secret.plan
         try:
@@ -207,7 +201,7 @@ class Guard:
             as_new = all(new.get(key) == value for key, value in live.values.items())
             _refuse([refusal for refusal in found if not _waived(refusal, live, as_new=as_new)])
             if new and not as_new:
-                self._compare(secret, live, last, new, created=created)
+                self._compare(secret, live, last, new)
             if live.current:
                 self._passed[plan.name] = live.current
 
@@ -220,11 +214,9 @@ class Guard:
             )
         pulumi.log.warn(f"{plan.name}: not checked: {denied} on {plan.full_name} is missing; `pulumi up` needs it")
 
-    def _compare(
-        self, secret: _Secret, live: _Live, last: Mapping[str, str], new: Mapping[str, str], *, created: bool
-    ) -> None:
+    def _compare(self, secret: _Secret, live: _Live, last: Mapping[str, str], new: Mapping[str, str]) -> None:
         """Refuse to set a value over parts that are neither what was set last nor what is set now."""
-        plan, own = secret.plan, live.holders.get(labels.LIVE)
+        plan = secret.plan
         pending = live.holders.get(_PENDING)
         if pending and pending != live.current:
             raise LiveValueError(self._not_ended(plan, pending))
@@ -233,12 +225,7 @@ class Guard:
         )
         if not lost:
             return
-        if own == live.current and last:
-            raise LiveValueError(
-                f"{plan.name}: an earlier `pulumi up` was cut off before it set the value that the state has{_at(lost)}. "
-                "Nothing was changed. Repeat that one, with the configuration that it had; then this one"
-            )
-        raise LiveValueError(self._lost(plan, live, lost, created=created))
+        raise LiveValueError(self._lost(plan, live, lost, created=not last))
 
     async def _check_new(self, step: pulumi.ResourceHookArgs) -> None:
         """Refuse a name that AWS has already: of a secret that waits for its deletion, or that somebody created by hand.
@@ -350,8 +337,15 @@ class Guard:
     def _lost(self, plan: SecretPlan, live: _Live, lost: Sequence[str], *, created: bool) -> str:
         """Return what would be lost, by name, and the ways on."""
         own, current = live.holders.get(labels.LIVE), live.current
-        found = f"{plan.name}: its live value{_at(lost)}, version {current}, was set outside this stack"
-        lines = [f"{found}, and `pulumi up` would replace it. Nothing was changed."]
+        if own == current and not created:
+            found = (
+                f"{plan.name}: an earlier `pulumi up` was cut off before it set the value that the state has{_at(lost)}"
+            )
+            way = "Repeat that one, with the configuration that it had; then this one."
+            lines = [f"{found}. Nothing was changed. {way}"]
+        else:
+            found = f"{plan.name}: its live value{_at(lost)}, version {current}, was set outside this stack"
+            lines = [f"{found}, and `pulumi up` would replace it. Nothing was changed."]
         if created and not own:
             lines.append("If the stack does not have the secret yet, import it with its values:")
             lines.append(f"  python -m ops recover --stack {self._stack}")

@@ -339,7 +339,7 @@ def problems(
 def _owned_keys(catalogue: Catalogue) -> Iterator[str]:
     """Yield each configuration key once for each place of its value.
 
-    A value that moves may stay under a JSON key without a variable of its own, so that running tasks keep working: that place is
+    A value that moves may stay where no variable refers to it, so that running tasks keep working: that place is
     not one more, as long as the source is the same.
     """
     seen: dict[str, Source] = {}
@@ -350,7 +350,7 @@ def _owned_keys(catalogue: Catalogue) -> Iterator[str]:
         for key, source in keys.items() if isinstance(keys, Mapping) else [(None, s) for s in declaration.sources()]:
             if not isinstance(source, Generated | Supplied):
                 continue
-            if key is not None and key not in referenced:
+            if key not in referenced:
                 left.append((source.config_key, source))
             else:
                 seen.setdefault(source.config_key, source)

@@ -51,6 +51,7 @@ _SOURCE = {
     (_MASTER, ""): "dbMasterPassword",
     (_APPLICATION_USER, "password"): "dbAppUserPassword",
     ("jwt-secret", ""): "jwtSecret",
+    ("jwt-secret", "TOKEN"): "jwtSecret",
     ("signing-secret", ""): "jwtSecret",
     ("app-config", "ENCRYPTION_KEY"): "encryptionKey",
     ("app-config", "SMTP_PASSWORD"): "smtpPassword",
@@ -61,7 +62,7 @@ _SAME = {("app-config", "API_KEY"): ("other-config", "API_KEY"), ("jwt-secret", 
 """A value that moves, or whose secret is renamed, is the same one."""
 
 
-_AFTER_RESTORE = ", after ops restore"
+_AFTER_RECOVER = ", after ops recover"
 
 
 class Broken(BaseException):
@@ -84,31 +85,35 @@ class Wish:
     numbers: Mapping[str, int] = field(default_factory=dict[str, int])
     configured: Mapping[str, str] = field(default_factory=dict[str, str])
     rotation: str = ""  # single-user, alternating-users
-    jwt: str = "generated"  # external, absent, renamed, adopted
+    jwt: str = "generated"  # external, absent, renamed, adopted, json
     api: str = "app-config"  # other-config, both, unreferenced, absent
     api_key: str = "apiKey"  # newApiKey
     keeps: str = "True"  # False, None: whether the value before ENCRYPTION_KEY is kept
+    schema: bool = False
+    """Whether db-app-user has a further key with a variable."""
+
     window: int = 0
-    restored: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def catalogue(self) -> str:
         """The whole file."""
         jwt = {
             "renamed": 'TextSecret("signing-secret", Generated("jwtSecret", keeps_previous=True), variable="JWT_SECRET"),',
             "external": 'TextSecret("jwt-secret", External(), variable="JWT_SECRET"),',
+            "json": 'JsonSecret("jwt-secret", {"TOKEN": Generated("jwtSecret")}, variables={"TOKEN": "JWT_SECRET"}),',
             "absent": "",
         }
         own_jwt = 'TextSecret("jwt-secret", Generated("jwtSecret", keeps_previous=True), variable="JWT_SECRET"),'
         key, named = f'"API_KEY": Generated("{self.api_key}"),', '"API_KEY"'
+        schema = '"schema": Constant("c")' if self.schema else ""
         here, there = self.api in {"app-config", "both", "unreferenced"}, self.api in {"other-config", "both"}
-        return f"""from model.declarations import *
+        return f"""from config.declarations import *
 SERVICES = (Service("app"),)
 VARIABLES = (PlainVariable("DATABASE_HOST", "databaseHost"), PlainVariable("REDIS_HOST", "redisHost"))
 CATALOGUE = (
     TextSecret("{_MASTER}", Generated("dbMasterPassword"), variable="DB_PASSWORD"),
     JsonSecret("{_APPLICATION_USER}", {{
-        "username": Constant("{self.user}_app"), "password": Generated("dbAppUserPassword")
-    }}, variable="DB_APP_USER"),
+        "username": Constant("{self.user}_app"), "password": Generated("dbAppUserPassword"), {schema}
+    }}, variable="DB_APP_USER", variables={{{'"schema": "DB_SCHEMA"' if self.schema else ""}}}),
     {jwt.get(self.jwt, own_jwt)}
     JsonSecret("app-config", {{
         "ENCRYPTION_KEY": Generated("encryptionKey", keeps_previous={self.keeps}),
@@ -133,8 +138,6 @@ APPLICATION = Application(SERVICES, CATALOGUE, VARIABLES, IN_STACK)
             config["rotation"] = {**SINGLE_USER, "username": self.user}
         elif self.rotation:
             config["rotation"] = {**ALTERNATING, "username": self.user}
-        if self.restored:
-            config["restored"] = self.restored
         secret = tuple(part for key, value in self.configured.items() for part in ("-c", f"secret:{key}={value}"))
         return (*given(**config), *secret)
 
@@ -207,6 +210,8 @@ class ValuesModel(RuleBasedStateMachine):
         self.copy = self.make()
         self.seen = set[str]()
         self.outputs: dict[str, Any] = {}
+        self.key = self.backup = ""
+        self.api_before: dict[int, str] = {}
         self.play(ValuesModel._start, {})
 
     def _start(self) -> None:
@@ -264,7 +269,7 @@ class ValuesModel(RuleBasedStateMachine):
     def switch_rotation(self, strategy: str) -> None:
         self.up(f"rotation {self.wish.rotation or 'off'} -> {strategy or 'off'}", replace(self.wish, rotation=strategy))
 
-    @step(jwt=("generated", "external", "absent", "renamed", "adopted"))
+    @step(jwt=("generated", "external", "absent", "renamed", "adopted", "json"))
     def change_jwt(self, jwt: str) -> None:
         self.up(f"jwt {self.wish.jwt} -> {jwt}", replace(self.wish, jwt=jwt))
 
@@ -279,6 +284,17 @@ class ValuesModel(RuleBasedStateMachine):
     @step(keeps=("True", "False", "None"))
     def keep_the_value_before(self, keeps: str) -> None:
         self.up(f"keeps_previous {self.wish.keeps} -> {keeps}", replace(self.wish, keeps=keeps))
+
+    @step(on=(True, True, False), first=(True, False))
+    def refer_to_a_further_key(self, *, on: bool, first: bool) -> None:
+        """A key that a rotated secret gets with its variable is set in the live JSON first, or refused."""
+        rotated = _ROTATED.get(self.wish.rotation) == _APPLICATION_USER
+        if on and first and rotated:
+            self._put_by_hand(_APPLICATION_USER, schema="c")
+            self.note("by hand: schema")
+        has = (_APPLICATION_USER, "schema") in self.parts()
+        granted = self.up(f"schema {on}", replace(self.wish, schema=on))
+        assert has or not (granted and on and rotated), "nobody sets a key that tasks refer to"
 
     @step(window=(0, 7, 7))
     def change_window(self, window: int) -> None:
@@ -326,9 +342,7 @@ class ValuesModel(RuleBasedStateMachine):
         result = self._run("up", self.wish)
         self.say(f"up of the renamed {'stack' if project == old.name else 'project'}", result)
         assert result.status == 1, result.err
-        # Of a stack that was taken back, the configuration names its secrets, too.
-        named = ("can't be renamed", "configuration problem")[bool(self.wish.restored)]
-        assert named in result.err, result.err
+        assert "can't be renamed" in result.err, result.err
         assert self.account() == account, "what was refused changed something"
         self._rename(new, old)
         self.up("renamed back", self.wish)
@@ -341,27 +355,55 @@ class ValuesModel(RuleBasedStateMachine):
         self.copy = new
         self._write(self.wish)
 
-    @step()
-    def destroy_and_take_back(self) -> None:
+    @step(how=("destroyed", "lost state"))
+    def recover(self, how: str) -> None:
+        """The stack is destroyed, or its state is lost: `ops recover` brings back what AWS has."""
         if not self.wish.window:
             self.up("a window before a destroy", replace(self.wish, window=7))
         if self.parts()[_APPLICATION_USER, "username"] != f"{self.wish.user}_app":
-            # What the function put is taken over as long as it keeps rotating it.
+            # What the function set is kept as long as it rotates it.
             self.up("rotation on before a destroy", replace(self.wish, rotation="alternating-users"))
         if ("app-config", "BY_HAND") in self.parts():
             self._put_by_hand("app-config", BY_HAND=None)
         before, outputs = self.parts(), self.outputs
-        result = self._run("destroy", self.wish)
-        self.say("destroy", result)
-        assert result.status == 0, result.err
-        self._restore()
+        if how == "destroyed":
+            result = self._run("destroy", self.wish)
+            self.say("destroy", result)
+            assert result.status == 0, result.err
+        else:
+            self.sandbox.pulumi(
+                self.copy, "stack", "rm", "--force", "--yes", "--preserve-config", "--stack", self.copy.stack
+            )
+            self.note("the state is lost")
+        self._recover(self.wish)
         self.outputs = outputs
-        if not self.up("after a destroy", self.wish, before=before):
-            # What was put by hand is taken into the configuration, as the refusal says.
+        if not self.up(f"{how}, then recovered", self.wish, before=before):
+            # What was set by hand is kept, as the refusal says.
             live = {self.wish.source(*where): value for where, value in before.items()}
             configured = {key: live[key] for key in (*self.wish.configured, "smtpPassword") if key in live}
             assert self.up("with what is live", replace(self.wish, configured=configured), before=before)
-        assert self.parts() == before, "a value is another one after destroy, restore and up"
+        assert self.parts() == before, "a value is another one after it was recovered"
+
+    @step(name=("jwt-secret", "other-config"))
+    def lose_a_secret(self, name: str) -> None:
+        """Somebody deletes it for good; a refresh, and the next `up` creates it again with the value that the state has."""
+        if name not in self.outputs["secret_arns"] or self.wish.jwt in {"adopted", "external"}:
+            return
+        hand = self._changed_by_hand(name)
+        before = {where: value for where, value in self.parts().items() if where[0] == name}
+        self.client.delete_secret(SecretId=self.outputs["secret_arns"][name], ForceDeleteWithoutRecovery=True)
+        self.note(f"lost: {name}")
+        result = self._run("refresh", self.wish)
+        self.say("refresh", result)
+        assert result.status == 0, result.err
+        del self.outputs["secret_arns"][name]
+        assert self.up(f"{name} again", self.wish, before={}), "a secret that was lost is not created again"
+        now = {where: value for where, value in self.parts().items() if where[0] == name}
+        assert hand or now == before, "a value that the state has was not set again"
+
+    def _changed_by_hand(self, name: str) -> bool:
+        stages = self.client.describe_secret(SecretId=self.outputs["secret_arns"][name])["VersionIdsToStages"]
+        return not any({"AWSCURRENT", "pulumi-live"} <= {*labels} for labels in stages.values())
 
     # --- what works on the secrets ---
 
@@ -438,12 +480,39 @@ class ValuesModel(RuleBasedStateMachine):
             self.others[self.wish.foreign["adopted"]] = self._whole(self.wish.foreign["adopted"])  # on purpose
 
     @step()
+    def back_up_or_restore(self) -> None:
+        """A backup of app-config, and its restore some time later; nothing that a database accepts is in it."""
+        file = self.copy.directory / "outputs.json"
+        file.write_text(json.dumps(self.outputs), encoding="utf-8")
+        at = ("--stack", self.copy.stack, "--outputs", str(file))
+        if not self.key:
+            self.key = self._client("kms").create_key()["KeyMetadata"]["Arn"]
+        if not self.backup:
+            self.backup = str(self.copy.directory / "backup.json")
+            done = self._ops("backup", "--to", self.backup, "--kms-key", self.key, *at)
+            if done.status:
+                self.backup = ""
+            return
+        self._ops("restore", self.backup, "--kms-key", self.key, "--only", "app-config", *at, "--yes")
+        Path(self.backup).unlink()
+        self.backup = ""
+
+    @step()
+    def roll_back_by_hand_and_lower_the_number(self) -> None:
+        number, where = self.wish.numbers.get("apiKey", 1), ("app-config", "API_KEY")
+        if number not in self.api_before or where not in self.parts() or self.wish.configured.get("apiKey"):
+            return
+        self._put_by_hand("app-config", API_KEY=self.api_before[number])
+        self.note("by hand: API_KEY, the value before")
+        self.up("rotations.apiKey -1", replace(self.wish, numbers={**self.wish.numbers, "apiKey": number - 1}))
+
+    @step()
     def drop_what_was_put_by_hand(self) -> None:
         """By the command that a refusal prints: AWSCURRENT back to Pulumi's own version, and the database follows."""
         for arn in self.outputs["secret_arns"].values():
             stages = self.client.describe_secret(SecretId=arn)["VersionIdsToStages"]
             current = next((v for v, labels in stages.items() if "AWSCURRENT" in labels), None)
-            own = [v for v, labels in stages.items() if any(label.startswith("pulumi-live-") for label in labels)]
+            own = [v for v, labels in stages.items() if "pulumi-live" in labels]
             if len(own) == 1 and current and own != [current]:
                 self.client.update_secret_version_stage(
                     SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=own[0], RemoveFromVersionId=current
@@ -467,7 +536,6 @@ class ValuesModel(RuleBasedStateMachine):
         account = self.account() if self.outputs else {}
         before = before if before is not None else self.parts() if self.outputs else {}
         arns, referenced = self.outputs.get("secret_arns", {}), self._referenced()
-        wish = replace(wish, restored=self._still_restored(wish))
         self._write(wish)
         result = self._run("up", wish)
         refused = result.status != 0
@@ -479,9 +547,9 @@ class ValuesModel(RuleBasedStateMachine):
             assert "Nothing was changed" in result.err or "configuration problem" in result.err, result.err
             assert self.account() == account, "what was refused changed something"
             if "ops recover" in result.err:
-                assert not what.endswith(_AFTER_RESTORE), "the command that a refusal prints is no way on"
-                self._restore()
-                return self.up(what + _AFTER_RESTORE, replace(wish, restored=self.wish.restored), before=before)
+                assert not what.endswith(_AFTER_RECOVER), "the command that a refusal prints is no way on"
+                self._recover(wish)
+                return self.up(what + _AFTER_RECOVER, wish, before=before)
             self._write(self.wish)
             return False
         self.outputs = self.sandbox.ok("outputs", *self.copy.options)
@@ -499,6 +567,12 @@ class ValuesModel(RuleBasedStateMachine):
         gone = referenced & before.keys() - after.keys()
         gone = {(name, key) for name, key in gone if name in self.outputs["secret_arns"]}
         assert not gone, f"tasks of the last revision can't start any more: {gone}"
+        api, encryption = ("app-config", "API_KEY"), ("app-config", "ENCRYPTION_KEY")
+        if api in before and after.get(api) != before[api] and wish.numbers.get("apiKey", 1) > 1:
+            self.api_before[wish.numbers["apiKey"]] = before[api]
+        kept = ("app-config", "ENCRYPTION_KEY_PREVIOUS")
+        if kept in before and kept in after and before[encryption] == after[encryption]:
+            assert before[kept] == after[kept], "the key before changed alone"
         self.wish = wish
         self._tell_database(create=not arns)
         self.seen |= {*before.values(), *after.values()}
@@ -566,7 +640,7 @@ class ValuesModel(RuleBasedStateMachine):
                 text = self.client.get_secret_value(SecretId=arn)["SecretString"]
             except self.client.exceptions.ResourceNotFoundException:
                 continue  # external, without a value
-            values = json.loads(text) if name.endswith(("-config", "-user")) else {"": text}
+            values = json.loads(text) if text.startswith("{") else {"": text}
             yield from (((name, key), value) for key, value in values.items())
 
     def note(self, what: str) -> None:
@@ -587,7 +661,7 @@ class ValuesModel(RuleBasedStateMachine):
     def _masked(self, text: str) -> str:
         live = set[str]()
         with contextlib.suppress(Exception):
-            live = {value for (_, key), value in self.parts().items() if key not in {"username", "CONSTANT"}}
+            live = {value for (_, key), value in self.parts().items() if key not in {"username", "CONSTANT", "schema"}}
         for value in {*self.seen, *live, *getattr(self, "wish", Wish("", {})).configured.values()}:
             if value != "c" and not value.startswith("user_"):
                 text = text.replace(value, "[value]")
@@ -618,18 +692,8 @@ class ValuesModel(RuleBasedStateMachine):
         if number and key != "smtpPassword":
             numbers[key] = numbers.get(key, 1) + 1
 
-    def _still_restored(self, wish: Wish) -> Mapping[str, Any]:
-        """`restored` without the entries that the program would call unknown: those of secrets that the wish no longer has."""
-        secrets = dict(wish.restored.get("secrets", {}))
-        if wish.jwt in {"renamed", "absent", "adopted"}:
-            secrets.pop("jwt-secret", None)
-        if wish.jwt != "renamed":
-            secrets.pop("signing-secret", None)
-        return {**wish.restored, "secrets": secrets} if secrets else {}
-
-    def _restore(self) -> None:
-        """`ops recover`."""
-        done = self._ops("recover", "--stack", self.copy.stack, "--yes", *self.wish.options())
+    def _recover(self, wish: Wish) -> None:
+        done = self._ops("recover", "--stack", self.copy.stack, "--yes", *wish.options())
         assert "error:" not in done.err, done.err
 
     def _ops(self, verb: str, *arguments: str, stdin: str = "") -> Any:

@@ -1,0 +1,242 @@
+"""Each way in which a live value was once lost or stranded, on the real engine; every command that a refusal prints is pasted."""
+
+import json
+import shlex
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.sandbox.account import everything
+from tests.sandbox.stack_options import ALTERNATING, given, values, with_application_user
+
+Make = Callable[..., Any]
+
+
+class Stack:
+    """A stack and its user: numbers and configured values as they stand in the configuration."""
+
+    def __init__(self, sandbox: Any, copy: Any) -> None:
+        self.sandbox, self.copy = sandbox, copy
+        self.numbers: dict[str, int] = {}
+        self.config: dict[str, Any] = {}
+        self.secret: dict[str, str] = {}
+        self.client = (
+            sandbox.aws("secretsmanager", copy) if sandbox.quick("preview", *copy.options).status == 0 else None
+        )
+
+    def _options(self) -> tuple[str, ...]:
+        secret = tuple(part for key, value in self.secret.items() for part in ("-c", f"secret:{key}={value}"))
+        return (*self.copy.options, *given(**self.config, rotations=self.numbers), *secret)
+
+    def up(self) -> dict[str, Any]:
+        return self.sandbox.ok("up", *self._options())
+
+    def refused(self) -> list[str]:
+        """What `up` says when it refuses: nothing in AWS has changed, and no live value is in what it says."""
+        before, live = everything(partial(self.sandbox.aws, copy=self.copy)), values(self.sandbox, self.copy)
+        result = self.sandbox.quick("up", *self._options())
+        assert result.status == 1, result.err
+        assert everything(partial(self.sandbox.aws, copy=self.copy)) == before
+        assert "Nothing was changed" in result.err
+        texts = [t for v in live.values() for t in (json.loads(v).values() if v.startswith("{") else [v])]
+        assert [text for text in texts if len(text) > 9 and text in result.err + result.out] == []
+        return result.err.splitlines()
+
+    def paste(self, said: list[str], *, stdin: str = "", last: int = 0) -> list[str]:
+        """Run the commands of a refusal (the last of them), each in its own way here."""
+        commands = [shlex.split(line) for line in said if line.startswith("  ") and line.split()[0] in _TOOLS][-last:]
+        for words in commands:
+            options = dict(zip(words, [*words[1:], ""], strict=True))
+            if words[:3] == ["python", "-m", "ops"]:
+                file = self.copy.directory / "outputs.json"
+                file.write_text(json.dumps(self.sandbox.ok("outputs", *self.copy.options)), encoding="utf-8")
+                yes = () if words[3] == "keep" else ("--yes",)
+                done = self.sandbox.ops(self.copy, *words[3:], "--outputs", str(file), *yes, stdin=stdin)
+                assert done.status == 0, done.err
+            elif words[:4] == ["python", "-m", "sandbox", "up"]:
+                # What `pulumi config set --path rotations.KEY NUMBER` is here.
+                given_ = [words[i + 1].split("=") for i, word in enumerate(words) if word == "-c"]
+                self.numbers |= {key.removeprefix("rotations."): int(number) for key, number in given_}
+            elif words[0] == "aws":
+                moved = {"RemoveFromVersionId": options["--remove-from-version-id"]}
+                if "--move-to-version-id" in options:
+                    moved["MoveToVersionId"] = options["--move-to-version-id"]
+                self.client.update_secret_version_stage(
+                    SecretId=options["--secret-id"], VersionStage=options["--version-stage"], **moved
+                )
+            else:
+                raise AssertionError(f"what is {words}?")
+        return [" ".join(words[:4]) for words in commands]
+
+    def app(self) -> dict[str, str]:
+        return json.loads(values(self.sandbox, self.copy)["app-config"])
+
+    def text(self, stage: str = "AWSCURRENT") -> str:
+        full_name = f"{self.copy.name}-{self.copy.stack}-jwt-secret"
+        return self.client.get_secret_value(SecretId=full_name, VersionStage=stage)["SecretString"]
+
+    def put(self, name: str, value: str) -> None:
+        self.client.put_secret_value(SecretId=f"{self.copy.name}-{self.copy.stack}-{name}", SecretString=value)
+
+    def edit(self, old: str, new: str) -> None:
+        path = self.copy.directory / "catalogue.py"
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def previous_of_the_text(self) -> str:
+        """The value before as the container gets it."""
+        found = self.sandbox.ok("outputs", *self.copy.options)["services"]["app"]["container_secrets"]
+        return self.text(found["JWT_SECRET_PREVIOUS"].split(":")[-2])
+
+
+_TOOLS = {"python", "pulumi", "aws"}
+
+
+def test_the_value_before_is_the_last_live_one_that_differs(sandbox: Any, project_copy: Make) -> None:
+    stack = Stack(sandbox, project_copy())
+    stack.up()
+    first, jwt = stack.app(), [stack.text()]
+
+    # A configured value that stays while its number goes up: the value before stays, too.
+    stack.secret |= {"encryptionKey": "a-configured-key-of-32-bytes-001", "jwtSecret": "a-configured-jwt-secret-0001"}
+    stack.numbers = {"encryptionKey": 2, "jwtSecret": 2}
+    stack.up()
+    stack.numbers = {"encryptionKey": 3, "jwtSecret": 3}
+    stack.up()
+    assert stack.app()["ENCRYPTION_KEY"] == stack.secret["encryptionKey"]
+    assert stack.app()["ENCRYPTION_KEY_PREVIOUS"] == first["ENCRYPTION_KEY"]
+    assert (stack.text(), stack.previous_of_the_text()) == (stack.secret["jwtSecret"], jwt[0])
+
+    # keeps_previous together with the next number, of a value that was configured and is generated from now on.
+    stack.secret["apiKey"] = "a-configured-api-key-0123456789"
+    stack.up()
+    stack.edit('Generated("apiKey", length=40)', 'Generated("apiKey", length=40, keeps_previous=True)')
+    configured = stack.secret.pop("apiKey")
+    stack.numbers["apiKey"] = 2
+    stack.up()
+    assert stack.app()["API_KEY_PREVIOUS"] == configured != stack.app()["API_KEY"]
+
+    # A text's value before survives a value that was set by hand and dropped, as the refusal says.
+    stack.put("jwt-secret", "set-by-hand-and-dropped-1")
+    jwt.append(stack.secret.pop("jwtSecret"))
+    stack.numbers["jwtSecret"] = 4
+    assert stack.paste(stack.refused(), last=1) == ["aws secretsmanager update-secret-version-stage --region"]
+    assert (stack.text(), stack.previous_of_the_text()) == (jwt[1], jwt[0])
+    stack.up()
+    assert stack.previous_of_the_text() == jwt[1] != stack.text()
+    assert stack.app()["ENCRYPTION_KEY_PREVIOUS"] == first["ENCRYPTION_KEY"]
+
+
+def test_a_number_raised_by_mistake_is_lowered_by_the_printed_commands(sandbox: Any, project_copy: Make) -> None:
+    """One that was only refused is lowered as it is; one that is live gives its value back under the next number."""
+    stack = Stack(sandbox, project_copy())
+    stack.up()
+    first, jwt = stack.app(), stack.text()
+    numbers = {"encryptionKey": 2, "jwtSecret": 2, "apiKey": 2}
+    stack.numbers = dict(numbers)
+    stack.up()
+    second, jwt_2 = stack.app(), stack.text()
+    stack.numbers = {"apiKey": 4}
+    said = stack.refused()
+    assert sorted(line.split(":")[0] for line in said if "can only become 3" in line) == [
+        "app-config key API_KEY", "app-config key ENCRYPTION_KEY", "jwt-secret",
+    ]  # fmt: skip
+    stack.paste(said)
+    assert stack.numbers == dict.fromkeys(numbers, 3)
+    stack.up()
+    assert {key: value for key, value in stack.app().items() if key in first} == first
+    assert stack.app()["ENCRYPTION_KEY_PREVIOUS"] == second["ENCRYPTION_KEY"]
+    assert (stack.text(), stack.previous_of_the_text()) == (jwt, jwt_2)
+    assert sandbox.ok("preview", "--expect-no-changes", *stack._options())["changes"] == []
+
+    # Rolled back by hand: the lower number fits what is live.
+    stack.put("app-config", json.dumps({**stack.app(), "WEBHOOK_SECRET": first["WEBHOOK_SECRET"]}))
+    stack.numbers["webhookSecret"] = 2
+    stack.up()
+    stack.put("app-config", json.dumps({**stack.app(), "WEBHOOK_SECRET": first["WEBHOOK_SECRET"]}))
+    stack.numbers["webhookSecret"] = 1
+    stack.up()
+    assert stack.app()["WEBHOOK_SECRET"] == first["WEBHOOK_SECRET"]
+
+
+def test_an_older_value_that_came_back_is_kept_and_named(sandbox: Any, project_copy: Make, tmp_path: Any) -> None:
+    """Backup, a new value, restore of the backup, then an unrelated `up`."""
+    stack = Stack(sandbox, project_copy())
+    stack.up()
+    old = stack.app()
+    key = sandbox.aws("kms", stack.copy).create_key()["KeyMetadata"]["Arn"]
+    outputs, file = tmp_path / "outputs.json", str(tmp_path / "backup.json")
+    outputs.write_text(json.dumps(sandbox.ok("outputs", *stack.copy.options)), encoding="utf-8")
+    at = ("--stack", stack.copy.stack, "--outputs", str(outputs))
+    made = sandbox.ops(stack.copy, "backup", "--to", file, "--kms-key", key, *at)
+    assert made.status == 0, made.err
+    stack.numbers["apiKey"] = 2
+    stack.up()
+    restored = sandbox.ops(stack.copy, "restore", file, "--kms-key", key, *at, "--yes")
+    assert restored.status == 0, restored.err
+    assert stack.app()["API_KEY"] == old["API_KEY"]
+
+    stack.secret["smtpPassword"] = "an-unrelated-smtp-password"
+    said = stack.refused()
+    assert any("app-config: " in line and "API_KEY" in line for line in said), said
+    stack.paste([line for line in said if " ops keep " in line])
+    stack.up()
+    assert stack.app() == {**old, "SMTP_PASSWORD": stack.secret["smtpPassword"]}
+
+
+JSON = 'JsonSecret("jwt-secret", {"TOKEN": Generated("KEY")}, variables={"TOKEN": "JWT_SECRET"})'
+
+
+@pytest.mark.parametrize("config_key", ["jwtSecret", "otherSecret"])
+def test_a_text_becomes_json_in_steps_that_keep_every_revision_alive(
+    sandbox: Any, project_copy: Make, config_key: str
+) -> None:
+    copy = project_copy()
+    project = (copy.directory / "Pulumi.yaml").read_text(encoding="utf-8")
+    (copy.directory / "Pulumi.yaml").write_text(project.replace("  jwtSecret:", "  otherSecret:", 1), encoding="utf-8")
+    stack = Stack(sandbox, copy)
+    stack.config["recoveryWindowInDays"] = "7"
+    stack.up()
+    live, same = stack.text(), config_key == "jwtSecret"
+    text = 'TextSecret("jwt-secret", Generated("jwtSecret", length=64, keeps_previous=True), variable="JWT_SECRET")'
+    json_ = JSON.replace("KEY", config_key)
+    if not same:
+        stack.secret["otherSecret"] = "another-value-0123456789abcdef"
+    stack.edit(text, json_)
+    said = "\n".join(stack.refused())
+    assert "jwt-secret: is a text and would become a JSON" in said
+    assert stack.text() == live
+
+    # The steps: another name that gets the variable, and the old entry out later.
+    kept = json_.replace("Generated(", "Generated(length=64, keeps_previous=True, config_key=") if same else json_
+    moved = kept.replace('"jwt-secret"', '"jwt-json"')
+    stack.edit(json_, text.replace(', variable="JWT_SECRET"', "") + ",\n    " + moved)
+    stack.up()
+    assert stack.text() == live
+    token = json.loads(values(sandbox, copy)["jwt-json"])["TOKEN"]
+    assert token == (live if same else stack.secret["otherSecret"])
+    stack.edit(text.replace(', variable="JWT_SECRET"', "") + ",\n", "")
+    stack.up()
+    assert json.loads(values(sandbox, copy)["jwt-json"])["TOKEN"] == token
+
+
+def test_a_key_of_a_rotated_secret_is_live_before_anything_refers_to_it(sandbox: Any, project_copy: Make) -> None:
+    stack = Stack(sandbox, with_application_user(project_copy()))
+    stack.config["rotation"] = ALTERNATING
+    stack.up()
+    live = values(sandbox, stack.copy)["db-app-user"]
+    stack.edit(
+        '{"username": Constant("ticketing"), "password": Generated("dbAppUserPassword")},\n            variables={',
+        '{"username": Constant("ticketing"), "password": Generated("dbAppUserPassword"), "schema": Constant("tickets")},\n'
+        '            variables={"schema": "DB_SCHEMA", ',
+    )
+    said = stack.refused()
+    assert stack.paste(said, stdin="tickets") == ["python -m ops set"]
+    stack.up()
+    now = json.loads(values(sandbox, stack.copy)["db-app-user"])
+    assert now == {**json.loads(live), "schema": "tickets"}
+    found = sandbox.ok("outputs", *stack.copy.options)["services"]["app"]["container_secrets"]
+    assert found["DB_SCHEMA"].endswith(":schema::")
