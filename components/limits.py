@@ -59,6 +59,12 @@ FARGATE_MEMORY: Mapping[int, Sequence[int]] = {
 MIN_LOG_FILE_DAYS = 365
 """How long the bucket keeps the trail's files at least: an incident is often older than a log group."""
 
+HEALTH_CHECK = {"interval": (30, 5, 300), "timeout": (5, 2, 60), "retries": (3, 1, 10), "startPeriod": (0, 0, 300)}
+"""Default, lowest and highest number of a container's health check; seconds, and how many checks may fail.
+
+Source: AWS, Amazon ECS API Reference, HealthCheck.
+"""
+
 NOT_UPDATED_BY_ECS = ("CODE_DEPLOY", "EXTERNAL")
 """Deployment controllers under which UpdateService changes no task definition and forces no deployment.
 

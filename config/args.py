@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
 import pulumi
 
@@ -19,7 +19,7 @@ from components.redeployment import RedeploymentArgs
 from components.rotation import RotationArgs
 from components.secret import Secret, foreign
 from components.service import ServiceArgs
-from components.task_definition import TaskDefinitionArgs
+from components.task_definition import HealthCheckArgs, TaskDefinitionArgs
 from components.value_plan import PREVIOUS_SUFFIX
 from config.declarations import (
     Constant,
@@ -318,7 +318,7 @@ def _execution_role(settings: Settings, own: ServiceSettings, common: _OfService
 def _task_definition(
     own: ServiceSettings, name: str, secrets: Mapping[str, Text], common: _OfService
 ) -> TaskDefinitionArgs:
-    return {
+    args: TaskDefinitionArgs = {
         **common,
         "image": own.image,
         "secrets": secrets,
@@ -332,6 +332,9 @@ def _task_definition(
         "readonly_root_filesystem": own.readonly_root_filesystem,
         "log_mode": own.log_mode,
     }
+    if own.health_check:
+        args["health_check"] = cast("HealthCheckArgs", own.health_check)
+    return args
 
 
 def _redeployment(

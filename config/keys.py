@@ -35,6 +35,10 @@ KEYS: tuple[Key, ...] = (
         "When the log can't be delivered: non-blocking loses lines, blocking lets the application wait",
         ("non-blocking", "blocking"), shown="the account's default",
     ),
+    Key(
+        "healthCheck", "object", {},
+        "The container's health check: command (CMD or CMD-SHELL first), interval, timeout, retries, startPeriod", shown="none",
+    ),
     Key("services", "object", {}, "By service the keys above that differ from the common ones, such as worker.cpu"),
     Key("logRetentionInDays", "integer", 30, "Days that the containers' logs are kept", LOG_RETENTION_DAYS, _RETENTION),
     Key(

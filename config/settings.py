@@ -12,7 +12,7 @@ import pulumi
 from components import checks
 from components.checks import wrong_host, wrong_secret, wrong_size
 from components.engines import ENGINES
-from components.limits import FARGATE_MEMORY, MIN_LOG_FILE_DAYS
+from components.limits import FARGATE_MEMORY, HEALTH_CHECK, MIN_LOG_FILE_DAYS
 from components.location import Location
 from components.names import Names
 from components.schedule import wrong_duration
@@ -44,6 +44,7 @@ class ServiceSettings:
         command: What the container runs instead of the image's own command, if anything.
         readonly_root_filesystem: Whether the container can write to /tmp alone.
         log_mode: `non-blocking` or `blocking`; "" takes the account's default.
+        health_check: How ECS finds out whether the container is healthy, if at all.
     """
 
     image: str
@@ -55,6 +56,7 @@ class ServiceSettings:
     command: tuple[str, ...]
     readonly_root_filesystem: bool
     log_mode: str
+    health_check: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -314,7 +316,26 @@ def _service(reader: Reader, name: str, variables: Sequence[PlainVariable], *, e
         command=from_["command"].value("command"),
         readonly_root_filesystem=from_["readonlyRootFilesystem"].value("readonlyRootFilesystem"),
         log_mode=from_["logMode"].value("logMode"),
+        health_check=_health_check(from_["healthCheck"].section("healthCheck")),
     )
+
+
+def _health_check(section: Reader | None) -> Mapping[str, Any] | None:
+    """Return the container's health check; numbers that ECS refuses are reported."""
+    if section is None:
+        return None
+    command = section.texts("command", repeated=True)
+    if command[:1] not in (("CMD",), ("CMD-SHELL",)) or len(command) == 1:
+        section.report("command", f"is {list(command)!r:.60}", "CMD or CMD-SHELL, and what to run")
+
+    def number(key: str) -> int:
+        default, lowest, highest = HEALTH_CHECK[key]
+        return section.integer(key, default, allowed=range(lowest, highest + 1), rule=f"{lowest} to {highest}")
+
+    return {
+        "command": command, "interval": number("interval"), "timeout": number("timeout"), "retries": number("retries"),
+        "start_period": number("startPeriod"),
+    }  # fmt: skip
 
 
 def _values(

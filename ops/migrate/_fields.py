@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from components import limits
+from ops._detect import why_text_is_secret
 from ops.migrate._task_definition import Container, TaskDefinition
 from ops.migrate._values import Unread
 
@@ -78,7 +80,7 @@ CONTAINER_FIELDS: Mapping[str, str] = {
     "dockerLabels": "leave them out, or add them to components/_containers.py if something reads them",
     "ulimits": "the new container has Fargate's limits (nofile 65535): add them to components/_containers.py if it needs more",
     "logConfiguration": "the new container logs to CloudWatch Logs (awslogs), each line for itself; send them on from there",
-    "healthCheck": "the new container has none: let the load balancer check, or add it to components/_containers.py",
+    "healthCheck": "is not one that ECS takes, or holds a secret: set healthCheck in the configuration, or leave it out",
     "systemControls": "add them to components/_containers.py if the application needs them",
     "resourceRequirements": "Fargate has no GPU: stay on EC2, or do without",
     "firelensConfiguration": "a log router is a sidecar, which the program does not run",
@@ -103,6 +105,31 @@ _DEFAULTS: Mapping[str, Any] = {
 """What ECS takes for a field that is left out, beside false, 0 and nothing."""
 
 _ON_EC2, _ON_FARGATE = "bridge", "awsvpc"
+
+
+def health_check(container: Container) -> str | None:
+    """Return a container's health check as the configuration takes it, None where there is none that it takes.
+
+    One that holds a secret, or a number that ECS refuses, is not carried.
+    """
+    raw: Any = container.document.get("healthCheck")
+    if not isinstance(raw, dict):
+        return None
+    check = cast("Mapping[str, Any]", raw)
+    command: Any = check.get("command")
+    if not isinstance(command, list) or not all(isinstance(word, str) for word in cast("list[Any]", command)):
+        return None
+    words = cast("list[str]", command)
+    given = {key: check.get(key) for key in limits.HEALTH_CHECK}
+    numbers = {key: str(limits.HEALTH_CHECK[key][0] if value is None else value) for key, value in given.items()}
+    fine = all(
+        numbers[key].isdecimal() and lowest <= int(numbers[key]) <= highest
+        for key, (_, lowest, highest) in limits.HEALTH_CHECK.items()
+    )
+    if words[:1] not in (["CMD"], ["CMD-SHELL"]) or not fine or why_text_is_secret(" ".join(words)):
+        return None
+    found = {"command": words, **{key: int(number) for key, number in numbers.items()}}
+    return json.dumps(found, sort_keys=True, separators=(",", ":"))
 
 
 def lost(task: TaskDefinition, container: Container) -> dict[str, str]:
@@ -155,7 +182,8 @@ _NEW_TASK: Mapping[str, Any] = {"networkMode": _ON_FARGATE, "requiresCompatibili
 def _new_container(old: Container) -> Mapping[str, Any]:
     """Return the parts of a container that the program makes from an old one's settings."""
     ports = [f"{port}/{protocol}" for port, protocol in old.ports[:1] if protocol == "tcp" and port.isdecimal()]
-    return {"portMappings": ports, "logConfiguration": _awslogs({})}
+    carried = {"healthCheck": container_fields(old)["healthCheck"]} if health_check(old) else {}
+    return {"portMappings": ports, "logConfiguration": _awslogs({}), **carried}
 
 
 def _task_fields(task: TaskDefinition) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from components import checks as rules
 from components import limits
 from ops._detect import why_refused, why_secret, why_text_is_secret
 from ops._json import json_object, read_json
-from ops.migrate._fields import CONTAINER_FIELDS, lost
+from ops.migrate._fields import CONTAINER_FIELDS, health_check, lost
 from ops.migrate._pulumi import property_path
 from ops.migrate._target import HOSTS, Place, Target
 from ops.migrate._task_definition import Container, TaskDefinition
@@ -435,6 +435,8 @@ def _settings(task: TaskDefinition, containers: Mapping[str, str], target: Targe
                 "from the task definition",
                 {key("containerPort"): str(container.port)},
             )
+        if check := health_check(container):
+            yield Part(f"{label}healthCheck", "carried", "from the task definition", {key("healthCheck"): check})
         if size := _size(task, container):
             cpu, memory, why = size
             sizes = {key("cpu"): cpu, key("memory"): memory} if cpu else {}

@@ -1,5 +1,6 @@
 """`ops migrate apply`: the plan's values become configuration, unseen; then Pulumi's preview."""
 
+import json
 import os
 import re
 import subprocess
@@ -167,7 +168,10 @@ def _configured(configured: Mapping[str, Configured], key: str) -> Configured | 
     value: Any = json_object(found.value) or {}
     for quoted, plain in path:
         value = cast("Mapping[str, Any]", value).get(quoted or plain) if isinstance(value, dict) else None
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, dict | list):
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    else:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
     return None if value is None else Configured(text, found.secret)
 
 

@@ -14,7 +14,7 @@ from ops._errors import MisuseError
 from ops._json import json_object
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import Stack, load
-from ops.migrate._fields import CONTAINER_FIELDS, different
+from ops.migrate._fields import CONTAINER_FIELDS, different, health_check
 from ops.migrate._plan import Part, Plan, PlanError, Step, Variables, value_of
 from ops.migrate._source import Source, reread, variables_of
 from ops.migrate._target import Target, target_of
@@ -188,8 +188,11 @@ def compare_parts(plan: Plan, name: str, old: Source, task: TaskDefinition, new:
     accepted = {part.where: part for part in plan.parts if part.verdict == "drop"}
     label = f"container {name}: " if len(plan.containers) > 1 else ""
     wrong, same = different(old.task, old.task.container(name), task, new)
+    settings = {part.where for part in plan.parts if part.settings}
     for field in sorted({*wrong, *same}):
         where = label + field if field in CONTAINER_FIELDS else field
+        if where in settings:
+            continue  # compared below
         if field in same:
             yield Finding(where, "equal", "", "part")
         elif where in accepted:
@@ -208,6 +211,7 @@ def _setting(part: Part, key: str, task: TaskDefinition, new: Container) -> tupl
         "cpu": task.cpu,
         "memory": task.memory,
         "cpuArchitecture": task.architecture,
+        "healthCheck": health_check(new) or "",
     }[key]
     wanted = next(value for name, value in part.settings.items() if name.rpartition(".")[2] == key)
     if found == wanted:

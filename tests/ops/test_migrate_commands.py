@@ -455,13 +455,25 @@ def test_verify_tells_of_an_environment_file(stack: Deployed, ops: Ops, tmp_path
     assert _states(done, "part")["environmentFiles"] == ("equal" if kept else "missing")
 
 
+def test_verify_compares_a_health_check_that_was_carried(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
+    check = {"command": ["CMD", "node", "app.mjs", "--health"], "startPeriod": 30}
+    path.write_text(json.dumps(_definition({"DATABASE_HOST": "db.internal"}, healthCheck=check, image=stack.image)))
+    ops(None, "migrate", "scan", str(path), "--to", str(plan))
+    lacking = ops(stack, "migrate", "verify", str(plan), "--json")
+    assert _states(lacking, "part", but="equal") == {"healthCheck": "different"}
+    stack.deploy_revision(stack.containers(healthCheck={**check, "interval": 30, "timeout": 5, "retries": 3}))
+    same = ops(stack, "migrate", "verify", str(plan), "--json")
+    assert _states(same, "part")["healthCheck"] == "equal"
+
+
 LOST: dict[str, Any] = {
     "privileged": True,
     "links": ["db:db"],
     "entryPoint": ["/start.sh"],
     "command": ["npm", "start"],
     "portMappings": [{"containerPort": 3000}, {"containerPort": 9090, "protocol": "udp"}],
-    "healthCheck": {"command": ["CMD-SHELL", "curl -f localhost"]},
+    "healthCheck": {"command": ["CMD-SHELL", "curl -f localhost"], "timeout": 90},
     "mountPoints": [{"sourceVolume": "data", "containerPath": "/data"}],
     "ulimits": [{"name": "nofile", "softLimit": 1, "hardLimit": 2}],
     "user": "1000",

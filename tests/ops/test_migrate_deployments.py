@@ -1,5 +1,6 @@
 """`migrate scan` of deployments in real shapes, without AWS: corpus/deployments/SOURCES.md names where each is from."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ DEPLOYMENTS: dict[str, tuple[str | None, list[str], list[str], list[str]]] = {
         None,
         [],
         ["SENTRY_DSN", "SUPABASE_KEY"],
-        ["image", "ephemeralStorage", "tags", "taskRoleArn", "healthCheck", "portMappings", "ulimits"],
+        ["image", "ephemeralStorage", "tags", "taskRoleArn", "portMappings", "ulimits"],
     ),
     "chat-bot.json": (None, [], ["DATABASE_URL", "DISCORD_BOT_TOKEN"], ["image", "command", "logConfiguration"]),
     "chat-compose.yml": (
@@ -52,7 +53,7 @@ DEPLOYMENTS: dict[str, tuple[str | None, list[str], list[str], list[str]]] = {
         None,
         [],
         ["JWT_SECRET"],
-        ["image", "taskRoleArn", "volumes", "healthCheck", "mountPoints"],
+        ["image", "taskRoleArn", "volumes", "mountPoints"],
     ),
     "ecs-exec.json": (None, [], [], ["taskRoleArn", "linuxParameters"]),
     "first-run.json": (None, [], [], []),
@@ -81,7 +82,7 @@ DEPLOYMENTS: dict[str, tuple[str | None, list[str], list[str], list[str]]] = {
         None,
         [],
         [],
-        ["tags", "command", "entryPoint", "healthCheck", "startTimeout", "stopTimeout", "workingDirectory"],
+        ["tags", "command", "entryPoint", "startTimeout", "stopTimeout", "workingDirectory"],
     ),
     "rails-api.json": (
         None,
@@ -100,7 +101,7 @@ DEPLOYMENTS: dict[str, tuple[str | None, list[str], list[str], list[str]]] = {
         None,
         [],
         ["BOOTSTRAP_SERVERS", "GLOBUS_CLIENT_ID"],
-        ["image", "taskRoleArn", "healthCheck", "portMappings"],
+        ["image", "taskRoleArn", "portMappings"],
     ),
 }
 VALUES = ("tagebuch99", "4kLmWq7TzYbNsx", "brieftaube7", "blaubeere42", "3f9d2c8b7a6e5d4c3b2a190817263544", "4711")
@@ -127,6 +128,20 @@ def test_a_real_deployment_is_scanned_to_the_end(ops: Ops, tmp_path: Path, name:
     assert by_verdict == {"undecided": undecided, "not read": unread}
     assert done.json["not_carried"] == lost
     assert not any(value in done.out + done.err + (tmp_path / "p").read_text() for value in VALUES)
+
+
+CHECKS = {
+    "cashflow-engine.json": 60, "document-server.json": 60, "presto.json": 60, "transaction-api.json": 60,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_containers_health_check_is_carried(ops: Ops, tmp_path: Path, name: str) -> None:
+    parts = {part["where"]: part for part in _scan(ops, tmp_path, name, None).json["parts"]}
+    check = json.loads(parts["healthCheck"]["settings"]["healthCheck"])
+    assert parts["healthCheck"]["verdict"] == "carried"
+    assert check["command"][0].startswith("CMD")
+    assert check["startPeriod"] == CHECKS[name]
 
 
 def test_what_has_no_containers_is_refused(ops: Ops, tmp_path: Path) -> None:

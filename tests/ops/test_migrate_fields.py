@@ -1,5 +1,6 @@
 """Every field of a task definition is carried over, listed as lost with what to do, or filled in by ECS."""
 
+import json
 from typing import Any
 
 import botocore.session
@@ -46,6 +47,32 @@ def _sample(shape: Any) -> Any:
             return 7
         case _:
             return shape.enum[-1] if getattr(shape, "enum", None) else "text"
+
+
+CHECK = {"command": ["CMD-SHELL", "curl -f http://localhost:3000/health"]}
+
+
+@pytest.mark.parametrize(
+    ("check", "carried"),
+    [
+        (CHECK, {**CHECK, "interval": 30, "retries": 3, "startPeriod": 0, "timeout": 5}),
+        (
+            {**CHECK, "interval": "10", "startPeriod": None},
+            {**CHECK, "interval": 10, "retries": 3, "startPeriod": 0, "timeout": 5},
+        ),
+        ({**CHECK, "retries": 0}, None),
+        ({**CHECK, "timeout": 90}, None),
+        ({"command": ["NONE"]}, None),
+        ({"command": "curl"}, None),
+        ({"command": ["CMD", "redis-cli", "-a", "geheim-geheim", "ping"]}, None),
+        (None, None),
+    ],
+)
+def test_a_health_check_is_carried_where_ecs_takes_it(check: Any, carried: Any) -> None:
+    (container,) = _task(healthCheck=check).containers
+    found = fields.health_check(container)
+    assert (json.loads(found) if found else None) == carried
+    assert ("healthCheck" in _lost(healthCheck=check)) is (check is not None and carried is None)
 
 
 CARRIED = {"name", "image", "environment", "secrets", "cpu", "memory", "memoryReservation"}

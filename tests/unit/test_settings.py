@@ -76,6 +76,7 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         command=(),
         readonly_root_filesystem=False,
         log_mode="",
+        health_check=None,
     )
     assert (settings.log_retention_in_days, settings.recovery_window_in_days, settings.protect) == (30, 30, False)
     assert (settings.encryption, settings.rotation, settings.redeploy, settings.audit) == (
@@ -444,6 +445,29 @@ def test_a_services_own_keys_go_over_the_common_ones() -> None:
     assert (web.cpu, web.command, web.environment["QUEUE"]) == (256, (), "none")
     assert (worker.cpu, worker.memory, worker.command) == (1024, 2048, ("node", "worker.js"))
     assert (worker.environment["QUEUE"], worker.environment["LOG_LEVEL"], worker.image) == ("mail", "info", web.image)
+
+
+def test_a_service_may_have_a_health_check() -> None:
+    command = ["CMD", "node", "app.mjs", "--health"]
+    own = {"web": {"healthCheck": {"command": command, "startPeriod": 30}}}
+    settings = parsed(services=("web", "worker"), services_=own)
+    assert settings.services["web"].health_check == {
+        "command": tuple(command), "interval": 30, "timeout": 5, "retries": 3, "start_period": 30,
+    }  # fmt: skip
+    assert settings.services["worker"].health_check is None
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ({"command": ["curl"]}, "healthCheck.command  is ['curl']"),
+        ({"command": ["CMD"]}, "healthCheck.command  is ['CMD']"),
+        ({"command": ["CMD", "true"], "timeout": 61}, "healthCheck.timeout  is 61"),
+        ({"command": ["CMD", "true"], "startPeriode": 1}, "healthCheck.startPeriode"),
+    ],
+)
+def test_a_health_check_that_ecs_refuses(check: dict[str, object], said: str) -> None:
+    assert said in refusal(healthCheck=check)
 
 
 def test_a_service_may_have_a_read_only_file_system_and_a_log_mode() -> None:
