@@ -38,11 +38,11 @@ class Aws:
         calls: How often each API action was sent, retries included, as `secrets-manager:GetSecretValue`.
     """
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, region: str, profile: str | None = None) -> None:
         _check_endpoint(os.environ.get("AWS_ENDPOINT_URL", ""))
         self.region = region
         self.calls: Counter[str] = Counter()
-        self._session: Any = boto3.Session(region_name=region)
+        self._session: Any = boto3.Session(region_name=region, profile_name=profile)
         self._clients: dict[tuple[str, str, int], Any] = {}
         self._lock = threading.Lock()
         self._session.events.register("before-send", self._count)
@@ -108,13 +108,13 @@ def _attempts() -> int:
     return int(text)
 
 
-def connect(stack: Stack) -> Aws:
+def connect(stack: Stack, profile: str | None = None) -> Aws:
     """Return AWS for a stack, once the credentials are known to belong to the stack's account.
 
     Raises:
         AwsError: When they belong to another account.
     """
-    aws = Aws(stack.region)
+    aws = Aws(stack.region, profile)
     caller = aws.caller()
     if caller.account != stack.account:
         raise AwsError(

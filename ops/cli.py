@@ -13,6 +13,7 @@ from ops._errors import OpsError, explained, is_aws, unexpected
 from ops.access.command import access
 from ops.backup import backup, restore
 from ops.changing import rollback, set_value
+from ops.comparing import diff
 from ops.cost import cost
 from ops.doctor.command import doctor
 from ops.execute import execute
@@ -30,6 +31,7 @@ COMMANDS = {
     "list": list_secrets,
     "describe": describe_secret,
     "history": history,
+    "diff": diff,
     "reveal": reveal,
     "set": set_value,
     "rollback": rollback,
