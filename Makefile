@@ -32,7 +32,7 @@ style: $(VENV)/installed
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck .ci/run .ci/stack
 	$(BIN)/zizmor --offline --quiet .github
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/pipeline.yml .github/workflows/preview.yml .github/workflows/review.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/pipeline.yml .github/workflows/preview.yml .github/workflows/review.yml .github/workflows/backup.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/stack/action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.renovate renovate.json

@@ -8,6 +8,7 @@ import pulumi_aws as aws
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the application's model and policies, and this package
 
+from account import backups
 from account.config_key import ConfigKey
 from account.roles import Roles
 from account.settings import load
@@ -40,6 +41,8 @@ roles = Roles(
     boundary=settings.boundary,
     after=bucket.bucket,
 )
+pipeline = settings.pipeline
+backup = backups.from_configuration(settings.stack, issuer=pipeline.issuer, audience=pipeline.audience, after=roles)
 
 pulumi.export("backendUrl", bucket.name.apply(lambda _: settings.stack.backend_url))
 pulumi.export("secretsProvider", f"awskms://{settings.stack.config_alias}?region={location.region}")
@@ -47,3 +50,7 @@ pulumi.export("deployerRoleArn", roles.deployer_arn)
 pulumi.export("previewerRoleArn", roles.previewer_arn)
 pulumi.export("reviewerRoleArn", roles.reviewer_arn)
 pulumi.export("permissionsBoundary", roles.boundary_arn)
+if backup:
+    pulumi.export("backupRoleArn", backup.role_arn)
+    pulumi.export("backupBucket", backup.bucket)
+    pulumi.export("backupKeyArn", backup.key_arn)

@@ -5,11 +5,12 @@ import sys
 from account.application import Application
 from components.location import Location, partition_of
 from components.names import Names
+from components.policies.backup import bucket_name, key_alias, role_name
 from components.policies.deployer import Deployment
 
 
 def place(stack: str) -> dict[str, str]:
-    """Return account, Region, the state's URL and the ARNs of the roles that account/ makes.
+    """Return account, Region, the state's URL, where backups go and the ARNs of the roles that account/ makes.
 
     Raises:
         SystemExit: When there is no such stack, or it allows not exactly one account.
@@ -28,6 +29,9 @@ def place(stack: str) -> dict[str, str]:
         "deployer": location.role_arn(made.deployer),
         "previewer": location.role_arn(made.previewer),
         "reviewer": location.role_arn(made.reviewer),
+        "backup": location.role_arn(role_name(made)),
+        "backup_folder": f"s3://{bucket_name(made)}/{stack}",
+        "backup_key": key_alias(made),
     }
 
 

@@ -63,6 +63,8 @@ ON_THE_SANDBOX = {
     ".ci/stack preview dev", ".ci/stack preview prod", ".ci/stack up dev", ".ci/stack up prod", '.ci/stack review "$STACK"',
 }  # fmt: skip
 """Run by tests/sandbox/test_pipeline.py."""
+ON_A_BACKUP = {'.ci/stack outputs "$STACK"', '.ci/stack backup "$STACK"'}
+"""Run by tests/ops/test_backup_pipeline.py."""
 THIS_IS_IT = {"make .venv/installed", "make check", ".ci/run"}
 """What runs these tests."""
 HERE = {
@@ -89,7 +91,7 @@ def run(command: str, folder: Path, **environment: str) -> subprocess.CompletedP
 
 
 def test_every_command_of_the_pipelines_is_run_by_a_test() -> None:
-    assert set(EVERYTHING) == ON_THE_SANDBOX | THIS_IS_IT | HERE
+    assert set(EVERYTHING) == ON_THE_SANDBOX | ON_A_BACKUP | THIS_IS_IT | HERE
 
 
 @pytest.mark.parametrize("command", EVERYTHING)
@@ -124,7 +126,7 @@ def test_the_place_is_handed_to_the_steps_that_follow(tmp_path: Path) -> None:
         for name in re.findall(r"steps\.place\.outputs\.(\w+)", json.dumps(step)):
             assert name in found
     wanted = {step["with"]["role"] for step in steps() if str(step.get("uses", "")).startswith("./")}
-    assert wanted == {"deployer", "previewer", "reviewer"} <= set(found)
+    assert wanted == {"backup", "deployer", "previewer", "reviewer"} <= set(found)
 
 
 @pytest.mark.parametrize("stack", ["nope", "../account/dev"])
@@ -205,7 +207,7 @@ def test_an_unanswered_approval_of_prod_holds_no_later_run_of_main() -> None:
 def test_gitlab_does_what_github_does() -> None:
     stacks = [c for c in of_github() if c.startswith((".ci/", "make", ".venv/bin/pre-commit"))]
     assert set(stacks) == {c for c in of_gitlab() if not c.startswith("cat")}
-    for name in ("preview", "dev", "prod-preview", "prod", "review"):
+    for name in ("preview", "dev", "prod-preview", "prod", "review", "backup-outputs", "backup"):
         assert load(GITLAB)[name]["extends"] == ".aws"
     assert load(GITLAB)[".aws"]["id_tokens"] == {"AWS_ID_TOKEN": {"aud": "sts.amazonaws.com"}}
 

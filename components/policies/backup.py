@@ -1,0 +1,108 @@
+"""Who makes the regular backup, where it goes, and who opens it: least rights that work, as pure functions.
+
+Sources: AWS, "Permissions for AWS Secrets Manager", "Using S3 Object Lock", "AWS KMS condition keys"; AWS Encryption SDK,
+"Required AWS KMS permissions" (GenerateDataKey, and Encrypt for each further key).
+"""
+
+from collections.abc import Sequence
+
+from components.location import Location
+from components.policies.deployer import Deployment
+from components.policies.identity import Statement, bucket_requires_tls, document
+
+# The administrators of the account manage the key, and can't open a backup. Without CreateGrant, which would open it.
+_ADMINISTRATION = [
+    "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey", "kms:EnableKey",
+    "kms:EnableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListAliases", "kms:ListKeyPolicies",
+    "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource",
+    "kms:UpdateAlias", "kms:UpdateKeyDescription",
+]  # fmt: skip
+
+
+def role_name(stack: Deployment) -> str:
+    """Return the name of the role that backs a stack up. Like the pipeline's other roles, never one of the stack's own."""
+    return f"{stack.names.project}-backup"
+
+
+def bucket_name(stack: Deployment) -> str:
+    """Return the name of the bucket that the backups go to."""
+    return f"{stack.names.project}-backups-{stack.location.account_id}-{stack.location.region}"
+
+
+def key_alias(stack: Deployment) -> str:
+    """Return the alias of the key that encrypts the backups."""
+    return f"alias/{stack.names.project}-backups"
+
+
+def backup_statements(stack: Deployment, *, key_arn: str) -> tuple[Statement, ...]:
+    """Return everything that the backup's role does: it reads every secret of one stack, and writes one folder.
+
+    It neither reads nor deletes a backup, and it reads no state: the stack's outputs come from the reviewer.
+
+    Args:
+        stack: The stack.
+        key_arn: ARN of the key that encrypts the backup.
+    """
+    location, partition = stack.location, stack.location.partition
+    # AWS ends each ARN with a hyphen and six characters.
+    secrets = [location.arn("secretsmanager", f"secret:{stack.names.prefix}-*"), *sorted(stack.adopted_arns)]
+    through = f"secretsmanager.{location.region}.{location.dns_suffix}"
+    return (
+        _allow("ListSecrets", ["secretsmanager:ListSecrets"], ["*"]),
+        _allow(
+            "ReadSecrets",
+            [
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:GetResourcePolicy",
+                "secretsmanager:GetSecretValue",
+                "secretsmanager:ListSecretVersionIds",
+            ],
+            secrets,
+        ),
+        _allow(
+            "DecryptSecrets",
+            ["kms:Decrypt"],
+            [location.arn("kms", "key/*")],
+            {"StringEquals": {"kms:ViaService": through}, "StringLike": {"kms:EncryptionContext:SecretARN": secrets}},
+        ),
+        _allow("FindBackupKey", ["kms:DescribeKey"], [key_arn]),
+        _allow(
+            "EncryptBackup",
+            ["kms:Encrypt", "kms:GenerateDataKey"],
+            [key_arn],
+            {"StringEquals": {"kms:EncryptionContext:stack": stack.names.stack}},
+        ),
+        _allow("WriteBackup", ["s3:PutObject"], [f"arn:{partition}:s3:::{bucket_name(stack)}/{stack.names.stack}/*"]),
+    )
+
+
+def backup_key_policy(location: Location, *, writers: Sequence[str], openers: Sequence[str]) -> str:
+    """Return the policy of the key: who makes backups, and who opens them. IAM alone gives nobody either right.
+
+    Args:
+        location: The key's account.
+        writers: ARNs of the roles that make backups.
+        openers: ARNs of the roles that restore, break-glass roles most of the time.
+    """
+    return document(
+        [
+            _of_key("AdministerByAccount", location.root_arn(), _ADMINISTRATION),
+            _of_key("MakeBackups", list(writers), ["kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]),
+            *([_of_key("OpenBackups", list(openers), ["kms:Decrypt", "kms:DescribeKey"])] if openers else []),
+        ]
+    )
+
+
+def backup_bucket_policy(stack: Deployment) -> str:
+    """Return the policy of the bucket: TLS only. Object Lock keeps what is in it."""
+    return document([bucket_requires_tls(f"arn:{stack.location.partition}:s3:::{bucket_name(stack)}")])
+
+
+def _of_key(sid: str, principals: object, actions: list[str]) -> Statement:
+    # In a key policy "*" is this key.
+    return {"Sid": sid, "Effect": "Allow", "Principal": {"AWS": principals}, "Action": actions, "Resource": "*"}
+
+
+def _allow(sid: str, actions: list[str], resources: list[str], condition: object = None) -> Statement:
+    statement: Statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+    return statement | ({"Condition": condition} if condition else {})

@@ -1,0 +1,146 @@
+"""The regular backup: what its role does and what it doesn't, who opens a backup, how long it stays."""
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.location import Location
+from components.names import Names
+from components.policies.backup import backup_key_policy, backup_statements, bucket_name
+from components.policies.deployer import Deployment
+from components.policies.identity import document
+from ops.access.evaluator import Request, decide, parse
+from tests.unit.conftest import Recorder
+from tests.unit.test_account import account, application
+
+_ = application  # the fixture that gives the account's project the tests' own stacks
+
+ACCOUNT, REGION = "111122223333", "eu-central-1"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-1111-2222-3333-444444444444"
+OTHER_KEY = KEY.replace("0000", "9999", 1)
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-backup"
+ADMIN, OPENER = f"arn:aws:iam::{ACCOUNT}:role/admin", f"arn:aws:iam::{ACCOUNT}:role/break-glass"
+ADOPTED = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:ticketing/jwt-AbCdEf"
+STACK = Deployment(
+    names=Names("service-ticket-system", "prod"),
+    location=Location("aws", REGION, ACCOUNT),
+    features=frozenset(),
+    config_key_arn=OTHER_KEY,
+    key_tags={},
+    adopted_arns=(ADOPTED,),
+)
+SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:service-ticket-system-prod-jwt-secret-AbCdEf"
+BUCKET = "arn:aws:s3:::service-ticket-system-backups-111122223333-eu-central-1"
+THROUGH = {"kms:viaservice": f"secretsmanager.{REGION}.amazonaws.com"}
+OF_STACK = {"kms:encryptioncontext:stack": "prod"}
+
+
+def _allows(action: str, resource: str, context: dict[str, str]) -> bool:
+    known: dict[str, str | None] = {"kms:viaservice": None, "kms:encryptioncontext:*": None, **context}
+    statements = parse(document(backup_statements(STACK, key_arn=KEY)), source="backup")
+    return decide(Request(action, resource, ROLE, known), identity=statements).outcome == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context"),
+    [
+        *((f"secretsmanager:{call}", arn, {}) for arn in (SECRET, ADOPTED) for call in (
+            "GetSecretValue", "DescribeSecret", "ListSecretVersionIds", "GetResourcePolicy",
+        )),
+        ("secretsmanager:ListSecrets", "*", {}),
+        ("kms:Decrypt", OTHER_KEY, {**THROUGH, "kms:encryptioncontext:secretarn": SECRET}),
+        ("kms:DescribeKey", KEY, {}),
+        ("kms:GenerateDataKey", KEY, OF_STACK),
+        ("s3:PutObject", f"{BUCKET}/prod/2026-11-29T01-43-00Z.backup", {}),
+    ],
+)  # fmt: skip
+def test_the_role_makes_a_backup(action: str, resource: str, context: dict[str, str]) -> None:
+    assert _allows(action, resource, context)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context"),
+    [
+        ("secretsmanager:GetSecretValue", SECRET.replace("-prod-", "-dev-"), {}),
+        ("secretsmanager:PutSecretValue", SECRET, {}),
+        ("secretsmanager:DeleteSecret", SECRET, {}),
+        ("kms:Decrypt", KEY, {}),
+        ("kms:Decrypt", KEY, OF_STACK),
+        ("kms:Decrypt", OTHER_KEY, {"kms:encryptioncontext:secretarn": SECRET}),
+        ("kms:Decrypt", OTHER_KEY, {**THROUGH, "kms:encryptioncontext:secretarn": SECRET.replace("-prod-", "-dev-")}),
+        ("kms:GenerateDataKey", KEY, {"kms:encryptioncontext:stack": "dev"}),
+        ("kms:GenerateDataKey", OTHER_KEY, OF_STACK),
+        ("s3:GetObject", f"{BUCKET}/prod/x", {}),
+        ("s3:DeleteObject", f"{BUCKET}/prod/x", {}),
+        ("s3:PutObject", f"{BUCKET}/dev/x", {}),
+        ("s3:PutObjectRetention", f"{BUCKET}/prod/x", {}),
+        ("s3:GetObject", "arn:aws:s3:::service-ticket-system-state-111122223333-eu-central-1/.pulumi/x", {}),
+        ("iam:PassRole", ROLE, {}),
+    ],
+)
+def test_the_role_does_nothing_else(action: str, resource: str, context: dict[str, str]) -> None:
+    assert not _allows(action, resource, context)
+
+
+@pytest.mark.parametrize(
+    ("principal", "action", "allowed"),
+    [
+        (ROLE, "kms:GenerateDataKey", True),
+        (ROLE, "kms:Decrypt", False),
+        (OPENER, "kms:Decrypt", True),
+        (ADMIN, "kms:Decrypt", False),
+        (ADMIN, "kms:GenerateDataKey", False),
+        (ADMIN, "kms:CreateGrant", False),
+        (ADMIN, "kms:ScheduleKeyDeletion", True),
+    ],
+)
+def test_only_named_roles_open_a_backup(principal: str, action: str, *, allowed: bool) -> None:
+    """Whatever IAM says: here it allows everything."""
+    policy = parse(backup_key_policy(STACK.location, writers=[ROLE], openers=[OPENER]), source="key")
+    everything = parse(document([{"Sid": "All", "Effect": "Allow", "Action": ["*"], "Resource": ["*"]}]), source="iam")
+    decision = decide(Request(action, KEY, principal), identity=everything, resource=policy, resource_must_allow=True)
+    assert (decision.outcome == "allowed") is allowed
+
+
+CONFIG: dict[str, Any] = {
+    "backupDays": 35,
+    "backupSubjects": ["repo:example/service-ticket-system:ref:refs/heads/main"],
+    "backupOpeners": [OPENER],
+}
+
+
+def test_without_days_there_is_nothing(record: Recorder) -> None:
+    assert not [token for token in account(record).count() if "Backups" in token]
+
+
+def test_the_bucket_is_locked_for_as_long_as_a_backup_is_kept(record: Recorder) -> None:
+    recording = account(record, **CONFIG)
+    lock = recording.one("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration").inputs
+    assert lock["rule"] == {"defaultRetention": {"mode": "COMPLIANCE", "days": 35}}
+    buckets = {one.inputs["bucket"]: one.inputs for one in recording.of("aws:s3/bucket:Bucket")}
+    (name,) = [name for name in buckets if "-backups-" in name]
+    assert buckets[name]["objectLockEnabled"] is True
+    (rule,) = next(
+        one.inputs["rules"]
+        for one in recording.of("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration")
+        if one.inputs["bucket"] == name
+    )
+    assert rule["expiration"] == {"days": 36}
+
+
+def test_the_role_trusts_one_pipeline(record: Recorder) -> None:
+    roles = account(record, **CONFIG).of("aws:iam/role:Role")
+    (role,) = [one for one in roles if one.inputs["name"].endswith("-backup")]
+    assert "repo:example/service-ticket-system:ref:refs/heads/main" in role.inputs["assumeRolePolicy"]
+    assert "*" not in role.inputs["assumeRolePolicy"]
+
+
+@pytest.mark.parametrize("missing", ["backupSubjects", "backupOpeners"])
+def test_a_backup_that_nobody_makes_or_opens_is_refused(record: Recorder, missing: str) -> None:
+    with pytest.raises(pulumi.RunError, match="backupDays takes 1 or more, with backupSubjects"):
+        account(record, **{**CONFIG, missing: []})
+
+
+def test_the_bucket_has_the_accounts_name() -> None:
+    assert f"arn:aws:s3:::{bucket_name(STACK)}" == BUCKET
