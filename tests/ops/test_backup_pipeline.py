@@ -47,13 +47,17 @@ def test_the_backup_lies_in_the_stacks_folder_and_is_restored(prod: Deployed, op
     (saved,) = prod.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
     assert re.fullmatch(rf"{FOLDER}/\d{{4}}-\d\d-\d\dT\d\d-\d\d-\d\dZ\.backup", saved["Key"])
     assert not any(value in done.stdout + done.stderr for value in prod.values.values())
-    # The rehearsal of docs/backup.md: what would be restored, without a change.
-    rehearsed = ops(
-        None, "restore", f"s3://{BUCKET}/{saved['Key']}", "--kms-key", place("prod")["backup_key"], "--dry-run", "--json",
-        env=prod.variables,
-    )  # fmt: skip
+    # The rehearsal of docs/backup.md.
+    restore = ("restore", f"s3://{BUCKET}/{saved['Key']}", "--kms-key", place("prod")["backup_key"])
+    compared = ops(None, *restore, "--dry-run", "--json", env=prod.variables)
+    assert compared.status == 0, compared.err
+    assert {secret["action"] for secret in compared.json["secrets"]} == {"nothing"}
+    rehearsal = f"{prod.prefix.removesuffix('prod')}rehearsal"
+    options = ("--stack", "rehearsal", "--no-policies", "--also", f"{rehearsal}-db-app-user", "--yes", "--json")
+    rehearsed = ops(None, *restore, *options, env=prod.variables)
     assert rehearsed.status == 0, rehearsed.err
-    assert {secret["action"] for secret in rehearsed.json["secrets"]} == {"nothing"}
+    again = prod.secrets.get_secret_value(SecretId=f"{rehearsal}-jwt-secret")
+    assert again["SecretString"] == prod.values["jwt-secret"]
 
 
 def test_the_outputs_are_pulumis(tmp_path: Path) -> None:
