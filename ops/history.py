@@ -94,6 +94,8 @@ def _events(aws: Aws, record: Record) -> tuple[list[Change], str]:
                 )  # fmt: skip
             except aws_errors() as error:
                 return found, f"who changed it is not known: {explained(error)}"
+            if "Events" not in page:
+                return found, "who changed it is not known: CloudTrail's answer is empty"
             events = ((event["EventTime"], json.loads(event["CloudTrailEvent"])) for event in page["Events"])
             found += [_change(at, event) for at, event in events if _is_about(record, event)]
             time.sleep(_PAUSE_SECONDS)

@@ -126,3 +126,16 @@ def test_without_the_right_to_ask_the_versions_remain(stack: Deployed, ops: Ops,
     assert done.status == 0
     assert "who changed it is not known: you may not call LookupEvents" in done.err
     assert "AWSCURRENT" in done.out
+
+
+@pytest.mark.parametrize(
+    "answer", [(500, b"{}"), (400, b'{"__type": "ThrottlingException"}'), (502, b"<html></html>"), (200, b"")]
+)
+def test_a_cloudtrail_that_is_down_leaves_the_versions(
+    stack: Deployed, ops: Ops, proxy: Any, answer: tuple[int, bytes]
+) -> None:
+    stack.endpoint = proxy.url
+    proxy.before("LookupEvents", lambda: answer)
+    done = ops(stack, "history", "jwt-secret", env={"AWS_MAX_ATTEMPTS": "1"})
+    assert "AWSCURRENT" in done.out
+    assert (done.status, "who changed it is not known" in done.err) == (0, True)

@@ -172,6 +172,7 @@ def test_an_env_file_sets_the_keys_of_a_json_secret(external: Stack, ops: Any, t
         ("partners", "ALPHA='not closed\n", (), "is not an env file: line 1 can't be read"),
         ("partners", "ALPHA=a\nBETA=b\n", ("--key", "ALPHA"), "leave --key out"),
         ("partners", None, (), "can't be read: No such file or directory"),
+        ("partners", "ALPHA=a\n", (), "the container references keys that are missing: BETA"),
         ("payment-token", "ALPHA=a\n", (), "is plain text; --from-env-file sets the keys of a JSON secret"),
     ],
 )
