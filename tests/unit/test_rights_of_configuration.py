@@ -49,7 +49,6 @@ LEADS_TO: Mapping[str, Mapping[str, Any]] = {
     "deployerRoles": {"deployerRoles": [f"arn:aws:iam::{ACCOUNT}:role/another"], "encryption": "customer-managed"},
     "encryption": {"encryption": "customer-managed"},
     "grantReplicas": {"replicaRegions": ["eu-west-1"], "grantReplicas": True},
-    "keyDeletionWindowInDays": {"encryption": "customer-managed", "keyDeletionWindowInDays": 7},
     "logRetentionInDays": {"logRetentionInDays": 90},
     "protect": {"protect": True, "audit": {"trail": "create"}},
     "redeploy": {"redeploy": {"cluster": "main", "services": {"app": "web"}}},
@@ -65,8 +64,9 @@ LEADS_TO: Mapping[str, Mapping[str, Any]] = {
 """By key, a configuration in which it has an effect on what is called."""
 
 NOTHING = {
-    "command", "confusedDeputyProtection", "containerPort", "cpu", "cpuArchitecture", "environment", "image", "logMode",
-    "memory", "permissionsBoundary", "readonlyRootFilesystem", "recoveryWindowInDays", "rotations", "services",
+    "command", "confusedDeputyProtection", "containerPort", "cpu", "cpuArchitecture", "environment", "healthCheck",
+    "image", "logMode", "memory", "permissionsBoundary", "readonlyRootFilesystem", "recoveryWindowInDays", "rotations",
+    "services",
 }  # fmt: skip
 """Keys that change a property of what every stack has: the same calls on the same resources."""
 
