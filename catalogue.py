@@ -8,7 +8,9 @@ from config.declarations import (
     Entry,
     Generated,
     JsonSecret,
+    Partner,
     PlainVariable,
+    Server,
     Service,
     Supplied,
     TextSecret,
@@ -18,18 +20,21 @@ SERVICES = (Service("app"),)
 
 VARIABLES = (PlainVariable("DATABASE_HOST", "databaseHost"), PlainVariable("REDIS_HOST", "redisHost"))
 
+# Who checks these values besides the application: they never change in the secret alone.
+DATABASE, REDIS = Server("Aurora PostgreSQL", "DATABASE_HOST"), Server("ElastiCache", "REDIS_HOST")
+
 CATALOGUE: Sequence[Entry] = (
-    TextSecret("db-master-password", Generated("dbMasterPassword"), variable="DB_PASSWORD"),
+    TextSecret("db-master-password", Generated("dbMasterPassword", accepted_by=DATABASE), variable="DB_PASSWORD"),
     TextSecret("jwt-secret", Generated("jwtSecret", length=64, keeps_previous=True), variable="JWT_SECRET"),
     JsonSecret(
         "app-config",
         {
-            "REDIS_PASSWORD": Generated("redisPassword"),
-            "SMTP_PASSWORD": Supplied("smtpPassword"),
-            "CLOUDFLARE_TOKEN": Supplied("cloudflareToken"),
+            "REDIS_PASSWORD": Generated("redisPassword", accepted_by=REDIS),
+            "SMTP_PASSWORD": Supplied("smtpPassword", accepted_by=Partner("the SMTP provider")),
+            "CLOUDFLARE_TOKEN": Supplied("cloudflareToken", accepted_by=Partner("Cloudflare")),
             # AES-256 takes 32 bytes: one a character.
             "ENCRYPTION_KEY": Generated("encryptionKey", length=32, keeps_previous=True),
-            "WEBHOOK_SECRET": Generated("webhookSecret"),
+            "WEBHOOK_SECRET": Generated("webhookSecret", accepted_by=Partner("the sender of the webhooks")),
             "API_KEY": Generated("apiKey", length=40),
         },
         variable="APP_CONFIG",
@@ -40,10 +45,10 @@ CATALOGUE: Sequence[Entry] = (
 # In production the application signs in as a user of its own, and the master's password is only there to make that user.
 IN_STACK: Mapping[str, Sequence[Entry]] = {
     "prod": (
-        TextSecret("db-master-password", Generated("dbMasterPassword")),
+        TextSecret("db-master-password", Generated("dbMasterPassword", accepted_by=DATABASE)),
         JsonSecret(
             "db-app-user",
-            {"username": Constant("ticketing"), "password": Generated("dbAppUserPassword")},
+            {"username": Constant("ticketing"), "password": Generated("dbAppUserPassword", accepted_by=DATABASE)},
             variables={"username": "DB_USER", "password": "DB_PASSWORD"},
         ),
     ),

@@ -47,13 +47,13 @@ class Part:
         kind: `generated`, `supplied`, `constant`, or `external` for a value that Pulumi does not set.
         config_key: The configuration key that sets it, None where no key does.
         number: How often a generated value was asked for; `rotations.<config_key>` asks for the next one.
-        accepted_by: Who else checks the value, None for a value that only the application uses.
+        accepted_by: Who else checks the value (components/acceptance.py), None when the application alone does.
     """
 
     kind: str
     config_key: str | None = None
     number: int = 1
-    accepted_by: str | None = None
+    accepted_by: Mapping[str, str] | None = None
 
 
 STACK, ADOPTED = "stack", "adopted"
@@ -256,7 +256,7 @@ def _part(key: str, raw: object) -> Part:
             _text(found, "kind"),
             _optional_text(found, "config_key"),
             _number(found, "number"),
-            _optional_text(found, "accepted_by"),
+            _texts(found, "accepted_by") if found.get("accepted_by") else None,
         )
     except OutputsError as error:
         raise OutputsError(f"parts.{key}: {error}") from None

@@ -28,6 +28,43 @@ _CONFIG_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
+class Server:
+    """A server that checks a value, too: the value changes there and in the secret, by one command.
+
+    A rotation function changes it where the configuration's `rotation` names the secret, otherwise `python -m ops rotate`.
+
+    Attributes:
+        name: What people call it, such as `ElastiCache`.
+        host: The plain variable that holds its host name, by which the command finds it.
+    """
+
+    name: str
+    host: str
+
+    def record(self) -> dict[str, str]:
+        """Return what plan and outputs say."""
+        return {"server": self.name, "host": self.host}
+
+
+@dataclass(frozen=True)
+class Partner:
+    """Somebody else who checks a value or must know it: people change it there first, then configure it here.
+
+    Attributes:
+        name: Whom to ask, such as `Cloudflare`.
+    """
+
+    name: str
+
+    def record(self) -> dict[str, str]:
+        """Return what plan and outputs say."""
+        return {"partner": self.name}
+
+
+Acceptor = Server | Partner
+
+
+@dataclass(frozen=True)
 class Generated:
     """A value from the stack's configuration when it is set, otherwise a random one that is made once.
 
@@ -38,6 +75,7 @@ class Generated:
         keeps_previous: Whether the application still needs the value before the last rotation (to decrypt, to verify),
             which it then gets as `<NAME>_PREVIOUS`. False, when it is said, is the step between True and nothing: the variable
             goes, and the value stays in the secret for the tasks that still have the variable.
+        accepted_by: Who else must accept the value; None when the application alone checks it.
 
     The random value has letters and digits only: every consumer of this project (PostgreSQL, Redis and their URLs, an HTTP
     header, a shell) takes those unquoted.
@@ -46,6 +84,7 @@ class Generated:
     config_key: str
     length: int = field(default=32, kw_only=True)
     keeps_previous: bool | None = field(default=None, kw_only=True)
+    accepted_by: Acceptor | None = field(default=None, kw_only=True)
 
     @property
     def holds_previous(self) -> bool:
@@ -55,9 +94,15 @@ class Generated:
 
 @dataclass(frozen=True)
 class Supplied:
-    """A value that only its issuer can make: the stack's configuration must hold it, encrypted."""
+    """A value that only its issuer can make: the stack's configuration must hold it, encrypted.
+
+    Attributes:
+        config_key: The configuration key.
+        accepted_by: Who else must accept the value, usually its issuer.
+    """
 
     config_key: str
+    accepted_by: Acceptor | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -69,7 +114,13 @@ class Constant:
 
 @dataclass(frozen=True)
 class External:
-    """A value that an operator or a rotation puts: Pulumi makes the secret, never sees its value."""
+    """A value that an operator or a rotation puts: Pulumi makes the secret, never sees its value.
+
+    Attributes:
+        accepted_by: Who else must accept the value.
+    """
+
+    accepted_by: Acceptor | None = field(default=None, kw_only=True)
 
 
 Source = Generated | Supplied | Constant | External
@@ -269,6 +320,12 @@ def _gets(readers: Readers | None, service: str | None, variable: str) -> bool:
     return service in readers
 
 
+def accepted_by(source: Source) -> dict[str, str] | None:
+    """Return who else must accept a source's value, as plan and outputs say it; None when the application alone checks it."""
+    named = None if isinstance(source, Constant) else getattr(source, "accepted_by", None)
+    return named.record() if isinstance(named, Server | Partner) else None
+
+
 def is_external(declaration: Declaration) -> bool:
     """Tell whether somebody else puts the secret's value, so that Pulumi creates no version of it."""
     return any(isinstance(source, External) for source in declaration.sources())
@@ -297,7 +354,7 @@ def adopted(catalogue: Catalogue, names: Collection[str]) -> tuple[Declaration, 
 
 def _as_external(declaration: Declaration) -> Declaration:
     if isinstance(declaration, TextSecret):
-        return replace(declaration, source=External())
+        return replace(declaration, source=External(accepted_by=declaration.source.accepted_by))
     return replace(declaration, keys=External())
 
 
@@ -323,6 +380,8 @@ def problems(
     found += [problem for secret in foreign for problem in _foreign_problems(secret)]
     found += [problem for entry in entries for problem in _variable_problems(entry)]
     found += [problem for entry in entries for problem in _reader_problems(entry, services)]
+    hosts = {variable for variables in services.values() for variable in variables}
+    found += [problem for d in catalogue for problem in _acceptor_problems(d, hosts)]
     found += _partial_arn_problems([d.name for d in catalogue])
     found += _repeated("secret", [entry.name for entry in entries], "every secret has a name of its own")
     repeated: dict[Problem, None] = {}
@@ -405,6 +464,23 @@ def _source_problems(declaration: Declaration, source: Source) -> Iterator[Probl
         yield name, f"has the configuration key {source.config_key!r}", "letters, digits, - and _, a letter first"
     if isinstance(source, Generated) and not MIN_LENGTH <= source.length <= MAX_LENGTH:
         yield name, f"generates {source.length} characters", f"{MIN_LENGTH} to {MAX_LENGTH} characters"
+
+
+def _acceptor_problems(declaration: Declaration, hosts: Collection[str]) -> Iterator[Problem]:
+    for source in declaration.sources():
+        named: object = getattr(source, "accepted_by", None)
+        if isinstance(named, Server) and named.host not in hosts:
+            yield (
+                declaration.name,
+                f"is accepted by a server at {named.host!r}",
+                "the plain variable with its host name",
+            )
+        if named is not None and not isinstance(named, Server | Partner):
+            yield (
+                declaration.name,
+                f"is accepted by a {type(named).__name__}",
+                'Server("name", "VARIABLE") or Partner("name")',
+            )
 
 
 def _is_source(source: object) -> bool:

@@ -6,7 +6,17 @@ from typing import Any
 from components import outputs
 from components.outputs import Part
 from components.secret import Secret
-from config.declarations import Constant, Entry, External, ForeignSecret, Generated, JsonSecret, Source, Supplied
+from config.declarations import (
+    Constant,
+    Entry,
+    External,
+    ForeignSecret,
+    Generated,
+    JsonSecret,
+    Source,
+    Supplied,
+    accepted_by,
+)
 from config.settings import Settings
 
 
@@ -38,12 +48,12 @@ def parts_of(entry: Entry, numbers: Mapping[str, int]) -> dict[str, Part]:
     if not isinstance(entry, JsonSecret):
         return {"": _part(entry.source, numbers)}
     if isinstance(entry.keys, External):
-        return {"": Part("external")}
+        return {"": _part(entry.keys, numbers)}
     return {key: _part(source, numbers) for key, source in entry.keys.items()}
 
 
 def _part(source: Source, numbers: Mapping[str, int]) -> Part:
     kind = {Generated: "generated", Supplied: "supplied", Constant: "constant", External: "external"}[type(source)]
     if isinstance(source, Generated | Supplied):
-        return Part(kind, source.config_key, numbers.get(source.config_key, 1))
-    return Part(kind)
+        return Part(kind, source.config_key, numbers.get(source.config_key, 1), accepted_by(source))
+    return Part(kind, accepted_by=accepted_by(source))

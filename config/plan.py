@@ -49,14 +49,17 @@ _KINDS: Mapping[type[Any], str] = {
 
 
 class PartPlan(TypedDict):
-    """One part of a secret's value. `number` is the generation that the configuration asks for, `length` in characters."""
+    """One part of a secret's value. `number` is the generation that the configuration asks for, `length` in characters.
+
+    `accepted_by` is `{"server": NAME, "host": VARIABLE}`, `{"partner": NAME}`, or None when the application alone checks it.
+    """
 
     kind: str
     config_key: str | None
     number: int
     keeps_previous: bool
     length: int | None
-    accepted_by: Any
+    accepted_by: dict[str, str] | None
 
 
 class SecretPlan(TypedDict):
@@ -237,7 +240,7 @@ def _part(source: Source, numbers: Mapping[str, Any]) -> PartPlan:
         number=int(number) if re.fullmatch(r"\d{1,6}", number) else 1,
         keeps_previous=isinstance(source, Generated) and bool(source.keeps_previous),
         length=source.length if isinstance(source, Generated) else None,
-        accepted_by=getattr(source, "accepted_by", None),
+        accepted_by=declarations.accepted_by(source),
     )
 
 

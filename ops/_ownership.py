@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from components import acceptance
 from components.labels import OF_PULUMI
 from components.outputs import Part
 from ops._errors import MisuseError
@@ -81,22 +82,25 @@ def _change(stack: Stack, name: str, parts: Mapping[str, Part], key: str | None)
     chosen = {k: part for k, part in parts.items() if key in {None, k} or not k}
     if not chosen:
         return Ownership("configuration", (f"# {name} has no key {key}: add it in catalogue.py",))
-    ways = {k: _ways(part, f"--stack {stack.environment}") for k, part in chosen.items()}
+    ways = {k: _ways(part, name, k, stack.environment) for k, part in chosen.items()}
     how = [f"{c}   # {remark}{f' for {k}' if k else ''}" for k, found in ways.items() for c, remark in found]
     up = [] if in_sandbox() else [f"pulumi up --stack {stack.environment}"]
     fix = [found[-1][0] for found in ways.values() if found] + up
     return Ownership("configuration", (*how, *up), " && ".join(fix))
 
 
-def _ways(part: Part, at: str) -> list[tuple[str, str]]:
+def _ways(part: Part, name: str, key: str, stack: str) -> list[tuple[str, str]]:
     """Return the commands that change a value, each with a remark; the best one last."""
     if part.kind not in _CONFIGURED:
         return []
+    at, acceptor = f"--stack {stack}", acceptance.named(part.accepted_by)
+    if acceptance.is_server(part.accepted_by):
+        return [(acceptance.rotate_command(name, key, stack), f"a new value, at {acceptor} and here")]
     if in_sandbox():
         run, given, made = "python -m sandbox up", f"-c secret:{part.config_key}", f"-c rotations.{part.config_key}="
     else:
         run, given, made = "pulumi config set", f"--secret {part.config_key}", f"--path rotations.{part.config_key} "
-    own = [(f"{run} {at} {given}", "a value of your own")]
-    if part.kind == "supplied":
+    own = [(f"{run} {at} {given}", f"the value that {acceptor} accepts" if acceptor else "a value of your own")]
+    if part.kind == "supplied" or acceptor:
         return own
     return [*own, (f"{run} {at} {made}{part.number + 1}", "a new random value")]

@@ -4,11 +4,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from components.acceptance import is_server, named
 from ops._aws import Aws, connect
 from ops._console import counted, print_json, print_table, working
 from ops._errors import DENIED, MisuseError, aws_errors, code_of
 from ops._options import JsonOption, NameArgument, OutputsOption, StackOption
-from ops._ownership import owner_of, ownership
+from ops._ownership import owner_of, ownership, parts_of
 from ops._secrets import CURRENT, Record, describe, describe_all, list_records, resource_policies
 from ops._stack import Stack, load
 
@@ -24,10 +25,10 @@ def list_secrets(stack: StackOption = None, outputs: OutputsOption = None, *, js
         print_json({"stack": where.environment, "secrets": listed})
         return
     rows = [
-        (name, *_cells(where, arn, found[arn]), _owner(where, arn, found[arn]))
+        (name, *_cells(where, arn, found[arn]), _owner(where, arn, found[arn]), _checked(where, arn))
         for name, arn in sorted(where.every_secret_arn.items())
     ]
-    print_table(f"Secrets of {where.place}", ("name", "state", "changed", "rotated", "owner"), rows)
+    print_table(f"Secrets of {where.place}", ("name", "state", "changed", "rotated", "owner", "checked"), rows)
 
 
 def _cells(stack: Stack, arn: str, record: Record | None) -> tuple[str, str, str]:
@@ -40,6 +41,12 @@ def _cells(stack: Stack, arn: str, record: Record | None) -> tuple[str, str, str
     last = f"{rotation.last:%Y-%m-%d}" if rotation.last else "never"
     rotated = last if rotation.enabled else "cancelled" if rotation.lambda_arn else "off"
     return state, "" if days is None else f"{days} d", "" if stack.is_foreign(arn) and not record.stages else rotated
+
+
+def _checked(stack: Stack, arn: str) -> str:
+    """Return who checks a value of the secret besides the application: `server`, `partner`, or ""; one word, for the width."""
+    kinds = {is_server(part.accepted_by) for part in parts_of(stack, arn).values() if part.accepted_by}
+    return "server" if True in kinds else "partner" if kinds else ""
 
 
 def _owner(stack: Stack, arn: str, record: Record | None) -> str:
@@ -85,6 +92,11 @@ def describe_secret(
         ("variables", ", ".join(variables) or "none"),
         ("owner of the value", owner.owner),
         *(("changed by", line) for line in owner.how),
+        *(
+            ("checked by", f"{named(part.accepted_by)}{f' ({key})' if key else ''}, besides the application")
+            for key, part in parts_of(where, arn).items()
+            if part.accepted_by
+        ),
     ]
     print_table(f"Secret {where.name_of(arn)} of {where.place}", ("", ""), rows)
 
@@ -160,4 +172,5 @@ def _listed(stack: Stack, name: str, record: Record | None) -> dict[str, Any]:
         "rotation": asdict(record.rotation),
         "labels": {label: version for version, labels in record.stages.items() for label in labels},
         "owner": ownership(stack, record).owner,
+        "accepted_by": {key: part.accepted_by for key, part in parts_of(stack, record.arn).items() if part.accepted_by},
     }

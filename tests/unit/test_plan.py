@@ -36,7 +36,15 @@ def part(kind: str, config_key: str | None = None, **fields: Any) -> dict[str, A
         (
             "prod",
             "db-app-user",
-            {"username": part("constant"), "password": part("generated", "dbAppUserPassword", length=32)},
+            {
+                "username": part("constant"),
+                "password": part(
+                    "generated",
+                    "dbAppUserPassword",
+                    length=32,
+                    accepted_by={"server": "Aurora PostgreSQL", "host": "DATABASE_HOST"},
+                ),
+            },
         ),
         ("every-kind", "partner-key", {"": part("external")}),
         ("every-kind", "partner-login", {"": part("external")}),

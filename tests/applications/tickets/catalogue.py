@@ -10,7 +10,9 @@ from config.declarations import (
     ForeignSecret,
     Generated,
     JsonSecret,
+    Partner,
     PlainVariable,
+    Server,
     Service,
     Supplied,
     TextSecret,
@@ -20,15 +22,17 @@ SERVICES = (Service("app"),)
 
 VARIABLES = (PlainVariable("DATABASE_HOST", "databaseHost"), PlainVariable("REDIS_HOST", "redisHost"))
 
+DATABASE, REDIS = Server("Aurora PostgreSQL", "DATABASE_HOST"), Server("ElastiCache", "REDIS_HOST")
+
 CATALOGUE: Sequence[Entry] = (
-    TextSecret("db-master-password", Generated("dbMasterPassword"), variable="DB_PASSWORD"),
+    TextSecret("db-master-password", Generated("dbMasterPassword", accepted_by=DATABASE), variable="DB_PASSWORD"),
     TextSecret("jwt-secret", Generated("jwtSecret", length=64, keeps_previous=True), variable="JWT_SECRET"),
     JsonSecret(
         "app-config",
         {
-            "REDIS_PASSWORD": Generated("redisPassword"),
+            "REDIS_PASSWORD": Generated("redisPassword", accepted_by=REDIS),
             "SMTP_PASSWORD": Supplied("smtpPassword"),
-            "CLOUDFLARE_TOKEN": Supplied("cloudflareToken"),
+            "CLOUDFLARE_TOKEN": Supplied("cloudflareToken", accepted_by=Partner("Cloudflare")),
             # AES-256 takes 32 bytes: one a character.
             "ENCRYPTION_KEY": Generated("encryptionKey", length=32, keeps_previous=True),
             "WEBHOOK_SECRET": Generated("webhookSecret"),
@@ -42,10 +46,10 @@ CATALOGUE: Sequence[Entry] = (
 # In production the application signs in as a user of its own, and the master's password is only there to make that user.
 IN_STACK: Mapping[str, Sequence[Entry]] = {
     "prod": (
-        TextSecret("db-master-password", Generated("dbMasterPassword")),
+        TextSecret("db-master-password", Generated("dbMasterPassword", accepted_by=DATABASE)),
         JsonSecret(
             "db-app-user",
-            {"username": Constant("ticketing"), "password": Generated("dbAppUserPassword")},
+            {"username": Constant("ticketing"), "password": Generated("dbAppUserPassword", accepted_by=DATABASE)},
             variables={"username": "DB_USER", "password": "DB_PASSWORD"},
         ),
     ),

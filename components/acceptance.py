@@ -1,0 +1,64 @@
+"""Values that somebody besides the application checks: why one is not changed in the secret alone, and what changes both sides.
+
+`accepted_by` is what plan, outputs and records say: `{"server": NAME, "host": VARIABLE}` for a server that a command of `ops` or
+a rotation function changes, `{"partner": NAME}` for somebody whom people ask, None when the application alone checks it.
+"""
+
+from collections.abc import Mapping
+
+AcceptedBy = Mapping[str, str] | None
+
+
+def named(accepted_by: AcceptedBy) -> str:
+    """Return who accepts the value besides the application, for people; "" for nobody."""
+    return (accepted_by or {}).get("server") or (accepted_by or {}).get("partner") or ""
+
+
+def is_server(accepted_by: AcceptedBy) -> bool:
+    """Tell whether a server checks the value, which a command changes together with the secret."""
+    return bool(accepted_by and "server" in accepted_by)
+
+
+def rotate_command(secret: str, key: str, stack: str) -> str:
+    """Return the command that gives a server and the secret a new value."""
+    option = f" --key {key}" if key else ""
+    return f"python -m ops rotate {secret}{option} --stack {stack}"
+
+
+def new_number(subject: str, accepted_by: AcceptedBy, *, secret: str, key: str, config_key: str, stack: str) -> str:
+    """Return why `rotations` may not ask for a new value, with the commands that change both sides; "" when it may.
+
+    Args:
+        subject: The secret and its JSON key, for people.
+        accepted_by: Who else accepts the value.
+        secret: The secret's name in the catalogue.
+        key: The JSON key, "" for a text.
+        config_key: The value's configuration key.
+        stack: The stack's name.
+    """
+    if not accepted_by:
+        return ""
+    reason = (
+        f"{subject}: {named(accepted_by)} accepts the live value only, and `rotations` would change the secret alone."
+    )
+    if is_server(accepted_by):
+        change = f"Change both sides: {rotate_command(secret, key, stack)}"
+    else:
+        change = (
+            f"Agree on a new value with {named(accepted_by)}, then set it here:\n"
+            f"  pulumi config set --stack {stack} --secret {config_key}"
+        )
+    return f"{reason} Nothing was changed. {change}"
+
+
+def other_value(subject: str, accepted_by: AcceptedBy, *, secret: str, key: str, stack: str) -> str:
+    """Return why another configured value must not take the place of the live one, with the command; "" when it may.
+
+    A partner's value is changed there first, so a configured one is what the partner accepts.
+    """
+    if not is_server(accepted_by):
+        return ""
+    return (
+        f"{subject}: {named(accepted_by)} accepts the live value only, and another configured value would change the secret "
+        f"alone. Nothing was changed. Change both sides: {rotate_command(secret, key, stack)}"
+    )

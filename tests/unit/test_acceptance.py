@@ -1,0 +1,102 @@
+"""Who else accepts a value: what the catalogue says, what the plan prints, what is refused with which command."""
+
+from dataclasses import replace
+
+import pytest
+
+from components import acceptance
+from components.names import Names
+from config import declarations
+from config.declarations import External, Generated, JsonSecret, Partner, Server, Supplied, TextSecret
+from config.plan import plan
+from tests.unit.test_shipped import APPLICATION
+
+DATABASE = {"server": "Aurora PostgreSQL", "host": "DATABASE_HOST"}
+REDIS = {"server": "ElastiCache", "host": "REDIS_HOST"}
+
+
+def test_the_shipped_catalogue_says_for_each_of_its_values_who_accepts_it() -> None:
+    found = plan(APPLICATION, Names("service-ticket-system", "prod"), {})["secrets"]
+    assert {
+        f"{name} {key}".strip(): part["accepted_by"]
+        for name, secret in found.items()
+        for key, part in secret["parts"].items()
+    } == {
+        "db-master-password": DATABASE,
+        "db-app-user username": None,
+        "db-app-user password": DATABASE,
+        "jwt-secret": None,
+        "app-config REDIS_PASSWORD": REDIS,
+        "app-config SMTP_PASSWORD": {"partner": "the SMTP provider"},
+        "app-config CLOUDFLARE_TOKEN": {"partner": "Cloudflare"},
+        "app-config ENCRYPTION_KEY": None,
+        "app-config WEBHOOK_SECRET": {"partner": "the sender of the webhooks"},
+        "app-config API_KEY": None,
+    }
+
+
+def problems(source: Generated | Supplied | External) -> list[declarations.Problem]:
+    return declarations.problems(
+        [TextSecret("redis-password", source)], project="p", stack="dev", services={"app": ["REDIS_HOST"]}
+    )
+
+
+def test_a_server_is_found_by_a_plain_variable_that_exists() -> None:
+    source = Generated("redisPassword", accepted_by=Server("ElastiCache", "REDIS_HOST"))
+    assert problems(source) == []
+    assert problems(replace(source, accepted_by=Server("ElastiCache", "REDIS"))) == [
+        ("redis-password", "is accepted by a server at 'REDIS'", "the plain variable with its host name")
+    ]
+
+
+def test_an_acceptor_is_a_server_or_a_partner() -> None:
+    wrong: declarations.Acceptor = "ElastiCache"  # type: ignore[assignment]
+    assert problems(External(accepted_by=wrong)) == [
+        ("redis-password", "is accepted by a str", 'Server("name", "VARIABLE") or Partner("name")')
+    ]
+
+
+def test_every_kind_of_source_names_one() -> None:
+    for source in (Supplied("key", accepted_by=Partner("Cloudflare")), External(accepted_by=Partner("Cloudflare"))):
+        assert declarations.accepted_by(source) == {"partner": "Cloudflare"}
+    adopted = declarations.adopted([TextSecret("db", Generated("db", accepted_by=Partner("Cloudflare")))], ["db"])
+    assert [declarations.accepted_by(source) for source in adopted[0].sources()] == [{"partner": "Cloudflare"}]
+    secret = JsonSecret("users", External(accepted_by=Server("Aurora PostgreSQL", "DATABASE_HOST")))
+    assert [declarations.accepted_by(source) for source in secret.sources()] == [DATABASE]
+
+
+@pytest.mark.parametrize(
+    ("accepted_by", "ending"),
+    [
+        (REDIS, "Change both sides: python -m ops rotate app-config --key REDIS_PASSWORD --stack prod"),
+        (
+            {"partner": "Cloudflare"},
+            "Agree on a new value with Cloudflare, then set it here:\n  pulumi config set --stack prod --secret redisPassword",
+        ),
+    ],
+)
+def test_a_new_number_is_refused_with_the_command_that_changes_both_sides(
+    accepted_by: dict[str, str], ending: str
+) -> None:
+    refusal = acceptance.new_number(
+        "app-config key REDIS_PASSWORD",
+        accepted_by,
+        secret="app-config",
+        key="REDIS_PASSWORD",
+        config_key="redisPassword",
+        stack="prod",
+    )
+    assert refusal.startswith("app-config key REDIS_PASSWORD: ")
+    assert refusal.endswith(ending)
+
+
+def test_another_configured_value_is_refused_only_where_a_server_checks_it() -> None:
+    def refusal(accepted_by: acceptance.AcceptedBy) -> str:
+        return acceptance.other_value("db", accepted_by, secret="db", key="", stack="dev")
+
+    assert refusal(DATABASE).endswith("python -m ops rotate db --stack dev")
+    assert refusal({"partner": "Cloudflare"}) == refusal(None) == ""
+
+
+def test_what_the_application_alone_checks_is_free() -> None:
+    assert acceptance.new_number("x", None, secret="x", key="", config_key="x", stack="dev") == ""
