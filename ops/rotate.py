@@ -13,15 +13,19 @@ from urllib.parse import urlsplit
 
 import typer
 
+from components.acceptance import is_server
 from ops._ask import confirm
 from ops._aws import Aws, connect
 from ops._console import print_json, say
 from ops._errors import AwsError, MisuseError, OpsError, aws_errors, code_of, explained
-from ops._options import JsonOption, NameArgument, OutputsOption, StackOption, YesOption
-from ops._ownership import ownership, refuse_foreign
+from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
+from ops._ownership import ownership, parts_of, refuse_foreign
 from ops._pending import settle, unfinished, way_out
 from ops._secrets import CURRENT, PENDING, Record, describe
 from ops._stack import Stack, load, uses_local_aws
+from ops.both_sides.change import Change, plan
+from ops.both_sides.progress import Step
+from ops.both_sides.servers import of_host
 from ops.doctor.service import replace_tasks
 
 _POLL_SECONDS = 2.0
@@ -40,14 +44,21 @@ class Rotated:
 
 def rotate(
     name: NameArgument,
+    key: KeyOption = None,
     stack: StackOption = None,
     outputs: OutputsOption = None,
     *,
-    timeout: Annotated[int, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long to follow it.")] = 300,
+    timeout: Annotated[int, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long to follow it.")] = 900,
+    deployed: Annotated[
+        bool, typer.Option("--deployed", help="Every task was replaced since the new value: don't look.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the steps and where it is; change nothing.")
+    ] = False,
     yes: YesOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Rotate a secret now and follow it to its end; a generated value is rotated by the configuration, which it says."""
+    """Give a secret a new value now, and follow it to its end: by its function, or at the server that checks it and here."""
     where = load(stack, outputs)
     arn = where.arn_of(name)
     refuse_foreign(where, arn)
@@ -57,7 +68,14 @@ def rotate(
         state = "is marked for deletion" if record else "doesn't exist"
         raise AwsError(f"{short} {state}: python -m ops doctor --stack {where.environment} says what to do")
     if not record.rotation.lambda_arn:
-        raise MisuseError(_why_not(where, record))
+        change = _both_sides(aws, where, record, key, deadline=time.monotonic() + timeout, deployed=deployed)
+        _change_both_sides(change, dry_run=dry_run, yes=yes, json_=json_)
+        return
+    if key is not None:
+        raise MisuseError(f"a function rotates {short} as a whole: leave --key out")
+    if dry_run:
+        say(f"{short}: its function would make a new value now. Nothing was changed.")
+        return
     _refuse_moto(where, short)
     begun = _begin(aws, where, record, yes=yes)
     began = time.monotonic()
@@ -74,6 +92,59 @@ def rotate(
     else:
         say(f"{short} rotated in {done.seconds} s: {begun} is {CURRENT}.")
     say(replace_tasks(aws, where, arn))
+
+
+def _both_sides(aws: Aws, stack: Stack, record: Record, key: str | None, *, deadline: float, deployed: bool) -> Change:
+    """Return the change of a value that a server checks, too.
+
+    Raises:
+        MisuseError: When there is no such value in the secret, or more than one and no key says which.
+    """
+    parts = {k: part for k, part in parts_of(stack, record.arn).items() if is_server(part.accepted_by)}
+    name = stack.name_of(record.arn)
+    if key is not None and key not in parts:
+        raise MisuseError(f"no server checks the key {key} of {name}; {_why_not(stack, record, key)}")
+    if not parts:
+        raise MisuseError(_why_not(stack, record, key))
+    if key is None and len(parts) > 1:
+        raise MisuseError(f"servers check several values of {name}; add --key: {', '.join(sorted(parts))}")
+    chosen = next(iter(parts)) if key is None else key
+    accepted_by = parts[chosen].accepted_by or {}
+    server = of_host(aws, stack, accepted_by["host"])
+    return Change(aws, stack, record.arn, chosen, parts[chosen], server, say, deadline, deployed)
+
+
+def _change_both_sides(change: Change, *, dry_run: bool, yes: bool, json_: bool) -> None:
+    at = change.where()
+    if dry_run:
+        for line in plan(change):
+            say(line)
+        say("Nothing was changed.")
+        return
+    stack, name = change.stack, change.stack.name_of(change.arn)
+    if at.step is Step.PUT:
+        window = (
+            ""
+            if change.server.takes_two
+            else " New connections with the value before fail until tasks have the new one."
+        )
+        confirm(f"Change {change.subject} of {stack.place} at {change.server.label} and here?{window}", yes=yes)
+    else:
+        say(f"A change of {change.subject} is under way; next: {change.told(at.step)}.")
+    began = time.monotonic()
+    done = Rotated(name, change.arn, change.run(), round(time.monotonic() - began, 1))
+    if json_:
+        print_json(asdict(done))
+    else:
+        say(
+            f"{change.subject} changed in {done.seconds} s: {done.version_id} is {CURRENT}, and {change.server.label} accepts it."
+        )
+    if change.part.config_key:
+        option = f" --key {change.key}" if change.key else ""
+        say(
+            "`up` keeps this value, and refuses to replace it. Before another change of the secret, take it into the "
+            f"configuration:\n  python -m ops keep {name}{option} --stack {stack.environment}"
+        )
 
 
 class RotationError(Exception):
@@ -126,9 +197,9 @@ def _step(labels: tuple[str, ...]) -> str:
     return "waiting for createSecret"
 
 
-def _why_not(stack: Stack, record: Record) -> str:
+def _why_not(stack: Stack, record: Record, key: str | None = None) -> str:
     name = stack.name_of(record.arn)
-    owner = ownership(stack, record)
+    owner = ownership(stack, record, key)
     if owner.owner == "configuration":
         how = "\n  ".join(owner.how)
         return f"no function rotates {name}: Pulumi's configuration owns its value, change it there:\n  {how}"

@@ -1,0 +1,120 @@
+"""Where a change of both sides is: read from the secret's staging labels and from what AWS says of the server, nothing else.
+
+The version with the new value has these labels until the change is complete:
+    AWSPENDING             as in every unfinished rotation: `up`, `set` and `rollback` then refuse
+    ops-rotating[-TIME]    this command put it; TIME is when the server's value had been changed last, where AWS says that
+    ops-accepted           the server accepts it
+    ops-current-TIME       it became AWSCURRENT by then; tasks that started later have it
+All times are AWS's (UTC), so that the clock of this machine does not count.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from ops._secrets import CURRENT, PENDING, Record
+from ops.both_sides.servers import State
+
+ROTATING, ACCEPTED, CURRENT_SINCE = "ops-rotating", "ops-accepted", "ops-current-"
+_TIME = "%Y%m%dT%H%M%SZ"
+
+
+class Step(Enum):
+    """What comes next; the order of a change."""
+
+    PUT = "put the new value into the secret, as AWSPENDING"
+    ACCEPT = "make the server accept the new value"
+    MARK = "note that the server accepts it"
+    PROMOTE = "make the new value AWSCURRENT"
+    DEPLOY = "replace the tasks that read it, and wait until they run"
+    FINISH = "make the server refuse the value before"
+    CLEAR = "take the labels of the change off"
+
+
+ORDER = tuple(Step)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a change is.
+
+    Attributes:
+        step: What comes next.
+        version: The version with the new value, None before it is put.
+        since: When it became AWSCURRENT at the latest, None before.
+    """
+
+    step: Step
+    version: str | None = None
+    since: datetime | None = None
+
+
+def progress(record: Record, state: State, *, takes_two: bool) -> Progress:
+    """Return where the change of a secret is.
+
+    Args:
+        record: The secret.
+        state: The server, settled.
+        takes_two: Whether the server accepts the value before beside the new one.
+    """
+    version = rotating(record)
+    if version is None:
+        return Progress(Step.PUT)
+    labels = record.stages[version]
+    since = _moment(labels, CURRENT_SINCE)
+    if since is not None:
+        return Progress(_after(labels, state, since, takes_two=takes_two), version, since)
+    if CURRENT in labels or ACCEPTED in labels:
+        return Progress(Step.PROMOTE, version)
+    # The server was changed after the value was put, and this command was cut off before it noted that.
+    before = _moment(labels, f"{ROTATING}-")
+    known = takes_two and state.changed is not None and before is not None and _whole(state.changed) != before
+    return Progress(Step.MARK if known else Step.ACCEPT, version)
+
+
+def rotating(record: Record) -> str | None:
+    """Return the version that a change has put, None when none is under way."""
+    return next((v for v, labels in record.stages.items() if any(label.startswith(ROTATING) for label in labels)), None)
+
+
+def _after(labels: tuple[str, ...], state: State, since: datetime, *, takes_two: bool) -> Step:
+    """Return what comes next once the new value is AWSCURRENT."""
+    if takes_two and state.changed is not None and state.changed > since:
+        return Step.CLEAR
+    if PENDING in labels:
+        return Step.DEPLOY
+    return Step.FINISH if takes_two else Step.CLEAR
+
+
+def label_rotating(state: State) -> str:
+    """Return the label of the version that a change puts."""
+    return f"{ROTATING}-{_text(state.changed)}" if state.changed else ROTATING
+
+
+def label_since(moment: datetime) -> str:
+    """Return the label that says since when a version is AWSCURRENT."""
+    return CURRENT_SINCE + _text(moment)
+
+
+def labels_of(record: Record, version: str) -> tuple[str, ...]:
+    """Return the labels of a change that a version still has."""
+    ours = (ROTATING, ACCEPTED, PENDING, CURRENT_SINCE)
+    return tuple(label for label in record.stages.get(version, ()) if label.startswith(ours))
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime(_TIME)
+
+
+def _whole(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def _moment(labels: tuple[str, ...], beginning: str) -> datetime | None:
+    for label in labels:
+        if label.startswith(beginning):
+            try:
+                return datetime.strptime(label.removeprefix(beginning), _TIME).replace(tzinfo=UTC)
+            except ValueError:
+                return None
+    return None

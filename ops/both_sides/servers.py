@@ -1,0 +1,170 @@
+"""Servers that check a value of a secret: found by their host name, changed by AWS's own API.
+
+Sources: Amazon ElastiCache, "Authenticating with the Valkey and Redis OSS AUTH command"; ModifyReplicationGroup; Amazon RDS,
+ModifyDBCluster.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ops._aws import Aws
+from ops._errors import MisuseError, aws_errors, explained
+from ops._stack import Stack
+
+_UNCHANGED = "No modifications were requested"
+
+
+@dataclass(frozen=True)
+class State:
+    """What AWS says of the server.
+
+    Attributes:
+        settled: Whether no change is under way.
+        changed: When the value was last changed there, None where AWS does not say.
+    """
+
+    settled: bool
+    changed: datetime | None = None
+
+
+class Server(ABC):
+    """A server of one kind.
+
+    Attributes:
+        kind: What it is, for people.
+        takes_two: Whether it accepts the value before beside the new one until it is told otherwise.
+    """
+
+    kind: str
+    takes_two: bool
+
+    def __init__(self, aws: Aws, name: str) -> None:
+        self.aws, self.name = aws, name
+
+    @property
+    def label(self) -> str:
+        """Kind and name."""
+        return f"{self.kind} {self.name}"
+
+    @abstractmethod
+    def state(self) -> State:
+        """Return what AWS says of it now."""
+
+    @abstractmethod
+    def accept(self, value: str) -> None:
+        """Make it accept a value: beside the one before where it takes two, otherwise instead of it."""
+
+    def accept_only(self, value: str) -> None:
+        """Make it refuse the value before, where it takes two."""
+        del value
+
+
+class ReplicationGroup(Server):
+    """An ElastiCache replication group with an AUTH token. ROTATE adds a token beside the one before, SET leaves one."""
+
+    kind, takes_two = "ElastiCache replication group", True
+
+    def state(self) -> State:
+        """DescribeReplicationGroups."""
+        client = self.aws.client("elasticache")
+        found: Any = client.describe_replication_groups(ReplicationGroupId=self.name)["ReplicationGroups"][0]
+        pending = (found.get("PendingModifiedValues") or {}).get("AuthTokenStatus")
+        return State(found["Status"] == "available" and not pending, found.get("AuthTokenLastModifiedDate"))
+
+    def accept(self, value: str) -> None:
+        """ModifyReplicationGroup, ROTATE."""
+        self._modify(value, "ROTATE")
+
+    def accept_only(self, value: str) -> None:
+        """ModifyReplicationGroup, SET; AWS allows it only after ROTATE."""
+        self._modify(value, "SET")
+
+    def _modify(self, token: str, strategy: str) -> None:
+        try:
+            self.aws.client("elasticache").modify_replication_group(
+                ReplicationGroupId=self.name, AuthToken=token, AuthTokenUpdateStrategy=strategy, ApplyImmediately=True
+            )
+        except aws_errors() as error:
+            if _UNCHANGED not in str(error):
+                raise explained(error) from None
+
+
+class Cluster(Server):
+    """An Aurora cluster: its master user has one password."""
+
+    kind, takes_two = "Aurora cluster", False
+
+    def state(self) -> State:
+        """DescribeDBClusters."""
+        found: Any = self.aws.client("rds").describe_db_clusters(DBClusterIdentifier=self.name)["DBClusters"][0]
+        pending = (found.get("PendingModifiedValues") or {}).get("MasterUserPassword")
+        return State(found["Status"] == "available" and not pending)
+
+    def accept(self, value: str) -> None:
+        """ModifyDBCluster; the same password again changes nothing."""
+        try:
+            self.aws.client("rds").modify_db_cluster(
+                DBClusterIdentifier=self.name, MasterUserPassword=value, ApplyImmediately=True
+            )
+        except aws_errors() as error:
+            raise explained(error) from None
+
+
+def of_host(aws: Aws, stack: Stack, variable: str) -> Server:
+    """Return the server whose host name a plain variable of the stack's task definitions holds.
+
+    Raises:
+        MisuseError: When there is none, or it does not check the value by itself.
+    """
+    host = _host(aws, stack, variable)
+    try:
+        return _replication_group(aws, host) if ".cache." in host else _cluster(aws, host)
+    except aws_errors() as error:
+        raise explained(error) from None
+
+
+def _host(aws: Aws, stack: Stack, variable: str) -> str:
+    for service in stack.services.values():
+        definition = service.task_definition_arn
+        try:
+            found = aws.client("ecs").describe_task_definition(taskDefinition=definition)["taskDefinition"]
+        except aws_errors() as error:
+            raise explained(error) from None
+        for container in found["containerDefinitions"]:
+            for plain in container.get("environment") or ():
+                if plain["name"] == variable:
+                    return str(plain["value"])
+    raise MisuseError(
+        f"no task definition of {stack.environment} has the plain variable {variable}: run `pulumi up` first"
+    )
+
+
+def _replication_group(aws: Aws, host: str) -> ReplicationGroup:
+    for group in aws.pages("elasticache", "describe_replication_groups", "ReplicationGroups"):
+        if host in _endpoints(group):
+            if not group.get("AuthTokenEnabled"):
+                raise MisuseError(
+                    f"ElastiCache replication group {group['ReplicationGroupId']} has no AUTH token: it takes every password, "
+                    "or those of its user groups (RBAC)"
+                )
+            return ReplicationGroup(aws, group["ReplicationGroupId"])
+    raise MisuseError(f"no ElastiCache replication group of this account and Region has the endpoint {host}")
+
+
+def _endpoints(group: Mapping[str, Any]) -> Iterator[str]:
+    yield (group.get("ConfigurationEndpoint") or {}).get("Address", "")
+    for node in group.get("NodeGroups") or ():
+        yield from ((node.get(kind) or {}).get("Address", "") for kind in ("PrimaryEndpoint", "ReaderEndpoint"))
+
+
+def _cluster(aws: Aws, host: str) -> Cluster:
+    for cluster in aws.pages("rds", "describe_db_clusters", "DBClusters"):
+        name = cluster["DBClusterIdentifier"]
+        if host in {cluster.get("Endpoint"), cluster.get("ReaderEndpoint"), *(cluster.get("CustomEndpoints") or ())}:
+            if secret := (cluster.get("MasterUserSecret") or {}).get("SecretArn"):
+                raise MisuseError(f"Amazon RDS manages the master user's password of {name} itself, in {secret}")
+            return Cluster(aws, name)
+    raise MisuseError(f"no Aurora cluster of this account and Region has the endpoint {host}")

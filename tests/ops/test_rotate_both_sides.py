@@ -1,0 +1,430 @@
+"""`ops rotate` for what a server checks: the order, a kill at any call, and that nobody is ever locked out."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+
+from ops._secrets import Record
+from ops.both_sides import change as both_sides
+from ops.both_sides import servers
+from ops.both_sides.progress import Progress, Step, label_rotating, label_since, progress
+from ops.both_sides.servers import Cluster, ReplicationGroup, Server, State
+from ops.doctor.service import Found, Service, Task
+
+Stack = Any  # conftest.Deployed
+NOW = datetime(2026, 1, 29, 1, 0, 0, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=5)
+SINCE, BEFORE = label_since(NOW), label_rotating(State(settled=True, changed=NOW))
+
+
+@dataclass
+class World:
+    """The server and the service's tasks; both are called through here, so that a test can cut in."""
+
+    stack: Stack
+    name: str
+    key: str
+    takes_two: bool
+    accepted: list[str] = field(default_factory=list[str])
+    held: str = ""
+    """What the tasks read when they started."""
+    changed: datetime = NOW
+    calls: list[str] = field(default_factory=list[str])
+    at: int = 0
+    after: bool = False
+
+    def call(self, name: str, do: Callable[[], Any]) -> Any:
+        """Do it, and die before or after when it is the call's turn."""
+        self.calls.append(name)
+        if len(self.calls) == self.at and not self.after:
+            raise KeyboardInterrupt
+        done = do()
+        if len(self.calls) == self.at:
+            raise KeyboardInterrupt
+        return done
+
+    def value(self, text: str) -> str:
+        return str(json.loads(text)[self.key]) if self.key else text
+
+    def whole(self) -> str:
+        """The current value; by its label, since moto's default forgets that the label was moved."""
+        arn = self.stack.arn(self.name)
+        return str(self.stack.secrets.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")["SecretString"])
+
+    def current(self) -> str:
+        return self.value(self.whole())
+
+    def accept(self, value: str) -> None:
+        self.accepted = [*self.accepted[-1:], value] if self.takes_two else [value]
+        self.changed = datetime.now(UTC)
+
+    def accept_only(self, value: str) -> None:
+        assert value in self.accepted
+        self.accepted, self.changed = [value], datetime.now(UTC)
+
+    def deploy(self) -> None:
+        self.held = self.current()
+
+    def service(self) -> Service:
+        # A second passes between two deployments, which no test waits for.
+        task = Task(datetime.now(UTC) + timedelta(hours=1) if self.held == self.current() else NOW, ())
+        return Service("web", "main", "arn", 1, 1, "1.4.0", None, (), "", (task,), (), "")
+
+
+class Fake(Server):
+    """A server of the world."""
+
+    kind, world = "ElastiCache replication group", None
+
+    def __init__(self, world: World) -> None:
+        self.name, self.world, self.takes_two = "tickets", world, world.takes_two
+
+    def state(self) -> State:
+        return State(settled=True, changed=self.world.changed if self.takes_two else None)
+
+    def accept(self, value: str) -> None:
+        self.world.call("accept", lambda: self.world.accept(value))
+
+    def accept_only(self, value: str) -> None:
+        if self.takes_two:
+            self.world.call("accept_only", lambda: self.world.accept_only(value))
+
+
+@pytest.fixture
+def make_world(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], World]:
+    def make(name: str, key: str) -> World:
+        world = World(stack, name, key, takes_two=bool(key))
+        world.accepted, world.held = [world.current()], world.current()
+        api: Any = BaseClient._make_api_call
+
+        def called(client: Any, operation: str, parameters: Any) -> Any:
+            return world.call(operation, lambda: api(client, operation, parameters))
+
+        def deploy(_change: Any, _service: Service) -> None:
+            world.call("UpdateService", world.deploy)
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", called)
+        monkeypatch.setattr("ops.rotate.of_host", lambda *_: Fake(world))
+        monkeypatch.setattr(both_sides, "_SETTLE_SECONDS", 0)
+        monkeypatch.setattr(both_sides, "_POLL_SECONDS", 0)
+        monkeypatch.setattr(both_sides, "find", lambda *_: Found(({},), 1, ()))
+        monkeypatch.setattr(both_sides, "read", lambda *_: world.service())
+        monkeypatch.setattr(both_sides.Change, "_start_deployment", deploy)
+        return world
+
+    return make
+
+
+MakeWorld = Callable[[str, str], World]
+TOKEN, MASTER = ("app-config", "REDIS_PASSWORD"), ("db-master-password", "")
+
+
+def labels(stack: Stack, name: str) -> set[str]:
+    stages = stack.secrets.describe_secret(SecretId=stack.arn(name))["VersionIdsToStages"]
+    return {label for found in stages.values() for label in found}
+
+
+@pytest.mark.parametrize(("name", "key"), [TOKEN, MASTER])
+def test_the_server_and_the_secret_get_the_new_value(make_world: MakeWorld, ops: Any, name: str, key: str) -> None:
+    world = make_world(name, key)
+    before, whole = world.current(), world.whole()
+
+    done = ops(world.stack, "rotate", name, "--yes", "--json")
+
+    assert done.status == 0, done.err
+    assert world.accepted == [world.current()] == [world.held]
+    assert world.current() not in {before, ""}
+    assert world.current() not in done.out + done.err
+    if key:
+        assert json.loads(world.whole()) == json.loads(whole) | {key: world.current()}
+    assert not {label for label in labels(world.stack, name) if label.startswith("ops-")}
+    assert "AWSPENDING" not in labels(world.stack, name)
+    order = [call for call in world.calls if call in {"accept", "UpdateService", "accept_only"}]
+    assert order == ["accept", "UpdateService", *(["accept_only"] if key else [])]
+
+
+@pytest.mark.parametrize(("name", "key"), [TOKEN, MASTER])
+def test_killed_at_any_call_it_goes_on_and_nobody_is_locked_out(
+    make_world: MakeWorld, ops: Any, name: str, key: str
+) -> None:
+    world = make_world(name, key)
+    for at in range(1, 200):
+        before = world.current()
+        world.calls, world.at = [], at
+        done = ops(world.stack, "rotate", name, "--yes")
+        finished = len(world.calls) < at
+        world.at = 0
+        if finished:
+            assert done.status == 0, done.err
+            assert at > 10
+            return
+        if key:  # the server takes both: what tasks hold and what new ones read
+            assert {world.held, world.current()} <= set(world.accepted), world.calls
+        else:  # the one that it takes is in the secret
+            versions = {world.current(), _pending(world)}
+            assert set(world.accepted) <= versions, world.calls
+        assert ops(world.stack, "rotate", name, "--yes").status == 0
+        assert world.accepted == [world.current()] == [world.held], world.calls
+        assert world.current() != before
+        assert not {label for label in labels(world.stack, name) if label.startswith("ops-")}
+    pytest.fail("it made no end of calls")
+
+
+def _pending(world: World) -> str:
+    try:
+        found = world.stack.secrets.get_secret_value(SecretId=world.stack.arn(world.name), VersionStage="AWSPENDING")
+    except world.stack.secrets.exceptions.ResourceNotFoundException:
+        return ""
+    return world.value(found["SecretString"])
+
+
+def test_killed_it_says_where_it_is_and_how_it_goes_on(make_world: MakeWorld, ops: Any) -> None:
+    world = make_world(*TOKEN)
+    world.at, world.after = 10_000, False
+    ops(world.stack, "rotate", "app-config", "--yes")
+    at = world.calls.index("UpdateService") + 1
+    world.calls, world.at = [], at
+
+    done = ops(world.stack, "rotate", "app-config", "--yes")
+
+    assert done.status == 130
+    assert "app-config key REDIS_PASSWORD stopped at: replace the tasks that read it" in done.err
+    assert "python -m ops rotate app-config --key REDIS_PASSWORD --stack dev" in done.err
+    world.at = 0
+    shown = ops(world.stack, "rotate", "app-config", "--dry-run").err
+    assert "done make ElastiCache replication group tickets accept the new value" in shown
+    assert "next replace the tasks" in shown
+    assert ops(world.stack, "rotate", "app-config").err.startswith(
+        "A change of app-config key REDIS_PASSWORD is under way"
+    )
+
+
+def test_a_dry_run_changes_nothing(make_world: MakeWorld, ops: Any) -> None:
+    world = make_world(*TOKEN)
+    before = world.stack.secrets.describe_secret(SecretId=world.stack.arn("app-config"))["VersionIdsToStages"]
+
+    done = ops(world.stack, "rotate", "app-config", "--dry-run")
+
+    assert done.status == 0
+    assert done.err.splitlines()[0] == (
+        "app-config key REDIS_PASSWORD is checked by ElastiCache: ElastiCache replication group tickets"
+    )
+    assert "next put the new value into the secret" in done.err
+    assert done.err.endswith("Nothing was changed.\n")
+    assert world.stack.secrets.describe_secret(SecretId=world.stack.arn("app-config"))["VersionIdsToStages"] == before
+    assert world.accepted == [world.held]
+
+
+def test_without_a_yes_nothing_is_changed(make_world: MakeWorld, ops: Any) -> None:
+    world = make_world(*MASTER)
+    done = ops(world.stack, "rotate", "db-master-password")
+    assert done.status == 2
+    assert "New connections with the value before fail until tasks have the new one. Nobody can be asked" in done.err
+    assert "accept" not in world.calls
+
+
+def test_a_change_of_another_key_meanwhile_is_kept(make_world: MakeWorld, ops: Any) -> None:
+    world = make_world(*TOKEN)
+    world.at = 10_000
+    ops(world.stack, "rotate", "app-config", "--yes")
+    world.calls, world.at, world.after = [], world.calls.index("accept") + 1, True
+    assert ops(world.stack, "rotate", "app-config", "--yes").status == 130
+    world.at = 0
+    changed = json.loads(world.whole()) | {"API_KEY": "changed-meanwhile"}
+    _put(world, json.dumps(changed))
+
+    assert ops(world.stack, "rotate", "app-config", "--yes").status == 0
+
+    assert json.loads(world.whole())["API_KEY"] == "changed-meanwhile"
+    assert world.accepted == [world.current()]
+
+
+def _put(world: World, text: str) -> None:
+    """Write a new current value in two calls: by one, moto takes the label from where it was put last."""
+    secrets, arn = world.stack.secrets, world.stack.arn(world.name)
+    current = secrets.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")["VersionId"]
+    put = secrets.put_secret_value(SecretId=arn, SecretString=text, VersionStages=["by-hand"])["VersionId"]
+    secrets.update_secret_version_stage(
+        SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=put, RemoveFromVersionId=current
+    )
+
+
+def test_tasks_that_cannot_be_seen_stop_it_before_the_value_before_is_refused(
+    make_world: MakeWorld, ops: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(*TOKEN)
+    monkeypatch.setattr(both_sides, "find", lambda *_: Found((), 1, ()))
+
+    done = ops(world.stack, "rotate", "app-config", "--yes")
+
+    assert done.status == 2
+    assert "no ECS service runs the stack's task definitions" in done.err
+    assert "--key REDIS_PASSWORD --stack dev --deployed" in done.err
+    assert {world.held, world.current()} == set(world.accepted)
+    assert ops(world.stack, "rotate", "app-config", "--deployed").status == 0
+    assert world.accepted == [world.current()]
+
+
+def test_while_a_change_is_under_way_the_secret_is_not_set(make_world: MakeWorld, ops: Any) -> None:
+    world = make_world(*MASTER)
+    world.at = 10_000
+    ops(world.stack, "rotate", "db-master-password", "--yes")
+    world.calls, world.at = [], world.calls.index("accept") + 1
+    ops(world.stack, "rotate", "db-master-password", "--yes")
+    world.at = 0
+    done = ops(world.stack, "set", "db-master-password", "--yes", stdin=b"something-else-0001")
+    assert done.status == 2
+    assert "python -m ops rotate db-master-password --stack dev" in done.err
+
+
+def test_a_key_that_no_server_checks(stack: Stack, ops: Any) -> None:
+    done = ops(stack, "rotate", "app-config", "--key", "API_KEY")
+    assert done.status == 2
+    assert "no server checks the key API_KEY of app-config" in done.err
+    assert "pulumi config set --stack dev --path rotations.apiKey 2" in done.err
+
+
+VERSION = "11111111-0000-4000-8000-000000000001"
+TABLE: list[tuple[tuple[str, ...], State, bool, Step]] = [
+    ((), State(settled=True), True, Step.PUT),
+    (("AWSPENDING", BEFORE), State(settled=True, changed=NOW), True, Step.ACCEPT),
+    (("AWSPENDING", BEFORE), State(settled=True, changed=LATER), True, Step.MARK),
+    (("AWSPENDING", "ops-rotating"), State(settled=True), False, Step.ACCEPT),
+    (("AWSPENDING", "ops-rotating", "ops-accepted"), State(settled=True), False, Step.PROMOTE),
+    (("AWSCURRENT", "AWSPENDING", "ops-rotating", "ops-accepted"), State(settled=True), True, Step.PROMOTE),
+    (("AWSCURRENT", "AWSPENDING", "ops-rotating", SINCE), State(settled=True, changed=NOW), True, Step.DEPLOY),
+    (("AWSCURRENT", "ops-rotating", SINCE), State(settled=True, changed=NOW), True, Step.FINISH),
+    (("AWSCURRENT", "ops-rotating", SINCE), State(settled=True, changed=LATER), True, Step.CLEAR),
+    (("AWSCURRENT", "ops-rotating", SINCE), State(settled=True), False, Step.CLEAR),
+]
+
+
+@pytest.mark.parametrize(("found", "state", "takes_two", "step"), TABLE)
+def test_where_it_is_follows_from_the_labels_and_the_server(
+    found: tuple[str, ...], state: State, step: Step, *, takes_two: bool
+) -> None:
+    record = Record("arn", "name", stages={VERSION: found, "old": ("AWSPREVIOUS",)})
+    assert progress(record, state, takes_two=takes_two).step is step
+
+
+def test_the_moment_is_read_back() -> None:
+    record = Record("arn", "name", stages={VERSION: ("AWSCURRENT", "AWSPENDING", "ops-rotating", SINCE)})
+    assert progress(record, State(settled=True), takes_two=True) == Progress(Step.DEPLOY, VERSION, NOW)
+
+
+class Answers:
+    """A client of AWS's that answers from a list and keeps what it was asked."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers, self.asked = answers, list[tuple[str, dict[str, Any]]]()
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def answer(**parameters: Any) -> Any:
+            self.asked.append((operation, parameters))
+            return self.answers.get(operation, {})
+
+        return answer
+
+    def client(self, _service: str) -> "Answers":
+        return self
+
+    def pages(self, _service: str, operation: str, result: str) -> Any:
+        return self.answers[operation][result]
+
+
+GROUP = {
+    "ReplicationGroupId": "tickets",
+    "Status": "available",
+    "AuthTokenEnabled": True,
+    "AuthTokenLastModifiedDate": NOW,
+    "NodeGroups": [{"PrimaryEndpoint": {"Address": "master.tickets.a1b2c3.euc1.cache.amazonaws.com"}}],
+}
+CLUSTER = {
+    "DBClusterIdentifier": "tickets",
+    "Status": "available",
+    "Endpoint": "tickets.cluster-x.eu-west-1.rds.amazonaws.com",
+}
+
+
+def test_an_auth_token_is_rotated_then_set() -> None:
+    aws = Answers(describe_replication_groups={"ReplicationGroups": [GROUP]})
+    group = ReplicationGroup(aws, "tickets")  # type: ignore[arg-type]
+    assert group.state() == State(settled=True, changed=NOW)
+    group.accept("new")
+    group.accept_only("new")
+    asked = [parameters for operation, parameters in aws.asked if operation == "modify_replication_group"]
+    assert [one["AuthTokenUpdateStrategy"] for one in asked] == ["ROTATE", "SET"]
+    assert all(one["ApplyImmediately"] and one["AuthToken"] == "new" for one in asked)
+
+
+@pytest.mark.parametrize("pending", [{"AuthTokenStatus": "ROTATING"}, {"AuthTokenStatus": "SETTING"}])
+def test_a_token_that_is_being_changed_is_waited_for(pending: dict[str, str]) -> None:
+    aws = Answers(describe_replication_groups={"ReplicationGroups": [GROUP | {"PendingModifiedValues": pending}]})
+    assert not ReplicationGroup(aws, "tickets").state().settled  # type: ignore[arg-type]
+
+
+def test_a_master_password_that_is_being_changed_is_waited_for() -> None:
+    for changing in (
+        {"PendingModifiedValues": {"MasterUserPassword": "****"}},
+        {"Status": "resetting-master-credentials"},
+    ):
+        aws = Answers(describe_db_clusters={"DBClusters": [CLUSTER | changing]})
+        assert not Cluster(aws, "tickets").state().settled  # type: ignore[arg-type]
+
+
+HOSTS = [
+    ("master.tickets.a1b2c3.euc1.cache.amazonaws.com", {}, {}, "ElastiCache replication group tickets"),
+    ("tickets.cluster-x.eu-west-1.rds.amazonaws.com", {}, {}, "Aurora cluster tickets"),
+    (
+        "other.euc1.cache.amazonaws.com",
+        {},
+        {},
+        "no ElastiCache replication group of this account and Region has the endpoint",
+    ),
+    ("db.internal", {}, {}, "no Aurora cluster of this account and Region has the endpoint db.internal"),
+    ("master.tickets.a1b2c3.euc1.cache.amazonaws.com", {"AuthTokenEnabled": False}, {}, "has no AUTH token"),
+    (
+        "tickets.cluster-x.eu-west-1.rds.amazonaws.com",
+        {},
+        {"MasterUserSecret": {"SecretArn": "arn:rds!"}},
+        "Amazon RDS manages the master user's password of tickets itself, in arn:rds!",
+    ),
+]
+
+
+@pytest.mark.parametrize(("host", "group", "cluster", "found"), HOSTS)
+def test_a_server_is_found_by_its_host_name(
+    host: str, group: dict[str, Any], cluster: dict[str, Any], found: str
+) -> None:
+    aws = Answers(
+        describe_task_definition={
+            "taskDefinition": {"containerDefinitions": [{"environment": [{"name": "HOST", "value": host}]}]}
+        },
+        describe_replication_groups={"ReplicationGroups": [GROUP | group]},
+        describe_db_clusters={"DBClusters": [CLUSTER | cluster]},
+    )
+    seen: Any = type(
+        "S", (), {"services": {"app": type("T", (), {"task_definition_arn": "arn"})}, "environment": "dev"}
+    )
+    try:
+        told = servers.of_host(aws, seen, "HOST").label  # type: ignore[arg-type]
+    except servers.MisuseError as error:
+        told = str(error)
+    assert found in told
+
+
+def test_time_is_up(make_world: MakeWorld, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = make_world(*TOKEN)
+    monkeypatch.setattr(world, "deploy", lambda: None)
+    began = time.monotonic()
+    done = ops(world.stack, "rotate", "app-config", "--yes", "--timeout", "1")
+    assert done.status == 2
+    assert "tasks of main/web still have the value before; the time is over" in done.err
+    assert time.monotonic() - began < 20
+    assert {world.held, world.current()} == set(world.accepted)
