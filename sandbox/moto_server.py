@@ -22,15 +22,20 @@ from moto import settings as moto_settings
 from moto.awslambda.models import LambdaFunction
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import utcnow
 from moto.ec2.models import ec2_backends
 from moto.ecr.models import ecr_backends
 from moto.ecs.exceptions import EcsClientException, InvalidParameterException
 from moto.ecs.models import EC2ContainerServiceBackend, Service
+from moto.elasticache.exceptions import InvalidParameterCombinationException
+from moto.elasticache.models import CacheSubnetGroup, ElastiCacheBackend
+from moto.elasticache.responses import ElastiCacheResponse
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.iam.responses import IamResponse
 from moto.kms import models as kms_models
 from moto.logs.responses import LogsResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.rds.models import RDSBackend
 from moto.s3.models import FakeBucket
 from moto.secretsmanager.exceptions import InvalidRequestException, SecretNotFoundException
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
@@ -60,6 +65,7 @@ def fill_gaps() -> None:
     _wrap(EC2ContainerServiceBackend, "create_service", _create_service)
     _wrap(EC2ContainerServiceBackend, "update_service", _update_service)
     _wrap(FakeBucket, "get_permission", _take_tls_for_granted)
+    fill_gaps_of_data_stores()
     _wrap(ActionAuthenticatorMixin, "_authenticate_and_authorize_normal_action", _authorize)
     kms: Any = kms_models
     kms.generate_private_key = _private_key(kms.generate_private_key)
@@ -78,6 +84,16 @@ def fill_gaps() -> None:
     add = IamResponse
     add.add_client_id_to_open_id_connect_provider = _add_client_id
     add.remove_client_id_from_open_id_connect_provider = _remove_client_id
+
+
+def fill_gaps_of_data_stores() -> None:
+    """Patch moto's RDS and ElastiCache in this process."""
+    _wrap(RDSBackend, "modify_db_subnet_group", _modify_db_subnet_group)
+    _wrap(ElastiCacheBackend, "delete_replication_group", _delete_replication_group)
+    _wrap(ElastiCacheResponse, "modify_replication_group", _modify_auth_token)
+    add: Any = ElastiCacheResponse
+    add.modify_cache_subnet_group = _modify_cache_subnet_group
+    add.delete_cache_subnet_group = _delete_cache_subnet_group
 
 
 def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
@@ -341,6 +357,54 @@ def _flow_problems(machine: dict[str, Any], at: str) -> Iterator[str]:
         inner = [*state.get("Branches", []), state.get("ItemProcessor"), state.get("Iterator")]
         for part in filter(None, inner):
             yield from _flow_problems(part, here)
+
+
+def _modify_db_subnet_group(
+    original: Callable[..., Any], backend: RDSBackend, subnet_name: str, *args: Any, **kwargs: Any
+) -> Any:
+    """A subnet group that is modified stays; moto drops it."""
+    modified = original(subnet_name, *args, **kwargs)
+    backend.subnet_groups[subnet_name] = modified
+    return modified
+
+
+def _delete_replication_group(
+    original: Callable[..., Any], backend: ElastiCacheBackend, replication_group_id: str, *args: Any, **kwargs: Any
+) -> Any:
+    """A replication group that is deleted goes; moto's stays `deleting`, and its name is taken for good."""
+    deleted = original(replication_group_id, *args, **kwargs)
+    del backend.replication_groups[replication_group_id]
+    return deleted
+
+
+def _modify_auth_token(original: Callable[[], ActionResult], self: ElastiCacheResponse) -> ActionResult:
+    """ModifyReplicationGroup takes an AUTH token with a strategy; moto ignores both."""
+    token, strategy = self._get_param("AuthToken"), self._get_param("AuthTokenUpdateStrategy")
+    if bool(token) != bool(strategy):
+        raise InvalidParameterCombinationException("AuthToken and AuthTokenUpdateStrategy must be specified together")
+    answer = original()
+    if token:
+        group: Any = self.elasticache_backend.replication_groups[self._get_param("ReplicationGroupId")]
+        group.auth_token_enabled, group.auth_token_last_modified_date = True, utcnow()
+    return answer
+
+
+def _modify_cache_subnet_group(self: ElastiCacheResponse) -> ActionResult:
+    """ModifyCacheSubnetGroup, which moto does not have."""
+    backend, name = self.elasticache_backend, self._get_param("CacheSubnetGroupName")
+    before = backend.describe_cache_subnet_groups(name)[0]
+    description, subnets = self._get_param("CacheSubnetGroupDescription"), self._get_param("SubnetIds", [])
+    after = CacheSubnetGroup(backend.account_id, backend.region_name, name, description, subnets, before.tags)
+    backend.cache_subnet_groups[name] = after
+    return ActionResult({"CacheSubnetGroup": after})
+
+
+def _delete_cache_subnet_group(self: ElastiCacheResponse) -> EmptyResult:
+    """DeleteCacheSubnetGroup, which moto does not have."""
+    name = self._get_param("CacheSubnetGroupName")
+    self.elasticache_backend.describe_cache_subnet_groups(name)
+    del self.elasticache_backend.cache_subnet_groups[name]
+    return EmptyResult()
 
 
 def _add_client_id(self: IamResponse) -> EmptyResult:

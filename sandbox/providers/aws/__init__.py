@@ -19,12 +19,15 @@ from sandbox.providers.aws import (
     _session,
     cloudtrail,
     cloudwatch,
+    ec2,
     ecs,
+    elasticache,
     events,
     iam,
     kms,
     lambda_,
     logs,
+    rds,
     s3,
     secretsmanager,
     sfn,
@@ -34,7 +37,7 @@ from sandbox.providers.aws._base import AwsResource
 from sandbox.providers.aws._session import Aws, Connection
 
 _SERVICES = (
-    cloudtrail, cloudwatch, ecs, events, iam, kms, lambda_, logs, s3, secretsmanager, sfn, sns,
+    cloudtrail, cloudwatch, ec2, ecs, elasticache, events, iam, kms, lambda_, logs, rds, s3, secretsmanager, sfn, sns,
 )  # fmt: skip
 
 __all__ = ["AwsPlugin"]

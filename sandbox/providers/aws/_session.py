@@ -32,6 +32,9 @@ _GONE = frozenset(
         "ResourceNotFoundException", "ResourceNotFound", "NoSuchEntity", "NotFoundException", "NotFound",
         "NoSuchBucket", "NoSuchBucketPolicy", "NoSuchLifecycleConfiguration", "NoSuchPublicAccessBlockConfiguration",
         "OwnershipControlsNotFoundError", "ServerSideEncryptionConfigurationNotFoundError", "404",
+        "DBSubnetGroupNotFoundFault", "DBClusterNotFoundFault", "DBInstanceNotFound", "DBInstanceNotFoundFault",
+        "CacheSubnetGroupNotFound", "CacheSubnetGroupNotFoundFault",
+        "ReplicationGroupNotFound", "ReplicationGroupNotFoundFault",
         "ClusterNotFoundException", "ServiceNotFoundException", "StateMachineDoesNotExist", "TrailNotFoundException",
     }
 )  # fmt: skip

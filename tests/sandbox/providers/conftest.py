@@ -13,6 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
+from sandbox import moto_server
 from sandbox.providers._plugin import Plugin
 from sandbox.providers._server import DEFAULTS, Servicer
 from sandbox.providers._values import decode, encode
@@ -170,6 +171,7 @@ def serving(plugin: Plugin) -> Iterator[Driver]:
 @pytest.fixture(scope="session")
 def moto_endpoint() -> Iterator[str]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    moto_server.fill_gaps_of_data_stores()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -126,6 +126,21 @@ class World:
         return self.boto("ec2").describe_security_groups()["SecurityGroups"][0]["GroupId"]
 
     @cached_property
+    def subnets(self) -> list[str]:
+        return sorted(subnet["SubnetId"] for subnet in self.boto("ec2").describe_subnets()["Subnets"])[:2]
+
+    @cached_property
+    def database(self) -> str:
+        return self.make(
+            "aws:rds/cluster:Cluster",
+            clusterIdentifier=f"database-{self.suffix}",
+            engine="aurora-postgresql",
+            masterUsername="postgres",
+            masterPassword="invented-0001",
+            skipFinalSnapshot=True,
+        ).id
+
+    @cached_property
     def topic(self) -> str:
         return self.make("aws:sns/topic:Topic").id
 
@@ -552,6 +567,100 @@ CASES = (
         "aws:cloudtrail/trail:Trail",
         _trail,
         lambda _: {"isMultiRegionTrail": False, "enableLogging": False, "tags": {"a": "2"}},
+    ),
+    Case(
+        "aws:ec2/securityGroup:SecurityGroup",
+        lambda _: {"description": "database", "tags": {"a": "1"}},
+        lambda _: {"tags": {"a": "2"}},
+    ),
+    Case(
+        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        lambda w: {
+            "securityGroupId": w.group,
+            "ipProtocol": "tcp",
+            "fromPort": 5432,
+            "toPort": 5432,
+            "cidrIpv4": "10.0.0.0/16",
+            "tags": {"a": "1"},
+        },
+        lambda _: {"toPort": 5433, "tags": {"a": "2"}},
+    ),
+    Case(
+        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+        lambda w: {
+            "securityGroupId": w.group,
+            "ipProtocol": "tcp",
+            "fromPort": 443,
+            "toPort": 443,
+            "referencedSecurityGroupId": w.group,
+        },
+    ),
+    Case(
+        "aws:rds/subnetGroup:SubnetGroup",
+        lambda w: {"description": "private", "subnetIds": w.subnets, "tags": {"a": "1"}},
+        lambda w: {"description": "others", "subnetIds": w.subnets[:1], "tags": {"a": "2"}},
+    ),
+    Case(
+        "aws:rds/cluster:Cluster",
+        lambda w: {  # moto names a cluster's snapshot by the minute: each has an identifier of its own
+            "clusterIdentifier": f"cluster-{uuid.uuid4().hex[:8]}",
+            "engine": "aurora-postgresql",
+            "engineVersion": "16.4",
+            "databaseName": "tickets",
+            "masterUsername": "postgres",
+            "masterPassword": "invented-0002",
+            "backupRetentionPeriod": 7,
+            "storageEncrypted": True,
+            "vpcSecurityGroupIds": [w.group],
+            "skipFinalSnapshot": True,
+            "applyImmediately": True,
+            "tags": {"a": "1"},
+        },
+        lambda _: {"backupRetentionPeriod": 14, "masterPassword": "invented-0003", "tags": {"a": "2"}},
+        unread=("masterPassword", "skipFinalSnapshot", "applyImmediately"),
+    ),
+    Case(
+        "aws:rds/clusterInstance:ClusterInstance",
+        lambda w: {
+            "clusterIdentifier": w.database,
+            "identifier": f"instance-{w.suffix}",
+            "engine": "aurora-postgresql",
+            "instanceClass": "db.t4g.medium",
+            "tags": {"a": "1"},
+        },
+        lambda _: {"instanceClass": "db.r6g.large", "tags": {"a": "2"}},
+    ),
+    Case(
+        "aws:elasticache/subnetGroup:SubnetGroup",
+        lambda w: {"description": "private", "subnetIds": w.subnets, "tags": {"a": "1"}},
+        lambda w: {"description": "others", "subnetIds": w.subnets[:1], "tags": {"a": "2"}},
+    ),
+    Case(
+        "aws:elasticache/replicationGroup:ReplicationGroup",
+        lambda w: {
+            "replicationGroupId": f"redis-{uuid.uuid4().hex[:8]}",
+            "description": "sessions",
+            "engine": "redis",
+            "nodeType": "cache.t4g.micro",
+            "numCacheClusters": 2,
+            "automaticFailoverEnabled": True,
+            "transitEncryptionEnabled": True,
+            "atRestEncryptionEnabled": True,
+            "authToken": "invented-token-0001",
+            "authTokenUpdateStrategy": "ROTATE",
+            "securityGroupIds": [w.group],
+            "applyImmediately": True,
+            "tags": {"a": "1"},
+        },
+        lambda _: {"description": "sessions and more", "authToken": "invented-token-0002", "tags": {"a": "2"}},
+        unread=(
+            "authToken",
+            "authTokenUpdateStrategy",
+            "applyImmediately",
+            "securityGroupIds",
+            "engine",
+            "numCacheClusters",
+        ),
     ),
     Case(
         "random:index/randomPassword:RandomPassword",
