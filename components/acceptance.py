@@ -4,7 +4,10 @@
 a rotation function changes, `{"partner": NAME}` for somebody whom people ask, None when the application alone checks it.
 """
 
+import shlex
 from collections.abc import Mapping
+
+from components.commands import keep_command
 
 AcceptedBy = Mapping[str, str] | None
 
@@ -21,8 +24,8 @@ def is_server(accepted_by: AcceptedBy) -> bool:
 
 def rotate_command(secret: str, key: str, stack: str) -> str:
     """Return the command that gives a server and the secret a new value."""
-    option = f" --key {key}" if key else ""
-    return f"python -m ops rotate {secret}{option} --stack {stack}"
+    option = f" --key {shlex.quote(key)}" if key else ""
+    return f"python -m ops rotate {shlex.quote(secret)}{option} --stack {shlex.quote(stack)}"
 
 
 def new_number(subject: str, accepted_by: AcceptedBy, *, secret: str, key: str, config_key: str, stack: str) -> str:
@@ -60,5 +63,6 @@ def other_value(subject: str, accepted_by: AcceptedBy, *, secret: str, key: str,
         return ""
     return (
         f"{subject}: {named(accepted_by)} accepts the live value only, and another configured value would change the secret "
-        f"alone. Nothing was changed. Change both sides: {rotate_command(secret, key, stack)}"
+        f"alone. Nothing was changed. Take the live value into the configuration, and change both sides by a command:\n"
+        f"  {keep_command(secret, key, stack)}\n  {rotate_command(secret, key, stack)}"
     )

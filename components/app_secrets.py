@@ -52,6 +52,9 @@ class ValueArgs(TypedDict):
     """Whether a container variable refers to this JSON key alone: the key then leaves only after its variable. Default: false."""
     previous_referenced: NotRequired[bool]
     """Whether a container variable refers to KEY_PREVIOUS. Default: false."""
+    accepted_by: NotRequired[dict[str, str]]
+    """Who checks the value besides the application: `server` and `host` (the plain variable with its host name), or `partner`.
+    It is then not replaced in the secret alone. Default: nobody."""
 
 
 class SecretArgs(TypedDict):

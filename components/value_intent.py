@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components import labels
+from components import acceptance, labels
+from components.acceptance import is_server
 from components.commands import keep_command
 from components.value_plan import CONFIGURED, CONSTANT, GENERATED, PREVIOUS, PREVIOUS_SUFFIX, WHOLE, SecretPlan
 
@@ -130,7 +131,12 @@ class Change:
             if old is None or key not in last:
                 continue
             _, old_key, old_number = _parts(old)
-            if value.origin == old and value.origin.startswith(GENERATED) and new.get(key) != last[key]:
+            if key in new and new[key] != last[key] and is_server(value.accepted_by):
+                text = acceptance.other_value(
+                    self._subject(key), value.accepted_by, secret=self.name, key=key, stack=self.stack
+                )
+                yield Refusal(text, unless_live=True)
+            elif value.origin == old and value.origin.startswith(GENERATED) and new.get(key) != last[key]:
                 yield Refusal(self._generated_lost(key), unless_live=True)
             elif value.keeps_previous and old_number <= value.number and _loses(key, last, new):
                 yield Refusal(
@@ -163,6 +169,15 @@ class Change:
                 f"  {next_number(config_key, old_number, self.stack)}\n"
                 f"  python -m ops rotate {self.name} --stack {self.stack}"
             )
+        elif kind == GENERATED and number > old_number and self.plan.values[key].accepted_by:
+            yield acceptance.new_number(
+                subject,
+                self.plan.values[key].accepted_by,
+                secret=self.name,
+                key=key,
+                config_key=config_key,
+                stack=self.stack,
+            )
         elif number < old_number or (kind == old_kind == GENERATED and number != old_number + 1):
             yield (
                 f"{subject}: rotations.{config_key} is {old_number} and can only become {old_number + 1}, not {number}: no "
@@ -173,9 +188,10 @@ class Change:
                 f"  {following}"
             )
         elif kind == GENERATED and old_kind == CONFIGURED and number != old_number + 1:
+            or_ = "" if self.plan.values[key].accepted_by else f"\nor ask for a new generated value:\n  {following}"
             yield (
                 f"{subject}: {config_key} was set and is no longer, so a generated value would take the place of the live one. "
-                f"Nothing was changed. Set it again:\n  {set_it}\nor ask for a new generated value:\n  {following}"
+                f"Nothing was changed. Set it again:\n  {set_it}{or_}"
             )
 
     def _subject(self, key: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.acceptance import AcceptedBy
+
 WHOLE = ""
 """The key of a text secret's one value."""
 
@@ -33,6 +35,7 @@ class Value:
         keeps_previous: Whether the secret keeps the value before, too.
         referenced: Whether a container variable refers to this JSON key alone.
         previous_referenced: Whether one refers to the value before.
+        accepted_by: Who checks the value besides the application (`components.acceptance`).
     """
 
     source: str
@@ -43,6 +46,7 @@ class Value:
     keeps_previous: bool = False
     referenced: bool = False
     previous_referenced: bool = False
+    accepted_by: AcceptedBy = None
 
     @property
     def origin(self) -> str:
@@ -157,6 +161,7 @@ def _value(default_key: str, args: Mapping[str, Any]) -> Value:
         args.get("keeps_previous", False),
         args.get("referenced", False),
         args.get("previous_referenced", False),
+        args.get("accepted_by"),
     )
 
 

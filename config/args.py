@@ -29,6 +29,7 @@ from config.declarations import (
     JsonSecret,
     Source,
     TextSecret,
+    accepted_by,
     references_of,
 )
 from config.settings import AuditSettings, RedeploySettings, RotationSettings, ServiceSettings, Settings
@@ -261,6 +262,8 @@ def _value(settings: Settings, source: Source, *, referenced: bool) -> ValueArgs
         args["constant"] = source.value
         return args
     args["config_key"] = key = getattr(source, "config_key", "")
+    if acceptor := accepted_by(source):
+        args["accepted_by"] = acceptor
     if key in settings.values:
         args["value"] = pulumi.Output.secret(settings.values[key])
     if isinstance(source, Generated):

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import typer
 
 from components.acceptance import is_server
+from components.commands import keep_command
 from ops._ask import confirm
 from ops._aws import Aws, connect
 from ops._console import print_json, say
@@ -140,10 +141,9 @@ def _change_both_sides(change: Change, *, dry_run: bool, yes: bool, json_: bool)
             f"{change.subject} changed in {done.seconds} s: {done.version_id} is {CURRENT}, and {change.server.label} accepts it."
         )
     if change.part.config_key:
-        option = f" --key {change.key}" if change.key else ""
         say(
             "`up` keeps this value, and refuses to replace it. Before another change of the secret, take it into the "
-            f"configuration:\n  python -m ops keep {name}{option} --stack {stack.environment}"
+            f"configuration:\n  {keep_command(name, change.key, stack.environment)}"
         )
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from components import acceptance
 from components.names import Names
+from components.value_intent import Change, Record
+from components.value_plan import SecretPlan, Value
 from config import declarations
 from config.declarations import External, Generated, JsonSecret, Partner, Server, Supplied, TextSecret
 from config.plan import plan
@@ -94,9 +96,50 @@ def test_another_configured_value_is_refused_only_where_a_server_checks_it() -> 
     def refusal(accepted_by: acceptance.AcceptedBy) -> str:
         return acceptance.other_value("db", accepted_by, secret="db", key="", stack="dev")
 
-    assert refusal(DATABASE).endswith("python -m ops rotate db --stack dev")
+    assert refusal(DATABASE).endswith("\n  python -m ops keep db --stack dev\n  python -m ops rotate db --stack dev")
     assert refusal({"partner": "Cloudflare"}) == refusal(None) == ""
 
 
 def test_what_the_application_alone_checks_is_free() -> None:
     assert acceptance.new_number("x", None, secret="x", key="", config_key="x", stack="dev") == ""
+
+
+def change(before: Value, after: Value) -> Change:
+    def secret(value: Value) -> SecretPlan:
+        return SecretPlan("app-config", "p-app-config", values={"REDIS_PASSWORD": value})
+
+    return Change(secret(after), Record.of(secret(before)), "prod")
+
+
+ONE = Value("generated", "redisPassword", accepted_by=REDIS)
+SET = replace(ONE, configured=True)
+LAST, OTHER = {"REDIS_PASSWORD": "live"}, {"REDIS_PASSWORD": "another"}
+
+
+def test_the_next_number_of_a_value_that_a_server_checks_is_refused_unless_nothing_changes() -> None:
+    (refusal,) = change(ONE, replace(ONE, number=2)).refusals()
+    assert "python -m ops rotate app-config --key REDIS_PASSWORD --stack prod" in refusal.text
+    assert refusal.unless_live
+    assert change(replace(ONE, accepted_by=None), replace(ONE, number=2, accepted_by=None)).refusals() == []
+
+
+def test_another_configured_value_is_refused_unless_it_is_the_live_one() -> None:
+    (refusal,) = change(SET, SET).value_refusals(LAST, OTHER)
+    assert "python -m ops rotate app-config --key REDIS_PASSWORD --stack prod" in refusal.text
+    assert refusal.unless_live
+    assert list(change(ONE, SET).value_refusals(LAST, LAST)) == []
+    assert list(change(SET, SET).value_refusals({}, OTHER)) == []  # the first value is for the server to take
+
+
+def test_a_partner_s_value_is_changed_there_first_and_then_configured() -> None:
+    partner = replace(SET, accepted_by={"partner": "Cloudflare"})
+    assert list(change(partner, partner).value_refusals(LAST, OTHER)) == []
+    made = replace(partner, configured=False)
+    (refusal,) = change(made, replace(made, number=2)).refusals()
+    assert "Agree on a new value with Cloudflare" in refusal.text
+
+
+def test_a_configured_value_that_is_missing_is_not_replaced_by_a_generated_one() -> None:
+    (refusal,) = change(SET, ONE).refusals()
+    assert "pulumi config set --stack prod --secret redisPassword" in refusal.text
+    assert "rotations" not in refusal.text
