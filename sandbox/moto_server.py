@@ -391,7 +391,8 @@ def _modify_auth_token(original: Callable[[], ActionResult], self: ElastiCacheRe
 
 def _modify_cache_subnet_group(self: ElastiCacheResponse) -> ActionResult:
     """ModifyCacheSubnetGroup, which moto does not have."""
-    backend, name = self.elasticache_backend, self._get_param("CacheSubnetGroupName")
+    backend: Any = self.elasticache_backend
+    name = self._get_param("CacheSubnetGroupName")
     before = backend.describe_cache_subnet_groups(name)[0]
     description, subnets = self._get_param("CacheSubnetGroupDescription"), self._get_param("SubnetIds", [])
     after = CacheSubnetGroup(backend.account_id, backend.region_name, name, description, subnets, before.tags)

@@ -80,7 +80,7 @@ class World:
 class Fake(Server):
     """A server of the world."""
 
-    kind, world = "ElastiCache replication group", None
+    kind = "ElastiCache replication group"
 
     def __init__(self, world: World) -> None:
         self.name, self.world, self.takes_two = "tickets", world, world.takes_two
@@ -101,20 +101,31 @@ def make_world(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, 
     def make(name: str, key: str) -> World:
         world = World(stack, name, key, takes_two=bool(key))
         world.accepted, world.held = [world.current()], world.current()
-        api: Any = BaseClient._make_api_call
+        client_class: Any = BaseClient
+        api: Any = client_class._make_api_call
 
         def called(client: Any, operation: str, parameters: Any) -> Any:
-            return world.call(operation, lambda: api(client, operation, parameters))
+            def ask() -> Any:
+                return api(client, operation, parameters)
+
+            return world.call(operation, ask)
 
         def deploy(_change: Any, _service: Service) -> None:
             world.call("UpdateService", world.deploy)
 
         monkeypatch.setattr(BaseClient, "_make_api_call", called)
-        monkeypatch.setattr("ops.rotate.of_host", lambda *_: Fake(world))
+
+        def always(found: Any) -> Callable[..., Any]:
+            def answer(*_: Any) -> Any:
+                return found() if callable(found) else found
+
+            return answer
+
+        monkeypatch.setattr("ops.rotate.of_host", always(lambda: Fake(world)))
         monkeypatch.setattr(both_sides, "_SETTLE_SECONDS", 0)
         monkeypatch.setattr(both_sides, "_POLL_SECONDS", 0)
-        monkeypatch.setattr(both_sides, "find", lambda *_: Found(({},), 1, ()))
-        monkeypatch.setattr(both_sides, "read", lambda *_: world.service())
+        monkeypatch.setattr(both_sides, "find", always(Found(({},), 1, ())))
+        monkeypatch.setattr(both_sides, "read", always(world.service))
         monkeypatch.setattr(both_sides.Change, "_start_deployment", deploy)
         return world
 
@@ -259,7 +270,11 @@ def test_tasks_that_cannot_be_seen_stop_it_before_the_value_before_is_refused(
     make_world: MakeWorld, ops: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(*TOKEN)
-    monkeypatch.setattr(both_sides, "find", lambda *_: Found((), 1, ()))
+
+    def nothing(*_: Any) -> Found:
+        return Found((), 1, ())
+
+    monkeypatch.setattr(both_sides, "find", nothing)
 
     done = ops(world.stack, "rotate", "app-config", "--yes")
 
