@@ -24,6 +24,7 @@ from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import utcnow
 from moto.ec2.models import ec2_backends
+from moto.ec2.models.security_groups import SecurityGroupBackend
 from moto.ecr.models import ecr_backends
 from moto.ecs.exceptions import EcsClientException, InvalidParameterException
 from moto.ecs.models import EC2ContainerServiceBackend, Service
@@ -36,6 +37,7 @@ from moto.kms import models as kms_models
 from moto.logs.responses import LogsResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.rds.models import RDSBackend
+from moto.rds.responses import RDSResponse
 from moto.s3.models import FakeBucket
 from moto.secretsmanager.exceptions import InvalidRequestException, SecretNotFoundException
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
@@ -88,7 +90,11 @@ def fill_gaps() -> None:
 
 def fill_gaps_of_data_stores() -> None:
     """Patch moto's RDS and ElastiCache in this process."""
+    _wrap(RDSResponse, "create_db_subnet_group", _take_subnets_for_granted)
     _wrap(RDSBackend, "modify_db_subnet_group", _modify_db_subnet_group)
+    _wrap(ElastiCacheResponse, "create_cache_subnet_group", _take_subnets_for_granted)
+    _wrap(SecurityGroupBackend, "create_security_group", _take_vpc_for_granted)
+    _wrap(SecurityGroupBackend, "authorize_security_group_ingress", _take_clients_for_granted)
     _wrap(ElastiCacheBackend, "delete_replication_group", _delete_replication_group)
     _wrap(ElastiCacheResponse, "modify_replication_group", _modify_auth_token)
     add: Any = ElastiCacheResponse
@@ -223,22 +229,58 @@ def _describe_schedule(original: Callable[..., dict[str, Any]], secret: FakeSecr
 def _take_network_for_granted(original: Callable[..., Any], service: Any, configuration: dict[str, Any]) -> Any:
     """Subnets and security groups that a stack file names belong to a network stack that the sandbox does not run."""
     backend = ec2_backends[service._account_id][service.region_name]  # noqa: SLF001 - moto has no public name for it
-    vpc = next(iter(backend.vpcs.values()))
     names = configuration["awsvpcConfiguration"]
+    _take_subnets(backend, names["subnets"])
+    _take_groups(backend, names.get("securityGroups", []))
+    return original(configuration)
+
+
+def _take_subnets(backend: Any, subnet_ids: Iterable[str]) -> None:
+    vpc = next(iter(backend.vpcs.values()))
     known = {subnet.id for subnet in backend.describe_subnets()}
-    for number, subnet_id in enumerate(s for s in names["subnets"] if s not in known):
+    taken = sum(1 for subnet in backend.describe_subnets() if subnet.cidr_block.startswith("172.31.2"))
+    for number, subnet_id in enumerate((s for s in subnet_ids if s not in known), taken):
         subnet = backend.create_subnet(vpc.id, f"172.31.{200 + number}.0/28")
         for by_id in backend.subnets.values():
             if subnet.id in by_id:
                 by_id[subnet_id] = by_id.pop(subnet.id)
         subnet.id = subnet_id
-    for group_id in names.get("securityGroups", []):
+
+
+def _take_groups(backend: Any, group_ids: Iterable[str]) -> None:
+    vpc = next(iter(backend.vpcs.values()))
+    for group_id in group_ids:
         if not backend.get_security_group_from_id(group_id):
             group = backend.create_security_group(group_id, "taken for granted by the sandbox", vpc.id)
             groups = backend.groups[vpc.id]
             groups[group_id] = groups.pop(group.id)
             group.id = group_id
-    return original(configuration)
+
+
+def _take_subnets_for_granted(original: Callable[[], Any], self: RDSResponse | ElastiCacheResponse) -> Any:
+    """The same for the subnets of a data store."""
+    account, region = str(self.current_account), self.region
+    _take_subnets(ec2_backends[account][region], self.params.get("SubnetIds") or self._get_param("SubnetIds", []))
+    return original()
+
+
+def _take_clients_for_granted(original: Callable[..., Any], backend: Any, *args: Any, **kwargs: Any) -> Any:
+    """The same for the groups that a rule lets in."""
+    groups = [group.get("GroupId", "") for group in kwargs.get("source_groups") or ()]
+    _take_groups(backend, [group for group in groups if group.startswith("sg-")])
+    return original(*args, **kwargs)
+
+
+def _take_vpc_for_granted(
+    original: Callable[..., Any], backend: Any, name: str, description: str, vpc_id: str | None = None, **kwargs: Any
+) -> Any:
+    """The same for a security group's VPC."""
+    if vpc_id is None or vpc_id in backend.vpcs:
+        return original(name, description, vpc_id, **kwargs)
+    group = original(name, description, None, **kwargs)
+    backend.groups[vpc_id][group.id] = backend.groups[group.vpc_id].pop(group.id)
+    group.vpc_id = vpc_id
+    return group
 
 
 def _take_image_for_granted(

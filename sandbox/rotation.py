@@ -154,6 +154,16 @@ class Rotation:
                 say(f"  {step:<13} done")
         return token
 
+    def run_step(self, step: str, token: str, database: Database) -> None:
+        """Run one step alone, as Secrets Manager does with testSecret when a rotation is being configured.
+
+        Raises:
+            SandboxError: When it fails.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            zipfile.ZipFile(BytesIO(self.archive)).extractall(folder)
+            self._step(step, token, database, Path(folder))
+
     def _credentials(self) -> tuple[str, str]:
         value = self.client.get_secret_value(SecretId=self.arn)["SecretString"]
         if self.variables["STRATEGY"] == "single-user":

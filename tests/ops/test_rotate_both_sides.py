@@ -160,6 +160,7 @@ def test_the_server_and_the_secret_get_the_new_value(make_world: MakeWorld, ops:
     assert order == ["accept", "UpdateService", *(["accept_only"] if key else [])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "key"), [TOKEN, MASTER])
 def test_killed_at_any_call_it_goes_on_and_nobody_is_locked_out(
     make_world: MakeWorld, ops: Any, name: str, key: str
