@@ -11,6 +11,9 @@ from ops._secrets import CURRENT, PENDING, PREVIOUS, Record
 from ops._stack import Stack
 from ops.doctor.finding import put_back
 
+BY_OPS = "ops-rotating"
+"""Label of a version that `ops rotate` put for a value that a server checks, too (`ops.both_sides.progress`)."""
+
 
 def unfinished(record: Record) -> str | None:
     """Return the version that an unfinished rotation makes, None when there is none."""
@@ -67,6 +70,8 @@ def cancel_commands(stack: Stack, record: Record, version: str) -> tuple[str, ..
 def way_out(stack: Stack, record: Record, version: str) -> str:
     """Return what to do about an unfinished rotation: follow it, or cancel it when it is stuck."""
     name = stack.name_of(record.arn)
+    if any(label.startswith(BY_OPS) for label in record.stages.get(version, ())):
+        return f"go on with it:\n  python -m ops rotate {name} --stack {stack.environment}"
     cancel = "\n  ".join(cancel_commands(stack, record, version))
     return (
         f"follow it to its end:\n  python -m ops rotate {name} --stack {stack.environment}\n"

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
+from ops._pending import BY_OPS
 from ops._secrets import CURRENT, PENDING, Record
 from ops.both_sides.servers import State
 
-ROTATING, ACCEPTED, CURRENT_SINCE = "ops-rotating", "ops-accepted", "ops-current-"
+ROTATING, ACCEPTED, CURRENT_SINCE = BY_OPS, "ops-accepted", "ops-current-"
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
