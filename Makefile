@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up preview refresh destroy down style check test test-all other-pythons soak golden emulator format lock bench certificates
+.PHONY: help up preview refresh destroy down style check test test-all other-pythons soak golden emulator format lock bench certificates picture
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
@@ -69,6 +69,8 @@ golden: $(VENV)/installed    ## renew the reviewed plans in tests/unit/golden; r
 	$(BIN)/python -m pytest -n 0 tests/unit/test_golden.py --snapshot-update
 cli-checksums: $(VENV)/installed ## record the checksums of the Pulumi CLI that pipelines run, after a change of its version
 	$(BIN)/python tools/pulumi_cli.py --record
+picture: $(VENV)/installed      ## renew README's picture of the terminal
+	$(BIN)/python tools/terminal_picture.py
 certificates: $(VENV)/installed ## renew the authorities of Amazon RDS that the rotation function brings
 	$(BIN)/python tools/rds_certificates.py
 bench: $(VENV)/installed   ## compare this program with a flat and an empty one, at several sizes

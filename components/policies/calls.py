@@ -160,7 +160,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         {"trail bucket": "s3:GetEncryptionConfiguration s3:PutEncryptionConfiguration"},
     ),
 }  # fmt: skip
-"""By resource type: the file upstream with its version, as docs/local-aws.md, and by what is acted on the IAM actions of create,
+"""By resource type: the file upstream with its version, as sandbox/README.md, and by what is acted on the IAM actions of create,
 read, update and delete."""
 
 BY_KEY_POLICY = "own key"

@@ -56,7 +56,7 @@ def test_replicas_come_and_go_with_their_regions(sandbox: Any, project_copy: Mak
     assert regions() == {frozenset({"eu-west-1", "eu-west-3"})}
     up(sandbox, copy, *given(replicaRegions=["eu-west-3"]))
     assert regions() == {frozenset({"eu-west-3"})}
-    # The last one stays, as with the official plugin: an empty list counts as not set (docs/local-aws.md).
+    # The last one stays, as with the official plugin: an empty list counts as not set (sandbox/README.md).
     up_and_idle(sandbox, copy)
     assert regions() == {frozenset({"eu-west-3"})}
     assert values(sandbox, copy) == live

@@ -661,7 +661,7 @@ def test_a_trust_that_lets_in_too_many_is_refused(change: dict[str, Any], messag
 def test_the_table_and_the_page_on_the_local_aws_name_the_same_source(token: str) -> None:
     file, version = CALLS[token][0].rpartition("/")[2].split(", ")
     name = f"{token.split(':')[1].split('/', maxsplit=1)[0]}.{token.rpartition(':')[2]}"
-    (row,) = re.findall(rf"^\| {re.escape(name)} \|.*$", (ROOT / "docs" / "local-aws.md").read_text(), re.MULTILINE)
+    (row,) = re.findall(rf"^\| {re.escape(name)} \|.*$", (ROOT / "sandbox" / "README.md").read_text(), re.MULTILINE)
     assert f"{file}, {version} |" in row
 
 

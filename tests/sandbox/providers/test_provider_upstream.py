@@ -1,6 +1,6 @@
 """Where the official plugin is stricter, or does less, than one would expect: the stand-ins do the same.
 
-Each test names the upstream source; docs/local-aws.md lists what stays different.
+Each test names the upstream source; sandbox/README.md lists what stays different.
 """
 
 import json
@@ -622,7 +622,7 @@ def test_what_s3_blocks_by_itself_is_no_difference(aws: Any) -> None:
     assert life.diff(state, {"bucket": bucket, "rules": [{**rule, "blockedEncryptionTypes": ["NONE"]}]}).changes
 
 
-# -- Everywhere: internal/verify/validate.go and the schemas of the files that docs/local-aws.md names --
+# -- Everywhere: internal/verify/validate.go and the schemas of the files that sandbox/README.md names --
 
 SETTINGS: dict[str, Any] = {
     "ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"}, "State": "ENABLED",
@@ -1167,11 +1167,11 @@ def test_only_a_pending_version_loses_its_label(labels: list[str], taken: bool) 
     assert client.calls == (("removed",) if taken else ())
 
 
-# -- docs/local-aws.md --
+# -- sandbox/README.md --
 
 
 def test_every_type_stands_in_the_page_with_its_source() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "local-aws.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "sandbox" / "README.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| ")]
     listed = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in rows if len(cells) == 4}
     listed.pop("type")
