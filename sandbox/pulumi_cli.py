@@ -23,6 +23,8 @@ _PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _PINNED = re.compile(r"^\s*(?:require )?github\.com/pulumi/pulumi/pkg/v3 (v[\d.]+)", re.MULTILINE)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _NEWS_SECONDS = 1.0
+_PACKAGES = 1730
+"""How many packages the CLI has, about: `go list -deps`."""
 _INSTALLER = "https://get.pulumi.com/install.sh"
 _ANSWER_SECONDS = 10.0
 """The SDK's installer waits for ever; behind a firewall that drops what it refuses, that is what it would do."""
@@ -146,7 +148,7 @@ def _build(target: Path, say: Callable[[str], None]) -> None:
     say(f"Building the Pulumi CLI {number}, once; it takes about 3 minutes on 2 cores.")
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(  # noqa: S603 - found on PATH, no shell
-            [go, "build", "-trimpath", "-ldflags", flags, "-o", str(partial), _PACKAGE],
+            [go, "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(partial), _PACKAGE],
             cwd=TOOLS,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -159,7 +161,7 @@ def _build(target: Path, say: Callable[[str], None]) -> None:
                     process.wait(_NEWS_SECONDS)
                     break
                 except subprocess.TimeoutExpired:
-                    say(f"Building the Pulumi CLI {number}: still building, {time.monotonic() - started:.0f} s")
+                    say(f"Building the Pulumi CLI {number}: {_progress(log)}, {time.monotonic() - started:.0f} s")
         finally:
             if process.poll() is None:
                 process.terminate()
@@ -173,6 +175,16 @@ def _build(target: Path, say: Callable[[str], None]) -> None:
     partial.replace(target)
     log.unlink()
     say(f"Built the Pulumi CLI {number} in {time.monotonic() - started:.0f} s.")
+
+
+def _progress(log: Path) -> str:
+    """Return how far a build is: Go names each module that it downloads and each package that it compiles."""
+    lines = log.read_text(encoding="utf-8").splitlines()
+    downloaded = sum(line.startswith("go: ") for line in lines)
+    compiled = len(lines) - downloaded
+    if not compiled:
+        return f"{downloaded} modules downloaded" if downloaded else "starting"
+    return "linking" if compiled >= _PACKAGES else f"{compiled} of {_PACKAGES} packages compiled"
 
 
 def _build_environment(variables: Mapping[str, str]) -> dict[str, str]:

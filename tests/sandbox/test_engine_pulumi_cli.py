@@ -66,7 +66,7 @@ def test_a_build_tells_that_it_is_alive_and_happens_once(machine: Path) -> None:
     assert told[0] == "Fetching the Pulumi CLI 3.274.1 from get.pulumi.com, once."
     assert told[1] == "Fetching the Pulumi CLI failed (URLError); building it instead."
     assert told[2].startswith("Building the Pulumi CLI 3.274.1, once; it takes about")
-    assert any("still building" in text for text in told)
+    assert any(f": {progress}, " in text for text in told for progress in ("starting", "1 modules downloaded"))
     assert told[-1].startswith("Built the Pulumi CLI 3.274.1 in ")
     assert (machine / "calls").read_text() == "called\n"
 
@@ -107,6 +107,20 @@ def test_a_built_cli_of_another_pin_is_built_anew(machine: Path) -> None:
     _script(machine / "tools" / "bin" / "pulumi", "echo v3.100.0")
     _go(machine, _BUILDS)
     assert cli.cli_version(cli.find_or_build(), Home.from_environment()) == "3.274.1"
+
+
+@pytest.mark.parametrize(
+    ("log", "progress"),
+    [
+        ("", "starting"),
+        ("go: downloading a v1\ngo: downloading b v1\n", "2 modules downloaded"),
+        ("go: downloading a v1\na\nb\nc\n", "3 of 1730 packages compiled"),
+        ("p\n" * 1730, "linking"),
+    ],
+)
+def test_a_build_says_how_far_it_is(tmp_path: Path, log: str, progress: str) -> None:
+    (tmp_path / "build.log").write_text(log)
+    assert cli._progress(tmp_path / "build.log") == progress
 
 
 def test_a_failed_build_shows_its_last_lines_and_leaves_nothing(machine: Path) -> None:
