@@ -3,6 +3,7 @@
 No output ever holds a secret's value, so that a stack that reads them stays free of secrets.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar, cast
@@ -150,7 +151,7 @@ def parse(raw: Mapping[str, Any]) -> Outputs[str]:
 
     Raises:
         OutputsError: When an output is missing or of another kind, or an ARN is of another account, partition or Region
-            than the stack's.
+            than the stack's, or a secret is another stack's.
     """
     # Pulumi leaves an output that is null out of the state, so that an absent one means null.
     missing = [name for name in _REQUIRED if raw.get(name) is None]
@@ -178,6 +179,7 @@ def parse(raw: Mapping[str, Any]) -> Outputs[str]:
             f"secret_arns and secrets disagree about {', '.join(dict.fromkeys(n for n, _ in differing))}"
         )
     _check_places(outputs)
+    _check_names(outputs)
     return outputs
 
 
@@ -206,6 +208,28 @@ def _check_places(outputs: Outputs[str]) -> None:
         if place != expected and arn not in foreign:
             where = f"{place.partition}, account {place.account}, Region {place.region or 'none'}"
             raise OutputsError(f"{label} is in {where}; the stack is in account {home.account}, {home.region}")
+
+
+def _check_names(outputs: Outputs[str]) -> None:
+    """Refuse a secret that is another stack's: what the stack created has its prefix, and every ARN has its secret's name.
+
+    An adopted secret and a foreign one have names of their own; the outputs say that they are that.
+    """
+    names = names_of(outputs)
+    for name, secret in outputs.secrets.items():
+        if secret.owner == STACK and secret.full_name != names.secret(name):
+            own = names.secret(name)
+            raise OutputsError(f"secrets.{name} is {secret.full_name}, which the stack did not adopt; its own is {own}")
+        found = secret.arn.split(":", 6)[-1]
+        if not secret.foreign and not re.fullmatch(re.escape(secret.full_name) + r"-\w{6}", found):
+            raise OutputsError(
+                f"secrets.{name}.arn is the ARN of {found.rpartition('-')[0] or found}, not of {secret.full_name}"
+            )
+    known = {secret.arn for secret in outputs.secrets.values()}
+    for name, service in outputs.services.items():
+        for variable, value_from in service.container_secrets.items():
+            if (arn := parse_value_from(value_from).arn) not in known:
+                raise OutputsError(f"services.{name}.container_secrets.{variable} reads {arn}, which is not in secrets")
 
 
 def _arns(outputs: Outputs[str]) -> Iterator[tuple[str, str]]:

@@ -160,3 +160,37 @@ def test_what_is_missing_or_of_another_kind_is_named(outputs: dict[str, Any], me
 def test_an_arn_of_another_place_is_refused(label: str, outputs: dict[str, Any]) -> None:
     with pytest.raises(OutputsError, match=rf"^{label} is in .*; the stack is in account {ACCOUNT}, eu-west-1$"):
         parse(outputs)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"full_name": "billing-dev-jwt"},
+            "is billing-dev-jwt, which the stack did not adopt; its own is tickets-dev-jwt",
+        ),
+        ({"full_name": "tickets-prod-jwt"}, "is tickets-prod-jwt, which the stack did not adopt"),
+        ({"arn": SECRET.replace("tickets", "billing")}, "is the ARN of billing-dev-jwt, not of tickets-dev-jwt"),
+        (
+            {"owner": "adopted", "full_name": "tickets-dev-jwt", "arn": SECRET.replace("tickets", "billing")},
+            "is the ARN of billing-dev-jwt, not of tickets-dev-jwt",
+        ),
+    ],
+)
+def test_another_applications_secret_of_the_same_account_is_refused(changed: dict[str, Any], message: str) -> None:
+    found = {"arn": SECRET, **changed}
+    given = raw({"container_secrets": {}}, secret_arns={"jwt": found["arn"]}, secrets=secret(**found))
+    with pytest.raises(OutputsError, match=message):
+        parse(given)
+
+
+def test_an_adopted_secret_keeps_its_name() -> None:
+    own = SECRET.replace("tickets-dev-jwt", "legacy/jwt")
+    changed = secret(owner="adopted", full_name="legacy/jwt", arn=own)
+    assert parse(raw({"container_secrets": {}}, secret_arns={"jwt": own}, secrets=changed)).secrets["jwt"].arn == own
+
+
+def test_a_container_reads_no_secret_that_the_outputs_do_not_have() -> None:
+    other = SECRET.replace("tickets", "billing")
+    with pytest.raises(OutputsError, match=r"container_secrets.X reads .*billing.*, which is not in secrets"):
+        parse(raw({"container_secrets": {"X": other}}))
