@@ -123,7 +123,8 @@ class Account:
             ]
         if (service, operation) == ("cloudtrail", "ListTags"):  # its list of ARNs is not recorded
             return [self.location.arn(service, f"trail/{self.prefix}")]
-        name = next(name for name in _NAMES[service] if name in given)
+        name = next((name for name in _NAMES[service] if name in given), "")
+        assert name, f"{service}:{operation} names its resource by none of {sorted(given)} that this knows"
         values = given[name] if isinstance(given[name], list) else [given[name]]
         return [self._arn(service, name, value) for value in values]
 

@@ -170,6 +170,7 @@ class Report:
         not_looked_at: What wasn't, in words.
         pipeline: What the roles of account/ are for, in a sentence each.
         unchanged_since: By secret when its current value was put, None without one; a secret that is missing is not in it.
+        trusted: ARNs of others who were said to be meant to have what they have.
     """
 
     grants: tuple[Grant, ...]
@@ -179,6 +180,7 @@ class Report:
     not_looked_at: tuple[str, ...]
     pipeline: tuple[str, ...]
     unchanged_since: Mapping[str, datetime | None]
+    trusted: tuple[str, ...] = ()
 
     @property
     def wider(self) -> list[Grant]:
@@ -227,6 +229,7 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
             pipeline.explained(found.kind, found.role) for found in facts.roles if found.kind in pipeline.PIPELINE
         ),
         unchanged_since={secret.name: secret.since for secret in (*facts.secrets, *facts.foreign)},
+        trusted=tuple(trusted),
     )
 
 

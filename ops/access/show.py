@@ -26,6 +26,7 @@ def document(stack: Stack, report: Report) -> dict[str, Any]:
         "pipeline": list(report.pipeline),
         "findings": [asdict(finding) for finding in report.findings],
         "unchanged_since": dict(report.unchanged_since),
+        "trusted": list(report.trusted),
     }
 
 
@@ -33,7 +34,7 @@ def print_report(stack: Stack, report: Report) -> None:
     """Print the report; its first line says who was looked at."""
     title = f"{headline(report)}\nWho may do what to the secrets of {stack.place}"
     print_table(title, _COLUMNS, _rows(stack, report))
-    for sentence in report.pipeline:
+    for sentence in sentences(report):
         say(f"{sentence}.")
     if report.findings:
         print_table(
@@ -55,11 +56,17 @@ def headline(report: Report) -> str:
     return f"Looked at the stack's {count} roles. Administrators and others of the account were not looked for: --everybody."
 
 
+def sentences(report: Report) -> list[str]:
+    """Return what the roles of account/ are for, and who was trusted to have what they have."""
+    unlisted = [f"{arn} is trusted (--trusted): nothing that it may do counts as too wide" for arn in report.trusted]
+    return [*report.pipeline, *unlisted]
+
+
 def markdown(stack: Stack, report: Report) -> str:
     """Return the report as Markdown."""
     lines = [f"# Access to the secrets of {stack.place}", "", headline(report), ""]
     lines += [*_table(_COLUMNS, _rows(stack, report)), ""]
-    lines += [f"- {plain(sentence)}." for sentence in report.pipeline] + [""] * bool(report.pipeline)
+    lines += [f"- {plain(sentence)}." for sentence in sentences(report)] + [""] * bool(sentences(report))
     lines += ["## Wider than it needs to be", ""]
     if report.findings:
         lines += _table(_FINDINGS, [(f.where, f.statement, f.problem) for f in report.findings])

@@ -1,5 +1,6 @@
 """The report as one HTML page, with nothing from elsewhere: no script, no font, no picture, no link that loads."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components import pricing
+from ops._console import counted
 from ops.access import show
 from ops.access.judge import STATE, Grant
 from ops.listing import age
@@ -76,12 +78,14 @@ def render(review: Review) -> str:
         lstrip_blocks=True,
         finalize=_finalized,
     )
-    environment.filters |= {"day": _day, "age": age, "by": show.by, "short": short}
+    environment.filters |= {"day": _day, "age": age, "by": show.by, "short": short, "counted": counted}
     principals = sorted({grant.principal for grant in review.access.grants})
     names = sorted(review.stack.secret_arns)
     names += [STATE] if any(grant.secret == STATE for grant in review.access.grants) else []
     return environment.get_template("page.html").render(
         review=review,
+        command=command(review),
+        sentences=show.sentences(review.access),
         headline=show.headline(review.access),
         names=names,
         matrix=[
@@ -96,6 +100,14 @@ def render(review: Review) -> str:
             for status in ("ok", "warning", "failure", "unchecked")
         },
     )
+
+
+def command(review: Review) -> str:
+    """Return the command that makes the page again."""
+    words = ["python", "-m", "ops", "report", "--html", "review.html", "--stack", review.stack.environment]
+    words += ["--everybody"] if review.access.everybody else []
+    words += [word for arn in review.access.trusted for word in ("--trusted", arn)]
+    return shlex.join(words)
 
 
 def _finalized(value: Any) -> Any:

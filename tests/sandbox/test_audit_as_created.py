@@ -22,7 +22,12 @@ def test_a_live_stacks_filters_count_what_the_corpus_expects(sandbox: Any, proje
             rotation=SINGLE_USER,
             redeploy={"cluster": "tickets", "services": {"app": "app"}},
             deployerRoles=[f"{iam}:role/ci/deployer", f"{iam}:user/platform/alice"],
-            audit={"trustedReaders": [f"{iam}:role/security-auditor", f"{iam}:user/backup"]},
+            audit={
+                "trustedReaders": [f"{iam}:role/security-auditor", f"{iam}:user/backup"],
+                "stateKeyArn": f"arn:aws:kms:{sandbox.region}:{copy.account}:key/99999999-12ab-34cd-56ef-1234567890ab",
+                "stateReaders": [f"{iam}:role/platform/Writer"],
+            },
+            permissionsBoundary=f"{iam}:policy/service-ticket-system-boundary",
         ),
     )["outputs"]
     prefix = outputs["secrets"]["jwt-secret"]["full_name"].removesuffix("-jwt-secret")
