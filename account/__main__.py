@@ -46,6 +46,7 @@ backup = backups.from_configuration(settings.stack, issuer=pipeline.issuer, audi
 
 pulumi.export("backendUrl", bucket.name.apply(lambda _: settings.stack.backend_url))
 pulumi.export("secretsProvider", f"awskms://{settings.stack.config_alias}?region={location.region}")
+pulumi.export("configurationKeyArn", key.arn)
 pulumi.export("deployerRoleArn", roles.deployer_arn)
 pulumi.export("previewerRoleArn", roles.previewer_arn)
 pulumi.export("reviewerRoleArn", roles.reviewer_arn)

@@ -78,7 +78,8 @@ def render(review: Review) -> str:
         lstrip_blocks=True,
         finalize=_finalized,
     )
-    environment.filters |= {"day": _day, "age": age, "by": show.by, "short": short, "counted": counted}
+    filters: dict[str, Any] = {"day": _day, "age": age, "by": show.by, "short": short, "counted": counted}
+    environment.filters.update(filters)
     principals = sorted({grant.principal for grant in review.access.grants})
     names = sorted(review.stack.secret_arns)
     names += [STATE] if any(grant.secret == STATE for grant in review.access.grants) else []

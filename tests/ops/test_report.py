@@ -265,3 +265,40 @@ def test_the_page_in_a_real_browser(reviewed: Deployed, ops: Ops, tmp_path: Path
     paper = tmp_path / "page.pdf"
     browser(page, f"--print-to-pdf={paper}", "--no-pdf-header-footer")
     assert paper.read_bytes().startswith(b"%PDF")
+
+
+def test_whom_it_was_told_to_trust_stands_in_page_data_and_command(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    arn = f"arn:aws:iam::{stack.account}:role/Platform"
+    page = tmp_path / "review.html"
+    done = ops(stack, "report", "--html", str(page), "--json", "--everybody", "--trusted", arn)
+    assert done.json["access"]["trusted"] == [arn]
+    text = page.read_text()
+    assert f"python -m ops report --html review.html --stack dev --everybody --trusted {arn}" in text
+    assert f"{arn} is trusted (--trusted)" in text
+    assert "Nothing that they may do counts as too wide" in text
+
+
+def test_the_page_says_who_assumes_the_pipelines_roles_and_counts_in_words(
+    stack: Deployed, ops: Ops, tmp_path: Path
+) -> None:
+    iam = stack.client("iam")
+    statement = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999999999999:root"}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.create_role(RoleName="service-ticket-system-reviewer", AssumeRolePolicyDocument=trust)
+    page = tmp_path / "review.html"
+    ops(stack, "report", "--html", str(page))
+    text = page.read_text()
+    assert "service-ticket-system-reviewer runs the nightly review" in text
+    assert "Assumed by arn:aws:iam::999999999999:root" in text
+    assert not re.search(r"\b1 (statements|rights|failures|warnings|checks)\b", text)
+
+
+def test_everything_that_scrolls_does_so_by_keyboard_and_a_caption_stays_with_its_table() -> None:
+    template = Path("ops/report/page.html").read_text(encoding="utf-8")
+    scrolled = re.findall(r'<div class="scroll"[^>]*>', template)
+    assert len(scrolled) == template.count("<table>") + template.count("<svg ")
+    assert all('tabindex="0"' in one and "aria-label" in one for one in scrolled)
+    assert "caption { break-after: avoid" in template
+    # A column is never narrower than a word, and a drawing never smaller than its text can be read.
+    assert "min-width: 9ch" in template
+    assert "min-width: 860px" in template

@@ -202,6 +202,7 @@ def test_the_outputs_are_what_the_application_and_the_pipeline_are_given(record:
     assert account(record).exports == {
         "backendUrl": f"s3://service-ticket-system-state-{ACCOUNT}-eu-central-1?region=eu-central-1&awssdk=v2",
         "secretsProvider": "awskms://alias/service-ticket-system-config?region=eu-central-1",
+        "configurationKeyArn": KEY_ARN,
         "deployerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-deployer",
         "reviewerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-reviewer",
         "previewerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-previewer",
