@@ -329,7 +329,7 @@ class ValuesModel(RuleBasedStateMachine):
             f"killed an up with rotations.{key} +1 at step {after}: {'cut off' if process.returncode < 0 else 'it had ended'}"
         )
         if process.returncode:
-            self._restore()
+            self._recover(wish)
         self.up("the killed one again", wish, before=before)
 
     @step(project=("service-ticket-system", "tickets"))
