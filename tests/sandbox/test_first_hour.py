@@ -71,7 +71,7 @@ def test_every_command_of_the_page_works(home: Home, pulumi_cli: Path, python: P
         sh.ok("\n".join(blocks(section("A lost laptop"))))
 
         before = yaml.safe_load((sh.project / "Pulumi.dev.yaml").read_text())
-        sh.ok("\n".join(blocks(section("Turn over the configuration's key"))))
+        sh.ok("\n".join(blocks(section("Rotate the configuration key"))))
         after = yaml.safe_load((sh.project / "Pulumi.dev.yaml").read_text())
         assert after["encryptedkey"] != before["encryptedkey"]
         for name in ("smtpPassword", "cloudflareToken"):
@@ -96,7 +96,7 @@ SECTIONS = (
     "The first hour",
     "A second person",
     "A lost laptop",
-    "Turn over the configuration's key",
+    "Rotate the configuration key",
     "Pipelines",
     "The deployer's rights",
 )

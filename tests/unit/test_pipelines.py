@@ -436,3 +436,16 @@ def test_renovate_keeps_engine_sdk_and_providers_together() -> None:
     assert {"pip-compile", "gomod", "github-actions", "gitlabci"} == set(config["enabledManagers"])
     for pattern in config["pip-compile"]["managerFilePatterns"]:
         assert all(re.search(pattern.strip("/"), name) for name in LOCKS)
+
+
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "account"])
+def test_the_cli_itself_refuses_to_be_older_than_what_the_program_needs(folder: Path) -> None:
+    assert load(folder / "Pulumi.yaml")["requiredPulumiVersion"] == ">=3.208.0"
+    assert "Pulumi CLI 3.208 or later" in (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_no_region_outside_of_the_files_that_it_shows() -> None:
+    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^```(?:bash|console|sh)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert commands
+    assert not [command for command in commands if re.search(r"[a-z]{2}-[a-z]+-\d", command)]
