@@ -82,7 +82,6 @@ class Rotation:
         arns: Mapping[str, str] = outputs.get("secret_arns", {})
         if name not in arns:
             raise MisuseError(f"there is no secret {name!r} in this stack; it has {', '.join(sorted(arns))}")
-        connection = {**credentials, "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
         session = boto3.Session(*credentials.values(), region_name=region)
         client = session.client("secretsmanager", endpoint_url=endpoint)
         described = client.describe_secret(SecretId=arns[name])
@@ -94,6 +93,18 @@ class Rotation:
             FunctionName=described["RotationLambdaARN"]
         )
         configuration: Any = function["Configuration"]
+        # As on AWS, the function has its role's rights and no others: sandbox/authorization.py asks its policies.
+        assumed = session.client("sts", endpoint_url=endpoint).assume_role(
+            RoleArn=configuration["Role"], RoleSessionName="rotation"
+        )["Credentials"]
+        connection = {
+            "AWS_ACCESS_KEY_ID": assumed["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": assumed["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": assumed["SessionToken"],
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+        }
         return cls(
             name=name,
             arn=arns[name],
