@@ -37,7 +37,7 @@ class Machine:
         role = described["roleArn"]
         assert role.endswith(f"role/{family}-redeploy")
         found = sandbox.aws("sts", copy).assume_role(RoleArn=role, RoleSessionName="states")["Credentials"]
-        self.session = boto3.Session(
+        self.session: Any = boto3.Session(
             found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], region_name=sandbox.region
         )
         self.endpoint = states.meta.endpoint_url
