@@ -39,7 +39,6 @@ _PASSED_TO = {
 _EVERYTHING = {
     "ecs": {
         "DescribeTaskDefinition",
-        "RegisterTaskDefinition",
         "DeregisterTaskDefinition",
         "ListClusters",
         "ListServices",
@@ -82,19 +81,21 @@ class Account:
 
     def _requests(self, service: str, operation: str, given: Mapping[str, Any], principal: str) -> Iterator[Request]:
         action = f"{service}:{S3_ACTIONS.get(operation, operation) if service == 's3' else operation}"
+        asked: Mapping[str, str | None] = {}
+        if action == "kms:CreateKey":
+            asked = {f"aws:requesttag/{key.lower()}": value for key, value in self.tags.items()}
         for resource in self._resources(service, operation, given):
-            yield self._request(action, resource, principal)
+            yield self._request(action, resource, principal, asked)
         for value in given.values():
             if service != "iam" and isinstance(value, str) and ":role/" in value:
                 to = {"iam:passedtoservice": f"{_PASSED_TO[service]}.amazonaws.com"}
                 yield self._request("iam:PassRole", value, principal, to)
         if action == "kms:CreateKey":
-            asked = {f"aws:requesttag/{key.lower()}": value for key, value in self.tags.items()}
             new = {f"aws:resourcetag/{key.lower()}": None for key in self.tags}
             yield self._request("kms:TagResource", self.location.arn("kms", "key/new"), principal, {**asked, **new})
         if service == "secretsmanager" and "KmsKeyId" in given:
             via = {"kms:viaservice": f"secretsmanager.{self.location.region}.amazonaws.com"}
-            for asked_of_key in ("kms:Decrypt", "kms:GenerateDataKey"):
+            for asked_of_key in ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"):
                 yield self._request(asked_of_key, given["KmsKeyId"], principal, via)
         if action == "secretsmanager:RotateSecret" and "RotationLambdaARN" in given:
             yield self._request("lambda:InvokeFunction", given["RotationLambdaARN"], principal)
@@ -105,11 +106,14 @@ class Account:
         context: dict[str, str | None] = {"aws:resourcetag/*": None, "aws:requesttag/*": None}
         context |= dict.fromkeys(("iam:policyarn", "iam:passedtoservice", "kms:viaservice"))
         context["iam:permissionsboundary"] = self.boundary_arn
-        if ":key/" in resource:
-            context |= {f"aws:resourcetag/{key.lower()}": value for key, value in self.tags.items()}
+        context |= {"aws:principalarn": principal, "kms:calleraccount": self.location.account_id}
+        context["aws:requestedregion"] = self.location.region
+        # Not the tags of the stack's key: they count up to five minutes later.
         return Request(action, resource, principal, {**context, **(more or {})})
 
-    def _resources(self, service: str, operation: str, given: Mapping[str, Any]) -> list[str]:
+    def _resources(  # noqa: PLR0911 - one for each shape of a call
+        self, service: str, operation: str, given: Mapping[str, Any]
+    ) -> list[str]:
         if operation in _EVERYTHING.get(service, ()):
             return ["*"]
         if service == "logs" and operation.startswith("Describe") and "logGroupName" not in given:
@@ -123,6 +127,11 @@ class Account:
             ]
         if (service, operation) == ("cloudtrail", "ListTags"):  # its list of ARNs is not recorded
             return [self.location.arn(service, f"trail/{self.prefix}")]
+        if (service, operation) == ("ecs", "RegisterTaskDefinition"):
+            return [self.location.arn(service, f"task-definition/{given['family']}:*")]
+        if (service, operation) == ("ecs", "DescribeServices") and "services" in given:
+            cluster = str(given["cluster"]).rpartition("/")[2]
+            return [self.location.arn(service, f"service/{cluster}/{given['services']}")]
         name = next((name for name in _NAMES[service] if name in given), "")
         assert name, f"{service}:{operation} names its resource by none of {sorted(given)} that this knows"
         values = given[name] if isinstance(given[name], list) else [given[name]]

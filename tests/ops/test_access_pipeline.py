@@ -49,8 +49,7 @@ def declared(stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "account").mkdir()
     (tmp_path / "Pulumi.yaml").write_text("name: service-ticket-system\n")
     (tmp_path / "account" / "Pulumi.yaml").write_text(f"name: {account}\n")
-    subject = "repo:example/tickets:environment:prod"
-    subjects = {f"{account}:{kind}Subjects": [subject] for kind in ("deployer", "previewer", "reviewer")}
+    subjects = {f"{account}:{kind}Subjects": [SUBJECT] for kind in ("deployer", "previewer", "reviewer")}
     people = {f"{account}:deployerPrincipals": [f"arn:aws:iam::{stack.account}:role/platform"]}
     writers = {f"{account}:configurationPrincipals": [f"arn:aws:iam::{stack.account}:role/Writer"]}
     file = tmp_path / "account" / f"Pulumi.{stack.environment}.yaml"

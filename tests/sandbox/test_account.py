@@ -11,7 +11,7 @@ import pytest
 
 from components.location import Location
 from ops import _aws
-from ops.access.evaluator import Statement, decide
+from ops.access.evaluator import Statement, decide, parse
 from ops.cli import main
 from sandbox import local_aws
 from sandbox.home import REPOSITORY
@@ -54,14 +54,19 @@ def test_an_empty_account_comes_up_and_stays_as_it_is(sandbox: Any, project_copy
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
 
 
-def refused(account: Account, calls: Path, statements: Sequence[Statement]) -> tuple[list[str], int]:
-    """The recorded calls that the statements don't allow, and how many there were."""
-    requests = list(account.requests(calls, "arn:aws:iam::111111111111:role/x"))
+def refused(
+    account: Account, calls: Path, statements: Sequence[Statement], role: str = "x", key: Sequence[Statement] = ()
+) -> tuple[list[str], int]:
+    """The recorded calls that the statements and the policy of the stack's key don't allow, and how many there were."""
+    requests = list(account.requests(calls, account.location.role_arn(role)))
     # Everybody may ask who they are.
     asked = [request for request in requests if request.action != "sts:GetCallerIdentity"]
-    return [f"{r.action} {r.resource}" for r in asked if decide(r, identity=statements).outcome != "allowed"], len(
-        asked
-    )
+    wrong = [
+        f"{r.action} {r.resource}"
+        for r in asked
+        if decide(r, identity=statements, resource=key if ":key/" in r.resource else ()).outcome != "allowed"
+    ]
+    return wrong, len(asked)
 
 
 @pytest.mark.parametrize("like", ["dev", "prod"])
@@ -91,17 +96,23 @@ def test_the_roles_as_made_may_do_what_a_stacks_life_and_its_review_call(
     statuses = review(sandbox, copy, tmp_path, reviewed, monkeypatch)
     assert statuses == {"doctor": 0, "access": 0, "report": 0}
 
+    key = key_policy(sandbox.aws("kms", copy), f"alias/{PROJECT}-{copy.stack}") if like == "prod" else ()
     monkeypatch.setenv("SANDBOX_RECORD_CALLS", str(calls))
     sandbox.ok("refresh", *copy.options)
     sandbox.ok("destroy", *copy.options)
 
-    wrong, count = refused(account, calls, rights(iam, f"{PROJECT}-deployer"))
+    wrong, count = refused(account, calls, rights(iam, f"{PROJECT}-deployer"), f"{PROJECT}-deployer", key)
     assert wrong == []
     assert count > {"dev": 40, "prod": 250}[like]
     wrong, count = refused(account, reviewed, rights(iam, f"{PROJECT}-reviewer"))
     assert wrong == []
     assert count > 30
     assert refused(account, reviewed, rights(iam, f"{PROJECT}-previewer"))[0], "then no reviewer is needed"
+
+
+def key_policy(kms: Any, alias: str) -> tuple[Statement, ...]:
+    key = kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]
+    return parse(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"], source="key")
 
 
 def review(
