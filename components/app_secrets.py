@@ -129,7 +129,11 @@ class Secrets(pulumi.ComponentResource):
         plans = value_plan.plan(given, f"{pulumi.get_project()}-{pulumi.get_stack()}")
         region = _args.location_of(args, self).region
         guard = Guard(self, name, region=region, recovery_window_in_days=self._window)
-        listed = guard.list([plan.name for plan in plans], [plan.name for plan in plans if plan.adopt_arn])
+        listed = guard.list(
+            [plan.name for plan in plans],
+            [plan.name for plan in plans if plan.adopt_arn],
+            key="AWS's" if "kms_key_id" in args else "own" if args.get("kms_key_arn") is not None else "",
+        )
         values = _Values(self, name, plans, args["secrets"])
         self.secrets: Mapping[str, Secret] = {
             plan.name: self._secret(plan, values.of(plan), guard, listed, region) for plan in plans
@@ -155,12 +159,13 @@ class Secrets(pulumi.ComponentResource):
         stash, adopted_arn = guard.stash(plan, values, after=[listed]), plan.adopt_arn
         full_name = full_name_of(adopted_arn) if adopted_arn else plan.full_name
         replica_keys = args.get("replica_kms_keys", {})
+        kms_key_id = args.get("kms_key_id") or args.get("kms_key_arn")
         secret = aws.secretsmanager.Secret(
             resource_name,
             name=full_name,
             description=plan.description or None,
             # The provider sends nothing when a secret's key is removed, so the way back to AWS's key names that one.
-            kms_key_id=args.get("kms_key_id") or args.get("kms_key_arn"),
+            kms_key_id=kms_key_id,
             recovery_window_in_days=self._window,
             replicas=[
                 aws.secretsmanager.SecretReplicaArgs(region=region, kms_key_id=replica_keys.get(region))
@@ -174,7 +179,8 @@ class Secrets(pulumi.ComponentResource):
                 hooks=None if adopted_arn else guard.new(),
                 # What was not created here is never deleted here.
                 retain_on_delete=adopted_arn is not None,
-                ignore_changes=_ADOPTED_AS_FOUND if adopted_arn else None,
+                # DescribeSecret leaves AWS's own key out, or names its alias: neither is a change.
+                ignore_changes=_ADOPTED_AS_FOUND if adopted_arn else None if kms_key_id is not None else ["kmsKeyId"],
             ),
         )
         if not adopted_arn:

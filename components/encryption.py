@@ -31,6 +31,8 @@ class EncryptionArgs(TypedDict):
     """Days that the key's deletion can be cancelled, 7 to 30: after it every value is lost. Default: 30."""
     protect: NotRequired[bool]
     """Whether Pulumi refuses to delete the key. Default: true."""
+    retain_on_delete: NotRequired[bool]
+    """Whether the key stays in AWS when it leaves Pulumi: what it has encrypted can be read for as long. Default: false."""
     administrator_arns: NotRequired[Sequence[str]]
     """ARNs of roles that change and delete the key by its own policy, without a permission in IAM. Default: none."""
     location: NotRequired[Location]
@@ -71,7 +73,9 @@ class Encryption(pulumi.ComponentResource):
                 adopted_arns=args.get("secret_arns", ()),
                 administrator_arns=args.get("administrator_arns", ()),
             ),
-            opts=pulumi.ResourceOptions(parent=self, protect=args.get("protect", True)),
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=args.get("protect", True), retain_on_delete=args.get("retain_on_delete", False)
+            ),
         )
         key_alias = aws.kms.Alias(
             name, name=f"alias/{prefix}", target_key_id=key.key_id, opts=pulumi.ResourceOptions(parent=self)

@@ -103,9 +103,13 @@ class Guard:
         self._on_new = self._hook("new", self._check_new)
         self._on_version = self._hook("version", self._check_version)
 
-    def list(self, names: Sequence[str], adopted: Collection[str]) -> pulumi.Resource:
-        """Record which secrets the stack has; refuse that one it created leaves without a recovery window."""
+    def list(self, names: Sequence[str], adopted: Collection[str], key: str = "") -> pulumi.Resource:
+        """Record which secrets the stack has; refuse that one it created leaves without a recovery window.
+
+        `key` is whose key they are encrypted with: `own`, `AWS's` on the way back, "" where none is named.
+        """
         content = {"secrets": sorted(names), "adopted": sorted(adopted), "recoveryWindowInDays": self._window}
+        content |= {"kmsKey": key} if key else {}
         hooks = pulumi.ResourceHookBinding(before_update=[self._on_list])
         return pulumi.Stash(self._name, pulumi.ResourceOptions(parent=self._component, hooks=hooks), content)
 
@@ -160,6 +164,13 @@ class Guard:
 
     def _check_list(self, step: pulumi.ResourceHookArgs) -> None:
         before, after = (step.old_inputs or {})["input"], (step.new_inputs or {})["input"]
+        if before.get("kmsKey") == "own" and not after.get("kmsKey"):
+            raise LiveValueError(
+                "the secrets are encrypted with the stack's own key, which would leave Pulumi while they still need it. "
+                "Nothing was changed. Move them to AWS's key first; then `encryption` can become aws-managed:\n"
+                f"  pulumi config set --stack {self._stack} encryption returning-to-aws-managed\n"
+                f"  pulumi up --stack {self._stack}"
+            )
         gone = sorted({*before["secrets"]} - {*before["adopted"]} - {*after["secrets"]})
         if gone and not before["recoveryWindowInDays"]:
             raise LiveValueError(

@@ -111,6 +111,7 @@ def encryption(settings: Settings, location: Location) -> EncryptionArgs:
         *([names.rotation_log_group] if settings.rotation else ()),
         *([audit.log_group] if settings.own_trail else ()),
     ]
+    returning = settings.encryption == "returning-to-aws-managed"
     args: EncryptionArgs = {
         "prefix": names.prefix,
         "secret_arns": list(settings.adopt.values()),
@@ -118,7 +119,9 @@ def encryption(settings: Settings, location: Location) -> EncryptionArgs:
         "topic_names": [audit.topic] if settings.audit else [],
         "deletion_window_in_days": settings.key_deletion_window_in_days,
         "administrator_arns": [*settings.deployer_roles, location.role_arn(names.deployer)],
-        "protect": settings.protect,
+        # On the way back it leaves Pulumi, and stays in AWS until nothing is left that it has encrypted.
+        "protect": settings.protect and not returning,
+        "retain_on_delete": returning,
         "location": location,
     }
     if settings.own_trail:

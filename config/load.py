@@ -40,8 +40,9 @@ def load(application: Application) -> Settings:
 def _warnings(settings: Settings) -> Iterator[str]:
     if settings.encryption == "returning-to-aws-managed":
         yield (
-            f"keep encryption: returning-to-aws-managed for {settings.key_needed_days} days: log events, the trail's files and "
-            "older versions of secrets stay under the stack's own key, and nobody can read them once it is deleted"
+            "encryption: returning-to-aws-managed is for one `pulumi up`. Then set aws-managed: the key leaves Pulumi and stays "
+            f"in AWS. For {settings.key_needed_days} days log events, the trail's files and older versions of secrets need it "
+            '(docs/security.md, "Return to AWS\'s key")'
         )
     for (service, secret), variables in declarations.shared_more_than_referenced(
         (*settings.catalogue, *settings.foreign), settings.services

@@ -695,13 +695,27 @@ def test_a_length_that_counts_for_the_next_value_only_is_told(record: Recorder) 
 def test_a_stack_that_gives_its_key_back_says_how_long_it_is_needed(record: Recorder) -> None:
     def days(**config: Any) -> list[str]:
         log = main(record, encryption="returning-to-aws-managed", **config).log
-        said = [line for line in log if "keep encryption" in line]
-        return [line.partition("returning-to-aws-managed for ")[2].split(" days")[0] for line in said]
+        said = [line for line in log if "is for one `pulumi up`" in line]
+        return [line.partition("stays in AWS. For ")[2].split(" days")[0] for line in said]
 
     assert days(logRetentionInDays=90) == ["90"]
     assert days(audit={"trail": "create", "logRetentionInDays": 400}) == ["400"]
     assert days(audit={"trail": "create", "logRetentionInDays": 30}) == ["365"]
-    assert not [line for line in main(record, encryption="customer-managed").log if "keep encryption" in line]
+    assert not [line for line in main(record, encryption="customer-managed").log if "for one `pulumi up`" in line]
+
+
+def test_the_key_stays_in_aws_when_it_leaves_pulumi_and_awss_own_is_no_change(record: Recorder) -> None:
+    for encryption, kept, ignored in (
+        ("customer-managed", False, set[str]()),
+        ("returning-to-aws-managed", True, set[str]()),
+        ("aws-managed", False, {"kmsKeyId"}),
+    ):  # fmt: skip
+        recording = main(record, encryption=encryption, protect=True)
+        for key in recording.of("aws:kms/key:Key"):
+            assert (key.options.retain_on_delete, key.options.protect) == (kept, not kept)
+        assert {frozenset(secret.options.ignore_changes) for secret in recording.of(SECRET_TYPE)} == {
+            frozenset(ignored)
+        }
 
 
 def test_a_stack_that_any_account_could_get_is_warned_about(record: Recorder) -> None:

@@ -463,3 +463,25 @@ def test_a_refusal_waits_for_those_of_other_secrets(record: Recorder, waiting: l
     with pytest.raises(LiveValueError):
         guarded(record, put(), aws)
     assert waiting == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [("own", "", True), ("own", "AWS's", False), ("AWS's", "", False), ("", "own", False), ("", "", False)],
+)
+def test_the_stacks_key_leaves_once_the_secrets_are_under_awss(
+    record: Recorder, before: str, after: str, *, refused: bool
+) -> None:
+    def lists(key: str) -> dict[str, Any]:
+        content = {"secrets": ["a"], "adopted": [], "recoveryWindowInDays": 7}
+        return {"input": content | ({"kmsKey": key} if key else {})}
+
+    def act(guard: Guard) -> None:
+        check: Any = guard._check_list
+        check(step("secrets", old_inputs=lists(before), new_inputs=lists(after)))
+
+    if not refused:
+        guarded(record, act)
+        return
+    with pytest.raises(LiveValueError, match="encryption returning-to-aws-managed\n  pulumi up"):
+        guarded(record, act)
