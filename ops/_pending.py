@@ -50,11 +50,11 @@ def settle(aws: Aws, record: Record) -> None:
         raise explained(error) from None
 
 
-def remove_label_command(stack: Stack, record: Record, version: str) -> str:
-    """Return the command that takes AWSPENDING off a version."""
+def remove_label_command(stack: Stack, record: Record, version: str, label: str = PENDING) -> str:
+    """Return the command that removes a staging label, by default AWSPENDING, from a version."""
     return (
         f"aws secretsmanager update-secret-version-stage --secret-id {record.arn} --region {stack.region} "
-        f"--version-stage {PENDING} --remove-from-version-id {version}"
+        f"--version-stage {label} --remove-from-version-id {version}"
     )
 
 

@@ -2,16 +2,20 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from components.labels import OF_PULUMI
+from components.labels import PREVIOUS as PREVIOUS_VALUE
 from ops._aws import Aws
 from ops._backup_file import Backup, SavedSecret, SavedVersion
 from ops._errors import MISSING, MisuseError, aws_errors, code_of
 from ops._secrets import CURRENT, PREVIOUS
 from ops.access.evaluator import parse
+
+RESTORED = "ops-restored"
+"""Label of a version that a restore made the current one: a database may have another password (`ops doctor`)."""
 
 _TEMPORARY = "ops-restore"
 """Label of a version that has none of its own, while it is put: AWS makes a version without labels the current one."""
@@ -59,6 +63,7 @@ class Work:
         policy: The resource policy to put; None when it has that one, or none was saved.
         outsiders: Whom that policy allows something, unless they are of the target's account.
         kms_key_id: The key, when it is made.
+        database: What the restore does to the database, or why the value is left as it is; "" where none is behind it.
     """
 
     saved: SavedSecret = field(repr=False)
@@ -70,6 +75,7 @@ class Work:
     policy: str | None
     kms_key_id: str | None
     outsiders: tuple[str, ...] = ()
+    database: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return the work as data, without a value."""
@@ -82,10 +88,13 @@ class Work:
             "policy": self.policy is not None,
             "outsiders": self.outsiders,
             "kms_key": self.kms_key_id,
+            "database": self.database,
         }
 
 
-def plan(aws: Aws, backup: Backup, target: Target, names: Sequence[str] = ()) -> list[Work]:
+def plan(
+    aws: Aws, backup: Backup, target: Target, names: Sequence[str] = (), rotated: Collection[str] = ()
+) -> list[Work]:
     """Return what a restore would do. It reads no value.
 
     Args:
@@ -93,6 +102,7 @@ def plan(aws: Aws, backup: Backup, target: Target, names: Sequence[str] = ()) ->
         backup: What was saved.
         target: Where to.
         names: Only these, by name in the catalogue; all by default.
+        rotated: Those whose value is restored although a function rotates it, by name in the catalogue.
 
     Raises:
         MisuseError: When the backup would touch a secret that is none of the target's, twice the same one, or use a key of
@@ -100,7 +110,7 @@ def plan(aws: Aws, backup: Backup, target: Target, names: Sequence[str] = ()) ->
     """
     chosen = [secret for secret in backup.secrets if not names or secret.name in names]
     _check(backup, target, chosen)
-    return [_work(aws, backup, target, secret) for secret in chosen]
+    return [_work(aws, backup, target, secret, rotated=secret.name in rotated) for secret in chosen]
 
 
 def _check(backup: Backup, target: Target, chosen: Sequence[SavedSecret]) -> None:
@@ -176,22 +186,34 @@ def translated(policy: str, backup: Backup, target: Target) -> str:
     return text.replace(f'"{backup.account}"', f'"{target.account}"')
 
 
-def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret) -> Work:
+def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret, *, rotated: bool) -> Work:
     name = target.name_of(saved, backup)
     client = aws.client("secretsmanager")
     found = _described(client, name)
     existing = _existing(aws, name, found) if found else {}
-    if not any(label.startswith(OF_PULUMI) for labels in existing.values() for label in labels):
-        saved = _without_owner(saved)
+    have = {label: version for version, labels in existing.items() for label in labels}
+    saved, database = _without_owner(saved, have), ""
+    by_function = bool(found and found.get("RotationLambdaARN"))
+    if by_function:
+        # It goes where AWS moves it, to the version that is current now: `ops rollback` then goes back to the function's value.
+        saved = _with_stages(saved, lambda stages: tuple(stage for stage in stages if stage != PREVIOUS))
+    if have.get(CURRENT) != saved.labels.get(CURRENT):
+        if by_function and not rotated:
+            database = _LEFT.format(saved.name)
+            saved = replace(saved, versions=())
+        else:
+            database = _OLDER.format(saved.name) if saved.rotates or by_function else ""
+            saved = _as_restored(saved)
     wanted = saved.labels
     tags = {key: value for key, value in saved.tags.items() if not key.startswith(_SYSTEM_TAGS)}
     policy = translated(saved.policy, backup, target) if saved.policy and target.with_policies else None
     if found is None:
         home = (backup.account, backup.region) == (target.account, target.region)
         key = target.secret_key or (saved.kms_key_id if home else None)
-        return Work(saved, name, "create", saved.versions, wanted, tags, policy, key, _outsiders(policy, target))
+        return Work(
+            saved, name, "create", saved.versions, wanted, tags, policy, key, _outsiders(policy, target), database
+        )
     deleted = bool(found.get("DeletedDate"))
-    have = {label: version for version, labels in existing.items() for label in labels}
     puts = tuple(version for version in saved.versions if version.id not in existing)
     moves = {label: version for label, version in wanted.items() if have.get(label) != version}
     found_tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", ())}
@@ -200,7 +222,17 @@ def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret) -> Work:
     if policy and not deleted and _same_policy(client.get_resource_policy(SecretId=name).get("ResourcePolicy"), policy):
         policy = None
     action = "recover" if deleted else "change" if puts or moves or tags or policy else "nothing"
-    return Work(saved, name, action, puts, moves, tags, policy, None, _outsiders(policy, target))
+    return Work(saved, name, action, puts, moves, tags, policy, None, _outsiders(policy, target), database)
+
+
+_LEFT = (
+    "a function rotates it, and the database takes the password that the function set last: the older value of the backup is not "
+    "restored; --include-rotated {0} restores it"
+)
+_OLDER = (
+    "a function rotates it: the value goes back to an older password, which the database may no longer take. Then set the "
+    "database user's password to it, or go back: python -m ops rollback {0}"
+)
 
 
 def _outsiders(policy: str | None, target: Target) -> tuple[str, ...]:
@@ -232,13 +264,25 @@ def _described(client: Any, name: str) -> Any:
         raise
 
 
-def _without_owner(saved: SavedSecret) -> SavedSecret:
-    """Leave out Pulumi's labels: no state knows a secret that is made again, and its value is the operator's from then on."""
-    versions = tuple(
-        replace(version, stages=tuple(label for label in version.stages if not label.startswith(OF_PULUMI)))
-        for version in saved.versions
+def _without_owner(saved: SavedSecret, have: Mapping[str, str]) -> SavedSecret:
+    """Leave out Pulumi's labels, but for a value before that the secret lacks: what is restored was not set by Pulumi."""
+    return _with_stages(
+        saved,
+        lambda stages: tuple(
+            s for s in stages if not s.startswith(OF_PULUMI) or (s == PREVIOUS_VALUE and s not in have)
+        ),
     )
-    return replace(saved, versions=versions)
+
+
+def _as_restored(saved: SavedSecret) -> SavedSecret:
+    """Label the version that becomes the current one; the label comes first, so that it is there whenever this is cut off."""
+    return _with_stages(
+        saved, lambda stages: (RESTORED, *(s for s in stages if s != RESTORED)) if CURRENT in stages else stages
+    )
+
+
+def _with_stages(saved: SavedSecret, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> SavedSecret:
+    return replace(saved, versions=tuple(replace(v, stages=change(tuple(v.stages))) for v in saved.versions))
 
 
 def _existing(aws: Aws, name: str, described: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -263,7 +307,7 @@ def list_versions(aws: Aws, secret: str) -> Iterator[Mapping[str, Any]]:
 def _move_labels(client: Any, work: Work) -> None:
     """Move each label to its version. Moving AWSCURRENT moves AWSPREVIOUS along, so that one comes after it."""
     wanted = work.saved.labels
-    order = sorted(wanted, key=lambda label: (label != CURRENT, label != PREVIOUS, label))
+    order = sorted(wanted, key=lambda label: (label != RESTORED, label != CURRENT, label != PREVIOUS, label))
     for label in order:
         holder = _holder(client, work.name, label)
         if holder != wanted[label]:

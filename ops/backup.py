@@ -22,7 +22,7 @@ from ops._errors import MISSING, AwsError, MisuseError, OpsError, aws_errors, co
 from ops._options import JsonOption, OutputsOption, StackOption, YesOption
 from ops._restoring import Target, Work, differing_versions, list_versions, plan
 from ops._restoring import restore as restore_secret
-from ops._secrets import Record, describe, read_value, resource_policies
+from ops._secrets import CURRENT, Record, describe, read_value, resource_policies
 from ops._stack import Stack, in_sandbox, load
 from ops.listing import records_of
 from ops.migrate._pulumi import project_file
@@ -181,6 +181,14 @@ def restore(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Only this secret; may be given several times.")
     ] = None,
+    include_rotated: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include-rotated",
+            metavar="NAME",
+            help="Restore this secret's value although a function rotates it; may be given several times.",
+        ),
+    ] = None,
     account: Annotated[
         str | None, typer.Option("--account", metavar="ID", help="Required to restore into another account.")
     ] = None,
@@ -215,18 +223,21 @@ def restore(
         policies=policies,
     )
     target = replace(target, names=target.names | _adopted(saved, target, outputs) | set(also or ()))
-    unknown = set(only or ()) - {secret.name for secret in saved.secrets}
+    unknown = {*(only or ()), *(include_rotated or ())} - {secret.name for secret in saved.secrets}
     if unknown:
         raise MisuseError(f"the backup holds no {', '.join(sorted(unknown))}; it holds {_names(saved)}")
     with working("Comparing with what is there"):
-        works = plan(aws, saved, target, only or ())
+        works = plan(aws, saved, target, only or (), include_rotated or ())
     if not json_:
         _show(works, saved, target)
+        for work in works:
+            if work.database:
+                say(f"{work.name}: {work.database}")
     if not dry_run:
         busy = sum(work.action != "nothing" for work in works)
         confirm(
             f"Restore {counted(busy, 'secret')} of {saved.environment} ({saved.created}) as {target.environment} in account "
-            f"{target.account}, {target.region}?",
+            f"{target.account}, {target.region}?{_databases(works)}",
             yes=yes or not busy,
         )
         _confirm_outsiders(works, target, allow or ())
@@ -366,9 +377,18 @@ def _tell_next(works: list[Work], target: Target) -> None:
         )
     if any(work.saved.rotates or work.saved.replica_regions for work in works if work.action == "create"):
         say("Rotation and replicas are not part of a backup: `pulumi up` sets them up.")
+    for work in works:
+        if work.database and CURRENT in work.moves:
+            say(f"{work.name}: {work.database}")
     say(
         f"Tasks read secrets when they start: redeploy the service, then python -m ops doctor --stack {target.environment}"
     )
+
+
+def _databases(works: Sequence[Work]) -> str:
+    """Return what the question says of databases."""
+    names = [work.saved.name for work in works if work.database and CURRENT in work.moves]
+    return f" The database may no longer take the passwords of {', '.join(names)}." if names else ""
 
 
 def _names(saved: Backup) -> str:

@@ -9,6 +9,7 @@ from ops._aws import Aws
 from ops._console import counted
 from ops._errors import MISSING, aws_errors, code_of
 from ops._pending import left_over, remove_label_command, unfinished
+from ops._restoring import RESTORED
 from ops._secrets import CURRENT, PENDING, PREVIOUS, Record, Value
 from ops.access.evaluator import Request, parse, trusts
 from ops.doctor.finding import Finding, guarded, put_back, summed_up
@@ -48,6 +49,7 @@ def _replicated(snapshot: Snapshot) -> str:
 def _rotation(aws: Aws, snapshot: Snapshot, record: Record) -> Iterator[Finding]:
     stack, rotation = snapshot.stack, record.rotation
     name = stack.name_of(record.arn)
+    yield from _restored(snapshot, record)
     if not rotation.enabled and rotation.lambda_arn:
         fix = (
             f"aws secretsmanager rotate-secret --secret-id {record.arn} --region {stack.region} --no-rotate-immediately"
@@ -77,6 +79,22 @@ def _rotation(aws: Aws, snapshot: Snapshot, record: Record) -> Iterator[Finding]
         yield Finding("rotation", "failure", name, late, fix)
     if rotation.lambda_arn and (wrong := _wrong_function(aws, rotation.lambda_arn)):
         yield Finding("rotation", "failure", name, wrong, put_back(stack))
+
+
+def _restored(snapshot: Snapshot, record: Record) -> Iterator[Finding]:
+    """Yield that a server's password came from a backup: nobody asked the server."""
+    stack, current = snapshot.stack, record.version(CURRENT)
+    name = stack.name_of(record.arn)
+    parts = stack.secrets[name].parts.values() if name in stack.secrets else ()
+    servers = sorted({part.accepted_by for part in parts if part.accepted_by})
+    if current is None or RESTORED not in record.stages[current] or not (servers or record.rotation.lambda_arn):
+        return
+    back = f" (if so: python -m ops rollback {name})" if record.rotation.lambda_arn else ""
+    found = (
+        f"its live value came from `ops restore`: {', '.join(servers) or 'the database'} may have another password{back}; "
+        "once it signs in, remove the label"
+    )
+    yield Finding("rotation", "warning", name, found, remove_label_command(stack, record, current, RESTORED))
 
 
 def _late(record: Record) -> str | None:

@@ -132,7 +132,10 @@ def test_restore_makes_deleted_secrets_again_as_they_were(stack: Deployed, ops: 
     assert done.status == 0, done.err
     # No Pulumi knows the new secrets: they are the operator's until they are adopted, and afterwards.
     expected = {
-        name: {id_: (labels - {"pulumi-live"}, value) for id_, (labels, value) in found.items()}
+        name: {
+            id_: (labels - {"pulumi-live"} | ({"ops-restored"} if "AWSCURRENT" in labels else set()), value)
+            for id_, (labels, value) in found.items()
+        }
         for name, found in versions.items()
     }
     assert {name: _versions(stack, name) for name in names} == expected
@@ -171,7 +174,8 @@ def test_restore_puts_labels_back_and_keeps_newer_versions(stack: Deployed, ops:
     assert done.status == 0, done.err
     after = _versions(stack, jwt)
     assert stack.current("jwt-secret") == "the third value"
-    assert {id_: after[id_] for id_ in before} == before
+    without_own = {id_: (labels - {"ops-restored"}, value) for id_, (labels, value) in after.items()}
+    assert {id_: without_own[id_] for id_ in before} == before
     assert [value for id_, (_, value) in after.items() if id_ not in before] == ["put after the backup"]
 
 
@@ -441,3 +445,66 @@ def test_a_key_of_another_account_is_not_taken_over(stack: Deployed, ops: Ops, t
     file = _forged(stack, tmp_path, key, kms_key_id=theirs)
     done = ops(stack, "restore", str(file), "--kms-key", key, "--yes")
     assert (done.status, theirs in done.err) == (2, True)
+
+
+@pytest.fixture
+def rotated(stack: Deployed, saved: Path) -> Path:
+    """The backup, after which a function set a newer value of jwt-secret."""
+    stack.rotate_by_function("jwt-secret")
+    stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="set by the function")
+    return saved
+
+
+def test_a_value_that_a_function_rotates_is_left_and_said_so(
+    stack: Deployed, ops: Ops, rotated: Path, key: str
+) -> None:
+    stack.secrets.put_secret_value(SecretId=stack.arn("app-config"), SecretString="put after the backup")
+    for options in (("--dry-run",), ("--yes",), ("--yes",)):
+        done = ops(stack, "restore", str(rotated), "--kms-key", key, *options)
+        assert done.status == 0, done.err
+        assert (
+            "jwt-secret: a function rotates it, and the database takes the password that the function set" in done.err
+        )
+        assert "--include-rotated jwt-secret" in done.err
+    assert stack.current("jwt-secret") == "set by the function"
+    assert stack.current("app-config") == stack.values["app-config"]
+
+
+def test_a_rotated_value_is_restored_by_name_and_doctor_warns(
+    stack: Deployed, ops: Ops, rotated: Path, key: str
+) -> None:
+    command = ("restore", str(rotated), "--kms-key", key, "--include-rotated", "jwt-secret")
+    asked = ops(stack, *command)
+    assert asked.status == 2
+    assert "The database may no longer take the passwords of jwt-secret." in asked.err
+    dry = ops(stack, *command, "--dry-run", "--json").json
+    assert "older password" in next(w for w in dry["secrets"] if w["name"].endswith("jwt-secret"))["database"]
+
+    done = ops(stack, *command, "--yes")
+
+    assert done.status == 0, done.err
+    assert "python -m ops rollback jwt-secret" in done.err
+    assert stack.current("jwt-secret") == "the third value"
+    finding = next(f for f in ops(stack, "doctor", "--json").json["findings"] if "ops restore" in f["found"])
+    assert (finding["check"], finding["status"], finding["subject"]) == ("rotation", "warning", "jwt-secret")
+    assert "--version-stage ops-restored" in finding["fix"]
+    assert {w["action"] for w in ops(stack, *command, "--json", "--yes").json["secrets"]} == {"nothing"}
+
+    back = ops(stack, "rollback", "jwt-secret", "--yes")
+    assert back.status == 0, back.err
+    assert stack.current("jwt-secret") == "set by the function"
+    findings = ops(stack, "doctor", "--json").json["findings"]
+    assert not [f for f in findings if "ops restore" in f["found"]]
+
+
+def test_a_restored_value_counts_as_somebody_elses(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
+    jwt = stack.arn("jwt-secret")
+    live = stack.secrets.put_secret_value(
+        SecretId=jwt, SecretString="put after the backup", VersionStages=["AWSCURRENT", "pulumi-live"]
+    )["VersionId"]
+    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes")
+    assert done.status == 0, done.err
+    stages = stack.secrets.describe_secret(SecretId=jwt)["VersionIdsToStages"]
+    assert "pulumi-live" in stages[live]
+    assert "AWSCURRENT" not in stages[live]
+    assert stack.current("jwt-secret") == "the third value"
