@@ -46,6 +46,9 @@ _SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a type's 
 _ONLY_INPUTS = ("recoveryWindowInDays", "skipDestroy", "deletionWindowInDays", "forceDetachPolicies", "forceDestroy")
 """Inputs that AWS doesn't know, so that a read doesn't give them back: without them a later deletion is another one."""
 
+_PROTECTED = {SECRET, _PASSWORD, "aws:kms/key:Key"}
+"""The types that the program protects."""
+
 _HARMLESS = {"create", "update", "same", "read", "refresh", "import"}
 
 
@@ -410,8 +413,8 @@ def _up(recovery: Recovery) -> None:
 
 
 def _is_imported(resource: Mapping[str, Any]) -> bool:
-    """Tell whether a resource was imported, and no `up` has written it since."""
-    return bool(resource.get("protect") and resource.get("importID"))
+    """Tell whether a resource was imported, and no `up` has written it since: the program itself protects other types only."""
+    return bool(resource.get("protect")) and resource["type"] not in _PROTECTED
 
 
 def _named(urn: str) -> str:

@@ -1,10 +1,12 @@
-"""docs/operations.md, "An `up` was interrupted": its commands, with the plain CLI, after a kill -9 in the middle of an `up`."""
+"""docs/operations.md, "An `up` was interrupted": its commands with the plain CLI, after a kill -9; and after a lost state."""
 
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,7 @@ ACCOUNT = "111111111111"
 SECTION = (
     (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8").partition("\n## An `up` was interrupted\n")[2]
 )
-(BEFORE,) = re.findall(r"^```bash\n(.*?)^```$", SECTION.partition("\n## ")[0], flags=re.MULTILINE | re.DOTALL)
-(AFTER,) = re.findall(r"^```console\n(.*?)^```$", SECTION.partition("\n## ")[0], flags=re.MULTILINE | re.DOTALL)
+(COMMANDS,) = re.findall(r"^```bash\n(.*?)^```$", SECTION.partition("\n## ")[0], flags=re.MULTILINE | re.DOTALL)
 BEGIN = 'export PULUMI_CONFIG_PASSPHRASE=""\n'
 
 
@@ -60,6 +61,13 @@ def ids(sh: Shell) -> dict[str, str]:
     }
 
 
+def in_the_clear(sh: Shell, values: set[str]) -> list[str]:
+    """Files of the user, and leftovers in the folder for temporary files, that hold a value."""
+    places = [sh.project / ".pulumi", Path(sh.variables["HOME"]), *Path(tempfile.gettempdir()).glob("pulumi-import-*")]
+    files = [file for place in places for file in ([place] if place.is_file() else place.rglob("*")) if file.is_file()]
+    return [str(file) for file in files if any(value.encode() in file.read_bytes() for value in values)]
+
+
 def test_every_command_of_the_section_works(pulumi_cli: Path, python: Path, tmp_path: Path) -> None:
     with own_local_aws(tmp_path / "sandbox") as home, shell(home, pulumi_cli, python, tmp_path / "user", ACCOUNT) as sh:
         keys = "; ".join(f"pulumi config set --secret {key}" for key in ("smtpPassword", "cloudflareToken"))
@@ -67,26 +75,32 @@ def test_every_command_of_the_section_works(pulumi_cli: Path, python: Path, tmp_
         kill_while_a_secret_is_made(sh)
         refused = sh.run(f"{BEGIN}pulumi up --stack dev")
         assert "the stack is currently locked by 1 lock(s)" in refused.stdout
-
-        listed = re.findall(r"^creating (urn:\S+) (urn:\S+)$", sh.ok(BEGIN + BEFORE), flags=re.MULTILINE)
-
-        names = {one["resource"]["urn"]: one["resource"]["inputs"].get("name") for one in pending(sh)}
-        assert [urn for urn, _ in listed] == list(names)
-        made = {urn: ids(sh)[name] for urn, name in names.items() if name in ids(sh)}
+        made = ids(sh)
         assert made
-        forget, take_over, up = AFTER.splitlines()
-        sh.ok(f"{BEGIN}{forget} --yes")
-        for urn, parent in listed:
-            if urn in made:
-                kind, name = urn.rpartition("$")[2].split("::")
-                words = {"PARENT": parent, "TYPE": kind, "NAME": name, "ID": made[urn]}
-                command = " ".join(
-                    f"'{re.sub('PARENT', words['PARENT'], w)}'" if "PARENT" in w else words.get(w, w)
-                    for w in take_over.split()
-                )
-                sh.ok(f"{BEGIN}{command} --yes")
-        sh.ok(BEGIN + up)
 
+        ops, up = COMMANDS.splitlines()
+        recovered = sh.ok(f"{BEGIN}{ops.replace('python', sys.executable)} --yes")
+        assert f"resource{'s' if len(made) > 1 else ''} imported" in recovered
         assert pending(sh) == []
+        sh.ok(BEGIN + up)
         sh.ok(f"{BEGIN}pulumi preview --stack dev --expect-no-changes")
-        assert {urn: ids(sh)[names[urn]] for urn in made} == made
+        assert made.items() <= ids(sh).items()
+
+        # The state is lost.
+        secrets = sh.client("secretsmanager")
+        live = {
+            one["Name"]: secrets.get_secret_value(SecretId=one["ARN"]) for one in secrets.list_secrets()["SecretList"]
+        }
+        whole = ids(sh)
+        sh.ok(f"{BEGIN}pulumi stack rm dev --force --preserve-config --yes")
+        recovered = sh.ok(f"{BEGIN}{ops.replace('python', sys.executable)} --yes")
+        assert "stack dev: created in the backend" in recovered
+        sh.ok(f"{BEGIN}pulumi preview --stack dev --expect-no-changes")
+        assert ids(sh) == whole
+        for name, value in live.items():
+            found = secrets.get_secret_value(SecretId=name)
+            assert (found["VersionId"], found["SecretString"]) == (value["VersionId"], value["SecretString"])
+        texts = [value["SecretString"] for value in live.values()]
+        values = {v for text in texts for v in (json.loads(text).values() if text.startswith("{") else [text])}
+        assert in_the_clear(sh, values) == []
+        assert "there is nothing to do" in sh.ok(f"{BEGIN}{ops.replace('python', sys.executable)} --yes")

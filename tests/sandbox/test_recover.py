@@ -5,8 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import pytest
+
 from tests.sandbox.account import everything
-from tests.sandbox.stack_options import with_application_user
+from tests.sandbox.stack_options import given, with_application_user
 
 Make = Callable[..., Any]
 
@@ -48,7 +50,8 @@ def is_whole(sandbox: Any, copy: Any, *options: str) -> None:
     assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *options)["changes"] == []
     assert sandbox.ok("refresh", *copy.options, *options)["changes"] == []
     assert "there is nothing to do" in recover(sandbox, copy, *options).err
-    assert [r["urn"] for r in sandbox.checkpoint(copy).resources if r.get("protect") and r.get("importID")] == []
+    protected = {"aws:secretsmanager/secret:Secret", "random:index/randomPassword:RandomPassword", "aws:kms/key:Key"}
+    assert {r["type"] for r in sandbox.checkpoint(copy).resources if r.get("protect")} <= protected, "the import's own"
 
 
 def test_a_lost_state_comes_back_with_everything_that_has_a_name(sandbox: Any, project_copy: Make) -> None:
@@ -65,3 +68,74 @@ def test_a_lost_state_comes_back_with_everything_that_has_a_name(sandbox: Any, p
     assert {kind for kind in account if after[kind] != account[kind]} <= {"secrets"}, "but for the versions' labels"
     is_whole(sandbox, copy)
     assert in_the_clear(sandbox, before, done.out, done.err) == set()
+
+
+def test_a_destroyed_stack_comes_back_with_its_key_and_the_values_before(sandbox: Any, project_copy: Make) -> None:
+    copy, options = project_copy(), given(encryption="customer-managed", recoveryWindowInDays="30")
+    copy.add_config("service-ticket-system:rotations:\n  jwtSecret: 2\n  encryptionKey: 2\n")
+    outputs = sandbox.ok("up", *copy.options, *options)["outputs"]
+    before = live(sandbox, copy)
+    client, kms = (sandbox.aws(service, copy) for service in ("secretsmanager", "kms"))
+    arns = [arn for arn, _ in before.values()]
+    jwt = next(arn for arn in arns if "jwt-secret" in arn)
+    previous = client.get_secret_value(SecretId=jwt, VersionStage="pulumi-previous")["SecretString"]
+    key = outputs["kms_key_arn"].rpartition("/")[2]
+    sandbox.ok("destroy", *copy.options, *options)
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+
+    dry = sandbox.ops(copy, "recover", "--stack", copy.stack, "--dry-run", "--json", *options).json()
+    assert len(dry["would"]) == len(arns) + 1
+    assert all(client.describe_secret(SecretId=arn).get("DeletedDate") for arn in arns)
+    done = recover(sandbox, copy, *options)
+
+    assert live(sandbox, copy) == before
+    assert client.get_secret_value(SecretId=jwt, VersionStage="pulumi-previous")["SecretString"] == previous
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
+    assert sandbox.ok("outputs", *copy.options)["kms_key_arn"] == outputs["kms_key_arn"]
+    is_whole(sandbox, copy, *options)
+    assert in_the_clear(sandbox, before, done.out, done.err) == set()
+    # The state knows the recovery window of what was imported: nothing is deleted at once.
+    sandbox.ok("destroy", *copy.options, *options)
+    assert all(client.describe_secret(SecretId=arn).get("DeletedDate") for arn in arns)
+
+
+@pytest.mark.parametrize("refreshed", [False, True], ids=["", "refreshed"])
+def test_a_secret_that_was_deleted_or_created_by_hand(
+    sandbox: Any,
+    project_copy: Make,
+    refreshed: bool,  # noqa: FBT001 - the test's one fact
+) -> None:
+    copy = project_copy()
+    sandbox.ok("up", *copy.options)
+    before, client = live(sandbox, copy), sandbox.aws("secretsmanager", copy)
+    name = f"{copy.name}-{copy.stack}-jwt-secret"
+
+    def deleted(**how: Any) -> None:
+        client.delete_secret(SecretId=name, **how)
+        if refreshed:
+            sandbox.ok("refresh", *copy.options)
+
+    deleted(RecoveryWindowInDays=7)
+    recover(sandbox, copy)
+    assert live(sandbox, copy) == before
+    assert sandbox.ok("preview", "--expect-no-changes", *copy.options)["changes"] == []
+
+    # Gone for good: `up` creates it again, with the value that the state has.
+    deleted(ForceDeleteWithoutRecovery=True)
+    left = sandbox.ops(copy, "recover", "--stack", copy.stack, "--yes")
+    assert left.status == 1
+    assert f"python -m sandbox up --stack {copy.stack}" in left.err
+    assert "TaskDefinition app-task-definition" in left.err
+    sandbox.ok("up", *copy.options)
+    again = live(sandbox, copy)
+    assert {name: value for name, (_, value) in again.items()} == {name: value for name, (_, value) in before.items()}
+
+    # Created again by hand: that value counts.
+    deleted(ForceDeleteWithoutRecovery=True)
+    client.create_secret(Name=name, SecretString="created-by-hand-with-this-value")
+    left = sandbox.ops(copy, "recover", "--stack", copy.stack, "--yes")
+    assert "imported" in left.err, left.err
+    sandbox.ok("up", *copy.options)
+    assert live(sandbox, copy)[name][1] == "created-by-hand-with-this-value"
+    is_whole(sandbox, copy)
+    assert in_the_clear(sandbox, live(sandbox, copy), left.out, left.err) == set()
