@@ -13,6 +13,7 @@ Make = Callable[..., Any]
 _OPTION = ("-c", "count=10")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("victims", "checkpoints"), [("driver", 20), ("engine", 3), ("all", 12), ("all", 30), ("all", 45)]
 )

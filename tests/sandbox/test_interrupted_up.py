@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sandbox.home import REPOSITORY
 from tests.sandbox.plain_pulumi import _ANSWERS, Shell, own_local_aws, shell
 
@@ -68,6 +70,7 @@ def in_the_clear(sh: Shell, values: set[str]) -> list[str]:
     return [str(file) for file in files if any(value.encode() in file.read_bytes() for value in values)]
 
 
+@pytest.mark.slow
 def test_every_command_of_the_section_works(pulumi_cli: Path, python: Path, tmp_path: Path) -> None:
     with own_local_aws(tmp_path / "sandbox") as home, shell(home, pulumi_cli, python, tmp_path / "user", ACCOUNT) as sh:
         keys = "; ".join(f"pulumi config set --secret {key}" for key in ("smtpPassword", "cloudflareToken"))

@@ -10,6 +10,8 @@ import pytest
 from tests.sandbox.account import everything
 from tests.sandbox.stack_options import given, with_application_user
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Any]
 
 
