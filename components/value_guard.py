@@ -194,10 +194,16 @@ class Guard:
             _refuse(found)
         sets = bool(secret.values) and not plan.rotated and (not state or new != last or len(new) < len(secret.values))
         if found or sets:
-            await self._check_live(secret, found, last, new if sets else {})
+            await self._check_live(secret, found, last, new, sets=sets)
 
     async def _check_live(
-        self, secret: _Secret, found: Sequence[Refusal], last: Mapping[str, str], new: Mapping[str, str]
+        self,
+        secret: _Secret,
+        found: Sequence[Refusal],
+        last: Mapping[str, str],
+        new: Mapping[str, str],
+        *,
+        sets: bool,
     ) -> None:
         plan = secret.plan
         try:
@@ -211,7 +217,7 @@ class Guard:
         else:
             as_new = all(new.get(key) == value for key, value in live.values.items())
             _refuse([refusal for refusal in found if not _waived(refusal, live, as_new=as_new)])
-            if new and not as_new:
+            if sets and not as_new:
                 self._compare(secret, live, last, new)
             if live.current:
                 self._passed[plan.name] = live.current
@@ -234,9 +240,8 @@ class Guard:
         lost = sorted(
             key for key, value in live.values.items() if value not in (last.get(key, _NONE), new.get(key, _NONE))
         )
-        if not lost:
-            return
-        raise LiveValueError(self._lost(plan, live, lost, created=not last))
+        if lost:
+            raise LiveValueError(self._lost(plan, live, lost, created=not last))
 
     async def _check_new(self, step: pulumi.ResourceHookArgs) -> None:
         """Refuse a name that AWS has already: of a secret that waits for its deletion, or that somebody created by hand.

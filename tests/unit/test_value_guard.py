@@ -252,6 +252,16 @@ def test_a_number_is_lowered_while_the_value_of_the_lower_one_is_live(record: Re
         guarded(record, lowered, aws)
 
 
+def test_a_number_that_changed_no_value_is_lowered(record: Recorder) -> None:
+    configured = [
+        SecretPlan("config", FULL, values={"": Value("generated", "token", configured=True, number=n)}) for n in (1, 2)
+    ]
+    lowered = put({"": "set"}, {"": "set"}, plan=configured[0], before=configured[1])
+    guarded(record, lowered, Aws({"1": (["AWSCURRENT", LIVE], "set")}))
+    with pytest.raises(LiveValueError, match="can only become 3"):
+        guarded(record, lowered, Aws({"1": ([LIVE], "set"), "2": (["AWSCURRENT"], "hand")}))
+
+
 @pytest.mark.parametrize("has", [True, False])
 def test_a_key_of_a_rotated_secret_must_be_live_first(record: Recorder, has: bool) -> None:  # noqa: FBT001
     before = SecretPlan("config", FULL, rotated=True, values={"TOKEN": JSON.values["TOKEN"]})
