@@ -128,4 +128,5 @@ pulumi.export("redis_host", cache.primary_endpoint_address)
 pulumi.export("database_security_group_id", database_group.id)
 pulumi.export("cache_security_group_id", cache_group.id)
 if master_password == MANAGED_BY_RDS:
-    pulumi.export("master_secret_arn", database.master_user_secrets.apply(lambda found: found[0].secret_arn))
+    # A preview of the change to it does not know the secret yet.
+    pulumi.export("master_secret_arn", database.master_user_secrets.apply(lambda f: f[0].secret_arn if f else None))
