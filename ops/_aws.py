@@ -13,6 +13,7 @@ import boto3
 from botocore.config import Config
 
 from ops._errors import AwsError, MisuseError
+from ops._patience import CONNECT_SECONDS, READ_SECONDS, Patience
 from ops._stack import Stack
 
 T = TypeVar("T")
@@ -20,7 +21,6 @@ R = TypeVar("R")
 
 _ATTEMPTS = 6
 _THREADS = 8
-_CONNECT_SECONDS, _READ_SECONDS = 5, 30
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Aws:
         self._clients: dict[tuple[str, str, int], Any] = {}
         self._lock = threading.Lock()
         self._session.events.register("before-send", self._count)
+        Patience(self._session.events)
 
     def client(self, service: str, region: str | None = None, *, attempts: int | None = None) -> Any:
         """Return a client, one for each service and Region.
@@ -61,8 +62,8 @@ class Aws:
         with self._lock:  # making a client is not thread-safe, using one is
             if key not in self._clients:
                 config = Config(
-                    connect_timeout=_CONNECT_SECONDS,
-                    read_timeout=_READ_SECONDS,
+                    connect_timeout=CONNECT_SECONDS,
+                    read_timeout=READ_SECONDS,
                     retries={"mode": "standard", "total_max_attempts": attempts},
                     max_pool_connections=_THREADS,
                 )

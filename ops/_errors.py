@@ -143,6 +143,10 @@ _KINDS = (
         ("EndpointConnectionError", "ConnectionClosedError", "ConnectTimeoutError", "ReadTimeoutError"),
         "{}: check the network, a proxy, AWS_ENDPOINT_URL (the sandbox: `python -m sandbox status`)",
     ),
+    (
+        ("ResponseParserError",),
+        "something before AWS answers in its place, such as a proxy's sign-in page: check the network and the proxy",
+    ),
     (("SSLError", "ProxyConnectionError", "HTTPClientError"), "AWS can't be reached: check the network and the proxy"),
     # Its text quotes the parameter, which may be the value.
     (("ParamValidationError",), "a parameter has the wrong form for AWS"),

@@ -15,7 +15,7 @@ from ops._console import counted, print_json, say, working
 from ops._errors import MisuseError
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import Stack, load
-from ops.doctor import audit, foreign, network, role, secrets, service, task, upkeep
+from ops.doctor import alarms, audit, foreign, network, role, secrets, service, task, upkeep
 from ops.doctor.explain import Explanation, explain
 from ops.doctor.finding import Finding, guarded
 from ops.doctor.snapshot import Snapshot, take
@@ -119,11 +119,16 @@ def examine(
     yield from guarded("foreign", lambda: foreign.check(aws, snapshots, values=values))
     yield from guarded("rotation", lambda: upkeep.check(aws, snapshots[0]))
     yield from guarded("expected-reads", lambda: audit.check(aws, snapshots, running))
+    if stack.alarm_topic_arn:
+        yield from guarded("alarms", lambda: alarms.check(stack, alarms.read(aws, stack)))
     yield from guarded("service", lambda: service.check_found(stack, found, ecs_service))
     for one in running:
         seen = _seen_from(snapshots, one)
-        yield from guarded("service", partial(service.check, seen, one), one.label)
-        yield from guarded("network", partial(network.check, aws, seen, one), one.label)
+        # A cause before its consequence: what is closed, then why tasks stopped, then how many run.
+        ways = list(guarded("network", partial(network.check, aws, seen, one), one.label))
+        yield from ways
+        closed = any(finding.status == "failure" for finding in ways)
+        yield from guarded("service", partial(service.check, seen, one, closed=closed), one.label)
     run = {one.family for one in running}
     for snapshot in () if ecs_service else snapshots:
         if snapshot.stack.service.task_definition_family not in run:
@@ -145,7 +150,7 @@ def _explain(text: str, *, json_: bool) -> None:
     elif found:
         sys.stdout.write("".join(f"{line}\n" for line in _lines(found)))
     else:
-        say("no error that this project knows; docs/operations.md lists them")
+        say("no error that this project knows; ops/doctor/explain.toml has those that it does")
     if found is None:
         raise typer.Exit(1)
 
@@ -155,10 +160,14 @@ def _lines(found: Explanation) -> Iterator[str]:
     yield f"{found.cause}: {found.means}"
     if found.otherwise:
         yield f"The text is cut off, or doesn't say it; also possible, in this order: {', '.join(found.otherwise)}"
+    elif found.sure != "certain":
+        yield "This is the usual cause; the text doesn't say it."
     if found.fix:
         yield f"{'to decide' if found.otherwise else 'fix'}: {found.fix}"
     if found.remark:
         yield f"remark: {found.remark}"
+    if found.source:
+        yield f"source: {found.source}"
 
 
 def _print(stack: Stack, findings: list[Finding]) -> None:

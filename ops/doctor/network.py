@@ -7,21 +7,28 @@ Manager calls KMS itself, so that no task needs an endpoint of it), "Fargate tas
 for VPC endpoint services".
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from typing import Any
 
 from components.references import parse_value_from
 from ops._aws import Aws
+from ops.access.evaluator import Request, decide, parse
 from ops.doctor._packets import HTTPS, REPLIES, Peer, acl_allows, groups_allow
 from ops.doctor.finding import Finding, summed_up
+from ops.doctor.role import request_context
 from ops.doctor.service import Placement, Service
-from ops.doctor.snapshot import Snapshot, image_in_ecr
+from ops.doctor.snapshot import Snapshot, TaskDefinition, image_in_ecr
 
 CHECK = "network"
 
-UNSEEN = "policies of endpoints, DNS servers of your own, firewalls, IPv6"
+_EVERYTHING = parse(
+    {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}, source="what the role is allowed elsewhere"
+)
+"""The check `permission` looks at the role itself."""
+
+UNSEEN = "DNS servers of your own, firewalls, IPv6"
 """What this check does not look at."""
 
 
@@ -76,12 +83,14 @@ class Way:
         how: By which way, or what is in it.
         fixes: Commands that open it.
         remark: What there is to know besides.
+        endpoint: The endpoint by which it leads, whose policy has a say.
     """
 
     works: bool | None
     how: str
     fixes: tuple[str, ...] = ()
     remark: str = ""
+    endpoint: Any = None
 
 
 def check(aws: Aws, snapshot: Snapshot, service: Service) -> Iterator[Finding]:
@@ -105,7 +114,10 @@ def check(aws: Aws, snapshot: Snapshot, service: Service) -> Iterator[Finding]:
     vpc = _read(aws, next(iter(subnets.values()))["VpcId"], service, placement)
     yield from _gone(service, set(placement.groups) - set(vpc.groups), "security group", "securityGroups")
     needs = _needs(snapshot, service)
-    ways = {(subnet, need): _way(vpc, subnet, need) for subnet in sorted(subnets) for need in needs}
+    asks = _asks(snapshot, service)
+    ways = {
+        (subnet, need): _allowed(vpc, _way(vpc, subnet, need), asks) for subnet in sorted(subnets) for need in needs
+    }
     if vpc.resolves[0]:
         problems = _problems(service, ways)
     else:
@@ -161,6 +173,65 @@ def _needs(snapshot: Snapshot, service: Service) -> list[Need]:
             if container.log_group:
                 found[Need("logs", container.log_region or snapshot.stack.region)] = None
     return list(found)
+
+
+def _asks(snapshot: Snapshot, service: Service) -> list[tuple[str, Request]]:
+    """Return what a starting task asks for through endpoints: the endpoint's service, and the request."""
+    role, stack = snapshot.role, snapshot.stack
+    if role is None:
+        return []
+
+    def ask(name: str, action: str, resource: str) -> tuple[str, Request]:
+        return name, Request(action, resource, role.arn, request_context(stack, role, resource))
+
+    found = [
+        ask("secretsmanager", "secretsmanager:GetSecretValue", arn) for arn in sorted(_running(snapshot, service)[0])
+    ]
+    for definition in _running(snapshot, service)[1]:
+        for container in definition.containers:
+            if image := image_in_ecr(container.image):
+                home = f"{stack.partition}:ecr:{image.region}:{image.account}"
+                found.append(ask("ecr.api", "ecr:GetAuthorizationToken", f"arn:{home}:*"))
+                found.append(ask("ecr.dkr", "ecr:BatchGetImage", f"arn:{home}:repository/{image.repository}"))
+                layers = f"arn:{stack.partition}:s3:::prod-{image.region}-starport-layer-bucket/layer"
+                context = request_context(stack, role, f"arn:aws:s3:{image.region}:{stack.account}:x")
+                # The layers are AWS's own: whoever asks for them is nobody of the account.
+                found.append(("s3", Request("s3:GetObject", layers, "*", context)))
+            if container.log_group:
+                region = container.log_region or stack.region
+                group = f"arn:{stack.partition}:logs:{region}:{stack.account}:log-group:{container.log_group}"
+                found.append(ask("logs", "logs:PutLogEvents", f"{group}:log-stream:app/0"))
+    return found
+
+
+def _allowed(vpc: Vpc, way: Way, asks: Iterable[tuple[str, Request]]) -> Way:
+    """Return the way, closed where the policy of its endpoint doesn't allow what a start asks for."""
+    text = (way.endpoint or {}).get("PolicyDocument")
+    if not way.works or not text:
+        return way
+    endpoint = way.endpoint
+    policy = parse(text, source=f"the policy of endpoint {endpoint['VpcEndpointId']}")
+    for name, request in asks:
+        if not endpoint["ServiceName"].endswith(f".{vpc.region}.{name}"):
+            continue
+        decision = decide(request, identity=_EVERYTHING, resource=policy, resource_must_allow=True)
+        if decision.outcome != "allowed":
+            found = f"the policy of endpoint {endpoint['VpcEndpointId']} doesn't allow {request.action}"
+            remark = (
+                f"aws ec2 describe-vpc-endpoints --vpc-endpoint-ids {endpoint['VpcEndpointId']} --region {vpc.region} shows it; "
+                "its owner must let the execution role through"
+            )
+            conditional = decision.outcome == "conditional"
+            return replace(way, works=None if conditional else False, how=found, remark=remark)
+    return way
+
+
+def _running(snapshot: Snapshot, service: Service) -> tuple[set[str], Sequence[TaskDefinition]]:
+    """Return the secrets that a task of the running revision reads, and that revision."""
+    running = [d for d in snapshot.definitions if d.arn == service.definition_arn] or snapshot.definitions[:1]
+    texts = [text for definition in running for _, text in definition.references()]
+    arns = {arn for arn in snapshot.references() if any(text.startswith(arn) for text in texts)}
+    return arns, running
 
 
 def _registry(image: str) -> str:
@@ -228,10 +299,11 @@ def _way(vpc: Vpc, subnet: str, need: Need) -> Way:
     if need.region == vpc.region:
         for endpoint in _endpoints(vpc, need):
             if endpoint.get("PrivateDnsEnabled") and need.name != "s3":
-                return _by_endpoint(vpc, subnet, endpoint)
+                return replace(_by_endpoint(vpc, subnet, endpoint), endpoint=endpoint)
             if table["RouteTableId"] in (endpoint.get("RouteTableIds") or ()):
                 peer = Peer(prefix_list=vpc.s3_prefix_list)
-                return _let_through(vpc, subnet, peer, f"gateway endpoint {endpoint['VpcEndpointId']}")
+                way = _let_through(vpc, subnet, peer, f"gateway endpoint {endpoint['VpcEndpointId']}")
+                return replace(way, endpoint=endpoint)
     return _by_route(vpc, subnet, need, table)
 
 

@@ -17,6 +17,8 @@ from ops.doctor.finding import Finding, put_back, summed_up, take_anew
 from ops.doctor.snapshot import Snapshot, live_label
 
 _SIGN_IN = {"username", "password"}
+_CLONE = "_clone"
+"""How the second one of two alternating users is called. Source: AWS, Secrets Manager user guide, "Alternating users"."""
 
 
 def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
@@ -134,11 +136,25 @@ def _json(snapshot: Snapshot) -> Iterator[Finding]:
         keys = {reference.key for reference in wanted if reference.key and reference.stage in {None, CURRENT}}
         if text is not None and (is_json or keys):
             yield from _json_problems(snapshot, record, name, text, keys)
+        yield from _other_user(snapshot, record, text or "")
         for stage in sorted(staged - {CURRENT}):
             at_stage = {reference.key for reference in wanted if reference.stage == stage and reference.key}
             older = snapshot.text(arn, stage)
             if older is not None:
                 yield from _json_problems(snapshot, record, f"{name} at {stage}", older, at_stage)
+
+
+def _other_user(snapshot: Snapshot, record: Record, text: str) -> Iterator[Finding]:
+    """Yield whether a rotated secret names another database user than the one that Pulumi set: the function changes that one."""
+    label = live_label(record)
+    own = _object(snapshot.text(record.arn, label) or "") if record.rotation.lambda_arn and label else {}
+    before, now = str(own.get("username", "")), str(_object(text).get("username", ""))
+    if before and now and before.removesuffix(_CLONE) != now.removesuffix(_CLONE):
+        found = (
+            "names another database user than the one that Pulumi set: the next rotation changes that user's password"
+        )
+        name = snapshot.stack.name_of(record.arn)
+        yield Finding("json", "failure", name, found, *_set(snapshot, record, "username"))
 
 
 def _json_problems(

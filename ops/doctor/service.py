@@ -14,7 +14,7 @@ from ops._console import counted
 from ops._errors import MISSING, MisuseError, aws_errors, code_of, explained
 from ops._stack import Stack
 from ops.doctor.explain import DOCTOR, explain
-from ops.doctor.finding import Finding, summed_up
+from ops.doctor.finding import Finding, guarded, summed_up
 from ops.doctor.snapshot import Snapshot
 from ops.doctor.upkeep import changed_after
 
@@ -307,17 +307,26 @@ def check_found(stack: Stack, found: Found, asked: str | None) -> Iterator[Findi
         yield Finding("service", "ok", "", f"no ECS service runs the stack's task definitions ({where})")
 
 
-def check(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
-    """Yield what is to be said of a service."""
-    ok = (
-        f"{service.label}: {service.running} of {service.desired} tasks run {service.definition_arn.rpartition('/')[2]}"
-    )
-    yield from summed_up("service", _state(snapshot, service), ok=ok)
+def check(snapshot: Snapshot, service: Service, *, closed: bool = False) -> Iterator[Finding]:
+    """Yield what is to be said of a service: why tasks stopped first, then how many run.
+
+    Args:
+        snapshot: The stack, seen from the service.
+        service: The service.
+        closed: Whether its network is known to be closed, so that a new deployment helps nothing.
+    """
+    stopped = list(guarded("stopped", lambda: _stopped(service), service.label))
     if service.gap:
         for name in ("stopped", *(("redeploy",) if snapshot.values_read else ())):
             yield Finding(name, "unchecked", service.label, f"could not be checked: {service.gap}")
+    else:
+        yield from summed_up("stopped", stopped, ok=f"{service.label}: no task stopped for a reason to know")
+    ok = (
+        f"{service.label}: {service.running} of {service.desired} tasks run {service.definition_arn.rpartition('/')[2]}"
+    )
+    yield from summed_up("service", _state(snapshot, service, blocked=closed or bool(stopped)), ok=ok)
+    if service.gap:
         return
-    yield from summed_up("stopped", _stopped(service), ok=f"{service.label}: no task stopped for a reason to know")
     if not service.is_deployed_by_ecs:
         text = (
             f"the deployment controller is {service.controller}: a changed value starts no deployment of this service"
@@ -328,7 +337,7 @@ def check(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
         yield from summed_up("redeploy", _stale(snapshot, service), ok=ok)
 
 
-def _state(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
+def _state(snapshot: Snapshot, service: Service, *, blocked: bool) -> Iterator[Finding]:
     stack = snapshot.stack
     update = f"aws ecs update-service --region {stack.region} --cluster {service.cluster} --service {service.name}"
     if service.definition_arn != stack.service.task_definition_arn:
@@ -356,6 +365,8 @@ def _state(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
         remark = known.remark if known else "a start takes a minute or two; `stopped` says why tasks stopped"
         again = f"{update} --force-new-deployment" if service.is_deployed_by_ecs else ""
         fix = known.fix if known and known.fix != DOCTOR else again
+        if blocked:  # a new deployment would fail in the same way
+            fix, remark = "", f"once what stands above is fixed: {again or _BY_ANOTHER_CONTROLLER}"
         yield Finding("service", "failure", service.label, found, fix, remark)
     numbers = (service.platform or "LATEST").split(".")
     keyed = any(reference.key for references in snapshot.references().values() for reference in references)
@@ -378,7 +389,13 @@ def _stopped(service: Service) -> Iterator[Finding]:
             fix = "" if known.fix == DOCTOR else known.fix  # that is this very report
             yield Finding("stopped", "failure", known.cause, f"{tasks}: {means}. ECS said: {reason}", fix, known.remark)
         else:
-            yield Finding("stopped", "failure", "unknown", f"{tasks}. ECS said: {reason}", remark="docs/operations.md")
+            yield Finding(
+                "stopped",
+                "failure",
+                "unknown",
+                f"{tasks}. ECS said: {reason}",
+                remark="ops doctor --explain knows no such text",
+            )
 
 
 def _stale(snapshot: Snapshot, service: Service) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import Any, cast
 
@@ -11,7 +12,9 @@ from ops._detect import why_secret, why_text_is_secret
 from ops._errors import MISSING, aws_errors, code_of
 from ops._json import json_object
 from ops._stack import Stack, in_sandbox, uses_local_aws
-from ops.doctor.finding import Finding, put_back, summed_up
+from ops.access.evaluator import Request, decide, parse
+from ops.doctor.finding import Finding, guarded, put_back, summed_up
+from ops.doctor.role import request_context
 from ops.doctor.snapshot import Image, Snapshot, TaskDefinition, image_in_ecr
 
 _PROCESSORS = {"X86_64": "amd64", "ARM64": "arm64"}
@@ -209,6 +212,7 @@ def _images(aws: Aws, snapshot: Snapshot, names: list[str], told: list[str]) -> 
             remark = "or set another one: pulumi config set image NAME:TAG"
             yield Finding("image", "failure", image.in_words, found, f"docker push {image.name}", remark)
             continue
+        yield from guarded("image", partial(_repository, aws, snapshot, image, told), image.in_words)
         built = _processors(aws, image)
         whose = "" if image.account == snapshot.stack.account else f" in the registry of account {image.account}"
         for_what = f"for {', '.join(sorted(built))}" if built else "for which processor its manifest doesn't tell"
@@ -218,6 +222,41 @@ def _images(aws: Aws, snapshot: Snapshot, names: list[str], told: list[str]) -> 
             if built and wanted not in built and image.name in {c.image for c in definition.containers}:
                 found = f"is built {for_what}, and {definition.label} starts it on {definition.architecture}"
                 yield Finding("image", "failure", image.in_words, found, *_rebuild(snapshot.stack, image.name, built))
+
+
+def _repository(aws: Aws, snapshot: Snapshot, image: Image, told: list[str]) -> Iterator[Finding]:
+    """Yield what the repository's own policy has against the execution role; add to `told` that it could not be read."""
+    stack, role = snapshot.stack, snapshot.role
+    if role is None:
+        return
+    elsewhere = image.account != stack.account
+    try:
+        text = aws.client("ecr", image.region).get_repository_policy(
+            registryId=image.account, repositoryName=image.repository
+        )["policyText"]
+    except aws_errors() as error:
+        if code_of(error) != "RepositoryPolicyNotFoundException":
+            if not elsewhere:
+                raise
+            told.append(f"not looked at: the repository's policy, which account {image.account} keeps")
+            return
+        text = ""
+    policy = parse(text, source="the repository's policy") if text else ()
+    arn = f"arn:{stack.partition}:ecr:{image.region}:{image.account}:repository/{image.repository}"
+    request = Request("ecr:BatchGetImage", arn, role.arn, request_context(stack, role, arn))
+    decision = decide(
+        request, identity=role.identity, boundary=role.boundary, resource=policy, resource_must_allow=elsewhere
+    )
+    who = f"aws ecr get-repository-policy --repository-name {image.repository} --registry-id {image.account} "
+    remark = f"{who}--region {image.region} shows it; its owner must let {role.arn} pull"
+    if decision.statement and decision.outcome == "explicit-deny" and decision.statement in policy:
+        found = f"can't be pulled: ecr:BatchGetImage is denied by {decision.statement}"
+        yield Finding("image", "failure", image.in_words, found, remark=remark)
+    elif elsewhere and decision.outcome == "implicit-deny":
+        found = (
+            f"can't be pulled: the policy of its repository in account {image.account} doesn't allow ecr:BatchGetImage"
+        )
+        yield Finding("image", "failure", image.in_words, found, remark=remark)
 
 
 def _processors(aws: Aws, image: Image) -> set[str]:

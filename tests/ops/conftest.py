@@ -559,16 +559,21 @@ class Proxy:
 
     Attributes:
         seen: The actions in the order in which they came.
+        in_json: Those of services that speak JSON.
     """
 
     url: str
     seen: list[str] = field(default_factory=list[str])
+    in_json: set[str] = field(default_factory=set[str])
     _rules: dict[str, Callable[[], tuple[int, bytes] | None]] = field(
         default_factory=dict[str, Callable[[], tuple[int, bytes] | None]]
     )
 
     def before(self, action: str, do: Callable[[], tuple[int, bytes] | None]) -> None:
-        """Call `do` when an action comes; what it returns (status, body) is the answer, None passes the call on."""
+        """Call `do` when an action comes; what it returns (status, body) is the answer, None passes the call on.
+
+        With the status 0 there is no answer at all: the connection ends.
+        """
         self._rules[action] = do
 
     def refuse(self, action: str, code: str, times: int | None = None, message: str = "no") -> None:
@@ -587,6 +592,11 @@ class Proxy:
 
         self.before(action, answer)
 
+    def forget(self) -> None:
+        """Pass everything on again."""
+        self._rules.clear()
+        self.seen.clear()
+
     def rule(self, action: str) -> tuple[int, bytes] | None:
         self.seen.append(action)
         return self._rules[action]() if action in self._rules else None
@@ -603,8 +613,13 @@ def proxy(local_aws: str) -> Generator[Proxy]:
         def handle_request(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             action = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
-            action = action or parse_qs(body.decode()).get("Action", [self.path])[0]
+            if action:
+                found.in_json.add(action)
+            action = action or parse_qs(body.decode(errors="replace")).get("Action", [self.path])[0]
             status, answer, kind = self.answer(action, body)
+            if not status:
+                self.close_connection = True
+                return
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(answer)))

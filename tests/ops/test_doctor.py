@@ -9,8 +9,9 @@ import pytest
 from moto.ecs.models import ecs_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
+from components.labels import LIVE
 from config.declarations import External, Generated, JsonSecret, TextSecret
-from ops._secrets import Record, Value
+from ops._secrets import Record, Rotation, Value
 from ops._stack import parse as parse_outputs
 from ops.access.evaluator import parse
 from ops.doctor.secrets import check as check_secrets
@@ -133,7 +134,22 @@ def test_an_image_in_the_registry_of_another_account_is_told(stack: Stack, proxy
     found = image_line(stack, ops)
 
     whose = "exists in the registry of account 210987654321, for which processor its manifest doesn't tell"
-    assert (found["status"], found["found"]) == ("ok", f"{stack.image} {whose}")
+    unseen = "not looked at: the repository's policy, which account 210987654321 keeps"
+    assert (found["status"], found["found"]) == ("ok", f"{unseen}; {stack.image} {whose}")
+
+
+def test_a_repository_whose_policy_denies_the_pull_is_told(stack: Stack, ops: Any) -> None:
+    deny = {"Sid": "OnlyTheTeam", "Effect": "Deny", "Principal": "*", "Action": "ecr:BatchGetImage"}
+    stack.client("ecr").set_repository_policy(
+        repositoryName="service-ticket-system", policyText=json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    )
+
+    found = image_line(stack, ops)
+
+    assert found["status"] == "failure"
+    assert "ecr:BatchGetImage is denied by " in found["found"]
+    assert "OnlyTheTeam" in found["found"]
+    assert found["remark"].startswith("aws ecr get-repository-policy --repository-name service-ticket-system")
 
 
 def test_image_outside_ecr_is_no_finding(deploy: Any, ops: Any) -> None:
@@ -372,14 +388,14 @@ def test_service_that_runs_the_stack_s_revision(stack: Stack, ops: Any) -> None:
 
     found = service_findings(stack, ops)
 
-    assert [(f["check"], f["status"]) for f in found] == [("service", "ok"), ("stopped", "ok")]
+    assert [(f["check"], f["status"]) for f in found] == [("stopped", "ok"), ("service", "ok")]
 
 
 def test_service_that_runs_an_old_revision(stack: Stack, ops: Any) -> None:
     run_service(stack)
     stack.deploy_revision()
 
-    (found, _) = service_findings(stack, ops)
+    (_, found) = service_findings(stack, ops)
 
     assert found["status"] == "warning"
     assert "runs service-ticket-system-dev-app:1, the stack made service-ticket-system-dev-app:2" in found["found"]
@@ -402,7 +418,7 @@ def test_service_of_another_controller_gets_no_command_that_ecs_refuses(
 def test_service_without_enough_tasks(stack: Stack, ops: Any) -> None:
     run_service(stack, desired=2, running=0)
 
-    (found, _) = service_findings(stack, ops)
+    (_, found) = service_findings(stack, ops)
 
     assert (found["status"], found["found"]) == ("failure", "only 0 of 2 tasks run")
 
@@ -410,7 +426,7 @@ def test_service_without_enough_tasks(stack: Stack, ops: Any) -> None:
 def test_service_that_shall_run_nothing(stack: Stack, ops: Any) -> None:
     run_service(stack, desired=0)
 
-    (found, _) = service_findings(stack, ops)
+    (_, found) = service_findings(stack, ops)
 
     assert (found["status"], found["fix"].split()[-2:]) == ("warning", ["--desired-count", "1"])
 
@@ -432,7 +448,7 @@ def test_more_than_the_newest_event_is_told(stack: Stack, proxy: Any, ops: Any) 
     ]
     describe(stack, proxy, runningCount=0, events=[{"id": str(i), "message": m} for i, m in enumerate(messages)])
 
-    (found, _) = service_findings(stack, ops)
+    (_, found) = service_findings(stack, ops)
 
     assert found["found"] == f"only 0 of 2 tasks run: {messages[1]}"
     assert "cpuArchitecture" in found["remark"]
@@ -446,7 +462,7 @@ def test_failed_deployment_that_the_circuit_breaker_undid_is_not_started_again(
     reason = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."
     describe(stack, proxy, deployments=[{"id": "ecs-svc/1", "rolloutStateReason": reason}])
 
-    (found, _) = service_findings(stack, ops)
+    (_, found) = service_findings(stack, ops)
 
     assert (found["status"], found["fix"]) == ("failure", "")
     assert reason in found["found"]
@@ -540,7 +556,7 @@ def test_stopped_tasks_are_explained(stack: Stack, proxy: Any, ops: Any) -> None
     task = {"taskArn": arn, "lastStatus": "STOPPED", "stoppedReason": reason, "containers": [{"name": "app"}]}
     proxy.before("DescribeTasks", lambda: (200, json.dumps({"tasks": [task, task], "failures": []}).encode()))
 
-    (_, found) = service_findings(stack, ops)
+    (found, _) = service_findings(stack, ops)
 
     assert (found["status"], found["subject"]) == ("failure", "json-key")
     assert found["found"].startswith("2 tasks stopped: the secret's JSON has no key SMTP_PASSWORD")
@@ -680,6 +696,37 @@ def test_keys_changed_by_hand_are_named_and_only_they(stack: Stack) -> None:
     (changed,) = [finding for finding in check_secrets(seen, None) if finding.status != "ok"]
     assert "by hand at SMTP_PASSWORD;" in changed.found
     assert changed.fix == "python -m ops keep app-config --key SMTP_PASSWORD --stack dev"
+
+
+@pytest.mark.parametrize(("user", "status"), [("app", None), ("app_clone", None), ("somebody", "failure")])
+def test_another_database_user_in_a_rotated_secret_is_told(stack: Stack, user: str, status: str | None) -> None:
+    label = f"{LIVE}1a2b3c4d"
+    labels = {"mine": ("AWSCURRENT",), "pulumi": ("AWSPREVIOUS", label)}
+    snapshot = picture(stack, "app-config", labels)
+    arn = stack.arn("app-config")
+    live, own = (
+        Value(
+            arn,
+            "app-config",
+            "1",
+            (),
+            datetime(2026, 11, 24, tzinfo=UTC),
+            json.dumps({"username": name, "password": "p"}),
+        )
+        for name in (user, "app")
+    )
+    rotation = Rotation(enabled=True, lambda_arn="arn:aws:lambda:eu-west-1:123456789012:function:f")
+    seen = replace(
+        snapshot,
+        records={arn: Record(arn, "app-config", stages=labels, rotation=rotation)},
+        values={arn: live},
+        staged={(arn, label): own},
+    )
+
+    found = [f for f in check_secrets(seen, None) if "another database user" in f.found]
+
+    assert [f.status for f in found] == ([status] if status else [])
+    assert all(user not in f.found for f in found)
 
 
 def test_value_of_the_program_is_not_changed_by_hand(stack: Stack) -> None:

@@ -4,11 +4,13 @@ The shapes are those of AWS, "Best practices for connecting Amazon ECS to AWS se
 NAT gateway, VPC endpoints.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from moto.ecs.models import ecs_backends
 
 Stack = Any  # conftest.Deployed
 
@@ -161,7 +163,7 @@ def test_a_healthy_network(shape: str, way: str, stack: Stack, ops: Any) -> None
 
     assert (found["status"], way in found["found"]) == ("ok", True), found
     assert {"ecr.api", "ecr.dkr", "s3", "logs"} <= set(found["found"].replace(",", "").split())
-    assert "(not looked at: policies of endpoints" in found["found"]
+    assert "(not looked at: DNS servers of your own" in found["found"]
 
 
 def close_egress(net: Net) -> None:
@@ -266,6 +268,39 @@ def test_what_is_closed_is_named_and_the_fix_opens_it(case: str, stack: Stack, o
     for command in dict.fromkeys(f["fix"] for f in found):
         paste(stack, command)
     assert [f["status"] for f in network(stack, ops)] == ["ok"]
+
+
+def test_the_policy_of_an_endpoint_has_a_say(stack: Stack, ops: Any) -> None:
+    net = build(stack, "endpoints")
+    allow = {"Effect": "Allow", "Principal": "*", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    own = {**allow, "Resource": [stack.arn("jwt-secret")]}
+
+    def told(*statements: dict[str, Any]) -> list[str]:
+        net.ec2.modify_vpc_endpoint(
+            VpcEndpointId=net.endpoints["secretsmanager"], PolicyDocument=json.dumps({"Statement": statements})
+        )
+        return [f["found"] for f in network(stack, ops) if f["status"] != "ok"]
+
+    assert told(allow) == []
+    (found,) = told(own)
+    endpoint = net.endpoints["secretsmanager"]
+    assert f"can't reach secretsmanager: the policy of endpoint {endpoint} doesn't allow secretsmanager:Get" in found
+    (found,) = told({**allow, "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}})
+    assert "may not reach secretsmanager" in found
+
+
+def test_what_is_closed_stands_before_the_tasks_that_do_not_run(stack: Stack, ops: Any) -> None:
+    net = build(stack, "public")
+    close_egress(net)
+    stack.client("ecs").update_service(cluster="main", service="tickets", desiredCount=1)
+    (made,) = ecs_backends[stack.account][stack.region].services.values()
+    made.running_count = 0
+
+    found = [f for f in ops(stack, "doctor", "--json").json["findings"] if f["status"] == "failure"]
+
+    assert [f["check"] for f in found] == ["network", "service"]
+    assert found[1]["fix"] == ""
+    assert found[1]["remark"].startswith("once what stands above is fixed: aws ecs update-service ")
 
 
 def test_a_missing_security_group_and_no_way_out_are_two_findings(stack: Stack, ops: Any) -> None:

@@ -1,0 +1,131 @@
+"""How long a command waits for an endpoint: as long as a person does, who is told what is waited for.
+
+botocore retries a call that got no answer as often as one that was throttled: with its own time-outs a command that reaches
+nothing writes nothing for minutes. Here an endpoint that gave no answer twice is left alone for a while.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+)
+from botocore.parsers import ResponseParserError
+
+from ops._console import say
+
+CONNECT_SECONDS, READ_SECONDS = 5, 15
+"""AWS answers within a second or two; FilterLogEvents and LookupEvents take several."""
+
+_PAGES, _START = (b"<!doctype html", b"<html"), 20
+_TELL_SECONDS = 4.0
+_REST_SECONDS = 30.0
+_TIMES = {
+    ConnectTimeoutError: 2,
+    ReadTimeoutError: 2,
+    EndpointConnectionError: 3,
+    ProxyConnectionError: 3,
+    ConnectionClosedError: 3,
+}
+"""How often a call is sent altogether that gets no answer."""
+
+
+@dataclass
+class _Open:
+    """A request that is on its way."""
+
+    host: str
+    text: str
+    since: float
+    told: bool = False
+
+
+class _Watch:
+    """Says what is waited for: one thread for all clients, which sleeps while no request is open."""
+
+    def __init__(self, tell: Callable[[str], None] = say) -> None:
+        self._tell = tell
+        self._open: dict[int, _Open] = {}
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, host: str, text: str) -> None:
+        with self._changed:
+            self._open[threading.get_ident()] = _Open(host, text, time.monotonic())
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def end(self) -> None:
+        with self._changed:
+            self._open.pop(threading.get_ident(), None)
+
+    def _run(self) -> None:
+        told: dict[str, float] = {}
+        while True:
+            with self._changed:
+                while not self._open:
+                    self._changed.wait()
+                now = time.monotonic()
+                late = [one for one in self._open.values() if not one.told and now - one.since >= _TELL_SECONDS]
+                for one in late:
+                    one.told = True
+            for one in late:  # several threads wait for one host; a line for it is enough
+                if now - told.get(one.host, -_REST_SECONDS) >= _REST_SECONDS:
+                    told[one.host] = now
+                    self._tell(f"waiting for {one.text} ({one.host})")
+            time.sleep(_TELL_SECONDS / 8)
+
+
+_watch = _Watch()
+
+
+class Patience:
+    """The patience with the endpoints of one session."""
+
+    def __init__(self, events: Any) -> None:
+        """Register with a session's events, before its first client is made."""
+        self._dead: dict[str, tuple[float, Exception]] = {}
+        events.register("before-send", self._sent)
+        events.register("response-received", self._answered)
+        events.register("needs-retry", self._again)
+        events.register("before-parse", _of_aws)
+
+    def _sent(self, event_name: str, request: Any, **_: Any) -> None:
+        host = urlsplit(request.url).netloc
+        since, error = self._dead.get(host, (0.0, None))
+        if error and time.monotonic() - since < _REST_SECONDS:
+            raise error
+        service, operation = event_name.split(".")[1:]
+        _watch.begin(host, f"{service} {operation}")
+
+    def _answered(self, **_: Any) -> None:
+        _watch.end()
+
+    def _again(self, attempts: int, caught_exception: Exception | None, request_dict: Any, **_: Any) -> None:
+        """Raise what came in place of an answer once it came often enough; botocore decides about everything else."""
+        if not isinstance(caught_exception, HTTPClientError):
+            return
+        times = next((times for kind, times in _TIMES.items() if isinstance(caught_exception, kind)), None)
+        host = urlsplit(request_dict["url"]).netloc
+        if host in self._dead or (times and attempts >= times):
+            self._dead[host] = (time.monotonic(), caught_exception)
+            raise caught_exception
+
+
+def _of_aws(response_dict: Any, **_: Any) -> None:
+    """Refuse a page that something before AWS sent: it would be taken for an answer that lacks everything."""
+    body = response_dict["body"]
+    if isinstance(body, bytes) and body.lstrip()[:_START].lower().startswith(_PAGES):
+        _watch.end()
+        raise ResponseParserError("a page in HTML")

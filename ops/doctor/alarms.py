@@ -1,0 +1,132 @@
+"""Check of the way from a record of CloudTrail to a person: trail, metric filters, alarms, topic, and the rules of redeployment.
+
+A broken link is silent: nothing tells that nothing is told.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components._audit_watched import ALARMS
+from components.location import Location
+from ops._aws import Aws
+from ops._console import counted
+from ops._errors import MISSING, aws_errors, code_of
+from ops._stack import Stack
+from ops.doctor.finding import Finding, put_back, summed_up
+
+CHECK = "alarms"
+_PENDING = {"PendingConfirmation", "Deleted"}
+_NO_TRAIL = {"TrailNotFoundException", "InvalidTrailNameException"}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What AWS has of it, as its APIs describe it.
+
+    Attributes:
+        alarms: By name.
+        filters: Metric filters by the name of their metric.
+        subscriptions: Of the topic; None when the topic doesn't exist.
+        logs: Whether the stack's own trail is logging; None when it has none, but reads an existing log group.
+        rules: EventBridge rules of redeployment.
+    """
+
+    alarms: Mapping[str, Any]
+    filters: Mapping[str, Sequence[Any]]
+    subscriptions: Sequence[Any] | None
+    logs: bool | None
+    rules: Sequence[Any]
+
+
+def read(aws: Aws, stack: Stack) -> Chain:
+    """Return the chain of a stack that has an alarm topic."""
+    names = [f"{stack.names.prefix}-{name}" for name in ALARMS]
+    described = aws.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    filters: dict[str, list[Any]] = {}
+    for raw in aws.pages("logs", "describe_metric_filters", "metricFilters", filterNamePrefix=f"{stack.names.prefix}-"):
+        for metric in raw["metricTransformations"]:
+            if metric["metricNamespace"] == stack.names.prefix:
+                filters.setdefault(metric["metricName"], []).append(raw)
+    families = [f"{service.task_definition_family}-" for service in stack.services.values()]
+    rules = [
+        raw
+        for raw in aws.client("events").list_rules(NamePrefix=f"{stack.names.prefix}-")["Rules"]
+        if any(raw["Name"].startswith((f"{family}changed-", f"{family}failed")) for family in families)
+    ]
+    return Chain(
+        {raw["AlarmName"]: raw for raw in described}, filters, _subscriptions(aws, stack), _logs(aws, stack), rules
+    )
+
+
+def _subscriptions(aws: Aws, stack: Stack) -> list[Any] | None:
+    try:
+        return list(
+            aws.pages("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=stack.alarm_topic_arn or "")
+        )
+    except aws_errors() as error:
+        if code_of(error) not in MISSING | {"NotFound"}:
+            raise
+        return None
+
+
+def _logs(aws: Aws, stack: Stack) -> bool | None:
+    trail = stack.names.audit(Location(stack.partition, stack.region, stack.account)).trail
+    try:
+        return bool(aws.client("cloudtrail").get_trail_status(Name=trail)["IsLogging"])
+    except aws_errors() as error:
+        if code_of(error) not in _NO_TRAIL:
+            raise
+        return None
+
+
+def check(stack: Stack, chain: Chain) -> Iterator[Finding]:
+    """Yield what is broken, from CloudTrail to the person."""
+    told = "" if chain.logs is not None else "; not looked at: the trail, which isn't the stack's own"
+    who = counted(len(chain.subscriptions or ()), "subscriber")
+    ok = f"{len(chain.alarms)} alarms, each with metric filters, reach {who}{told}"
+    yield from summed_up(CHECK, _broken(stack, chain), ok=ok)
+
+
+def _broken(stack: Stack, chain: Chain) -> Iterator[Finding]:
+    if chain.logs is False:
+        fix = f"aws cloudtrail start-logging --name {stack.names.prefix} --region {stack.region}"
+        yield Finding(CHECK, "failure", stack.names.prefix, "the trail isn't logging: no alarm can fire", fix)
+    for name in (f"{stack.names.prefix}-{one}" for one in ALARMS):
+        yield from _alarm(stack, chain, name)
+    if chain.subscriptions is None:
+        yield Finding(CHECK, "failure", "topic", "the alarm topic doesn't exist: nobody is told", put_back(stack))
+    elif not chain.subscriptions:
+        found, remark = "has no subscriber: nobody is told", "audit.alarmEmails names some"
+        yield Finding(CHECK, "warning", "topic", found, remark=remark)
+    for raw in chain.subscriptions or ():
+        if raw["SubscriptionArn"] in _PENDING:
+            again = (
+                f"aws sns subscribe --topic-arn {stack.alarm_topic_arn} --protocol {raw['Protocol']} "
+                f"--notification-endpoint {raw['Endpoint']} --region {stack.region}"
+            )
+            found = "has not confirmed the subscription, and is told nothing"
+            yield Finding(CHECK, "warning", raw["Endpoint"], found, again, "that sends the link once more")
+    for raw in chain.rules:
+        if raw.get("State") == "DISABLED":
+            fix = f"aws events enable-rule --name {raw['Name']} --region {stack.region}"
+            yield Finding(CHECK, "warning", raw["Name"], "is disabled: a new value restarts no task", fix)
+
+
+def _alarm(stack: Stack, chain: Chain, name: str) -> Iterator[Finding]:
+    alarm = chain.alarms.get(name)
+    if alarm is None:
+        yield Finding(CHECK, "failure", name, "the alarm doesn't exist", put_back(stack))
+        return
+    if not alarm.get("ActionsEnabled", True):
+        fix = f"aws cloudwatch enable-alarm-actions --alarm-names {name} --region {stack.region}"
+        yield Finding(CHECK, "failure", name, "its actions are switched off: nobody is told", fix)
+    if stack.alarm_topic_arn not in alarm.get("AlarmActions", ()):
+        yield Finding(CHECK, "failure", name, "doesn't send to the stack's topic", put_back(stack))
+    filters = chain.filters.get(alarm.get("MetricName", ""), ())
+    numbers = {int(end) for raw in filters if (end := raw["filterName"].rpartition("-")[2]).isdecimal()}
+    gone = sorted(set(range(1, max(numbers, default=1) + 1)) - numbers)
+    if gone:
+        missing = ", ".join(f"{name}-{number}" for number in gone)
+        found = f"its metric filter {missing} doesn't exist: it sees less than it should"
+        yield Finding(CHECK, "failure", name, found, put_back(stack))

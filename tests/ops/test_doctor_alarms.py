@@ -1,0 +1,149 @@
+"""The doctor looks at its own alarm chain: each link that is missing, switched off or unheard is a finding. Pure, by a table."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components._audit_watched import ALARMS
+from ops._aws import Aws
+from ops._stack import Stack as Outputs
+from ops._stack import parse
+from ops.doctor.alarms import Chain, check, read
+
+Stack = Any  # conftest.Deployed
+
+REGION, ACCOUNT, PREFIX = "eu-west-1", "123456789012", "service-ticket-system-prod"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:{PREFIX}-alarms"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/x"
+OUTPUTS = {
+    "environment": "prod",
+    "secret_arns": {"a": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{PREFIX}-a-AbCdEf"},
+    "secrets": {
+        "a": {
+            "arn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{PREFIX}-a-AbCdEf",
+            "full_name": f"{PREFIX}-a", "owner": "stack", "region": REGION, "json": False, "parts": {},
+        }
+    },
+    "services": {
+        "app": {
+            "execution_role_arn": ROLE, "task_role_arn": ROLE, "container_secrets": {},
+            "task_definition_arn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{PREFIX}-app:1",
+            "task_definition_family": f"{PREFIX}-app", "log_group_name": f"/ecs/{PREFIX}-app",
+        }
+    },
+    "kms_key_arn": None, "alarm_topic_arn": TOPIC, "replica_regions": [], "monthly_cost_usd": 1.0,
+}  # fmt: skip
+
+
+def outputs() -> Outputs:
+    return parse(OUTPUTS, "the test")
+
+
+def alarm(name: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "AlarmName": f"{PREFIX}-{name}",
+        "MetricName": name,
+        "ActionsEnabled": True,
+        "AlarmActions": [TOPIC],
+    } | changes
+
+
+def named(name: str, *numbers: int) -> list[dict[str, Any]]:
+    return [{"filterName": f"{PREFIX}-{name}-{number}"} for number in numbers]
+
+
+WHOLE = Chain(
+    alarms={f"{PREFIX}-{name}": alarm(name) for name in ALARMS},
+    filters={name: named(name, 1, 2, 3) for name in ALARMS},
+    subscriptions=[{"SubscriptionArn": f"{TOPIC}:1", "Protocol": "email", "Endpoint": "a@example.com"}],
+    logs=True,
+    rules=[{"Name": f"{PREFIX}-app-changed-1", "State": "ENABLED"}],
+)
+READS = f"{PREFIX}-reads"
+RULE = f"{PREFIX}-app-changed-1"
+UP = "pulumi up --refresh"
+PENDING = {"SubscriptionArn": "PendingConfirmation", "Protocol": "email", "Endpoint": "b@example.com"}
+
+BROKEN: dict[str, tuple[Chain, str, str, str]] = {
+    "trail stopped": (replace(WHOLE, logs=False), PREFIX, "the trail isn't logging", "aws cloudtrail start-logging --name"),
+    "alarm deleted": (
+        replace(WHOLE, alarms={k: v for k, v in WHOLE.alarms.items() if k != READS}), READS,
+        "the alarm doesn't exist", UP,
+    ),
+    "actions off": (
+        replace(WHOLE, alarms={**WHOLE.alarms, READS: alarm("reads", ActionsEnabled=False)}), READS, "switched off",
+        "aws cloudwatch enable-alarm-actions --alarm-names",
+    ),
+    "another topic": (
+        replace(WHOLE, alarms={**WHOLE.alarms, READS: alarm("reads", AlarmActions=[])}), READS, "doesn't send to", UP
+    ),
+    "all filters deleted": (
+        replace(WHOLE, filters={**WHOLE.filters, "reads": []}), READS, f"metric filter {READS}-1 doesn't exist", UP,
+    ),
+    "one filter deleted": (
+        replace(WHOLE, filters={**WHOLE.filters, "reads": named("reads", 1, 3)}), READS, f"{READS}-2 doesn't exist", UP,
+    ),
+    "topic deleted": (replace(WHOLE, subscriptions=None), "topic", "doesn't exist", UP),
+    "nobody subscribes": (replace(WHOLE, subscriptions=[]), "topic", "has no subscriber", ""),
+    "unconfirmed": (
+        replace(WHOLE, subscriptions=[PENDING]), "b@example.com", "has not confirmed",
+        f"aws sns subscribe --topic-arn {TOPIC} --protocol email --notification-endpoint b@example.com",
+    ),
+    "rule disabled": (
+        replace(WHOLE, rules=[{"Name": RULE, "State": "DISABLED"}]), RULE, "is disabled",
+        "aws events enable-rule --name",
+    ),
+}  # fmt: skip
+
+
+def test_a_whole_chain_is_in_order() -> None:
+    (found,) = check(outputs(), WHOLE)
+
+    assert (found.status, found.found) == ("ok", "5 alarms, each with metric filters, reach 1 subscriber")
+
+
+def test_an_existing_trail_is_named_as_not_looked_at() -> None:
+    (found,) = check(outputs(), replace(WHOLE, logs=None))
+
+    assert found.status == "ok"
+    assert "not looked at: the trail" in found.found
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_link_is_one_finding_with_its_fix(case: str) -> None:
+    chain, subject, text, fix = BROKEN[case]
+
+    (found,) = check(outputs(), chain)
+
+    assert found.status in {"warning", "failure"}
+    assert found.subject == subject
+    assert text in found.found
+    assert found.fix.startswith(fix)
+    assert bool(found.fix) == bool(fix)
+
+
+def test_it_is_read_as_aws_has_it(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in stack.variables.items():
+        monkeypatch.setenv(name, value)
+    topic = stack.client("sns").create_topic(Name=f"{stack.prefix}-alarms")["TopicArn"]
+    stack.client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint="a@example.com")
+    stack.write_outputs(alarm_topic_arn=topic)
+    stack.client("logs").create_log_group(logGroupName="trail")
+    for name in ALARMS:
+        stack.client("logs").put_metric_filter(
+            logGroupName="trail", filterName=f"{stack.prefix}-{name}-1", filterPattern="x",
+            metricTransformations=[{"metricName": name, "metricNamespace": stack.prefix, "metricValue": "1"}],
+        )  # fmt: skip
+        stack.client("cloudwatch").put_metric_alarm(
+            AlarmName=f"{stack.prefix}-{name}", MetricName=name, Namespace=stack.prefix, Period=300, EvaluationPeriods=1,
+            ComparisonOperator="GreaterThanThreshold", Threshold=0, Statistic="Sum", AlarmActions=[topic],
+        )  # fmt: skip
+    for name in (f"{stack.family}-changed-1", f"{stack.family}2-changed-1"):
+        stack.client("events").put_rule(Name=name, EventPattern='{"source": ["aws.secretsmanager"]}', State="DISABLED")
+    where = parse(stack.outputs, "the test")
+
+    chain = read(Aws(stack.region), where)
+
+    assert [raw["Name"] for raw in chain.rules] == [f"{stack.family}-changed-1"]
+    assert {(f.status, f.subject) for f in check(where, chain)} == {("warning", f"{stack.family}-changed-1")}

@@ -1,0 +1,90 @@
+"""An endpoint that hangs: a line says what is waited for, and one clear error comes before a person gives up.
+
+`ops list` wrote nothing for 150 s.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from ops._patience import READ_SECONDS, _Watch
+
+Stack = Any  # conftest.Deployed
+
+
+@pytest.fixture
+def hanging() -> Generator[str]:
+    """The URL of a server that takes connections and never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(64)
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("command", [("list",), ("doctor",), ("reveal", "jwt-secret", "--yes")])
+def test_a_hanging_endpoint_is_one_error_after_two_attempts(
+    command: tuple[str, ...], stack: Stack, ops: Any, hanging: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops._aws.READ_SECONDS", 0.3)
+    stack.endpoint = hanging
+
+    done = ops(stack, *command)
+
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("error: Read timeout on endpoint URL")
+    assert "check the network, a proxy, AWS_ENDPOINT_URL" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_an_endpoint_that_gave_no_answer_is_left_alone(
+    stack: Stack, ops: Any, proxy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The doctor asks forty times; each of them would wait."""
+    monkeypatch.setattr("ops._aws.READ_SECONDS", 0.3)
+    stack.endpoint = proxy.url
+    waited = threading.Event()
+    proxy.before("ListClusters", lambda: waited.wait(2) and None)
+
+    done = ops(stack, "doctor", "--json")
+
+    waited.set()
+    assert done.status == 2
+    assert proxy.seen.count("ListClusters") == 2
+    assert set(proxy.seen) == {"GetCallerIdentity", "ListClusters"}
+    assert all("could not be checked: " in f["found"] for f in done.json["findings"] if f["status"] != "ok")
+
+
+def test_a_refused_connection_is_tried_three_times(stack: Stack, ops: Any) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        stack.endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        done = ops(stack, "list")
+
+    assert done.status == 2
+    assert done.err.startswith("error: Could not connect to the endpoint URL")
+
+
+def test_it_is_said_once_what_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops._patience._TELL_SECONDS", 0.05)
+    told, said = list[str](), threading.Event()
+
+    def tell(text: str) -> None:
+        told.append(text)
+        said.set()
+
+    watch = _Watch(tell)
+    watch.begin("secretsmanager.eu-west-1.amazonaws.com", "secrets-manager GetSecretValue")
+    assert said.wait(20)
+    time.sleep(0.2)
+    watch.end()
+
+    assert told == ["waiting for secrets-manager GetSecretValue (secretsmanager.eu-west-1.amazonaws.com)"]
+
+
+def test_the_time_is_one_that_a_person_waits() -> None:
+    assert READ_SECONDS * 2 <= 30
