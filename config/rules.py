@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from components import limits
 from components.location import partition_of
@@ -17,12 +16,10 @@ from config.declarations import (
     TextSecret,
     known_keys,
 )
-
-if TYPE_CHECKING:
-    from config.settings import RotationSettings, Settings
+from config.model import RotationSettings, Settings
 
 
-def together(settings: "Settings", region: str | None) -> Iterator[Problem]:
+def together(settings: Settings, region: str | None) -> Iterator[Problem]:
     """Yield the problems of keys that contradict each other: key, what was found, what is allowed."""
     yield from _sizes(settings)
     if settings.restrict_readers and not settings.break_glass_roles:
@@ -41,7 +38,7 @@ def together(settings: "Settings", region: str | None) -> Iterator[Problem]:
         yield from _rotation(settings.rotation, {d.name: d for d in (*settings.catalogue, *settings.foreign)})
 
 
-def _places(settings: "Settings", region: str | None) -> Iterator[Problem]:
+def _places(settings: Settings, region: str | None) -> Iterator[Problem]:
     """Yield the problems of ARNs that cannot belong together. Only a secret of somebody else may be far away."""
     arns = {
         **{f"adopt.{name}": arn for name, arn in settings.adopt.items()},
@@ -71,7 +68,7 @@ def _partition_and_region(arn: str) -> tuple[str, str]:
     return fields[1], fields[3]
 
 
-def _rotation(rotation: "RotationSettings", catalogue: Mapping[str, Entry]) -> Iterator[Problem]:
+def _rotation(rotation: RotationSettings, catalogue: Mapping[str, Entry]) -> Iterator[Problem]:
     alternating = rotation.strategy == "alternating-users"
     rotated, superuser = catalogue.get(rotation.secret), catalogue.get(rotation.superuser or "")
     if alternating and rotated and rotation.secret == rotation.superuser:
@@ -99,7 +96,7 @@ def _may_hold_username(entry: Entry) -> bool:
     return {"username", "password"} <= known or (isinstance(entry, JsonSecret) and not known)
 
 
-def _sizes(settings: "Settings") -> Iterator[Problem]:
+def _sizes(settings: Settings) -> Iterator[Problem]:
     for declaration in settings.catalogue:
         if isinstance(declaration, JsonSecret) and isinstance(declaration.keys, Mapping):
             longest = {key: _longest(source, settings.values) for key, source in declaration.keys.items()}

@@ -6,8 +6,8 @@ import pulumi_aws as aws
 from components.app_secrets import Secrets
 from components.execution_role import ExecutionRole
 
-values = {"username": {"constant": "orders"}, "password": {}}
-secret = Secrets("secrets", {"secrets": {"db": {"json": values}}}).secrets["db"]
+user = Secrets("secrets", {"secrets": {"db": {"json": {"username": {"constant": "orders"}, "password": {}}}}})
+secret = user.secrets["db"]
 role = ExecutionRole("orders", {"reads": [secret]})
 common = {"image": "public.ecr.aws/docker/library/nginx:1.29", "memory": 128, "essential": True}
 password = {"name": "DB_PASSWORD", "valueFrom": secret.value_from("password")}

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import grimp
 import pulumi
 import pytest
 import yaml
@@ -117,3 +118,18 @@ def test_a_foreign_program_of_25_lines_uses_the_library(record: Recorder) -> Non
     assert (read["Action"], read["Resource"]) == (["secretsmanager:GetSecretValue"], [arn])
     value = recording.one("aws:secretsmanager/secretVersion:SecretVersion").inputs["secretString"]
     assert isinstance(value, Secret)
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports point down the rooms, those for types among them."""
+    graph = grimp.build_graph("components", "config", "account", "ops", "sandbox", cache_dir=None)
+    below = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    circles: set[str] = set()
+    for module, direct in below.items():
+        seen, left = set[str](), list(direct)
+        while left:
+            if (one := left.pop()) not in seen:
+                seen.add(one)
+                left += below.get(one, ())
+        circles |= {module} & seen
+    assert circles == set()

@@ -15,13 +15,10 @@ original, which whoever creates a role has.
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ..errors import Cause, RotationError
 from ._quoting import identifier, literal
-
-if TYPE_CHECKING:
-    from .postgresql import Session
+from ._statements import Statements
 
 SUFFIX = "_clone"
 _LONGEST_NAME = 63
@@ -60,7 +57,7 @@ def other(user: str) -> str:
     return user + SUFFIX
 
 
-def require_original(session: "Session", user: str) -> None:
+def require_original(session: Statements, user: str) -> None:
     """Raise `RotationError` unless the original of `user` exists and may sign in."""
     rows = session.run("SELECT rolcanlogin FROM pg_roles WHERE rolname = :name", name=original(user))
     if not rows:
@@ -74,7 +71,7 @@ def require_original(session: "Session", user: str) -> None:
         raise RotationError(Cause.DATABASE, "the user that the secret names may not sign in (NOLOGIN)")
 
 
-def set_verifier(session: "Session", user: str, verifier: str) -> None:
+def set_verifier(session: Statements, user: str, verifier: str) -> None:
     """Give `user` a new password, and if it is a clone make it exist and match its original; `verifier` is an SQL literal."""
     if user == original(user):
         session.run(f"ALTER ROLE {identifier(user)} PASSWORD {verifier}")
@@ -82,7 +79,7 @@ def set_verifier(session: "Session", user: str, verifier: str) -> None:
         _set_clone(session, user, verifier)
 
 
-def _set_clone(session: "Session", clone: str, verifier: str) -> None:
+def _set_clone(session: Statements, clone: str, verifier: str) -> None:
     base = original(clone)
     [[limit, valid_until]] = session.run(
         "SELECT rolconnlimit, coalesce(rolvaliduntil::text, 'infinity') FROM pg_roles WHERE rolname = :name", name=base
@@ -100,7 +97,7 @@ def _set_clone(session: "Session", clone: str, verifier: str) -> None:
             session.run(statement)
 
 
-def _settings(session: "Session", user: str) -> Settings:
+def _settings(session: Statements, user: str) -> Settings:
     rows = session.run(
         "SELECT coalesce(datname, ''), unnest(setconfig) FROM pg_db_role_setting "
         "JOIN pg_roles ON pg_roles.oid = setrole LEFT JOIN pg_database ON pg_database.oid = setdatabase "

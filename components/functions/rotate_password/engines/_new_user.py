@@ -4,14 +4,10 @@ GRANT may only warn, and grant nothing, where the superuser is not allowed to gr
 afterwards, in the same transaction. Source: PostgreSQL, "GRANT", Notes.
 """
 
-from typing import TYPE_CHECKING
-
 from ..errors import Cause, RotationError
 from ..grants import Grant
 from ._quoting import identifier
-
-if TYPE_CHECKING:
-    from .postgresql import Session
+from ._statements import Statements
 
 # CASE: PostgreSQL is free in the order of AND, and has_sequence_privilege fails for what is not a sequence.
 _LACKING = {
@@ -28,12 +24,12 @@ _LACKING = {
 }
 
 
-def exists(session: "Session", user: str) -> bool:
+def exists(session: Statements, user: str) -> bool:
     """Tell whether the database has a role of this name, whether or not it may sign in."""
     return bool(session.run("SELECT 1 FROM pg_roles WHERE rolname = :name", name=user))
 
 
-def create(session: "Session", user: str, verifier: str, grants: tuple[Grant, ...]) -> None:
+def create(session: Statements, user: str, verifier: str, grants: tuple[Grant, ...]) -> None:
     """Create a user that may sign in and has these privileges and no other; `verifier` is an SQL literal."""
     session.run(f"CREATE ROLE {identifier(user)} LOGIN PASSWORD {verifier}")
     for grant in grants:
