@@ -10,6 +10,8 @@ import pytest
 from sandbox.home import Home
 from tests.sandbox.plain_pulumi import Shell, own_local_aws, shell
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = "111111111111"
 BUCKET = f"service-ticket-system-state-{ACCOUNT}-eu-central-1"
 DEPLOYER = "service-ticket-system-deployer"

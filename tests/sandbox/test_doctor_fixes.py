@@ -18,6 +18,8 @@ import pytest
 from components.policies import identity
 from sandbox.home import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 FAMILY = "service-ticket-system-dev-app"
 ROLE, TASK_ROLE, GROUP = f"{FAMILY}-execution", f"{FAMILY}-task", f"/ecs/{FAMILY}"
 

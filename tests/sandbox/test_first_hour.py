@@ -14,6 +14,8 @@ from tests.recorded_calls import rights
 from tests.sandbox.aws_proxy import recording
 from tests.sandbox.plain_pulumi import Shell, own_local_aws, shell
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = (REPOSITORY / "docs" / "deployment.md").read_text(encoding="utf-8")
 ACCOUNT, STAGING = "111111111111", "333333333333"
 BUCKET = f"service-ticket-system-state-{ACCOUNT}-eu-central-1"

@@ -11,6 +11,8 @@ from sandbox.providers.aws import secretsmanager
 from sandbox.providers.aws._session import Aws
 from tests.sandbox.stack_options import given, values
 
+pytestmark = pytest.mark.slow
+
 AWS_KEY = "alias/aws/secretsmanager"
 
 

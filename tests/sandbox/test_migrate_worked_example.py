@@ -14,6 +14,8 @@ import pytest
 from sandbox import local_aws
 from sandbox.home import REPOSITORY, Home
 
+pytestmark = pytest.mark.slow
+
 PLAIN = (
     "plain-database-password",
     "plain-jwt-secret-with-some-length",

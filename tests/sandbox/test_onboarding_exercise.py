@@ -11,6 +11,8 @@ import pytest
 from sandbox import local_aws
 from sandbox.home import REPOSITORY, Home
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = (REPOSITORY / "docs" / "onboarding.md").read_text(encoding="utf-8")
 
 

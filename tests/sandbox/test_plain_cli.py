@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.sandbox import plain_pulumi
+
+pytestmark = pytest.mark.slow
 
 ACCOUNT = "111111111111"
 ROLE = "service-ticket-system-dev-app-execution"

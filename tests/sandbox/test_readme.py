@@ -37,6 +37,7 @@ def table(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_first_section_run_in_their_order(own_sandbox: Any) -> None:
     environment = {
         **own_sandbox.environment,

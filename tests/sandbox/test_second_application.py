@@ -10,8 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ops import _stack
 from sandbox.home import REPOSITORY
+
+pytestmark = pytest.mark.slow
 
 Make = Callable[..., Any]
 SHOP = REPOSITORY / "tests" / "applications" / "shop"

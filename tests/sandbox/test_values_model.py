@@ -13,6 +13,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from sandbox import postgresql
 from tests.sandbox.values_model import STEPS, Bag, Broken, ValuesModel
 
+pytestmark = pytest.mark.slow
+
 _LIVES = int(os.environ.get("SOAK_LIVES", "0"))
 """Stacks that a soak plays; without it a short run that is always the same, and plays each kind of step once."""
 
