@@ -328,7 +328,7 @@ class ValuesModel(RuleBasedStateMachine):
         self.note(
             f"killed an up with rotations.{key} +1 at step {after}: {'cut off' if process.returncode < 0 else 'it had ended'}"
         )
-        if process.returncode:
+        if process.returncode < 0:  # one that was refused had ended
             self._recover(wish)
         self.up("the killed one again", wish, before=before)
 
