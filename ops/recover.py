@@ -408,7 +408,8 @@ def _up(recovery: Recovery) -> None:
         recovery.left.append(f"{command}   (it replaces or deletes {names}: look at its preview first)")
         return
     engine.run("up", "--yes", "--skip-preview", "--suppress-outputs")
-    changed = [f"{step['op']} {_named(step['urn'])}" for step in steps if step["op"] not in {"same", "read"}]
+    ops = {step["urn"]: "create" if step["urn"] in others else step["op"] for step in steps}
+    changed = [f"{op} {_named(urn)}" for urn, op in ops.items() if op not in {"same", "read"}]
     recovery.done.append(f"pulumi up: {', '.join(changed) or 'no change'}")
 
 
