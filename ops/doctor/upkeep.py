@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from components.acceptance import is_server, named
 from ops._aws import Aws
 from ops._console import counted
 from ops._errors import MISSING, aws_errors, code_of
@@ -86,7 +87,7 @@ def _restored(snapshot: Snapshot, record: Record) -> Iterator[Finding]:
     stack, current = snapshot.stack, record.version(CURRENT)
     name = stack.name_of(record.arn)
     parts = stack.secrets[name].parts.values() if name in stack.secrets else ()
-    servers = sorted({part.accepted_by for part in parts if part.accepted_by})
+    servers = sorted({named(part.accepted_by) for part in parts if is_server(part.accepted_by)})
     if current is None or RESTORED not in record.stages[current] or not (servers or record.rotation.lambda_arn):
         return
     back = f" (if so: python -m ops rollback {name})" if record.rotation.lambda_arn else ""
