@@ -84,7 +84,8 @@ def _change(stack: Stack, name: str, parts: Mapping[str, Part], key: str | None)
         return Ownership("configuration", (f"# {name} has no key {key}: add it in catalogue.py",))
     ways = {k: _ways(part, name, k, stack.environment) for k, part in chosen.items()}
     how = [f"{c}   # {remark}{f' for {k}' if k else ''}" for k, found in ways.items() for c, remark in found]
-    up = [] if in_sandbox() else [f"pulumi up --stack {stack.environment}"]
+    at_servers = all(acceptance.is_server(part.accepted_by) for part in chosen.values())
+    up = [] if in_sandbox() or at_servers else [f"pulumi up --stack {stack.environment}"]
     fix = [found[-1][0] for found in ways.values() if found] + up
     return Ownership("configuration", (*how, *up), " && ".join(fix))
 

@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.client import BaseClient
 
+from ops._pending import way_out
 from ops._secrets import Record
 from ops.both_sides import change as both_sides
 from ops.both_sides import servers
@@ -296,7 +298,14 @@ def test_while_a_change_is_under_way_the_secret_is_not_set(make_world: MakeWorld
     world.at = 0
     done = ops(world.stack, "set", "db-master-password", "--yes", stdin=b"something-else-0001")
     assert done.status == 2
-    assert done.err.endswith("go on with it:\n  python -m ops rotate db-master-password --stack dev\n")
+    assert (
+        "  python -m ops rotate db-master-password --stack dev   # a new value, at Aurora PostgreSQL and here\n"
+        in done.err
+    )
+    assert "pulumi up" not in done.err
+    seen: Any = SimpleNamespace(name_of=lambda _: "db", environment="dev")
+    record = Record("arn", "name", stages={VERSION: ("AWSPENDING", "ops-rotating")})
+    assert way_out(seen, record, VERSION) == "go on with it:\n  python -m ops rotate db --stack dev"
 
 
 def test_a_key_that_no_server_checks(stack: Stack, ops: Any) -> None:
