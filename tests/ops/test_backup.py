@@ -368,6 +368,8 @@ def test_a_secret_of_somebody_else_is_not_touched(
 
 def test_a_secret_that_the_stack_adopted_is_restored(stack: Deployed, ops: Ops, tmp_path: Path, key: str) -> None:
     arn = stack.secrets.create_secret(Name="legacy/jwt", SecretString="the live value")["ARN"]
+    adopted = {"full_name": "legacy/jwt", "owner": "adopted"}
+    stack.described = stack.described | {"jwt-secret": stack.described.get("jwt-secret", {}) | adopted}
     stack.write_outputs(
         secret_arns=stack.outputs["secret_arns"] | {"jwt-secret": arn},
     )
