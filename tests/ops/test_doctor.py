@@ -745,7 +745,13 @@ def picture(
 ) -> Snapshot:
     """A stack of one secret."""
     arn = stack.arn(name)
-    outputs = {**stack.outputs, "secret_arns": {name: arn}, "secrets": {name: stack.outputs["secrets"][name]}}
+    own = {variable: text for variable, text in stack.service["container_secrets"].items() if text.startswith(arn)}
+    outputs = {
+        **stack.outputs,
+        "secret_arns": {name: arn},
+        "secrets": {name: stack.outputs["secrets"][name]},
+        "services": {"app": {**stack.service, "container_secrets": own}},
+    }
     where = parse_outputs(outputs, "test")
     version = next(version for version, found in labels.items() if "AWSCURRENT" in found)
     return Snapshot(
