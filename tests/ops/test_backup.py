@@ -372,6 +372,7 @@ def test_a_secret_that_the_stack_adopted_is_restored(stack: Deployed, ops: Ops, 
     stack.described = stack.described | {"jwt-secret": stack.described.get("jwt-secret", {}) | adopted}
     stack.write_outputs(
         secret_arns=stack.outputs["secret_arns"] | {"jwt-secret": arn},
+        container_secrets=stack.service["container_secrets"] | {"JWT_SECRET": arn},
     )
     file = _forged(stack, tmp_path, key, full_name="legacy/jwt")
     done = ops(stack, "restore", str(file), "--kms-key", key, "--yes")
