@@ -145,7 +145,7 @@ def _wrong_pipeline(stack: Deployment, pipeline: Pipeline) -> list[str]:
     problems: list[str] = []
     if not re.fullmatch(r"https://[a-z0-9.-]+(?::\d+)?(?:/[\w./-]*[\w-])?", pipeline.issuer):
         problems.append(
-            f"issuer {pipeline.issuer!r} is no issuer: pulumi config set issuer https://token.actions.githubusercontent.com"
+            f"issuer {pipeline.issuer!r} is not an issuer: pulumi config set issuer https://token.actions.githubusercontent.com"
         )
     host = pipeline.issuer.removeprefix("https://")
     provider = f"arn:{stack.location.partition}:iam::{stack.location.account_id}:oidc-provider/{host}"

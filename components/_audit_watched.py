@@ -265,7 +265,7 @@ def _identities(subject: Subject) -> list[Watched]:
             source="iam.amazonaws.com",
         ),
         Watched(
-            # iam:PassRole is no call and leaves no record: the call that passes the role does, also when it was denied.
+            # iam:PassRole is not a call and leaves no record. The call that passes the role leaves one, even when it is denied.
             "role in somebody's use",
             _request(*((path, (role,)) for path in _PASSED), *((path, (role, f"{own}*")) for path in _PASSED_BY_NAME))
             | _denied(role),

@@ -73,7 +73,7 @@ def wrong_secret(value: str, *, strict: bool) -> str | None:
 
 
 def wrong_image(value: str) -> Wrong:
-    """Tell whether a text is no container image with a tag or digest."""
+    """Return what is wrong with a container image and what is allowed, or None; an image needs a tag or a digest."""
     name, at, digest = value.partition("@")
     if re.search(r"\s", value):
         return "has a space", "an image with a tag or digest"
@@ -87,12 +87,12 @@ def wrong_image(value: str) -> Wrong:
     if not re.fullmatch(r"\w[\w.-]{0,127}", tag) or not re.fullmatch(
         r"[a-z0-9_.-]+(:\d+)?(/[a-z0-9_.-]+)*", repository
     ):
-        return "is no name of an image", "NAME:TAG or NAME@sha256:DIGEST"
+        return "is not an image name", "NAME:TAG or NAME@sha256:DIGEST"
     return None
 
 
 def wrong_host(value: str) -> Wrong:
-    """Tell whether a text is no host name."""
+    """Return what is wrong with a host name and what is allowed, or None."""
     label = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
     for pattern, found in (
         (r"\s", "has a space"),
@@ -103,7 +103,7 @@ def wrong_host(value: str) -> Wrong:
         if re.search(pattern, value):
             return found, "a host name alone, such as db.internal"
     if len(value) > 253 or not re.fullmatch(rf"{label}(\.{label})*", value):  # noqa: PLR2004 - RFC 1035, 2.3.4
-        return "is no host name", "a host name alone, such as db.internal"
+        return "is not a host name", "a host name alone, such as db.internal"
     return None
 
 

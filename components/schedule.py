@@ -100,7 +100,7 @@ def _is_weekday(field: str) -> bool:
 
 
 def _number(lowest: int, highest: int, names: Sequence[str] = ()) -> Callable[[str], int | None]:
-    """Return a function that reads one value of a field, as a number or by name; None when it is no such value."""
+    """Return a function that reads one value of a field, as a number or by name, or None when it is not one."""
 
     def read(text: str) -> int | None:
         if text.upper() in names:

@@ -107,7 +107,7 @@ class Supplied:
 
 @dataclass(frozen=True)
 class Constant:
-    """A part of a JSON secret that is no secret itself, such as a user name."""
+    """A part of a JSON secret that is not secret itself, such as a user name."""
 
     value: str
 
@@ -427,7 +427,7 @@ def _declaration_problems(declaration: Declaration, project: str, stack: str) ->
 
 def _foreign_problems(secret: ForeignSecret) -> Iterator[Problem]:
     if not secret.name or not _NAME.fullmatch(secret.name):
-        yield secret.name or '""', "is no name for a secret", "letters, digits and / _ + = . @ -"
+        yield secret.name or '""', "is not a name for a secret", "letters, digits and / _ + = . @ -"
     if not secret.owner.strip():
         yield secret.name, "has no owner", "who is asked for a change, such as Amazon RDS"
 
@@ -442,7 +442,7 @@ def _variable_problems(entry: Entry) -> Iterator[Problem]:
 
 def _name_problems(name: str, full: str) -> Iterator[Problem]:
     if not name or not _NAME.fullmatch(full):
-        yield name or '""', "is no name for a secret", "letters, digits and / _ + = . @ -"
+        yield name or '""', "is not a name for a secret", "letters, digits and / _ + = . @ -"
     if len(full) > MAX_NAME_CHARACTERS:
         yield _short(name), f"makes a name of {len(full)} characters", f"at most {MAX_NAME_CHARACTERS} altogether"
     if _LOOKS_LIKE_ARN_SUFFIX.fullmatch(full):
@@ -453,7 +453,7 @@ def _source_problems(declaration: Declaration, source: Source) -> Iterator[Probl
     name = declaration.name
     if not _is_source(source):
         # Not quoted: whoever wrote a text here may have meant it as the value.
-        yield name, "has a value that is no source", 'Generated("configKey"), Supplied("configKey") or External()'
+        yield name, "has a value that is not a source", 'Generated("configKey"), Supplied("configKey") or External()'
     if isinstance(source, External) and isinstance(declaration, JsonSecret) and declaration.keys is not source:
         yield (
             name,
@@ -491,7 +491,7 @@ def service_problems(services: Sequence[Service]) -> list[Problem]:
     """Return what is wrong with the services themselves."""
     names = [service.name for service in services]
     found = [
-        (name or '""', "is no name for a service", "letters, digits and hyphens, a letter first")
+        (name or '""', "is not a name for a service", "letters, digits and hyphens, a letter first")
         for name in names
         if not _SERVICE.fullmatch(name)
     ]

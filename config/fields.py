@@ -18,7 +18,7 @@ def wrong_file(value: str) -> Wrong:
     return (
         None
         if Path(value).is_file()
-        else (f"{value[:60]!r} is no file", "a PEM file's path, from the project's folder")
+        else (f"{value[:60]!r} is not a file", "a PEM file's path, from the project's folder")
     )
 
 
@@ -56,4 +56,4 @@ def wrong_grant(value: str) -> Wrong:
 def wrong_key_of(region: str, value: str) -> Wrong:
     """Tell whether a text is no KMS key of that Region; Secrets Manager refuses any other only when it replicates."""
     key = rf"arn:[a-z-]+:kms:{re.escape(region)}:\d{{12}}:key/[\w-]+"
-    return None if re.fullmatch(key, value) else ("is no key of that Region", f"arn:...:kms:{region}:ACCOUNT:key/ID")
+    return None if re.fullmatch(key, value) else ("is not a key in that Region", f"arn:...:kms:{region}:ACCOUNT:key/ID")

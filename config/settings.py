@@ -216,7 +216,7 @@ def _environment(reader: Reader, *, encrypted: bool) -> dict[str, str]:
     for name, value in reader.object("environment").items():
         key = f"environment.{name}"
         if not checks.PLAIN_NAME.fullmatch(name):
-            reader.report(key, "is no name of a variable", "letters, digits and _, no digit first")
+            reader.report(key, "is not a variable name", "letters, digits and _, no digit first")
         elif checks.SECRET_NAME.fullmatch(name):
             reader.report(key, "looks like a secret", readable)
         elif isinstance(value, str) and checks.PASSWORD_IN_URL.search(value):

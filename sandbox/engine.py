@@ -171,7 +171,9 @@ def _prepared(request: Request, screen: Screen) -> Generator["_Run"]:
     settings = request.project.settings(request.stack)  # first: a wrong stack name must not start anything
     home.prepare()
     cli = pulumi_cli.find_or_build(home, screen.status)
-    started = time.monotonic()  # what fetching or building the engine took has been told, and is no part of the run
+    started = (
+        time.monotonic()
+    )  # the time to fetch or build the engine is reported separately and is not part of the run
     with environment.applied(environment.clean(home)):
         version = pulumi_cli.cli_version(cli, home)
         with home.lock(HOME_LOCK, request.command, _tell_waiting(screen)):

@@ -111,4 +111,4 @@ def yaml_problems(path: Path) -> Generator[None]:
         yield
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         place = getattr(error, "problem_mark", None)
-        raise MisuseError(f"{path} is no valid YAML{f', line {place.line + 1}' if place else ''}") from None
+        raise MisuseError(f"{path} is not valid YAML{f', line {place.line + 1}' if place else ''}") from None

@@ -83,7 +83,7 @@ class StackConfig:
         self.root.value = [(key, value) for key, value in self.root.value if key.value not in _OWN_TOP_LEVEL]
         self.config = _child(self.root, "config")
         if not isinstance(self.config, yaml.MappingNode):
-            raise MisuseError(f"{path}: `config` is no mapping; it takes lines such as: {project.name}:KEY: VALUE")
+            raise MisuseError(f"{path}: `config` is not a mapping; it takes lines such as: {project.name}:KEY: VALUE")
         self.undecryptable = tuple(_take_encrypted(self.config, ()))
 
     def has(self, key: str) -> bool:

@@ -99,7 +99,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "rule": "events:ListTargetsByRule events:PutTargets events:RemoveTargets", "passed role": "iam:PassRole",
     }),
     "aws:cloudwatch/metricAlarm:MetricAlarm": ("cloudwatch/metric_alarm.go, 6 (2026)", {
-        # A filter by name is no resource.
+        # A filter by name is not a resource.
         "any alarm": "cloudwatch:DescribeAlarms",
         "alarm": "cloudwatch:DeleteAlarms cloudwatch:ListTagsForResource cloudwatch:PutMetricAlarm cloudwatch:TagResource "
                  "cloudwatch:UntagResource",

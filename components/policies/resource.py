@@ -42,7 +42,7 @@ def reader_policy(
         caller_arn: Who runs it now, as `sts:GetCallerIdentity` says; given, it must be among those that may read.
 
     Raises:
-        ReaderPolicyError: When an ARN is no role's or user's, the caller would lock itself out, or the policy is longer than AWS
+        ReaderPolicyError: When an ARN is not a role or user, the caller would lock itself out, or the policy is longer than AWS
             takes.
     """
     problems: list[str] = []

@@ -1,7 +1,7 @@
 """When two values of a property are the same, and what differs if they aren't: pure functions, no resource.
 
 The rules are those of Terraform's AWS provider, which the real plugin wraps: an optional property that isn't set equals
-its empty value, policies compare by meaning, and what AWS fills in by itself is no difference.
+its empty value, policies compare by meaning, and values that AWS fills in are not differences.
 """
 
 import json

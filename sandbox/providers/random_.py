@@ -1,6 +1,6 @@
 """The stand-in of pulumi-resource-random: values made once, from the operating system's source of randomness.
 
-Only RandomPassword: a text that is not secret is no use here, and the official RandomBytes keeps its value in base64 as the
+Only RandomPassword: a text that is not secret has no use here, and the official RandomBytes keeps its value in base64 as the
 resource's id, in the clear in the state. Source: terraform-provider-random 3.7, internal/provider/resource_password.go and
 resource_bytes.go.
 """

@@ -106,12 +106,12 @@ def test_a_way_that_does_not_fit_is_misuse(stack_file: Make, text: str) -> None:
 
 
 def test_a_broken_file_is_misuse_with_its_line(stack_file: Make) -> None:
-    with pytest.raises(MisuseError, match=r"Pulumi.dev.yaml is no valid YAML, line 3"):
+    with pytest.raises(MisuseError, match=r"Pulumi.dev.yaml is not valid YAML, line 3"):
         stack_file("config:\n  a: [1\n  b: }")
 
 
 def test_a_config_that_is_no_mapping_is_misuse(stack_file: Make) -> None:
-    with pytest.raises(MisuseError, match="`config` is no mapping"):
+    with pytest.raises(MisuseError, match="`config` is not a mapping"):
         stack_file("config: [1, 2]\n")
 
 

@@ -74,7 +74,7 @@ def test_a_value_over_65536_bytes_is_refused_before_anything_is_created(sandbox:
             'JsonSecret("other", {"A:B": Generated("other")}, variables={"A:B": "V"})',
             "references the JSON key 'A:B' a key that is not empty and has no colon",
         ),
-        ('TextSecret("pager-key", "hunter2")', "pager-key has a value that is no source"),
+        ('TextSecret("pager-key", "hunter2")', "pager-key has a value that is not a source"),
     ],
 )
 def test_a_wrong_catalogue_is_refused(sandbox: Any, project_copy: Make, entry: str, said: str) -> None:

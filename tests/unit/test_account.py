@@ -227,7 +227,7 @@ def test_the_outputs_are_what_the_application_and_the_pipeline_are_given(record:
         ({"applicationActions": ["kms:Decrypt"]}, "kms:Decrypt@s3"),
         ({"deployerSubjects": ["repo:example/*"]}, "deployerSubjects: .* is a pattern"),
         ({"previewerSubjects": ["repo:example/*"]}, "previewerSubjects: .* other repositories have"),
-        ({"issuer": "http://token.example.com"}, "is no issuer: pulumi config set issuer"),
+        ({"issuer": "http://token.example.com"}, "is not an issuer: pulumi config set issuer"),
         ({"audience": "*"}, "name one, such as sts.amazonaws.com"),
         ({"deployerPrincipals": ["*"]}, "not the ARN of a role or user"),
         ({"applicationActions": ["iam:CreateUser"]}, "can't be an application's action"),

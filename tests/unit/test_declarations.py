@@ -41,15 +41,15 @@ def found(*catalogue: Declaration, stack: str = "dev") -> list[tuple[str, str, s
 @pytest.mark.parametrize(
     ("declaration", "subject", "said"),
     [
-        (text("with space"), "with space", "is no name for a secret"),
-        (text("näme"), "näme", "is no name for a secret"),
+        (text("with space"), "with space", "is not a name for a secret"),
+        (text("näme"), "näme", "is not a name for a secret"),
         (text("db-AbC123"), "db-AbC123", "ends in a hyphen and six characters"),
         (text("db-123456"), "db-123456", "ends in a hyphen and six characters"),
         (text("n" * 490), "n" * 40 + "...", "makes a name of 516 characters"),
         (text("a", "1key"), "a", "has the configuration key '1key'"),
         (text("a", variable="1A"), "a", "sets the variable '1A'"),
         (text("a", variable="A-B"), "a", "sets the variable 'A-B'"),
-        (text(""), '""', "is no name for a secret"),
+        (text(""), '""', "is not a name for a secret"),
         (
             TextSecret("a", Generated("key", keeps_previous=True), variable="A"),
             "A_PREVIOUS",
@@ -61,8 +61,8 @@ def found(*catalogue: Declaration, stack: str = "dev") -> list[tuple[str, str, s
             "is the variable of 2 entries",
         ),
         (JsonSecret("a", cast("Any", {"K": External()})), "a", "has External() for one of its keys"),
-        (JsonSecret("a", cast("Any", {"K": "hunter2"})), "a", "has a value that is no source"),
-        (TextSecret("a", cast("Any", "hunter2")), "a", "has a value that is no source"),
+        (JsonSecret("a", cast("Any", {"K": "hunter2"})), "a", "has a value that is not a source"),
+        (TextSecret("a", cast("Any", "hunter2")), "a", "has a value that is not a source"),
         (TextSecret("a", Generated("key", length=8)), "a", "generates 8 characters"),
         (JsonSecret("a", {}), "a", "has no keys"),
         (
@@ -187,7 +187,7 @@ def test_a_reader_or_a_variable_that_does_not_exist_is_named(readers: Any, found
 
 @pytest.mark.parametrize(
     ("names", "found"),
-    [((), "is empty"), (("a b",), "is no name for a service"), (("a", "a"), "is the service of 2 entries")],
+    [((), "is empty"), (("a b",), "is not a name for a service"), (("a", "a"), "is the service of 2 entries")],
 )
 def test_services_have_names_of_their_own(names: tuple[str, ...], found: str) -> None:
     assert [row[1] for row in service_problems([Service(name) for name in names])] == [found]

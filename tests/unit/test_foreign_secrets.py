@@ -139,7 +139,7 @@ def test_a_wrong_declaration_is_refused(entry: ForeignSecret, found: str) -> Non
 
 def test_a_name_that_rds_gives_is_no_name_of_an_own_secret() -> None:
     application = with_entries(TextSecret("rds!db", External(), variable="A"))
-    assert "is no name for a secret" in refusal(application, foreignSecrets={}, secretKmsKeys={})
+    assert "is not a name for a secret" in refusal(application, foreignSecrets={}, secretKmsKeys={})
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ class Session(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Sign out; a connection that is already broken is no error."""
+        """Sign out. A broken connection is not an error."""
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +93,7 @@ class Database(ABC):
         """The user whose turn it is after this one; raises `RotationError` if there can be none of that name."""
 
     def check(self, credentials: Credentials, whose: str) -> None:
-        """Raise `RotationError` unless the database accepts the credentials; a limit that is reached is no reason."""
+        """Raise `RotationError` unless the database accepts the credentials; a reached connection limit is not a failure."""
         try:
             self.sign_in(credentials, whose).close()
         except NoConnectionLeftError:

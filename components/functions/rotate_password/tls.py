@@ -25,7 +25,7 @@ _RDS_HOST = re.compile(r"\.rds\.(?:[a-z0-9-]+\.)?amazonaws\.com(?:\.cn)?$", re.I
 
 
 def context(host: str, ca_bundle: Path | None) -> ssl.SSLContext:
-    """Return a context that verifies the chain and the host name; raises `RotationError` for a file that is no bundle."""
+    """Return a context that verifies the chain and the host name; raises `RotationError` for a file that is not a bundle."""
     try:
         made = ssl.create_default_context(cafile=str(ca_bundle) if ca_bundle else None)
     except OSError:

@@ -37,7 +37,7 @@ def _partition(aws: Aws, arguments: Properties) -> Properties:
 
 
 def _secret_versions(aws: Aws, arguments: Properties) -> Properties:
-    """A secret without a value has no versions; that is no error."""
+    """A secret without a value has no versions. This is not an error."""
     ask = {"SecretId": arguments["secretId"], "IncludeDeprecated": bool(arguments.get("includeDeprecated"))}
     pages = [aws.client("secretsmanager").list_secret_version_ids(**ask)]
     while pages[-1].get("NextToken"):

@@ -109,7 +109,7 @@ _CLUSTER_CREATED: Final = {
 
 
 class Cluster(AwsResource):
-    """An Aurora cluster. Its master password is sent and never told: a change by somebody else is no difference."""
+    """An Aurora cluster. Its master password is sent and never read back, so a change outside Pulumi is not a difference."""
 
     type_name = "aws:rds/cluster:Cluster"
     title = "RDS Cluster"

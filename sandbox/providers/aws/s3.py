@@ -452,7 +452,7 @@ _BLOCKED = ["SSE-C"]
 
 
 def _normal_encryption(rules: Any) -> list[dict[str, Any]]:
-    """Rules with their defaults; what S3 blocks by itself is no difference (optional and computed since 6.40)."""
+    """Rules with their defaults; a type that S3 blocks by default is not a difference (optional and computed since 6.40)."""
     return [
         {
             **rule,

@@ -149,7 +149,7 @@ class Session(engine.Session):
         _cloned_users.require_original(self, user)
 
     def close(self) -> None:
-        """Sign out; a connection that is already broken is no error."""
+        """Sign out. A broken connection is not an error."""
         with suppress(OSError, pg8000.native.Error):
             self._connection.close()
 
