@@ -108,7 +108,7 @@ _MODIFIED: Final = (
 
 
 class ReplicationGroup(AwsResource):
-    """A replication group without shards. Its AUTH token is sent and never read back, so a change outside Pulumi is not a difference."""
+    """A replication group without shards. Its AUTH token is never read back, so a change outside Pulumi is not a difference."""
 
     type_name = "aws:elasticache/replicationGroup:ReplicationGroup"
     title = "ElastiCache Replication Group"
