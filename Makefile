@@ -1,10 +1,13 @@
 # `make up` and `make test` are all that a newcomer needs: Python 3.11, and Go or the Pulumi CLI.
 STACK ?= dev
+# `official` runs the official provider plugins on the local AWS, instead of the stand-ins (sandbox/README.md).
+PROVIDER ?= stand-ins
+OFFICIAL = $(if $(filter-out stand-ins official,$(PROVIDER)),$(error PROVIDER is stand-ins or official))$(if $(filter official,$(PROVIDER)),--official)
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up preview refresh destroy down style check test test-all other-pythons soak golden emulator format lock bench certificates picture
+.PHONY: help up preview refresh destroy compare trial down style check test test-all other-pythons soak golden emulator format lock bench certificates picture
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
@@ -15,14 +18,16 @@ $(VENV)/installed: requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-up: $(VENV)/installed      ## bring the stack up on the local AWS (STACK=prod for the other)
-	@$(BIN)/python -m sandbox up --stack $(STACK)
+up: $(VENV)/installed      ## bring the stack up on the local AWS (STACK=prod for the other; PROVIDER=official)
+	@$(BIN)/python -m sandbox up --stack $(STACK) $(OFFICIAL)
 preview: $(VENV)/installed ## show what `up` would change
-	@$(BIN)/python -m sandbox preview --stack $(STACK)
+	@$(BIN)/python -m sandbox preview --stack $(STACK) $(OFFICIAL)
 refresh: $(VENV)/installed ## read the local AWS back into the state
-	@$(BIN)/python -m sandbox refresh --stack $(STACK)
+	@$(BIN)/python -m sandbox refresh --stack $(STACK) $(OFFICIAL)
 destroy: $(VENV)/installed ## delete the stack
-	@$(BIN)/python -m sandbox destroy --stack $(STACK)
+	@$(BIN)/python -m sandbox destroy --stack $(STACK) $(OFFICIAL)
+compare: $(VENV)/installed ## report where the official plugins and the stand-ins differ on the stack
+	@$(BIN)/python -m sandbox compare --stack $(STACK)
 down: $(VENV)/installed    ## stop the local AWS and forget its stacks
 	@$(BIN)/python -m sandbox down
 
@@ -32,7 +37,7 @@ style: $(VENV)/installed
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck .ci/run .ci/stack
 	$(BIN)/zizmor --offline --quiet .github
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/pipeline.yml .github/workflows/preview.yml .github/workflows/review.yml .github/workflows/backup.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/pipeline.yml .github/workflows/preview.yml .github/workflows/review.yml .github/workflows/backup.yml .github/workflows/official.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/stack/action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.renovate renovate.json

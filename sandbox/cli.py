@@ -67,6 +67,13 @@ StandIns = Annotated[
     ),
 ]
 
+Official = Annotated[
+    bool,
+    typer.Option(
+        "--official", help="Run the official plugins instead of the stand-ins; they must be installed, or are fetched."
+    ),
+]
+
 
 def _expecting(verb: "Verb", summary: str) -> None:
     """Add the command of a verb that looks for changes: `up` and `preview` take the same options."""
@@ -78,9 +85,10 @@ def _expecting(verb: "Verb", summary: str) -> None:
         endpoint: Endpoint = None,
         expect_no_changes: ExpectNoChanges = False,  # noqa: FBT002 - a command-line flag, as are those below
         stand_ins: StandIns = True,  # noqa: FBT002
+        official: Official = False,  # noqa: FBT002
         as_json: AsJson = False,  # noqa: FBT002
     ) -> None:
-        options = {"expect_no_changes": expect_no_changes, "stand_ins": stand_ins}
+        options = {"expect_no_changes": expect_no_changes, "stand_ins": stand_ins, "official": official}
         _operate(verb, stack, project, config, endpoint, as_json=as_json, **options)
 
     app.command(name=verb, help=summary)(command)
@@ -89,14 +97,15 @@ def _expecting(verb: "Verb", summary: str) -> None:
 def _plain(verb: "Verb", summary: str) -> None:
     """Add the command of a verb that takes what comes: `refresh` and `destroy` take the same options."""
 
-    def command(
+    def command(  # noqa: PLR0917
         stack: Stack = "dev",
         project: ProjectDirectory = REPOSITORY,
         config: Config = [],  # noqa: B006
         endpoint: Endpoint = None,
+        official: Official = False,  # noqa: FBT002
         as_json: AsJson = False,  # noqa: FBT002
     ) -> None:
-        _operate(verb, stack, project, config, endpoint, as_json=as_json)
+        _operate(verb, stack, project, config, endpoint, as_json=as_json, official=official)
 
     app.command(name=verb, help=summary)(command)
 
@@ -129,6 +138,29 @@ def pulumi(
     with Screen() as screen:
         status = engine.run_pulumi(engine.Request("preview", found, stack, overrides, endpoint), arguments, screen)
     raise typer.Exit(status)
+
+
+@app.command()
+def compare(stack: Stack = "dev", project: ProjectDirectory = REPOSITORY) -> None:
+    """Bring the stack up with the official plugins and with the stand-ins, and report where types, inputs and calls differ."""
+    from sandbox import comparison, official, pulumi_cli  # noqa: PLC0415
+    from sandbox.project import Project  # noqa: PLC0415
+
+    found = Project.load(project)
+    found.stack_file(stack)
+    home = Home.from_environment()
+    home.prepare()
+
+    def say(text: str) -> None:
+        typer.echo(text, err=True)
+
+    official.ensure_installed(home, pulumi_cli.find_or_build(home, say), say)
+    lines = comparison.compare(found, stack, home, say)
+    for line in lines:
+        typer.echo(plain(line, lines=True))
+    if lines:
+        raise typer.Exit(1)
+    typer.echo("The official plugins and the stand-ins agree: types, inputs and calls.")
 
 
 @app.command()
@@ -351,6 +383,7 @@ def _operate(
     as_json: bool,
     expect_no_changes: bool = False,
     stand_ins: bool = True,
+    official: bool = False,
 ) -> None:
     from sandbox import local_aws  # noqa: PLC0415
     from sandbox.project import Project  # noqa: PLC0415
@@ -365,7 +398,7 @@ def _operate(
     from sandbox.stack_config import parse_override  # noqa: PLC0415
 
     overrides = tuple(parse_override(text) for text in config)
-    request = engine.Request(verb, project, stack, overrides, endpoint, expect_no_changes, stand_ins)
+    request = engine.Request(verb, project, stack, overrides, endpoint, expect_no_changes, stand_ins, official)
     try:
         with Screen() as screen:
             report = engine.run(request, screen)

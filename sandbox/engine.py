@@ -10,7 +10,7 @@ import shlex
 import signal
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,18 @@ from typing import Any, Literal
 from pulumi import automation
 from pulumi.automation.errors import CommandError, StackAlreadyExistsError
 
-from sandbox import config_errors, environment, language_host, local_aws, plugins, program, pulumi_cli, state
+from sandbox import (
+    call_proxy,
+    config_errors,
+    environment,
+    language_host,
+    local_aws,
+    official,
+    plugins,
+    program,
+    pulumi_cli,
+    state,
+)
 from sandbox.errors import InterruptedRunError, SandboxError
 from sandbox.home import HOME_LOCK, REPOSITORY, Holder, Home
 from sandbox.local_aws import LocalAws, end_process, is_process
@@ -26,7 +37,7 @@ from sandbox.local_commands import local
 from sandbox.plan import ApplicationPlan
 from sandbox.project import Project, StackSettings
 from sandbox.providers._plugin import Plugin
-from sandbox.providers.aws import AwsPlugin
+from sandbox.providers.aws import AwsPlugin, _record
 from sandbox.providers.aws._session import Connection
 from sandbox.providers.random_ import RandomPlugin
 from sandbox.pulumi_process import PulumiProcess
@@ -56,6 +67,7 @@ class Request:
         endpoint: URL of an emulator that runs already; None: the built-in local AWS.
         expect_no_changes: Whether a change is a failure; `up` then changes nothing.
         stand_ins: Whether to supply stand-ins of secrets that the stack file doesn't hold.
+        official: Whether the official plugins run instead of the stand-ins.
     """
 
     verb: Verb
@@ -65,6 +77,7 @@ class Request:
     endpoint: str | None = None
     expect_no_changes: bool = False
     stand_ins: bool = True
+    official: bool = False
 
     @property
     def command(self) -> str:
@@ -171,6 +184,8 @@ def _prepared(request: Request, screen: Screen) -> Generator["_Run"]:
     settings = request.project.settings(request.stack)  # first: a wrong stack name must not start anything
     home.prepare()
     cli = pulumi_cli.find_or_build(home, screen.status)
+    if request.official:
+        official.ensure_installed(home, cli, screen.status)
     started = (
         time.monotonic()
     )  # the time to fetch or build the engine is reported separately and is not part of the run
@@ -186,11 +201,11 @@ def _prepared(request: Request, screen: Screen) -> Generator["_Run"]:
             pids.mkdir(mode=0o700, parents=True, exist_ok=True)
             end_leftovers(pids)
             try:
-                with plugins.served(_plugins(aws, settings)) as places:
+                with _providers(request, aws, settings) as (variables, configuration):
                     pulumi = PulumiProcess(
-                        cli, version, engine | places, pids=pids, interrupted=_tell_interrupt(screen)
+                        cli, version, engine | variables, pids=pids, interrupted=_tell_interrupt(screen)
                     )
-                    yield _Run(request, home, aws, settings, pulumi, work, screen, notes, started)
+                    yield _Run(request, home, aws, settings, pulumi, work, screen, notes, started, configuration)
             finally:
                 # A secret that the user gave in the clear, against the program's rules, must not stay on the disk.
                 for path in work.glob("Pulumi.*"):
@@ -213,6 +228,22 @@ def end_leftovers(pids: Path) -> None:
             end_process(pid, signal.SIGKILL, _KILL_SECONDS)
         path.unlink(missing_ok=True)
         time.sleep(_REQUEST_SECONDS)
+
+
+@contextlib.contextmanager
+def _providers(
+    request: Request, aws: LocalAws, settings: StackSettings
+) -> Generator[tuple[dict[str, str], Mapping[str, Any]]]:
+    """Yield the variables with which the engine finds its plugins, and the configuration that they need."""
+    if not request.official:
+        with plugins.served(_plugins(aws, settings)) as places:
+            yield places, {}
+        return
+    path = _record.asked_for()
+    with contextlib.ExitStack() as opened:
+        endpoint = opened.enter_context(call_proxy.recording(aws.endpoint, path)) if path else aws.endpoint
+        variables = official.variables(endpoint, aws.credentials(settings.account).variables())
+        yield variables, official.configuration(endpoint)
 
 
 def _plugins(aws: LocalAws, settings: StackSettings) -> dict[str, Callable[[], Plugin]]:
@@ -258,6 +289,7 @@ class _Run:
     screen: Screen
     notes: _Notes
     started: float
+    provider_configuration: Mapping[str, Any]
 
     def carry_out(self) -> Report:
         """Do what was asked, unless an earlier run was cut off: Pulumi's lock is left then, as anywhere else."""
@@ -340,6 +372,7 @@ class _Run:
         """Write this run's stack file; returns the keys that got a stand-in."""
         request = self.request
         config = StackConfig(request.project, request.stack)
+        config.update(self.provider_configuration)
         plain = [override for override in request.overrides if not override.secret]
         plan = ApplicationPlan.read(request.project, request.stack)
         clear = [
@@ -429,12 +462,14 @@ class _Run:
         self, stack: automation.Stack, operation_name: str, recorder: Recorder, *, expect_no_changes: bool
     ) -> Recorder:
         operation: Callable[..., object] = getattr(stack, operation_name)
+        # Without the program, the providers of the state run: with the endpoints of the command that wrote it.
+        options = {"run_program": True} if self.request.official and recorder.verb in {"refresh", "destroy"} else {}
         try:
             title = f"{_WORD[recorder.verb]} {self.request.project.name}/{self.request.stack}"
             with self.screen.working(title), warnings.catch_warnings():
                 # The Automation API warns of a broken event stream when the CLI was killed; we say so ourselves.
                 warnings.simplefilter("ignore")
-                operation(on_event=recorder)
+                operation(on_event=recorder, **options)
         except InterruptedRunError:
             raise EngineError(self._interrupted(recorder), recorder.changes, InterruptedRunError.status) from None
         except CommandError as error:

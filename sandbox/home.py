@@ -5,6 +5,7 @@ state/          Pulumi file backend of the built-in local AWS (`state-HOST-PORT/
 pulumi/         PULUMI_HOME
 bin/            the language host for the plain CLI
 work/           one folder per stack: the copy of the project's YAML files that the engine works on
+compare/        the homes of `compare`'s two runs
 stand-ins/      encrypted stand-ins of the secrets that a committed stack file can't hold
 passphrase      random; encrypts the states and derives the stand-ins
 """
@@ -41,6 +42,7 @@ _OWN_ENTRIES = (
     "home",
     "cli.json",
     "bin",
+    "compare",
 )
 
 

@@ -12,7 +12,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,11 @@ class StackConfig:
                 _put(node, step, _node(value))
             else:
                 node = _child(node, step, sequence=isinstance(following, int))
+
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Set whole values by their full keys, such as `aws:endpoints`."""
+        for key, value in values.items():
+            self.set((key,), value)
 
     def apply(self, override: Override) -> None:
         """Set an override that is not secret; text that is a JSON array or object becomes one, unless the place takes text."""

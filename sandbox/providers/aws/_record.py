@@ -42,7 +42,7 @@ def register(client: Any, region: str, path: Path) -> None:
             "region": region,
             "parameters": {name: values[0] if len(values) == 1 else values for name, values in found.items()},
         }
-        _append(path, json.dumps(line, sort_keys=True))
+        append(path, json.dumps(line, sort_keys=True))
 
     client.meta.events.register("provide-client-params.*.*", record)
 
@@ -64,7 +64,7 @@ def _identifying(params: Mapping[str, Any], shape: Shape | None, *, top: bool) -
                 yield name, item
 
 
-def _append(path: Path, line: str) -> None:
+def append(path: Path, line: str) -> None:
     """Add the line in one write: several plugins may record into the same file."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
