@@ -1,1 +1,1 @@
-"""A Pulumi project of its own: what an AWS account needs once. Imports the application's model and policies only."""
+"""A separate Pulumi project: what an AWS account needs once. It imports only the application's pure parts."""

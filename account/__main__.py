@@ -1,4 +1,4 @@
-"""What an AWS account needs once: the state's bucket, the configuration's key, and who deploys."""
+"""The resources that an AWS account needs once: the state bucket, the configuration key, and the deployment roles."""
 
 import sys
 from pathlib import Path
@@ -23,7 +23,7 @@ partition, region, caller = aws.get_partition(), aws.get_region(), aws.get_calle
 settings = load(Location(partition.partition, region.region, caller.account_id, partition.dns_suffix), caller.arn)
 location = settings.stack.location
 
-# Everything else waits for the bucket: where its name is taken, AWS refuses it and nothing is made.
+# Everything else depends on the bucket: if its name is taken, AWS refuses it and nothing is created.
 bucket = StateBucket("state", bucket=settings.stack.state_bucket, partition=location.partition)
 key = ConfigKey(
     "config-key",

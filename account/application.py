@@ -1,4 +1,4 @@
-"""What the account's stack takes from the application's stack of the same name: its files, read and never evaluated."""
+"""What the account's stack reads from the application's stack of the same name: its files, never evaluated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ REPOSITORY = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Application:
-    """One stack of the application, as its `Pulumi.yaml` and stack file have it.
+    """One stack of the application, as `Pulumi.yaml` and the stack file describe it.
 
     Attributes:
         project: The project's name.
         account_ids: The accounts that the stack allows.
         region: The stack's Region.
-        features: What its configuration switches on.
+        features: The features that its configuration turns on.
         tags: The tags that every resource of the stack has.
         adopted_arns: ARNs of secrets that existed before.
-        watched_log_group: Log group of an organisation's trail, "" without one.
+        watched_log_group: Log group of an organization's trail, "" without one.
         redeployed: The ECS services that are redeployed, as `CLUSTER/SERVICE`, by the service's name in the catalogue.
         protected: Whether Pulumi refuses to delete the stack's secrets.
-        key_arns: Customer-managed keys of others, of adopted secrets and of replicas.
+        key_arns: ARNs of customer-managed keys that others own, of adopted secrets and of replicas.
         replica_regions: The Regions whose replicas the execution roles read.
-        break_glass_roles: ARNs of the roles that read the values when all else fails.
+        break_glass_roles: ARNs of the emergency roles that read the values.
     """
 
     project: str
@@ -90,7 +90,7 @@ class Application:
         )
 
     def deployment(self, stack: str, location: Location, foreign_arns: tuple[str, ...] = ()) -> Deployment:
-        """Return what the rights of who deploys depend on; the configuration's key has an ARN of the real one's length."""
+        """Return what the deployment rights depend on. The configuration key's ARN has the length of the real one."""
         return Deployment(
             names=Names(self.project, stack),
             location=location,
@@ -115,7 +115,7 @@ def _is_on(value: object) -> bool:
 def features(
     *, rotation: Mapping[str, Any], redeploy: Mapping[str, Any], audit: Mapping[str, Any], encryption: str
 ) -> frozenset[Feature]:
-    """Return what these sections of a stack's configuration switch on."""
+    """Return the features that these sections of a stack's configuration turn on."""
     found: dict[Feature, bool] = {
         "encryption": bool(encryption) and encryption != "aws-managed",
         "rotation": bool(rotation),

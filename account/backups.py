@@ -1,4 +1,4 @@
-"""The regular backup: a locked bucket, a key that only named roles open, and the role of the nightly run."""
+"""The regular backup: a locked bucket, a key that only named roles can use, and the role of the nightly run."""
 
 import pulumi
 import pulumi_aws as aws
@@ -20,9 +20,9 @@ DELETION_WINDOW_DAYS = 30
 
 
 class Backups(pulumi.ComponentResource):
-    """Where a stack's backups go, and who makes them.
+    """Where a stack's backups go, and who creates them.
 
-    Object Lock in compliance mode: until its days are over nobody deletes a backup, the account's root user included.
+    Object Lock in compliance mode: until its retention ends nobody can delete a backup, not even the account's root user.
     Sources: AWS, "Using S3 Object Lock"; the same guides as of the state's bucket.
     """
 
@@ -45,11 +45,11 @@ class Backups(pulumi.ComponentResource):
 
         Args:
             name: The component's name.
-            stack: The stack that is backed up.
+            stack: The stack to back up.
             trust: Trust policy of the role.
-            days: How long each backup is kept.
+            days: Days that each backup is kept.
             openers: ARNs of the roles that may open a backup.
-            after: What must exist first: the identity provider.
+            after: Resources that must exist first: the identity provider.
             opts: Options of the component.
         """
         super().__init__("account:index:Backups", name, None, opts)
@@ -117,7 +117,7 @@ class Backups(pulumi.ComponentResource):
 
 
 def from_configuration(stack: Deployment, *, issuer: str, audience: str, after: pulumi.Resource) -> Backups | None:
-    """Create them where `backupDays` says how long a backup is kept; None without it.
+    """Create them if `backupDays` is set; return None otherwise.
 
     Raises:
         pulumi.RunError: When a key is wrong.
@@ -130,7 +130,7 @@ def from_configuration(stack: Deployment, *, issuer: str, audience: str, after: 
     provider = f"arn:{stack.location.partition}:iam::{stack.location.account_id}:oidc-provider/{issuer.removeprefix('https://')}"
     if days < 1 or not subjects or not openers:
         raise pulumi.RunError(
-            "backupDays takes 1 or more, with backupSubjects (who makes backups) and backupOpeners (which roles restore):\n"
+            "backupDays must be 1 or more, with backupSubjects (who creates backups) and backupOpeners (which roles restore):\n"
             "  pulumi config set --path 'backupSubjects[0]' repo:OWNER/REPOSITORY:ref:refs/heads/main\n"
             "  pulumi config set --path 'backupOpeners[0]' arn:aws:iam::ACCOUNT:role/BREAK-GLASS"
         )

@@ -10,14 +10,15 @@ from components.location import Location
 from components.policies.state import state_key_policy
 
 DELETION_WINDOW_DAYS = 30
-"""The longest that KMS knows: without the key no stack's state can be read again."""
+"""The longest that KMS accepts: without the key no stack's state can be read."""
 
 
 class ConfigKey(pulumi.ComponentResource):
     """A KMS key with an alias, for Pulumi's secrets provider `awskms`.
 
-    IAM decides who uses it, and its policy denies decryption to everybody but the readers. It has a tag of its own: the
-    deployer knows the stack's keys by their tags, and this must never be one of them.
+        IAM decides who uses it, and its policy denies decryption to everybody except the readers. It has a separate tag: the
+        deployer
+    recognizes the stack's keys by their tags, and this key must never be one of them.
     """
 
     arn: pulumi.Output[str]
@@ -39,7 +40,7 @@ class ConfigKey(pulumi.ComponentResource):
             name: The component's name.
             alias: The alias, with `alias/`.
             project: The account's project, the value of the tag Project.
-            readers: ARNs of the roles and users that decrypt with it.
+            readers: ARNs of the roles and users that can decrypt with it.
             location: The account.
             after: What must exist first.
             opts: Options of the component.

@@ -1,12 +1,12 @@
-"""Refuses to make what exists already, before anything is made, and names the commands that take it over.
+"""Refuses to create what exists already, before anything is created, and prints the commands that import it.
 
-Only the engine knows whether something is about to be created, and only AWS whether it exists. So a resource hook asks exactly
-where the engine is about to create, in the preview as well, which `pulumi up` makes first.
+Only the engine knows whether it is about to create a resource, and only AWS knows whether the resource exists. A resource hook
+therefore asks AWS exactly when the engine is about to create, also in the preview, which `pulumi up` runs first.
 
 Sources: Pulumi, "Resource hooks", "Importing resources", aliases; terraform-provider-aws 6 (2026), internal/service/
 s3/bucket_data_source.go, kms/alias_data_source.go, iam/openid_connect_provider_data_source.go, iam/role_data_source.go,
-iam/policy_data_source.go and internal/retry: "couldn't find resource" or "empty result" is what they say of something that does
-not exist.
+iam/policy_data_source.go and internal/retry: "couldn't find resource" or "empty result" is their error for a resource that
+does not exist.
 """
 
 import re
@@ -23,17 +23,17 @@ _TAKE_OVER = "pulumi import --yes --generate-code=false"
 
 
 class ExistsError(Exception):
-    """Something that would be made exists already."""
+    """A resource that would be created exists already."""
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """How to find out whether something exists.
+    """How to find out whether a resource exists.
 
     Attributes:
-        what: In words.
+        what: Its description in messages.
         ask: Asks AWS; fails when it does not exist.
-        found: The id of what was found, by type and name in the program, in the order in which they are taken over.
+        found: The ids of the resources found, by type and name in the program, in the order in which they are imported.
     """
 
     what: str
@@ -81,7 +81,7 @@ def policy(resource_name: str, arn: str) -> Lookup:
 
 
 def _by_id(what: str, ask: Callable[[], Any], kind: str, resource_name: str, id_: str) -> Lookup:
-    """Return how to look for what is one resource, whose id is known."""
+    """Return how to look for a single resource whose id is known."""
     return Lookup(what, ask, lambda _: [(kind, resource_name, id_)])
 
 
@@ -99,14 +99,14 @@ def refused(name: str, lookup: Lookup) -> pulumi.ResourceHookBinding:
         except Exception as error:  # noqa: BLE001 - an invoke fails with nothing more precise
             if _ABSENT.search(str(error)):
                 return
-            # Somebody else's bucket answers that we may not look.
+            # Another account's bucket answers with an access error.
             raise ExistsError(
-                f"{lookup.what} can't be looked at; nothing was made. Either the name is somebody else's, or these "
-                f"credentials may not look: {error}"
+                f"{lookup.what} can't be checked; nothing was created. Either the name belongs to another account, or these "
+                f"credentials lack the permission: {error}"
             ) from None
         commands = "\n".join(f"  {_TAKE_OVER} {kind} {name} {id_}" for kind, name, id_ in lookup.found(found))
         raise ExistsError(
-            f"{lookup.what} exists already; nothing was made. If it is this stack's, take it over:\n{commands}"
+            f"{lookup.what} exists already; nothing was created. If it belongs to this stack, import it:\n{commands}"
         )
 
     return pulumi.ResourceHookBinding(
@@ -115,4 +115,4 @@ def refused(name: str, lookup: Lookup) -> pulumi.ResourceHookBinding:
 
 
 IMPORTED = [pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)]
-"""What `pulumi import TYPE NAME ID` took over has no parent; the component is the same resource's parent from then on."""
+"""A resource imported with `pulumi import TYPE NAME ID` has no parent; from then on the component is its parent."""

@@ -1,4 +1,4 @@
-"""What a pipeline must know of a stack, from the stack's own file: `python -m account.place STACK`."""
+"""What a pipeline must know about a stack, from the stack's file: `python -m account.place STACK`."""
 
 import sys
 
@@ -10,10 +10,10 @@ from components.policies.deployer import Deployment
 
 
 def place(stack: str) -> dict[str, str]:
-    """Return account, Region, the state's URL, where backups go and the ARNs of the roles that account/ makes.
+    """Return the account, the Region, the state's URL, the backup bucket and the ARNs of the roles that account/ creates.
 
     Raises:
-        SystemExit: When there is no such stack, or it allows not exactly one account.
+        SystemExit: When there is no such stack, or it does not allow exactly one account.
     """
     try:
         application = Application.read(stack)
@@ -39,7 +39,7 @@ def location_of(stack: str, application: Application) -> Location:
     """Return where a stack lives.
 
     Raises:
-        SystemExit: When its file allows not exactly one account, or names no Region.
+        SystemExit: When its file does not allow exactly one account, or does not name a Region.
     """
     if len(application.account_ids) != 1 or not application.region:
         raise SystemExit(f"Pulumi.{stack}.yaml: aws:allowedAccountIds must name one account, aws:region its Region")

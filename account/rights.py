@@ -1,4 +1,4 @@
-"""Prints who may do what to deploy, preview and review a stack, from the stack's own file: `python -m account.rights STACK`.
+"""Prints the rights to deploy, preview and review a stack, from the stack's file: `python -m account.rights STACK`.
 
 Markdown: the figures, the official plugin's calls by resource type with the file upstream, the actions that AWS authorizes with
 them, the statements of each role and of the boundary.
@@ -17,7 +17,7 @@ from components.policies.identity import Statement, document
 
 
 def deployment(stack: str) -> Deployment:
-    """Return a stack as far as the rights depend on it."""
+    """Return what the rights of a stack depend on."""
     application = Application.read(stack)
     return application.deployment(stack, location_of(stack, application))
 
@@ -44,7 +44,7 @@ def lines(stack: Deployment) -> Iterator[str]:
         yield f"| {token} | {source} | {', '.join(calls)} |"
     yield from (
         "",
-        "AWS authorizes with some of these, and with the calls of the stack's own roles, further actions:",
+        "For some of these calls, and for calls of the stack's own roles, AWS authorizes further actions:",
         "",
     )
     yield from ("| call | and | when | Service Authorization Reference |", "|---|---|---|---|")

@@ -1,4 +1,4 @@
-"""Who deploys, previews and reviews: the pipeline's identity provider, three roles, the boundary of the stack's own."""
+"""The deployment, preview and review roles, the pipeline's identity provider, and the boundary of the stack's roles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,21 +18,21 @@ from components.policies.federation import federated_trust
 from components.policies.identity import document
 
 SESSION_SECONDS = 3600
-"""How long one run of the pipeline keeps its rights: an hour, the shortest maximum that IAM knows."""
+"""How long one run of the pipeline keeps its rights: an hour, the shortest maximum that IAM accepts."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Whom the three roles trust.
+    """The principals that the three roles trust.
 
     Attributes:
         issuer: With `https://`.
         audience: The tokens' audience.
-        deployer_subjects: Exactly these deploy.
-        previewer_subjects: These preview; patterns after the repository's name.
-        reviewer_subjects: Exactly these review.
-        deployer_principals: ARNs of roles or users of the account that deploy as well.
-        previews_reviewed_code: Whether only reviewed code previews: no pull request and no pattern.
+        deployer_subjects: Exactly these can deploy.
+        previewer_subjects: These can preview; a pattern can follow the repository's name.
+        reviewer_subjects: Exactly these can review.
+        deployer_principals: ARNs of further roles or users of the account that can deploy.
+        previews_reviewed_code: Whether only reviewed code can preview: no pull request and no pattern.
     """
 
     issuer: str
@@ -47,7 +47,7 @@ class Pipeline:
 def _new(
     name: str, lookup: existing.Lookup, *, parent: pulumi.Resource, after: pulumi.Resource
 ) -> pulumi.ResourceOptions:
-    """Return the options of what may exist already."""
+    """Return the options of resources that might exist already."""
     return pulumi.ResourceOptions(
         parent=parent, depends_on=[after], aliases=existing.IMPORTED, hooks=existing.refused(name, lookup)
     )
@@ -84,7 +84,7 @@ class Roles(pulumi.ComponentResource):
             opts: Options of the component.
 
         Raises:
-            PolicyError: When a trust would let in too many.
+            PolicyError: When a trust policy would trust too many principals.
         """
         super().__init__("account:index:Roles", name, None, opts)
         child = pulumi.ResourceOptions(parent=self, depends_on=[after])
@@ -112,7 +112,7 @@ class Roles(pulumi.ComponentResource):
             name,
             url=pipeline.issuer,
             client_id_lists=[pipeline.audience],
-            # The account's only one for this issuer: others may use it, with audiences of their own.
+            # An account has one provider for each issuer: others may use it with other audiences.
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[after],
@@ -147,7 +147,7 @@ class Roles(pulumi.ComponentResource):
         texts = known.apply(lambda found: managed_policies(deployer_statements(found)))
         for number in range(count):
             part = f"deployer-{number + 1}"
-            # Without a hyphen before the number: no name of a stack makes it one of the stack's own policies.
+            # Without a hyphen before the number, no stack's name makes it one of the stack's own policies.
             arn = location.policy_arn(f"{stack.deployer}{number + 1}")
             rights = policy(part, arn, texts.apply(lambda found, at=number: found[at]))
             aws.iam.RolePolicyAttachment(f"{name}-{part}", role=deploys.name, policy_arn=rights.arn, opts=child)

@@ -1,4 +1,4 @@
-"""The account's configuration, read once: every problem at once, before anything is registered."""
+"""The account's configuration, read once. It reports every problem at once, before anything is registered."""
 
 import re
 from collections.abc import Sequence
@@ -28,10 +28,10 @@ class Settings:
     """What the program needs.
 
     Attributes:
-        stack: The application's stack that this account is for; its key's ARN stands for one of the same length.
+        stack: The application's stack for this account; its key's ARN is a placeholder of the same length.
         pipeline: Whom the roles trust.
         boundary: The boundary's document.
-        state_readers: Who decrypts the configuration and the state.
+        state_readers: ARNs of those that decrypt the configuration and the state.
     """
 
     stack: Deployment
@@ -93,8 +93,8 @@ def load(location: Location, caller_arn: str) -> Settings:
 
 
 def _wrong_readers(readers: Sequence[str], location: Location, caller_arn: str, *, number: int) -> list[str]:
-    """Return why the key's policy can't be written: without the caller in it, whoever runs this loses the state."""
-    # Emulators answer with ARNs that no principal of IAM has; AWS with a user's, a session's or root's.
+    """Return why the key's policy can't be written: a policy without the caller would lock it out of the state."""
+    # AWS returns the ARN of a user, a session or root. Emulators return ARNs that no IAM principal has.
     known = re.fullmatch(r"arn:[a-z-]+:(iam::\d{12}:(user/.+|root)|sts::\d{12}:assumed-role/.+)", caller_arn)
     try:
         state_key_policy(readers, location, caller_arn=caller_arn if known else None)
@@ -137,7 +137,7 @@ def _wrong_place(stack: Deployment, application: Application) -> list[str]:
             f"key: pulumi -C .. config set --path aws:defaultTags.tags.{missing[0]} VALUE"
         )
     if len(stack.state_bucket) > MAX_BUCKET_NAME:
-        problems.append(f"{stack.state_bucket} is longer than a bucket's name may be, {MAX_BUCKET_NAME} characters")
+        problems.append(f"{stack.state_bucket} is too long for a bucket's name, at most {MAX_BUCKET_NAME} characters")
     return problems
 
 

@@ -7,11 +7,11 @@ from account import existing
 from components.policies.identity import bucket_requires_tls, document
 
 OLD_VERSION_DAYS = 90
-"""Days that a replaced or deleted state file can be taken back."""
+"""Days that a replaced or deleted state file can be restored."""
 
 
 class StateBucket(pulumi.ComponentResource):
-    """A private bucket that keeps replaced files, takes requests through TLS only and is deleted by nobody by accident.
+    """A private bucket that keeps replaced files, accepts requests through TLS only and can't be deleted by accident.
 
     Sources: AWS, "Security best practices for Amazon S3"; Pulumi, "Managing state and backend options", AWS S3.
     """
@@ -29,7 +29,7 @@ class StateBucket(pulumi.ComponentResource):
             opts: Options of the component.
         """
         super().__init__("account:index:StateBucket", name, None, opts)
-        # The settings as well: a destroy deletes what is not protected before it comes to what is.
+        # The settings are protected too: a destroy deletes unprotected resources before it reaches protected ones.
         child = pulumi.ResourceOptions(parent=self, protect=True)
         made = aws.s3.Bucket(
             name,
@@ -62,7 +62,7 @@ class StateBucket(pulumi.ComponentResource):
             rules=[
                 {
                     "apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"},
-                    # A file under a key that the uploader keeps could be read by nobody else.
+                    # Nobody else could read a file under a key that only the uploader has.
                     "blocked_encryption_types": ["SSE-C"],
                 }
             ],
@@ -84,7 +84,7 @@ class StateBucket(pulumi.ComponentResource):
             opts=child,
         )
         policy = document([bucket_requires_tls(f"arn:{partition}:s3:::{bucket}")])
-        # S3 refuses two changes of one bucket's access at a time.
+        # S3 refuses two concurrent changes of one bucket's access.
         aws.s3.BucketPolicy(name, bucket=private.bucket, policy=policy, opts=child)
         self.name, self.bucket = made.bucket, made
         self.register_outputs({"name": self.name})

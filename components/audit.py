@@ -212,7 +212,7 @@ class Audit(pulumi.ComponentResource):
             rules=[
                 {
                     "apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"},
-                    # A file under a key that the uploader keeps could be read by nobody else.
+                    # Nobody else could read a file under a key that only the uploader has.
                     "blocked_encryption_types": ["SSE-C"],
                 }
             ],
@@ -236,7 +236,7 @@ class Audit(pulumi.ComponentResource):
         )
         policy = aws.s3.BucketPolicy(
             f"{name}-policy",
-            # S3 refuses two changes of one bucket's access at a time.
+            # S3 refuses two concurrent changes of one bucket's access.
             bucket=private.bucket,
             policy=trail.bucket_policy(self._names),
             opts=self._child,

@@ -1,6 +1,6 @@
-"""What a single value of the configuration may be: each check returns what was found and what is allowed, or None.
+"""Checks of single configuration values: each returns what was found and what is allowed, or None.
 
-What AWS would refuse is refused here, before anything is created; `ops migrate` asks the same before it sets anything.
+They refuse what AWS would refuse, before anything is created; `ops migrate` runs them before it sets anything.
 """
 
 import re
@@ -108,7 +108,7 @@ def wrong_host(value: str) -> Wrong:
 
 
 def wrong_size(cpu: int, memory: int) -> Wrong:
-    """Tell whether Fargate does not take that much CPU (units) with that much memory (MiB)."""
+    """Return why Fargate does not accept this CPU (units) with this memory (MiB), and what is allowed, or None."""
     if cpu not in FARGATE_MEMORY:
         return f"is {cpu}", f"one of {', '.join(map(str, FARGATE_MEMORY))}"
     sizes = FARGATE_MEMORY[cpu]

@@ -42,7 +42,7 @@ class RotationArgs(TypedDict):
     superuser: NotRequired[Secret]
     """The secret that signs in to change it: required by `alternating-users`, refused by `single-user`."""
     strategy: NotRequired[str]
-    """`single-user` changes the password of the user who signs in; `alternating-users` alternates two users. Default:
+    """`single-user` changes the password of the user that signs in; `alternating-users` alternates two users. Default:
     `single-user`."""
     engine: NotRequired[str]
     """The kind of database: `postgresql`. Default: `postgresql`."""

@@ -1,4 +1,4 @@
-"""What each component is given, from the stack's settings: pure functions to the components' args."""
+"""The args of each component, from the stack's settings: pure functions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +40,7 @@ _AWS_KEY = "alias/aws/secretsmanager"
 
 
 class _Common(TypedDict):
-    """What every component gets that has a role and a log group."""
+    """The args of every component that has a role and a log group."""
 
     log_retention_in_days: int
     location: Location
@@ -49,14 +49,14 @@ class _Common(TypedDict):
 
 
 class _OfService(_Common):
-    """What every part of a service gets."""
+    """The args of every part of a service."""
 
     prefix: str
     reads: list[Secret]
 
 
 def foreign_secrets(settings: Settings) -> dict[str, Secret]:
-    """Return the secrets that somebody else owns, by name in the catalogue."""
+    """Return the foreign secrets, by name in the catalogue."""
     return {
         secret.name: foreign(
             secret.name, settings.foreign_arns[secret.name], secret.owner, settings.secret_kms_keys.get(secret.name)
@@ -71,11 +71,11 @@ def secrets(settings: Settings, location: Location, caller_arn: str, key_arn: Te
     Args:
         settings: The stack's settings.
         location: The account and Region.
-        caller_arn: Who runs this, as `sts:GetCallerIdentity` says: `restrictReaders` must not lock them out.
+        caller_arn: The caller's ARN from `sts:GetCallerIdentity`: `restrictReaders` must not lock it out.
         key_arn: The stack's own key, if there is one.
 
     Raises:
-        PolicyError: When `restrictReaders` asks for a policy that locks somebody out, or that AWS would refuse.
+        PolicyError: When the policy of `restrictReaders` would lock out a required principal, or AWS would refuse it.
     """
     args: SecretsArgs = {
         "secrets": {declaration.name: _secret(settings, declaration) for declaration in settings.catalogue},
@@ -119,7 +119,7 @@ def encryption(settings: Settings, location: Location) -> EncryptionArgs:
         "topic_names": [audit.topic] if settings.audit else [],
         "deletion_window_in_days": settings.key_deletion_window_in_days,
         "administrator_arns": [*settings.deployer_roles, location.role_arn(names.deployer)],
-        # On the way back it leaves Pulumi, and stays in AWS until nothing is left that it has encrypted.
+        # While the stack returns to AWS's key, this key leaves Pulumi and stays in AWS until nothing needs it any more.
         "protect": settings.protect and not returning,
         "retain_on_delete": returning,
         "location": location,
@@ -136,7 +136,7 @@ def audit(
     secrets: Mapping[str, Secret],
     kms_key_arn: Text | None,
 ) -> AuditArgs:
-    """Return what the audit watches: the stack's own secrets, those that it has adopted among them."""
+    """Return what the audit watches: the stack's own secrets, adopted ones included."""
     args: AuditArgs = {
         "prefix": settings.names.prefix,
         "secrets": list(secrets.values()),
@@ -175,7 +175,7 @@ def rotation(
     secrets: Mapping[str, Secret],
     log_kms_key_arn: Text | None,
 ) -> RotationArgs:
-    """Return which secret rotates and how; `secrets` has those of other owners, too."""
+    """Return which secret rotates and how; `secrets` includes foreign ones."""
     args: RotationArgs = {
         "prefix": settings.names.prefix,
         "secret": secrets[asked.secret],
@@ -214,7 +214,7 @@ def service(
         settings: The stack's settings.
         name: The service's name in the catalogue.
         location: The account and Region.
-        secrets: Every secret by name in the catalogue, those of other owners too.
+        secrets: Every secret by name in the catalogue, foreign ones included.
         log_kms_key_arn: The customer-managed key of the log groups, if any.
         alarm_topic_arn: Where a failed redeployment is reported, if anywhere.
     """

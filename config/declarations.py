@@ -29,26 +29,26 @@ _CONFIG_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True)
 class Server:
-    """A server that checks a value, too: the value changes there and in the secret, by one command.
+    """A server that also checks a value: one command changes the value there and in the secret.
 
-    A rotation function changes it where the configuration's `rotation` names the secret, otherwise `python -m ops rotate`.
+    A rotation function changes it if the configuration's `rotation` names the secret, otherwise `python -m ops rotate` does.
 
     Attributes:
-        name: What people call it, such as `ElastiCache`.
-        host: The plain variable that holds its host name, by which the command finds it.
+        name: Its name for people, such as `ElastiCache`.
+        host: The plain variable with its host name, by which the command finds it.
     """
 
     name: str
     host: str
 
     def record(self) -> dict[str, str]:
-        """Return what plan and outputs say."""
+        """Return it as plan and outputs have it."""
         return {"server": self.name, "host": self.host}
 
 
 @dataclass(frozen=True)
 class Partner:
-    """Somebody else who checks a value or must know it: people change it there first, then configure it here.
+    """A third party that checks a value or must know it: people change it there first, then configure it here.
 
     Attributes:
         name: Whom to ask, such as `Cloudflare`.
@@ -57,7 +57,7 @@ class Partner:
     name: str
 
     def record(self) -> dict[str, str]:
-        """Return what plan and outputs say."""
+        """Return it as plan and outputs have it."""
         return {"partner": self.name}
 
 
@@ -66,19 +66,18 @@ Acceptor = Server | Partner
 
 @dataclass(frozen=True)
 class Generated:
-    """A value from the stack's configuration when it is set, otherwise a random one that is made once.
+    """A value from the stack's configuration if it is set, otherwise a random one that is generated once.
 
     Attributes:
         config_key: The configuration key that overrides the random value.
-        length: Characters of the random value. It counts when the value is made; a later change leaves the live value
-            alone.
+        length: Characters of the random value when it is generated. A later change does not affect the live value.
         keeps_previous: Whether the application still needs the value before the last rotation (to decrypt, to verify),
-            which it then gets as `<NAME>_PREVIOUS`. False, when it is said, is the step between True and nothing: the variable
-            goes, and the value stays in the secret for the tasks that still have the variable.
-        accepted_by: Who else must accept the value; None when the application alone checks it.
+            which it then gets as `<NAME>_PREVIOUS`. An explicit False is the step between True and removing the argument: the
+            variable goes, and the value stays in the secret for the tasks that still have the variable.
+        accepted_by: Who else must accept the value; None when only the application checks it.
 
     The random value has letters and digits only: every consumer of this project (PostgreSQL, Redis and their URLs, an HTTP
-    header, a shell) takes those unquoted.
+    header, a shell) accepts those unquoted.
     """
 
     config_key: str
@@ -88,13 +87,13 @@ class Generated:
 
     @property
     def holds_previous(self) -> bool:
-        """Whether a JSON secret has the value before beside the live one."""
+        """Whether a JSON secret also holds the previous value."""
         return self.keeps_previous is not None
 
 
 @dataclass(frozen=True)
 class Supplied:
-    """A value that only its issuer can make: the stack's configuration must hold it, encrypted.
+    """A value that only its issuer can create: the stack's configuration must hold it, encrypted.
 
     Attributes:
         config_key: The configuration key.
@@ -114,7 +113,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class External:
-    """A value that an operator or a rotation puts: Pulumi makes the secret, never sees its value.
+    """A value that an operator or a rotation sets: Pulumi creates the secret and never sees its value.
 
     Attributes:
         accepted_by: Who else must accept the value.
@@ -126,7 +125,7 @@ class External:
 Source = Generated | Supplied | Constant | External
 
 Readers = Collection[str] | Mapping[str, Collection[str]]
-"""The services that read a secret; as a mapping, with the variables that each of them gets."""
+"""The services that read a secret; a mapping also names the variables of each."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +136,8 @@ class TextSecret:
         name: Its name within the stack; AWS knows it as `<project>-<stack>-<name>`.
         source: Where the value comes from.
         variable: The container variable that gets the value, if any.
-        readers: The services that get the variables; required where there are several. A mapping from service to variables
-            narrows it further; IAM still grants the whole secret to each of them.
+        readers: The services that get the variables; required if there are several. A mapping from service to variables
+            narrows this further; IAM still grants the whole secret to each of them.
     """
 
     name: str
@@ -147,11 +146,11 @@ class TextSecret:
     readers: Readers | None = field(default=None, kw_only=True)
 
     def sources(self) -> Iterator[Source]:
-        """Yield the sources that this secret's value is made of."""
+        """Yield the sources of this secret's value."""
         yield self.source
 
     def source_of(self, key: str | None) -> Source | None:
-        """Return the source of the whole value (None), and of no JSON key."""
+        """Return the source of the whole value (None); a text has no JSON keys."""
         return self.source if key is None else None
 
     def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
@@ -166,12 +165,12 @@ class JsonSecret:
 
     Attributes:
         name: Its name within the stack; AWS knows it as `<project>-<stack>-<name>`.
-        keys: The JSON's keys and where each value comes from, or External() when somebody else writes the JSON.
+        keys: The JSON's keys and where each value comes from, or External() when an operator or a rotation sets the JSON.
         variable: The container variable that gets the whole JSON, if any.
         variables: The keys that the container also gets one by one: a set of keys, each becoming the variable of the
             same name, or a mapping from key to variable.
-        readers: The services that get the variables; required where there are several. A mapping from service to variables
-            narrows it further; IAM still grants the whole secret to each of them.
+        readers: The services that get the variables; required if there are several. A mapping from service to variables
+            narrows this further; IAM still grants the whole secret to each of them.
     """
 
     name: str
@@ -181,11 +180,11 @@ class JsonSecret:
     readers: Readers | None = field(default=None, kw_only=True)
 
     def sources(self) -> Iterator[Source]:
-        """Yield the sources that this secret's value is made of."""
+        """Yield the sources of this secret's value."""
         yield from (self.keys,) if isinstance(self.keys, External) else self.keys.values()
 
     def source_of(self, key: str | None) -> Source | None:
-        """Return the source of a JSON key, None where nothing here says it, and for the whole."""
+        """Return the source of a JSON key, or None for an undeclared key and for the whole."""
         return self.keys.get(key) if key and isinstance(self.keys, Mapping) else None
 
     def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
@@ -195,7 +194,7 @@ class JsonSecret:
 
 @dataclass(frozen=True)
 class ForeignSecret:
-    """A secret that somebody else makes, owns and rotates: an AWS service, another stack, another account.
+    """A secret that is owned elsewhere: an AWS service, another stack or another account creates and rotates it.
 
     The services read it as they read the stack's own. Nothing here creates, changes or deletes it, or gives it a policy or a
     replica. Its ARN differs by stack: `foreignSecrets.<name>` in the stack's configuration; `secretKmsKeys.<name>` names its
@@ -203,12 +202,12 @@ class ForeignSecret:
 
     Attributes:
         name: What the program calls it.
-        owner: Who owns it and is asked for changes, for people, such as `Amazon RDS`.
-        keys: The keys that its JSON is known to have, so that references are checked. Empty: a text, or not known.
+        owner: The owner, whom people ask for changes, such as `Amazon RDS`.
+        keys: The known keys of its JSON, so that references are checked. Empty for a text, or if the keys are not known.
         variable: The container variable that gets the whole value, if any.
         variables: The keys that the container gets one by one: a set of keys, each becoming the variable of the same name, or a
             mapping from key to variable.
-        readers: The services that get the variables, required where there are several; see `JsonSecret`.
+        readers: The services that get the variables, required if there are several; see `JsonSecret`.
     """
 
     name: str
@@ -227,7 +226,7 @@ Problem = tuple[str, str, str]
 """What is wrong with a declaration: its name, what was found, what is allowed."""
 
 Declaration = TextSecret | JsonSecret
-"""A secret that the stack makes, or has adopted."""
+"""A secret that the stack created or adopted."""
 
 Entry = Declaration | ForeignSecret
 Catalogue = Sequence[Declaration]
@@ -267,7 +266,8 @@ class Application:
         services: The services, at least one.
         secrets: The secrets that every stack has or reads.
         variables: The plain variables that every stack must set.
-        in_stack: By stack's name the entries that this stack has beside `secrets`, or instead of those of the same name.
+        in_stack: By stack's name, the entries that this stack has in addition to `secrets`, or instead of those of the same
+            name.
     """
 
     services: Sequence[Service]
@@ -276,15 +276,15 @@ class Application:
     in_stack: Mapping[str, Sequence[Entry]] = field(default_factory=dict[str, Sequence[Entry]])
 
     def catalogue(self, stack: str) -> Catalogue:
-        """Return the secrets that one stack makes or adopts. They depend on its name and on nothing else."""
+        """Return the secrets that one stack creates or adopts. They depend only on its name."""
         return own(self._entries(stack))
 
     def foreign(self, stack: str) -> tuple[ForeignSecret, ...]:
-        """Return the secrets that one stack reads and somebody else owns."""
+        """Return the foreign secrets that one stack reads."""
         return tuple(entry for entry in self._entries(stack) if isinstance(entry, ForeignSecret))
 
     def every_secret(self) -> Catalogue:
-        """Return the secrets of all stacks together; one that a stack replaces stands in it, too."""
+        """Return the secrets of all stacks together, including those that a stack replaces."""
         return own((*self.secrets, *(entry for entries in self.in_stack.values() for entry in entries)))
 
     def _entries(self, stack: str) -> Sequence[Entry]:
@@ -294,7 +294,7 @@ class Application:
 
 
 def own(entries: Iterable[Entry]) -> Catalogue:
-    """Return the secrets that a stack makes or adopts, without those that somebody else owns."""
+    """Return the secrets that a stack creates or adopts, without foreign ones."""
     return tuple(entry for entry in entries if not isinstance(entry, ForeignSecret))
 
 
@@ -321,13 +321,13 @@ def _gets(readers: Readers | None, service: str | None, variable: str) -> bool:
 
 
 def accepted_by(source: Source) -> dict[str, str] | None:
-    """Return who else must accept a source's value, as plan and outputs say it; None when the application alone checks it."""
+    """Return who else must accept a source's value, as plan and outputs have it; None when only the application checks it."""
     named = None if isinstance(source, Constant) else getattr(source, "accepted_by", None)
     return named.record() if isinstance(named, Server | Partner) else None
 
 
 def is_external(declaration: Declaration) -> bool:
-    """Tell whether somebody else puts the secret's value, so that Pulumi creates no version of it."""
+    """Return whether an operator or a rotation sets the secret's value, so that Pulumi creates no version of it."""
     return any(isinstance(source, External) for source in declaration.sources())
 
 
@@ -348,7 +348,7 @@ def generated(catalogue: Catalogue) -> dict[str, Generated]:
 
 
 def adopted(catalogue: Catalogue, names: Collection[str]) -> tuple[Declaration, ...]:
-    """Return the catalogue with the named secrets turned external: they exist, and their value is not ours to replace."""
+    """Return the catalogue with the named secrets turned external: they exist, and Pulumi must not replace their values."""
     return tuple(_as_external(d) if d.name in names else d for d in catalogue)
 
 
@@ -366,11 +366,11 @@ def problems(
     stack: str,
     services: Mapping[str, Collection[str]],
 ) -> list[Problem]:
-    """Return what is wrong with a catalogue as (subject, what was found, what is allowed); empty when all is well.
+    """Return what is wrong with a catalogue as (subject, what was found, what is allowed); empty when nothing is wrong.
 
     Args:
         catalogue: The secrets of the stack.
-        foreign: The secrets of others that it reads.
+        foreign: The foreign secrets that it reads.
         project: The Pulumi project's name, the first part of every secret's name.
         stack: The stack's name, the second part.
         services: By service the names that its plain variables already take.
@@ -383,23 +383,23 @@ def problems(
     hosts = {variable for variables in services.values() for variable in variables}
     found += [problem for d in catalogue for problem in _acceptor_problems(d, hosts)]
     found += _partial_arn_problems([d.name for d in catalogue])
-    found += _repeated("secret", [entry.name for entry in entries], "every secret has a name of its own")
+    found += _repeated("secret", [entry.name for entry in entries], "each secret needs a different name")
     repeated: dict[Problem, None] = {}
     for service, plain_variables in services.items():
         variables = [variable for entry in entries for variable, _ in entry.references(service)]
         variables += [variable + PREVIOUS_SUFFIX for d in catalogue for variable in with_previous(d, service)]
-        rule = "every container variable is set once"
+        rule = "each container variable can be set only once"
         repeated |= dict.fromkeys(_repeated("variable", [*variables, *plain_variables], rule))
     found += repeated
-    found += _repeated("configuration key", _owned_keys(catalogue), "every value has a configuration key of its own")
+    found += _repeated("configuration key", _owned_keys(catalogue), "each value needs a different configuration key")
     return found
 
 
 def _owned_keys(catalogue: Catalogue) -> Iterator[str]:
     """Yield each configuration key once for each place of its value.
 
-    A value that moves may stay where no variable refers to it, so that running tasks keep working: that place is
-    not one more, as long as the source is the same.
+    A value that moves can stay where no variable refers to it, so that running tasks keep working: that place does not count
+    again, as long as the source is the same.
     """
     seen: dict[str, Source] = {}
     left: list[tuple[str, Source]] = []
@@ -429,7 +429,7 @@ def _foreign_problems(secret: ForeignSecret) -> Iterator[Problem]:
     if not secret.name or not _NAME.fullmatch(secret.name):
         yield secret.name or '""', "is not a name for a secret", "letters, digits and / _ + = . @ -"
     if not secret.owner.strip():
-        yield secret.name, "has no owner", "who is asked for a change, such as Amazon RDS"
+        yield secret.name, "has no owner", "whom people ask for changes, such as Amazon RDS"
 
 
 def _variable_problems(entry: Entry) -> Iterator[Problem]:
@@ -444,21 +444,21 @@ def _name_problems(name: str, full: str) -> Iterator[Problem]:
     if not name or not _NAME.fullmatch(full):
         yield name or '""', "is not a name for a secret", "letters, digits and / _ + = . @ -"
     if len(full) > MAX_NAME_CHARACTERS:
-        yield _short(name), f"makes a name of {len(full)} characters", f"at most {MAX_NAME_CHARACTERS} altogether"
+        yield _short(name), f"results in a name of {len(full)} characters", f"at most {MAX_NAME_CHARACTERS} altogether"
     if _LOOKS_LIKE_ARN_SUFFIX.fullmatch(full):
-        yield name, "ends in a hyphen and six characters", "another ending: AWS adds such a suffix to ARNs itself"
+        yield name, "ends in a hyphen and six characters", "another ending, because AWS adds such a suffix to ARNs"
 
 
 def _source_problems(declaration: Declaration, source: Source) -> Iterator[Problem]:
     name = declaration.name
     if not _is_source(source):
-        # Not quoted: whoever wrote a text here may have meant it as the value.
+        # Not quoted: a text here might be meant as the value.
         yield name, "has a value that is not a source", 'Generated("configKey"), Supplied("configKey") or External()'
     if isinstance(source, External) and isinstance(declaration, JsonSecret) and declaration.keys is not source:
         yield (
             name,
             "has External() for one of its keys",
-            f'the whole JSON or none of it: JsonSecret("{name}", External())',
+            f'all of the JSON or none of it: JsonSecret("{name}", External())',
         )
     if isinstance(source, Generated | Supplied) and not _CONFIG_KEY.fullmatch(source.config_key):
         yield name, f"has the configuration key {source.config_key!r}", "letters, digits, - and _, a letter first"
@@ -473,7 +473,7 @@ def _acceptor_problems(declaration: Declaration, hosts: Collection[str]) -> Iter
             yield (
                 declaration.name,
                 f"is accepted by a server at {named.host!r}",
-                "the plain variable with its host name",
+                "name the plain variable with its host name",
             )
         if named is not None and not isinstance(named, Server | Partner):
             yield (
@@ -497,13 +497,13 @@ def service_problems(services: Sequence[Service]) -> list[Problem]:
     ]
     if not names:
         found.append(("SERVICES", "is empty", 'at least one service, such as Service("app")'))
-    return found + list(_repeated("service", names, "every service has a name of its own"))
+    return found + list(_repeated("service", names, "each service needs a different name"))
 
 
 def shared_more_than_referenced(
     catalogue: Iterable[Entry], services: Collection[str]
 ) -> dict[tuple[str, str], list[str]]:
-    """Return what services can read without getting it: by service and secret the variables that only others get.
+    """Return what services can read beyond their variables: by service and secret, the variables that only others get.
 
     IAM grants whole secrets, so a service that gets one key of a JSON secret can read the others.
     """
@@ -518,7 +518,7 @@ def shared_more_than_referenced(
 
 
 def with_previous(declaration: Declaration, service: str | None = None) -> Iterator[str]:
-    """Yield the variables that get a second one, with the value before, once a rotation has made one."""
+    """Yield the variables that get a second one, with the previous value, after a rotation."""
     for variable, key in declaration.references(service):
         source = declaration.source_of(key)
         if isinstance(source, Generated) and source.keeps_previous:
@@ -540,21 +540,21 @@ def _reader_problems(declaration: Entry, services: Collection[str]) -> Iterator[
             yield (
                 declaration.name,
                 f"gives a reader the variable {variable!r}",
-                f"one of its own: {', '.join(sorted(known))}",
+                f"one of the secret's variables: {', '.join(sorted(known))}",
             )
 
 
 def _reference_problems(declaration: Entry, key: str) -> Iterator[Problem]:
     found = f"references the JSON key {key!r}"
-    # ECS splits valueFrom at colons and takes the second field as one top-level key; it has no way to quote.
+    # ECS splits valueFrom at colons and takes the second field as one top-level key; colons can't be escaped.
     if not key or ":" in key or not key.isprintable():
-        yield declaration.name, found, "a key that is not empty and has no colon: ECS can reference no other"
+        yield declaration.name, found, "a key that is not empty and has no colon, because ECS can't reference others"
     elif (known := known_keys(declaration)) and key not in known:
-        yield declaration.name, found, f"a key that it has: {', '.join(sorted(known))}"
+        yield declaration.name, found, f"one of its keys: {', '.join(sorted(known))}"
 
 
 def known_keys(entry: Entry) -> frozenset[str]:
-    """Return the keys that a secret's JSON is known to have; empty for a text, and where nobody has said."""
+    """Return the known keys of a secret's JSON; empty for a text, and if the keys are not declared."""
     keys = () if isinstance(entry, TextSecret) else entry.keys
     return frozenset(() if isinstance(keys, External) else keys)
 
@@ -564,7 +564,11 @@ def _json_problems(name: str, keys: Mapping[str, Source]) -> Iterator[Problem]:
         yield name, "has no keys", "at least one key, or External()"
     for key, source in keys.items():
         if isinstance(source, Generated) and source.holds_previous and key + PREVIOUS_SUFFIX in keys:
-            yield name, f"has the key {key + PREVIOUS_SUFFIX!r}", f"that name is kept for the previous value of {key}"
+            yield (
+                name,
+                f"has the key {key + PREVIOUS_SUFFIX!r}",
+                f"that name is reserved for the previous value of {key}",
+            )
 
 
 def _partial_arn_problems(names: Sequence[str]) -> Iterator[Problem]:

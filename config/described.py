@@ -1,4 +1,4 @@
-"""What the stack's outputs say of each secret: owner, key, and where its values come from. Never a value."""
+"""What the stack's outputs say about each secret: owner, key, and where its values come from. Never a value."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +42,7 @@ def secrets_of(config: Settings, secrets: Mapping[str, Secret]) -> dict[str, out
 
 
 def parts_of(entry: Entry, numbers: Mapping[str, int]) -> dict[str, Part]:
-    """Return where an entry's values come from by JSON key, "" for a text or a JSON that an operator sets whole."""
+    """Return the sources of an entry's values by JSON key; "" is a text, or a JSON that an operator sets as a whole."""
     if isinstance(entry, ForeignSecret):
         return {key: Part("external") for key in sorted(entry.keys)}
     if not isinstance(entry, JsonSecret):

@@ -1,6 +1,6 @@
-"""What a single value of the configuration may be: each check returns what was found and what is allowed, or None.
+"""Checks of single configuration values: each returns what was found and what is allowed, or None.
 
-What AWS would refuse is refused here, before anything is created. What `ops migrate` must know as well is in `components.checks`.
+They refuse what AWS would refuse, before anything is created. Checks that `ops migrate` also needs are in `components.checks`.
 """
 
 import re
@@ -14,7 +14,7 @@ from config.reader import Check
 
 
 def wrong_file(value: str) -> Wrong:
-    """Tell whether there is no file at a path."""
+    """Return what is wrong with a file's path and what is allowed, or None."""
     return (
         None
         if Path(value).is_file()

@@ -25,10 +25,10 @@ class ServiceSettings:
         cpu: CPU units.
         memory: MiB.
         cpu_architecture: What the image is built for.
-        command: What the container runs instead of the image's own command, if anything.
+        command: The container's command instead of the image's, if any.
         readonly_root_filesystem: Whether the container can write to /tmp alone.
         log_mode: `non-blocking` or `blocking`; "" takes the account's default.
-        health_check: How ECS finds out whether the container is healthy, if at all.
+        health_check: How ECS checks the container's health, if at all.
     """
 
     image: str
@@ -45,24 +45,23 @@ class ServiceSettings:
 
 @dataclass(frozen=True)
 class RotationSettings:
-    """Which secret a function rotates, and how.
+    """The secret that a function rotates, and how.
 
     Attributes:
         secret: The secret that rotates, by its name in the catalogue.
         superuser: The secret that signs in for it (alternating-users), by its name in the catalogue.
         schedule: A `cron(...)` expression in UTC.
         duration: Length of the window that the schedule opens, such as `1h`.
-        strategy: `single-user` changes the password of the user who signs in; `alternating-users` alternates two users.
+        strategy: `single-user` changes the password of the user that signs in; `alternating-users` alternates two users.
         subnet_ids: Private subnets that reach the database and Secrets Manager.
         security_group_ids: Groups of the function; the database's group must let them in.
         engine: The kind of database: one of `components.engines`.
         host: The server's host name, as in its certificate.
         port: TCP port.
         dbname: The database that the function signs in to.
-        username: The user whom the secret that signs in belongs to, where that secret is a text; "" where it is a JSON, which
-            holds the name itself.
+        username: The user that the sign-in secret belongs to, if that secret is a text; "" if it is JSON, which holds the name.
         certificate_bundle: Path of a PEM file to verify the server's TLS certificate with, "" for the function's own.
-        grants: What the application's user may do when the function creates it, such as `USAGE, CREATE ON SCHEMA public`
+        grants: The application user's privileges if the function creates it, such as `USAGE, CREATE ON SCHEMA public`
             (alternating-users); empty: the function creates no user.
     """
 
@@ -84,7 +83,7 @@ class RotationSettings:
 
 @dataclass(frozen=True)
 class RedeploySettings:
-    """The ECS services that restart their tasks when the value of a secret changes that they read.
+    """The ECS services that restart their tasks when the value of one of their secrets changes.
 
     Attributes:
         cluster: The ECS cluster's name.
@@ -97,17 +96,17 @@ class RedeploySettings:
 
 @dataclass(frozen=True)
 class AuditSettings:
-    """What is recorded and who is told.
+    """What the audit records and whom it alerts.
 
     Attributes:
-        trail: `create` makes a trail; `existing` reads the log group of an organisation's trail.
-        log_group_name: That log group, with `existing`.
+        trail: `create` creates a trail; `existing` reads the log group of an organization's trail.
+        log_group_name: The log group, with `existing`.
         alarm_emails: Subscribers of the alarm topic; each confirms by e-mail.
-        trusted_readers: ARNs of roles or users that may read without an alarm.
-        expected_reads_per_hour: Reads an hour by everybody together above which an alarm fires.
+        trusted_readers: ARNs of roles or users whose reads raise no alarm.
+        expected_reads_per_hour: Total reads an hour above which an alarm fires.
         log_retention_in_days: Days that the trail's log group keeps events.
-        state_key_arn: ARN of the key that account/ creates for the state, if reads of the state raise an alarm.
-        state_readers: ARNs of others than the pipeline's roles that read the state.
+        state_key_arn: ARN of the key that account/ creates for the state, if the audit watches the state.
+        state_readers: ARNs of roles and users, besides the pipeline's roles, that read the state.
     """
 
     trail: Literal["create", "existing"]
@@ -125,7 +124,7 @@ class Settings:
     """The configuration of one stack, complete and valid.
 
     `values` holds the secrets that the configuration sets, by configuration key, in the clear: it is kept out of `repr`.
-    `catalogue` has the secrets of this stack, adopted ones as external; `foreign` those that it reads and somebody else owns.
+    `catalogue` has the secrets of this stack, adopted ones as external; `foreign` those that it reads but does not own.
     `foreign_arns` has their ARNs by name, `secret_kms_keys` the customer-managed keys of adopted and foreign secrets by name.
     """
 
@@ -164,22 +163,22 @@ class Settings:
 
     @property
     def key_deletion_window_in_days(self) -> int:
-        """Days in which the deletion of the stack's key can be cancelled; a stack that is not protected comes and goes."""
+        """Days in which the deletion of the stack's key can be cancelled; short for a stack that is not protected."""
         return 30 if self.protect else 7
 
     @property
     def own_trail(self) -> bool:
-        """Whether the stack has a trail of its own."""
+        """Whether the stack creates its own trail."""
         return self.audit is not None and self.audit.trail == "create"
 
     @property
     def ecs_services(self) -> tuple[tuple[str, str], ...]:
-        """Cluster and name of the ECS services that run the tasks, as far as the configuration names them."""
+        """Cluster and name of the ECS services that run the tasks, if the configuration names them."""
         return tuple((self.redeploy.cluster, name) for name in self.redeploy.services.values()) if self.redeploy else ()
 
     @property
     def key_needed_days(self) -> int:
-        """Days until nothing is left that was encrypted with the stack's own key before the stack gave it back."""
+        """Days until nothing is left that the stack's own key encrypted before the stack returned to AWS's key."""
         days = [self.log_retention_in_days]
         if self.audit and self.own_trail:
             days += [self.audit.log_retention_in_days, MIN_LOG_FILE_DAYS]

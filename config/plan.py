@@ -1,8 +1,8 @@
-"""Prints what a stack would have, as JSON without a value: `python -m config.plan --stack prod`.
+"""Prints the plan of a stack as JSON, without a value: `python -m config.plan --stack prod`.
 
-Tools that must not import the catalogue read this: the way back of a stack without a state, the migration, the sandbox. It
-needs `catalogue.py`, `Pulumi.yaml` and the stack's file; neither Pulumi nor AWS is asked, and an incomplete configuration is
-enough. `Plan` describes the format.
+Tools that must not import the catalogue read this: the recovery of a stack without a state, the migration, the sandbox. It
+needs `catalogue.py`, `Pulumi.yaml` and the stack's file; it calls neither Pulumi nor AWS, and an incomplete configuration
+is enough. `Plan` describes the format.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from config.declarations import (
 )
 
 SCHEMA = 1
-"""Raised when a field changes its meaning or goes away; new fields leave it."""
+"""Increased when a field changes its meaning or is removed, but not for a new field."""
 
 WHOLE = ""
 """The part of a secret that is one text, or a JSON whose keys the catalogue does not know."""
@@ -51,7 +51,7 @@ _KINDS: Mapping[type[Any], str] = {
 class PartPlan(TypedDict):
     """One part of a secret's value. `number` is the generation that the configuration asks for, `length` in characters.
 
-    `accepted_by` is `{"server": NAME, "host": VARIABLE}`, `{"partner": NAME}`, or None when the application alone checks it.
+    `accepted_by` is `{"server": NAME, "host": VARIABLE}`, `{"partner": NAME}`, or None when only the application checks it.
     """
 
     kind: str
@@ -65,9 +65,9 @@ class PartPlan(TypedDict):
 class SecretPlan(TypedDict):
     """One entry of the catalogue.
 
-    `owner` is `stack`, `adopted` or the name of whoever owns a foreign secret; `adopt_arn` and `foreign_arn` are the ARNs that
-    the configuration gives. `parts` has the declared sources by JSON key, `WHOLE` for a text; an adopted secret keeps the value
-    that it has. `rotated` tells whether a function changes the value.
+    `owner` is `stack`, `adopted` or the name of a foreign secret's owner; `adopt_arn` and `foreign_arn` are the ARNs that
+    the configuration gives. `parts` has the declared sources by JSON key, `WHOLE` for a text; an adopted secret keeps its
+    value. `rotated` is true when a function changes the value.
     """
 
     full_name: str | None
@@ -81,7 +81,7 @@ class SecretPlan(TypedDict):
 
 
 class ReferencePlan(TypedDict):
-    """What a container variable is filled from: the secret's name in the catalogue, and its JSON key or None for all."""
+    """The source of a container variable: the secret's name in the catalogue, and its JSON key, or None for the whole value."""
 
     secret: str
     key: str | None
@@ -105,7 +105,7 @@ class VariablePlan(TypedDict):
 
 
 class NamesPlan(TypedDict):
-    """Fixed names of the whole stack. The description tells its KMS key from others when the alias is gone."""
+    """Fixed names of the whole stack. The description identifies its KMS key when the alias is gone."""
 
     prefix: str
     key_alias: str
@@ -114,7 +114,7 @@ class NamesPlan(TypedDict):
 
 
 class Plan(TypedDict):
-    """What a stack would have. `secret_config_keys` has the keys of every stack's secrets, which the CLI must encrypt."""
+    """The plan of a stack. `secret_config_keys` has the keys of every stack's secrets, which the CLI must encrypt."""
 
     schema: int
     project: str
@@ -134,8 +134,8 @@ def plan(application: Application, names: Names, config: Mapping[str, Any]) -> P
     Args:
         application: What the catalogue declares.
         names: The stack's names.
-        config: The `config:` part of the stack's file, keys with their namespace; values that are not as they should be
-            count as absent, for `pulumi preview` reports them.
+        config: The `config:` part of the stack's file, keys with their namespace; invalid values count as absent, because
+            `pulumi preview` reports them.
     """
     own = {key.removeprefix(f"{names.project}:"): value for key, value in config.items()}
     entries: list[Entry] = [*application.catalogue(names.stack), *application.foreign(names.stack)]
@@ -189,7 +189,7 @@ def main() -> None:
     except OSError as error:
         parser.error(f"{error.filename} can't be read: {error.strerror}")
     except yaml.YAMLError as error:
-        # Without the parser's quote of the line, which may hold a value.
+        # Without the parser's quote of the line, which might hold a value.
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         parser.error(f"{file} or Pulumi.yaml is not valid YAML" + (f", line {line + 1}" if line is not None else ""))
     try:
@@ -234,7 +234,7 @@ def _part(source: Source, numbers: Mapping[str, Any]) -> PartPlan:
     key = source.config_key if isinstance(source, Generated | Supplied) else None
     number = str(numbers.get(key, 1)) if key else "1"
     return PartPlan(
-        # Whatever else stands there may be a value that somebody typed.
+        # Any other text might be a value that was typed here.
         kind=_KINDS.get(type(source), "unknown"),
         config_key=key,
         number=int(number) if re.fullmatch(r"\d{1,6}", number) else 1,
@@ -245,7 +245,7 @@ def _part(source: Source, numbers: Mapping[str, Any]) -> PartPlan:
 
 
 def _parsed(value: Any, kind: type[_T]) -> _T:
-    """Return an array or object, given as such or as JSON text; empty where it is neither. `pulumi config set` writes text."""
+    """Return an array or object, or an empty one for anything else. `pulumi config set` writes JSON text."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -259,7 +259,7 @@ def _text(value: Any) -> str | None:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    # libyaml's loader, where it is built in, is ten times as quick.
+    # libyaml's loader, if it is built in, is ten times faster.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     content: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - a safe loader either way
     return cast("dict[str, Any]", content) if isinstance(content, dict) else {}

@@ -1,6 +1,6 @@
-"""Reads a stack's configuration with types, and collects every problem instead of stopping at the first.
+"""Reads a stack's configuration with types, and collects all problems instead of stopping at the first.
 
-A problem is a row of three cells: the key, what was found (never a secret's value), what fixes it.
+A problem is a row of three cells: the key, what was found (never a secret's value), and what fixes it.
 """
 
 import difflib
@@ -17,7 +17,7 @@ Check = Callable[[str], tuple[str, str] | None]
 Kind = Literal["string", "integer", "boolean", "array", "object"]
 
 REQUIRED = None
-"""The default of a key that every stack, or every stack with that section, must set."""
+"""The default of a required key: every stack, or every stack with that section, must set it."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Key:
         name: Its name; `section.key` inside an object.
         kind: Its type, in Pulumi's words.
         default: What an absent or empty key means; `REQUIRED` for none.
-        meaning: What it is for: one sentence or two, for Pulumi.yaml and the documents.
-        allowed: The values that it takes, empty for any of its type.
+        meaning: Its purpose in one or two sentences, for Pulumi.yaml and the documents.
+        allowed: The values that it accepts, empty for any of its type.
         rule: `allowed` in words.
-        check: Looks at a text, or at each one of an array.
-        shown: The default in the documents, where the value says too little.
+        check: Checks a text, or each text of an array.
+        shown: The default in the documents, if the value alone is unclear.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Key:
 
     @property
     def section(self) -> str:
-        """The object that the key is in, "" for one of the stack's own."""
+        """The object that contains the key, "" for a top-level key."""
         return self.name.rpartition(".")[0]
 
 
@@ -66,7 +66,7 @@ class Reader:
         problems: list[tuple[str, str, str]] | None = None,
         keys: Mapping[str, Key] | None = None,
     ) -> None:
-        """Wrap values, whose keys are shown to the user behind `prefix`; what is said of `encrypted` keys never quotes them.
+        """Wrap values. Messages show their keys after `prefix`, and never quote the value of an `encrypted` key.
 
         `keys` are the declared keys by name, those in objects as `section.key`.
         """
@@ -86,9 +86,9 @@ class Reader:
         )
 
     def reject_unknown(self, remedy: str = "see docs/configuration.md") -> None:
-        """Report, before all other problems, each key that nobody has asked for, here and in the nested objects.
+        """Report, before all other problems, each unknown key, here and in the nested objects.
 
-        The message names the nearest key that somebody has asked for, else `remedy`. Call it once everything is read.
+        The message suggests the nearest known key, or `remedy`. Call it after everything else has been read.
         """
         found = self.problems[:]
         self.problems.clear()
@@ -102,14 +102,14 @@ class Reader:
             if self._prefix:
                 self.report(*row)
             else:
-                # A key of the stack's own is never secret, and the sandbox encrypts what nobody declares.
+                # A setting's key is never secret, and the sandbox encrypts undeclared keys.
                 self.problems.append(row)
         for section in self._sections.values():
             section._reject_unknown("see docs/configuration.md")  # noqa: SLF001 - its own kind
 
     @property
     def asked(self) -> frozenset[str]:
-        """The keys that have been asked for so far: the known ones."""
+        """The keys that have been read so far: the known ones."""
         return frozenset(self._asked)
 
     def has(self, key: str) -> bool:
@@ -122,13 +122,13 @@ class Reader:
         return self._values[key] if self.has(key) else None
 
     def value(self, key: str, *, default: Any = ..., check: Check | None = None, allowed: Collection[Any] = ()) -> Any:
-        """Return the value of a declared key: of its type, as its declaration says; of a service's key, as of the common one.
+        """Return the value of a declared key in its declared type; a service's key has the type of the common one.
 
         Args:
             key: The key.
-            default: What an absent key means where that depends on others.
-            check: Looks at a text where that depends on others.
-            allowed: The strings that it takes where that depends on others.
+            default: The meaning of an absent key, if it depends on other keys.
+            check: Checks a text, if the rule depends on other keys.
+            allowed: The accepted strings, if they depend on other keys.
         """
         own = self._keys.get(self._prefix + key) or self._keys[key]
         default = own.default if default is ... else default
@@ -151,7 +151,7 @@ class Reader:
         Args:
             key: The key.
             default: What an absent or empty key means; None makes the key required.
-            check: Looks at a value that is not empty.
+            check: Checks a value that is not empty.
         """
         if not self.has(key):
             if default is None:
@@ -233,7 +233,7 @@ class Reader:
             return default
         value = self._values[key]
         if isinstance(value, str):
-            # Pulumi hands arrays and objects over as JSON text. Text that is no JSON is not quoted: it may hold a secret.
+            # Pulumi passes arrays and objects as JSON text. Text that is not JSON is never quoted: it might hold a secret.
             try:
                 value = json.loads(value)
             except ValueError:

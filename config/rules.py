@@ -1,4 +1,4 @@
-"""What is fine alone and wrong together."""
+"""Rules about keys that are valid alone and contradict each other."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -39,7 +39,7 @@ def together(settings: Settings, region: str | None) -> Iterator[Problem]:
 
 
 def _places(settings: Settings, region: str | None) -> Iterator[Problem]:
-    """Yield the problems of ARNs that cannot belong together. Only a secret of somebody else may be far away."""
+    """Yield the problems of ARNs that cannot belong together. Only a foreign secret can be in another Region or account."""
     arns = {
         **{f"adopt.{name}": arn for name, arn in settings.adopt.items()},
         **{f"foreignSecrets.{name}": arn for name, arn in settings.foreign_arns.items()},
@@ -47,11 +47,19 @@ def _places(settings: Settings, region: str | None) -> Iterator[Problem]:
     for key, arn in arns.items():
         partition, place = _partition_and_region(arn)
         if twins := [other for other, twin in arns.items() if other < key and twin == arn]:
-            yield key, f"is the ARN of {twins[0]}, too", "one secret for each entry of the catalogue"
+            yield key, f"is also the ARN of {twins[0]}", "one secret for each entry of the catalogue"
         if region and partition != partition_of(region):
-            yield key, f"is in the partition {partition}", f"{partition_of(region)}: no role reads across partitions"
+            yield (
+                key,
+                f"is in the partition {partition}",
+                f"{partition_of(region)}: a role cannot read across partitions",
+            )
         elif region and key.startswith("adopt.") and place != region:
-            yield key, f"is in {place}", f"a secret in {region}; one elsewhere is a ForeignSecret of catalogue.py"
+            yield (
+                key,
+                f"is in {place}",
+                f"a secret in {region}; declare one elsewhere as a ForeignSecret in catalogue.py",
+            )
         elif (
             settings.rotation and key == f"foreignSecrets.{settings.rotation.superuser}" and region not in {None, place}
         ):
@@ -72,13 +80,17 @@ def _rotation(rotation: RotationSettings, catalogue: Mapping[str, Entry]) -> Ite
     alternating = rotation.strategy == "alternating-users"
     rotated, superuser = catalogue.get(rotation.secret), catalogue.get(rotation.superuser or "")
     if alternating and rotated and rotation.secret == rotation.superuser:
-        yield "rotation.superuser", "is the secret that rotates", "the secret of a user who may change others"
+        yield "rotation.superuser", "is the secret that rotates", "the secret of a user that can change others"
     if alternating and rotated and not _may_hold_username(rotated):
         yield "rotation.secret", f"{rotation.secret} holds no username", "a JSON secret of username and password"
     if not alternating and rotated and not isinstance(rotated, TextSecret):
         yield "rotation.secret", f"{rotation.secret} is a JSON", "single-user rotates a text secret"
     if rotation.grants and not alternating:
-        yield "rotation.grants", "is set with single-user", "strategy alternating-users: a single user exists already"
+        yield (
+            "rotation.grants",
+            "is set together with single-user",
+            "strategy alternating-users: a single user exists already",
+        )
     signs_in = superuser if alternating else rotated
     if signs_in is None:
         return
@@ -107,7 +119,7 @@ def _sizes(settings: Settings) -> Iterator[Problem]:
 
 
 def _longest(source: Source, values: Mapping[str, str]) -> str:
-    """Return a text as long as the source's value will be."""
+    """Return a text with the length of the source's future value."""
     if isinstance(source, Generated):
         return values.get(source.config_key, "x" * source.length)
     return values.get(source.config_key, "") if isinstance(source, Supplied) else ""

@@ -33,7 +33,7 @@ class ConfigurationError(pulumi.RunError):
 
 
 _EXPECTED_STARTS = 20
-"""Tasks that start in a busy hour where `expectedReadsPerHour` says nothing: ECS reads once for every entry under `secrets`."""
+"""Tasks that start in a busy hour, if `expectedReadsPerHour` is not set: ECS reads once for each entry under `secrets`."""
 
 
 def parse(
@@ -44,14 +44,14 @@ def parse(
     *,
     region: str | None = None,
 ) -> Settings:
-    """Return the settings that a configuration means.
+    """Return the settings of a configuration.
 
     Args:
         raw: The project's configuration by key, without its namespace.
         encrypted: The keys that were set with `--secret`.
         application: What the catalogue declares.
         names: The stack's names.
-        region: The Region of the secrets, when the configuration tells it.
+        region: The Region of the secrets, if the configuration sets it.
 
     Raises:
         ConfigurationError: When anything is wrong; it names everything that is.
@@ -92,7 +92,7 @@ def parse(
         rotation=rotation,
         redeploy=_redeploy(reader, services),
         audit=_audit(reader, entries=sum(1 for name in services for d in catalogue for _ in d.references(name))),
-        # Read last: every other key that was asked for is a setting's.
+        # Read last: every other key that was read belongs to a setting.
         values=_values(reader, encrypted, application, declared, catalogue, strict=protect),
     )
     for problem in (
@@ -109,10 +109,10 @@ def parse(
     ):
         reader.report(*problem)
     reader.reject_unknown(
-        "docs/configuration.md and catalogue.py have them all; of a secret that left: pulumi config rm KEY"
+        "docs/configuration.md and catalogue.py list all keys; if its secret was removed: pulumi config rm KEY"
     )
     if reader.problems:
-        # A common key is looked at for each service.
+        # A common key is checked for each service.
         raise ConfigurationError(_table(list(dict.fromkeys(reader.problems)), names.stack))
     return settings
 
@@ -121,7 +121,7 @@ def _service(reader: Reader, name: str, variables: Sequence[PlainVariable], *, e
     """Return one service's settings: its own keys over the common ones."""
     services = reader.section("services")
     own = services.section(name) if services else None
-    # Both are asked, so that both know the key.
+    # Both are read, so that both know the key.
     given = {key: (reader.has(key), own is not None and own.has(key)) for key in SERVICE_KEYS if key != "environment"}
     from_ = {key: own if own and given[key][1] else reader for key in SERVICE_KEYS if key != "environment"}
     cpu, memory = from_["cpu"].value("cpu"), from_["memory"].value("memory")
@@ -180,7 +180,7 @@ def _values(
     """Return the configured secrets by key; `declared` has the stack's own sources, `catalogue` lacks adopted ones."""
     every = declarations.secret_config_keys(application.every_secret())
     for key in sorted(reader.asked & set(every)):
-        reader.report(key, "is the key of a setting and of a secret", "another configuration key in catalogue.py")
+        reader.report(key, "is both a setting's key and a secret's", "another configuration key in catalogue.py")
     values: dict[str, str] = {}
     sources = {s.config_key: s for d in catalogue for s in d.sources() if isinstance(s, Generated | Supplied)}
     for key in every:
@@ -190,14 +190,14 @@ def _values(
             if isinstance(source, Supplied):
                 reader.report(key, "is required", command)
         elif key in declarations.secret_config_keys(declared) and source is None:
-            # The value stays as it was found; a configured one would be ignored silently.
+            # An adopted secret keeps its value; a configured one would be ignored silently.
             reader.report(key, "is set, but its secret is adopted and keeps its value", f"pulumi config rm {key}")
         elif source is None:
-            reader.report(key, "is of a secret that this stack does not have", f"pulumi config rm {key}")
+            reader.report(key, "belongs to a secret that this stack does not have", f"pulumi config rm {key}")
         elif key not in encrypted:
-            # The message comes before any look at the value: it lies in the stack file in the clear and must be replaced.
+            # This check comes before any check of the value, which is in the stack file in the clear and must be replaced.
             reader.report(
-                key, "is set without --secret", f"{command}   (with a new value: the old one is in the clear)"
+                key, "is set without --secret", f"{command}   (with a new value: the old one was stored in the clear)"
             )
         elif wrong := wrong_secret(str(value), strict=strict):
             reader.report(key, wrong, command)
@@ -207,10 +207,10 @@ def _values(
 
 
 def _environment(reader: Reader, *, encrypted: bool) -> dict[str, str]:
-    readable = "plain variables are readable by many: add an entry to catalogue.py"
+    readable = "many people can read plain variables: add an entry to catalogue.py"
     found: dict[str, str] = {}
     if encrypted:
-        # Whoever encrypted it wants it kept secret; in a plain variable it would stand in the clear in ECS and in the state.
+        # An encrypted value is meant to stay secret; a plain variable shows it in the clear in ECS and in the state.
         reader.report("environment", "holds an encrypted value", readable)
         return found
     for name, value in reader.object("environment").items():
@@ -231,7 +231,7 @@ def _environment(reader: Reader, *, encrypted: bool) -> dict[str, str]:
 
 
 def _generations(reader: Reader, declared: Catalogue, effective: Catalogue) -> dict[str, int]:
-    """Return the generations that are asked for; `effective` lacks the sources of adopted secrets."""
+    """Return the requested generations; `effective` lacks the sources of adopted secrets."""
     made_here = declarations.generated(effective)
     found: dict[str, int] = {}
     section = reader.section("rotations")
@@ -239,7 +239,9 @@ def _generations(reader: Reader, declared: Catalogue, effective: Catalogue) -> d
         if section is None or not section.has(key):
             continue
         if key not in made_here:
-            section.report(key, "is of a secret that is adopted: its value is not made here", "python -m ops set NAME")
+            section.report(
+                key, "belongs to an adopted secret: its value is not generated here", "python -m ops set NAME"
+            )
             continue
         found[key] = section.integer(key, 1, allowed=range(1, 1_000_000), rule="1 or more, one more for each new value")
     return found
@@ -252,7 +254,7 @@ def _adopt(reader: Reader, catalogue: Catalogue) -> dict[str, str]:
     found = {d.name: section.text(d.name, check=fields.wrong_secret_arn) for d in catalogue if section.has(d.name)}
     for name, arn in found.items():
         if twins := [other for other, twin in found.items() if other < name and twin == arn]:
-            section.report(name, f"is the ARN of {twins[0]}, too", "one secret for each entry of the catalogue")
+            section.report(name, f"is also the ARN of {twins[0]}", "one secret for each entry of the catalogue")
     return found
 
 
@@ -264,7 +266,9 @@ def _foreign_arns(reader: Reader, foreign: Sequence[ForeignSecret]) -> dict[str,
             found[secret.name] = section.text(secret.name, check=fields.wrong_secret_arn)
         else:
             command = f"pulumi config set --plaintext --path foreignSecrets.{secret.name} ARN"
-            reader.report(f"foreignSecrets.{secret.name}", f"is required: {secret.owner} owns the secret", command)
+            reader.report(
+                f"foreignSecrets.{secret.name}", f"is required, because {secret.owner} owns the secret", command
+            )
     return found
 
 

@@ -42,7 +42,7 @@ class Deployment:
     Attributes:
         names: The stack's names.
         location: Its account and Region.
-        features: What its configuration switches on.
+        features: The features that its configuration turns on.
         config_key_arn: ARN of the KMS key that encrypts its configuration's secrets.
         key_tags: The tags with which the stack creates its key: the provider's default tags.
         adopted_arns: Secrets of the stack that have other names.

@@ -47,7 +47,7 @@ def test_a_server_is_found_by_a_plain_variable_that_exists() -> None:
     source = Generated("redisPassword", accepted_by=Server("ElastiCache", "REDIS_HOST"))
     assert problems(source) == []
     assert problems(replace(source, accepted_by=Server("ElastiCache", "REDIS"))) == [
-        ("redis-password", "is accepted by a server at 'REDIS'", "the plain variable with its host name")
+        ("redis-password", "is accepted by a server at 'REDIS'", "name the plain variable with its host name")
     ]
 
 

@@ -186,7 +186,7 @@ def test_defaults_are_the_ones_of_the_design() -> None:
             "services.app.cpus  is not a known key  did you mean services.app.cpu?",
         ),
         ({"services_": {"app": {"cpu": 512, "memory": 512}}}, "services.app.cpu  512 with memory 512"),
-        ({"dbAppUserPassword": "p" * 20}, "dbAppUserPassword  is of a secret that this stack does not have"),
+        ({"dbAppUserPassword": "p" * 20}, "dbAppUserPassword  belongs to a secret that this stack does not have"),
         ({"rotation": {**ROTATION, "superuser": "jwt-secret"}}, "rotation.superuser  is not a known key"),
         ({"rotation": {**ROTATION, "shedule": "x"}}, "did you mean rotation.schedule?"),
         (
@@ -195,7 +195,7 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         ),
         (
             {"rotation": {**ROTATION, "grants": ["CONNECT ON DATABASE tickets"]}},
-            "rotation.grants  is set with single-user",
+            "rotation.grants  is set together with single-user",
         ),
         (
             {"rotation": {**ROTATION, "certificateBundle": "no.pem"}},
@@ -221,7 +221,7 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         ({"adopt": {"jwt-secrets": "x"}}, "did you mean adopt.jwt-secret?"),
         (
             {"adopt": {"jwt-secret": SECRET_ARN}, "rotations": {"jwtSecret": 2}},
-            "rotations.jwtSecret  is of a secret that is adopted: its value is not made here  python -m ops set NAME",
+            "rotations.jwtSecret  belongs to an adopted secret: its value is not generated here  python -m ops set NAME",
         ),
         (
             {"adopt": {"jwt-secret": SECRET_ARN}, "jwtSecret": "j" * 40},
@@ -337,7 +337,7 @@ def test_a_stack_whose_name_aws_would_refuse_half_way_is_refused(stack: str, sai
 
 def test_a_secret_with_the_configuration_key_of_a_setting_is_refused() -> None:
     catalogue = (*CATALOGUE, TextSecret("pager", Generated("image")))
-    assert "image  is the key of a setting and of a secret" in refusal(catalogue=catalogue)
+    assert "image  is both a setting's key and a secret's" in refusal(catalogue=catalogue)
 
 
 def test_a_key_whose_secret_left_the_catalogue_is_told_with_the_command_that_removes_it() -> None:
