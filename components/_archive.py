@@ -1,7 +1,8 @@
 """The rotation function's deployment archive: the same bytes on every machine, so that an unchanged function never deploys.
 
-Pure: reads files, returns bytes. What goes in: the function's package, the database's driver with what it needs from
-the installed, pinned distributions, and a CA bundle when one is given. Bytes depend on nothing else: names are sorted,
+Pure: reads files, returns bytes. It contains the function's package, the database driver with its dependencies from the
+installed, pinned distributions, and an
+optional CA bundle. Bytes depend on nothing else: names are sorted,
 times and modes are fixed, bytecode and what an installer leaves behind (RECORD, INSTALLER, ...) stay out, and entries are
 stored rather than deflated, since zlib's output differs between its implementations and versions (1.3 MB; Lambda takes 50 MB).
 """
@@ -24,10 +25,10 @@ from components.engines import ENGINES
 ROTATION_PACKAGE = Path(__file__).resolve().parent / "functions" / "rotate_password"
 ROTATION_HANDLER = "rotate_password.rotate.handler"
 CA_BUNDLE_NAME = "ca-bundle.pem"
-"""Where the archive keeps the CA bundle: what the function's variable CA_BUNDLE has to be."""
+"""The CA bundle's path in the archive: the value of the function's variable CA_BUNDLE."""
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first time that a zip file can hold
-_READABLE_FILE = 0o100644 << 16  # Lambda runs as another user than the one who unpacks
+_READABLE_FILE = 0o100644 << 16  # Lambda runs as another user than the one that unpacks
 _UNIX = 3
 
 

@@ -1,4 +1,4 @@
-"""What the constructors of components share: where they are, what their names start with, and how they refuse an argument."""
+"""Shared parts of the components' constructors: location, name prefix, and the refusal of arguments."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ Problem = tuple[str, str, str]
 
 
 class ArgsError(pulumi.RunError):
-    """AWS would refuse arguments of a component. The message is a table of all of them."""
+    """AWS would refuse arguments of a component. The message lists all of them in a table."""
 
     def __init__(self, component: str, name: str, problems: Sequence[Problem]) -> None:
         super().__init__(_table(component, name, problems))
@@ -47,12 +47,12 @@ def refuse(component: str, name: str, problems: Iterable[Problem]) -> None:
 
 
 def prefix_of(args: Mapping[str, Any], name: str) -> str:
-    """Return what the names of a component's resources start with: what it was given, or `<project>-<stack>-<name>`."""
+    """Return the name prefix of a component's resources: the given one, or `<project>-<stack>-<name>`."""
     return str(args.get("prefix") or f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}")
 
 
 def location_of(args: Mapping[str, Any], component: pulumi.Resource) -> Location:
-    """Return where a component creates its resources: what it was given, or what its provider says."""
+    """Return where a component creates its resources: the given location, or the provider's."""
     given = args.get("location")
     if isinstance(given, Location):
         return given
@@ -65,7 +65,7 @@ def location_of(args: Mapping[str, Any], component: pulumi.Resource) -> Location
 
 
 def secrets_of(given: Sequence[Secret | Mapping[str, Any]] | None) -> list[Secret]:
-    """Return secrets as such: a program in another language gives their fields."""
+    """Return `Secret` objects: a program in another language passes their fields."""
     return [one if isinstance(one, Secret) else Secret(**one) for one in given or ()]
 
 
@@ -79,7 +79,7 @@ def texts(given: pulumi.Input[Sequence[pulumi.Input[str]]] | None) -> tuple[list
 
 
 def unlike(args: Mapping[str, Any], rules: Mapping[str, tuple[re.Pattern[str], str]]) -> Iterator[Problem]:
-    """Yield the arguments that are known now and are not as AWS takes them: by name a pattern and what it means."""
+    """Yield the known arguments that AWS would refuse: by name a pattern and its meaning."""
     for key, (pattern, rule) in rules.items():
         given = args.get(key)
         for text in [given] if isinstance(given, str) else texts(given)[0]:
@@ -88,7 +88,7 @@ def unlike(args: Mapping[str, Any], rules: Mapping[str, tuple[re.Pattern[str], s
 
 
 def outside(args: Mapping[str, Any], ranges: Mapping[str, tuple[range, str]]) -> Iterator[Problem]:
-    """Yield the numbers that AWS does not take: by name the range and what it means."""
+    """Yield the numbers that AWS would refuse: by name the range and its meaning."""
     for key, (allowed, rule) in ranges.items():
         given = args.get(key)
         if given is not None and int(given) not in allowed:
@@ -96,16 +96,16 @@ def outside(args: Mapping[str, Any], ranges: Mapping[str, tuple[range, str]]) ->
 
 
 BOUNDARY = {"permissions_boundary": (POLICY_ARN, "the ARN of a managed policy")}
-"""What `unlike` looks at in every component that creates a role."""
+"""What `unlike` checks in every component that creates a role."""
 
 
 def retention_days(args: Mapping[str, Any], default: int = 30) -> int:
-    """Return the days that a component's log group keeps its events."""
+    """Return the retention days of a component's log group."""
     return int(args.get("log_retention_in_days", default))
 
 
 def wrong_retention(args: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield the problem of days that CloudWatch Logs does not take."""
+    """Yield a problem for retention days that CloudWatch Logs does not accept."""
     if (days := retention_days(args)) not in LOG_RETENTION_DAYS:
         yield "log_retention_in_days", f"is {days}", f"one of {', '.join(map(str, LOG_RETENTION_DAYS))}"
 
@@ -114,5 +114,5 @@ def long_names(prefix: str, *endings: str) -> Iterator[Problem]:
     """Yield the problem of a prefix that makes the name of a role, a rule or a function too long."""
     longest = max(endings, key=len)
     if len(prefix) + len(longest) > MAX_ROLE_NAME:
-        rule = f"at most {MAX_ROLE_NAME - len(longest)}: AWS takes {MAX_ROLE_NAME}, and {longest} follows"
+        rule = f"at most {MAX_ROLE_NAME - len(longest)}: AWS accepts {MAX_ROLE_NAME}, and {longest} follows"
         yield "prefix", f"has {len(prefix)} characters", rule

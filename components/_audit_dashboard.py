@@ -1,4 +1,4 @@
-"""The audit's dashboard, as a pure function to the JSON that CloudWatch takes.
+"""The audit's dashboard: a pure function that returns CloudWatch's JSON.
 
 Source: AWS, "Dashboard body structure and syntax".
 """
@@ -29,10 +29,10 @@ def dashboard_body(
     expected_reads_per_hour: int,
     alarm_arns: Sequence[str],
 ) -> str:
-    """Return the dashboard: alarms, reads by principal, denied reads, rotations, since when each value is unchanged.
+    """Return the dashboard: alarms, reads by principal, denied reads, rotations, and the last change of each value.
 
     Args:
-        title: What it is about, `<project>-<stack>`.
+        title: Its subject, `<project>-<stack>`.
         region: Where the metrics and the log group are.
         namespace: The metrics' namespace.
         log_group_name: The trail's log group.

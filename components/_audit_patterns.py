@@ -1,8 +1,8 @@
 """The table of detections as CloudWatch Logs metric filters.
 
 Pure: strings in, patterns out. A pattern is a template until the secrets and the key exist: `Values.fill` replaces
-`<resource:NAME>` (a name with the six characters that AWS adds) and `<key-id>`. How many patterns there are, and what goes
-into which, follows from names alone, so that a preview and an update agree.
+`<resource:NAME>` (a name with the six characters that AWS adds) and `<key-id>`. The number of patterns and their contents
+depend only on names, so that a preview and an update agree.
 
 How a secret is named in a record (AWS, "AWS Secrets Manager entries in CloudTrail"): an API call has the caller's own
 spelling in `requestParameters.secretId`, which is the full ARN, the ARN without its last hyphen and six characters, or
@@ -35,7 +35,7 @@ LISTED = 3
 
 
 class Metric(StrEnum):
-    """The audit's metrics; each has an alarm of its own."""
+    """The audit's metrics; each has its own alarm."""
 
     READS = "Reads"
     UNEXPECTED_READS = "UnexpectedReads"
@@ -45,7 +45,7 @@ class Metric(StrEnum):
 
 
 class PatternTooLongError(pulumi.RunError):
-    """Not even one test fits beside the principals that a pattern has to leave out. Pulumi prints no traceback."""
+    """The principals to leave out take so much room that a pattern can hold no test. Pulumi prints no traceback."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ _KEY_ID_CHARACTERS = 36
 
 
 def _length(template: str) -> int:
-    """How many characters the template has once it is filled."""
+    """The number of characters in the filled template."""
     filled = (
         len(token[1]) + _ARN_SUFFIX_CHARACTERS if token[1] else _KEY_ID_CHARACTERS
         for token in _TOKEN.finditer(template)
@@ -103,7 +103,7 @@ def metric_filters(subject: Subject) -> tuple[MetricFilter, ...]:
     it: a read of a secret of a stack `dev-2` then counts in `dev` as well.
 
     Raises:
-        PatternTooLongError: When the principals to leave out fill a whole pattern.
+        PatternTooLongError: When the principals to leave out fill an entire pattern.
     """
     exact = tuple(_filters(subject, subject.secret_names, by_prefix=False))
     if len(exact) <= subject.max_filters:
@@ -116,7 +116,7 @@ def _filters(subject: Subject, names: tuple[str, ...], *, by_prefix: bool) -> It
     denied = asked + _tests("errorMessage", denied_ids(subject, names, by_prefix=by_prefix))
     arns = [f"*{subject.secret(f'<resource:{name}>')}" for name in names]
     arns += [f"*{subject.secret(subject.own)}*"] if by_prefix else []
-    # An organisation's log group has other accounts' records too, where the same name is another secret.
+    # An organization's log group also has records of other accounts, where the same name is another secret.
     here = [] if subject.trail_name else _tests("recipientAccountId", [subject.location.account_id])
     read = [*here, *_tests("eventName", ["GetSecretValue"])]
     got, refused = "$.errorCode NOT EXISTS", '$.errorCode = "AccessDenied*"'
@@ -124,18 +124,18 @@ def _filters(subject: Subject, names: tuple[str, ...], *, by_prefix: bool) -> It
     yield from _packed(Metric.READS, [*read, got], asked)
     yield from _packed(Metric.UNEXPECTED_READS, [*read, got, *_anybody_but(_readers(subject))], asked)
     if subject.trail_name:
-        # Whoever else has a session of the role calls it as he likes. Not in a log group that others use as well: AWS takes
-        # five filters with a regular expression in one.
+        # Anybody else chooses the name of the role's session freely. Not in a shared log group: AWS accepts five filters with a
+        # regular expression in each.
         taken = [f'$.{_CALLER} = "{_sessions(subject.execution_roles)}"', f"$.{_CALLER} != %/[0-9a-f]{{32}}$%"]
         yield from _packed(Metric.UNEXPECTED_READS, [*read, got], [" && ".join(taken)])
     yield from _packed(Metric.DENIED_READS, [*read, refused], denied)
-    # A BatchGetSecretValue that was denied names no secret at all: requestParameters is null, and the action has no resource.
+    # A denied BatchGetSecretValue names no secret: requestParameters is null, and the action has no resource.
     yield from _packed(
         Metric.DENIED_READS, here, [" && ".join([*_tests("eventName", ["BatchGetSecretValue"]), refused])]
     )
 
     if subject.has_key:
-        # Decrypted past Secrets Manager: the key's policy lets nobody.
+        # Decryption without Secrets Manager: the key's policy allows nobody.
         past = [*here, _either(_tests("eventName", ["Decrypt", "ReEncrypt"])), refused]
         yield from _packed(Metric.DENIED_READS, past, _tests("errorMessage", ["*:key/<key-id>*"]))
 
@@ -187,19 +187,19 @@ def _state_filters(subject: Subject, state: PulumiState, here: list[str]) -> Ite
 
 
 def _changers(subject: Subject, *, by_rotation: bool) -> tuple[str, ...]:
-    """Return what `userIdentity.arn` looks like for those who may make a change."""
+    """Return the `userIdentity.arn` patterns of principals that are allowed to change things."""
     rotation = _rotation(subject) if by_rotation else ()
     return (*rotation, *map(_caller, subject.deployers))
 
 
 def _readers(subject: Subject) -> tuple[str, ...]:
-    """Return what `userIdentity.arn` looks like for those who may read."""
+    """Return the `userIdentity.arn` patterns of principals that are allowed to read."""
     callers = map(_caller, (*subject.deployers, *subject.trusted_readers))
     return (_sessions(subject.execution_roles), *_rotation(subject), *callers)
 
 
 def _rotation(subject: Subject) -> tuple[str, ...]:
-    """Return the session of the rotation function, which Lambda calls as the function. No other of the role's is meant."""
+    """Return the rotation function's session, which Lambda names after the function: no other session of the role."""
     role = subject.rotation_role
     return (_caller(role).removesuffix("*") + role.rpartition("/")[2],) if role else ()
 
@@ -216,7 +216,7 @@ def _sessions(roles: Sequence[str]) -> str:
 
 
 def _caller(principal_arn: str) -> str:
-    """Return what `userIdentity.arn` looks like for a user, or for any session of a role."""
+    """Return the `userIdentity.arn` pattern of a user, or of any session of a role."""
     arn, slash, name = principal_arn.rpartition("/")
     if ":role" not in arn:
         return principal_arn
@@ -226,7 +226,7 @@ def _caller(principal_arn: str) -> str:
 
 
 def _anybody_but(callers: Sequence[str]) -> list[str]:
-    """Return the condition that the caller isn't among them. `!=` alone says nothing of a missing field."""
+    """Return the condition that the caller is not among them. `!=` alone does not match a missing field."""
     if not callers:
         return []
     conditions = " && ".join(f'$.{_CALLER} != "{caller}"' for caller in callers)
@@ -234,7 +234,7 @@ def _anybody_but(callers: Sequence[str]) -> list[str]:
 
 
 def _row_tests(row: Watched, room: int) -> list[str]:
-    """Return tests of which one is enough, none longer than the room."""
+    """Return alternative tests, none longer than the room."""
     named = [test for path, values in row.named.items() for test in _tests(path, values)]
     conditions = _tests("eventSource", [row.source] if row.source else [])
     if row.events:
@@ -278,11 +278,11 @@ def _pattern(fixed: Sequence[str], tests: Sequence[str]) -> str:
 
 
 def _packed(metric: Metric, fixed: Sequence[str], tests: Sequence[str]) -> Iterator[MetricFilter]:
-    """Yield as few filters as may be that together match where everything in `fixed` and one of the tests holds."""
+    """Yield as few filters as possible that together match where everything in `fixed` and one of the tests holds."""
     for some in _runs(tests, lambda some: _length(_pattern(fixed, some)) <= MAX_FILTER_CHARACTERS):
         if _length(_pattern(fixed, some)) > MAX_FILTER_CHARACTERS:
             raise PatternTooLongError(
-                f"the principals that {metric} leaves out don't fit into a metric filter of {MAX_FILTER_CHARACTERS} "
+                f"the principals that {metric} leaves out do not fit into a metric filter of {MAX_FILTER_CHARACTERS} "
                 "characters: name fewer trustedReaders and deployerRoles (one role that the others assume)"
             )
         yield MetricFilter(metric, _pattern(fixed, some))
@@ -290,11 +290,11 @@ def _packed(metric: Metric, fixed: Sequence[str], tests: Sequence[str]) -> Itera
 
 _T = TypeVar("_T")
 _OPEN_RUNS = 6
-"""To look at all of them would take seconds with hundreds of secrets."""
+"""Checking all of them would take seconds with hundreds of secrets."""
 
 
 def _runs(items: Sequence[_T], fits: Callable[[list[_T]], bool]) -> list[list[_T]]:
-    """Return the items in groups that fit, each in one of the last few with room; one too long by itself is a group, too."""
+    """Return the items in groups that fit, each in one of the last few with room; an item that is too long is its own group."""
     runs: list[list[_T]] = []
     for item in items:
         room = next((run for run in runs[-_OPEN_RUNS:] if fits([*run, item])), None)

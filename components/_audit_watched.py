@@ -1,14 +1,18 @@
 """What the audit watches: the table of detections, as data.
 
-A detection is one row of `watched`: which field of a CloudTrail record names something of this stack, and which calls on it are
-nobody's but a deployer's. `_audit_patterns` makes metric filters of the rows. A new detection is a row here and records of it,
+A detection is one row of `watched`: the field of a CloudTrail record that names something of this stack, and the calls on
+it that only
+a deployer is allowed to make. `_audit_patterns` makes metric filters of the rows. A new detection is a row here and records
+of it,
 with their source, in tests/unit/corpus/cloudtrail.
 
-The stack's own resources are recognised by their names, which start with `<project>-<stack>-`: a stack called `prod` counts
+The audit recognizes the stack's own resources by their names, which start with `<project>-<stack>-`: a stack called `prod`
+counts
 those of a stack `prod-2` in the same account as well.
 
-Where a record names the resource: in `requestParameters`, as the caller spelled it (a name, an ARN, an ARN without its end). In a
-call that was denied `requestParameters` is null in most services, and the ARN stands in `errorMessage` only ("User: ... is not
+Where a record names the resource: in `requestParameters`, as the caller spelled it (a name, an ARN, an ARN without its
+end). For a denied call, `requestParameters` is null in most services, and only `errorMessage` has the ARN ("User: ... is
+not
 authorized to perform: ... on resource: arn:... because ...").
 
 Source of each record's shape: tests/unit/corpus/cloudtrail. Of `readOnly`: AWS, "CloudTrail record contents".
@@ -20,10 +24,10 @@ from dataclasses import dataclass, field
 from components.location import Location
 
 MAX_FILTERS = {"create": 100, "existing": 50}
-"""Metric filters that one stack puts on its trail's log group. AWS takes 100; an existing group has others' as well."""
+"""Metric filters of one stack on its trail's log group. AWS accepts 100; an existing group also has filters of others."""
 
 ALARMS = ("reads", "unexpected-reads", "denied-reads", "tampering", "failed-rotations")
-"""What the audit's alarms are called, behind the stack's prefix."""
+"""The names of the audit's alarms, after the stack's prefix."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class PulumiState:
         bucket_name: The bucket that holds the state's files.
         key_arn: The KMS key that encrypts the values in them.
         key_alias: Its alias, with `alias/`.
-        readers: ARNs of the roles and users that read it beside the deployers and the trusted readers.
+        readers: ARNs of the roles and users that read it, besides the deployers and the trusted readers.
     """
 
     bucket_name: str
@@ -45,24 +49,24 @@ class PulumiState:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is watched, as far as it is known before anything exists.
+    """What the audit watches, as far as it is known before anything exists.
 
     Attributes:
         location: The stack's account and Region.
-        prefix: `<project>-<stack>`, what the names of the stack's resources start with.
+        prefix: `<project>-<stack>`, the name prefix of the stack's resources.
         secret_names: The secrets' full names.
         execution_roles: ARNs of the roles that start the tasks.
-        rotation_role: ARN of the rotation function's role, if there is one; the function has the role's name.
-        deployers: ARNs of the roles and users that run `pulumi up`; they read on refresh and change what they like.
-        trusted_readers: ARNs of the other roles and users that may read unnoticed.
-        has_key: Whether the stack has a KMS key of its own.
+        rotation_role: ARN of the rotation function's role, if any; the function has the same name.
+        deployers: ARNs of the roles and users that run `pulumi up`; they read on refresh and can change everything.
+        trusted_readers: ARNs of other roles and users whose reads raise no alarm.
+        has_key: Whether the stack has its own KMS key.
         trail_name: The stack's own trail, None with an existing one.
         log_group_name: Where the trail writes.
-        bucket_name: Where the stack's own trail keeps its files, None with an existing one.
-        topic_arn: Where alarms and notices go.
-        ecs_services: Cluster and name of the ECS services that run the tasks, as far as the stack knows them.
+        bucket_name: The bucket of the stack's own trail, None with an existing trail.
+        topic_arn: The topic for alarms and notices.
+        ecs_services: Cluster and name of the ECS services that run the tasks, if the stack knows them.
         boundary_arn: The permissions boundary of the stack's roles, if they have one.
-        state: Where Pulumi's state is, if that is watched.
+        state: Where Pulumi's state is, if the audit watches it.
     """
 
     location: Location
@@ -83,30 +87,30 @@ class Subject:
 
     @property
     def own(self) -> str:
-        """What the stack's names start with, hyphen included."""
+        """The stack's name prefix, hyphen included."""
         return f"{self.prefix}-"
 
     @property
     def other_names(self) -> tuple[str, ...]:
-        """Names of the secrets that are called otherwise (adopted ones)."""
+        """The secrets' names without this prefix (adopted ones)."""
         return tuple(name for name in self.secret_names if not name.startswith(self.own))
 
     def secret(self, resource: str) -> str:
-        """Return what the ARN of a secret ends in, in whatever Region: `*` and `<resource:NAME>` may be part of it."""
+        """Return the end of a secret's ARN in any Region; it can contain `*` and `<resource:NAME>`."""
         return f":{self.location.account_id}:secret:{resource}"
 
     def secret_arn(self, resource: str) -> str:
-        """Return the ARN of a secret in the stack's own Region, or what it starts with."""
+        """Return the ARN of a secret in the stack's Region, or its start."""
         return self.location.arn("secretsmanager", f"secret:{resource}")
 
     @property
     def max_filters(self) -> int:
-        """How many metric filters there may be."""
+        """The maximum number of metric filters."""
         return MAX_FILTERS["create" if self.trail_name else "existing"]
 
 
 def asked_ids(subject: Subject, names: tuple[str, ...], *, by_prefix: bool) -> tuple[str, ...]:
-    """Return how a caller spells these secrets: name, ARN without its end, whole ARN; replicas included."""
+    """Return how a caller can spell these secrets: name, ARN without its end, whole ARN; replicas included."""
     exact = tuple(
         value
         for name in names
@@ -123,18 +127,19 @@ def denied_ids(subject: Subject, names: tuple[str, ...], *, by_prefix: bool) -> 
 
 @dataclass(frozen=True)
 class Watched:
-    """Calls that nobody but a deployer makes, on one kind of the stack's resources.
+    """Calls that only a deployer is allowed to make, on one kind of the stack's resources.
 
     Attributes:
-        what: What it is about; tests ask for a record of each.
-        named: The record's fields that name the stack's own, with the values that do: one of them is enough. `*` stands for any
+        what: A description; tests require a record of each.
+        named: The record's fields that name the stack's resource, with the matching values: one of them is enough. `*`
+            stands for any
             characters; `[]` behind a field's name is each of a list's first items.
         events: The calls, with `*` at their end; empty for every call that writes.
-        but: Writes that anybody may make.
-        also: Fields of which one has to be there as well (a boolean: true).
-        beside: Fields of which one has to have one of its values as well; None: it is not there.
-        source: The service's event source, where the field means something else in another service.
-        by_rotation: Whether the rotation function makes these calls, too.
+        but: Writes that everybody is allowed to make.
+        also: Fields of which one must also be present (a boolean: true).
+        beside: Fields of which one must also have one of its values; None: it is absent.
+        source: The service's event source, if the field means something else in another service.
+        by_rotation: Whether the rotation function also makes these calls.
     """
 
     what: str
@@ -175,7 +180,7 @@ _PASSED_BY_NAME = ("executionRoleArn", "taskRoleArn", "overrides.executionRoleAr
 
 
 def watched(subject: Subject) -> tuple[Watched, ...]:
-    """Return the table of detections: what a deployer alone may call."""
+    """Return the table of detections: the calls that only a deployer is allowed to make."""
     return (
         *_secrets(subject),
         *_identities(subject),
@@ -203,7 +208,7 @@ def _secrets(subject: Subject) -> list[Watched]:
             by_rotation=True,
         ),
         Watched(
-            # A rotation by hand is welcome. With a function of one's own the value could go anywhere.
+            # Starting a rotation is harmless. With another function the value could go anywhere.
             "rotation's function or schedule",
             _request(secretId=names),
             events=("RotateSecret",),
@@ -239,7 +244,7 @@ def _secrets(subject: Subject) -> list[Watched]:
 
 def _identities(subject: Subject) -> list[Watched]:
     own, role = subject.own, f"*:role/{subject.own}*"
-    # account/ calls the deployer's policies as the deployer.
+    # account/ names the deployer's policies after the deployer.
     policies = [f"*:policy/{own}*", *(f"*:policy/{name}*" for name in _names(subject, ":role/", subject.deployers))]
     policies += [subject.boundary_arn] if subject.boundary_arn else []
     return [
@@ -258,7 +263,7 @@ def _identities(subject: Subject) -> list[Watched]:
             source="iam.amazonaws.com",
         ),
         Watched(
-            # Whose tokens the account's roles trust: which roles that are, only their trust policies say.
+            # The issuers of the tokens that the account's roles trust: only the trust policies name those roles.
             "identity provider",
             _request(("sAMLProviderArn", ("*",)), ("openIDConnectProviderArn", ("*",))),
             but=("Tag*", "Untag*"),
@@ -303,7 +308,7 @@ def _code(subject: Subject) -> list[Watched]:
 
 def _alarms(subject: Subject) -> list[Watched]:
     own = subject.own
-    # The application may have alarms of the same prefix.
+    # The application can have alarms with the same prefix.
     names = (f"{own}reads", f"{own}*ed-reads", f"{own}tampering", f"{own}failed-rotations")
     names += (f"{own}*redeploy-*",) if subject.ecs_services else ()
     several = ("alarmNames[3]", "muteTargets.alarmNames[3]")
@@ -317,7 +322,7 @@ def _alarms(subject: Subject) -> list[Watched]:
             )
             | _denied(*(f"*:alarm:{name} *" for name in names)),
         ),
-        # A filter looks no further into a list than its first items.
+        # A filter looks only at the first items of a list.
         Watched(
             "many alarms at once", _request(*((path, ("*",)) for path in several)), source="monitoring.amazonaws.com"
         ),
@@ -366,7 +371,7 @@ def _tasks(subject: Subject) -> list[Watched]:
     clusters = sorted({cluster for cluster, _ in subject.ecs_services})
     for cluster in clusters:
         names = tuple(name for at, name in subject.ecs_services if at == cluster)
-        # Without a cluster ECS takes the one that is called default.
+        # Without a cluster, ECS uses the cluster named default.
         named = (cluster, f"*:cluster/{cluster}", *([None] if cluster == "default" else []))
         beside = {"requestParameters.cluster": named}
         tasks = f"*:task/{cluster}/*"
@@ -403,14 +408,14 @@ def _key(subject: Subject) -> list[Watched]:
         Watched(
             "key",
             _request(keyId=key, targetKeyId=key, aliasName=(f"alias/{subject.prefix}",)) | _denied("*:key/<key-id>*"),
-            # They take nothing away that protects a value.
+            # They remove nothing that protects a value.
             but=("RevokeGrant", "RetireGrant", "CancelKeyDeletion"),
         )
     ]
 
 
 def _trail(subject: Subject) -> list[Watched]:
-    """The trail, its log group and its bucket; of an existing one only what every stack that reads it needs."""
+    """The trail, its log group and its bucket; of an existing trail, only the parts that every stack reading it needs."""
     group = subject.log_group_name
     groups = (group, f"*:log-group:{group}", f"*:log-group:{group}:*")
     log_group = _request(
@@ -448,7 +453,7 @@ def _denied(*messages: str) -> dict[str, tuple[str, ...]]:
 
 
 def _exempt(subject: Subject) -> tuple[str, ...]:
-    """Principals that are exempt from something, so worth taking over; the stack's own roles are known by their names."""
+    """Principals that are exempt from an alarm, and therefore targets; the stack's own roles are known by name."""
     return tuple(dict.fromkeys((*subject.deployers, *subject.trusted_readers)))
 
 

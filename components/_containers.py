@@ -13,15 +13,16 @@ SCRATCH_VOLUME = "scratch"
 """The volume at /tmp of a container whose root file system is read-only."""
 
 _LOG_BUFFER = "25m"
-"""What is kept of a log that can't be delivered at once. Source: AWS Containers blog, "Preventing log loss with non-blocking mode
+"""The buffer for a log that can't be delivered at once. Source: AWS Containers blog, "Preventing log loss with non-blocking
+mode
 in the AWSLogs container log driver"."""
 
 VERSIONS_LABEL = "secret-versions"
-"""Docker label with a digest of the secrets' version ids: a changed value makes a new revision of the task definition."""
+"""Docker label with a digest of the secrets' version ids: a changed value creates a new revision of the task definition."""
 
 
 def versions_digest(version_ids: Iterable[str]) -> str:
-    """Return a short digest of version ids, in any order. Version ids are random: they tell nothing of a value."""
+    """Return a short digest of version ids, in any order. Version ids are random: they reveal nothing about a value."""
     return hashlib.sha256("\n".join(sorted(version_ids)).encode()).hexdigest()[:16]
 
 
@@ -38,9 +39,10 @@ class Container:
         log_group_name: CloudWatch log group.
         region: Region of the log group.
         port: TCP port that the application listens on, if any.
-        command: What it runs instead of the image's command, if anything.
-        readonly_root_filesystem: Whether it can write to /tmp alone, a volume that ends with the task.
-        log_mode: `non-blocking`: a log that can't be delivered loses lines. `blocking`: the application waits. "": the account's
+        command: The command to run instead of the image's, if any.
+        readonly_root_filesystem: Whether it can write only to /tmp, a volume that ends with the task.
+        log_mode: `non-blocking`: lines of a log that can't be delivered are lost. `blocking`: the application waits. "":
+            the account's
             default (`defaultLogDriverMode`).
         health_check: `command`, `interval`, `timeout`, `retries`, `start_period`; seconds.
     """
@@ -60,10 +62,10 @@ class Container:
 
 
 def container_definitions(container: Container, sidecars: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Return the JSON of a task's containers: the application's first, sidecars as they come.
+    """Return the JSON of a task's containers: the application's first, then the sidecars in the given order.
 
     Raises:
-        ValueError: When a variable is both plain and secret; ECS refuses that only when a task starts.
+        ValueError: When a variable is both plain and secret; ECS refuses this only when a task starts.
     """
     if both := sorted(set(container.environment) & set(container.secrets)):
         raise ValueError(f"{', '.join(both)}: both a plain variable and a secret")
@@ -112,7 +114,7 @@ def _definition(container: Container) -> dict[str, Any]:
 
 
 def _whole(value: Any) -> Any:
-    """Return JSON data with whole numbers as such: another language's program sends every number as a float."""
+    """Return JSON data with integers: a program in another language sends every number as a float."""
     if isinstance(value, Mapping):
         return {key: _whole(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

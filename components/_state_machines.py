@@ -6,21 +6,22 @@ from typing import Any
 from components.limits import NOT_UPDATED_BY_ECS, why_not_redeployed
 
 QUIET_SECONDS = 120
-"""How long no value may change before a deployment: `pulumi up` puts values, then registers the revision that goes with them."""
+"""How long no value must change before a deployment: `pulumi up` sets values, then registers the matching revision."""
 
 
 def redeploy_service(partition: str, cluster: str, service: str, family: str | None) -> str:
-    """Return a state machine that makes one deployment of an ECS service when a burst of changes is over.
+    """Return a state machine that starts one deployment of an ECS service after a burst of changes.
 
-    Each change starts an execution. It waits, and acts only if no change has come since: then its execution is the newest one
-    that runs, and the others have ended, leaving it to it.
+    Each change starts an execution. It waits, and acts only if no other change has arrived: its execution is then
+    the newest one, and the others have ended.
 
-    It looks at the service first. A service that runs `family` gets the family's newest active revision, so that a new value
-    never meets the variables of an old revision. A service that runs another family, its owner's, gets a new deployment of what
-    it runs: this role can pass the family's two roles only. So does every service without a `family`. A service that
+    It checks the service first. A service that runs `family` gets the family's newest active revision, so that a new value
+    never meets the variables of an old revision. A service that runs another family, its owner's, gets a new deployment of
+    its current
+    revision, because this role can pass only the family's two roles. So does every service without a `family`. A service that
     UpdateService can't deploy fails the execution.
 
-    ECS takes one deployment after the other; six retries with doubling waits outlast that and a throttled API.
+    ECS accepts one deployment at a time; six retries with doubling waits outlast a running one and a throttled API.
 
     Sources: AWS, Service Authorization Reference, Amazon ECS, API operations: UpdateService authorizes `iam:PassRole` on a task
     definition's roles when the request names a task definition, and not for a new deployment alone (keidarcy/e1s, issue 429 and
@@ -40,7 +41,7 @@ def redeploy_service(partition: str, cluster: str, service: str, family: str | N
         "Type": "Task",
         "Resource": f"arn:{partition}:states:::aws-sdk:ecs:updateService",
         "Parameters": {"Cluster": cluster, "Service": service, "ForceNewDeployment": True},
-        # The answer describes the whole service and is of no use here.
+        # The response describes the whole service and is not needed here.
         "ResultPath": None,
         "Retry": retry,
         "End": True,

@@ -17,7 +17,7 @@ from components.value_plan import CONSTANT, GENERATED, PREVIOUS_SUFFIX, WHOLE, S
 
 _RANDOM_INPUTS = ["length", "special", "overrideSpecial", "minLower", "minUpper", "minNumeric", "minSpecial", "keepers"]
 
-# What an adopted secret keeps as it was found: an import fails when the program asks for anything else.
+# Properties that an adopted secret keeps: an import fails if the program sets anything else.
 _ADOPTED_AS_FOUND = [
     "description",
     "forceOverwriteReplicaSecret",
@@ -31,34 +31,36 @@ _ADOPTED_AS_FOUND = [
 
 
 class ValueArgs(TypedDict):
-    """Where one value comes from: it is generated, unless `value` or `constant` gives it."""
+    """The source of one value: it is generated, unless `value` or `constant` sets it."""
 
     value: NotRequired[pulumi.Input[str]]
-    """The value, which is kept secret. Without it a random one of letters and digits is generated once and kept."""
+    """The value, kept secret. Without it, a random one of letters and digits is generated once and kept."""
     supplied: NotRequired[bool]
-    """Whether nobody but its issuer can create the value: it is never generated. Default: false."""
+    """Whether only its issuer can create the value: it is never generated. Default: false."""
     constant: NotRequired[str]
     """A part that is not secret, such as a user name."""
     config_key: NotRequired[str]
-    """What the value is called in messages and in the names of its resources. Default: the secret's name, and the key."""
+    """The value's name in messages and in the names of its resources. Default: the secret's name, and the key."""
     number: NotRequired[int]
     """Add one for a new generated value. Default: 1."""
     length: NotRequired[int]
-    """Characters of a generated value. A later change counts for the next value. Default: 32."""
+    """Characters of a generated value. A later change applies to the next value. Default: 32."""
     keeps_previous: NotRequired[bool]
-    """Whether the value before stays readable: in a JSON under KEY_PREVIOUS, of a text at the staging label `pulumi-previous`.
-    It is there once `number` is 2. Default: false."""
+    """Whether the previous value stays readable: in a JSON under KEY_PREVIOUS, of a text at the staging label
+    `pulumi-previous`.
+    It exists once `number` is 2. Default: false."""
     referenced: NotRequired[bool]
-    """Whether a container variable refers to this JSON key alone: the key then leaves only after its variable. Default: false."""
+    """Whether a container variable refers to this JSON key: the key can then be removed only after its variable. Default:
+    false."""
     previous_referenced: NotRequired[bool]
     """Whether a container variable refers to KEY_PREVIOUS. Default: false."""
     accepted_by: NotRequired[dict[str, str]]
-    """Who checks the value besides the application: `server` and `host` (the plain variable with its host name), or `partner`.
-    It is then not replaced in the secret alone. Default: nobody."""
+    """The other system that checks the value: `server` and `host` (the plain variable with its host name), or `partner`.
+The value is then not replaced in the secret alone. Default: none."""
 
 
 class SecretArgs(TypedDict):
-    """One secret: a text, a JSON, or neither when others set its value."""
+    """One secret: a text, a JSON, or neither if its value is set outside Pulumi."""
 
     text: NotRequired[ValueArgs]
     """The whole value."""
@@ -69,7 +71,7 @@ class SecretArgs(TypedDict):
     description: NotRequired[str]
     """Its description in AWS."""
     adopt_arn: NotRequired[str]
-    """The full ARN of a secret that exists: it is imported as it is, and never deleted from here."""
+    """The full ARN of a secret that exists: it is imported unchanged, and never deleted by Pulumi."""
     kms_key_arn: NotRequired[str]
     """An adopted secret's customer-managed key."""
     rotated: NotRequired[bool]
@@ -77,7 +79,7 @@ class SecretArgs(TypedDict):
 
 
 class SecretsArgs(TypedDict):
-    """The secrets, and what is the same for all of them."""
+    """The secrets, and the settings that they share."""
 
     secrets: dict[str, SecretArgs]
     """The secrets by name."""
@@ -86,7 +88,7 @@ class SecretsArgs(TypedDict):
     kms_key_arn: NotRequired[pulumi.Input[str]]
     """The customer-managed key of the secrets. Default: AWS's own."""
     kms_key_id: NotRequired[str]
-    """What values are encrypted with from now on, where that is no longer `kms_key_arn`: `alias/aws/secretsmanager`."""
+    """The key for new values, if it is no longer `kms_key_arn`: `alias/aws/secretsmanager`."""
     replica_regions: NotRequired[Sequence[str]]
     """Regions that get a replica of each secret. Default: none."""
     replica_kms_keys: NotRequired[Mapping[str, str]]
@@ -100,10 +102,11 @@ class SecretsArgs(TypedDict):
 
 
 class Secrets(pulumi.ComponentResource):
-    """Secrets in AWS Secrets Manager: each with its resource policy, and a version with its value unless others set it.
+    """Secrets in AWS Secrets Manager, each with its resource policy, and with a version for a value that Pulumi sets.
 
-    A generated value is generated once and stays: `number` asks for a new one, nothing else does. No live value is replaced that
-    this program did not set (`components.value_guard`). In Python, `secrets` has a `Secret` by name, which other components take.
+        A generated value is generated once and stays: only a higher `number` requests a new one. A live value that this program
+        did not
+    set is never replaced (`components.value_guard`). In Python, `secrets` has a `Secret` by name, which other components take.
     """
 
     arns: pulumi.Output[dict[str, str]]
@@ -164,7 +167,7 @@ class Secrets(pulumi.ComponentResource):
             resource_name,
             name=full_name,
             description=plan.description or None,
-            # The provider sends nothing when a secret's key is removed, so the way back to AWS's key names that one.
+            # The provider sends nothing when a secret's key is unset, so a return to AWS's key names that key.
             kms_key_id=kms_key_id,
             recovery_window_in_days=self._window,
             replicas=[
@@ -177,9 +180,9 @@ class Secrets(pulumi.ComponentResource):
                 depends_on=[stash],
                 import_=adopted_arn,
                 hooks=None if adopted_arn else guard.new(),
-                # What was not created here is never deleted here.
+                # Pulumi never deletes a secret that it did not create.
                 retain_on_delete=adopted_arn is not None,
-                # DescribeSecret leaves AWS's own key out, or names its alias: neither is a change.
+                # DescribeSecret omits AWS's own key, or returns its alias: neither is a change.
                 ignore_changes=_ADOPTED_AS_FOUND if adopted_arn else None if kms_key_id is not None else ["kmsKeyId"],
             ),
         )
@@ -209,7 +212,7 @@ class Secrets(pulumi.ComponentResource):
         values: Mapping[str, pulumi.Output[str]],
         guard: Guard,
     ) -> aws.secretsmanager.SecretVersion:
-        """Set a secret's value; a text's value before is set first, so that whoever reads both never lacks one."""
+        """Set a secret's value. A text's previous value is set first, so that a reader of both always finds both."""
         resource_name, ignored = f"{self._name}-{plan.name}", ["secretString"] if plan.rotated else []
         if not plan.is_text:
             document = pulumi.Output.from_input(dict(values)).apply(_as_json)
@@ -229,7 +232,8 @@ class Secrets(pulumi.ComponentResource):
         *,
         after: Sequence[pulumi.Resource] = (),
     ) -> aws.secretsmanager.SecretVersion:
-        # A version without a label is collected by AWS some time after two more values were set, by a rotation or by hand, and a
+        # A version without a label is collected by AWS some time after two more values were set, by a rotation or outside
+        # Pulumi, and a
         # refresh would then lose it from the state. The labels are ignored afterwards (an update would move AWSCURRENT back), and
         # so is the value once a rotation owns it. AWS deletes no version, and the provider's attempt fails when a label has
         # moved, so none is made.
@@ -249,7 +253,7 @@ class Secrets(pulumi.ComponentResource):
 
 
 class _Values:
-    """The values of a plan: those that are given, generated ones, and those before."""
+    """The values of a plan: given, generated and previous ones."""
 
     def __init__(
         self, component: pulumi.Resource, name: str, plans: Collection[SecretPlan], secrets: Mapping[str, SecretArgs]
@@ -260,7 +264,7 @@ class _Values:
         self._known: dict[str, tuple[pulumi.Output[str], pulumi.Output[str] | None]] = {}
 
     def of(self, plan: SecretPlan) -> dict[str, pulumi.Output[str]]:
-        """Return a secret's values by JSON key, the kept values before among them."""
+        """Return a secret's values by JSON key, kept previous values included."""
         found: dict[str, pulumi.Output[str]] = {}
         for key, value in plan.values.items():
             found[key], previous = self._value(plan, key, value)
@@ -269,7 +273,7 @@ class _Values:
         return found
 
     def _value(self, plan: SecretPlan, key: str, value: Value) -> tuple[pulumi.Output[str], pulumi.Output[str] | None]:
-        """Return a value and the one before; two secrets that have one configuration key have one value."""
+        """Return a value and the previous one; two secrets with the same configuration key share one value."""
         args = self._args[plan.name]
         given = args["text"] if "text" in args else args.get("json", {})[key]
         if value.source == CONSTANT:
@@ -290,7 +294,7 @@ class _Values:
     def _previous(self, value: Value, current: pulumi.Output[str]) -> pulumi.Output[str]:
         """Return the last live value that differs from the current one, as the state remembers it.
 
-        In a stack that never had it, the generated value of the number before takes its place.
+        If the stack never had one, it is the generated value of the previous number.
         """
         stand_in = pulumi.Output.secret(self._passwords[value.config_key, value.number - 1].result)
         remembered = self._memory(value, value.number - 1, stand_in, None, ignore_changes=["input"]).output
@@ -299,7 +303,7 @@ class _Values:
 
         def differing(known: Sequence[Any]) -> str:
             before, now = known
-            # A value that is not there is not in the state at all.
+            # A missing value is not in the state at all.
             return before["value"] if before["value"] != now else before.get("previous") or now
 
         return pulumi.Output.secret(pulumi.Output.all(remembered, current).apply(differing))
@@ -340,7 +344,7 @@ def _as_json(parts: Any) -> str:
 
 
 def _warn_of_left_replicas(name: str, secret: aws.secretsmanager.Secret, configured: Collection[str]) -> None:
-    """Say which replicas stay although no argument names them any more: the provider doesn't remove the last one.
+    """Warn about replicas that no argument names any more: the provider doesn't remove the last one.
 
     Source: github.com/hashicorp/terraform-provider-aws, issue 23316.
     """
@@ -348,8 +352,8 @@ def _warn_of_left_replicas(name: str, secret: aws.secretsmanager.Secret, configu
     def warn(arn: str, replicas: Sequence[Mapping[str, str]]) -> None:
         if left := sorted({replica["region"] for replica in replicas or ()} - {*configured}):
             pulumi.log.warn(
-                f"{name}: replicas stay (and cost) that replicaRegions does not name: the provider does not remove the last one. "
-                "This command does, and then `pulumi refresh`:\n"
+                f"{name}: replicas that replicaRegions no longer names stay (and cost): the provider never removes the last one. "
+                "This command does; then run `pulumi refresh`:\n"
                 f"  aws secretsmanager remove-regions-from-replication --secret-id {arn} "
                 f"--remove-replica-regions {' '.join(left)}"
             )
@@ -360,6 +364,6 @@ def _warn_of_left_replicas(name: str, secret: aws.secretsmanager.Secret, configu
 def _warn_of_kept_length(config_key: str, wanted: int, length: float | None) -> None:
     if length is not None and int(length) != wanted:
         pulumi.log.warn(
-            f"{config_key} keeps its {int(length)} characters; the catalogue's {wanted} count for its next value: "
+            f"{config_key} keeps its {int(length)} characters; the catalogue's {wanted} apply to its next value: "
             f"pulumi config set --path rotations.{config_key} NEXT_NUMBER"
         )

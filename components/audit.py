@@ -1,4 +1,4 @@
-"""Who read it, and would we notice: trail, alarms and dashboard."""
+"""The audit of all access to the secrets: trail, alarms and dashboard."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class _Alarm:
 
 
 class AuditArgs(TypedDict):
-    """What is recorded, who may do it unnoticed, and who is told of everybody else."""
+    """What the audit records, who raises no alarm, and who receives the alarms."""
 
     secrets: Sequence[Secret]
     """The secrets to watch."""
@@ -41,9 +41,9 @@ class AuditArgs(TypedDict):
     rotation_role_arn: NotRequired[str]
     """ARN of the rotation function's role. Default: nothing rotates."""
     deployer_arns: NotRequired[Sequence[str]]
-    """ARNs of the roles and users that run `pulumi up`: they read on refresh and change what they like. Default: none."""
+    """ARNs of the roles and users that run `pulumi up`: they read on refresh and can change everything. Default: none."""
     trusted_reader_arns: NotRequired[Sequence[str]]
-    """ARNs of other roles and users that may read without an alarm. Default: none."""
+    """ARNs of other roles and users whose reads raise no alarm. Default: none."""
     ecs_services: NotRequired[Sequence[str]]
     """The ECS services that run the tasks, as `CLUSTER/SERVICE`. Default: not watched."""
     state_bucket_name: NotRequired[str]
@@ -53,47 +53,47 @@ class AuditArgs(TypedDict):
     state_key_alias: NotRequired[str]
     """Alias of that key, with `alias/`. Required with `state_bucket_name`."""
     state_reader_arns: NotRequired[Sequence[str]]
-    """ARNs of the roles and users that read the state beside the deployers and the trusted readers. Default: none."""
+    """ARNs of the roles and users that read the state, besides the deployers and the trusted readers. Default: none."""
     existing_log_group_name: NotRequired[str]
-    """The log group of a trail that exists, such as the organization's. Default: the component creates a trail."""
+    """The log group of an existing trail, such as the organization's. Default: the component creates a trail."""
     alarm_emails: NotRequired[Sequence[str]]
     """Subscribers of the alarm topic; each confirms by e-mail. Default: none."""
     expected_reads_per_hour: NotRequired[int]
-    """Reads an hour, by everybody together, above which an alarm fires. ECS reads once for every entry under `secrets` of a task
+    """Total reads an hour above which an alarm fires. ECS reads once for every entry under `secrets` of a task
     that starts. Default: 100."""
     log_retention_in_days: NotRequired[int]
-    """Days that the trail's log group keeps events; its files stay a year at least. Default: 365."""
+    """Days that the trail's log group keeps events; its files stay at least a year. Default: 365."""
     keep_log_files: NotRequired[bool]
     """Whether `pulumi destroy` refuses to delete the bucket with the trail's files in it. Default: true."""
     kms_key_arn: NotRequired[pulumi.Input[str]]
-    """ARN of the stack's own key. Its policy must let CloudTrail, CloudWatch Logs and CloudWatch use it, as an
-    `Encryption`'s does that names the trail, the log group and the topic. Default: AWS's own keys."""
+    """ARN of the stack's own key. Its policy must allow CloudTrail, CloudWatch Logs and CloudWatch to use it, as that of an
+`Encryption` with the trail, the log group and the topic does. Default: AWS's own keys."""
     permissions_boundary: NotRequired[pulumi.Input[str]]
     """ARN of a managed policy that bounds the trail's role. Default: none."""
     prefix: NotRequired[str]
-    """What the names of the stack's resources start with. Default: `<project>-<stack>`."""
+    """The name prefix of the stack's resources. Default: `<project>-<stack>`."""
     location: NotRequired[Location]
     """The account and Region. Default: the provider's."""
 
 
 class Audit(pulumi.ComponentResource):
-    """Records every call on the stack's secrets, and tells somebody about those that should not happen.
+    """Records every call on the stack's secrets, and raises alarms for those that should not happen.
 
     A trail of management events (or an existing one's log group) feeds metric filters and alarms; a dashboard shows the rest.
-    docs/security.md says what fires when, and what CloudTrail delays.
+    docs/security.md says when each alarm fires, and how long CloudTrail takes.
     """
 
     topic_arn: pulumi.Output[str]
-    """Where alarms go; known once the topic's policy is in force."""
+    """The topic for alarms, known once its policy is in force."""
     metric_count: int
-    """How many metrics there are, and as many alarms; each costs."""
+    """The number of metrics, and of alarms; each costs."""
 
     def __init__(self, name: str, args: AuditArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the audit.
 
         Raises:
             ArgsError: When AWS would refuse an argument.
-            PatternTooLongError: When there are more trusted principals than a pattern has room for.
+            PatternTooLongError: When a pattern has no room for the trusted principals.
         """
         super().__init__("ecs-secrets:index:Audit", name, None, opts)
         _args.refuse("Audit", name, _problems(args))
@@ -138,7 +138,7 @@ class Audit(pulumi.ComponentResource):
         self.register_outputs({"topic_arn": self.topic_arn, "metric_count": self.metric_count})
 
     def _trail(self, kms_key_arn: pulumi.Input[str] | None) -> pulumi.Output[str]:
-        """Make the trail and return the name of its log group."""
+        """Create the trail and return the name of its log group."""
         kept_days = _args.retention_days(self._args, _LOG_GROUP_DAYS)
         log_group = aws.cloudwatch.LogGroup(
             f"{self._name}-events",
@@ -170,7 +170,7 @@ class Audit(pulumi.ComponentResource):
             name=self._names.trail,
             s3_bucket_name=bucket,
             cloud_watch_logs_group_arn=log_group.arn.apply(lambda arn: f"{arn}:*"),
-            # CloudTrail tries the role when the trail is made.
+            # CloudTrail checks the role when it creates the trail.
             cloud_watch_logs_role_arn=pulumi.Output.all(role.arn, may_write.id).apply(lambda known: known[0]),
             is_multi_region_trail=True,
             include_global_service_events=True,
@@ -182,7 +182,7 @@ class Audit(pulumi.ComponentResource):
         return log_group.name
 
     def _bucket(self, keep_days: int) -> pulumi.Output[str]:
-        """Make the bucket of the trail's files and return its name, known once CloudTrail may write."""
+        """Create the bucket of the trail's files and return its name, known once CloudTrail can write to it."""
         name = f"{self._name}-log-files"
         bucket = aws.s3.Bucket(
             name,
@@ -244,11 +244,12 @@ class Audit(pulumi.ComponentResource):
         return policy.bucket
 
     def _topic(self, emails: Sequence[str], kms_key_arn: pulumi.Input[str] | None) -> pulumi.Output[str]:
-        """Make the topic and return its ARN, known once its policy is in force."""
+        """Create the topic and return its ARN, known once its policy is in force."""
         topic = aws.sns.Topic(
             self._name,
             name=self._names.topic,
-            # Without a key of our own SNS encrypts with its own. Not with alias/aws/sns: that key's policy lets neither
+            # Without a customer-managed key, SNS uses its own encryption. Not with alias/aws/sns: that key's policy lets
+            # neither
             # alarms nor rules publish, and can't be changed, so that every message would be lost.
             kms_master_key_id=kms_key_arn,
             opts=self._child,
@@ -270,7 +271,7 @@ class Audit(pulumi.ComponentResource):
         log_group_name: pulumi.Input[str],
         topic_arn: pulumi.Input[str],
     ) -> list[pulumi.Output[str]]:
-        """Make the metric filters and the alarms on them, and return the alarms' ARNs."""
+        """Create the metric filters and their alarms, and return the alarms' ARNs."""
         numbers = dict.fromkeys(Metric, 0)
         alarms = _alarms(expected_reads_per_hour)
         for metric_filter in _audit_patterns.metric_filters(subject):
@@ -292,14 +293,15 @@ class Audit(pulumi.ComponentResource):
                 alarm_description=f"{self._prefix}: {alarm.description} What to do: docs/security.md.",
                 namespace=self._prefix,
                 metric_name=str(metric),
-                # Where one is enough, a sum could be brought to nothing: whoever may cloudwatch:PutMetricData adds a minus one,
-                # and no trail of management events tells.
+                # If one is enough, a sum could be cancelled out: a principal with cloudwatch:PutMetricData could add a
+                # minus one,
+                # and no trail of management events shows it.
                 statistic="Maximum" if alarm.threshold == 0 else "Sum",
                 period=alarm.period,
                 evaluation_periods=1,
                 comparison_operator="GreaterThanThreshold",
                 threshold=alarm.threshold,
-                # The filters publish nothing while nothing happens.
+                # The filters publish no data while nothing happens.
                 treat_missing_data="notBreaching",
                 alarm_actions=[topic_arn],
                 opts=self._child,
@@ -334,7 +336,7 @@ def _alarms(expected_reads_per_hour: int) -> dict[Metric, _Alarm]:
             "reads",
             _HOUR,
             expected_reads_per_hour,
-            f"more than {expected_reads_per_hour} reads of its secrets in an hour, by everybody together.",
+            f"more than {expected_reads_per_hour} reads of its secrets in an hour, by all principals together.",
         ),
         Metric.UNEXPECTED_READS: _Alarm(
             "unexpected-reads",

@@ -41,16 +41,16 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 """An e-mail address."""
 
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""Names that a plain variable may have."""
+"""Names that a plain variable can have."""
 
 SECRET_NAME = re.compile(
     r".*(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)_?KEY|CREDENTIALS?)",
     re.IGNORECASE,
 )
-"""Names that no plain variable may have, whatever its value."""
+"""Names that a plain variable can't have, whatever its value."""
 
 PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/@]+@")
-"""What no plain variable may hold."""
+"""Values that a plain variable can't have."""
 
 _PLACEHOLDER = re.compile(
     r"change[-_ ]?(me|it)?|replace[-_ ]?me|placeholder|example|dummy|todo|tbd|password|secret|test"
@@ -61,7 +61,7 @@ _PLACEHOLDER = re.compile(
 
 
 def wrong_secret(value: str, *, strict: bool) -> str | None:
-    """Return what is wrong with a secret's value, None when nothing is. Strict: no placeholder, nothing short."""
+    """Return what is wrong with a secret's value, or None. Strict: no placeholder, and no short value."""
     size = len(value.encode())
     if size > MAX_VALUE_BYTES:
         return f"has {size:,} bytes; Secrets Manager takes {MAX_VALUE_BYTES:,}"

@@ -1,4 +1,4 @@
-"""The customer-managed key that a stack's secrets, logs and topics rest under."""
+"""The customer-managed key that encrypts a stack's secrets, logs and topics."""
 
 from collections.abc import Iterator, Sequence
 from typing import NotRequired, TypedDict
@@ -15,7 +15,7 @@ from components.references import WHOLE_SECRET_ARN
 
 
 class EncryptionArgs(TypedDict):
-    """What the key's policy lets use the key. Every name is known before its resource exists."""
+    """What can use the key by its policy. Every name is known before its resource exists."""
 
     prefix: NotRequired[str]
     """What the names of the secrets start with, before a hyphen; also the key's alias. Default: `<project>-<stack>`."""
@@ -32,9 +32,9 @@ class EncryptionArgs(TypedDict):
     protect: NotRequired[bool]
     """Whether Pulumi refuses to delete the key. Default: true."""
     retain_on_delete: NotRequired[bool]
-    """Whether the key stays in AWS when it leaves Pulumi: what it has encrypted can be read for as long. Default: false."""
+    """Whether the key stays in AWS when it leaves Pulumi, so that what it encrypted stays readable. Default: false."""
     administrator_arns: NotRequired[Sequence[str]]
-    """ARNs of roles that change and delete the key by its own policy, without a permission in IAM. Default: none."""
+    """ARNs of roles that can change and delete the key by its own policy, without a permission in IAM. Default: none."""
     location: NotRequired[Location]
     """The account and Region. Default: the provider's."""
 
@@ -62,7 +62,7 @@ class Encryption(pulumi.ComponentResource):
             name,
             description=key_description(prefix),
             enable_key_rotation=True,
-            # Until it ends a deletion can be cancelled, after it every value is lost.
+            # A deletion can be cancelled until this window ends; after that every value is lost.
             deletion_window_in_days=int(args.get("deletion_window_in_days", 30)),
             policy=key_policy(
                 location,

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Engine:
-    """What the configuration and the function's archive need to know of one kind.
+    """What the configuration and the function's archive need to know about one kind.
 
     Attributes:
         port: The default TCP port.
-        database: The default of the database that the function signs in to.
-        driver: The driver's distribution and all that it needs; a test compares them with their metadata.
+        database: The default database that the function signs in to.
+        driver: The driver's distribution and its dependencies; a test compares them with their metadata.
     """
 
     port: int
@@ -22,4 +22,4 @@ class Engine:
 ENGINES: Mapping[str, Engine] = {
     "postgresql": Engine(5432, "postgres", ("pg8000", "asn1crypto", "python-dateutil", "scramp", "six")),
 }
-"""By the module's name, which is what `rotation.engine` says; the first one is the default."""
+"""By the module's name, the value of `rotation.engine`; the first one is the default."""

@@ -1,4 +1,4 @@
-"""Errors without a traceback: what a policy refuses, and the end of a program that the engine stops."""
+"""Errors without a traceback: refused policies, and the end of a program that the engine stops."""
 
 import os
 import signal
@@ -21,10 +21,10 @@ def readable() -> Generator[None]:
 
 
 def end_quietly() -> None:
-    """End without a traceback when the engine stops the program because a resource has failed: it prints what failed itself.
+    """End without a traceback when the engine stops the program because a resource failed: the engine prints the failure.
 
     The CLI then sends SIGINT to the language host and to the program that it runs. Python's own answer, a KeyboardInterrupt in
-    the middle of the SDK, is some seventy lines in front of the error. A process that is not the program's own stays as it is.
+    the middle of the SDK, is some seventy lines in front of the error. Any other process is left unchanged.
     Source: Pulumi, sdk/python/cmd/pulumi-language-python-exec (3.274), which gets its configuration by PULUMI_CONFIG.
     """
     if "PULUMI_CONFIG" in os.environ and threading.current_thread() is threading.main_thread():

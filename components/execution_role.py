@@ -1,4 +1,4 @@
-"""The task execution role: who may read the secrets when a task starts, and nothing else."""
+"""The task execution role: it reads the secrets when a task starts, and nothing else."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NotRequired, TypedDict
@@ -20,25 +20,26 @@ class ExecutionRoleArgs(TypedDict):
     """What an execution role reads, pulls and writes."""
 
     reads: NotRequired[Sequence[Secret]]
-    """The secrets that the tasks reference, whole: IAM grants no single JSON key. Their keys are granted with them."""
+    """The secrets that the tasks reference, as a whole: IAM can't grant single JSON keys. Their KMS keys are granted with
+    them."""
     secret_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """Full ARNs of further secrets that the tasks reference."""
     kms_key_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
-    """ARNs of the customer-managed keys of `secret_arns`. The role may decrypt with them through Secrets Manager only."""
+    """ARNs of the customer-managed keys of `secret_arns`. The role can decrypt with them only through Secrets Manager."""
     images: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
-    """The containers' images. The role may pull from the repositories of those that are in Amazon ECR."""
+    """The containers' images. The role can pull those in Amazon ECR."""
     log_group_name: NotRequired[pulumi.Input[str]]
     """The log group that the tasks write to. Default: `/ecs/<prefix>`."""
     replica_regions: NotRequired[Sequence[str]]
-    """Regions whose replicas of the secrets in `reads` the role may read as well. Default: none."""
+    """Regions whose replicas of the secrets in `reads` the role can also read. Default: none."""
     replica_kms_keys: NotRequired[Mapping[str, str]]
     """ARNs of the replicas' customer-managed keys by Region. Default: none."""
     bind_trust_to_account: NotRequired[bool]
-    """Whether ECS may assume the role for this account's tasks only. Default: true."""
+    """Whether ECS can assume the role only for this account's tasks. Default: true."""
     permissions_boundary: NotRequired[pulumi.Input[str]]
     """ARN of a managed policy that bounds the role. Default: none."""
     prefix: NotRequired[str]
-    """What the names of the role and its policies start with, at most 54 characters. Default: `<project>-<stack>-<name>`."""
+    """The name prefix of the role and its policies, at most 54 characters. Default: `<project>-<stack>-<name>`."""
     location: NotRequired[Location]
     """The account and Region. Default: the provider's."""
 
@@ -71,7 +72,7 @@ class ExecutionRole(pulumi.ComponentResource):
 
         regions = (location.region, *args.get("replica_regions", ()))
         granted = _Granted(args, location, names, reads)
-        # Somebody else's may be called like one of the stack's own.
+        # A foreign secret can have the same name as one of the stack's.
         by_key = {one.arn if isinstance(one.arn, str) else one.full_name: one for one in reads}
         lengths = {key: _characters(secret, location, regions) for key, secret in by_key.items()}
         with readable():
@@ -123,7 +124,7 @@ class ExecutionRole(pulumi.ComponentResource):
 
 
 class _Granted:
-    """What the role may do besides reading the secrets."""
+    """The role's permissions besides reading the secrets."""
 
     def __init__(
         self, args: ExecutionRoleArgs, location: Location, names: ServiceNames, reads: Sequence[Secret]
@@ -146,7 +147,7 @@ class _Granted:
         )
 
     def reserved_characters(self) -> int:
-        """Return the characters that the statements take: an ARN that is not known yet is as long as those of its kind."""
+        """Return the length of the statements in characters; an ARN that is not known yet has the length of its kind."""
         here = self._location.arn("kms", "key/" + "0" * 36)
         keys = [key if isinstance(key, str) else f"{here[:-2]}{number:02}" for number, key in enumerate(self._keys)]
         log_group = self._log_group if isinstance(self._log_group, str) else "x" * 512
@@ -171,7 +172,7 @@ def _inline_policy(arns: Sequence[str], others: Sequence[identity.Statement]) ->
     policy = identity.document([*([identity.read_secrets(arns)] if arns else []), *others])
     if len(policy) > identity.INLINE_POLICY_CHARACTERS:
         raise pulumi.RunError(
-            f"the execution role's policy has {len(policy):,} characters, AWS takes {identity.INLINE_POLICY_CHARACTERS:,}: "
+            f"the execution role's policy has {len(policy):,} characters, AWS accepts {identity.INLINE_POLICY_CHARACTERS:,}: "
             "pass the secrets as `reads`, which spread over several policies, or group values in JSON secrets"
         )
     return policy
@@ -212,7 +213,7 @@ def _problems(
 
 
 def _characters(secret: Secret, location: Location, regions: Sequence[str]) -> int:
-    """Return the characters that a secret's ARNs take in a policy, those of its replicas included."""
+    """Return the length of a secret's ARNs in a policy, those of its replicas included."""
     length = arn_length(secret, location.partition, location.account_id)
     if secret.is_foreign:
         return length

@@ -74,7 +74,7 @@ class Redeployment(pulumi.ComponentResource):
     state_machine_arn: pulumi.Output[str]
     """The state machine's ARN."""
     alarm_count: int
-    """How many alarms there are; each costs."""
+    """The number of alarms; each costs."""
 
     def __init__(self, name: str, args: RedeploymentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the rules, the state machine and its log group.

@@ -35,7 +35,7 @@ class Service(pulumi.ComponentResource):
     log_group_name: pulumi.Output[str]
     """Where the container writes its log."""
     alarm_count: int
-    """How many alarms there are; each costs."""
+    """The number of alarms; each costs."""
 
     def __init__(self, name: str, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the service's parts.

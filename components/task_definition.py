@@ -64,7 +64,8 @@ class TaskDefinitionArgs(TypedDict):
     readonly_root_filesystem: NotRequired[bool]
     """Whether the container can write to /tmp alone, a volume that ends with the task. Default: false."""
     log_mode: NotRequired[str]
-    """`non-blocking`: a log that can't be delivered loses lines. `blocking`: the application waits. Default: the account's."""
+    """`non-blocking`: lines of a log that can't be delivered are lost. `blocking`: the application waits. Default: the
+    account's."""
     health_check: NotRequired[HealthCheckArgs]
     """How ECS finds out whether the container is healthy. Default: not at all."""
     sidecars: NotRequired[Sequence[Mapping[str, Any]]]

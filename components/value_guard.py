@@ -174,8 +174,8 @@ class Guard:
         gone = sorted({*before["secrets"]} - {*before["adopted"]} - {*after["secrets"]})
         if gone and not before["recoveryWindowInDays"]:
             raise LiveValueError(
-                f"{', '.join(gone)}: left catalogue.py and would be deleted at once (recoveryWindowInDays is 0), while tasks may "
-                "still read it. Nothing was changed. Put the entry back and run these; then it can leave:\n"
+                f"{', '.join(gone)}: removed from catalogue.py, and would be deleted at once (recoveryWindowInDays is 0), while "
+                "tasks can still read it. Nothing was changed. Restore the entry and run these commands; then remove it:\n"
                 f"  pulumi config set --stack {self._stack} recoveryWindowInDays 7\n"
                 f"  pulumi up --stack {self._stack}"
             )
@@ -226,7 +226,7 @@ class Guard:
         """Name a secret that the caller may not look at: a preview goes on, an `up` does not."""
         if not pulumi.runtime.is_dry_run():
             raise LiveValueError(
-                f"{plan.name}: whether its live value is the one that Pulumi set last can't be checked: the right {denied} on "
+                f"{plan.name}: can't check that the live value is the one that Pulumi set last: the permission {denied} on "
                 f"{plan.full_name} is missing. Nothing was changed"
             )
         pulumi.log.warn(f"{plan.name}: not checked: {denied} on {plan.full_name} is missing; `pulumi up` needs it")
@@ -290,7 +290,7 @@ class Guard:
             live = await self._live(secret, arn)
         except _AbsentError:
             raise LiveValueError(
-                f"{plan.name}: AWS no longer has {plan.full_name}, which the state knows. Nothing was changed. Take it out of "
+                f"{plan.name}: {plan.full_name} is in the state but no longer in AWS. Nothing was changed. Remove it from "
                 f"the state; `pulumi up` then creates it again:\n  pulumi refresh --stack {self._stack}"
             ) from None
         except _DeniedError as denied:
@@ -334,7 +334,7 @@ class Guard:
 
     def _taken(self, name: str, full_name: str) -> str:
         return (
-            f"{name}: AWS has {full_name} already, which this stack does not know: it is pending deletion, somebody created it "
+            f"{name}: AWS has {full_name} already, which is not in this stack's state: it is pending deletion, was created "
             "outside Pulumi, or the state was lost. Nothing was changed. Import it with its value:\n"
             f"  python -m ops recover --stack {self._stack}"
         )
@@ -342,9 +342,9 @@ class Guard:
     def _not_ended(self, plan: SecretPlan, version: str) -> str:
         secret = f"--region {self._region} --secret-id {plan.adopt_arn or plan.full_name}"
         return (
-            f"{plan.name}: a rotation has not ended: version {version} has {_PENDING}. Nothing was changed. End it, with the "
-            f"rotation switched on:\n  python -m ops rotate {plan.name} --stack {self._stack}\n"
-            "or, where the database never got that password, cancel it:\n"
+            f"{plan.name}: a rotation is in progress: version {version} has {_PENDING}. Nothing was changed. Finish it, with "
+            f"rotation turned on:\n  python -m ops rotate {plan.name} --stack {self._stack}\n"
+            "or, if the database never got that password, cancel it:\n"
             f"  aws secretsmanager cancel-rotate-secret {secret}\n"
             f"  aws secretsmanager update-secret-version-stage {secret} --version-stage {_PENDING} "
             f"--remove-from-version-id {version}"
@@ -354,10 +354,8 @@ class Guard:
         """Return what would be lost, by name, and the ways on."""
         own, current = live.holders.get(labels.LIVE), live.current
         if own == current and not created:
-            found = (
-                f"{plan.name}: an earlier `pulumi up` was cut off before it set the value that the state has{_at(lost)}"
-            )
-            way = "Repeat that one, with the configuration that it had; then this one."
+            found = f"{plan.name}: an earlier `pulumi up` was interrupted before it set the value that the state has{_at(lost)}"
+            way = "Run that one again with its configuration, then this one."
             lines = [f"{found}. Nothing was changed. {way}"]
         else:
             found = f"{plan.name}: its live value{_at(lost)}, version {current}, was set outside this stack"
@@ -376,11 +374,11 @@ class Guard:
                 again = f"`python -m ops rotate {plan.name} --stack {self._stack}`"
                 lines.append(
                     f"  ({key or 'it'} is a constant: write the live value in catalogue.py. Where a function alternated two "
-                    f"users, switch the rotation on and run {again} once more instead)"
+                    f"users, turn the rotation on and run {again} once more instead)"
                 )
             else:
                 lines.append(
-                    f"  ({key or 'it'} is set by no configuration: add it to catalogue.py, or leave the secret External())"
+                    f"  (no configuration sets {key or 'it'}: add it to catalogue.py, or leave the secret External())"
                 )
         if own and own != current:
             secret = f"--region {self._region} --secret-id {plan.adopt_arn or plan.full_name}"

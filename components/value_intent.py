@@ -159,8 +159,8 @@ class Change:
             elif kind == GENERATED:
                 before_that = f"for {old_key}" if old_key else f"a {old_kind} value"
                 yield (
-                    f"{subject}: is generated for {config_key} from now on, no longer {before_that}: a new value would take "
-                    f"the place of the live one. Nothing was changed. Set the value that it is to have:\n  {set_it}"
+                    f"{subject}: is now generated for {config_key}, no longer {before_that}: a new value would take "
+                    f"the place of the live one. Nothing was changed. Set the value that it should have:\n  {set_it}"
                 )
         elif after.rotated and old_number != number:
             yield (
@@ -181,9 +181,9 @@ class Change:
         elif number < old_number or (kind == old_kind == GENERATED and number != old_number + 1):
             yield (
                 f"{subject}: rotations.{config_key} is {old_number} and can only become {old_number + 1}, not {number}: no "
-                "change of configuration sets an older value, or leaves one out. Nothing was changed. Set the number again:\n"
+                "configuration change can set an older value or skip one. Nothing was changed. Set the number again:\n"
                 f"  {next_number(config_key, old_number, self.stack)}\n"
-                "To have the value before as the live one, set it in the configuration, with the next number:\n"
+                "To restore the previous value, set it in the configuration, with the next number:\n"
                 f"  {self._take_previous(key, config_key)}\n"
                 f"  {following}"
             )
@@ -211,13 +211,13 @@ class Change:
 
     def _renamed(self, key: str, old_key: str, config_key: str) -> str:
         return (
-            f"{self._subject(key)}: comes from {config_key} from now on, no longer from {old_key}, under which the value before "
-            f"is kept. Nothing was changed. Write {old_key} again"
+            f"{self._subject(key)}: comes from {config_key} instead of {old_key}, under which the previous value "
+            f"is kept. Nothing was changed. Set {old_key} again"
         )
 
     def _previous_lost(self, key: str, config_key: str, number: int) -> str:
         return (
-            f"{self._subject(key)}: {config_key} gets another value, and the application needs the one before to read what it "
+            f"{self._subject(key)}: {config_key} gets another value, and the application needs the previous one to read what it "
             "wrote with it. Nothing was changed. Set its next number as well, so that the application gets both:\n"
             f"  {next_number(config_key, number + 1, self.stack)}"
         )
@@ -239,18 +239,18 @@ def _other_secret(name: str, before: Record, after: Record) -> str:
     if before.adopted and after.adopted:
         return (
             f"{name}: is {before.secret}, and adopt.{name} now names another secret. Nothing was changed. Set the old ARN "
-            f"again, or take {name} out of catalogue.py, run `pulumi up` (the adopted secret stays as it is) and declare it again"
+            f"again, or remove {name} from catalogue.py, run `pulumi up` (the adopted secret stays as it is) and declare it again"
         )
     if before.adopted:
         return (
-            f"{name}: adopt.{name} is gone, and the stack would create a second secret beside {before.secret}. Nothing was "
-            f"changed. Set adopt.{name} again, or take {name} out of catalogue.py, run `pulumi up` (the adopted secret stays as "
+            f"{name}: adopt.{name} was removed, and the stack would create a second secret beside {before.secret}. Nothing was "
+            f"changed. Set adopt.{name} again, or remove {name} from catalogue.py, run `pulumi up` (the adopted secret stays as "
             "it is) and declare it again: the stack then creates a secret, with a new value"
         )
     if after.adopted:
         return (
-            f"{name}: the stack has created {before.secret}, which adopting {after.secret} would delete. Nothing "
-            f"was changed. Take adopt.{name} out, or give the adopted secret another entry in catalogue.py"
+            f"{name}: the stack created {before.secret}, and adopting {after.secret} would delete it. Nothing "
+            f"was changed. Remove adopt.{name}, or give the adopted secret another entry in catalogue.py"
         )
     return (
         f"{name}: is called {before.secret}, and a secret can't be renamed to {after.secret}: a second one with another ARN "
@@ -263,8 +263,8 @@ def _other_kind(name: str, before: Record) -> str:
     was, becomes = ("a text", "a JSON") if WHOLE in before.origins else ("a JSON", "a text")
     return (
         f"{name}: is {was} and would become {becomes}: running tasks would get a value that they can't read. Nothing was "
-        "changed. Do it in steps: declare a secret of another name in catalogue.py, move the variables to it, run `pulumi up`; "
-        f"when no task of an older revision runs, take {name} out"
+        "changed. Do it in steps: declare a secret with another name in catalogue.py, move the variables to it, run `pulumi up`; "
+        f"when no task of an older revision runs, remove {name}"
     )
 
 
@@ -274,16 +274,16 @@ def _gone(name: str, before: Record, after: Record) -> Iterator[Refusal]:
         of = key.removesuffix(PREVIOUS_SUFFIX)
         if before.origins[key] != PREVIOUS:
             yield Refusal(
-                f"{name} key {key}: leaves the JSON, and the task definition of the last `up` refers to it: no task of that "
-                "revision could start any more. Nothing was changed. Do it in two steps: leave the key where it is and take its "
-                "variable out of catalogue.py (a key that moves may stand in both secrets meanwhile), run `pulumi up`, and when "
-                "no task of an older revision runs, take the key out"
+                f"{name} key {key}: leaves the JSON, but the task definition of the last `up` refers to it: tasks of that "
+                "revision could no longer start. Nothing was changed. Do it in two steps: keep the key and remove its "
+                "variable from catalogue.py (a key that moves can be in both secrets meanwhile), run `pulumi up`, and when "
+                "no task of an older revision runs, remove the key"
             )
         elif of not in gone and _number(after.origins.get(of, "")) >= _number(before.origins.get(of, "")):
             yield Refusal(
-                f"{name} key {key}: leaves the JSON with keeps_previous of {of}, and the task definition of the last `up` refers "
-                "to it: no task of that revision could start any more. Nothing was changed. Do it in two steps: write "
-                "keeps_previous=False, run `pulumi up`, and when no task of an older revision runs, take it out"
+                f"{name} key {key}: leaves the JSON with keeps_previous of {of}, but the task definition of the last `up` refers "
+                "to it: tasks of that revision could no longer start. Nothing was changed. Do it in two steps: set "
+                "keeps_previous=False, run `pulumi up`, and when no task of an older revision runs, remove it"
             )
 
 

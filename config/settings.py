@@ -266,9 +266,7 @@ def _foreign_arns(reader: Reader, foreign: Sequence[ForeignSecret]) -> dict[str,
             found[secret.name] = section.text(secret.name, check=fields.wrong_secret_arn)
         else:
             command = f"pulumi config set --plaintext --path foreignSecrets.{secret.name} ARN"
-            reader.report(
-                f"foreignSecrets.{secret.name}", f"is required, because {secret.owner} owns the secret", command
-            )
+            reader.report(f"foreignSecrets.{secret.name}", f"is required: {secret.owner} owns the secret", command)
     return found
 
 

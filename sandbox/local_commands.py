@@ -1,6 +1,6 @@
-"""Commands in messages: the program and the plugins name Pulumi's, and the sandbox shows its own, which work there.
+"""Commands in messages: the program and the plugins print Pulumi's commands; the sandbox shows its own instead.
 
-The sandbox never writes a stack's file, and its state is not that of the user's `pulumi`.
+The sandbox never writes a stack's file, and its state is separate from the user's `pulumi`.
 """
 
 import re
@@ -19,12 +19,12 @@ _RUN = re.compile(r"pulumi (?P<verb>up --refresh|up|refresh|preview|destroy)\b(?
 
 
 def local(message: str, stack: str, options: str = "") -> str:
-    """Return a message with Pulumi's commands as the sandbox's. What several of them set is given to one run, on a last line.
+    """Return a message with the sandbox's commands instead of Pulumi's. Several `config set` become one run, on a last line.
 
     Args:
-        message: What the program or a plugin said.
+        message: The message of the program or a plugin.
         stack: The stack's name.
-        options: Further options of the sandbox's commands, with a blank before each.
+        options: Further options of the sandbox's commands, each with a leading space.
     """
     at = f"--stack {stack}{options}"
     given = list(dict.fromkeys(map(_override, _SET.finditer(message))))
@@ -34,7 +34,7 @@ def local(message: str, stack: str, options: str = "") -> str:
         return _override(found) if together else f"python -m sandbox up {at} {_override(found)}"
 
     def remove_here(found: re.Match[str]) -> str:
-        return f"take {found['key'].strip(_QUOTE)} out of Pulumi.{stack}.yaml"
+        return f"remove {found['key'].strip(_QUOTE)} from Pulumi.{stack}.yaml"
 
     def run_here(found: re.Match[str]) -> str:
         verbs = ("refresh", "up") if "--refresh" in found["verb"] else (found["verb"],)

@@ -95,7 +95,7 @@ def test_it_is_refused_before_anything_is_made_and_taken_over_by_the_commands(
     before = everything(sh)
     refused = sh.run(BEGIN + "pulumi -C account up")
     assert refused.returncode != 0
-    assert f"{what}; nothing was made" in refused.stdout
+    assert f"{what}; nothing was created" in refused.stdout
     assert "Traceback" not in refused.stdout
     assert everything(sh) == before
     commands = list(dict.fromkeys(re.findall(r"^ *(pulumi import .*)$", refused.stdout, re.MULTILINE)))

@@ -120,7 +120,7 @@ def test_one_entry_in_the_catalogue_adds_a_secret_and_a_changed_length_changes_n
     )
     up = sandbox.command("up", *copy.options)
     assert up.status == 0, up.err
-    assert "jwtSecret keeps its 64 characters; the catalogue's 48 count for its next value" in " ".join(
+    assert "jwtSecret keeps its 64 characters; the catalogue's 48 apply to its next value" in " ".join(
         (up.out + up.err).split()
     )
     outputs = sandbox.ok("outputs", *copy.options)

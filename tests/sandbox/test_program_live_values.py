@@ -332,7 +332,7 @@ def test_a_renamed_configuration_key_is_refused(sandbox: Any, project_copy: Make
     project = copy.directory / "Pulumi.yaml"
     declared = project.read_text(encoding="utf-8")
     project.write_text(declared.replace("apiKey:", "newApiKey:"), encoding="utf-8")
-    assert "is generated for newApiKey from now on" in refused(sandbox, copy)
+    assert "is now generated for newApiKey" in refused(sandbox, copy)
 
 
 def _renamed(sandbox: Any, copy: Any, *, project: str, stack: str) -> Any:

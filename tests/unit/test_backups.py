@@ -139,7 +139,7 @@ def test_the_role_trusts_one_pipeline(record: Recorder) -> None:
 @pytest.mark.parametrize("missing", ["backupSubjects", "backupOpeners"])
 def test_a_backup_that_nobody_makes_or_opens_is_refused(record: Recorder, missing: str) -> None:
     config: dict[str, Any] = {**CONFIG, missing: []}
-    with pytest.raises(pulumi.RunError, match="backupDays takes 1 or more, with backupSubjects"):
+    with pytest.raises(pulumi.RunError, match="backupDays must be 1 or more, with backupSubjects"):
         account(record, **config)
 
 

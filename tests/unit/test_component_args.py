@@ -117,7 +117,7 @@ def test_two_secrets_of_one_name_in_two_accounts_are_both_granted(record: Record
 
 def test_arns_of_outputs_that_no_policy_has_room_for_are_refused(record: Recorder) -> None:
     arns = Later([f"{HERE}{'x' * 80}-{number:03}-AbCdEf" for number in range(80)])
-    with pytest.raises(pulumi.RunError, match=r"AWS takes 10,240: pass the secrets as `reads`"):
+    with pytest.raises(pulumi.RunError, match=r"AWS accepts 10,240: pass the secrets as `reads`"):
         run(record, ExecutionRole, {"secret_arns": arns})
 
 

@@ -45,7 +45,7 @@ def found(*catalogue: Declaration, stack: str = "dev") -> list[tuple[str, str, s
         (text("näme"), "näme", "is not a name for a secret"),
         (text("db-AbC123"), "db-AbC123", "ends in a hyphen and six characters"),
         (text("db-123456"), "db-123456", "ends in a hyphen and six characters"),
-        (text("n" * 490), "n" * 40 + "...", "makes a name of 516 characters"),
+        (text("n" * 490), "n" * 40 + "...", "results in a name of 516 characters"),
         (text("a", "1key"), "a", "has the configuration key '1key'"),
         (text("a", variable="1A"), "a", "sets the variable '1A'"),
         (text("a", variable="A-B"), "a", "sets the variable 'A-B'"),

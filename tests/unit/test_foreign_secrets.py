@@ -93,7 +93,7 @@ def test_a_missing_arn_names_the_owner_and_the_command() -> None:
     [
         ({"foreignSecrets": {"database": RDS[:-7], "partner": PARTNER}}, "foreignSecrets.database  is "),
         ({"foreignSecrets": {"database": RDS + ":password::", "partner": PARTNER}}, "foreignSecrets.database  is "),
-        ({"foreignSecrets": {"database": RDS, "partner": RDS}}, "is the ARN of foreignSecrets.database, too"),
+        ({"foreignSecrets": {"database": RDS, "partner": RDS}}, "is also the ARN of foreignSecrets.database"),
         (
             {"foreignSecrets": {"database": RDS, "partner": PARTNER, "partners": RDS}},
             "did you mean foreignSecrets.partner?",
@@ -107,9 +107,9 @@ def test_a_missing_arn_names_the_owner_and_the_command() -> None:
         ({"secretKmsKeys": {"session-key": RDS_KEY}}, "secretKmsKeys.session-key  is not a known key"),
         (
             {"adopt": {"session-key": PARTNER.replace("token", "x")}},
-            "a secret in eu-central-1; one elsewhere is a ForeignSecret",
+            "a secret in eu-central-1; declare one elsewhere as a ForeignSecret",
         ),
-        ({"adopt": {"session-key": RDS}}, "is the ARN of adopt.session-key, too"),
+        ({"adopt": {"session-key": RDS}}, "is also the ARN of adopt.session-key"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(config: dict[str, Any], found: str) -> None:

@@ -677,12 +677,12 @@ def test_a_value_that_two_entries_take_is_made_once(record: Recorder, monkeypatc
 def test_replicas_that_the_configuration_no_longer_names_are_told_with_their_commands(record: Recorder) -> None:
     replicas = [{"region": "eu-west-1"}, {"region": "us-east-1"}, {"region": "eu-north-1"}]
     recording = main(record, replicaRegions=["eu-north-1"], computed={"secrets-jwt-secret": {"replicas": replicas}})
-    (said,) = [line for line in recording.log if "replicas stay" in line]
+    (said,) = [line for line in recording.log if "no longer names stay" in line]
     arn = recording.exports["secret_arns"]["jwt-secret"]
     assert said.splitlines()[1:] == [
         f"  aws secretsmanager remove-regions-from-replication --secret-id {arn} --remove-replica-regions eu-west-1 us-east-1"
     ]
-    assert not [line for line in main(record, replicaRegions=["eu-north-1"]).log if "replicas stay" in line]
+    assert not [line for line in main(record, replicaRegions=["eu-north-1"]).log if "no longer names stay" in line]
 
 
 def test_a_length_that_counts_for_the_next_value_only_is_told(record: Recorder) -> None:

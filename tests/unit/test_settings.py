@@ -229,7 +229,7 @@ def test_defaults_are_the_ones_of_the_design() -> None:
         ),
         (
             {"adopt": {"jwt-secret": SECRET_ARN, "db-master-password": SECRET_ARN}},
-            "adopt.jwt-secret  is the ARN of db-master-password, too",
+            "adopt.jwt-secret  is also the ARN of db-master-password",
         ),
     ],
 )
@@ -317,7 +317,7 @@ def test_an_encrypted_plain_variable_is_refused_without_being_quoted() -> None:
     raw = {**VALID, "environment": json.dumps({"PGPASS": "hunter2"})}
     with pytest.raises(ConfigurationError) as caught:
         parse(raw, {*SUPPLIED, "environment"}, APPLICATION, Names("p", "dev"))
-    assert "environment  is not allowed (encrypted, so not shown)  plain variables are readable by many" in str(
+    assert "environment  is not allowed (encrypted, so not shown)  many people can read plain variables" in str(
         caught.value
     )
     assert "hunter2" not in str(caught.value)
@@ -343,7 +343,7 @@ def test_a_secret_with_the_configuration_key_of_a_setting_is_refused() -> None:
 def test_a_key_whose_secret_left_the_catalogue_is_told_with_the_command_that_removes_it() -> None:
     message = refusal(catalogue=CATALOGUE[:1], smtpPassword="", cloudflareToken="")
     assert "cloudflareToken  is not a known key" in message
-    assert "of a secret that left: pulumi config rm KEY" in message
+    assert "if its secret was removed: pulumi config rm KEY" in message
 
 
 def test_an_unknown_key_is_named_when_it_is_encrypted_too() -> None:

@@ -16,7 +16,7 @@ from tests.unit.conftest import Recorder, Recording
 
 FULL = "tickets-dev-config"
 LIVE, PREVIOUS = "pulumi-live", "pulumi-previous"
-WAYS = ["ops keep config --key SMTP --stack", "is set by no configuration", "update-secret-version-stage"]
+WAYS = ["ops keep config --key SMTP --stack", "no configuration sets", "update-secret-version-stage"]
 """What a refusal may offer."""
 
 JSON = SecretPlan(
@@ -216,9 +216,9 @@ def test_where_nothing_was_set_every_part_must_be_what_is_set_now(record: Record
 
 def test_an_up_that_was_cut_off_is_repeated_first(record: Recorder) -> None:
     cut_off = Aws({"1": (["AWSCURRENT", LIVE], {**LAST, "SMTP": "before"})})
-    with pytest.raises(LiveValueError, match=r"cut off before it set the value .* at SMTP") as refused:
+    with pytest.raises(LiveValueError, match=r"interrupted before it set the value .* at SMTP") as refused:
         guarded(record, put(), cut_off)
-    assert "Repeat that one" in str(refused.value)
+    assert "Run that one again" in str(refused.value)
 
 
 def test_a_text_is_compared_as_a_whole(record: Recorder) -> None:
@@ -230,7 +230,7 @@ def test_a_text_is_compared_as_a_whole(record: Recorder) -> None:
 
 def test_nothing_is_set_while_a_rotation_has_not_ended(record: Recorder) -> None:
     pending = Aws({"1": OURS, "2": (["AWSPENDING"], LAST)})
-    with pytest.raises(LiveValueError, match="a rotation has not ended: version 2") as refused:
+    with pytest.raises(LiveValueError, match="a rotation is in progress: version 2") as refused:
         guarded(record, put(), pending)
     assert "python -m ops rotate config --stack dev" in str(refused.value)
     assert f"cancel-rotate-secret --region eu-central-1 --secret-id {FULL}" in str(refused.value)
@@ -288,7 +288,9 @@ DENIED = "AccessDeniedException: User: x is not authorized to perform: secretsma
 )
 def test_a_denied_question_is_named_and_refused_by_an_up(record: Recorder, error: str, right: str) -> None:
     aws = Aws({"1": OURS}, error, only_values=True)
-    with pytest.raises(LiveValueError, match=f"config: .* the right {right} on {FULL} is missing. Nothing was changed"):
+    with pytest.raises(
+        LiveValueError, match=f"config: .* the permission {right} on {FULL} is missing. Nothing was changed"
+    ):
         guarded(record, put(), aws)
     (told,) = guarded(record, put(), aws, preview=True).log
     assert f"config: not checked: {right} on {FULL} is missing" in told
@@ -461,7 +463,7 @@ def test_a_secret_leaves_the_catalogue_with_a_recovery_window_only(
     if not refused:
         guarded(record, act)
         return
-    with pytest.raises(LiveValueError, match=r"^jwt: left catalogue.py and would be deleted at once"):
+    with pytest.raises(LiveValueError, match=r"^jwt: removed from catalogue.py, and would be deleted at once"):
         guarded(record, act)
 
 

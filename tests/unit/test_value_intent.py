@@ -80,7 +80,7 @@ def test_a_value_that_is_given_or_follows_the_last_is_allowed(before: str, after
         # The number goes up while the value is configured: else an older one would follow one day.
         ("generated k 2", "configured k 1", "rotations.k is 2 and can only become 3, not 1"),
         ("configured k 2", "configured k 1", "rotations.k is 2 and can only become 3, not 1"),
-        ("generated k 1", "generated other 1", "is generated for other from now on, no longer for k"),
+        ("generated k 1", "generated other 1", "is now generated for other, no longer for k"),
         ("generated k 1", "generated other 2", "pulumi config set --stack prod --secret other"),
         ("configured k 1", "generated other 2", "no longer for k"),
         ("constant", "generated k 1", "no longer a constant"),
@@ -129,14 +129,14 @@ def test_a_key_that_nobody_would_set_is_refused_unless_the_live_json_has_it() ->
 @pytest.mark.parametrize(("was", "becomes"), itertools.permutations([WHOLE, "A"]))
 def test_a_text_that_becomes_json_is_refused_with_the_steps(was: str, becomes: str) -> None:
     (refusal,) = refusals(plan({was: "generated k 1"}), plan({becomes: "generated k 1"}))
-    assert "declare a secret of another name" in refusal.text
+    assert "declare a secret with another name" in refusal.text
     assert not refusal.unless_live
 
 
 def test_the_configuration_key_under_which_the_value_before_is_kept_stays() -> None:
     before = plan({"A": "configured k 2"}, kept={"A"})
     assert one(before, plan({"A": "generated k 3"}, kept={"A"})) == ""
-    assert "Write k again" in one(before, plan({"A": "configured other 1"}, kept={"A"}))
+    assert "Set k again" in one(before, plan({"A": "configured other 1"}, kept={"A"}))
     assert one(plan({"A": "configured k 1"}), plan({"A": "configured other 1"})) == ""
 
 
@@ -154,7 +154,7 @@ def test_the_value_before_goes_after_its_variable_and_not_with_it() -> None:
         return plan({"A": origin}, kept={"A"} if kept else (), referenced={"A", *referenced})
 
     with_variable, without_variable, without_value = a("generated a 2", "A_PREVIOUS"), a(), a(kept=False)
-    assert "write keeps_previous=False, run `pulumi up`" in one(with_variable, without_value)
+    assert "set keeps_previous=False, run `pulumi up`" in one(with_variable, without_value)
     assert "keeps_previous=False" in one(with_variable, a("configured a 2", kept=False))
     assert one(with_variable, without_variable) == one(without_variable, without_value) == ""
     assert one(without_value, without_variable) == one(without_value, with_variable) == ""
@@ -180,7 +180,7 @@ ADOPTED, OTHER = replace(EXTERNAL, adopt_arn=ARN), replace(EXTERNAL, adopt_arn=A
         (ADOPTED, text("generated k 1"), "Set adopt.db again"),
         (ADOPTED, EXTERNAL, "a second secret beside"),
         (ADOPTED, OTHER, "adopt.db now names another secret"),
-        (text("generated k 1"), ADOPTED, "Take adopt.db out"),
+        (text("generated k 1"), ADOPTED, "Remove adopt.db"),
         (text("generated k 1"), text("generated k 1", full_name="tickets-qa-db"), "pulumi stack rename"),
     ],
 )
@@ -205,7 +205,7 @@ def of_values(before: SecretPlan, after: SecretPlan, last: dict[str, str], new: 
         # Under its number it has no place to be kept.
         ("generated k 1", "configured k 1", ["c"], "rotations.k 2"),
         ("configured k 1", "configured k 1", ["c"], "rotations.k 2"),
-        ("configured k 1", "configured other 1", ["c"], "Write k again"),
+        ("configured k 1", "configured other 1", ["c"], "Set k again"),
         # A number that changes no value leaves the value before.
         ("configured k 1", "configured k 2", ["1", "1"], ""),
         ("configured k 2", "configured k 3", ["1", "0"], ""),
