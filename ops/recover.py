@@ -201,10 +201,11 @@ class Recovery:
     def _value_of(self, urn: str) -> str | None:
         """Return the value that a generated source has in AWS under the number in the resource's name."""
         for name in self.own:
-            found = self._parts_by_password(name).get(_password_key(urn, self._parts_by_password(name)))
-            if found:
-                key, label = found
-                return self._live(name, label).get(key)
+            parts = self._parts_by_password(name)
+            key, label = parts.get(_password_key(urn, parts), ("", ""))
+            # Of two secrets that have the value, one may be gone.
+            if label and (value := self._live(name, label).get(key)):
+                return value
         return None
 
     def _parts_by_password(self, name: str) -> dict[tuple[str, int], tuple[str, str]]:

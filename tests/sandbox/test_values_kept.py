@@ -34,13 +34,14 @@ class Stack:
         return self.sandbox.ok("up", *self._options())
 
     def refused(self) -> list[str]:
-        """What `up` says when it refuses: nothing in AWS has changed, and no live value is in what it says."""
-        before, live = everything(partial(self.sandbox.aws, copy=self.copy)), values(self.sandbox, self.copy)
+        """What `up` says when it refuses: nothing in AWS has changed, and no value is in what it says."""
+        before = everything(partial(self.sandbox.aws, copy=self.copy))
         result = self.sandbox.quick("up", *self._options())
         assert result.status == 1, result.err
         assert everything(partial(self.sandbox.aws, copy=self.copy)) == before
         assert "Nothing was changed" in result.err
-        texts = [t for v in live.values() for t in (json.loads(v).values() if v.startswith("{") else [v])]
+        found = [text for secret in before["secrets"].values() for text in secret.get("values", {}).values()]
+        texts = [t for v in found for t in (json.loads(v).values() if v.startswith("{") else [v])]
         assert [text for text in texts if len(text) > 9 and text in result.err + result.out] == []
         return result.err.splitlines()
 
@@ -59,6 +60,10 @@ class Stack:
                 # What `pulumi config set --path rotations.KEY NUMBER` is here.
                 given_ = [words[i + 1].split("=") for i, word in enumerate(words) if word == "-c"]
                 self.numbers |= {key.removeprefix("rotations."): int(number) for key, number in given_}
+            elif words[:4] == ["python", "-m", "sandbox", "refresh"]:
+                self.sandbox.ok("refresh", *self._options())
+            elif words[:3] == ["aws", "secretsmanager", "cancel-rotate-secret"]:
+                self.client.cancel_rotate_secret(SecretId=options["--secret-id"])
             elif words[0] == "aws":
                 moved = {"RemoveFromVersionId": options["--remove-from-version-id"]}
                 if "--move-to-version-id" in options:
@@ -69,6 +74,19 @@ class Stack:
             else:
                 raise AssertionError(f"what is {words}?")
         return [" ".join(words[:4]) for words in commands]
+
+    def exported(self) -> dict[str, Any]:
+        """The state, values encrypted."""
+        file = self.copy.directory / "state.json"
+        done = self.sandbox.quick("pulumi", *self.copy.options, "--", "stack", "export", "--file", str(file))
+        assert done.status == 0, done.err
+        return json.loads(file.read_text(encoding="utf-8"))
+
+    def imported(self, state: dict[str, Any]) -> None:
+        file = self.copy.directory / "state.json"
+        file.write_text(json.dumps(state), encoding="utf-8")
+        done = self.sandbox.quick("pulumi", *self.copy.options, "--", "stack", "import", "--file", str(file))
+        assert done.status == 0, done.err
 
     def app(self) -> dict[str, str]:
         return json.loads(values(self.sandbox, self.copy)["app-config"])
@@ -229,8 +247,8 @@ def test_a_key_of_a_rotated_secret_is_live_before_anything_refers_to_it(sandbox:
     stack.up()
     live = values(sandbox, stack.copy)["db-app-user"]
     stack.edit(
-        '{"username": Constant("ticketing"), "password": Generated("dbAppUserPassword")},\n            variables={',
-        '{"username": Constant("ticketing"), "password": Generated("dbAppUserPassword"), "schema": Constant("tickets")},\n'
+        'Generated("dbAppUserPassword", accepted_by=DATABASE)},\n            variables={',
+        'Generated("dbAppUserPassword", accepted_by=DATABASE), "schema": Constant("tickets")},\n'
         '            variables={"schema": "DB_SCHEMA", ',
     )
     said = stack.refused()
@@ -240,3 +258,64 @@ def test_a_key_of_a_rotated_secret_is_live_before_anything_refers_to_it(sandbox:
     assert now == {**json.loads(live), "schema": "tickets"}
     found = sandbox.ok("outputs", *stack.copy.options)["services"]["app"]["container_secrets"]
     assert found["DB_SCHEMA"].endswith(":schema::")
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_texts_value_before_outlives_an_interrupted_put_that_is_put_again(
+    sandbox: Any, project_copy: Make, number: int
+) -> None:
+    """AWS has the new value, the state does not: the next `up` sets it once more, and AWSPREVIOUS moves to the same value."""
+    stack = Stack(sandbox, project_copy())
+    for last in range(1, number):
+        stack.numbers["jwtSecret"] = last
+        stack.up()
+    old, before = stack.exported(), stack.text()
+    stack.numbers["jwtSecret"] = number
+    stack.up()
+    new, after = stack.exported(), stack.text()
+    put = {r["urn"]: r for r in old["deployment"]["resources"] if r["urn"].endswith("-jwt-secret-value")}
+    assert len(put) == 1
+    new["deployment"]["resources"] = [put.get(r["urn"], r) for r in new["deployment"]["resources"]]
+    stack.imported(new)
+
+    stack.up()
+
+    assert stack.text() == after != before
+    assert stack.text("AWSPREVIOUS") == after, "it was put again"
+    assert stack.previous_of_the_text() == before
+    assert sandbox.ok("preview", "--expect-no-changes", *stack._options())["changes"] == []
+
+
+def test_a_secret_that_is_gone_is_created_again_as_the_refusal_says(sandbox: Any, project_copy: Make) -> None:
+    stack = Stack(sandbox, project_copy())
+    stack.up()
+    stack.client.delete_secret(
+        SecretId=f"{stack.copy.name}-{stack.copy.stack}-jwt-secret", ForceDeleteWithoutRecovery=True
+    )
+    stack.numbers["jwtSecret"] = 2
+    assert stack.paste(stack.refused()) == ["python -m sandbox refresh"]
+    stack.up()
+    assert stack.text() != stack.previous_of_the_text()
+    assert sandbox.ok("preview", "--expect-no-changes", *stack._options())["changes"] == []
+
+
+def test_a_rotation_that_has_not_ended_is_cancelled_as_the_refusal_says(sandbox: Any, project_copy: Make) -> None:
+    stack = Stack(sandbox, with_application_user(project_copy()))
+    stack.edit('Generated("dbAppUserPassword", accepted_by=DATABASE)', 'Generated("dbAppUserPassword")')
+    stack.config["rotation"] = ALTERNATING
+    stack.up()
+    live, full_name = values(sandbox, stack.copy)["db-app-user"], f"{stack.copy.name}-{stack.copy.stack}-db-app-user"
+    stack.client.put_secret_value(
+        SecretId=full_name, SecretString=live.replace("ticketing", "ticketing_clone"), VersionStages=["AWSPENDING"]
+    )
+    del stack.config["rotation"]
+    stack.secret["dbAppUserPassword"] = "a-configured-password-0123456789"
+    said = stack.refused()
+    assert any("db-app-user: a rotation has not ended" in line for line in said), said
+    assert stack.paste(said, last=2) == [
+        "aws secretsmanager cancel-rotate-secret --region",
+        "aws secretsmanager update-secret-version-stage --region",
+    ]
+    stack.up()
+    now = json.loads(values(sandbox, stack.copy)["db-app-user"])
+    assert now == {"username": "ticketing", "password": stack.secret["dbAppUserPassword"]}

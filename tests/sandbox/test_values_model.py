@@ -37,7 +37,7 @@ def database() -> Iterator[postgresql.Database]:
 
 
 def test_whatever_users_do_no_live_value_is_lost(
-    sandbox: Any, project_copy: Callable[..., Any], database: postgresql.Database
+    sandbox: Any, project_copy: Callable[..., Any], database: postgresql.Database, request: pytest.FixtureRequest
 ) -> None:
     told: list[str] = _Told() if _LIVES else []
 
@@ -45,6 +45,8 @@ def test_whatever_users_do_no_live_value_is_lost(
         pass
 
     Machine.sandbox, Machine.database, Machine.make = sandbox, database, staticmethod(project_copy)
+    if _LIVES and (seed := request.config.getoption("--hypothesis-seed")):
+        Machine.salt = f"{seed}/"
     Machine.bag, Machine.steps, Machine.counts = Bag(), told, Counter()
     chosen = settings(
         max_examples=_LIVES or 2,

@@ -199,12 +199,15 @@ class ValuesModel(RuleBasedStateMachine):
     counts: Counter[str]
     """How often each rule was played, and how often the program refused it."""
 
+    salt: str = ""
+    """The seed of a run: Hypothesis draws the same number for the first life of each."""
+
     broken: str = ""
     """What did not hold."""
 
     @initialize(seed=st.integers(0, 2**32 - 1))
     def start(self, seed: int) -> None:
-        self.chance = random.Random(seed)  # noqa: S311 - nothing here is a secret
+        self.chance = random.Random(f"{self.salt}{seed}" if self.salt else seed)  # noqa: S311 - nothing here is a secret
         self._account: dict[str, Any] | None = None
         self.first = len(self.steps)
         self.copy = self.make()
@@ -328,7 +331,10 @@ class ValuesModel(RuleBasedStateMachine):
         self.note(
             f"killed an up with rotations.{key} +1 at step {after}: {'cut off' if process.returncode < 0 else 'it had ended'}"
         )
-        if process.returncode < 0:  # one that was refused had ended
+        if process.returncode < 0 and not self._recover(wish, may_be_refused=True):
+            # It was killed before it was refused.
+            wish = self.wish
+            self._write(wish)
             self._recover(wish)
         self.up("the killed one again", wish, before=before)
 
@@ -358,13 +364,7 @@ class ValuesModel(RuleBasedStateMachine):
     @step(how=("destroyed", "lost state"))
     def recover(self, how: str) -> None:
         """The stack is destroyed, or its state is lost: `ops recover` brings back what AWS has."""
-        if not self.wish.window:
-            self.up("a window before a destroy", replace(self.wish, window=7))
-        if self.parts()[_APPLICATION_USER, "username"] != f"{self.wish.user}_app":
-            # What the function set is kept as long as it rotates it.
-            self.up("rotation on before a destroy", replace(self.wish, rotation="alternating-users"))
-        if ("app-config", "BY_HAND") in self.parts():
-            self._put_by_hand("app-config", BY_HAND=None)
+        self._can_come_back()
         before, outputs = self.parts(), self.outputs
         if how == "destroyed":
             result = self._run("destroy", self.wish)
@@ -377,7 +377,41 @@ class ValuesModel(RuleBasedStateMachine):
             self.note("the state is lost")
         self._recover(self.wish)
         self.outputs = outputs
-        if not self.up(f"{how}, then recovered", self.wish, before=before):
+        self._is_as_it_was(f"{how}, then recovered", before)
+
+    @step(name=("jwt-secret", "app-config", _MASTER), refreshed=(True, False))
+    def delete_by_hand_and_recover(self, name: str, *, refreshed: bool) -> None:
+        """Somebody deletes a secret; within its recovery window `ops recover` restores it, as `up` says once it knows."""
+        self._can_come_back()
+        if name not in self.outputs["secret_arns"] or (name == "jwt-secret" and self.wish.jwt == "adopted"):
+            return
+        before, outputs = self.parts(), self.outputs
+        self.client.delete_secret(SecretId=outputs["secret_arns"][name], RecoveryWindowInDays=7)
+        self.note(f"deleted by hand: {name}")
+        if refreshed:
+            result = self._run("refresh", self.wish)
+            self.say("refresh", result)
+            assert result.status == 0, result.err
+            result = self._run("up", self.wish)
+            self.say("up", result)
+            assert result.status == 1, result.err
+            assert "ops recover" in result.err, result.err
+        self._recover(self.wish)
+        self.outputs = outputs
+        self._is_as_it_was(f"{name} restored", before)
+
+    def _can_come_back(self) -> None:
+        """What is brought back counts as the program's: it has what was set by hand, and the users of the catalogue."""
+        if not self.wish.window:
+            self.up("a window before a deletion", replace(self.wish, window=7))
+        if self.parts()[_APPLICATION_USER, "username"] != f"{self.wish.user}_app":
+            # What the function set is kept as long as it rotates it.
+            self.up("rotation on before a deletion", replace(self.wish, rotation="alternating-users"))
+        if ("app-config", "BY_HAND") in self.parts():
+            self._put_by_hand("app-config", BY_HAND=None)
+
+    def _is_as_it_was(self, what: str, before: Parts) -> None:
+        if not self.up(what, self.wish, before=before):
             # What was set by hand is kept, as the refusal says.
             live = {self.wish.source(*where): value for where, value in before.items()}
             configured = {key: live[key] for key in (*self.wish.configured, "smtpPassword") if key in live}
@@ -692,9 +726,11 @@ class ValuesModel(RuleBasedStateMachine):
         if number and key != "smtpPassword":
             numbers[key] = numbers.get(key, 1) + 1
 
-    def _recover(self, wish: Wish) -> None:
+    def _recover(self, wish: Wish, *, may_be_refused: bool = False) -> bool:
         done = self._ops("recover", "--stack", self.copy.stack, "--yes", *wish.options())
-        assert "error:" not in done.err, done.err
+        refused = may_be_refused and "Nothing was changed" in done.err
+        assert refused or "error:" not in done.err, done.err
+        return not refused
 
     def _ops(self, verb: str, *arguments: str, stdin: str = "") -> Any:
         done = self.sandbox.ops(self.copy, verb, *arguments, stdin=stdin)
