@@ -4,19 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from components import outputs
-from components.outputs import Part
 from components.secret import Secret
-from config.declarations import (
-    Constant,
-    Entry,
-    External,
-    ForeignSecret,
-    Generated,
-    JsonSecret,
-    Source,
-    Supplied,
-    accepted_by,
-)
+from config.declarations import ForeignSecret, JsonSecret
+from config.parts import parts_of
 from config.settings import Settings
 
 
@@ -39,21 +29,3 @@ def secrets_of(config: Settings, secrets: Mapping[str, Secret]) -> dict[str, out
         )
         for entry in (*config.catalogue, *config.foreign)
     }
-
-
-def parts_of(entry: Entry, numbers: Mapping[str, int]) -> dict[str, Part]:
-    """Return the sources of an entry's values by JSON key; "" is a text, or a JSON that an operator sets as a whole."""
-    if isinstance(entry, ForeignSecret):
-        return {key: Part("external") for key in sorted(entry.keys)}
-    if not isinstance(entry, JsonSecret):
-        return {"": _part(entry.source, numbers)}
-    if isinstance(entry.keys, External):
-        return {"": _part(entry.keys, numbers)}
-    return {key: _part(source, numbers) for key, source in entry.keys.items()}
-
-
-def _part(source: Source, numbers: Mapping[str, int]) -> Part:
-    kind = {Generated: "generated", Supplied: "supplied", Constant: "constant", External: "external"}[type(source)]
-    if isinstance(source, Generated | Supplied):
-        return Part(kind, source.config_key, numbers.get(source.config_key, 1), accepted_by(source))
-    return Part(kind, accepted_by=accepted_by(source))

@@ -18,34 +18,14 @@ import yaml
 
 from components.names import Names, key_description
 from config import declarations
-from config.declarations import (
-    Application,
-    Constant,
-    Declaration,
-    Entry,
-    External,
-    ForeignSecret,
-    Generated,
-    JsonSecret,
-    Source,
-    Supplied,
-    TextSecret,
-)
+from config.declarations import Application, Entry, External, ForeignSecret, Generated, JsonSecret, Source
+from config.parts import WHOLE, part_of, sources_of
 
 SCHEMA = 1
 """Increased when a field changes its meaning or is removed, but not for a new field."""
 
-WHOLE = ""
-"""The part of a secret that is one text, or a JSON whose keys the catalogue does not know."""
-
 _T = TypeVar("_T")
 _ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:\S+")
-_KINDS: Mapping[type[Any], str] = {
-    Generated: "generated",
-    Supplied: "supplied",
-    Constant: "constant",
-    External: "external",
-}
 
 
 class PartPlan(TypedDict):
@@ -114,7 +94,11 @@ class NamesPlan(TypedDict):
 
 
 class Plan(TypedDict):
-    """The plan of a stack. `secret_config_keys` has the keys of every stack's secrets, which the CLI must encrypt."""
+    """The plan of a stack.
+
+    `secret_config_keys` has the configuration keys of every stack's secrets, which the CLI must encrypt; `secret_variables` the
+    container variables that get one in any stack.
+    """
 
     schema: int
     project: str
@@ -125,6 +109,7 @@ class Plan(TypedDict):
     services: dict[str, ServicePlan]
     variables: dict[str, VariablePlan]
     secret_config_keys: list[str]
+    secret_variables: list[str]
     names: NamesPlan
 
 
@@ -167,6 +152,7 @@ def plan(application: Application, names: Names, config: Mapping[str, Any]) -> P
             for variable in application.variables
         },
         secret_config_keys=list(declarations.secret_config_keys(application.every_secret())),
+        secret_variables=sorted({v for secret in application.every_secret() for v, _ in secret.references()}),
         names=NamesPlan(
             prefix=names.prefix,
             key_alias=f"alias/{names.prefix}",
@@ -192,6 +178,9 @@ def main() -> None:
         # Without the parser's quote of the line, which might hold a value.
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         parser.error(f"{file} or Pulumi.yaml is not valid YAML" + (f", line {line + 1}" if line is not None else ""))
+    if not Path("catalogue.py").is_file():
+        # Not another program's, by way of PYTHONPATH.
+        parser.error("there is no catalogue.py here")
     try:
         application: Application = importlib.import_module("catalogue").APPLICATION
         found = plan(application, Names(str(project), stack), config if isinstance(config, dict) else {})
@@ -214,34 +203,29 @@ def _secret(entry: Entry, names: Names, config: Mapping[str, Any]) -> SecretPlan
         rotated=not foreign and rotation.get("secret") == entry.name,
         json=bool(isinstance(entry, JsonSecret) or (foreign and (entry.keys or entry.variables))),
         variable=entry.variable,
-        parts=dict(_parts(entry, _parsed(config.get("rotations"), dict))),
+        parts=_parts(entry, _numbers(config)),
     )
 
 
-def _parts(entry: Entry, numbers: Mapping[str, Any]) -> list[tuple[str, PartPlan]]:
-    if isinstance(entry, ForeignSecret):
-        return [(key, _part(External(), numbers)) for key in sorted(entry.keys) or [WHOLE]]
-    return [(key, _part(source, numbers)) for key, source in _sources(entry).items()]
+def _parts(entry: Entry, numbers: Mapping[str, int]) -> dict[str, PartPlan]:
+    return {key: _part(source, numbers) for key, source in (sources_of(entry) or {WHOLE: External()}).items()}
 
 
-def _sources(declaration: Declaration) -> Mapping[str, Source]:
-    if isinstance(declaration, TextSecret):
-        return {WHOLE: declaration.source}
-    return {WHOLE: declaration.keys} if isinstance(declaration.keys, External) else declaration.keys
-
-
-def _part(source: Source, numbers: Mapping[str, Any]) -> PartPlan:
-    key = source.config_key if isinstance(source, Generated | Supplied) else None
-    number = str(numbers.get(key, 1)) if key else "1"
+def _part(source: Source, numbers: Mapping[str, int]) -> PartPlan:
+    part = part_of(source, numbers)
     return PartPlan(
-        # Any other text might be a value that was typed here.
-        kind=_KINDS.get(type(source), "unknown"),
-        config_key=key,
-        number=int(number) if re.fullmatch(r"\d{1,6}", number) else 1,
+        kind=part.kind,
+        config_key=part.config_key,
+        number=part.number,
         keeps_previous=isinstance(source, Generated) and bool(source.keeps_previous),
         length=source.length if isinstance(source, Generated) else None,
-        accepted_by=declarations.accepted_by(source),
+        accepted_by=None if part.accepted_by is None else dict(part.accepted_by),
     )
+
+
+def _numbers(config: Mapping[str, Any]) -> dict[str, int]:
+    given = _parsed(config.get("rotations"), dict)
+    return {key: int(value) for key, value in given.items() if re.fullmatch(r"\d{1,6}", str(value))}
 
 
 def _parsed(value: Any, kind: type[_T]) -> _T:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ops._errors import MisuseError, OpsError
-from ops.migrate._pulumi import ROOT, find_pulumi
+from ops.migrate._pulumi import find_pulumi
 
 _LOCKED = "the stack is currently locked by"
 _HOLDER = re.compile(r"created by (?P<user>\S*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<when>\S+)")
@@ -128,25 +128,6 @@ class Engine:
                 raise MisuseError(f"{who} works on the stack; wait for its end")
             self.confirm_cancel(f"Remove the lock of {who}, a process that is gone?")
         self.run("cancel", "--yes")
-
-
-def plan(stack: str, directory: Path = ROOT) -> Mapping[str, Any]:
-    """Return what the application says of a stack: `python -m config.plan`.
-
-    Raises:
-        MisuseError: When it says nothing, with its reason.
-    """
-    done = subprocess.run(  # noqa: S603 - our own interpreter, no shell
-        [sys.executable, "-m", "config.plan", "--stack", stack],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_SECONDS,
-    )
-    if done.returncode:
-        raise MisuseError(f"stack {stack}: {done.stderr.strip().rpartition('error: ')[2]}")
-    return json.loads(done.stdout)
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> list[str]:

@@ -30,7 +30,7 @@ class Target:
     Attributes:
         environment: The stack whose names the secrets get.
         prefix: How these begin, without the hyphen: `<project>-<stack>`.
-        names: Full names that may be touched: those that the catalogue declares and the stack adopted.
+        names: Full names that may be touched: those of the application's plan and of the deployed stack.
         secret_key: The KMS key of secrets that are made; None keeps their own at home and takes the AWS-managed one elsewhere.
         with_policies: Whether resource policies are put back too.
     """

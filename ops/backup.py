@@ -13,19 +13,18 @@ from urllib.parse import urlsplit
 
 import typer
 
-import catalogue
 from ops._ask import confirm
 from ops._aws import Aws, connect
 from ops._backup_file import Backup, SavedSecret, SavedVersion, decrypt, encrypt, resolve_keys
 from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MISSING, AwsError, MisuseError, OpsError, aws_errors, code_of, explained
 from ops._options import JsonOption, OutputsOption, StackOption, YesOption
+from ops._plan import NoPlanError, read_plan
 from ops._restoring import Target, Work, differing_versions, list_versions, plan
 from ops._restoring import restore as restore_secret
 from ops._secrets import CURRENT, Record, describe, read_value, resource_policies
 from ops._stack import Stack, in_sandbox, load
 from ops.listing import records_of
-from ops.migrate._pulumi import project_file
 
 _ATTEMPTS = 3
 _STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -222,7 +221,7 @@ def restore(
         secret_key=secret_key,
         policies=policies,
     )
-    target = replace(target, names=target.names | _adopted(saved, target, outputs) | set(also or ()))
+    target = replace(target, names=target.names | _deployed(saved, target, outputs) | set(also or ()))
     unknown = {*(only or ()), *(include_rotated or ())} - {secret.name for secret in saved.secrets}
     if unknown:
         raise MisuseError(f"the backup holds no {', '.join(sorted(unknown))}; it holds {_names(saved)}")
@@ -282,23 +281,35 @@ def _open(
     environment = (stack or saved.environment).rpartition("/")[2]
     if not _STACK_NAME.fullmatch(environment):
         raise MisuseError(f"{stack!r} is no name of a stack: letters, digits, hyphens, underscores and full stops")
-    # The project is where its catalogue is.
-    prefix = f"{project_file(Path(catalogue.__file__).parent)['name']}-{environment}"
+    prefix, names = _planned(saved, environment)
     target = Target(
         environment=environment,
         account=caller.account,
         region=region or saved.region,
         partition=caller.arn.split(":")[1],
         prefix=prefix,
-        names=frozenset(f"{prefix}-{d.name}" for d in catalogue.APPLICATION.catalogue(environment)),
+        names=names,
         secret_key=secret_key,
         with_policies=policies,
     )
     return saved, Aws(target.region), target
 
 
-def _adopted(saved: Backup, target: Target, outputs: Path | None) -> frozenset[str]:
-    """Return the full names of the deployed stack's secrets, asked for only when the catalogue doesn't have them all."""
+def _planned(saved: Backup, environment: str) -> tuple[str, frozenset[str]]:
+    """Return how the stack's names begin, and the full names of the secrets that the application says it has.
+
+    A program that prints no plan has only those of its deployed stack (`_deployed`).
+    """
+    try:
+        plan = read_plan(environment)
+    except NoPlanError:
+        return f"{saved.prefix.removesuffix(f'-{saved.environment}')}-{environment}", frozenset()
+    own = [secret for secret in plan.secrets.values() if not secret.foreign]
+    return plan.prefix, frozenset(name for s in own for name in (s.full_name, s.live_name) if name)
+
+
+def _deployed(saved: Backup, target: Target, outputs: Path | None) -> frozenset[str]:
+    """Return the full names of the deployed stack's secrets, asked for only when the plan doesn't have them all."""
     if {target.name_of(secret, saved) for secret in saved.secrets} <= target.names:
         return frozenset()
     try:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import typer
 
@@ -22,6 +22,7 @@ from ops._errors import AwsError, MisuseError
 from ops._json import json_object
 from ops._options import KeyOption, NameArgument, OutputsOption, StackOption
 from ops._ownership import parts_of
+from ops._plan import project_directory, read_plan
 from ops._secrets import CURRENT, Value, describe, read_value
 from ops._stack import ROOT, Stack, in_sandbox, load
 from ops._unfit import unfit_to_keep
@@ -148,8 +149,7 @@ class Configuration:
         Raises:
             MisuseError: When there is no `pulumi`, or no project.
         """
-        here = Path.cwd()
-        folder = next((one for one in (here, *here.parents) if (one / "Pulumi.yaml").is_file()), ROOT)
+        folder = project_directory()
         if in_sandbox():
             return cls((sys.executable, "-m", "sandbox"), folder, where.environment, None)
         executable = shutil.which("pulumi")
@@ -194,12 +194,11 @@ class Configuration:
 
     def planned(self, name: str) -> Mapping[str, str | None]:
         """Return the configuration keys of a secret by JSON key, "" for a text, empty where the project prints no plan of it."""
-        command = [sys.executable, "-m", "config.plan", "--stack", self.stack.rpartition("/")[2]]
         try:
-            parts: Mapping[str, Any] = json.loads(self._process(command, "").stdout)["secrets"][name]["parts"]
-        except (ValueError, KeyError, TypeError):
+            secret = read_plan(self.stack.rpartition("/")[2], self.folder).secrets.get(name)
+        except MisuseError:
             return {}
-        return {key: part.get("config_key") for key, part in parts.items()}
+        return {key: part.config_key for key, part in secret.parts.items()} if secret else {}
 
     def _content(self) -> bytes | None:
         return self.path.read_bytes() if self.path and self.path.is_file() else None

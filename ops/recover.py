@@ -20,12 +20,14 @@ import typer
 
 from components.labels import LIVE, PREVIOUS
 from components.location import Location, partition_of
+from components.outputs import STACK
 from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import counted, print_json, say, working
-from ops._engine import Engine, plan
+from ops._engine import Engine
 from ops._errors import MISSING, AwsError, MisuseError, aws_errors, code_of, explained
 from ops._existing import SECRET, TASK_DEFINITION, VERSION, Existing, Wanted
+from ops._plan import Plan, Secret, read_plan
 from ops._secrets import CURRENT, Record, describe
 from ops._stack import in_sandbox
 from ops.migrate._pulumi import ROOT
@@ -76,7 +78,7 @@ class Recovery:
     engine: Engine
     aws: Aws
     account: str
-    plan: Mapping[str, Any]
+    plan: Plan
     done: list[str] = field(default_factory=list[str])
     left: list[str] = field(default_factory=list[str])
 
@@ -86,22 +88,25 @@ class Recovery:
         return f"{self.engine.stack} (account {self.account}, {self.aws.region})"
 
     @cached_property
-    def own(self) -> Mapping[str, Mapping[str, Any]]:
+    def own(self) -> Mapping[str, Secret]:
         """The plan of the secrets that the stack creates, by name."""
-        return {name: secret for name, secret in self.plan["secrets"].items() if secret["owner"] == "stack"}
+        return {name: secret for name, secret in self.plan.secrets.items() if secret.owner == STACK}
+
+    @cached_property
+    def full_names(self) -> Mapping[str, str]:
+        """AWS's names of the secrets that the stack creates, by name."""
+        return {name: secret.full_name for name, secret in self.own.items() if secret.full_name}
 
     def records(self) -> dict[str, Record]:
         """Return the stack's own secrets that exist, pending deletions included, by name."""
-        names = {name: secret["full_name"] for name, secret in self.own.items()}
-        found = self.aws.each(lambda full: describe(self.aws, full), names.values())
-        return {name: record for name, full in names.items() if (record := found[full])}
+        found = self.aws.each(lambda full: describe(self.aws, full), self.full_names.values())
+        return {name: record for name, full in self.full_names.items() if (record := found[full])}
 
     def key(self, records: Mapping[str, Record]) -> Key | None:
         """Return the stack's own key: by its alias, or, where that is deleted already, by what encrypts the secrets."""
-        wanted = self.plan["names"]
-        ids = [wanted["key_alias"], *sorted({r.kms_key_id for r in records.values() if r.kms_key_id})]
+        ids = [self.plan.key_alias, *sorted({r.kms_key_id for r in records.values() if r.kms_key_id})]
         for metadata in map(self._described_key, ids):
-            if metadata and metadata.get("Description") == wanted["key_description"]:
+            if metadata and metadata.get("Description") == self.plan.key_description:
                 return Key(metadata["Arn"], metadata["KeyState"])
         return None
 
@@ -211,13 +216,13 @@ class Recovery:
     def _parts_by_password(self, name: str) -> dict[tuple[str, int], tuple[str, str]]:
         """Return by configuration key and number where a secret has a generated value: its JSON key and a staging label."""
         found: dict[tuple[str, int], tuple[str, str]] = {}
-        for key, part in self.own[name]["parts"].items():
-            if part["kind"] != "generated":
+        for key, part in self.own[name].parts.items():
+            if part.kind != "generated" or part.config_key is None:
                 continue
-            number = part["number"]
-            found[part["config_key"], number] = key, CURRENT
+            number = part.number
+            found[part.config_key, number] = key, CURRENT
             if number > 1:
-                found[part["config_key"], number - 1] = (f"{key}_PREVIOUS", CURRENT) if key else ("", PREVIOUS)
+                found[part.config_key, number - 1] = (f"{key}_PREVIOUS", CURRENT) if key else ("", PREVIOUS)
         return found
 
     def _live(self, name: str, label: str) -> Mapping[str, str]:
@@ -235,14 +240,14 @@ class Recovery:
         for stage in stages:
             try:
                 found = self.aws.client("secretsmanager").get_secret_value(
-                    SecretId=self.own[name]["full_name"], VersionStage=stage
+                    SecretId=self.full_names[name], VersionStage=stage
                 )
             except aws_errors() as error:
                 if code_of(error) in MISSING:
                     continue
                 raise explained(error) from None
             text = found.get("SecretString") or ""
-            if not self.own[name]["json"]:
+            if not self.own[name].json:
                 return {"": text}
             try:
                 content = json.loads(text)
@@ -282,11 +287,10 @@ class Recovery:
 
     def _secrets_of(self, state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Yield the resources of the stack's own secrets that have a secret's ARN as ID."""
-        names = [secret["full_name"] for secret in self.own.values()]
         for resource in state.get("resources") or ():
             arn = str(resource.get("id", "")).partition("|")[0]
             if resource["type"] in _OF_A_SECRET and any(
-                re.fullmatch(rf".*:secret:{re.escape(n)}-\w{{6}}", arn) for n in names
+                re.fullmatch(rf".*:secret:{re.escape(n)}-\w{{6}}", arn) for n in self.full_names.values()
             ):
                 yield resource
 
@@ -340,14 +344,14 @@ def _begin(stack: str, config: Sequence[str], ask: Callable[[str], None]) -> Rec
         raise MisuseError("which stack? --stack NAME")
     if config and not local:
         raise MisuseError("-c is for the local AWS; a stack on AWS has its configuration in its file")
-    found = plan(name, ROOT)
-    region = found["region"] or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    found = read_plan(name, ROOT, configured=True)
+    region = found.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not region:
         raise MisuseError(f"in which Region is stack {name}? Pulumi.{name}.yaml has no aws:region: set AWS_REGION")
     aws = Aws(region)
     account = aws.caller().account
-    if found["account_ids"] and account not in found["account_ids"]:
-        allowed = ", ".join(found["account_ids"])
+    if found.account_ids and account not in found.account_ids:
+        allowed = ", ".join(found.account_ids)
         raise MisuseError(f"your credentials are of account {account}, Pulumi.{name}.yaml allows {allowed} only")
     return Recovery(Engine(name, ROOT, local, tuple(config), ask), aws, account, found)
 

@@ -45,6 +45,7 @@ _EVERYTHING = {
     },
     "cloudtrail": {"DescribeTrails", "LookupEvents"},
     "cloudwatch": {"ListDashboards"},
+    "events": {"ListRules"},
     "iam": {"ListRoles"},
     "kms": {"CreateKey", "ListAliases"},
     "logs": {"GetQueryResults"},

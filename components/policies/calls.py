@@ -220,11 +220,11 @@ REVIEW: Mapping[Feature | Literal[""], Mapping[str, str]] = {
                "ec2:DescribeInternetGateways ec2:DescribeNatGateways ec2:DescribeNetworkAcls ec2:DescribePrefixLists "
                "ec2:DescribeRouteTables ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcAttribute "
                "ec2:DescribeVpcEndpoints ecs:ListClusters ecs:ListServices ecs:ListTasks iam:ListRoles "
-               "logs:GetQueryResults secretsmanager:ListSecrets",
+               "events:ListRules logs:GetQueryResults secretsmanager:ListSecrets",
         "any alarm": "cloudwatch:DescribeAlarms",
         "any log group": "logs:DescribeLogGroups logs:DescribeMetricFilters",
         "any key": "kms:DescribeKey kms:GetKeyPolicy kms:ListGrants",
-        "any image": "ecr:BatchGetImage ecr:DescribeImages",
+        "any image": "ecr:BatchGetImage ecr:DescribeImages ecr:GetRepositoryPolicy",
         "any service": "ecs:DescribeServices",
         "any task": "ecs:DescribeTasks",
         "every role": "iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListRolePolicies "
@@ -235,7 +235,9 @@ REVIEW: Mapping[Feature | Literal[""], Mapping[str, str]] = {
         # The report asks whether or not there is a trail of the stack's own.
         "watched log group": "logs:StartQuery",
     },
-    "rotation": {"function": "lambda:GetFunction lambda:GetFunctionConfiguration lambda:GetPolicy"},
+    "audit": {"topic": "sns:ListSubscriptionsByTopic"},
+    "trail": {"trail": "cloudtrail:GetTrailStatus"},
+    "rotation": {"function": "lambda:GetFunctionConfiguration lambda:GetPolicy"},
 }  # fmt: skip
 """By feature, "" for every stack: what `ops doctor --no-values`, `ops access` and `ops report` ask. A test records them."""
 

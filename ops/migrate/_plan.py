@@ -15,9 +15,10 @@ from components import checks as rules
 from components import limits
 from ops._detect import why_refused, why_secret, why_text_is_secret
 from ops._json import json_object, read_json
+from ops._plan import Secret
 from ops.migrate._fields import CONTAINER_FIELDS, health_check, lost
 from ops.migrate._pulumi import property_path
-from ops.migrate._target import HOSTS, Place, Target
+from ops.migrate._target import Place, Target, target_of
 from ops.migrate._task_definition import Container, TaskDefinition
 
 FORMAT = "service-ticket-system migration plan"
@@ -72,11 +73,10 @@ class Step:
         """What the step is called: `APP_CONFIG` or `APP_CONFIG.API_KEY`."""
         return self.variable if self.json_key is None else f"{self.variable}.{self.json_key}"
 
-    @property
-    def can_be_plain(self) -> bool:
-        """Whether the value may become a plain variable, should the operator decide so."""
+    def can_be_plain(self, hosts: Mapping[str, str]) -> bool:
+        """Tell whether the value may become a plain variable, should the operator decide so; `hosts` is the target's."""
         key = self.config_key or ""
-        named = key.endswith(property_path("environment", self.variable)) or key == HOSTS.get(self.variable)
+        named = key.endswith(property_path("environment", self.variable)) or key == hosts.get(self.variable)
         return self.secret is None and self.json_key is None and named
 
     @property
@@ -184,7 +184,8 @@ def load(path: Path) -> Plan:
     plan = _parsed(cast("Mapping[str, Any]", document))
     if plan is None:
         raise PlanError(f"{path} has been changed in more than its verdicts: scan again")
-    for wrong in (*map(_wrong_verdict, plan.steps), *map(_wrong_part, plan.parts)):
+    hosts = target_of(plan.stack).hosts if any(step.verdict == "plain" for step in plan.steps) else {}
+    for wrong in (*(_wrong_verdict(step, hosts) for step in plan.steps), *map(_wrong_part, plan.parts)):
         if wrong:
             raise PlanError(f"{path}: {wrong}")
     return plan
@@ -228,14 +229,14 @@ def _is_part(part: Any) -> bool:
     )
 
 
-def _wrong_verdict(step: Step) -> str | None:
+def _wrong_verdict(step: Step, hosts: Mapping[str, str]) -> str | None:
     if step.verdict not in get_args(Verdict):
         return f"the verdict of {step.name} is one of {', '.join(get_args(Verdict))}"
     if step.verdict == "secret" and step.secret is None:
         return f"{step.name} has no place in catalogue.py yet: add one and scan again"
     if step.verdict == "plain" and step.secret is not None:
         return f"{step.name} is a secret of the catalogue and can be no plain variable"
-    if step.verdict == "plain" and not step.can_be_plain:
+    if step.verdict == "plain" and not step.can_be_plain(hosts):
         return f"{step.name} can be no plain variable: it {step.why}"
     return None
 
@@ -351,10 +352,10 @@ def _wrong_host(variable: str, value: str, target: Target) -> str | None:
     return wrong and f"{wrong[0]}; {target.hosts[variable]} takes {wrong[1]}"
 
 
-def _json_step(declaration: Any, container: str, variable: str, key: str, target: Target) -> Step:
-    if key not in declaration.keys:
-        return Step(container, variable, key, "undecided", f"is no key of {declaration.name} in the catalogue")
-    place = target.place(declaration, key)
+def _json_step(secret: Secret, container: str, variable: str, key: str, target: Target) -> Step:
+    if key not in secret.parts:
+        return Step(container, variable, key, "undecided", f"is no key of {secret.name} in the catalogue")
+    place = target.place(secret, key)
     return Step(container, variable, key, "secret", place.why, place.config_key, place.secret, place.key)
 
 

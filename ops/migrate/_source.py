@@ -66,7 +66,7 @@ def read_source(
         MisuseError: When it can't be read, or it isn't clear which container becomes which service.
     """
     task = read_task(source, region, family)
-    containers = assigned(task, given, (target or target_of("dev")).services)
+    containers = assigned(task, given, list((target or target_of("dev")).services))
     reader = _Reader(region)
     return Source(task, containers, {name: reader.variables(task.container(name)) for name in containers})
 

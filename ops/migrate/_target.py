@@ -1,21 +1,11 @@
-"""Where a migration leads: the application that `catalogue.py` declares."""
+"""Where a migration leads: the application, by its plan."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
+from pathlib import Path
 
-from catalogue import APPLICATION
-from config.declarations import (
-    Catalogue,
-    Constant,
-    External,
-    ForeignSecret,
-    Generated,
-    JsonSecret,
-    Supplied,
-    TextSecret,
-)
+from ops._plan import WHOLE, Reference, Secret, read_plan
 from ops.migrate._pulumi import property_path
 
 
@@ -33,7 +23,7 @@ class Place:
     secret: str
     key: str | None = None
     config_key: str | None = None
-    whole: JsonSecret | None = None
+    whole: Secret | None = None
 
     @property
     def why(self) -> str:
@@ -46,54 +36,59 @@ class Target:
     """The application, seen from one of its services or from all.
 
     Attributes:
-        services: Its services' names.
-        catalogue: Its secrets.
-        foreign: The secrets that somebody else owns.
+        services: What fills the variables of each service, by service.
+        secrets: Its secrets and the foreign ones, by name in the catalogue.
         hosts: Configuration keys of the plain variables that every stack must set, by variable.
         service: The service that it is seen from, None for all.
     """
 
-    services: Sequence[str]
-    catalogue: Catalogue
-    hosts: Mapping[str, str]
+    services: Mapping[str, Mapping[str, Reference]]
+    secrets: Mapping[str, Secret]
+    hosts: Mapping[str, str] = field(default_factory=dict[str, str])
     service: str | None = None
-    foreign: Sequence[ForeignSecret] = ()
 
     def of(self, service: str) -> "Target":
         """Return the application as one service sees it."""
         return replace(self, service=service)
 
+    @property
+    def own(self) -> Sequence[str]:
+        """The names in the catalogue of the secrets that the stack creates or adopts."""
+        return [name for name, secret in self.secrets.items() if not secret.foreign]
+
     @cached_property
     def places(self) -> Mapping[str, Place]:
         """Where the catalogue puts a variable."""
         found: dict[str, Place] = {}
-        for declaration in self.catalogue:
-            references = list(declaration.references(self.service))
-            if isinstance(declaration, JsonSecret) and not isinstance(declaration.keys, External) and references:
-                for key in declaration.keys:
-                    found.setdefault(key, self.place(declaration, key))
-            for variable, key in references:
-                if isinstance(declaration, TextSecret):
-                    found[variable] = Place(declaration.name, None, _config_key(declaration.source))
-                elif key is None and not isinstance(declaration.keys, External):
-                    found[variable] = Place(declaration.name, whole=declaration)
-                else:
-                    found[variable] = self.place(declaration, key)
+        own = {variable: ref for variable, ref in self._references.items() if not self.secrets[ref.secret].foreign}
+        for name in dict.fromkeys(reference.secret for reference in own.values()):
+            if self.secrets[name].keys_are_known:
+                for key in self.secrets[name].parts:
+                    found.setdefault(key, self.place(self.secrets[name], key))
+        for variable, reference in own.items():
+            secret = self.secrets[reference.secret]
+            if reference.key is None and secret.keys_are_known:
+                found[variable] = Place(secret.name, whole=secret)
+            else:
+                found[variable] = self.place(secret, reference.key)
         return found
 
-    def foreign_of(self, variable: str) -> ForeignSecret | None:
+    def foreign_of(self, variable: str) -> Secret | None:
         """Return the secret of somebody else's that gives a variable."""
-        return next((f for f in self.foreign if variable in {name for name, _ in f.references(self.service)}), None)
+        reference = self._references.get(variable)
+        found = self.secrets[reference.secret] if reference else None
+        return found if found and found.foreign else None
 
     @staticmethod
-    def place(declaration: JsonSecret, key: str | None) -> Place:
-        """Return the place of one key of a JSON secret."""
-        keys = declaration.keys
-        return Place(declaration.name, key, None if isinstance(keys, External) else _config_key(keys[cast("str", key)]))
+    def place(secret: Secret, key: str | None) -> Place:
+        """Return the place of one key of a secret, of the whole when it is None."""
+        part = secret.parts.get(key or WHOLE)
+        return Place(secret.name, key, part and part.config_key)
 
     def whole_variable(self, secret: str | None) -> str | None:
         """Return the variable that holds the whole JSON of a secret."""
-        return next((d.variable for d in self.catalogue if isinstance(d, JsonSecret) and d.name == secret), None)
+        found = self.secrets.get(secret or "")
+        return found.variable if found and found.json and not found.foreign else None
 
     def variable_key(self, variable: str, service: str | None) -> str:
         """Return what a plain variable is in the configuration; of one service, or of all when `service` is None."""
@@ -103,17 +98,25 @@ class Target:
         """Return a setting's key: the common one, or a service's own."""
         return key if service is None or len(self.services) == 1 else f"{property_path('services', service)}.{key}"
 
+    @property
+    def _references(self) -> Mapping[str, Reference]:
+        """What fills each variable of the service, of every service when none is chosen."""
+        if self.service is not None:
+            return self.services.get(self.service, {})
+        return {variable: ref for service in self.services.values() for variable, ref in service.items()}
 
-def _config_key(source: Generated | Supplied | Constant | External) -> str | None:
-    return source.config_key if isinstance(source, Generated | Supplied) else None
+
+def target_of(stack: str, directory: Path | None = None) -> Target:
+    """Return the application as one stack has it.
+
+    Args:
+        stack: The stack's name, with or without organisation and project.
+        directory: The Pulumi project's folder; by default the current one.
+    """
+    plan = read_plan(stack.rpartition("/")[2], directory)
+    return Target(plan.services, plan.secrets, plan.hosts)
 
 
-HOSTS: Mapping[str, str] = {variable.name: variable.config_key for variable in APPLICATION.variables}
-"""Configuration keys of the plain variables that every stack must set, by variable."""
-
-
-def target_of(stack: str) -> Target:
-    """Return the application as one stack has it."""
-    services = [service.name for service in APPLICATION.services]
-    name = stack.rpartition("/")[2]
-    return Target(services, APPLICATION.catalogue(name), HOSTS, foreign=APPLICATION.foreign(name))
+def secret_variables() -> frozenset[str]:
+    """Return the container variables that get a secret in any stack of the application."""
+    return read_plan("dev").secret_variables

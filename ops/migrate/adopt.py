@@ -186,8 +186,7 @@ def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
     short = stack.rpartition("/")[2]
     in_terraform = {r.name: r.secret for r in resources if r.kind == _SECRET}
     addresses = {r.address: r.secret for r in resources if r.kind == _SECRET}
-    for declaration in target_of(short).catalogue:
-        name = declaration.name
+    for name in target_of(short).own:
         if name in named:
             given = named[name]
             yield Adoption(name, given if given.startswith("arn:") else live.get(given, ""), "named")
@@ -261,7 +260,7 @@ def _plain(name: str) -> str:
 
 
 def _named(given: Sequence[str], stack: str) -> dict[str, str]:
-    known = [declaration.name for declaration in target_of(stack).catalogue]
+    known = target_of(stack).own
     found: dict[str, str] = {}
     for text in given:
         name, equals, secret = text.partition("=")

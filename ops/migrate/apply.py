@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -21,7 +21,7 @@ from ops._options import JsonOption, YesOption, stack_name
 from ops.migrate._plan import Plan, value_of
 from ops.migrate._pulumi import ROOT, Configuration, Configured, SandboxRun, runs_in_sandbox
 from ops.migrate._source import reread
-from ops.migrate._target import HOSTS
+from ops.migrate._target import target_of
 from ops.migrate.scan import PlanArgument, RegionOption, load_plan
 
 StackName = Annotated[
@@ -76,13 +76,14 @@ def apply(
     for step in loaded.steps:
         if step.verdict == "secret" and step.config_key is None:
             say(f"{step.name} is no configuration: python -m ops set {step.secret} after the first `pulumi up`")
+    hosts = target_of(loaded.stack).hosts.values()
     if runs_in_sandbox():
-        _refuse_wrong(wanted, strict=False)
+        _refuse_wrong(wanted, hosts, strict=False)
         _in_sandbox(wanted, stack, project, "up" if up else "preview", json_=json_)
         return
     configuration = Configuration(stack, project)
     configured = configuration.read()
-    _refuse_wrong(wanted, strict="protect" in configured and configured["protect"].value == "true")
+    _refuse_wrong(wanted, hosts, strict="protect" in configured and configured["protect"].value == "true")
     changes = compare(wanted, configured)
     if not json_:
         rows = [(c.key, "secret" if c.secret else c.value, c.state) for c in changes]
@@ -129,8 +130,8 @@ def wanted_configuration(plan: Plan, region: str | None = None) -> dict[str, tup
     return wanted
 
 
-def _refuse_wrong(wanted: Mapping[str, tuple[str, bool]], *, strict: bool) -> None:
-    """Refuse what the program would refuse, before the first value is set.
+def _refuse_wrong(wanted: Mapping[str, tuple[str, bool]], hosts: Collection[str], *, strict: bool) -> None:
+    """Refuse what the program would refuse, before the first value is set; `hosts` are keys that hold a host name.
 
     Raises:
         MisuseError: It names every key that is wrong, and no value.
@@ -141,7 +142,7 @@ def _refuse_wrong(wanted: Mapping[str, tuple[str, bool]], *, strict: bool) -> No
             wrong = values.wrong_secret(value, strict=strict)
         else:
             name = key.rpartition(".")[2]
-            check = {"image": values.wrong_image, **dict.fromkeys(HOSTS.values(), values.wrong_host)}.get(name)
+            check = {"image": values.wrong_image, **dict.fromkeys(hosts, values.wrong_host)}.get(name)
             said = check(value) if check and "environment" not in key else None
             wrong = said and f"{said[0]}; allowed is {said[1]}"
         if wrong:

@@ -2,13 +2,12 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
 
-from catalogue import APPLICATION
 from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import counted, print_json, print_table, say, working
@@ -17,6 +16,7 @@ from ops._errors import MISSING, MisuseError, aws_errors, code_of, explained
 from ops._options import JsonOption, YesOption
 from ops._stack import uses_local_aws
 from ops.migrate._source import open_aws
+from ops.migrate._target import secret_variables
 from ops.migrate._task_definition import TaskDefinitionError, parse
 from ops.migrate.scan import RegionOption
 
@@ -72,11 +72,12 @@ def clean(
     """
     if not _FAMILY.fullmatch(family):
         raise MisuseError(f"a family is wanted, without revision or ARN around it, not {family!r}")
+    known = secret_variables()
     aws = open_aws(region=region)
     place = f"account {aws.caller().account}, Region {aws.region}"
     with working(f"Reading every revision of {family}"):
         revisions = list_revisions(aws, family)
-        found = find(aws, revisions)
+        found = find(aws, revisions, known)
     if not revisions:
         raise MisuseError(f"there is no task definition family {family} in {place}")
     free = [revision for revision in found if not revision.used_by and revision.status != "DELETE_IN_PROGRESS"]
@@ -116,15 +117,15 @@ def list_revisions(aws: Aws, family: str) -> list[str]:
     return arns
 
 
-def find(aws: Aws, arns: Iterable[str]) -> list[Revision]:
-    """Return the revisions that hold something in the clear, oldest first."""
-    holding = [r for r in aws.each(lambda arn: _revision(aws, arn), arns).values() if r and r.holds]
+def find(aws: Aws, arns: Iterable[str], known: Collection[str]) -> list[Revision]:
+    """Return the revisions that hold something in the clear, oldest first; `known` are variables that get a secret."""
+    holding = [r for r in aws.each(lambda arn: _revision(aws, arn, known), arns).values() if r and r.holds]
     users = _users(aws, [r.arn for r in holding]) if holding else {}
     holding.sort(key=lambda revision: int(revision.arn.rpartition(":")[2]))
     return [Revision(r.arn, r.status, r.holds, tuple(users.get(r.arn, ()))) for r in holding]
 
 
-def _revision(aws: Aws, arn: str) -> Revision | None:
+def _revision(aws: Aws, arn: str, known: Collection[str]) -> Revision | None:
     try:
         raw = aws.client("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"]
     except aws_errors() as error:
@@ -132,13 +133,12 @@ def _revision(aws: Aws, arn: str) -> Revision | None:
             return None
         raise
     try:
-        return Revision(arn, raw["status"], tuple(_held(raw, arn)))
+        return Revision(arn, raw["status"], tuple(_held(raw, arn, known)))
     except TaskDefinitionError as error:
         raise MisuseError(str(error)) from None
 
 
-def _held(raw: Mapping[str, Any], arn: str) -> Iterator[str]:
-    known = {variable for declaration in APPLICATION.every_secret() for variable, _ in declaration.references()}
+def _held(raw: Mapping[str, Any], arn: str, known: Collection[str]) -> Iterator[str]:
     task = parse(raw, arn)
     for where, text in task.texts.items():
         if why_text_is_secret(text):

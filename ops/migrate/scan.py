@@ -1,5 +1,6 @@
 """`ops migrate scan` and `plan`: what an old task definition holds, and where each part goes."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -139,7 +140,7 @@ def _tell_decisions(plan: Plan, path: Path) -> None:
                 f'    {proposal(step)},   in the keys of a JsonSecret, and "{step.json_key or step.variable}" in its variables'
             )
         say(f'or no secret: its "verdict" in {path} becomes "plain" (a plain variable) or "drop" (left out).')
-        _tell_never_plain(undecided)
+        _tell_never_plain(undecided, target_of(plan.stack).hosts)
     if unread := [step.name for step in plan.undecided() if step.verdict == "not read"]:
         say(
             f"\nNot read: {', '.join(unread)}. Scan again where they can be read, or set what they hold by hand and let their "
@@ -154,8 +155,8 @@ def _tell_decisions(plan: Plan, path: Path) -> None:
         say(f"\nNext: python -m ops migrate apply {path}")
 
 
-def _tell_never_plain(undecided: list[Step]) -> None:
-    if never := [step.name for step in undecided if not step.can_be_plain]:
+def _tell_never_plain(undecided: list[Step], hosts: Mapping[str, str]) -> None:
+    if never := [step.name for step in undecided if not step.can_be_plain(hosts)]:
         say(f'"plain" is nothing for {", ".join(never)}: the program takes no such plain variable.')
 
 

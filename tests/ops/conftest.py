@@ -43,7 +43,7 @@ from components.policies import identity
 from components.policies.key import key_policy
 from components.references import parse_value_from, value_from
 from config.declarations import Catalogue, JsonSecret, is_external
-from config.described import parts_of
+from config.parts import parts_of
 from ops.cli import app
 from tests.conftest import TICKETS
 

@@ -342,11 +342,12 @@ PLACES_OF_CONTAINER: dict[str, dict[str, Any]] = {
 def test_every_place_is_searched_for_a_secret(tmp_path: Path, where: str) -> None:
     from ops.migrate._plan import Variables, make  # noqa: PLC0415 - only here
     from ops.migrate._target import target_of  # noqa: PLC0415
+    from tests.conftest import TICKETS  # noqa: PLC0415
 
     container = {"name": "api", "image": "shop/api:1.0.0", **PLACES_OF_CONTAINER.get(where, {})}
     content = {**PLACES.get(where, {}), "containerDefinitions": [container]}
     task = _read(tmp_path, "t.json", {"networkMode": "awsvpc", **content})
-    plan = make(task, {"api": "app"}, {"api": Variables({})}, target_of("dev"), "dev")
+    plan = make(task, {"api": "app"}, {"api": Variables({})}, target_of("dev", TICKETS), "dev")
     (part,) = plan.not_carried()
     assert part.where == where
     assert any(word in part.why for word in (" sets ", "holds a", "passes a", "stands where"))

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from config.declarations import ForeignSecret
+from components.names import Names
+from config.declarations import Application, ForeignSecret, Service
+from config.plan import plan as printed_plan
 from ops._errors import MisuseError
+from ops._plan import parse as parse_plan
 from ops.migrate._plan import Plan, PlanError, Variables, load, make, proposal, value_of
 from ops.migrate._pulumi import Configured, SandboxRun, property_path
 from ops.migrate._source import assigned
@@ -21,6 +24,7 @@ from ops.migrate.apply import compare
 from ops.migrate.verify import compare as verified
 from sandbox.project import Project
 from sandbox.stack_config import StackConfig, parse_override
+from tests.conftest import TICKETS
 
 PASSWORD = "an old database password"
 FARGATE = {"requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc", "cpu": "512", "memory": "1024"}
@@ -41,7 +45,7 @@ def _definition(environment: dict[str, str], secrets: dict[str, str] | None = No
 
 def _plan(environment: dict[str, str], **more: Any) -> Plan:
     definition = _definition(environment, **more)
-    return make(definition, {"api": "app"}, {"api": Variables(environment)}, target_of("dev"), "dev")
+    return make(definition, {"api": "app"}, {"api": Variables(environment)}, target_of("dev", TICKETS), "dev")
 
 
 def _verdicts(plan: Plan) -> dict[str, tuple[str, str | None]]:
@@ -108,7 +112,7 @@ def test_secrets_elsewhere_are_told() -> None:
 def test_other_containers_are_looked_at() -> None:
     sidecar = {"name": "agent", "environment": [{"name": "DD_API_KEY", "value": "0123456789abcdef"}]}
     definition = parse({**FARGATE, "containerDefinitions": [{"name": "api"}, sidecar]}, "f")
-    plan = make(definition, {"api": "app"}, {"api": Variables({})}, target_of("dev"), "dev")
+    plan = make(definition, {"api": "app"}, {"api": Variables({})}, target_of("dev", TICKETS), "dev")
     (part,) = plan.not_carried()
     assert part.where == "container agent"
     assert "--container agent=SERVICE" in part.why
@@ -372,7 +376,8 @@ def test_an_unclear_assignment_is_refused(given: list[str], message: str) -> Non
 
 
 def test_services_have_settings_and_variables_of_their_own() -> None:
-    target = Target(("api", "worker"), target_of("dev").catalogue, {"DATABASE_HOST": "databaseHost"})
+    application = target_of("dev", TICKETS)
+    target = replace(application, services=dict.fromkeys(("api", "worker"), application.services["app"]))
     task = parse({**FARGATE, "containerDefinitions": [{"name": n, "image": f"{n}:1"} for n in ("web", "jobs")]}, "f")
     variables = {
         "web": Variables({"LOG_LEVEL": "info", "TZ": "UTC", "DATABASE_HOST": "db", "DB_PASSWORD": PASSWORD}),
@@ -411,7 +416,7 @@ def test_a_size_is_read_as_ecs_reads_it_and_made_one_of_fargates(
     cpu: str, memory: str, settings: dict[str, str]
 ) -> None:
     task = parse({**FARGATE, "cpu": cpu, "memory": memory, "containerDefinitions": [{"name": "api"}]}, "f")
-    plan = make(task, {"api": "app"}, {"api": Variables({})}, target_of("dev"), "dev")
+    plan = make(task, {"api": "app"}, {"api": Variables({})}, target_of("dev", TICKETS), "dev")
     assert plan.settings() == settings
     assert [part.where for part in plan.not_carried()] == ([] if settings else ["cpu, memory"])
 
@@ -429,7 +434,7 @@ def test_a_size_is_read_as_ecs_reads_it_and_made_one_of_fargates(
 )
 def test_an_image_is_read_as_ecs_reads_it_or_is_undecided(image: str, taken: str | None) -> None:
     task = parse({**FARGATE, "containerDefinitions": [{"name": "api", "image": image}]}, "f")
-    plan = make(task, {"api": "app"}, {"api": Variables({})}, target_of("dev"), "dev")
+    plan = make(task, {"api": "app"}, {"api": Variables({})}, target_of("dev", TICKETS), "dev")
     assert plan.settings().get("image") == taken
     assert [part.where for part in plan.not_carried()] == ([] if taken else ["image"])
 
@@ -437,7 +442,7 @@ def test_an_image_is_read_as_ecs_reads_it_or_is_undecided(image: str, taken: str
 def test_what_could_not_be_read_needs_a_decision_and_the_rest_is_judged() -> None:
     definition = _definition({})
     variables = Variables({"SENTRY_DSN": "https://abc@x/1"}, {"JWT_SECRET": "no rights", "OTHER": "no Region"})
-    plan = make(definition, {"api": "app"}, {"api": variables}, target_of("dev"), "dev")
+    plan = make(definition, {"api": "app"}, {"api": variables}, target_of("dev", TICKETS), "dev")
     assert {s.name: (s.verdict, s.secret, s.why) for s in plan.steps} == {
         "JWT_SECRET": ("not read", "jwt-secret", "no rights"),
         "OTHER": ("not read", None, "no Region"),
@@ -448,15 +453,16 @@ def test_what_could_not_be_read_needs_a_decision_and_the_rest_is_judged() -> Non
 
 def test_a_secret_that_rds_manages_is_named_and_never_copied() -> None:
     variables = Variables({"PGPASSWORD": "x"}, {}, {"PGPASSWORD": "rds"})
-    plan = make(_definition({}), {"api": "app"}, {"api": variables}, target_of("dev"), "dev")
+    plan = make(_definition({}), {"api": "app"}, {"api": variables}, target_of("dev", TICKETS), "dev")
     (step,) = plan.undecided()
-    assert (step.name, step.config_key, step.can_be_plain) == ("PGPASSWORD", None, False)
+    assert (step.name, step.config_key, step.can_be_plain({})) == ("PGPASSWORD", None, False)
     assert 'ForeignSecret("pgpassword", "rds")' in step.why
 
 
 def test_a_variable_that_a_foreign_secret_gives_is_known() -> None:
     foreign = ForeignSecret("database", "Amazon RDS", keys={"password"}, variables={"password": "PGPASSWORD"})
-    target = replace(target_of("dev"), foreign=(foreign,))
+    printed = parse_plan(printed_plan(Application((Service("app"),), (foreign,)), Names("p", "dev"), {}))
+    target = Target(printed.services, printed.secrets)
     variables = Variables({}, {"PGPASSWORD": "no rights"}, {"PGPASSWORD": "rds"})
 
     (step,) = make(_definition({}), {"api": "app"}, {"api": variables}, target, "dev").steps
@@ -467,7 +473,7 @@ def test_a_variable_that_a_foreign_secret_gives_is_known() -> None:
 
 def test_a_secret_that_rds_manages_is_not_copied_into_one_of_the_catalogues() -> None:
     variables = Variables({}, {"DB_PASSWORD": "no rights"}, {"DB_PASSWORD": "rds"})
-    (step,) = make(_definition({}), {"api": "app"}, {"api": variables}, target_of("dev"), "dev").undecided()
+    (step,) = make(_definition({}), {"api": "app"}, {"api": variables}, target_of("dev", TICKETS), "dev").undecided()
     assert (step.verdict, step.secret, step.config_key) == ("undecided", None, None)
 
 
@@ -556,7 +562,7 @@ def _verify(changes: dict[str, str], plain: dict[str, str] | None = None, **more
     new = _definition({"LOG_LEVEL": "info", **(plain or {})}, SECRETS, **more).containers[0]
     values = {**NEW, **(plain or {}), **changes}
     found = Variables({k: v for k, v in values.items() if v})
-    findings = list(verified(_plan(OLD), "api", {"api": Variables(OLD)}, new, found, target_of("dev")))
+    findings = list(verified(_plan(OLD), "api", {"api": Variables(OLD)}, new, found, target_of("dev", TICKETS)))
     assert not any(value in repr(findings) for value in (*OLD.values(),) if value != "info")
     return {finding.name: finding.state for finding in findings}
 

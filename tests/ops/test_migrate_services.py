@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from components.names import Names
 from config.declarations import Application, Catalogue, Generated, PlainVariable, Service, Supplied, TextSecret
+from config.plan import plan
+from ops import _plan
 from ops.migrate import _target
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
@@ -22,7 +25,11 @@ TWO = Application((Service("app"), Service("worker")), SECRETS, (PlainVariable("
 @pytest.fixture
 def two_services(stack: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deployed:
     """A stack of two services, each with its own task definition."""
-    monkeypatch.setattr(_target, "APPLICATION", TWO)
+
+    def read_plan(name: str, _directory: Path | None) -> _plan.Plan:
+        return _plan.parse(plan(TWO, Names(stack.prefix, name), {}))
+
+    monkeypatch.setattr(_target, "read_plan", read_plan)
     references = stack.service["container_secrets"]
     secrets = {
         "app": [{"name": "DB_PASSWORD", "valueFrom": references["DB_PASSWORD"]}],

@@ -1,0 +1,197 @@
+"""The application's plan of a stack, as `python -m config.plan` of its project prints it: what exists, without a value.
+
+The tools import no catalogue: this is all that they know of an application before there are outputs.
+"""
+
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ops._errors import MisuseError
+from ops._stack import ROOT
+
+SCHEMA = 1
+"""The format that this module reads."""
+
+WHOLE = ""
+"""The part of a secret that is one text, or a JSON whose keys the application does not know."""
+
+_SECONDS = 60
+_NO_PLAN = re.compile(r"No module named '?config\b|there is no catalogue\.py here")
+_ARN_NAME = re.compile(r".*:secret:(.+)-\w{6}")
+
+
+class NoPlanError(MisuseError):
+    """The project prints no plan."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where one part of a value comes from.
+
+    Attributes:
+        kind: `generated`, `supplied`, `constant` or `external`.
+        config_key: The configuration key that sets it, None where no key does.
+        number: The generation that the configuration asks for.
+    """
+
+    kind: str
+    config_key: str | None
+    number: int
+
+
+@dataclass(frozen=True)
+class Secret:
+    """One entry of the catalogue.
+
+    Attributes:
+        name: Its name in the catalogue.
+        full_name: AWS's name of it, None for a foreign secret.
+        owner: `stack`, `adopted`, or who owns a foreign secret.
+        adopt_arn: The ARN that the configuration adopts.
+        json: Whether its value is a JSON object.
+        variable: The container variable that gets the whole value.
+        parts: Its parts by JSON key, `WHOLE` for a text.
+    """
+
+    name: str
+    full_name: str | None
+    owner: str
+    adopt_arn: str | None
+    json: bool
+    variable: str | None
+    parts: Mapping[str, Part]
+
+    @property
+    def foreign(self) -> bool:
+        """Whether somebody else owns it."""
+        return self.full_name is None
+
+    @property
+    def keys_are_known(self) -> bool:
+        """Whether it is a JSON object with declared keys."""
+        return self.json and WHOLE not in self.parts
+
+    @property
+    def live_name(self) -> str | None:
+        """The name that it has in AWS: an adopted secret keeps its own."""
+        found = _ARN_NAME.fullmatch(self.adopt_arn or "")
+        return found[1] if found else self.full_name
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What fills a container variable: a secret's name in the catalogue, and its JSON key or None for all."""
+
+    secret: str
+    key: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a stack would have.
+
+    Attributes:
+        prefix: What the stack's names begin with: `<project>-<stack>`.
+        region: The Region that the stack's file gives.
+        account_ids: The accounts that the stack's file allows.
+        secrets: By name in the catalogue.
+        services: The container variables that are secrets, by service.
+        hosts: The configuration keys of the plain variables that every stack must set, by variable.
+        secret_variables: The container variables that get a secret in any stack.
+        key_alias: The alias of the stack's own KMS key.
+        key_description: That key's description.
+    """
+
+    prefix: str
+    region: str | None
+    account_ids: tuple[str, ...]
+    secrets: Mapping[str, Secret]
+    services: Mapping[str, Mapping[str, Reference]]
+    hosts: Mapping[str, str]
+    secret_variables: frozenset[str]
+    key_alias: str
+    key_description: str
+
+
+def project_directory() -> Path:
+    """Return the Pulumi project's folder: the current one or the nearest above it, else this repository."""
+    here = Path.cwd()
+    return next((one for one in (here, *here.parents) if (one / "Pulumi.yaml").is_file()), ROOT)
+
+
+def read_plan(stack: str, directory: Path | None = None, *, configured: bool = False) -> Plan:
+    """Return what the application says of a stack.
+
+    Args:
+        stack: The stack's name, without organisation and project.
+        directory: The Pulumi project's folder, by default `project_directory()`.
+        configured: Whether the stack must have a file; without one the plan is what the stack's name alone says.
+
+    Raises:
+        NoPlanError: When the project prints no plan.
+        MisuseError: When it fails, with its reason.
+    """
+    directory = directory or project_directory()
+    text = _printed(stack, directory, without_file=not (configured or (directory / f"Pulumi.{stack}.yaml").is_file()))
+    try:
+        raw = json.loads(text)
+        if raw["schema"] != SCHEMA:
+            raise MisuseError(f"stack {stack}: the plan has schema {raw['schema']}, these tools read {SCHEMA}")
+        return parse(raw)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise MisuseError(f"stack {stack}: what {directory} prints is not a plan") from None
+
+
+def parse(raw: Mapping[str, Any]) -> Plan:
+    """Return a printed plan."""
+    return Plan(
+        prefix=raw["names"]["prefix"],
+        region=raw["region"],
+        account_ids=tuple(raw["account_ids"]),
+        secrets={name: _secret(name, secret) for name, secret in raw["secrets"].items()},
+        services={
+            name: {variable: Reference(**found) for variable, found in service["container_secrets"].items()}
+            for name, service in raw["services"].items()
+        },
+        hosts={name: variable["config_key"] for name, variable in raw["variables"].items()},
+        secret_variables=frozenset(raw["secret_variables"]),
+        key_alias=raw["names"]["key_alias"],
+        key_description=raw["names"]["key_description"],
+    )
+
+
+def _secret(name: str, raw: Mapping[str, Any]) -> Secret:
+    parts = {key: Part(part["kind"], part["config_key"], part["number"]) for key, part in raw["parts"].items()}
+    return Secret(name, raw["full_name"], raw["owner"], raw["adopt_arn"], raw["json"], raw["variable"], parts)
+
+
+@functools.cache
+def _printed(stack: str, directory: Path, *, without_file: bool) -> str:
+    command = [sys.executable, "-m", "config.plan", f"--stack={stack}"]
+    command += ["--config-file", os.devnull] if without_file else []
+    paths = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(ROOT))))
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter, no shell
+            command,
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+    except subprocess.TimeoutExpired:
+        raise MisuseError(f"{directory} printed no plan within {_SECONDS} s") from None
+    if done.returncode:
+        said = done.stderr.strip().rpartition("error: ")[2]
+        kind = NoPlanError if _NO_PLAN.search(said) else MisuseError
+        raise kind(f"stack {stack}: {said}")
+    return done.stdout
