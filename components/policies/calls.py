@@ -237,7 +237,7 @@ REVIEW: Mapping[Feature | Literal[""], Mapping[str, str]] = {
     },
     "audit": {"topic": "sns:ListSubscriptionsByTopic"},
     "trail": {"trail": "cloudtrail:GetTrailStatus"},
-    "rotation": {"function": "lambda:GetFunctionConfiguration lambda:GetPolicy"},
+    "rotation": {"function": "lambda:GetFunction lambda:GetFunctionConfiguration lambda:GetPolicy"},
 }  # fmt: skip
 """By feature, "" for every stack: what `ops doctor --no-values`, `ops access` and `ops report` ask. A test records them."""
 
