@@ -624,10 +624,6 @@ def test_what_s3_blocks_by_itself_is_no_difference(aws: Any) -> None:
 
 # -- Everywhere: internal/verify/validate.go and the schemas of the files that sandbox/README.md names --
 
-SETTINGS: dict[str, Any] = {
-    "ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"}, "State": "ENABLED",
-    "Target": {"Arn": f"arn:aws:sns:us-east-1:{ACCOUNT}:t", "RoleArn": ROLE_ARN},
-}  # fmt: skip
 ALARM: dict[str, Any] = {
     "comparisonOperator": "GreaterThanThreshold", "evaluationPeriods": 1, "metricName": "m", "namespace": "n",
     "period": 60, "statistic": "Sum", "threshold": 1,
@@ -637,10 +633,6 @@ FILTER: dict[str, Any] = {"logGroupName": "g", "name": "f", "pattern": ""}
 METRIC: dict[str, Any] = {"name": "m", "namespace": "n", "value": "1"}
 TRAIL: dict[str, Any] = {"s3BucketName": "b"}
 FUNCTION: dict[str, Any] = {"role": ROLE_ARN, "s3Bucket": "b", "s3Key": "k", "handler": "a.b", "runtime": "python3.13"}
-TO: dict[str, Any] = {"arn": "arn:aws:sns:us-east-1:123456789012:t", "roleArn": ROLE_ARN}
-SCHEDULE: dict[str, Any] = {
-    "scheduleExpression": "rate(1 day)", "flexibleTimeWindow": {"mode": "OFF"}, "target": TO,
-}  # fmt: skip
 TASKS = definition("family")
 LIFECYCLE = "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 RULE: dict[str, Any] = {"id": "r", "status": "Enabled"}
