@@ -28,6 +28,8 @@ destroy: $(VENV)/installed ## delete the stack
 	@$(BIN)/python -m sandbox destroy --stack $(STACK) $(OFFICIAL)
 compare: $(VENV)/installed ## report where the official plugins and the stand-ins differ on the stack
 	@$(BIN)/python -m sandbox compare --stack $(STACK)
+trial: $(VENV)/installed   ## try both stacks on a real AWS account, then delete them; it asks first (ROTATION=FILE names a database)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/trial.py $(if $(ROTATION),--rotation $(ROTATION))
 down: $(VENV)/installed    ## stop the local AWS and forget its stacks
 	@$(BIN)/python -m sandbox down
 
