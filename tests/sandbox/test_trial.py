@@ -11,6 +11,7 @@ import pytest
 
 from sandbox.home import REPOSITORY
 from tests.sandbox.plain_pulumi import Shell, own_local_aws, shell
+from tools.trial import Trial, TrialError
 
 ACCOUNT = "444444444444"
 
@@ -59,6 +60,7 @@ def test_every_step_that_the_local_aws_can_do_goes_well_and_nothing_is_left(sh: 
     skipped = {name.removeprefix("| ") for name, outcome in outcomes.items() if outcome == "skipped"}
     assert skipped == {
         "dev: a task and its variables",
+        "prod: doctor",
         "prod: a task and its variables",
         "prod: one redeployment",
         "prod: one rotation",
@@ -79,6 +81,31 @@ def test_what_was_created_before_ctrl_c_is_deleted(sh: Shell, tmp_path: Path) ->
     assert process.returncode == 1, printed
     assert "stopped by Ctrl-C" in report.read_text(encoding="utf-8")
     assert left(sh) == [], printed
+
+
+@pytest.mark.parametrize(
+    ("printed", "local", "outcome"),
+    [
+        ("  warning    alarms   no subscriber\n1 warning", False, "ok"),
+        ("  failure    network  no route\n  failure  service  0 of 1\n2 failures", True, "skipped"),
+        ("  failure    network  no route\n1 failure", False, "DIFFERS"),
+        ("  failure    network  no route\n  failure  key  denied\n2 failures", True, "DIFFERS"),
+        ("AWS does not answer", True, "DIFFERS"),
+    ],
+)
+def test_what_the_doctor_finds_is_a_difference_but_for_what_the_local_aws_lacks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, printed: str, local: bool, outcome: str
+) -> None:
+    def command(_trial: Trial, *arguments: str) -> str:
+        raise TrialError(f"{arguments[0]}:\n{printed}")
+
+    monkeypatch.setattr(Trial, "__post_init__", lambda _: None)
+    monkeypatch.setattr(Trial, "outputs", lambda _, __: {})
+    monkeypatch.setattr(Trial, "command", command)
+    trial = Trial(tmp_path, "trial-1", ACCOUNT, "eu-central-1", "", {})
+    trial.local = local
+    trial.step("doctor", lambda: trial.doctor("prod"))
+    assert [step.outcome for step in trial.steps] == [outcome]
 
 
 def test_without_the_account_s_number_nothing_is_created(sh: Shell, tmp_path: Path) -> None:
