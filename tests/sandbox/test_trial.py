@@ -94,7 +94,11 @@ def test_what_was_created_before_ctrl_c_is_deleted(sh: Shell, tmp_path: Path) ->
     ],
 )
 def test_what_the_doctor_finds_is_a_difference_but_for_what_the_local_aws_lacks(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, printed: str, local: bool, outcome: str
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    printed: str,
+    local: bool,  # noqa: FBT001 - a column of the table
+    outcome: str,
 ) -> None:
     def command(_trial: Trial, *arguments: str) -> str:
         raise TrialError(f"{arguments[0]}:\n{printed}")
