@@ -11,6 +11,7 @@ import pulumi_random as random
 from components import _args, labels, value_plan
 from components.location import Location
 from components.policies import identity
+from components.references import CURRENT
 from components.secret import ADOPTED, STACK, Secret, full_name_of
 from components.value_guard import Guard
 from components.value_plan import CONSTANT, GENERATED, PREVIOUS_SUFFIX, WHOLE, SecretPlan, Value
@@ -241,7 +242,7 @@ class Secrets(pulumi.ComponentResource):
             name,
             secret_id=secret.id,
             secret_string=pulumi.Output.secret(value),
-            version_stages=["AWSCURRENT", labels.LIVE] if live else [labels.PREVIOUS],
+            version_stages=[CURRENT, labels.LIVE] if live else [labels.PREVIOUS],
             opts=pulumi.ResourceOptions(
                 parent=self,
                 ignore_changes=["versionStages", *ignored],

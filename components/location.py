@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass
 
-_ECR_IMAGE = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<name>[^:@]+)[:@].+"
-)
+ECR_REGISTRY = r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
+"""The pattern of a registry in Amazon ECR, with the slash that ends it; the repository follows."""
+
+_ECR_IMAGE = re.compile(ECR_REGISTRY + r"(?P<name>[^:@]+)[:@].+")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from components.limits import NOT_UPDATED_BY_ECS, why_not_redeployed
 from components.location import Location
 from components.names import ServiceNames
 from components.policies import identity
-from components.references import WHOLE_SECRET_ARN
+from components.references import CURRENT, WHOLE_SECRET_ARN
 from components.secret import Secret, arn_length
 
 EVENT_PATTERN_CHARACTERS = 2_048
@@ -301,7 +301,7 @@ def _changed_pattern(arns: Sequence[str]) -> str:
         "source": ["aws.secretsmanager"],
         "detail-type": ["Secret Label Updated"],
         "resources": sorted(arns),
-        "detail": {"labelUpdated": ["AWSCURRENT"]},
+        "detail": {"labelUpdated": [CURRENT]},
     }
     text = json.dumps(pattern, separators=(",", ":"))
     if len(text) > EVENT_PATTERN_CHARACTERS:

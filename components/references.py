@@ -7,6 +7,9 @@ variables".
 import re
 from dataclasses import dataclass
 
+CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
+"""AWS's staging labels: the live version, the one before it, and the one that a rotation is setting up."""
+
 SECRET_ARN = re.compile(r"arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+")
 """The ARN of a secret, whole or without its suffix.
 

@@ -20,10 +20,10 @@ import pulumi
 from components import hooks, labels, limits
 from components.commands import keep_command
 from components.hooks import QuestionError, Questions
+from components.references import CURRENT, PENDING
 from components.value_intent import Change, Record, Refusal, next_number
 from components.value_plan import WHOLE, SecretPlan
 
-_CURRENT, _PENDING = "AWSCURRENT", "AWSPENDING"
 _VERSIONS = "aws:secretsmanager/getSecretVersions:getSecretVersions"
 _VALUE = "aws:secretsmanager/getSecretVersion:getSecretVersion"
 
@@ -76,7 +76,7 @@ class _Live:
 
     @property
     def current(self) -> str | None:
-        return self.holders.get(_CURRENT)
+        return self.holders.get(CURRENT)
 
 
 class Guard:
@@ -234,7 +234,7 @@ class Guard:
     def _compare(self, secret: _Secret, live: _Live, last: Mapping[str, str], new: Mapping[str, str]) -> None:
         """Refuse to set a value over parts that are neither what was set last nor what is set now."""
         plan = secret.plan
-        pending = live.holders.get(_PENDING)
+        pending = live.holders.get(PENDING)
         if pending and pending != live.current:
             raise LiveValueError(self._not_ended(plan, pending))
         lost = sorted(
@@ -283,7 +283,7 @@ class Guard:
             return
         try:
             holders = await self._holders(arn)
-            current, own = holders.get(_CURRENT), holders.get(labels.LIVE)
+            current, own = holders.get(CURRENT), holders.get(labels.LIVE)
             # In a new stack the value before is set first, and AWS makes a secret's first version the current one.
             if current in {None, own or holders.get(labels.PREVIOUS), self._passed.get(plan.name)}:
                 return
@@ -302,10 +302,10 @@ class Guard:
     async def _live(self, secret: _Secret, arn: str) -> _Live:
         """Return what is live."""
         holders = await self._holders(arn)
-        if _CURRENT not in holders:
+        if CURRENT not in holders:
             return _Live(holders, {})
         try:
-            found = await self._ask(_VALUE, {"secretId": arn, "versionId": holders[_CURRENT]}, "GetSecretValue")
+            found = await self._ask(_VALUE, {"secretId": arn, "versionId": holders[CURRENT]}, "GetSecretValue")
         except QuestionError as error:
             if not _DELETED.search(str(error)):
                 raise
@@ -342,11 +342,11 @@ class Guard:
     def _not_ended(self, plan: SecretPlan, version: str) -> str:
         secret = f"--region {self._region} --secret-id {plan.adopt_arn or plan.full_name}"
         return (
-            f"{plan.name}: a rotation is in progress: version {version} has {_PENDING}. Nothing was changed. Finish it, with "
+            f"{plan.name}: a rotation is in progress: version {version} has {PENDING}. Nothing was changed. Finish it, with "
             f"rotation turned on:\n  python -m ops rotate {plan.name} --stack {self._stack}\n"
             "or, if the database never got that password, cancel it:\n"
             f"  aws secretsmanager cancel-rotate-secret {secret}\n"
-            f"  aws secretsmanager update-secret-version-stage {secret} --version-stage {_PENDING} "
+            f"  aws secretsmanager update-secret-version-stage {secret} --version-stage {PENDING} "
             f"--remove-from-version-id {version}"
         )
 
@@ -382,7 +382,7 @@ class Guard:
                 )
         if own and own != current:
             secret = f"--region {self._region} --secret-id {plan.adopt_arn or plan.full_name}"
-            move = f"--version-stage {_CURRENT} --move-to-version-id {own} --remove-from-version-id {current}"
+            move = f"--version-stage {CURRENT} --move-to-version-id {own} --remove-from-version-id {current}"
             lines.append("To drop it, make the version that Pulumi set last the current one again:")
             lines.append(f"  aws secretsmanager update-secret-version-stage {secret} {move}")
         return "\n".join(lines)

@@ -1,1 +1,1 @@
-"""The operator's command line, `python -m ops`: what a night call, a migration and a monthly review need, over boto3."""
+"""The operator's command line, `python -m ops`: for incidents, migrations and reviews, on boto3."""

@@ -11,7 +11,7 @@ from ops._errors import MisuseError
 from terminal import plain
 
 _TERMINAL = "/dev/tty"
-"""Where somebody is asked whose value comes through a pipe."""
+"""The terminal: it answers questions when the value comes through a pipe."""
 
 
 def confirm(question: str, *, yes: bool, unheard: str = "") -> None:
@@ -20,10 +20,10 @@ def confirm(question: str, *, yes: bool, unheard: str = "") -> None:
     Args:
         question: What will happen, with environment and account.
         yes: Agreed on the command line (`--yes`).
-        unheard: What is told instead of asked when `yes` is given.
+        unheard: The warning that replaces the question when `yes` is given.
 
     Raises:
-        MisuseError: When they don't, or when nobody can be asked.
+        MisuseError: When the operator declines, or no terminal can answer.
     """
     if yes:
         if unheard:
@@ -41,14 +41,14 @@ def confirm(question: str, *, yes: bool, unheard: str = "") -> None:
 
 @contextlib.contextmanager
 def _terminal(question: str) -> Generator[TextIO]:
-    """Give what answers are read from: the terminal, also when the standard input is a pipe."""
+    """Open what answers are read from: the terminal, even when the standard input is a pipe."""
     if sys.stdin.isatty():
         yield sys.stdin
         return
     try:
         opened = Path(_TERMINAL).open(encoding="utf-8")  # noqa: SIM115 - closed below; only its opening may fail
     except OSError:
-        raise MisuseError(f"{question} Nobody can be asked here: add --yes if that is meant") from None
+        raise MisuseError(f"{question} No terminal can answer here: add --yes to confirm") from None
     with opened:
         yield opened
 
@@ -57,7 +57,7 @@ def new_value(what: str) -> str:
     """Return a secret value: typed twice, hidden, on a terminal, otherwise the standard input without its last newline.
 
     Raises:
-        MisuseError: When the two differ, or the value is empty or no text.
+        MisuseError: When the two differ, or the value is empty or not text.
     """
     if sys.stdin.isatty():
         try:
@@ -72,10 +72,10 @@ def new_value(what: str) -> str:
             # One newline is what `echo` and editors add; more may be meant.
             value = sys.stdin.buffer.read().decode("utf-8").removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError:
-            raise MisuseError("the standard input is no UTF-8 text; nothing was changed") from None
+            raise MisuseError("the standard input is not UTF-8 text; nothing was changed") from None
     if not value.strip():
         raise MisuseError("the value is empty or blank; nothing was changed")
-    # Both come with files of other systems; no sign-in with them works, and nobody sees why.
+    # Both come with files of other systems: sign-ins with them fail, and the cause is invisible.
     if value.startswith("\ufeff") or "\0" in value:
         raise MisuseError(
             "the value holds a byte order mark or a zero byte: save it as plain UTF-8; nothing was changed"

@@ -25,7 +25,7 @@ _THREADS = 8
 
 @dataclass(frozen=True)
 class Caller:
-    """Who the credentials belong to."""
+    """The owner of the credentials."""
 
     account: str
     arn: str
@@ -54,12 +54,12 @@ class Aws:
         Args:
             service: Such as `secretsmanager`.
             region: By default the stack's.
-            attempts: Calls altogether when AWS throttles or fails, by default AWS_MAX_ATTEMPTS or six; the pauses grow. 300
-                resource policies at the 50 a second that AWS takes need 6.5 s so, and 24 s in botocore's adaptive mode.
+            attempts: Total calls when AWS throttles or fails, by default AWS_MAX_ATTEMPTS or six, with growing pauses. 300
+                resource policies at AWS's 50 a second take 6.5 s this way, and 24 s in botocore's adaptive mode.
         """
         attempts = attempts or _attempts()
         key = (service, region or self.region, attempts)
-        with self._lock:  # making a client is not thread-safe, using one is
+        with self._lock:  # creating a client is not thread-safe, using one is
             if key not in self._clients:
                 config = Config(
                     connect_timeout=CONNECT_SECONDS,
@@ -71,7 +71,7 @@ class Aws:
             return self._clients[key]
 
     def caller(self) -> Caller:
-        """Return who the credentials belong to."""
+        """Return the owner of the credentials."""
         found = self.client("sts").get_caller_identity()
         return Caller(found["Account"], found["Arn"])
 
@@ -99,18 +99,18 @@ def _check_endpoint(url: str) -> None:
     except ValueError:
         usable = False
     if not usable:
-        raise MisuseError(f"AWS_ENDPOINT_URL is no URL: {url}")
+        raise MisuseError(f"AWS_ENDPOINT_URL is not a URL: {url}")
 
 
 def _attempts() -> int:
     text = os.environ.get("AWS_MAX_ATTEMPTS") or str(_ATTEMPTS)
     if not text.isdecimal() or int(text) < 1:
-        raise MisuseError("AWS_MAX_ATTEMPTS is no number above 0")
+        raise MisuseError("AWS_MAX_ATTEMPTS is not a number above 0")
     return int(text)
 
 
 def connect(stack: Stack, profile: str | None = None) -> Aws:
-    """Return AWS for a stack, once the credentials are known to belong to the stack's account.
+    """Return AWS for a stack, after checking that the credentials belong to the stack's account.
 
     Raises:
         AwsError: When they belong to another account.
@@ -119,7 +119,7 @@ def connect(stack: Stack, profile: str | None = None) -> Aws:
     caller = aws.caller()
     if caller.account != stack.account:
         raise AwsError(
-            f"your credentials are of account {caller.account}, stack {stack.environment} is in {stack.account}: "
+            f"your credentials belong to account {caller.account}, stack {stack.environment} is in {stack.account}: "
             "switch the profile (AWS_PROFILE) or the stack (--stack)"
         )
     return aws

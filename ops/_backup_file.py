@@ -3,11 +3,11 @@
     stack secrets backup 1          a line in the clear: format and version
     AWS Encryption SDK message      the content as JSON; committed key, signed
 
-The SDK's encryption context repeats format and version and says what was saved, so that neither can be exchanged unnoticed.
-Whoever may decrypt with one of the KMS keys can read the backup; CloudTrail records each such read with that context.
+The SDK's encryption context repeats format and version and says what was saved, so that neither can be swapped unnoticed.
+Everyone with kms:Decrypt on one of the KMS keys can read the backup; CloudTrail records each such read with that context.
 
-What it proves: nobody changed the file since it was made, and whoever made it may encrypt with the key that opened it. It does
-not prove who that was: the signature's own key travels in the message. So a file is opened with named keys only.
+It proves that the file is unchanged since its creation, and that its creator can encrypt with the key that opened it. It does
+not prove who that was: the signature's key is part of the message. So a file is opened with named keys only.
 Source: AWS, "AWS Encryption SDK algorithms reference" (signing), "Strict and discovery mode" of AWS KMS keyrings.
 """
 
@@ -31,7 +31,7 @@ _USAGE = "ENCRYPT_DECRYPT"
 
 
 class DamagedError(OpsError):
-    """The file is no backup, was changed, or can't be decrypted: nothing of it is used."""
+    """The file is not a backup, was changed, or can't be decrypted; nothing in it is used."""
 
     status = 2
 
@@ -43,7 +43,7 @@ class SavedVersion:
     Attributes:
         id: The version's id, which a restore keeps.
         stages: Its staging labels; none for a version that AWS keeps only for a while.
-        created: When it was put, ISO 8601.
+        created: When it was written, ISO 8601.
         text: The value; None for a binary one.
         binary: The binary value as Base64; None for a text.
     """
@@ -55,7 +55,7 @@ class SavedVersion:
     binary: str | None = field(default=None, repr=False)
 
     def value(self) -> dict[str, Any]:
-        """Return the value as Secrets Manager's API takes and gives it."""
+        """Return the value as Secrets Manager's API sends it."""
         return {"SecretString": self.text} if self.binary is None else {"SecretBinary": base64.b64decode(self.binary)}
 
 
@@ -95,7 +95,7 @@ class Backup:
     Attributes:
         environment: The stack's name.
         prefix: How the names of its secrets begin, without the hyphen.
-        created: When it was made, ISO 8601.
+        created: When it was created, ISO 8601.
     """
 
     environment: str
@@ -117,7 +117,7 @@ def encrypt(backup: Backup, key_arns: Sequence[str]) -> bytes:
 
     Args:
         backup: What to save.
-        key_arns: KMS keys, each of which alone can open the file; the first one makes the data key.
+        key_arns: KMS keys, each of which alone can open the file; the first one generates the data key.
     """
     sdk, client = _sdk()
     content = json.dumps(asdict(backup), ensure_ascii=False, separators=(",", ":")).encode()
@@ -137,30 +137,28 @@ def encrypt(backup: Backup, key_arns: Sequence[str]) -> bytes:
 
 
 def decrypt(data: bytes, *, key_arns: Sequence[str]) -> Backup:
-    """Return what a file holds, once all of it is known to be whole.
+    """Return a file's content, after checking that all of it is intact.
 
     Args:
         data: The file.
-        key_arns: The keys to use, at least one. What the file itself says of its keys is never believed: whoever may encrypt
-            with any other key could have made it.
+        key_arns: The keys to use, at least one. What the file says about its keys is ignored: anyone who can encrypt
+            with another key could have written it.
 
     Raises:
-        DamagedError: When it is no backup, of another version, damaged, or encrypted with a key that can't be used.
+        DamagedError: When it is not a backup, of another version, damaged, or encrypted with a key that can't be used.
     """
     header, newline, message = data.partition(b"\n")
     if not newline or len(header) > _MAX_HEADER_BYTES or not header.startswith(_MAGIC):
-        raise DamagedError("this is no backup made by `ops backup`; nothing was restored")
+        raise DamagedError("this is not a file of `ops backup`; nothing was restored")
     if header != _MAGIC + str(VERSION).encode():
-        raise DamagedError(
-            f"this backup has another version of the format than {VERSION}: use the release that made it"
-        )
+        raise DamagedError(f"this backup has another format version than {VERSION}: use the release that created it")
     context, content = _decrypted(message, key_arns)
     if context.get("format") != FORMAT or context.get("version") != str(VERSION):
-        raise DamagedError("the encrypted part of the file is no backup; nothing was restored")
+        raise DamagedError("the encrypted part of the file is not a backup; nothing was restored")
     try:
         backup = _backup(json.loads(content))
     except (ValueError, TypeError, KeyError):
-        raise DamagedError("the content of the file is no backup of this version; nothing was restored") from None
+        raise DamagedError("the content of the file is not a backup of this version; nothing was restored") from None
     told = (backup.environment, backup.account, backup.region, backup.created)
     if told != tuple(context.get(name) for name in ("stack", "account", "region", "created")):
         raise DamagedError("the file's parts belong to different backups; nothing was restored")
@@ -171,7 +169,7 @@ def resolve_keys(aws: Any, keys: Sequence[str]) -> list[str]:
     """Return the ARNs of KMS keys given by ARN, id or alias, once each can encrypt.
 
     Raises:
-        MisuseError: When one is disabled, pending deletion, or no symmetric key.
+        MisuseError: When one is disabled, pending deletion, or not a symmetric key.
     """
     found: list[str] = []
     for key in keys:
@@ -180,7 +178,7 @@ def resolve_keys(aws: Any, keys: Sequence[str]) -> list[str]:
         if meta["KeyState"] != "Enabled":
             raise MisuseError(f"the KMS key {key} is {meta['KeyState']}: enable it, or use another one")
         if meta.get("KeySpec", "SYMMETRIC_DEFAULT") != "SYMMETRIC_DEFAULT" or meta.get("KeyUsage", _USAGE) != _USAGE:
-            raise MisuseError(f"the KMS key {key} is no symmetric encryption key")
+            raise MisuseError(f"the KMS key {key} is not a symmetric encryption key")
         found.append(meta["Arn"])
     return list(dict.fromkeys(found))
 
@@ -208,16 +206,16 @@ def _decrypted(message: bytes, key_arns: Sequence[str]) -> tuple[Mapping[str, st
         )
     except refusals:
         raise DamagedError(
-            "the file can't be opened with the keys given by --kms-key: it was made with another key, it is damaged, or you may "
-            "not use the key (kms:Decrypt); nothing was restored"
+            "no key of --kms-key opens the file: it was encrypted with another key, it is damaged, or you are not "
+            "allowed to use the key (kms:Decrypt); nothing was restored"
         ) from None
     except Exception as error:
         if is_aws(error):
             raise
-        # A damaged message makes the library's parts raise whatever they raise. The original may hold parts of the content.
+        # On a damaged message the library's parts raise any exception. The original can hold parts of the content.
         raise DamagedError("the file is damaged; nothing was restored") from None
     if stream.read(1):
-        raise DamagedError("the file has something behind its end; nothing was restored")
+        raise DamagedError("the file has data after its end; nothing was restored")
     return cast("Mapping[str, str]", header.encryption_context), content
 
 

@@ -16,14 +16,14 @@ from rich.text import Text
 from terminal import PlainConsole, plain
 
 SCHEMA = 1
-"""Version of what `--json` prints. Added fields don't change it; a field that goes or means something else does."""
+"""Version of the output of `--json`. It changes when a field is removed or changes its meaning, not when one is added."""
 
 _UNFOLDED = 1000
 """Columns of a screen on which nothing is folded."""
 
 
 def say(text: str) -> None:
-    """Tell something beside the result."""
+    """Print a message beside the result."""
     sys.stderr.write(f"{plain(text, lines=True)}\n")
     sys.stderr.flush()
 
@@ -34,7 +34,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def print_json(result: Mapping[str, Any]) -> None:
-    """Print a result for programs: an object with the version of its form."""
+    """Print a result for programs: an object with the schema's version."""
     sys.stdout.write(json.dumps({"schema": SCHEMA, **result}, indent=2, default=_text) + "\n")
 
 
@@ -49,7 +49,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         title: The heading.
         columns: Their headings.
         rows: Cells of plain text or rich's `Text`.
-        fold: Whether cells are folded to the terminal's width; otherwise lines are as long as they are, so that a long last
+        fold: Whether cells are folded to the terminal's width; otherwise lines keep their length, so that a long last
             cell can be copied in one piece.
     """
     # Not as the table's own title, which is folded to the table's width, in the middle of an ARN.
@@ -72,7 +72,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
 @contextlib.contextmanager
 def working(title: str) -> Generator[None]:
-    """Show on a terminal that the command is alive; quick commands never get to show it."""
+    """Show on a terminal that the command is alive; quick commands end before it appears."""
     if not sys.stderr.isatty():
         yield
         return

@@ -1,6 +1,6 @@
-"""Tells whether a variable's value is, or looks like, a secret. Answers are reasons for people and never hold the value.
+"""Decides whether a variable's value is, or looks like, a secret. Answers are reasons for people and never hold the value.
 
-A plain variable that looks like a secret costs a look, a secret that looks plain costs a leak: a doubt counts as a secret.
+A plain variable taken for a secret costs a look, a secret taken for a plain variable is a leak: a doubt counts as a secret.
 """
 
 import base64
@@ -28,7 +28,7 @@ _SECRET_WORD = re.compile(
     r"|.*(PASSWORT|KENNWORT|GEHEIM|GEHEIMNIS|SCHLUESSEL)|MDP|PASSE|.*(CONTRASENA|CONTRASENIA)|CLAVE|CLE|SENHA|CHAVE|SEGREDO|SECRETO"
     r"|SEGRETO|PAROLA|CHIAVE|WACHTWOORD|SLEUTEL|HASLO|HESLO|LOSENORD|PASSORD|ADGANGSKODE|SALASANA"
 )
-# After a secret's word: the variable tells something about a secret.
+# After a secret's word: the variable describes a secret.
 _ABOUT = re.compile(
     r"(AGE|ALG|ALGORITHM|ALIAS|ARN|AUDIENCE|BACKEND|BUCKET|CLASS|COLUMN|CONVERTER|COUNT|DAY|DECODER|DESERIALIZER|DIR|DISABLED"
     r"|DOMAIN|ENABLED|ENCODER|ENDPOINT|EXPIRATION|EXPIRE|EXPIRY|FACTORY|FIELD|FILE|FORMAT|GENERATOR|HEADER|HOST|HOUR|ID|INTERVAL"
@@ -36,7 +36,7 @@ _ABOUT = re.compile(
     r"|PROVIDER|REALM|REGION|REQUIRED|RESOLVER|RETRIEVER|ROUND|SCHEME|SECOND|SERIALIZER|SERVER|SERVICE|SIZE|SPACE|STORAGE|STRATEGY"
     r"|SUFFIX|TIMEOUT|TTL|TYPE|URI|URL|USER|USERNAME|VALIDATOR|VERSION)S?"
 )
-# Before KEY: no key that opens anything.
+# Before KEY: not a key that opens anything.
 _OPEN_KEYS = {
     "CACHE", "FOREIGN", "IDEMPOTENCY", "ISSUE", "OBJECT", "PARTITION", "PRICE", "PROJECT", "PUBLIC", "PUBLISHABLE", "ROUTING",
     "SHARD", "SITE", "SORT",
@@ -63,7 +63,7 @@ _OPEN_PEM = re.compile(r"-----BEGIN (\w+ )?(PUBLIC KEY|CERTIFICATE)-----")
 # 8017 and 5915.
 _PRIVATE_DER = re.compile(rb"\x30([\x00-\x7f]|\x81.|\x82..)\x02\x01[\x00\x01]", re.DOTALL)
 _ENTROPY = ("Base64HighEntropyString", "HexHighEntropyString")
-# The name is judged here, and an address is no secret.
+# The name is judged here, and an address is not a secret.
 _NOT_USED = ("KeywordDetector", "IPPublicDetector")
 _SHORT_URL_PART = 8
 
@@ -126,7 +126,7 @@ _CLASS_NAME = re.compile(r"([a-z_][\w$]*\.)+[A-Z][A-Za-z0-9_$]+")
 
 
 def why_secret(name: str, value: str) -> str | None:
-    """Return why a variable must not stay in the clear, None when nothing speaks for a secret.
+    """Return why a variable must not stay in the clear, None when nothing suggests a secret.
 
     In this order: a key format that is known for certain, an address that holds a password or a key, the variable's name, what
     the value sets, its randomness. Of a JSON object every value is looked at, under its own key.
@@ -135,16 +135,16 @@ def why_secret(name: str, value: str) -> str | None:
 
 
 def why_refused(name: str, value: str) -> str | None:
-    """Return why the configuration would refuse a plain variable, None when it takes it: told here before anything is set."""
+    """Return why the configuration would reject a plain variable, None when it accepts it: reported before anything is set."""
     if not PLAIN_NAME.fullmatch(name):
         return "has no name that a plain variable can have: letters, digits and _, no digit first"
     if SECRET_NAME.fullmatch(name):
-        return "has a name that the program refuses for a plain variable"
+        return "has a name that the program rejects for a plain variable"
     return "is a URL with a password" if _url_with_password(value) else None
 
 
 def why_text_is_secret(text: str) -> str | None:
-    """Return why a text that is no variable (a command, a label, an option of a driver) seems to hold a secret."""
+    """Return why a text that is not a variable (a command, a label, an option of a driver) seems to hold a secret."""
     for word in re.split(r"[\s=,;'\"]+", text):
         if word and (known := _known_format("word", word)):
             return f"holds a known format: {known}"
@@ -161,10 +161,10 @@ def why_text_is_secret(text: str) -> str | None:
 
 
 def texts_in(value: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Yield every text in a part of a task definition that could hold a secret, by where it stands."""
+    """Yield every text in a part of a task definition that could hold a secret, by its place."""
     name = where.rpartition(".")[2]
     if isinstance(value, str):
-        # An option's name tells what its value is: `splunk-token=...`.
+        # An option's name says what its value is: `splunk-token=...`.
         yield where, value if name in _JOINED or name.isdecimal() else f"{name}={value}"
     elif isinstance(value, list):
         items = cast("list[Any]", value)
@@ -184,7 +184,7 @@ def texts_in(value: Any, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _parts(name: str, value: str) -> Iterator[tuple[str, str]]:
-    """Yield a variable and, when it is a JSON object, everything in it by the key that it stands under."""
+    """Yield a variable and, when it is a JSON object, everything in it by its key."""
     yield name, value
     todo: list[tuple[str, Any]] = [*(json_object(value) or {}).items()]
     for key, part in todo:
@@ -212,7 +212,7 @@ def _why(name: str, value: str) -> str | None:
 
 
 def _says_nothing(name: str, value: str) -> bool:
-    """Tell whether a value is a switch or a small number, which no secret is, but for a PIN."""
+    """Return whether a value is a switch or a small number, which only a PIN is among secrets."""
     words = _words(name)
     if _NUMBER.fullmatch(value) and words and _PIN.fullmatch(words[-1]):
         return False
@@ -233,12 +233,12 @@ def _is_name_of_secret(name: str) -> bool:
     word, after = words[found[-1]], words[found[-1] + 1 :]
     if word in {"KEY", "KEYS"} and _is_open_key(words):
         return False
-    # A key's id is no secret, but the `secret_id` of Vault's AppRole is one.
+    # A key's id is not a secret, but the `secret_id` of Vault's AppRole is one.
     return not any(_ABOUT.fullmatch(other) for other in after) or (word, *after) == ("SECRET", "ID")
 
 
 def _what_it_sets(text: str) -> str | None:
-    # `secret:NAME` in an ARN sets nothing. The value is only looked at, since it may set something itself: `a=b,key=c`.
+    # `secret:NAME` in an ARN sets nothing. The value is only searched, since it can set something itself: `a=b,key=c`.
     for name, value in _SETS.findall(re.sub(r"\barn:\S+", "", text)):
         said = _is_name_of_secret(name) and not _says_nothing(name, value)
         if said and not _REFERENCE.search(value) and not value.startswith("//") and not _is_path(value, certain=True):
@@ -264,12 +264,12 @@ def _url_with_password(value: str) -> bool:
         return True
     try:
         return any(urlsplit(word).password for word in re.split(r"[\s,;]+", value) if "://" in word)
-    except ValueError:  # brackets that are no IPv6 address
+    except ValueError:  # brackets that are not an IPv6 address
         return False
 
 
 def _random_part_of_url(word: str) -> bool:
-    """Tell whether a user, a part of the path or a value of the query is a key: a Sentry DSN, a webhook, a feed's address."""
+    """Return whether a user, a part of the path or a value of the query is a key: a Sentry DSN, a webhook, a feed's address."""
     try:
         parts = urlsplit(word)
     except ValueError:
@@ -279,7 +279,7 @@ def _random_part_of_url(word: str) -> bool:
 
 
 def _is_path(value: str, *, certain: bool = False) -> bool:
-    """Tell whether a value is the path of a file; without `certain` a name alone counts when it ends as a file does."""
+    """Return whether a value is the path of a file; without `certain` a name alone counts when it ends as a file does."""
     if not _PATH.fullmatch(value) or any(is_random(part) for part in re.split(r"[/\\.]", value)):
         return False
     starts = re.match(r"file:|classpath:|[A-Za-z]:\\|~?/[\w.-]+/|\.{1,2}/", value)
@@ -294,7 +294,7 @@ def _is_private_key(value: str) -> bool:
 def _known_format(name: str, value: str) -> str | None:
     found = {kind for plugin, kind in _findings(name, value) if plugin not in _ENTROPY}
     if value.startswith("AC"):
-        found.discard("Twilio API Key")  # an account's id, which is no secret
+        found.discard("Twilio API Key")  # an account's id, which is not a secret
     found |= {kind for kind, pattern in _KNOWN.items() if pattern.fullmatch(value)}
     if _is_private_key(value):
         found.add("Private Key")
@@ -305,21 +305,21 @@ def _known_format(name: str, value: str) -> str | None:
 
 def _why_random(name: str, value: str) -> str | None:
     words = _words(name)
-    # A digest, a public key and a certificate are random, and no secret.
+    # A digest, a public key and a certificate are random, but not secret.
     if "sha256:" in value or _OPEN_PEM.search(value) or _is_open_key(words) or (words and words[-1] in _IDENTIFIERS):
         return None
-    # Of an address the parts were looked at already: its host is random, too.
+    # The parts of an address were checked before: its host is random, too.
     if re.fullmatch(r"\w+://\S+|arn:\S+", value):
         return None
-    if _UUID.fullmatch(value):  # several services' keys are one; a name that ends in ID has been let through above
-        return "is a UUID under a name that is no identifier's"
+    if _UUID.fullmatch(value):  # several services' keys are UUIDs; a name that ends in ID passed above
+        return "is a UUID under a name that is not an identifier's"
     if is_random(value) or any(plugin in _ENTROPY for plugin, _ in _findings(name, value)):
         return "is as random as a key"
     return "looks like a password" if is_password_like(value) else None
 
 
 def _is_open_key(words: Sequence[str]) -> bool:
-    """Tell whether a name is that of a key that everybody may have, or of none at all."""
+    """Return whether a name means a public key, or no key at all."""
     return bool(set(words) & _PUBLIC) or any(
         one in _OPEN_KEYS and other in {"KEY", "KEYS"} for one, other in pairwise(words)
     )
@@ -335,7 +335,7 @@ def _findings(name: str, value: str) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=1)
 def _detectors() -> tuple[Any, ...]:
-    from detect_secrets.core.plugins.util import (  # noqa: PLC0415 - 40 ms that other commands need not pay
+    from detect_secrets.core.plugins.util import (  # noqa: PLC0415 - other commands save 40 ms
         get_mapping_from_secret_type_to_class,
     )
 

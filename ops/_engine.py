@@ -24,7 +24,7 @@ _SECONDS = 3600
 
 
 class EngineError(OpsError):
-    """The Pulumi CLI failed; the message is what it said."""
+    """The Pulumi CLI failed; the message is its output."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Engine:
     Attributes:
         stack: The stack's name.
         directory: The Pulumi project's folder.
-        sandbox: Whether the stack lives in the sandbox's state.
-        overrides: Configuration of this run, which only the sandbox has (`-c`).
+        sandbox: Whether the stack's state is the sandbox's.
+        overrides: Configuration of this run, which only the sandbox supports (`-c`).
         confirm_cancel: Asked before a dead process's lock is removed.
     """
 
@@ -46,12 +46,12 @@ class Engine:
     confirm_cancel: Callable[[str], None] = lambda _question: None
 
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> str:
-        """Return what a command prints. A lock whose process is gone is removed, and the command is run again.
+        """Return a command's output. A lock whose process is gone is removed, and the command runs again.
 
         Args:
             arguments: The command; `--stack` is added.
-            stdin: Its standard input; values go there and into no file.
-            environment: Variables beside this process's own.
+            stdin: Its standard input; values go there, never into a file.
+            environment: Variables added to this process's.
 
         Raises:
             MisuseError: When another process works on the stack.
@@ -114,19 +114,19 @@ class Engine:
                 },
             )
         except subprocess.TimeoutExpired:
-            raise EngineError(f"`pulumi {arguments[0]}` gave no answer within {_SECONDS} s") from None
+            raise EngineError(f"`pulumi {arguments[0]}` did not answer within {_SECONDS} s") from None
 
     def _cancel(self, refused: str) -> None:
         for holder in _HOLDER.finditer(refused):
             who = f"{holder['user']}@{holder['host']} (pid {holder['pid']}) since {holder['when']}"
             if holder["host"] != platform.node():
                 raise MisuseError(
-                    f"{who} has the stack's lock. Only that machine shows whether the process lives. When it has ended:\n"
+                    f"{who} holds the stack's lock. Only that machine shows whether the process still runs. When it has ended:\n"
                     f"  pulumi cancel --stack {self.stack} --yes"
                 )
             if _lives(int(holder["pid"])):
-                raise MisuseError(f"{who} works on the stack; wait for its end")
-            self.confirm_cancel(f"Remove the lock of {who}, a process that is gone?")
+                raise MisuseError(f"{who} is working on the stack; wait until it ends")
+            self.confirm_cancel(f"Remove the lock of {who}? That process no longer runs.")
         self.run("cancel", "--yes")
 
 
@@ -143,7 +143,7 @@ def _said(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 def _lives(pid: int) -> bool:
-    """Tell whether a process lives and is a Pulumi CLI: another one may have got its number."""
+    """Return whether a process runs and is a Pulumi CLI: another process can have its number now."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -8,17 +8,17 @@ from dotenv.parser import parse_stream
 
 
 class Elsewhere(str):
-    """What stands for a value that the file takes from somewhere else: the name of the variable."""
+    """Stands for a value that the file takes from elsewhere: the name of the variable."""
 
     __slots__ = ()
 
 
 def parse_env(text: str, source: str) -> dict[str, str]:
-    """Return the values by variable; of a variable that is set twice the last one, as every reader of such files.
+    """Return the values by variable; for a variable that is set twice, the last one, as every reader of such files does.
 
     Args:
         text: The file's content.
-        source: What a message calls it.
+        source: Its name in messages.
 
     Raises:
         ValueError: When a line can't be read, or none sets a variable; the message never quotes the content.
@@ -52,6 +52,6 @@ def read_env_file(path: Path) -> dict[str, str]:
         raise ValueError(f"{path} is not UTF-8 text") from None
     if elsewhere := [f"{name} from {value}" for name, value in found.items() if isinstance(value, Elsewhere)]:
         raise ValueError(
-            f"{path} takes {', '.join(elsewhere)}: write the value, in single quotation marks if ${{ is meant"
+            f"{path} takes {', '.join(elsewhere)}: write the value, in single quotation marks if ${{ is part of it"
         )
     return found

@@ -1,7 +1,7 @@
-"""What the operator is told instead of a traceback: one clear line, and an exit status.
+"""Errors for the operator: one clear line instead of a traceback, and an exit status.
 
-Exit status: 0 healthy, 1 a finding, 2 the command could not be carried out as it was given (misuse, credentials, AWS not
-reachable), 130 Ctrl-C. Only 1 says something about the stack.
+Exit status: 0 healthy, 1 a finding, 2 the command failed (misuse, credentials, AWS not
+reachable), 130 Ctrl-C. Only 1 is about the stack.
 """
 
 import re
@@ -24,16 +24,16 @@ class OpsError(Exception):
 
 
 class MisuseError(OpsError):
-    """The command line can't be carried out as it was given."""
+    """The command line is wrong."""
 
     status = 2
 
 
 class AwsError(OpsError):
-    """AWS did not let the command do its work.
+    """AWS refused a call, or did not answer.
 
     Attributes:
-        code: AWS's error code, "" when no answer came.
+        code: AWS's error code, "" without an answer.
     """
 
     status = 2
@@ -74,7 +74,7 @@ MISSING = {
     "ServiceNotFoundException",
 }
 
-_SIGN_IN = "sign in again (`aws sso login`, or your own way)"
+_SIGN_IN = "sign in again (`aws sso login`, or as you usually do)"
 
 
 def code_of(error: BaseException) -> str:
@@ -84,30 +84,30 @@ def code_of(error: BaseException) -> str:
 
 
 def aws_errors() -> tuple[type[Exception], ...]:
-    """Return the exceptions by which botocore says that a call failed."""
+    """Return the exceptions that botocore raises when a call fails."""
     return BotoCoreError, ClientError, ResponseParserError
 
 
 def is_aws(error: BaseException) -> bool:
-    """Tell whether an exception comes from botocore or boto3, of whatever kind."""
+    """Return whether an exception comes from botocore or boto3, of any kind."""
     return any(kind.__module__.partition(".")[0] in {"botocore", "boto3"} for kind in type(error).__mro__)
 
 
 def explained(error: Exception) -> AwsError:
-    """Return what an exception of botocore means to the operator. Its own text is quoted only where it holds no value."""
+    """Return what an exception of botocore means to the operator. Its text is quoted only where it can't hold a value."""
     code = code_of(error)
     return AwsError(_of_code(error, code) if code else _of_kind(error), code)
 
 
 def unexpected(error: Exception) -> MisuseError:
-    """Return what is said of an exception that nobody foresaw: its kind and place. Its own text could quote a value."""
+    """Return the message for an unexpected exception: its kind and place. Its own text could quote a value."""
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return MisuseError(f"{place}{error.strerror}")
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "ops" in Path(frame.filename).parts] or frames
     where = f" at {Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else ""
-    return MisuseError(f"input that this tool doesn't know, or a mistake of its own: {type(error).__name__}{where}")
+    return MisuseError(f"unexpected input, or a bug in this tool: {type(error).__name__}{where}")
 
 
 def _of_code(error: Any, code: str) -> str:
@@ -117,16 +117,16 @@ def _of_code(error: Any, code: str) -> str:
     elif code in INVALID:
         text = f"AWS doesn't know your credentials ({code}): {_SIGN_IN}"
     elif code in THROTTLED:
-        text = f"AWS throttles {call}, also after several attempts: try again in a minute"
+        text = f"AWS still throttles {call} after several attempts: try again in a minute"
     elif code in DENIED:
         # AWS's sentence names the caller, the action and the resource, never a value.
-        text = f"you may not call {call}: {said}"
+        text = f"you are not allowed to call {call}: {said}"
     elif code in MISSING:
         text = f"{call}: {said or 'not found'}"
     elif re.search(r"marked (for deletion|deleted)", said):
         text = f"{call}: the secret is pending deletion: python -m ops recover"
     else:
-        # A validation error may quote its input, which for a write is the value.
+        # A validation error can quote its input, which for a write is the value.
         text = f"AWS refused {call} ({code})" + ("" if "Valid" in code else f": {said}")
     return text
 
@@ -138,20 +138,20 @@ _KINDS = (
         "your AWS SSO session has expired: aws sso login",
     ),
     (("ProfileNotFound", "ConfigNotFound", "ConfigParseError", "InvalidConfigError"), "{}: see ~/.aws/config"),
-    (("CredentialRetrievalError",), f"your AWS credentials can't be got: {_SIGN_IN}"),
+    (("CredentialRetrievalError",), f"your AWS credentials can't be loaded: {_SIGN_IN}"),
     (
         ("EndpointConnectionError", "ConnectionClosedError", "ConnectTimeoutError", "ReadTimeoutError"),
         "{}: check the network, a proxy, AWS_ENDPOINT_URL (the sandbox: `python -m sandbox status`)",
     ),
     (
         ("ResponseParserError",),
-        "something before AWS answers in its place, such as a proxy's sign-in page: check the network and the proxy",
+        "something between you and AWS answers in its place, such as a proxy's sign-in page: check the network and the proxy",
     ),
     (("SSLError", "ProxyConnectionError", "HTTPClientError"), "AWS can't be reached: check the network and the proxy"),
-    # Its text quotes the parameter, which may be the value.
+    # Its text quotes the parameter, which can be the value.
     (("ParamValidationError",), "a parameter has the wrong form for AWS"),
 )
-"""What exceptions without an answer of AWS mean, the first that fits; `{}` is their own text."""
+"""What exceptions without an answer from AWS mean, the first that fits; `{}` is their own text."""
 
 
 def _of_kind(error: Exception) -> str:
@@ -162,5 +162,5 @@ def _of_kind(error: Exception) -> str:
 
 def _message(error: Any) -> str:
     if str(error.response.get("Error", {}).get("Message", "")).startswith("<"):
-        return "AWS broke down, or something before it that answers in HTML"
+        return "AWS failed, or something between you and AWS answers in HTML"
     return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())

@@ -1,6 +1,6 @@
-"""The IDs by which `pulumi import` finds what exists in AWS already, from what a preview would create.
+"""The IDs that `pulumi import` needs for what exists in AWS already, from what a preview would create.
 
-One row for each type of resource that the application has: the ID's form, and the read that shows whether the object exists.
+One row for each resource type of the application: the ID's form, and the read that shows whether the object exists.
 An ID of a missing object would fail the whole import. Source: Pulumi Registry, AWS, section "Import" of each type (7.51).
 """
 
@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.location import Location
+from components.references import CURRENT, PREVIOUS
 from ops._aws import Aws
 from ops._errors import MISSING, aws_errors, code_of
-from ops._secrets import CURRENT, PREVIOUS, Record, describe
+from ops._secrets import Record, describe
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""How a preview shows what is known only afterwards. Source: Pulumi, sdk/go/common/resource/plugin/rpc.go."""
+"""How a preview shows what is known only after the update. Source: Pulumi, sdk/go/common/resource/plugin/rpc.go."""
 
 SECRET = "aws:secretsmanager/secret:Secret"  # noqa: S105 - a type
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
@@ -34,8 +35,8 @@ class Wanted:
     Attributes:
         urn: Its URN.
         type: Its type token.
-        inputs: What the preview knows of its inputs.
-        after: By input the URNs of the resources that it comes from.
+        inputs: What the preview knows about its inputs.
+        after: The URNs of the resources that an input comes from, by input.
     """
 
     urn: str
@@ -63,14 +64,14 @@ class Existing:
     ids: dict[str, str] = field(default_factory=dict[str, str])
 
     def find(self, wanted: Wanted) -> str | None:
-        """Return the ID of a resource that exists, None of one that doesn't, or of a type that nobody can look up here."""
+        """Return the ID of a resource, None when it doesn't exist or its type can't be looked up."""
         row = _ROWS.get(wanted.type)
         if row is None:
             return None
         given = _Given(self, wanted)
         try:
             found = row(given)
-        except KeyError:  # an input comes from what does not exist either
+        except KeyError:  # an input comes from a resource that does not exist either
             return None
         except aws_errors() as error:
             if code_of(error) in MISSING | _MORE_MISSING:
@@ -81,13 +82,13 @@ class Existing:
         return found
 
     def knows(self, kind: str) -> bool:
-        """Tell whether objects of a type can be looked up."""
+        """Return whether objects of a type can be looked up."""
         return kind in _ROWS
 
 
 @dataclass(frozen=True)
 class _Given:
-    """The inputs of one resource, with the IDs of others in the place of what a preview doesn't know."""
+    """The inputs of one resource, with the IDs of others in place of what a preview doesn't know."""
 
     existing: Existing
     wanted: Wanted
@@ -126,7 +127,7 @@ def _secret_id(given: _Given) -> str | None:
 
 
 def _version_id(given: _Given) -> str | None:
-    """The live version, or, where the program asks for none with AWSCURRENT, the one before."""
+    """The live version, or the one before where the program does not ask for AWSCURRENT."""
     record = _secret(given)
     if record is None:
         return None
@@ -174,7 +175,7 @@ def _permission_id(given: _Given) -> str | None:
 
 
 def _subscription_id(given: _Given) -> str | None:
-    """An e-mail's subscription has an ARN only once it is confirmed."""
+    """An e-mail subscription has an ARN only once it is confirmed."""
     wanted = given["protocol"], given["endpoint"]
     pages = given.all("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=given["topic"])
     found = (s["SubscriptionArn"] for s in pages if (s["Protocol"], s["Endpoint"]) == wanted)
@@ -217,7 +218,7 @@ def _versioning_id(given: _Given) -> str | None:
 
 
 def _read(service: str, operation: str, parameter: str, property_name: str) -> _Row:
-    """Return the row of a type whose ID is one of its inputs, by which it is read."""
+    """Return the row of a type whose ID is one of its inputs, which the read takes."""
 
     def row(given: _Given) -> str | None:
         given.call(service, operation, **{parameter: given[property_name]})
@@ -227,7 +228,7 @@ def _read(service: str, operation: str, parameter: str, property_name: str) -> _
 
 
 def _read_arn(service: str, operation: str, parameter: str, resource: str) -> _Row:
-    """Return the row of a type whose ID is its ARN. `resource` is the ARN's last part, with the name's place."""
+    """Return the row of a type whose ID is its ARN. `resource` is the ARN's last part, with a placeholder for the name."""
 
     def row(given: _Given) -> str | None:
         arn = given.arn(service, resource.format(given["name"]))

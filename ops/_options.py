@@ -9,17 +9,17 @@ import typer
 from ops._errors import MisuseError
 
 _STACK = re.compile(r"(?:(?!\.+/)[\w.-]+/){0,2}(?!\.+$)[\w.-]{1,100}", re.ASCII)
-"""`NAME`, `PROJECT/NAME` or `ORGANIZATION/PROJECT/NAME`, as Pulumi writes it; no step up in a path."""
+"""`NAME`, `PROJECT/NAME` or `ORGANIZATION/PROJECT/NAME`, as Pulumi writes it; `..` is not allowed."""
 
 
 def stack_name(value: str | None) -> str | None:
     """Return the stack's name as it was given.
 
     Raises:
-        MisuseError: When Pulumi takes no such name; `../../dev` would otherwise become `dev` silently.
+        MisuseError: When Pulumi rejects such a name; `../../dev` would otherwise silently become `dev`.
     """
     if value and not _STACK.fullmatch(value):
-        raise MisuseError(f"{value!r} is no name of a stack: NAME or ORGANIZATION/PROJECT/NAME")
+        raise MisuseError(f"{value!r} is not a stack name: NAME or ORGANIZATION/PROJECT/NAME")
     return value
 
 
@@ -35,7 +35,7 @@ StackOption = Annotated[
 ]
 OutputsOption = Annotated[
     Path | None,
-    typer.Option("--outputs", metavar="FILE", help="Outputs made by `pulumi stack output --json`; - for stdin."),
+    typer.Option("--outputs", metavar="FILE", help="Outputs written by `pulumi stack output --json`; - for stdin."),
 ]
 EverybodyOption = Annotated[
     bool,
@@ -44,7 +44,7 @@ EverybodyOption = Annotated[
 TrustedOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--trusted", metavar="ARN", help="With --everybody: somebody who is meant to; may be given several times."
+        "--trusted", metavar="ARN", help="With --everybody: a principal that is meant to have access; repeatable."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="The result as JSON.")]

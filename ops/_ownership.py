@@ -1,4 +1,4 @@
-"""Who owns a secret's value, and how it is changed there: from the stack's outputs and AWS's record of the secret."""
+"""The owner of a secret's value, and how to change it: from the stack's outputs and AWS's record of the secret."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Ownership:
     """Who changes a value.
 
     Attributes:
-        owner: `configuration`: set in Pulumi's configuration; `rotation`: changed by a function; `operator`: set by `ops set`;
-            `foreign`: changed by its owner alone.
-        how: The commands that change it, with remarks; empty when it is set here.
+        owner: `configuration`: Pulumi's configuration sets it; `rotation`: a function changes it; `operator`: `ops set` does;
+            `foreign`: only its owner changes it.
+        how: The commands that change it, with remarks; empty when `ops set` does.
         fix: One of the ways as one line for a shell.
     """
 
@@ -52,7 +52,7 @@ def refuse_foreign(stack: Stack, arn: str) -> None:
     """
     if stack.is_foreign(arn):
         raise MisuseError(
-            f"{owner_of(stack, arn)} owns {stack.name_of(arn)} and alone changes it (ForeignSecret in catalogue.py); "
+            f"{owner_of(stack, arn)} owns {stack.name_of(arn)}; only its owner can change it (ForeignSecret in catalogue.py); "
             "the tasks read it when they start"
         )
 
@@ -60,7 +60,7 @@ def refuse_foreign(stack: Stack, arn: str) -> None:
 def ownership(stack: Stack, record: Record, key: str | None = None) -> Ownership:
     """Return who owns a secret's value, or one key of it.
 
-    A version that Pulumi wrote carries a label of Pulumi's; a secret without one was adopted, or is external.
+    A version that Pulumi wrote has a label of Pulumi's; a secret without one was adopted, or is external.
     """
     if stack.is_foreign(record.arn):
         return Ownership("foreign", (owner_of(stack, record.arn),))

@@ -1,4 +1,4 @@
-"""How long a command waits for an endpoint: as long as a person does, who is told what is waited for.
+"""How long a command waits for an endpoint: as long as a person does, and it says what it waits for.
 
 botocore retries a call that got no answer as often as one that was throttled: with its own time-outs a command that reaches
 nothing writes nothing for minutes. Here an endpoint that gave no answer twice is left alone for a while.
@@ -36,7 +36,7 @@ _TIMES = {
     ProxyConnectionError: 3,
     ConnectionClosedError: 3,
 }
-"""How often a call is sent altogether that gets no answer."""
+"""How often a call without an answer is sent in total."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class _Open:
 
 
 class _Watch:
-    """Says what is waited for: one thread for all clients, which sleeps while no request is open."""
+    """Reports which request is late: one thread for all clients, which sleeps while no request is open."""
 
     def __init__(self, tell: Callable[[str], None] = say) -> None:
         self._tell = tell
@@ -94,7 +94,7 @@ class Patience:
     """The patience with the endpoints of one session."""
 
     def __init__(self, events: Any) -> None:
-        """Register with a session's events, before its first client is made."""
+        """Register with a session's events, before its first client is created."""
         self._dead: dict[str, tuple[float, Exception]] = {}
         events.register("before-send", self._sent)
         events.register("response-received", self._answered)
@@ -113,7 +113,7 @@ class Patience:
         _watch.end()
 
     def _again(self, attempts: int, caught_exception: Exception | None, request_dict: Any, **_: Any) -> None:
-        """Raise what came in place of an answer once it came often enough; botocore decides about everything else."""
+        """Raise the error in place of an answer after enough attempts; botocore decides about everything else."""
         if not isinstance(caught_exception, HTTPClientError):
             return
         times = next((times for kind, times in _TIMES.items() if isinstance(caught_exception, kind)), None)
@@ -124,7 +124,7 @@ class Patience:
 
 
 def _of_aws(response_dict: Any, **_: Any) -> None:
-    """Refuse a page that something before AWS sent: it would be taken for an answer that lacks everything."""
+    """Refuse an HTML page from something before AWS: botocore would read it as an empty answer."""
     body = response_dict["body"]
     if isinstance(body, bytes) and body.lstrip()[:_START].lower().startswith(_PAGES):
         _watch.end()

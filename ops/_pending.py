@@ -1,22 +1,23 @@
-"""A rotation that has not ended, what a finished one leaves behind, and the way out of one that is stuck.
+"""A rotation that has not ended, what a finished one leaves behind, and the way out of a stuck one.
 
-AWSPENDING marks the version that a rotation makes. It may stay with that version after the end. While it is at any other version
-than AWSCURRENT's, Secrets Manager takes a rotation for unfinished and starts no other one.
+AWSPENDING marks the version that a rotation creates. It can stay there after the end. While it is at any other version
+than AWSCURRENT's, Secrets Manager considers the rotation unfinished and starts no other one.
 Source: AWS, Secrets Manager API, RotateSecret.
 """
 
+from components.references import CURRENT, PENDING, PREVIOUS
 from ops._aws import Aws
 from ops._errors import aws_errors, explained
-from ops._secrets import CURRENT, PENDING, PREVIOUS, Record
+from ops._secrets import Record
 from ops._stack import Stack
 from ops.doctor.finding import put_back
 
 BY_OPS = "ops-rotating"
-"""Label of a version that `ops rotate` put for a value that a server checks, too (`ops.both_sides.progress`)."""
+"""Label of a version that `ops rotate` wrote for a value that a server also checks (`ops.both_sides.progress`)."""
 
 
 def unfinished(record: Record) -> str | None:
-    """Return the version that an unfinished rotation makes, None when there is none."""
+    """Return the version that an unfinished rotation creates, None without one."""
     pending = record.version(PENDING)
     return pending if pending and pending != record.version(CURRENT) and not left_over(record) else None
 
@@ -33,8 +34,8 @@ def left_over(record: Record) -> str | None:
 def settle(aws: Aws, record: Record) -> None:
     """Take AWSPENDING off the version of a rotation that has ended, before AWSCURRENT leaves it or another rotation starts.
 
-    At a version that is no longer current it would stand for an unfinished rotation: no other one starts, and the one that
-    Secrets Manager goes on with puts back what was left.
+    At a version that is no longer current it would mean an unfinished rotation: no other one starts, and the one that
+    Secrets Manager resumes would set the former value again.
 
     Raises:
         AwsError: When AWS refuses it.
@@ -71,7 +72,7 @@ def way_out(stack: Stack, record: Record, version: str) -> str:
     """Return what to do about an unfinished rotation: follow it, or cancel it when it is stuck."""
     name = stack.name_of(record.arn)
     if any(label.startswith(BY_OPS) for label in record.stages.get(version, ())):
-        return f"go on with it:\n  python -m ops rotate {name} --stack {stack.environment}"
+        return f"resume it:\n  python -m ops rotate {name} --stack {stack.environment}"
     cancel = "\n  ".join(cancel_commands(stack, record, version))
     return (
         f"follow it to its end:\n  python -m ops rotate {name} --stack {stack.environment}\n"

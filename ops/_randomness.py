@@ -1,7 +1,7 @@
-"""Tells whether a text was drawn at random, as keys are, or written by a person.
+"""Decides whether a text was drawn at random, as keys are, or written by a person.
 
-Measured on what such texts are made of: in a random text letters, capitals and digits alternate, and no syllables form; in one
-that a person wrote they come in runs. Entropy over a single text of 16 characters says little.
+It measures what such texts consist of: in a random text letters, capitals and digits alternate, and no syllables form; in one
+that a person wrote, they come in runs. The entropy of a single text of 16 characters says little.
 """
 
 import re
@@ -37,7 +37,7 @@ _CODE = re.compile(
 
 
 def is_random(text: str) -> bool:
-    """Tell whether a text, or a long part of it between separators, was drawn at random."""
+    """Return whether a text, or a long part of it between separators, was drawn at random."""
     text = text.strip().strip("\"'")
     if _WRITTEN.fullmatch(text) or _HOST.fullmatch(text):
         return False
@@ -53,7 +53,7 @@ def is_random(text: str) -> bool:
 
 
 def is_password_like(text: str) -> bool:
-    """Tell whether a text has what rules for passwords ask for: small and capital letters, digits, a special character."""
+    """Return whether a text has what password rules require: small and capital letters, digits, a special character."""
     if not _PASSWORD.fullmatch(text) or _CODE.search(text):
         return False
     kinds = (r"[a-z]", r"[A-Z]", r"\d")
@@ -80,5 +80,5 @@ def _drawn(text: str) -> bool:
 
 
 def _sequential(text: str) -> bool:
-    """Tell whether most characters follow their neighbour: abcdef, 012345."""
+    """Return whether most characters follow their neighbour: abcdef, 012345."""
     return sum(abs(ord(a) - ord(b)) <= 1 for a, b in pairwise(text)) > len(text) / 2

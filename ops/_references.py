@@ -1,18 +1,18 @@
 """What a `valueFrom` of a container gives a task that starts now: a secret, one of its JSON keys, or a parameter."""
 
-from components.references import Reference, parse_value_from
+from components.references import CURRENT, Reference, parse_value_from
 from ops._aws import Aws
 from ops._json import json_object
-from ops._secrets import CURRENT, Value, read_value
+from ops._secrets import Value, read_value
 
 NAMED = "secretsmanager"
-"""Begins AWS Copilot's `secretsmanager:NAME:KEY:STAGE:VERSION`, which it makes an ARN of the account and Region."""
+"""Begins AWS Copilot's `secretsmanager:NAME:KEY:STAGE:VERSION`, which Copilot turns into an ARN of the account and Region."""
 
 _ARN_FIELDS = 6
 
 
 class References:
-    """Reads references. Each version of a secret is read once, whatever number of keys is asked of it; CloudTrail records it."""
+    """Reads references. Each version of a secret is read once, however many of its keys are needed; CloudTrail records it."""
 
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
@@ -22,7 +22,7 @@ class References:
         """Return the value as ECS passes it on.
 
         Raises:
-            ValueError: When ECS would start no task with it; the message says why, without a value.
+            ValueError: When ECS would not start a task with it; the message says why, without a value.
             AwsError: When the secret can't be read.
             ClientError: When the parameter can't be read.
         """
@@ -37,11 +37,11 @@ class References:
         if service == "ssm" and resource.startswith("parameter/"):
             return self._parameter(reference, region)
         if service != "secretsmanager":
-            raise ValueError("its valueFrom is no whole ARN of a secret or a parameter")
+            raise ValueError("its valueFrom is not the full ARN of a secret or a parameter")
         try:
             parsed = parse_value_from(reference)
         except ValueError:
-            raise ValueError("its valueFrom is not the ARN of a secret that ECS takes") from None
+            raise ValueError("its valueFrom is not a secret's ARN that ECS accepts") from None
         return _part(self._secret(parsed), parsed.key)
 
     def _secret(self, wanted: Reference) -> Value:
@@ -63,5 +63,5 @@ def _part(found: Value, key: str | None) -> str:
         return found.text
     value = (json_object(found.text) or {}).get(key)
     if not isinstance(value, str):  # ECS starts no task then, too
-        raise ValueError(f"its secret has no text under the JSON key {key}")  # noqa: TRY004 - nobody passed a wrong type
+        raise ValueError(f"its secret has no text under the JSON key {key}")  # noqa: TRY004 - not a wrong argument type
     return value

@@ -1,4 +1,4 @@
-"""Puts saved secrets back: what it would do, doing it, and proving that it was done. It may be run again at any time."""
+"""Restores saved secrets: plans the work, does it, and verifies it. It can run again at any time."""
 
 import json
 import re
@@ -8,24 +8,24 @@ from typing import Any, Literal
 
 from components.labels import OF_PULUMI
 from components.labels import PREVIOUS as PREVIOUS_VALUE
+from components.references import CURRENT, PREVIOUS
 from ops._aws import Aws
 from ops._backup_file import Backup, SavedSecret, SavedVersion
 from ops._errors import MISSING, MisuseError, aws_errors, code_of
-from ops._secrets import CURRENT, PREVIOUS
 from ops.access.evaluator import parse
 
 RESTORED = "ops-restored"
-"""Label of a version that a restore made the current one: a database may have another password (`ops doctor`)."""
+"""Label of a version that a restore made current: a database can have another password (`ops doctor`)."""
 
 _TEMPORARY = "ops-restore"
-"""Label of a version that has none of its own, while it is put: AWS makes a version without labels the current one."""
+"""Label for a version without labels while it is written: AWS makes a version that is written without labels current."""
 
 _SYSTEM_TAGS = "aws:"
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where to.
+    """The target of a restore.
 
     Attributes:
         environment: The stack whose names the secrets get.
@@ -45,13 +45,13 @@ class Target:
     with_policies: bool = True
 
     def name_of(self, saved: SavedSecret, backup: Backup) -> str:
-        """Return the full name that a saved secret gets: the one that it had, in another stack that stack's own."""
+        """Return the full name that a saved secret gets: the one that it had, or in another stack that stack's name for it."""
         return saved.full_name if self.environment == backup.environment else f"{self.prefix}-{saved.name}"
 
 
 @dataclass(frozen=True)
 class Work:
-    """What one secret needs.
+    """What a restore does to one secret.
 
     Attributes:
         saved: The saved secret.
@@ -60,10 +60,10 @@ class Work:
         puts: Versions that the target lacks.
         moves: Labels that move, with the version each goes to.
         tags: Tags that differ.
-        policy: The resource policy to put; None when it has that one, or none was saved.
-        outsiders: Whom that policy allows something, unless they are of the target's account.
-        kms_key_id: The key, when it is made.
-        database: What the restore does to the database, or why the value is left as it is; "" where none is behind it.
+        policy: The resource policy to set; None when the secret has it, or none was saved.
+        outsiders: Principals outside the target's account that the policy allows something.
+        kms_key_id: The key, when the secret is created.
+        database: What the restore does to the database, or why the value is left as it is; "" without a database.
     """
 
     saved: SavedSecret = field(repr=False)
@@ -100,12 +100,12 @@ def plan(
     Args:
         aws: The target.
         backup: What was saved.
-        target: Where to.
+        target: The target.
         names: Only these, by name in the catalogue; all by default.
-        rotated: Those whose value is restored although a function rotates it, by name in the catalogue.
+        rotated: Secrets whose value is restored although a function rotates it, by name in the catalogue.
 
     Raises:
-        MisuseError: When the backup would touch a secret that is none of the target's, twice the same one, or use a key of
+        MisuseError: When the backup would touch a secret that the target doesn't have, touch one twice, or use a key of
             another account.
     """
     chosen = [secret for secret in backup.secrets if not names or secret.name in names]
@@ -114,13 +114,13 @@ def plan(
 
 
 def _check(backup: Backup, target: Target, chosen: Sequence[SavedSecret]) -> None:
-    # The file is only as good as its maker: it may name any secret of the account.
+    # The file is only as trustworthy as its creator: it can name any secret of the account.
     wanted = [target.name_of(saved, backup) for saved in chosen]
     if strange := sorted(set(wanted) - target.names):
         options = "".join(f" --also {name}" for name in strange)
         raise MisuseError(
             f"the backup holds {', '.join(strange)}, which stack {target.environment} neither declares nor has adopted; nothing "
-            f"was restored. Leave it out with --only, or, if it is meant, add{options}"
+            f"was restored. Leave it out with --only, or include it with{options}"
         )
     if len(set(wanted)) < len(wanted):
         raise MisuseError("the backup holds two secrets for one name; nothing was restored")
@@ -132,7 +132,7 @@ def _check(backup: Backup, target: Target, chosen: Sequence[SavedSecret]) -> Non
 
 
 def restore(aws: Aws, work: Work) -> None:
-    """Do what one secret needs. Whatever is done already stays done when it fails, and the next run continues from there."""
+    """Restore one secret. When it fails, what is done stays done, and the next run continues from there."""
     client = aws.client("secretsmanager")
     if work.action == "create":
         extra = {"KmsKeyId": work.kms_key_id} if work.kms_key_id else {}
@@ -140,7 +140,7 @@ def restore(aws: Aws, work: Work) -> None:
         client.create_secret(Name=work.name, Description=work.saved.description, Tags=tags, **extra)
     elif work.action == "recover":
         client.restore_secret(SecretId=work.name)
-    # The current version first: the first version of a secret gets AWSCURRENT whatever labels it is put with.
+    # The current version first: the first version of a secret gets AWSCURRENT whatever labels it is written with.
     for version in sorted(work.puts, key=lambda v: CURRENT not in v.stages):
         client.put_secret_value(
             SecretId=work.name,
@@ -156,14 +156,14 @@ def restore(aws: Aws, work: Work) -> None:
 
 
 def differing_versions(aws: Aws, saved: SavedSecret, name: str) -> list[str]:
-    """Return the ids of the saved versions that don't read back as they were saved."""
+    """Return the ids of the saved versions that don't read back as saved."""
     client = aws.client("secretsmanager")
 
     def differs(version: SavedVersion) -> bool:
         try:
             found = client.get_secret_value(SecretId=name, VersionId=version.id)
         except aws_errors() as error:
-            # AWS may have removed a version without labels since.
+            # AWS can have removed a version without labels since.
             if code_of(error) in MISSING:
                 return bool(version.stages)
             raise
@@ -195,7 +195,7 @@ def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret, *, rotat
     saved, database = _without_owner(saved, have), ""
     by_function = bool(found and found.get("RotationLambdaARN"))
     if by_function:
-        # It goes where AWS moves it, to the version that is current now: `ops rollback` then goes back to the function's value.
+        # AWS moves it to the version that is current now: `ops rollback` then goes back to the function's value.
         saved = _with_stages(saved, lambda stages: tuple(stage for stage in stages if stage != PREVIOUS))
     if have.get(CURRENT) != saved.labels.get(CURRENT):
         if by_function and not rotated:
@@ -218,7 +218,7 @@ def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret, *, rotat
     moves = {label: version for label, version in wanted.items() if have.get(label) != version}
     found_tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", ())}
     tags = {key: value for key, value in tags.items() if found_tags.get(key) != value}
-    # A secret that is pending deletion doesn't tell its policy.
+    # The policy of a secret that is pending deletion can't be read.
     if policy and not deleted and _same_policy(client.get_resource_policy(SecretId=name).get("ResourcePolicy"), policy):
         policy = None
     action = "recover" if deleted else "change" if puts or moves or tags or policy else "nothing"
@@ -226,23 +226,23 @@ def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret, *, rotat
 
 
 _LEFT = (
-    "a function rotates it, and the database takes the password that the function set last: the older value of the backup is not "
+    "a function rotates it, and the database has the password that the function set last: the older value of the backup is not "
     "restored; --include-rotated {0} restores it"
 )
 _OLDER = (
-    "a function rotates it: the value goes back to an older password, which the database may no longer take. Then set the "
+    "a function rotates it: the value goes back to an older password, which the database may no longer accept. Then set the "
     "database user's password to it, or go back: python -m ops rollback {0}"
 )
 
 
 def _outsiders(policy: str | None, target: Target) -> tuple[str, ...]:
-    """Return whom a policy allows something, unless they are of the account: other accounts, everybody, services."""
+    """Return the principals outside the account that a policy allows something: other accounts, everybody, services."""
     found: dict[str, None] = {}
     for statement in parse(policy, source="resource policy") if policy else ():
         if not statement.allows:
             continue
         if "principal" in statement.negated:
-            found["everybody but those whom the policy names"] = None
+            found["everybody except the principals that the policy names"] = None
             continue
         for kind, values in statement.principals.items():
             found |= dict.fromkeys(v for v in values if kind != "AWS" or _account(v) != target.account)
@@ -250,7 +250,7 @@ def _outsiders(policy: str | None, target: Target) -> tuple[str, ...]:
 
 
 def _account(principal: str) -> str:
-    """Return the account of a principal, "" for one that doesn't tell: an id, or everybody."""
+    """Return the account of a principal, "" for one without an account: an id, or everybody."""
     return principal.split(":")[4] if principal.startswith("arn:") else principal if principal.isdigit() else ""
 
 
@@ -265,7 +265,7 @@ def _described(client: Any, name: str) -> Any:
 
 
 def _without_owner(saved: SavedSecret, have: Mapping[str, str]) -> SavedSecret:
-    """Leave out Pulumi's labels, but for a value before that the secret lacks: what is restored was not set by Pulumi."""
+    """Leave out Pulumi's labels, except for a previous value that the secret lacks: Pulumi did not set what is restored."""
     return _with_stages(
         saved,
         lambda stages: tuple(
@@ -275,7 +275,7 @@ def _without_owner(saved: SavedSecret, have: Mapping[str, str]) -> SavedSecret:
 
 
 def _as_restored(saved: SavedSecret) -> SavedSecret:
-    """Label the version that becomes the current one; the label comes first, so that it is there whenever this is cut off."""
+    """Label the version that becomes the current one; the label comes first, so that it is there even after an interruption."""
     return _with_stages(
         saved, lambda stages: (RESTORED, *(s for s in stages if s != RESTORED)) if CURRENT in stages else stages
     )

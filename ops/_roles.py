@@ -1,4 +1,4 @@
-"""IAM roles with everything that decides what they may do."""
+"""IAM roles with everything that decides their permissions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ class Role:
     """A role of the stack's account.
 
     Attributes:
-        trust: Who may assume it.
+        trust: Who can assume it.
         identity: The statements of its inline and attached policies.
         boundary: Those of its permissions boundary, None without one.
         attached: ARNs of the attached policies.

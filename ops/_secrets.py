@@ -6,10 +6,9 @@ from datetime import datetime
 from os.path import commonprefix
 from typing import Any
 
+from components.references import CURRENT
 from ops._aws import Aws
 from ops._errors import DENIED, EXPIRED, INVALID, MISSING, AwsError, aws_errors, code_of, explained
-
-CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 
 BATCH = 20
 """Secrets that one BatchGetSecretValue takes. Source: AWS, Secrets Manager API."""
@@ -51,7 +50,7 @@ class Record:
         deleted: When it was marked for deletion.
         stages: Staging labels by version id.
         primary_region: Where the original is, when it has replicas.
-        owning_service: The AWS service that manages the secret and alone may change it, such as `rds`.
+        owning_service: The AWS service that manages the secret, such as `rds`; only that service can change it.
     """
 
     arn: str
@@ -79,7 +78,7 @@ class Value:
 
     Attributes:
         text: None for a binary value.
-        created: When this version was put.
+        created: When this version was written.
     """
 
     arn: str
@@ -118,7 +117,7 @@ def describe_all(aws: Aws, arns: Iterable[str]) -> dict[str, Record | None]:
 def list_records(aws: Aws, secrets: Mapping[str, str]) -> dict[str, Record]:
     """Return the existing ones of some secrets by ARN, pending deletions included, in pages of 100.
 
-    AWS's list may lag behind changes of the last five minutes: confirm with `describe` what looks wrong.
+    AWS's list can lag behind changes of the last five minutes: confirm with `describe` what looks wrong.
 
     Args:
         aws: The account.
@@ -151,7 +150,7 @@ def read_value(aws: Aws, arn: str, *, stage: str | None = None, version_id: str 
     """Return one value, by default the current one. The read is recorded in CloudTrail.
 
     Raises:
-        AwsError: When there is none, or it may not be read; `code` is AWS's.
+        AwsError: When there is none, or it can't be read; `code` is AWS's.
     """
     which = {"VersionId": version_id} if version_id else {"VersionStage": stage or CURRENT}
     try:
@@ -163,10 +162,10 @@ def read_value(aws: Aws, arn: str, *, stage: str | None = None, version_id: str 
 def read_values(aws: Aws, arns: Iterable[str]) -> dict[str, Value | Unreadable]:
     """Return the current values of secrets of the stack's Region, twenty a call. Each read is recorded in CloudTrail.
 
-    What the batch could not read is read alone, which says why; so is everything where batches aren't allowed.
+    What the batch could not read is read alone, which gives the reason; so is everything where batches aren't allowed.
 
     Raises:
-        AwsError: When the credentials are no good, which no single read would fix.
+        AwsError: When the credentials are invalid, which a single read would not fix.
     """
     listed = list(dict.fromkeys(arns))
     chunks = [tuple(listed[at : at + BATCH]) for at in range(0, len(listed), BATCH)]
@@ -186,7 +185,7 @@ def _read_batch(aws: Aws, arns: Sequence[str]) -> dict[str, Value]:
             if code_of(error) in EXPIRED | INVALID or not code_of(error):
                 raise explained(error) from None
             return found
-        # moto returns the version that was put last, also when the label has moved since.
+        # moto returns the version that was written last, even when the label has moved since.
         found |= {value.arn: value for value in map(_value, page.get("SecretValues", ())) if CURRENT in value.stages}
         if not page.get("NextToken"):
             return found
@@ -203,7 +202,7 @@ def _read_alone(aws: Aws, arn: str) -> Value | Unreadable:
 
 
 def resource_policies(aws: Aws, arns: Iterable[str]) -> dict[str, str | None]:
-    """Return the resource policies as JSON; None where a secret has none, doesn't exist, or its policy may not be read."""
+    """Return the resource policies as JSON; None where a secret has none, doesn't exist, or its policy can't be read."""
 
     def read(arn: str) -> str | None:
         try:

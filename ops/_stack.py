@@ -55,7 +55,7 @@ class Stack(Outputs[str]):
 
     @property
     def names(self) -> Names:
-        """What everything of the stack is called."""
+        """The names of the stack's resources."""
         return names_of(self)
 
     @property
@@ -113,16 +113,16 @@ class Stack(Outputs[str]):
         return frozenset(reference.key for reference in found if reference.key and reference.arn == arn)
 
     def is_foreign(self, arn: str) -> bool:
-        """Tell whether the stack reads a secret that it does not own."""
+        """Return whether the stack reads a secret that it does not own."""
         found = self.secret_of(arn)
         return found is not None and found.foreign
 
     def is_adopted(self, name: str) -> bool:
-        """Tell whether a secret existed before the stack adopted it."""
+        """Return whether a secret existed before the stack adopted it."""
         return name in self.secrets and self.secrets[name].owner == outputs.ADOPTED
 
     def leaves_replica(self, name: str, region: str) -> bool:
-        """Tell whether a secret that the stack created has a replica in a Region that the configuration no longer names."""
+        """Return whether a secret that the stack created has a replica in a Region that the configuration no longer names."""
         return region not in self.replica_regions and not self.is_adopted(name)
 
     def name_of(self, arn: str) -> str:
@@ -153,7 +153,7 @@ def load(stack: str | None = None, outputs_file: Path | None = None) -> Stack:
 
     Args:
         stack: The stack's name; by default the one that is selected in Pulumi, `dev` in the sandbox.
-        outputs_file: A file made by `pulumi stack output --json`; `-` reads the standard input.
+        outputs_file: A file written by `pulumi stack output --json`; `-` reads the standard input.
 
     Raises:
         MisuseError: When there are no such outputs, or they aren't this project's.
@@ -188,12 +188,12 @@ def parse(raw: Mapping[str, Any], source: str) -> Stack:
 
 
 def uses_local_aws() -> bool:
-    """Tell whether AWS_ENDPOINT_URL points to this machine: the sandbox, LocalStack, moto."""
+    """Return whether AWS_ENDPOINT_URL points to this machine: the sandbox, LocalStack, moto."""
     return urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname in _LOOPBACK
 
 
 def in_sandbox() -> bool:
-    """Tell whether AWS is the sandbox's own, so that its commands fit; a plain stack may live in a local AWS, too."""
+    """Return whether AWS is the sandbox's, so that its commands fit; a plain stack can be in a local AWS, too."""
     return uses_local_aws() and (_sandbox_runs() or _sandbox_uses_it())
 
 
@@ -237,7 +237,7 @@ def _from_pulumi(stack: str | None) -> Mapping[str, Any]:
     executable = shutil.which("pulumi")
     if executable is None:
         raise MisuseError(
-            "no stack to look at: there is no `pulumi` on the PATH; give --outputs FILE (made by "
+            "no stack found: there is no `pulumi` on the PATH; give --outputs FILE (written by "
             '`pulumi stack output --json`), or for the sandbox `eval "$(python -m sandbox env)"` first'
         )
     command = [executable, "stack", "output", "--json", "--non-interactive", *(("--stack", stack) if stack else ())]
@@ -250,7 +250,7 @@ def _run(command: list[str], source: str, environment: Mapping[str, str]) -> Map
             command, capture_output=True, text=True, check=False, env=environment, timeout=_COMMAND_SECONDS
         )
     except subprocess.TimeoutExpired:
-        raise MisuseError(f"{source} gave no answer within {_COMMAND_SECONDS} s; give --outputs FILE") from None
+        raise MisuseError(f"{source} did not answer within {_COMMAND_SECONDS} s; give --outputs FILE") from None
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()]
         raise MisuseError(f"{source}: {said[-1].strip() if said else 'failed'}")

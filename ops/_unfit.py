@@ -1,14 +1,14 @@
-"""What is most likely a mistake in a secret's value: text that programs and people leave where a value should be."""
+"""Likely mistakes in a secret's value: text that programs and people leave where a value should be."""
 
 from components.checks import wrong_secret
 
 _QUOTES = "\"'`"
 _EMPTY_WORDS = {"null", "none", "nil", "undefined", "nan"}
-"""What programs write in the place of a value that they don't have."""
+"""What programs write in place of a value that they don't have."""
 
 
 def unfit(text: str) -> str | None:
-    """Return why a value can't be the one that is meant, None when it may be; never the value."""
+    """Return why a value can't be the intended one, None when it can; never the value."""
     bare = text.strip()
     if not bare:
         return "is empty or blank"
@@ -19,7 +19,7 @@ def unfit(text: str) -> str | None:
     if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in _QUOTES:
         return "is quoted"
     if bare != text and not bare.startswith("-----BEGIN"):
-        return "begins or ends in white space, most likely a line break that was pasted along"
+        return "begins or ends in white space, most likely a pasted line break"
     return None
 
 

@@ -22,7 +22,7 @@ from ops._options import JsonOption, OutputsOption, StackOption, YesOption
 from ops._plan import NoPlanError, read_plan
 from ops._restoring import Target, Work, differing_versions, list_versions, plan
 from ops._restoring import restore as restore_secret
-from ops._secrets import CURRENT, Record, describe, read_value, resource_policies
+from ops._secrets import Record, describe, read_value, resource_policies
 from ops._stack import Stack, in_sandbox, load
 from ops.listing import records_of
 
@@ -31,7 +31,7 @@ _STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 KeysOption = Annotated[
     list[str] | None,
-    typer.Option("--kms-key", metavar="KEY", help="ARN, id or alias of a KMS key; may be given several times."),
+    typer.Option("--kms-key", metavar="KEY", help="ARN, id or alias of a KMS key; repeatable."),
 ]
 
 
@@ -44,9 +44,9 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Save every secret of the stack, encrypted with KMS keys, each of which alone can open the file.
+    """Save every secret of the stack, encrypted with KMS keys; each key alone can open the file.
 
-    Not the stack's own key: that one serves Secrets Manager only, and a backup should outlive it. A second one in another account
+    Don't use the stack's key: it serves Secrets Manager only, and is deleted with the stack. A second key in another account
     or Region keeps the backup readable when the first is lost. Every read is recorded in CloudTrail.
     """
     if not kms_key:
@@ -56,7 +56,7 @@ def backup(
     keys = resolve_keys(aws, kms_key)
     if loaded.kms_key_arn in keys:
         raise MisuseError(
-            "the stack's own key serves Secrets Manager only and goes with the stack: use another --kms-key"
+            "the stack's own key serves Secrets Manager only and is deleted with the stack: use another --kms-key"
         )
     with working("Reading every version of every secret"):
         saved = collect(aws, loaded)
@@ -86,7 +86,7 @@ def collect(aws: Aws, stack: Stack) -> Backup:
     """Return all secrets of a stack, with values.
 
     Raises:
-        OpsError: When one is missing, pending deletion or can't be read: a backup has all or doesn't exist.
+        OpsError: When one is missing, pending deletion or can't be read: a backup has all secrets or is not written.
     """
     records = records_of(aws, stack)
     problems: list[str] = []
@@ -148,7 +148,7 @@ def _versions(aws: Aws, arn: str) -> tuple[SavedVersion, ...]:
         try:
             value = read_value(aws, arn, version_id=version["VersionId"])
         except AwsError as error:
-            # AWS removes versions without labels as it sees fit.
+            # AWS removes versions without labels at any time.
             if error.code in MISSING and not stages:
                 continue
             raise
@@ -166,7 +166,7 @@ def restore(
         typer.Option(
             "--also",
             metavar="NAME",
-            help="Full name of a secret that the stack doesn't know; may be given several times.",
+            help="Full name of a secret that the stack doesn't know; repeatable.",
         ),
     ] = None,
     allow: Annotated[
@@ -174,18 +174,18 @@ def restore(
         typer.Option(
             "--allow",
             metavar="PRINCIPAL",
-            help="Somebody outside the account whom a saved policy lets in; may be given several times.",
+            help="A principal outside the account that a saved policy allows; repeatable.",
         ),
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="Only this secret; may be given several times.")
+        list[str] | None, typer.Option("--only", metavar="NAME", help="Only this secret; repeatable.")
     ] = None,
     include_rotated: Annotated[
         list[str] | None,
         typer.Option(
             "--include-rotated",
             metavar="NAME",
-            help="Restore this secret's value although a function rotates it; may be given several times.",
+            help="Restore this secret's value although a function rotates it; repeatable.",
         ),
     ] = None,
     account: Annotated[
@@ -196,7 +196,7 @@ def restore(
     ] = None,
     secret_key: Annotated[
         str | None,
-        typer.Option("--secret-key", metavar="KEY", help="KMS key of secrets that are made, instead of their own."),
+        typer.Option("--secret-key", metavar="KEY", help="KMS key of created secrets, instead of their own."),
     ] = None,
     stack: StackOption = None,
     outputs: OutputsOption = None,
@@ -205,10 +205,10 @@ def restore(
     yes: YesOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Put the secrets of a backup back, into the same or another account, Region or stack.
+    """Restore the secrets of a backup, into the same or another account, Region or stack.
 
     Secrets that exist keep their newer versions; labels move to the versions that had them. Secrets that are pending deletion are
-    taken back. Version ids stay, so that Pulumi's state still fits. Running it again continues where it ended.
+    restored first. Version ids stay, so that Pulumi's state still fits. A second run continues where the first ended.
 
     It opens the file with the named keys only, and touches only secrets that the stack declares or has adopted.
     """
@@ -264,19 +264,19 @@ def _open(
 ) -> tuple[Backup, Aws, Target]:
     if not kms_key:
         raise MisuseError(
-            "--kms-key is required: a key that `ops backup` was given. What the file says of it proves nothing"
+            "--kms-key is required: a key that encrypted the backup. What the file says about its keys proves nothing"
         )
-    # Where the backup was made is inside it, so that reading it comes first, with the Region of the environment.
+    # The backup's Region is inside the file: read it first, with the Region of the environment.
     start = Aws(region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1")
     data = _read(start, source)
     caller = start.caller()
     saved = decrypt(data, key_arns=_key_arns(start, kms_key))
     if account not in {None, caller.account}:
-        raise MisuseError(f"your credentials are of account {caller.account}, not of {account}: switch the profile")
+        raise MisuseError(f"your credentials belong to account {caller.account}, not to {account}: switch the profile")
     if account is None and caller.account != saved.account:
         raise MisuseError(
-            f"the backup is of account {saved.account}, your credentials are of {caller.account}: "
-            f"if that is meant, add --account {caller.account}"
+            f"the backup belongs to account {saved.account}, your credentials to {caller.account}: "
+            f"to restore into that account, add --account {caller.account}"
         )
     environment = (stack or saved.environment).rpartition("/")[2]
     if not _STACK_NAME.fullmatch(environment):
@@ -321,16 +321,16 @@ def _deployed(saved: Backup, target: Target, outputs: Path | None) -> frozenset[
 
 
 def _confirm_outsiders(works: Sequence[Work], target: Target, allowed: Sequence[str]) -> None:
-    """Ask about everybody outside the account whom a saved policy would let in."""
+    """Ask about every principal outside the account that a saved policy allows."""
     found = {principal: work.name for work in works for principal in work.outsiders if principal not in allowed}
     if not found:
         return
     for principal, name in found.items():
-        say(f"{name}: its policy lets {principal} in, who is not of account {target.account}")
+        say(f"{name}: its policy allows {principal}, which is outside account {target.account}")
     if not sys.stdin.isatty():
         options = "".join(f" --allow '{principal}'" for principal in found)
-        raise MisuseError(f"nothing was restored; if they are meant, add{options}, otherwise --no-policies")
-    confirm(f"Let {len(found)} outside account {target.account} in?", yes=False)
+        raise MisuseError(f"nothing was restored; to allow them, add{options}, otherwise --no-policies")
+    confirm(f"Allow {len(found)} outside account {target.account}?", yes=False)
 
 
 def _key_arns(aws: Aws, keys: Sequence[str]) -> list[str]:
@@ -350,7 +350,7 @@ def _restore_all(aws: Aws, works: list[Work]) -> list[str]:
                 failures.append(f"{work.name}: {explained(error)}; run it again to continue")
                 continue
         if wrong:
-            failures.append(f"{work.name}: version {', '.join(wrong)} reads back differently than it was saved")
+            failures.append(f"{work.name}: version {', '.join(wrong)} does not read back as saved")
     return failures
 
 
@@ -373,7 +373,7 @@ def _show(works: list[Work], saved: Backup, target: Target) -> None:
 def _policy_in_words(work: Work) -> str:
     if not work.policy:
         return ""
-    return f"lets {', '.join(work.outsiders)} in" if work.outsiders else "nobody outside the account"
+    return f"allows {', '.join(work.outsiders)}" if work.outsiders else "nobody outside the account"
 
 
 def _tell_next(works: list[Work], target: Target) -> None:
@@ -382,7 +382,7 @@ def _tell_next(works: list[Work], target: Target) -> None:
         refresh = "python -m sandbox refresh" if in_sandbox() else "pulumi refresh"
         named = "".join(f" --secret {work.saved.name}={work.name}" for work in made)
         say(
-            "Secrets that were made have new ARNs. Take them over, after the stack has forgotten the old ones:\n"
+            "Created secrets have new ARNs. Refresh the stack, so that it forgets the old ones, then adopt them:\n"
             f"    {refresh} --stack {target.environment}\n"
             f"    python -m ops migrate adopt --stack {target.environment}{named}"
         )
@@ -397,9 +397,9 @@ def _tell_next(works: list[Work], target: Target) -> None:
 
 
 def _databases(works: Sequence[Work]) -> str:
-    """Return what the question says of databases."""
+    """Return the question's sentence about databases."""
     names = [work.saved.name for work in works if work.database and CURRENT in work.moves]
-    return f" The database may no longer take the passwords of {', '.join(names)}." if names else ""
+    return f" The database may no longer accept the passwords of {', '.join(names)}." if names else ""
 
 
 def _names(saved: Backup) -> str:
@@ -411,7 +411,7 @@ def _bucket_and_key(place: str) -> tuple[str, str] | None:
     if parts.scheme != "s3":
         return None
     if not parts.netloc or not parts.path.strip("/"):
-        raise MisuseError(f"{place} is no object in S3: s3://BUCKET/KEY")
+        raise MisuseError(f"{place} is not an object in S3: s3://BUCKET/KEY")
     return parts.netloc, parts.path.lstrip("/")
 
 
@@ -431,7 +431,7 @@ def _write(aws: Aws, place: str, data: bytes, *, force: bool) -> None:
         raise MisuseError(exists)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        # Encrypted, and still nobody else's business.
+        # Encrypted, and still private.
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(data)
             file.flush()

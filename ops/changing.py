@@ -1,4 +1,4 @@
-"""`ops set` and `ops rollback`: another value for a secret whose value nobody else owns."""
+"""`ops set` and `ops rollback`: another value for a secret whose value the operator owns."""
 
 import json
 import secrets as random_values
@@ -10,6 +10,7 @@ from typing import Annotated, cast
 import typer
 
 from components.limits import MAX_VALUE_BYTES
+from components.references import CURRENT, PREVIOUS
 from ops._ask import confirm, new_value
 from ops._aws import Aws, connect
 from ops._console import print_json, say
@@ -19,19 +20,19 @@ from ops._json import json_object
 from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
 from ops._ownership import ownership, refuse_foreign
 from ops._pending import settle, unfinished, way_out
-from ops._secrets import CURRENT, PREVIOUS, Record, Value, describe, read_value
+from ops._secrets import Record, Value, describe, read_value
 from ops._stack import Stack, load
 from ops.doctor.service import replace_tasks
 
 
 @dataclass(frozen=True)
 class Change:
-    """What was done, for programs and people. Version ids are random and tell nothing of a value.
+    """What was done, for programs and people. Version ids are random and reveal nothing about a value.
 
     Attributes:
         current: The version that is AWSCURRENT now.
         previous: The one before, which is AWSPREVIOUS; None when there was none.
-        changed: False when the value was that already.
+        changed: False when the secret already had the value.
     """
 
     secret: str
@@ -52,7 +53,7 @@ def set_value(
         typer.Option(
             "--from-env-file",
             metavar="FILE",
-            help="The keys of a JSON secret, from a file of KEY=VALUE lines; others stay.",
+            help="Set the keys of a JSON secret from a file of KEY=VALUE lines; other keys stay.",
         ),
     ] = None,
     yes: YesOption = False,
@@ -72,7 +73,7 @@ def set_value(
     confirm(f"Change {what} of {where.place}?", yes=yes)
     value = json.dumps(parts) if parts else new_value(f"{what} of {where.place}")
     for doubt in _doubts(value, key):
-        confirm(f"{doubt[0].upper()}{doubt[1:]}. Is that meant?", yes=yes, unheard=doubt)
+        confirm(f"{doubt[0].upper()}{doubt[1:]}. Continue?", yes=yes, unheard=doubt)
     before = read_value(aws, arn) if record.version(CURRENT) else None
     if parts or key:
         value = _merged(before, parts or {key or "": value})
@@ -85,14 +86,14 @@ def set_value(
             Change(where.name_of(arn), arn, before.version_id, record.version(PREVIOUS), changed=False), json_=json_
         )
         return
-    # Whoever wrote meanwhile would lose their value: the keys were merged into what was read above.
+    # A value that was written meanwhile would be lost: the keys were merged into what was read above.
     if before and (now := describe(aws, arn)) and now.version(CURRENT) != before.version_id:
-        raise MisuseError(f"{where.name_of(arn)} was changed by somebody else meanwhile; nothing was done, try again")
+        raise MisuseError(f"{where.name_of(arn)} was changed elsewhere meanwhile; nothing was done, try again")
     settle(aws, record)
     current = _put(aws, arn, text)
     if (after := describe(aws, arn)) and after.version(CURRENT) != current:
         raise AwsError(
-            f"AWS took the value as version {current}, but {CURRENT} is at {after.version(CURRENT)}: try again"
+            f"AWS stored the value as version {current}, but {CURRENT} is at {after.version(CURRENT)}: try again"
         )
     _report(Change(where.name_of(arn), arn, current, before.version_id if before else None), json_=json_)
     if from_env_file:
@@ -120,7 +121,7 @@ def rollback(
     if previous is None:
         raise MisuseError(f"{where.name_of(arn)} has no {PREVIOUS} version to go back to")
     when = f" (last changed {record.changed:%Y-%m-%d %H:%M} UTC)" if record.changed else ""
-    confirm(f"Put the previous value of {where.name_of(arn)} of {where.place} back{when}?", yes=yes)
+    confirm(f"Go back to the previous value of {where.name_of(arn)} of {where.place}{when}?", yes=yes)
     remove = {"RemoveFromVersionId": current} if current else {}
     settle(aws, record)
     try:
@@ -131,15 +132,15 @@ def rollback(
         raise explained(error) from None
     _report(Change(where.name_of(arn), arn, previous, current), json_=json_)
     if record.rotation.enabled:
-        say("The database still has the newer password, unless it was put back there as well: docs/rotation.md.")
+        say("The database still has the newer password, unless you reset it there as well: docs/rotation.md.")
     say(replace_tasks(aws, where, arn))
 
 
 def _changeable(aws: Aws, stack: Stack, arn: str, key: str | None) -> Record:
-    """Return a secret whose value is changed here, and not by the configuration or a rotation that is under way."""
+    """Return a secret whose value the operator can change: the configuration does not own it, and no rotation is under way."""
     name, record = stack.name_of(arn), describe(aws, arn)
     if record is None:
-        raise AwsError(f"{name} doesn't exist: python -m ops doctor --stack {stack.environment} says what to do")
+        raise AwsError(f"{name} doesn't exist: python -m ops doctor --stack {stack.environment} shows what to do")
     if record.deleted:
         command = f"aws secretsmanager restore-secret --secret-id {arn} --region {stack.region}"
         raise AwsError(f"{name} is marked for deletion; first: {command}")
@@ -148,7 +149,7 @@ def _changeable(aws: Aws, stack: Stack, arn: str, key: str | None) -> Record:
         how = "\n  ".join(owner.how)
         raise MisuseError(f"Pulumi's configuration owns the value of {name}; change it there:\n  {how}")
     if pending := unfinished(record):
-        # AWS abandons a rotation when somebody else writes; the database may have the new password by then.
+        # AWS abandons a rotation when a value is written meanwhile; the database can have the new password by then.
         raise MisuseError(f"a rotation of {name} has not ended; {way_out(stack, record, pending)}")
     return record
 
@@ -166,7 +167,7 @@ def _whole(stack: Stack, arn: str, value: str) -> str:
     parts = cast("dict[str, object]", found)
     if wrong := sorted(key for key, part in parts.items() if not isinstance(part, str) or not part):
         # ECS prints numbers the way Go does, and passes nothing else on.
-        raise MisuseError(f"every value must be a string that is not empty; not so: {', '.join(wrong)}")
+        raise MisuseError(f"every value must be a string that is not empty; these are not: {', '.join(wrong)}")
     if missing := sorted(stack.referenced_keys(arn) - set(parts)):
         raise MisuseError(f"the container references keys that are missing: {', '.join(missing)}")
     return json.dumps(parts, sort_keys=True, ensure_ascii=False)
@@ -180,13 +181,13 @@ def _doubts(value: str, key: str | None) -> Iterator[str]:
         if not isinstance(part, str) or part.lstrip().startswith(("-----BEGIN", "{", "[")):
             continue
         if part != part.strip():
-            yield f"{name} begins or ends in white space, such as a line break that was pasted along"
+            yield f"{name} begins or ends in white space, such as a pasted line break"
         elif "\n" in part:
             yield f"{name} has {len(part.splitlines())} lines"
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Refuse a JSON object with one key twice: of two values nobody knows which is meant."""
+    """Refuse a JSON object that has a key twice: either value could be the intended one."""
     if twice := sorted({key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1}):
         raise MisuseError(f"the JSON has a key twice: {', '.join(twice)}; nothing was changed")
     return dict(pairs)
@@ -196,7 +197,7 @@ def _from_env_file(path: Path, stack: Stack, arn: str, key: str | None) -> dict[
     """Return the keys and values in a file of `KEY=VALUE` lines.
 
     Raises:
-        MisuseError: When it can't be read, or a value is not in it; no value is quoted.
+        MisuseError: When it can't be read, or lacks a value; no value is quoted.
     """
     if key is not None:
         raise MisuseError("--from-env-file names the keys itself: leave --key out")
@@ -219,12 +220,12 @@ def _merged(before: Value | None, parts: Mapping[str, str]) -> str:
             )
     found = json_object(before.text or "") if before else {}
     if found is None:
-        raise MisuseError("the secret holds no JSON object; set it whole, without --key")
+        raise MisuseError("the secret is not a JSON object; set it whole, without --key")
     return json.dumps({**found, **parts}, sort_keys=True, ensure_ascii=False)
 
 
 def _put(aws: Aws, arn: str, text: str) -> str:
-    # A token of our own: a retry after a lost answer makes no second version.
+    # Its own token: a retry after a lost answer writes no second version.
     token = f"{random_values.token_hex(16)}-ops"
     try:
         answer = aws.client("secretsmanager").put_secret_value(

@@ -55,7 +55,7 @@ class Commands(TyperGroup):
     """The commands, with errors as one line and an exit status instead of a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; what goes wrong becomes one line on the standard error."""
+        """Run a command; an error becomes one line on the standard error."""
         try:
             return super().invoke(ctx)
         except OpsError as error:
@@ -63,8 +63,8 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             _fail("interrupted", _INTERRUPTED)
         except (typer.Exit, typer.Abort, TyperException, BrokenPipeError):
-            raise  # typer's own business: a status, a usage error, a reader that went away
-        except Exception as error:  # noqa: BLE001 - status 1 would say something about the stack
+            raise  # typer handles these: a status, a usage error, a closed pipe
+        except Exception as error:  # noqa: BLE001 - status 1 would be about the stack
             explanation = explained(error) if is_aws(error) else unexpected(error)
             _fail(str(explanation), explanation.status)
 
@@ -79,7 +79,7 @@ def application(*, completes: bool = False) -> typer.Typer:
     """Return the command line.
 
     Args:
-        completes: Whether it offers to complete itself in a shell, which takes a script on the PATH.
+        completes: Whether it offers completion for the shell, which needs a script on the PATH.
     """
     made = typer.Typer(
         cls=Commands,
@@ -87,7 +87,7 @@ def application(*, completes: bool = False) -> typer.Typer:
         add_completion=completes,
         # A traceback with local variables could show a value.
         pretty_exceptions_enable=False,
-        help="Look after the secrets of a stack. Exit status: 0 healthy, 1 a finding, 2 misuse or AWS not reachable.",
+        help="Operate the secrets of a stack. Exit status: 0 healthy, 1 a finding, 2 misuse or AWS not reachable.",
     )
     for name, command in COMMANDS.items():
         made.command(name)(command)

@@ -23,7 +23,7 @@ class Row:
 
     Attributes:
         what: `jwt-secret`, `app-config.SMTP_PASSWORD`, or `worker: QUEUE_URL`.
-        first: Its source in the first stack, "-" where it isn't.
+        first: Its source in the first stack, "-" where it doesn't exist.
         second: The same of the second stack.
         ages: Days since the value changed in each, None where that is not known.
     """
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def differs(self) -> bool:
-        """Whether the two stacks have it in a different way."""
+        """Whether the two stacks differ in it."""
         return self.first != self.second
 
 
@@ -44,7 +44,9 @@ def diff(
     second: Annotated[str, typer.Argument(metavar="STACK|FILE", help="The other one.")],
     profile: Annotated[
         list[str] | None,
-        typer.Option("--profile", metavar="NAME", help="AWS profile of the first stack; given again, of the second."),
+        typer.Option(
+            "--profile", metavar="NAME", help="AWS profile of the first stack; the second use is the second stack's."
+        ),
     ] = None,
     *,
     json_: JsonOption = False,

@@ -28,7 +28,7 @@ pending and the superuser's value, GetRandomPassword, PutSecretValue, UpdateSecr
 
 @dataclass(frozen=True)
 class Deployed:
-    """What is deployed and costs something.
+    """The deployed resources that cost something.
 
     Attributes:
         secrets: Number of secrets; `replicas` counts their copies in other Regions, and `left_replicas` those of them that
@@ -84,13 +84,13 @@ def cost(
     )
     typer.echo(
         f"\nAssumed: {tasks_per_day:g} task starts a day, {DAYS:.1f} days a month; no free tier. "
-        "Log volume and Lambda time are not in it: cents (docs/cost.md)."
+        "Log volume and Lambda time are left out: cents (docs/cost.md)."
     )
 
 
 def count(aws: Aws, stack: Stack) -> Deployed:
     """Return what is deployed: what the stack's outputs name, and what has the stack's name."""
-    # One by one: AWS's list of secrets doesn't tell their replicas.
+    # One by one: AWS's list of secrets lacks their replicas.
     described = describe_all(aws, stack.secret_arns.values()).values()
     records = [record for record in described if record and not record.deleted]
     replica_keys = {
@@ -119,7 +119,7 @@ def count(aws: Aws, stack: Stack) -> Deployed:
 
 
 def bill(deployed: Deployed, *, tasks_per_day: float) -> tuple[Item, ...]:
-    """Return the items of a month; those that the stack has none of are left out, but for the calls."""
+    """Return the items of a month; what the stack doesn't have is left out, except the calls."""
     starts = tasks_per_day * DAYS * deployed.references
     rotation_calls = deployed.rotations * CALLS_A_ROTATION
     items = (
@@ -161,7 +161,7 @@ def parameter_store(deployed: Deployed, *, tasks_per_day: float) -> dict[str, tu
 
 
 def _rotations(schedule: str | None, every_days: int | None) -> float:
-    """Return rotations a month of a schedule, as `cron(0 3 ? * SUN *)` or `rate(7 days)`; a month when it can't be told."""
+    """Return rotations a month of a schedule, as `cron(0 3 ? * SUN *)` or `rate(7 days)`; one when it can't be computed."""
     if every_days:
         return DAYS / every_days
     expression = (schedule or "").partition("(")[2].rstrip(")").split()

@@ -20,7 +20,8 @@ from ops._stack import Stack, load
 def execute(
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="The command and its arguments.")],
     service: Annotated[
-        str | None, typer.Option("--service", metavar="NAME", help="Which service's variables, of several.")
+        str | None,
+        typer.Option("--service", metavar="NAME", help="The service whose variables to use, when there are several."),
     ] = None,
     stack: StackOption = None,
     outputs: OutputsOption = None,
@@ -29,7 +30,7 @@ def execute(
 ) -> None:
     """Run a command here with a container's variables: `ops exec -- node app.mjs`. It asks once; CloudTrail records each read.
 
-    The values go from memory into the command's environment: none is written to disk or stands in the process list.
+    The values go from memory into the command's environment: none is written to disk or shows in the process list.
     """
     where = load(stack, outputs)
     if service is None and len(where.services) > 1:
@@ -51,7 +52,7 @@ def execute(
         secret = _read(aws, references)
     say(f"Read as {aws.caller().arn}: recorded in CloudTrail as GetSecretValue.")
     sys.stdout.flush()
-    # In place of this process: signals, the terminal and the exit status are the command's own, and no value stays behind.
+    # It replaces this process: signals, the terminal and the exit status are the command's, and no value stays behind.
     os.execve(executable, command, {**os.environ, **plain, **secret})  # noqa: S606 - the operator's own command, no shell
 
 
@@ -76,5 +77,5 @@ def _read(aws: Aws, references: Mapping[str, str]) -> dict[str, str]:
             problems.append(f"{variable}: {explained(error) if is_aws(error) else error}")
     problems += [f"{variable}: its value has a zero byte" for variable, value in values.items() if "\0" in value]
     if problems:
-        raise OpsError(f"nothing was run; no task would start either: {'; '.join(problems)}")
+        raise OpsError(f"nothing was run; a task would not start either: {'; '.join(problems)}")
     return values

@@ -39,8 +39,8 @@ class Change:
 
     Attributes:
         at: When, UTC.
-        what: The API action, or `version` for a version that no event tells of.
-        who: ARN of the role or user, of a session with its name; "" when nobody can tell.
+        what: The API action, or `version` for a version without an event.
+        who: ARN of the role or user, of a session with its name; "" when unknown.
         version: The version id that it wrote or moved a label to, "" for any other action.
         labels: The labels that this version has now.
         error: AWS's error code when the action was refused.
@@ -80,7 +80,7 @@ def history(
 
 
 def _events(aws: Aws, record: Record) -> tuple[list[Change], str]:
-    """Return what CloudTrail tells of a secret, and why that is not everything."""
+    """Return CloudTrail's events of a secret, and why some are missing."""
     found: list[Change] = []
     gaps: list[str] = []
     since = datetime.now(UTC) - timedelta(days=_DAYS)
@@ -104,11 +104,11 @@ def _events(aws: Aws, record: Record) -> tuple[list[Change], str]:
             token = {"NextToken": page["NextToken"]}
             if page_number == _MOST_PAGES - 1:
                 gaps.append(action)
-    return found, f"only the newest {_MOST_PAGES * 50:,} were looked at of: {', '.join(gaps)}" if gaps else ""
+    return found, f"only the newest {_MOST_PAGES * 50:,} were read of: {', '.join(gaps)}" if gaps else ""
 
 
 def _is_about(record: Record, event: Mapping[str, Any]) -> bool:
-    """Tell whether a CloudTrail record is about a secret, which it names by its name or ARN, with or without the suffix."""
+    """Return whether a CloudTrail record is about a secret, which it names by its name or ARN, with or without the suffix."""
     request, response = event.get("requestParameters") or {}, event.get("responseElements") or {}
     details = event.get("additionalEventData") or event.get("serviceEventDetails") or {}
     named = {
@@ -117,14 +117,14 @@ def _is_about(record: Record, event: Mapping[str, Any]) -> bool:
         response.get("arn"),
         *map(details.get, ("SecretId", "secretId")),
     }
-    # A refusal's record has no request; the ARN stands in the message only, `... on resource: ARN because ...`.
+    # A refusal's record has no request; only the message has the ARN, `... on resource: ARN because ...`.
     _, _, refused = str(event.get("errorMessage") or "").partition(" on resource: ")
     return bool({record.arn, record.arn.rpartition("-")[0], record.name} & {*named, refused.split(" ", 1)[0]})
 
 
 def _change(at: datetime, event: Mapping[str, Any]) -> Change:
     who, request = event.get("userIdentity") or {}, event.get("requestParameters") or {}
-    # A write's token is the id of the version that it makes.
+    # A write's token is the id of the version that it creates.
     version = request.get("clientRequestToken") or request.get("moveToVersionId") or ""
     name = who.get("arn") or who.get("invokedBy") or who.get("principalId") or ""
     return Change(at.astimezone(UTC), event["eventName"], name, version, error=event.get("errorCode") or "")
@@ -147,5 +147,5 @@ def _version(change: Change) -> str:
 
 
 def _short(arn: str) -> str:
-    """Return the part of an ARN that tells people apart: `user/maria`, `deployer/pipeline-17`."""
+    """Return the part of an ARN that identifies a person: `user/maria`, `deployer/pipeline-17`."""
     return arn.rpartition(":")[2].removeprefix("assumed-role/") or "not recorded"

@@ -1,6 +1,6 @@
-"""`ops keep`: a secret's live value becomes the one that the stack's configuration has. Whole or not at all.
+"""`ops keep`: sets a secret's live value in the stack's configuration, completely or not at all.
 
-It takes the place of `ops reveal NAME | pulumi config set --secret KEY`, which sets an empty value when the first part fails.
+It replaces `ops reveal NAME | pulumi config set --secret KEY`, which sets an empty value when the first part fails.
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import Annotated, cast
 
 import typer
 
+from components.references import CURRENT
 from ops._aws import Aws, connect
 from ops._console import say
 from ops._errors import AwsError, MisuseError
@@ -47,7 +48,7 @@ def keep(
         typer.Option("--version", metavar="LABEL", help="PREVIOUS or another label, instead of the live version."),
     ] = None,
 ) -> None:
-    """Take a secret's live value into the stack's configuration, so that `up` keeps it. It checks, sets and reads back."""
+    """Set a secret's live value in the stack's configuration, so that `up` keeps it. It checks, sets and reads back."""
     where = load(stack, outputs)
     arn = where.arn_of(name)
     short = where.name_of(arn)
@@ -83,7 +84,7 @@ def _checked(name: str, value: Value, key: str | None) -> str:
     """Return the value, or the one of a key.
 
     Raises:
-        MisuseError: When it is none that a configuration should have.
+        MisuseError: When the configuration should not have it.
     """
     unchanged = "the configuration was not changed"
     if value.text is None:
@@ -103,7 +104,7 @@ def _checked(name: str, value: Value, key: str | None) -> str:
         raise MisuseError(
             f"the live value of {what} {wrong}; {unchanged}. Set the right value first:\n"
             f"  python -m ops reveal {name} --version PREVIOUS   shows the value before\n"
-            f"  python -m ops rollback {name}                    makes it the live one again"
+            f"  python -m ops rollback {name}                    makes it live again"
         )
     return text
 
@@ -134,7 +135,7 @@ class Configuration:
         command: The tool, as a list of words.
         folder: The Pulumi project's folder.
         stack: The stack's name as the tool takes it.
-        path: The file that the tool writes, None where that is its own business.
+        path: The file that the tool writes, None for the sandbox, which has none.
     """
 
     command: tuple[str, ...]
@@ -162,7 +163,7 @@ class Configuration:
 
     @property
     def file(self) -> str:
-        """What the configuration is called, for people."""
+        """The configuration's name, for people."""
         return self.path.name if self.path else f"the sandbox's stack {self.stack}"
 
     def get(self, key: str) -> str | None:
@@ -173,14 +174,14 @@ class Configuration:
             return None
 
     def replace(self, key: str, value: str, confirm: Callable[[], None]) -> None:
-        """Set a secret value and read it back; whatever fails, the configuration is as it was.
+        """Set a secret value and read it back; after a failure the configuration is as it was.
 
         Raises:
             MisuseError: When it can't be set.
         """
         previous, before = self.get(key), self._content()
         try:
-            # By the standard input, since arguments show in the process list; the tool takes one line break off.
+            # By the standard input, since arguments show in the process list; the tool removes one line break.
             self._run("set", key, "--secret", value=value)
             self._same(key, value)
             confirm()
@@ -237,4 +238,4 @@ class Configuration:
                 timeout=_COMMAND_SECONDS, env=environment,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise MisuseError(f"{Path(command[0]).name} gave no answer ({type(error).__name__})") from None
+            raise MisuseError(f"{Path(command[0]).name} did not answer ({type(error).__name__})") from None

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from components.acceptance import is_server, named
+from components.references import CURRENT
 from ops._aws import Aws, connect
 from ops._console import counted, print_json, print_table, working
 from ops._errors import DENIED, MisuseError, aws_errors, code_of
 from ops._options import JsonOption, NameArgument, OutputsOption, StackOption
 from ops._ownership import owner_of, ownership, parts_of
-from ops._secrets import CURRENT, Record, describe, describe_all, list_records, resource_policies
+from ops._secrets import Record, describe, describe_all, list_records, resource_policies
 from ops._stack import Stack, load
 
 
@@ -104,7 +105,7 @@ def describe_secret(
 def records_of(aws: Aws, stack: Stack) -> dict[str, Record | None]:
     """Return the stack's secrets by ARN as they are now, None where one doesn't exist.
 
-    The list is one call for a hundred; what it doesn't hold is asked for alone, since the list lags behind.
+    The list is one call for a hundred; what it lacks is described alone, since the list lags behind.
     """
     here = {stack.full_names[name]: arn for name, arn in stack.secret_arns.items() if arn.split(":")[3] == aws.region}
     listed: dict[str, Record | None] = dict(list_records(aws, here))
@@ -112,9 +113,9 @@ def records_of(aws: Aws, stack: Stack) -> dict[str, Record | None]:
 
 
 def foreign_records(aws: Aws, stack: Stack) -> dict[str, Record | None]:
-    """Return the secrets that somebody else owns by ARN, None where one doesn't exist.
+    """Return the foreign secrets by ARN, None where one doesn't exist.
 
-    One that may not be looked at has neither labels nor a date of creation.
+    One that can't be described has neither labels nor a date of creation.
     """
 
     def look(item: tuple[str, str]) -> Record | None:

@@ -1,7 +1,7 @@
-"""`ops recover`: brings a stack back to what AWS has, whatever happened, with Pulumi's own commands and without a new value.
+"""`ops recover`: restores a stack from what AWS has, after any incident, with Pulumi's own commands and without a new value.
 
-It serves a stack that was destroyed or whose state is lost, an `up` that was cut off, and a secret that was deleted or created
-by hand. Values go from AWS to `pulumi import` through a pipe: no file, argument or state has one in the clear.
+It recovers a destroyed stack, a lost state, an `up` that was cut off, and a secret that was deleted or created
+outside Pulumi. Values go from AWS to `pulumi import` through a pipe: no file, argument or state has one in the clear.
 Sources: Pulumi, "Importing resources" (`preview --import-file`, `import --file`); AWS, Secrets Manager API, RestoreSecret; AWS,
 KMS API, CancelKeyDeletion (the key is disabled afterwards).
 """
@@ -46,7 +46,7 @@ _OF_A_SECRET = (
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a type's mark
 _ONLY_INPUTS = ("recoveryWindowInDays", "skipDestroy", "deletionWindowInDays", "forceDetachPolicies", "forceDestroy")
-"""Inputs that AWS doesn't know, so that a read doesn't give them back: without them a later deletion is another one."""
+"""Inputs that AWS does not store, so that a read does not return them: without them a later deletion behaves differently."""
 
 _PROTECTED = {SECRET, _PASSWORD, "aws:kms/key:Key"}
 """The types that the program protects."""
@@ -70,7 +70,7 @@ class Recovery:
         engine: The Pulumi CLI.
         aws: The stack's account and Region.
         account: The account.
-        plan: What the application says of the stack.
+        plan: The application's plan of the stack.
         done: What was done, a line each.
         left: What is left to do, a line each.
     """
@@ -131,11 +131,11 @@ class Recovery:
             raise AwsError(f"{refused}; run it again to continue", refused.code) from None
 
     def settle(self, state: Mapping[str, Any], records: Mapping[str, Record]) -> None:
-        """Let the state forget what was cut off, and secrets that are gone; a lock that is left is found here, too."""
+        """Remove interrupted operations and missing secrets from the state; it also finds a lock that is left."""
         pending = state.get("pending_operations") or ()
         arns = {record.arn for record in records.values()}
         gone = [r["urn"] for r in self._secrets_of(state) if str(r["id"]).partition("|")[0] not in arns]
-        # What was being deleted may be gone.
+        # What was being deleted can be gone.
         deleting = [operation["resource"]["urn"] for operation in pending if operation["type"] == "deleting"]
         root = [r["urn"] for r in state.get("resources") or () if r["type"] == "pulumi:pulumi:Stack"]
         known = {r["urn"] for r in state.get("resources") or ()}
@@ -146,7 +146,7 @@ class Recovery:
             self.done.append(f"{counted(len(pending), 'operation')} that were cut off: settled")
         for urn in gone:
             if f"{SECRET}::" in urn:
-                self.done.append(f"{urn.rpartition('::')[2]}: the state had it under an ARN that AWS doesn't know")
+                self.done.append(f"{urn.rpartition('::')[2]}: the state had it under an ARN that doesn't exist in AWS")
         left = {r["urn"]: r for r in state.get("resources") or () if r["urn"] not in gone}
         # The values of a secret that the state doesn't have, or had under another ARN, are those that AWS has.
         for name in records:
@@ -160,7 +160,7 @@ class Recovery:
                 )
 
     def forget(self, urns: Iterable[str]) -> None:
-        """Take resources, with all that depends on them, out of the state alone: the import that follows brings them back."""
+        """Remove resources and their dependents from the state only: the import that follows restores them."""
         for urn in urns:
             known = {resource["urn"] for resource in (self.engine.state() or {}).get("resources") or ()}
             if urn in known:
@@ -204,7 +204,7 @@ class Recovery:
         return {**entry, "id": found, **({"inputs": lost} if lost else {})}
 
     def _value_of(self, urn: str) -> str | None:
-        """Return the value that a generated source has in AWS under the number in the resource's name."""
+        """Return a generated value that AWS has, by the number in the resource's name."""
         for name in self.own:
             parts = self._parts_by_password(name)
             key, label = parts.get(_password_key(urn, parts), ("", ""))
@@ -257,7 +257,7 @@ class Recovery:
         return {}
 
     def label(self, state: Mapping[str, Any], records: Mapping[str, Record]) -> None:
-        """Move the label of the live version to what the state has as the live one: its values are this program's now."""
+        """Move the label of the live version to the state's live version: its values are this program's now."""
         ids = {str(r.get("id")) for r in state.get("resources") or () if r["type"] == VERSION}
         for record in records.values():
             current = record.version(CURRENT)
@@ -295,7 +295,7 @@ class Recovery:
                 yield resource
 
     def _is(self, resource: Mapping[str, Any], kind: str, name: str) -> bool:
-        """Tell whether a resource is the secret of that name, or its Stash: `<component>-<secret>`."""
+        """Return whether a resource is the secret of that name, or its Stash: `<component>-<secret>`."""
         logical = resource["urn"].rpartition("::")[2]
         others = [n for n in self.own if n != name and n.endswith(f"-{name}")]
         return (
@@ -313,11 +313,11 @@ def recover(
             "-c", "--config", metavar="KEY=VALUE", help="Local AWS: configuration, as `python -m sandbox up` takes it."
         ),
     ] = [],  # noqa: B006 - typer copies it
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be restored.")] = False,  # noqa: FBT002
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be restored.")] = False,  # noqa: FBT002
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,  # noqa: FBT002
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,  # noqa: FBT002
 ) -> None:
-    """Bring a stack back to what AWS has, with the values that it has: after a destroy, a lost state, a cut-off `up`."""
+    """Restore a stack from what AWS has, with its values: after a destroy, a lost state, an interrupted `up`."""
     recovery = _begin(stack, config, ask=lambda question: confirm(question, yes=yes))
     records = recovery.records()
     key = recovery.key(records)
@@ -341,13 +341,15 @@ def _begin(stack: str, config: Sequence[str], ask: Callable[[str], None]) -> Rec
     local = in_sandbox()
     name = (stack or ("dev" if local else "")).rpartition("/")[2]
     if not name:
-        raise MisuseError("which stack? --stack NAME")
+        raise MisuseError("no stack is selected: add --stack NAME")
     if config and not local:
         raise MisuseError("-c is for the local AWS; a stack on AWS has its configuration in its file")
     found = read_plan(name, ROOT, configured=True)
     region = found.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not region:
-        raise MisuseError(f"in which Region is stack {name}? Pulumi.{name}.yaml has no aws:region: set AWS_REGION")
+        raise MisuseError(
+            f"the Region of stack {name} is unknown: Pulumi.{name}.yaml has no aws:region; set AWS_REGION"
+        )
     aws = Aws(region)
     account = aws.caller().account
     if found.account_ids and account not in found.account_ids:
@@ -374,7 +376,7 @@ def _recover(recovery: Recovery, key: Key | None, ask: Callable[[str], None]) ->
 def _import(recovery: Recovery, key: Key | None) -> tuple[list[Mapping[str, Any]], int]:
     """Import what exists; return the steps of the preview that listed it, and how many resources were imported."""
     engine = recovery.engine
-    # Written by the CLI with its own mode, so it exists before. It has types and names, and no value.
+    # Created first, since the CLI would write it with another mode. It has types and names, and no value.
     file, path = tempfile.mkstemp(prefix="pulumi-import-", suffix=".json")
     os.close(file)
     try:
@@ -389,7 +391,7 @@ def _import(recovery: Recovery, key: Key | None) -> tuple[list[Mapping[str, Any]
     entries = recovery.entries(wanted, listed, existing)
     found = [entry for entry in entries["resources"] if not entry.get("component")]
     if found:
-        # Protected until the `up` that follows has written what only inputs say: nothing is replaced or deleted meanwhile.
+        # Protected until the next `up` has written what AWS does not return: nothing is replaced or deleted meanwhile.
         words = ("import", "--file", "/dev/stdin", "--yes", "--skip-preview", "--generate-code=false")
         engine.run(*words, stdin=json.dumps(entries))
         recovery.done.append(f"{counted(len(found), 'resource')} imported: {', '.join(_counts(found))}")
@@ -397,7 +399,7 @@ def _import(recovery: Recovery, key: Key | None) -> tuple[list[Mapping[str, Any]
 
 
 def _up(recovery: Recovery) -> None:
-    """Write what only the program says, unless that replaces or deletes something."""
+    """Write the properties that AWS does not return, unless that replaces or deletes something."""
     engine = recovery.engine
     steps, state = list(engine.preview()), engine.state() or {}
     imported = {resource["urn"] for resource in state.get("resources") or () if _is_imported(resource)}
@@ -410,7 +412,7 @@ def _up(recovery: Recovery) -> None:
     if unsafe:
         names = ", ".join(map(_named, sorted(unsafe)))
         command = f"{'python -m sandbox' if engine.sandbox else 'pulumi'} up --stack {engine.stack}"
-        recovery.left.append(f"{command}   (it replaces or deletes {names}: look at its preview first)")
+        recovery.left.append(f"{command}   (it replaces or deletes {names}: check its preview first)")
         return
     engine.run("up", "--yes", "--skip-preview", "--suppress-outputs")
     ops = {step["urn"]: "create" if step["urn"] in others else step["op"] for step in steps}
@@ -419,7 +421,7 @@ def _up(recovery: Recovery) -> None:
 
 
 def _is_imported(resource: Mapping[str, Any]) -> bool:
-    """Tell whether a resource was imported, and no `up` has written it since: the program itself protects other types only."""
+    """Return whether a resource was imported, and no `up` has written it since: the program itself protects other types only."""
     return bool(resource.get("protect")) and resource["type"] not in _PROTECTED
 
 

@@ -35,9 +35,7 @@ def reveal(
     key: KeyOption = None,
     version: Annotated[
         str | None,
-        typer.Option(
-            "--version", metavar="LABEL", help="CURRENT, PREVIOUS, PENDING, a label of your own, or a version id."
-        ),
+        typer.Option("--version", metavar="LABEL", help="CURRENT, PREVIOUS, PENDING, a custom label, or a version id."),
     ] = None,
     stack: StackOption = None,
     outputs: OutputsOption = None,
@@ -50,7 +48,7 @@ def reveal(
     where = load(stack, outputs)
     arn = where.arn_of(name)
     what = f"{where.name_of(arn)}{f', key {key}' if key else ''}{f', version {version}' if version else ''}"
-    # Before the question: nobody should agree to something that can't be done.
+    # Before the question: don't ask for what can't be done.
     clipboard = _clipboard() if copy else None
     aws = connect(where)
     target = "the clipboard" if copy else "this terminal" if sys.stdout.isatty() else "a pipe or file"
@@ -66,7 +64,7 @@ def reveal(
         labels = list(found.stages)
         print_json({"name": found.name, "key": key, "version_id": found.version_id, "labels": labels, "value": value})
     else:
-        # A pipe gets the value and nothing else; a terminal needs the line break, and would obey control characters.
+        # A pipe gets the value and nothing else; a terminal needs the line break, and would interpret control characters.
         shown = plain(value, lines=True) + "\n" if sys.stdout.isatty() else value
         sys.stdout.write(shown)
         sys.stdout.flush()
@@ -94,7 +92,7 @@ def _part(value: Value, key: str | None) -> str:
         return value.text
     parts = json_object(value.text)
     if parts is None:
-        raise MisuseError(f"{value.name} is no JSON object; leave --key out")
+        raise MisuseError(f"{value.name} is not a JSON object; leave --key out")
     if key not in parts:
         raise MisuseError(f"{value.name} has no key {key!r}; it has {', '.join(sorted(parts))}")
     part = parts[key]

@@ -15,6 +15,7 @@ import typer
 
 from components.acceptance import is_server
 from components.commands import keep_command
+from components.references import CURRENT, PENDING
 from ops._ask import confirm
 from ops._aws import Aws, connect
 from ops._console import print_json, say
@@ -22,7 +23,7 @@ from ops._errors import AwsError, MisuseError, OpsError, aws_errors, code_of, ex
 from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
 from ops._ownership import ownership, parts_of, refuse_foreign
 from ops._pending import settle, unfinished, way_out
-from ops._secrets import CURRENT, PENDING, Record, describe
+from ops._secrets import Record, describe
 from ops._stack import Stack, load, uses_local_aws
 from ops.both_sides.change import Change, plan
 from ops.both_sides.progress import Step
@@ -51,15 +52,13 @@ def rotate(
     *,
     timeout: Annotated[int, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long to follow it.")] = 900,
     deployed: Annotated[
-        bool, typer.Option("--deployed", help="Every task was replaced since the new value: don't look.")
+        bool, typer.Option("--deployed", help="Every task was replaced since the new value: skip the check.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the steps and where it is; change nothing.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the steps and the state; change nothing.")] = False,
     yes: YesOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Give a secret a new value now, and follow it to its end: by its function, or at the server that checks it and here."""
+    """Rotate a secret now, and follow it to the end: by its function, or at the server that checks it and in the secret."""
     where = load(stack, outputs)
     arn = where.arn_of(name)
     refuse_foreign(where, arn)
@@ -67,7 +66,7 @@ def rotate(
     short, record = where.name_of(arn), describe(aws, arn)
     if record is None or record.deleted:
         state = "is marked for deletion" if record else "doesn't exist"
-        raise AwsError(f"{short} {state}: python -m ops doctor --stack {where.environment} says what to do")
+        raise AwsError(f"{short} {state}: python -m ops doctor --stack {where.environment} shows what to do")
     if not record.rotation.lambda_arn:
         change = _both_sides(aws, where, record, key, deadline=time.monotonic() + timeout, deployed=deployed)
         _change_both_sides(change, dry_run=dry_run, yes=yes, json_=json_)
@@ -75,7 +74,7 @@ def rotate(
     if key is not None:
         raise MisuseError(f"a function rotates {short} as a whole: leave --key out")
     if dry_run:
-        say(f"{short}: its function would make a new value now. Nothing was changed.")
+        say(f"{short}: its function would create a new value now. Nothing was changed.")
         return
     _refuse_moto(where, short)
     begun = _begin(aws, where, record, yes=yes)
@@ -96,10 +95,10 @@ def rotate(
 
 
 def _both_sides(aws: Aws, stack: Stack, record: Record, key: str | None, *, deadline: float, deployed: bool) -> Change:
-    """Return the change of a value that a server checks, too.
+    """Return the change of a value that a server checks.
 
     Raises:
-        MisuseError: When there is no such value in the secret, or more than one and no key says which.
+        MisuseError: When the secret has no such value, or several and no key selects one.
     """
     parts = {k: part for k, part in parts_of(stack, record.arn).items() if is_server(part.accepted_by)}
     name = stack.name_of(record.arn)
@@ -127,9 +126,11 @@ def _change_both_sides(change: Change, *, dry_run: bool, yes: bool, json_: bool)
         window = (
             ""
             if change.server.takes_two
-            else " New connections with the value before fail until tasks have the new one."
+            else " New connections with the previous value fail until tasks have the new one."
         )
-        confirm(f"Change {change.subject} of {stack.place} at {change.server.label} and here?{window}", yes=yes)
+        confirm(
+            f"Change {change.subject} of {stack.place} at {change.server.label} and in the secret?{window}", yes=yes
+        )
     else:
         say(f"A change of {change.subject} is under way; next: {change.told(at.step)}.")
     began = time.monotonic()
@@ -142,13 +143,13 @@ def _change_both_sides(change: Change, *, dry_run: bool, yes: bool, json_: bool)
         )
     if change.part.config_key:
         say(
-            "`up` keeps this value, and refuses to replace it. Before another change of the secret, take it into the "
+            "`up` keeps this value, and refuses to replace it. Before another change of the secret, set it in the "
             f"configuration:\n  {keep_command(name, change.key, stack.environment)}"
         )
 
 
 class RotationError(Exception):
-    """A rotation that did not end as it should."""
+    """A rotation that failed."""
 
 
 def follow(
@@ -163,13 +164,13 @@ def follow(
 
     Args:
         look: Describes the secret.
-        version: The version that the rotation makes.
+        version: The version that the rotation creates.
         deadline: `time.monotonic()` at which to stop waiting.
-        say_step: Told each step once.
-        pause: Seconds between two looks.
+        say_step: Called once for each step.
+        pause: Seconds between two checks.
 
     Raises:
-        RotationError: When the secret is gone, the rotation was abandoned, or the time is over.
+        RotationError: When the secret is gone, the rotation was abandoned, or it timed out.
     """
     seen: tuple[str, ...] | None = None
     while True:
@@ -182,9 +183,11 @@ def follow(
         if CURRENT in labels:
             return
         if seen and PENDING in seen and PENDING not in labels:
-            raise RotationError("the rotation was abandoned: somebody else wrote to the secret, or cancelled it")
+            raise RotationError("the rotation was abandoned: another value was written, or it was cancelled")
         if time.monotonic() > deadline:
-            raise RotationError("the rotation has not ended in time; Secrets Manager keeps trying, and so can you")
+            raise RotationError(
+                "the rotation did not end in time; Secrets Manager keeps trying: run this again to follow it"
+            )
         seen = labels
         time.sleep(pause)
 
@@ -210,7 +213,7 @@ def _refuse_moto(stack: Stack, name: str) -> None:
     """Refuse where a rotation would break the secret: moto runs no function and loses the current value."""
     if uses_local_aws() and _is_moto():
         command = f"python -m sandbox rotate {name} --stack {stack.environment}"
-        raise MisuseError(f"the local AWS runs no functions; the sandbox does it itself: {command}")
+        raise MisuseError(f"the local AWS does not run functions; the sandbox rotates it: {command}")
 
 
 def _is_moto() -> bool:
@@ -226,7 +229,7 @@ def _is_moto() -> bool:
 
 
 def _begin(aws: Aws, stack: Stack, record: Record, *, yes: bool) -> str:
-    """Return the version that a rotation makes: a new one, or the one that is under way already."""
+    """Return the version that a rotation creates: a new one, or the one that is under way."""
     name = stack.name_of(record.arn)
     if pending := unfinished(record):
         say(f"A rotation of {name} is under way; following it.")

@@ -1,1 +1,1 @@
-"""`ops access`: gather what decides about the secrets, judge it, show it."""
+"""`ops access`: gather what decides about access to the secrets, judge it, show it."""

@@ -1,4 +1,4 @@
-"""The command `ops access`: who may read, change or delete each secret, by which statement, and what is wider than needed."""
+"""The command `ops access`: who can read, change or delete each secret, by which statement, and what is wider than needed."""
 
 from typing import Annotated
 
@@ -23,10 +23,10 @@ def access(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="The report as Markdown, for a review.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Report who may read, change or delete each secret, by which statement, and what is too wide (then exit status 1).
+    """Report who can read, change or delete each secret, by which statement, and what is too wide (then exit status 1).
 
     It evaluates the identity and trust policies of the stack's roles, the policies of the secrets, the policies and grants of
-    the keys. What it did not look at is named at the end. No value is read.
+    the keys. The end of the report names what was not checked. No value is read.
     """
     if as_markdown and json_:
         raise MisuseError("--markdown or --json, not both")

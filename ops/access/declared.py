@@ -1,4 +1,4 @@
-"""What the account's project declares: whom the pipeline's roles trust, and who else decrypts Pulumi's state."""
+"""What the account's project declares: the principals that the pipeline's roles trust, and who else decrypts Pulumi's state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ops._errors import MisuseError
 from ops._stack import ROOT, Stack
 
 PipelineKind = Literal["deployer", "previewer", "reviewer"]
-"""The kinds of the roles that account/ creates, which are also the ends of their names."""
+"""The kinds of the roles that account/ creates; their names end with them."""
 
 _ISSUER = "https://token.actions.githubusercontent.com"
 _AUDIENCE = "sts.amazonaws.com"
@@ -23,12 +23,12 @@ class Declared:
     """The configuration of the account's stack.
 
     Attributes:
-        file: Where it stands, as a path from the repository's root.
+        file: Its path from the repository's root.
         issuer: The identity provider, without `https://`.
         audience: The tokens' audience.
         subjects: The tokens' subjects that each role trusts.
         principals: ARNs of roles and users that assume the deployer's role as well.
-        decrypt: ARNs of the others that may decrypt the configuration and the state.
+        decrypt: ARNs of others that are allowed to decrypt the configuration and the state.
     """
 
     file: str
@@ -43,7 +43,7 @@ def read(stack: Stack, root: Path | None = None) -> Declared | None:
     """Return what account/Pulumi.<stack>.yaml declares; None where this checkout has no such file for this application.
 
     Raises:
-        MisuseError: When a file is not YAML, or a list is not one.
+        MisuseError: When a file is not YAML, or a list is not a list.
     """
     root = root or ROOT
     file = f"account/Pulumi.{stack.environment}.yaml"

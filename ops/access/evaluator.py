@@ -1,7 +1,7 @@
 """Static evaluation of IAM policies: identity policies, permissions boundaries, resource policies, key and trust policies.
 
 Pure functions over policy documents. What can't be decided without the live request (a source address, an MFA state) is
-reported as a condition, never guessed. Service control policies and session policies are invisible from here.
+reported as a condition, never guessed. Service control policies and session policies can't be read from here.
 Source: AWS, "Policy evaluation logic" and "IAM JSON policy elements".
 """
 
@@ -22,10 +22,10 @@ class Statement:
     """One statement of a policy, in lists throughout.
 
     Attributes:
-        source: Which policy it stands in, in words: `inline policy NAME`, `managed policy NAME`, ...
+        source: The policy that has it, in words: `inline policy NAME`, `managed policy NAME`, ...
         label: Its Sid, or its position as `statement 2`.
         allows: Whether its effect is Allow.
-        actions: Patterns, lower case; with `not_actions` everything else is meant.
+        actions: Patterns, lower case; with `not_actions`, everything else.
         resources: Patterns of ARNs; empty in a trust policy.
         principals: Values by kind (`AWS`, `Service`, `Federated`); `{"*": ("*",)}` for everybody; empty in identity policies.
         conditions: Rows of operator, key and values.
@@ -49,14 +49,14 @@ class Statement:
 
 @dataclass(frozen=True)
 class Request:
-    """One question: may this principal do this to that?
+    """One question: can this principal do this to that?
 
     Attributes:
         action: Such as `secretsmanager:GetSecretValue`.
         resource: An ARN.
         principal: ARN of the role or user; the name of a service (`ecs-tasks.amazonaws.com`) for a trust policy.
         context: Known condition keys in lower case. None means known to be absent; a key that is not here is unknown, unless
-            `<what stands before its slash>/*` is here: then it is known to be absent.
+            `<what precedes its slash>/*` is here: then it is known to be absent.
     """
 
     action: str
@@ -70,7 +70,7 @@ class Decision:
     """An answer.
 
     Attributes:
-        outcome: `conditional` depends on `conditions`, which can't be known from here.
+        outcome: `conditional` depends on `conditions`, which only the live request decides.
         statement: What decided; None when nothing allowed.
         conditions: Conditions in words.
     """
@@ -81,7 +81,7 @@ class Decision:
 
     @property
     def allows(self) -> bool:
-        """Whether nothing known stands against it."""
+        """Whether nothing known denies it."""
         return self.outcome in {"allowed", "conditional"}
 
 
@@ -96,10 +96,10 @@ def resource_tags(tags: Mapping[str, str], service: str) -> dict[str, str | None
 
 
 def parse(document: str | Mapping[str, Any], *, source: str) -> tuple[Statement, ...]:
-    """Return the statements of a policy document, as text (also URL-encoded, as IAM may return it) or as a mapping.
+    """Return the statements of a policy document, as text (also URL-encoded, as IAM can return it) or as a mapping.
 
     Raises:
-        ValueError: When it is no policy.
+        ValueError: When it is not a policy.
     """
     if isinstance(document, str):
         text = document if document.lstrip().startswith("{") else unquote(document)
@@ -107,7 +107,7 @@ def parse(document: str | Mapping[str, Any], *, source: str) -> tuple[Statement,
     else:
         loaded = document
     if not isinstance(loaded, Mapping):
-        raise ValueError(f"{source} is no policy document")  # noqa: TRY004 - one error for all that is no policy
+        raise ValueError(f"{source} is not a policy document")  # noqa: TRY004 - one error for everything that is not a policy
     policy = cast("Mapping[str, Any]", loaded)
     listed = policy.get("Statement", [])
     statements = cast("list[Mapping[str, Any]]", listed if isinstance(listed, list) else [listed])
@@ -156,14 +156,14 @@ def decide(
     resource: Iterable[Statement] = (),
     resource_must_allow: bool = False,
 ) -> Decision:
-    """Return whether a principal of the resource's own account may do something.
+    """Return whether a principal of the resource's own account can do something.
 
     Args:
         request: The question.
         identity: The statements of the principal's identity policies.
         boundary: Those of its permissions boundary, None when it has none.
         resource: Those of the resource's policy.
-        resource_must_allow: As KMS: the identity policies count only where the key's policy lets the account decide.
+        resource_must_allow: As in KMS: the identity policies count only where the key's policy delegates to the account.
     """
     identity, resource = tuple(identity), tuple(resource)
     limits = None if boundary is None else tuple(boundary)
@@ -186,7 +186,7 @@ def decide(
 
 
 def trusts(statements: Iterable[Statement], request: Request) -> Decision:
-    """Return whether a trust policy lets a principal in. The resource plays no part in a trust policy."""
+    """Return whether a trust policy lets a principal in. A trust policy has no resource."""
     statements = tuple(statements)
     denied = _first(statements, request, allow=False)
     if denied and denied.outcome == "explicit-deny":
@@ -198,7 +198,7 @@ def trusts(statements: Iterable[Statement], request: Request) -> Decision:
 
 
 def _first(statements: Iterable[Statement], request: Request, *, allow: bool) -> Decision | None:
-    """Return what the statements of one effect say; certain before conditional."""
+    """Return the decision of the statements of one effect; certain before conditional."""
     conditional: Decision | None = None
     for statement in statements:
         about = applies(statement, request) if statement.allows == allow else False
@@ -235,7 +235,7 @@ def applies(statement: Statement, request: Request) -> bool | None:
 
 
 def matches_action(statement: Statement, action: str) -> bool:
-    """Tell whether a statement is about an action."""
+    """Return whether a statement applies to an action."""
     found = any(glob(pattern, action.lower()) for pattern in statement.actions)
     return found != ("action" in statement.negated)
 
@@ -243,9 +243,9 @@ def matches_action(statement: Statement, action: str) -> bool:
 def matches_resource(
     statement: Statement, resource: str, context: Mapping[str, str | None] | None = None
 ) -> bool | None:
-    """Return whether a statement is about a resource; None when that depends on a variable that the context doesn't know.
+    """Return whether a statement applies to a resource; None when that depends on a variable that the context doesn't know.
 
-    A trust policy names no resource and is about its role.
+    A trust policy names no resource and applies to its role.
     """
     if not statement.resources:
         return True
@@ -296,7 +296,7 @@ def _compiled(expression: str, *, fold: bool) -> re.Pattern[str]:
 
 
 def glob(pattern: str, text: str) -> bool:
-    """Tell whether a text matches a pattern of IAM: `*` any characters, `?` one, `${*}` and `${?}` themselves; case counts."""
+    """Return whether a text matches a pattern of IAM: `*` any characters, `?` one, `${*}` and `${?}` themselves; case counts."""
     return _fits(pattern, text, {}, variables=True) is True
 
 
@@ -309,12 +309,12 @@ def _fits(
     wild: bool = True,
     fold: bool = False,
 ) -> bool | None:
-    """Return whether a text is what a policy's value stands for; None when that depends on an unknown variable.
+    """Return whether a text matches a policy's value; None when that depends on an unknown variable.
 
     Args:
-        value: With variables, and wildcards where `wild` is true. What stands for a variable is no pattern.
+        value: With variables, and wildcards where `wild` is true. The value of a variable is not a pattern.
         text: The text.
-        context: As in a request. A variable whose key is absent has its default, or fits nothing.
+        context: As in a request. A variable whose key is absent has its default, or matches nothing.
         variables: Whether `${...}` is a variable.
         wild: Whether `*` and `?` are wildcards.
         fold: Whether case is ignored.
@@ -384,7 +384,7 @@ def _condition_met(
         return (actual is None) == (values[0].lower() == "true")
     negative = "not" in name
     if actual is None:
-        # An absent key fails every condition but the negated ones, ...IfExists and ForAllValues.
+        # An absent key fails every condition except the negated ones, ...IfExists and ForAllValues.
         return negative or plain.endswith("IfExists") or quantifier == "ForAllValues"
     base = name.replace("not", "")
     if base not in _COMPARED:

@@ -1,4 +1,4 @@
-"""Reads everything that `ops access` judges: the policies of the secrets and their keys, the stack's roles, the account's."""
+"""Reads what `ops access` judges: the policies of the secrets and their keys, the roles of the stack and the account."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,12 +8,13 @@ from typing import Any, Literal, TypeVar
 from components.location import Location
 from components.names import AuditNames
 from components.policies.deployer import Deployment
+from components.references import CURRENT
 from ops._aws import Aws
 from ops._errors import DENIED, MISSING, aws_errors, code_of
 from ops._ownership import owner_of
 from ops._restoring import list_versions
 from ops._roles import Role, read_key_policy, read_managed_policy, read_role
-from ops._secrets import CURRENT, Record
+from ops._secrets import Record
 from ops._stack import Stack
 from ops.access import declared, pipeline
 from ops.access.declared import Declared, PipelineKind
@@ -23,25 +24,25 @@ from ops.listing import foreign_records, records_of
 T = TypeVar("T")
 
 Kind = Literal["execution", "task", "rotation", "trail", "redeploy", "redeploy-start", PipelineKind, "other"]
-"""What the program, or account/, made a role for; `other` has the stack's name, and neither of them made it."""
+"""What the program, or account/, created a role for; `other` has the stack's name, but neither of them created it."""
 
 READ = "secretsmanager:getsecretvalue"
 ROTATE = frozenset(
     {READ, "secretsmanager:describesecret", "secretsmanager:putsecretvalue", "secretsmanager:updatesecretversionstage"}
 )
 _ARN_FIELDS = 7
-"""Fields of a secret's ARN; what follows in a `valueFrom` are key, stage and version."""
+"""Fields of a secret's ARN; in a `valueFrom`, key, stage and version follow."""
 
 
 @dataclass(frozen=True)
 class Secret:
-    """One secret with what decides about it.
+    """One secret with what decides about access to it.
 
     Attributes:
         name: Its name in the catalogue.
-        policy: Its resource policy; None when that may not be read.
+        policy: Its resource policy; None when it can't be read.
         key_arn: Its customer-managed key; None for the AWS-managed one.
-        since: When its current value was put; None without one.
+        since: When its current value was written; None without one.
         replica_key_arns: The replicas' customer-managed keys by Region.
     """
 
@@ -64,8 +65,8 @@ class Key:
     """A customer-managed key.
 
     Attributes:
-        policy: None when it may not be read.
-        grants: Who is the grantee of which operations, past the policy; None when they may not be read.
+        policy: None when it can't be read.
+        grants: The operations of each grantee, beside the policy; None when they can't be read.
     """
 
     arn: str
@@ -79,7 +80,7 @@ class StackRole:
 
     Attributes:
         meant: The actions that the design gives it, in lower case, by a secret's ARN.
-        function_arn: The rotation function that runs with it, None for another role.
+        function_arn: The rotation function that runs as this role, None for another role.
     """
 
     role: Role
@@ -95,7 +96,7 @@ class State:
     Attributes:
         bucket: The bucket's name.
         file: ARN of the stack's state in it.
-        policy: The bucket's policy; None when it may not be read.
+        policy: The bucket's policy; None when it can't be read.
         key: The key that encrypts the values in the state; None when it was not found.
     """
 
@@ -110,11 +111,11 @@ class Facts:
     """What was read.
 
     Attributes:
-        foreign: Secrets of the catalogue that somebody else owns.
+        foreign: Secrets of the catalogue with another owner.
         missing: Catalogue names of secrets that don't exist.
         roles: The stack's roles.
-        others: Every other role and user of the account; empty unless they were asked for.
-        everybody: Whether they were asked for.
+        others: Every other role and user of the account; empty unless requested.
+        everybody: Whether they were requested.
         not_looked_at: What was not read, in words.
         state: Where the state is; None where account/ keeps none.
         declared: What the account's project declares; None when it was not found.
@@ -189,47 +190,47 @@ def _gaps(
 ) -> Iterator[str]:
     if not everybody:
         yield "administrators and every other role and user of the account (--everybody looks at them)"
-    yield "the account's root user, who may do everything"
+    yield "the account's root user, who can do everything"
     for secret in secrets:
         if secret.policy is None:
-            yield f"the resource policy of {secret.name}: you may not read it, or the secret is pending deletion"
+            yield f"the resource policy of {secret.name}: you are not allowed to read it, or the secret is pending deletion"
     for key in keys:
         yield from _key_gaps(key)
     for found in roles:
         if found.kind == "other":
-            yield f"what {found.role.name} may do beside the secrets, and who may assume it: the program did not make that role"
+            yield f"what {found.role.name} can do beside the secrets, and who can assume it: the program did not create that role"
     for name, arn in stack.foreign_arns.items():
-        yield f"who else may read {name}, and whether its own policies let the stack's roles: {owner_of(stack, arn)} owns it"
-    yield "service and resource control policies, session policies, policies of VPC endpoints: invisible from here"
+        yield f"who else can read {name}, and whether its own policies allow the stack's roles to: {owner_of(stack, arn)} owns it"
+    yield "service and resource control policies, session policies, policies of VPC endpoints: they can't be read from here"
     if everybody:
-        yield "who uses the rights of the account's other roles that read: who assumes them, or passes them to a service"
-    yield "who may read backups and the containers' environment, or changes what the containers run"
+        yield "who uses the account's other roles that can read: who assumes them, or passes them to a service"
+    yield "who can read backups and the containers' environment, or change what the containers run"
 
 
 def _key_gaps(key: Key) -> Iterator[str]:
     if key.policy is None:
-        yield f"the policy of the key {key.arn}: you may not read it"
+        yield f"the policy of the key {key.arn}: you are not allowed to read it"
     if key.grants is None:
-        yield f"the grants of the key {key.arn}: you may not list them"
+        yield f"the grants of the key {key.arn}: you are not allowed to list them"
 
 
 def _other_gaps(
     stack: Stack, roles: Iterable[StackRole], state: State | None, account: Declared | None
 ) -> Iterator[str]:
-    """Yield what of the account's project was not read."""
+    """Yield the parts of the account's project that were not read."""
     if account is None and any(found.kind in pipeline.PIPELINE for found in roles):
         yield (
-            f"whom the pipeline's roles are meant to trust: there is no account/Pulumi.{stack.environment}.yaml of "
-            f"{stack.names.project} here; who assumes them stands above"
+            f"the principals that the pipeline's roles should trust: there is no account/Pulumi.{stack.environment}.yaml of "
+            f"{stack.names.project} here; the report above names who assumes them"
         )
     if state is None:
         bucket = _deployment(stack).state_bucket
-        yield f"who may read Pulumi's state: there is no bucket {bucket}; `pulumi whoami -v` says where the state is"
+        yield f"who can read Pulumi's state: there is no bucket {bucket}; `pulumi whoami -v` says where the state is"
         return
     if state.policy is None:
-        yield f"the policy of the state's bucket {state.bucket}: you may not read it"
+        yield f"the policy of the state's bucket {state.bucket}: you are not allowed to read it"
     if state.key is None:
-        yield f"the key of the state: there is no {_deployment(stack).config_alias}, or you may not look at it"
+        yield f"the key of the state: there is no {_deployment(stack).config_alias}, or you are not allowed to describe it"
     else:
         yield from _key_gaps(state.key)
 
@@ -261,7 +262,7 @@ def _state(aws: Aws, stack: Stack) -> State | None:
 
 
 def _as_allowed(read: Callable[[], T]) -> T | None:
-    """Return what is read, None when it may not be read; pending deletion is InvalidRequestException."""
+    """Return what is read, None when AWS denies it; pending deletion is InvalidRequestException."""
     try:
         return read()
     except aws_errors() as error:
@@ -290,7 +291,7 @@ def _keys(stack: Stack, secrets: Iterable[Secret]) -> set[str]:
 
 
 def _key_arn(stack: Stack, key: str | None, region: str | None = None) -> str | None:
-    """Return the ARN of a key that a secret may know by its ARN, its id or an alias; None for the AWS-managed one."""
+    """Return the ARN of a key that a secret names by ARN, id or alias; None for the AWS-managed one."""
     if not key or key.endswith("alias/aws/secretsmanager"):
         return None
     if key.startswith("arn:"):
@@ -341,7 +342,7 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
 
 
 def trail_of(stack: Stack) -> AuditNames:
-    """Return what the stack's trail and what belongs to it are called, whether or not there is one."""
+    """Return the names of the stack's trail and its parts, whether or not there is one."""
     return stack.names.audit(Location(stack.partition, stack.region, stack.account))
 
 

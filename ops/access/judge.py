@@ -1,4 +1,4 @@
-"""Judges what was gathered: who may do what, and what is wider than the design. Pure functions."""
+"""Judges what was gathered: who can do what, and what is wider than the design. Pure functions."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from ops.access.gather import Facts, Key, Kind, Secret, StackRole, State
 from ops.access.routes import RIGHTS, Target, around, to_itself, to_reader
 
 STATE = "Pulumi's state"
-"""Stands for a secret's name where somebody may read all values that Pulumi generated or was given."""
+"""Stands for a secret's name where a principal can read all values that Pulumi generated or received."""
 
 _ON_SECRETS = tuple(action for actions in RIGHTS.values() for action in actions)
 
@@ -38,7 +38,7 @@ _ESCALATIONS: Mapping[str, tuple[str, ...]] = {
         "cloudformation:CreateStack", "cloudformation:UpdateStack", "events:PutTargets", "scheduler:CreateSchedule",
     ),
     "it could become another role": ("sts:AssumeRole",),
-    "a shell in the container: whoever opens one reads its variables": (
+    "a shell in the container: everyone who opens one can read its variables": (
         "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel",
         "ssmmessages:OpenDataChannel", "ssm:StartSession", "ssm:SendCommand", "ecs:ExecuteCommand",
     ),
@@ -52,12 +52,12 @@ _ESCALATIONS: Mapping[str, tuple[str, ...]] = {
     "it could decrypt, or let others decrypt": (
         "kms:Decrypt", "kms:ReEncryptFrom", "kms:CreateGrant", "kms:PutKeyPolicy", "kms:ReplicateKey",
     ),
-    "it could blind the audit": (
+    "it could disable the audit": (
         "cloudtrail:StopLogging", "cloudtrail:DeleteTrail", "cloudtrail:UpdateTrail", "cloudtrail:PutEventSelectors",
         "logs:DeleteLogGroup", "logs:DeleteMetricFilter", "logs:PutMetricFilter", "cloudwatch:DeleteAlarms",
     ),
 }  # fmt: skip
-"""Actions that lead to a value by a detour, by what they lead to. Source: AWS, "Security best practices in IAM"; Rhino Security
+"""Actions that lead to a value indirectly, by what they lead to. Source: AWS, "Security best practices in IAM"; Rhino Security
 Labs, "AWS IAM Privilege Escalation"; AWS, "Using ECS Exec"."""
 
 _ARNS = {"secretsmanager", "kms"}
@@ -66,13 +66,13 @@ _ARNS = {"secretsmanager", "kms"}
 
 @dataclass(frozen=True)
 class Design:
-    """What the program gives a kind of role.
+    """What the program grants to a kind of role.
 
     Attributes:
         trusts: The AWS service that assumes it.
-        bound: Whether its trust names this account, since the service says for whom it acts.
-        actions: All that it may do, in lower case; None where only `allowed` escalations are known.
-        anywhere: Those whose resource is `*`, since AWS knows none.
+        bound: Whether its trust names this account, since the service sends its source account.
+        actions: All its permissions, in lower case; None where only `allowed` escalations are known.
+        anywhere: Actions whose resource is `*`, since AWS supports no resource-level permission for them.
     """
 
     trusts: str
@@ -82,7 +82,7 @@ class Design:
 
 
 def _granted(trusts: str, *statements: identity.Statement, bound: bool = False) -> Design:
-    """Return a design from the statements that the program itself gives such a role."""
+    """Return a design from the statements that the program itself grants to such a role."""
     allows = [statement for statement in statements if statement["Effect"] == "Allow"]
     return Design(
         trusts,
@@ -125,15 +125,15 @@ _DESIGNS: Mapping[Kind, Design] = {
 
 @dataclass(frozen=True)
 class Grant:
-    """Somebody may do something to a secret.
+    """A principal can do something to a secret.
 
     Attributes:
         secret: Its name in the catalogue.
-        right: `read`, `change`, `delete`, or `take over`: give the rights of a role that reads it to somebody else.
-        principal: The ARN, or what the policy names.
+        right: `read`, `change`, `delete`, or `take over`: give the permissions of a role that reads it to another principal.
+        principal: The ARN, or the policy's own term.
         statement: The statement that allows it.
-        conditions: What it depends on that can't be known from here.
-        wider: Whether the design doesn't provide for it.
+        conditions: What it depends on, which only the live request decides.
+        wider: Whether the design does not include it.
     """
 
     secret: str
@@ -146,7 +146,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Finding:
-    """A statement that is wider than it needs to be, or one that is missing.
+    """A statement that is wider than necessary, or missing.
 
     Attributes:
         where: The principal, the secret or the key that has the policy.
@@ -164,13 +164,13 @@ class Report:
     """The access report.
 
     Attributes:
-        grants: Who may do what.
+        grants: Who can do what.
         findings: What is too wide.
         looked_at: The principals whose policies were evaluated.
-        not_looked_at: What wasn't, in words.
+        not_looked_at: What was not checked, in words.
         pipeline: What the roles of account/ are for, in a sentence each.
-        unchanged_since: By secret when its current value was put, None without one; a secret that is missing is not in it.
-        trusted: ARNs of others who were said to be meant to have what they have.
+        unchanged_since: When its current value was written, by secret; None without one. A missing secret is left out.
+        trusted: ARNs of others whose access the operator declared intended.
     """
 
     grants: tuple[Grant, ...]
@@ -184,12 +184,12 @@ class Report:
 
     @property
     def wider(self) -> list[Grant]:
-        """The grants that the design doesn't provide for."""
+        """The grants that the design does not include."""
         return [grant for grant in self.grants if grant.wider]
 
     @property
     def ok(self) -> bool:
-        """Whether nothing that was looked at is wider than the design."""
+        """Whether everything that was checked is within the design."""
         return not self.findings and not self.wider
 
 
@@ -198,12 +198,12 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
 
     Args:
         facts: What was gathered.
-        trusted: ARNs of others who are meant to have what they have.
+        trusted: ARNs of others whose access is intended.
     """
     grants = [grant for secret in facts.secrets for grant in _grants(facts, secret, frozenset(trusted))]
     if facts.state:
         grants += _state_grants(facts, facts.state, frozenset(trusted))
-    # Who else reads what somebody else owns is for its owner to say; what the stack's own roles may do to it is not.
+    # Its owner decides who else reads a foreign secret; what the stack's roles can do to it is judged here.
     grants += [
         grant
         for secret in facts.foreign
@@ -307,7 +307,7 @@ def _context(stack: Stack, role: Role, secret: Secret, arn: str) -> dict[str, st
 
 
 def _of_principal(stack: Stack, role: Role) -> dict[str, str | None]:
-    """Return what is known of whoever asks. Not the version: each has one that may be the live one elsewhere."""
+    """Return what is known about the caller. Not the version: any one can be the live one elsewhere."""
     return {
         "aws:principalarn": role.arn,
         "aws:principalaccount": stack.account,
@@ -319,7 +319,7 @@ def _of_principal(stack: Stack, role: Role) -> dict[str, str | None]:
 
 
 def _with_key(read: Decision, key: Key | None, role: Role, context: Mapping[str, str | None]) -> Decision:
-    """Return whether somebody who may read may also decrypt; a key whose policy may not be read counts as open."""
+    """Return whether a principal that can read can also decrypt; a key whose policy can't be read counts as open."""
     if key is None or key.policy is None:
         return read
     # The tags are the secret's, not the key's.
@@ -336,7 +336,7 @@ def _with_key(read: Decision, key: Key | None, role: Role, context: Mapping[str,
 
 
 def _through_trust(secret: Secret, role: Role, *, wider: bool) -> Iterator[Grant]:
-    """Yield who reads a secret as a role that reads it: whoever its trust policy names beside AWS services."""
+    """Yield who reads a secret by assuming a role that reads it: the principals in its trust policy beside AWS services."""
     for statement in role.trust:
         for principal in _assuming(statement) if statement.allows else ():
             way = f"{statement} of {role.name}"
@@ -344,7 +344,7 @@ def _through_trust(secret: Secret, role: Role, *, wider: bool) -> Iterator[Grant
 
 
 def _take_overs(secret: Secret, role: Role, targets: Iterable[Target], *, known: bool) -> Iterator[Grant]:
-    """Yield what somebody can do to read as somebody who reads: one line, certain routes first."""
+    """Yield how a principal can get the access of a reader: one line, certain routes first."""
     ways = [(way, "itself") for way in to_itself(role)]
     ways += [
         (way, target.role.name) for target in targets if target.role is not role for way in to_reader(role, target)
@@ -375,7 +375,7 @@ def _around(facts: Facts, trusted: frozenset[str]) -> Iterator[Finding]:
 
 
 def _direct_grants(secret: Secret, known: set[str]) -> Iterator[Grant]:
-    """Yield what a resource policy allows to somebody who is none of the roles that were looked at."""
+    """Yield what a resource policy allows to principals other than the roles that were checked."""
     for statement in secret.policy or ():
         if not statement.allows:
             continue
@@ -400,7 +400,7 @@ def _assuming(statement: Statement) -> list[str]:
 
 
 def trust_findings(stack: Stack, found: StackRole) -> Iterator[Finding]:
-    """Yield who else than the one AWS service of its design may assume a role."""
+    """Yield who can assume a role beside the one AWS service of its design."""
     if found.kind not in _DESIGNS:
         return
     design = _DESIGNS[found.kind]
@@ -411,7 +411,7 @@ def trust_findings(stack: Stack, found: StackRole) -> Iterator[Finding]:
         services = () if "principal" in statement.negated else statement.principals.get("Service", ())
         problems += _beside_bound(found.role.trust, statement)
         problems += [
-            f"lets {service} assume the role: {design.trusts} alone needs it"
+            f"lets {service} assume the role: only {design.trusts} needs it"
             for service in services
             if service != design.trusts
         ]
@@ -421,7 +421,7 @@ def trust_findings(stack: Stack, found: StackRole) -> Iterator[Finding]:
 
 
 def _pipeline_findings(facts: Facts, found: StackRole) -> Iterator[Finding]:
-    """Yield what in a role of account/ is wider than account/ makes it."""
+    """Yield what in a role of account/ is wider than account/ creates it."""
     if found.kind not in pipeline.PIPELINE:
         return
     problems = [
@@ -444,7 +444,7 @@ def _whose(stack: Stack, principal: str) -> str:
 
 
 def _beside_bound(trust: Sequence[Statement], statement: Statement) -> Iterator[str]:
-    """Yield that a statement is not bound to the account where another one for the same service is."""
+    """Yield statements that are not bound to the account while another one for the same service is."""
     for service in statement.principals.get("Service", ()):
         others = [one for one in trust if one.allows and service in one.principals.get("Service", ())]
         if not _sources(statement) and any(_sources(one) for one in others):
@@ -464,13 +464,13 @@ def _unbound(stack: Stack, statement: Statement, *, must: bool) -> Iterator[str]
     sources = _sources(statement)
     accounts = {value.split(":")[4] if value.startswith("arn:") else value for _, values in sources for value in values}
     if must and not sources:
-        yield "the service may assume it for any account: no condition aws:SourceAccount"
-    yield from (f"the service may assume it for account {account}" for account in sorted(accounts - {stack.account}))
+        yield "the service can assume it for any account: no condition aws:SourceAccount"
+    yield from (f"the service can assume it for account {account}" for account in sorted(accounts - {stack.account}))
 
 
 def role_findings(stack: Stack, found: StackRole, keys: Iterable[str]) -> Iterator[Finding]:
     """Yield what in a role's own policies is wider than the design, whether or not a boundary or a deny stops it."""
-    if found.kind not in _DESIGNS:  # what it may do to the secrets is among the grants
+    if found.kind not in _DESIGNS:  # what it can do to the secrets is among the grants
         return
     design = _DESIGNS[found.kind]
     for statement in found.role.identity:
@@ -525,9 +525,9 @@ def _resource_problems(statement: Statement, stack: Stack, design: Design, keys:
         if "*" in resource or "?" in resource:
             yield f"the resource {resource} has a wildcard"
         elif service == "secretsmanager" and _without_region(resource) not in secrets:
-            yield f"{resource} is no secret of this stack"
+            yield f"{resource} is not a secret of this stack"
         elif service == "kms" and resource not in own_keys and not _replica_key(resource, own_keys):
-            yield f"{resource} is no key of this stack"
+            yield f"{resource} is not a key of this stack"
 
 
 def _without_region(arn: str) -> str:
@@ -541,7 +541,7 @@ def _decrypts_directly(statement: Statement) -> bool:
 
 
 def _replica_key(resource: str, keys: Iterable[str]) -> bool:
-    """Tell whether a key is in another Region than the stack's: one of a replica."""
+    """Return whether a key is in another Region than the stack's: one of a replica."""
     regions = {key.split(":")[3] for key in keys}
     return resource.split(":")[3] not in regions
 
@@ -571,12 +571,12 @@ def secret_findings(stack: Stack, secret: Secret) -> Iterator[Finding]:
 
 
 def key_findings(stack: Stack, key: Key) -> Iterator[Finding]:
-    """Yield who may decrypt past Secrets Manager: by the key's policy, and by a grant."""
+    """Yield who can decrypt without Secrets Manager: by the key's policy, and by a grant."""
     where = f"key {key.arn.rpartition('/')[2]}"
     for principal, operations in key.grants or ():
         if any(operation in {"Decrypt", "ReEncryptFrom", "CreateGrant"} for operation in operations):
             yield Finding(
-                where, "a grant of the key", f"{principal} may {', '.join(operations)}, past the key's policy"
+                where, "a grant of the key", f"{principal} can {', '.join(operations)}, beside the key's policy"
             )
     root = f"arn:{stack.partition}:iam::{stack.account}:root"
     for statement in key.policy or ():
@@ -586,19 +586,19 @@ def key_findings(stack: Stack, key: Key) -> Iterator[Finding]:
         for principal in _principals(statement):
             service = principal in statement.principals.get("Service", ())
             if service and not bound:
-                yield Finding(where, str(statement), f"{principal} may decrypt on anybody's behalf: no condition")
+                yield Finding(where, str(statement), f"{principal} can decrypt for anyone: no condition")
             wide = _principal_problem(stack, principal)
             if not service and principal not in {root, stack.account} and wide:
                 yield Finding(where, str(statement), wide)
             if not service and "kms:viaservice" not in bound:
-                yield Finding(where, str(statement), f"{principal} may decrypt directly: no condition kms:ViaService")
+                yield Finding(where, str(statement), f"{principal} can decrypt directly: no condition kms:ViaService")
 
 
 _DECRYPTING = ("kms:Decrypt", "kms:ReEncryptFrom")
 
 
 def _state_grants(facts: Facts, state: State, trusted: frozenset[str]) -> Iterator[Grant]:
-    """Yield who may read the state's file and decrypt the values in it."""
+    """Yield who can read the state's file and decrypt the values in it."""
     known = trusted | {found.role.arn for found in facts.roles if found.kind in pipeline.PIPELINE}
     known |= set(facts.declared.decrypt) if facts.declared else set()
     for role in (*(found.role for found in facts.roles), *facts.others):
@@ -618,7 +618,7 @@ def state_findings(stack: Stack, state: State) -> Iterator[Finding]:
     for statement in state.policy or ():
         if statement.allows:
             for principal in _principals(statement):
-                yield Finding(f"bucket {state.bucket}", str(statement), f"lets {principal} in: account/ lets nobody in")
+                yield Finding(f"bucket {state.bucket}", str(statement), f"allows {principal}: account/ allows nobody")
     if state.key:
         yield from _state_key_findings(stack, state.key)
 
@@ -627,13 +627,15 @@ def _state_key_findings(stack: Stack, key: Key) -> Iterator[Finding]:
     where = f"key {key.arn.rpartition('/')[2]} of Pulumi's state"
     root = f"arn:{stack.partition}:iam::{stack.account}:root"
     for principal, operations in key.grants or ():
-        yield Finding(where, "a grant of the key", f"{principal} may {', '.join(operations)}: account/ grants nothing")
+        yield Finding(
+            where, "a grant of the key", f"{principal} can {', '.join(operations)}: account/ creates no grants"
+        )
     if key.policy is None:
         return
     for statement in key.policy:
         for principal in _principals(statement) if statement.allows else ():
             if principal not in {root, stack.account}:
-                yield Finding(where, str(statement), f"lets {principal} in: account/ lets the account alone in")
+                yield Finding(where, str(statement), f"allows {principal}: account/ allows only the account")
     somebody = f"arn:{stack.partition}:iam::{stack.account}:role/somebody"
     asked = [Request(action, key.arn, somebody, {"aws:principalarn": somebody}) for action in _DECRYPTING]
     if any(decide(one, identity=(), resource=key.policy).outcome != "explicit-deny" for one in asked):

@@ -18,7 +18,7 @@ PIPELINE: tuple[PipelineKind, ...] = get_args(PipelineKind)
 
 _STATEMENTS = {"deployer": deployer_statements, "previewer": previewer_statements, "reviewer": reviewer_statements}
 _PURPOSES: Mapping[str, str] = {
-    "deployer": "runs `pulumi up`: reads, changes and deletes the secrets, and gives the stack's roles their rights, within the "
+    "deployer": "runs `pulumi up`: reads, changes and deletes the secrets, and grants the stack's roles permissions within the "
     "boundary",
     "previewer": "runs `pulumi preview`: reads no secret, but decrypts the state, which has every value that Pulumi generated or "
     "was given",
@@ -58,7 +58,7 @@ def explained(kind: str, role: Role) -> str:
 
 
 def rights_problems(kind: str, stack: Stack, role: Role, tags: Mapping[str, str]) -> Iterator[tuple[Statement, str]]:
-    """Yield what in the role's policies account/ does not give it.
+    """Yield what the role's policies have that account/ does not grant.
 
     Args:
         kind: One of `PIPELINE`.
@@ -73,7 +73,7 @@ def rights_problems(kind: str, stack: Stack, role: Role, tags: Mapping[str, str]
 
 
 def trust_problems(kind: PipelineKind, role: Role, declared: Declared | None) -> Iterator[tuple[Statement, str]]:
-    """Yield who may assume the role beside those whom account/ lets in.
+    """Yield who can assume the role beside the principals that account/ declares.
 
     Args:
         kind: Which of the roles it is.
@@ -104,7 +104,7 @@ def _design(kind: str, stack: Stack, tags: Mapping[str, str]) -> Iterable[Statem
 
 def _compared(statement: Statement, design: Statement | None) -> Iterator[str]:
     if design is None:
-        yield "account/ gives it no such statement"
+        yield "account/ creates no such statement"
         return
     if statement.negated:
         yield "NotAction and NotResource allow everything else"
@@ -112,7 +112,7 @@ def _compared(statement: Statement, design: Statement | None) -> Iterator[str]:
     yield from (f"{action} is not needed" for action in sorted({*statement.actions} - {*design.actions}))
     for resource in statement.resources:
         if not _provided(resource, design):
-            yield f"the resource {resource} is not what account/ gives it"
+            yield f"the resource {resource} is not the one that account/ grants"
     given = {(operator, key.lower()): {*values} for operator, key, values in statement.conditions}
     for operator, key, values in design.conditions:
         found = given.get((operator, key.lower()))
@@ -121,7 +121,7 @@ def _compared(statement: Statement, design: Statement | None) -> Iterator[str]:
 
 
 def _provided(resource: str, design: Statement) -> bool:
-    if design.label == _KEY:  # the key is known by its alias alone
+    if design.label == _KEY:  # only the key's alias is known
         return bool(re.fullmatch(re.escape(design.resources[0]) + r"[0-9a-f-]{36}", resource))
     if design.label.endswith(_WATCHED):  # an organisation's trail has a log group of any name
         return bool(re.fullmatch(r"arn:[a-z-]+:logs:[a-z0-9-]+:\d{12}:log-group:[^*?:]+(:\*)?", resource))
@@ -151,13 +151,13 @@ def _trusted(kind: str, role: Role, statement: Statement) -> Iterator[str]:
 
 
 def _undeclared(kind: PipelineKind, role: Role, statement: Statement, declared: Declared) -> Iterator[str]:
-    """Yield whom a statement lets in that the account's file does not declare."""
+    """Yield the principals that a statement allows and the account's file does not declare."""
     partition, account = role.arn.split(":")[1], role.arn.split(":")[4]
     provider = f"arn:{partition}:iam::{account}:oidc-provider/{declared.issuer}"
     not_declared = f"{declared.file} does not declare it"
     for name in statement.principals.get("Federated", ()):
         if name != provider:
-            yield f"lets tokens of {name} in: {not_declared}"
+            yield f"allows tokens of {name}: {not_declared}"
             continue
         for key, wanted in (("aud", (declared.audience,)), ("sub", declared.subjects[kind])):
             for value in _values(statement, f"{declared.issuer}:{key}"):

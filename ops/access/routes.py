@@ -1,9 +1,9 @@
-"""The ways from a right to a secret's value: one table, and who can take which. Pure functions.
+"""The ways from a permission to a secret's value: one table, and who can take which. Pure functions.
 
-A route is a list of steps that one principal must be allowed to take. Its verdict:
+A route is a list of steps that one principal must be allowed to take. Its verdicts:
 
-- `right`: whoever can take it gets the value. It is reported like a right to read, as `take over`.
-- `condition`: it leads to the value only where something holds that policies don't say; that stands beside it.
+- `right`: everyone who can take it gets the value. It is reported like a permission to read, as `take over`.
+- `condition`: it leads to the value only under a condition that policies don't show; the report names it.
 - `finding`: it reads nothing by itself and removes what protects the value.
 """
 
@@ -190,12 +190,12 @@ ROUTES: tuple[Route, ...] = (
         'AWS, "Grants in AWS KMS" and "Key policies in AWS KMS"',
     ),
 )  # fmt: skip
-"""Every route that is looked for. What is not in it is not looked for."""
+"""Every route that is searched for. Others are not."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Somebody who reads, as far as a route leads there.
+    """A principal that reads, as far as routes need it.
 
     Attributes:
         runs_tasks: Whether ECS starts the stack's tasks with it.
@@ -209,7 +209,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Way:
-    """A route that somebody can take, by which statement, and what it depends on."""
+    """A route that a principal can take, by which statement, and what it depends on."""
 
     route: Route
     actions: tuple[str, ...]
@@ -218,7 +218,7 @@ class Way:
 
 
 def to_reader(who: Role, target: Target) -> Iterator[Way]:
-    """Yield the routes by which somebody gets what a reader has."""
+    """Yield the routes by which a principal gets what a reader has."""
     things: Mapping[On, tuple[str, ...]] = {
         "role": (target.role.arn,) if ":role/" in target.role.arn else (),
         "user": (target.role.arn,) if ":user/" in target.role.arn else (),
@@ -235,7 +235,7 @@ def to_reader(who: Role, target: Target) -> Iterator[Way]:
 
 
 def to_itself(who: Role) -> Iterator[Way]:
-    """Yield the routes by which somebody gives itself a right to read; none when its boundary lets it read nothing."""
+    """Yield the routes by which a principal grants itself a permission to read; none when its boundary lets it read nothing."""
     if who.boundary is not None and not _somewhere(who.boundary, RIGHTS["read"][0], who.arn, "secretsmanager"):
         return
     for route in ROUTES:
@@ -244,7 +244,7 @@ def to_itself(who: Role) -> Iterator[Way]:
 
 
 def around(who: Role, *, keys: Iterable[str], state_machines: Iterable[str]) -> Iterator[tuple[Way, str]]:
-    """Yield the findings: what somebody can remove, and of what."""
+    """Yield the findings: what a principal can remove, and from what."""
     things: Mapping[On, Iterable[str]] = {"key": keys, "state machine": state_machines}
     for route in ROUTES:
         if route.verdict == "finding":
@@ -297,7 +297,7 @@ def _somewhere(statements: Iterable[Statement], action: str, principal: str, ser
         for pattern in ("*",) if "resource" in statement.negated else statement.resources:
             if pattern != "*" and not glob(":".join(pattern.split(":")[2:3]), service):
                 continue
-            # An example of what the pattern fits.
+            # An example that the pattern matches.
             example = "arn:any" if pattern == "*" else re.sub(r"\$\{[^}]*\}|[*?]", "x", pattern)
             decision = decide(Request(action, example, principal), identity=statements)
             if decision.outcome == "allowed":

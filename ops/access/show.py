@@ -31,34 +31,34 @@ def document(stack: Stack, report: Report) -> dict[str, Any]:
 
 
 def print_report(stack: Stack, report: Report) -> None:
-    """Print the report; its first line says who was looked at."""
-    title = f"{headline(report)}\nWho may do what to the secrets of {stack.place}"
+    """Print the report; its first line says which principals were checked."""
+    title = f"{headline(report)}\nWho can do what to the secrets of {stack.place}"
     print_table(title, _COLUMNS, _rows(stack, report))
     for sentence in sentences(report):
         say(f"{sentence}.")
     if report.findings:
-        print_table(
-            "\nWider than it needs to be", _FINDINGS, [(f.where, f.statement, f.problem) for f in report.findings]
+        print_table("\nWider than necessary", _FINDINGS, [(f.where, f.statement, f.problem) for f in report.findings])
+        say(
+            "Fix: `pulumi refresh`, then `pulumi up` restores the stack's own policies; remove what was added outside Pulumi."
         )
-        say("Fix: `pulumi refresh`, then `pulumi up` puts the stack's own policies back; take away what others added.")
-    say("Not looked at:")
+    say("Not checked:")
     for gap in report.not_looked_at:
         say(f"  {gap}")
     if report.ok:
-        say("Nothing that was looked at is wider than it needs to be.")
+        say("Everything that was checked is only as wide as necessary.")
 
 
 def headline(report: Report) -> str:
-    """Return who was looked at, in one sentence."""
+    """Return which principals were checked, in one sentence."""
     count = len(report.looked_at)
     if report.everybody:
-        return f"Looked at the policies of all {count} roles and users of the account."
-    return f"Looked at the stack's {count} roles. Administrators and others of the account were not looked for: --everybody."
+        return f"Checked the policies of all {count} roles and users of the account."
+    return f"Checked the stack's {count} roles, but no administrators and other roles of the account: --everybody."
 
 
 def sentences(report: Report) -> list[str]:
-    """Return what the roles of account/ are for, and who was trusted to have what they have."""
-    unlisted = [f"{arn} is trusted (--trusted): nothing that it may do counts as too wide" for arn in report.trusted]
+    """Return what the roles of account/ are for, and which principals --trusted names."""
+    unlisted = [f"{arn} is trusted (--trusted): none of its permissions counts as too wide" for arn in report.trusted]
     return [*report.pipeline, *unlisted]
 
 
@@ -67,12 +67,12 @@ def markdown(stack: Stack, report: Report) -> str:
     lines = [f"# Access to the secrets of {stack.place}", "", headline(report), ""]
     lines += [*_table(_COLUMNS, _rows(stack, report)), ""]
     lines += [f"- {plain(sentence)}." for sentence in sentences(report)] + [""] * bool(sentences(report))
-    lines += ["## Wider than it needs to be", ""]
+    lines += ["## Wider than necessary", ""]
     if report.findings:
         lines += _table(_FINDINGS, [(f.where, f.statement, f.problem) for f in report.findings])
     else:
-        lines.append("See the lines marked NOT BY DESIGN." if report.wider else "Nothing that was looked at.")
-    lines += ["", "## Not looked at", "", *(f"- {plain(gap)}" for gap in report.not_looked_at)]
+        lines.append("See the lines marked NOT BY DESIGN." if report.wider else "Nothing that was checked.")
+    lines += ["", "## Not checked", "", *(f"- {plain(gap)}" for gap in report.not_looked_at)]
     return "\n".join(lines)
 
 
@@ -96,7 +96,7 @@ def _rows(stack: Stack, report: Report) -> list[tuple[str, str, str, str, str]]:
             for grant in of_secret
         ]
         if not of_secret:
-            rows.append((name, value, "nobody that was looked at", "", ""))
+            rows.append((name, value, "nobody that was checked", "", ""))
     return rows
 
 
@@ -106,5 +106,5 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _cell(text: str) -> str:
-    """Return a text that stands in one cell and is no markup."""
+    """Return a text for one cell, with markup escaped."""
     return "".join(f"\\{c}" if c in "|<>`*_[]" else c for c in plain(text).replace("\\", "\\\\"))

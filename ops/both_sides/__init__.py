@@ -1,1 +1,1 @@
-"""`ops rotate` for a value that a server checks, too: server and secret get the new one, in an order that locks nobody out."""
+"""`ops rotate` for a value that a server checks: it changes server and secret in an order that locks nobody out."""

@@ -1,4 +1,4 @@
-"""The steps of a change of both sides; each may be repeated, and the next run goes on where one was cut off."""
+"""The steps of a change of both sides; each can be repeated, and the next run resumes where one was cut off."""
 
 import json
 import time
@@ -10,12 +10,12 @@ from typing import Any
 
 from components.acceptance import named, rotate_command
 from components.outputs import Part
-from components.references import parse_value_from
+from components.references import CURRENT, PENDING, parse_value_from
 from ops._aws import Aws
 from ops._errors import AwsError, MisuseError, OpsError, aws_errors, explained
 from ops._json import json_object
 from ops._pending import left_over, settle
-from ops._secrets import CURRENT, PENDING, Record, Value, describe, read_value
+from ops._secrets import Record, Value, describe, read_value
 from ops._stack import Stack
 from ops.both_sides.progress import (
     ACCEPTED,
@@ -34,7 +34,7 @@ from ops.doctor.service import Service, find, read
 
 _CHARACTERS = 32
 _SETTLE_SECONDS = 5.0
-"""Before AWS is asked whether the server has taken a change: its state lags behind for a moment."""
+"""The pause before AWS is asked whether the server has applied a change: its state lags behind for a moment."""
 _POLL_SECONDS = 3.0
 
 
@@ -46,7 +46,7 @@ class Change:
         key: The JSON key, "" for a text.
         say: Called with each step.
         deadline: `time.monotonic()` at which waiting ends.
-        deployed: Whether the operator says that every task was replaced.
+        deployed: Whether the operator confirms that every task was replaced.
     """
 
     aws: Aws
@@ -67,11 +67,11 @@ class Change:
 
     @property
     def again(self) -> str:
-        """The command that goes on."""
+        """The command that resumes."""
         return rotate_command(self.stack.name_of(self.arn), self.key, self.stack.environment)
 
     def where(self) -> Progress:
-        """Return where the change is.
+        """Return the state of the change.
 
         Raises:
             AwsError: When the secret is gone, or another rotation of it has not ended.
@@ -80,7 +80,7 @@ class Change:
         pending = record.version(PENDING)
         if pending not in {None, rotating(record), record.version(CURRENT), left_over(record)}:
             raise AwsError(
-                f"a rotation of {self.subject} that another tool began has not ended: version {pending} is {PENDING}"
+                f"a rotation of {self.subject} that another tool started has not ended: version {pending} is {PENDING}"
             )
         return progress(record, self._settled(), takes_two=self.server.takes_two)
 
@@ -92,10 +92,10 @@ class Change:
         return found
 
     def run(self) -> str:
-        """Take every step that is left; returns the version that is AWSCURRENT then.
+        """Take every remaining step; return the version that is AWSCURRENT then.
 
         Raises:
-            OpsError: When a step fails; the message says where the change is and how it goes on.
+            OpsError: When a step fails; the message says where the change is and how to resume it.
         """
         steps: dict[Step, Callable[[Progress], None]] = {
             Step.PUT: self._put,
@@ -125,7 +125,7 @@ class Change:
             raise
 
     def _stopped(self, at: Progress) -> str:
-        return f"{self.subject} stopped at: {self.told(at.step)}. {_SAFE[at.step]} Go on:\n  {self.again}"
+        return f"{self.subject} stopped at: {self.told(at.step)}. {_SAFE[at.step]} Resume:\n  {self.again}"
 
     def told(self, step: Step) -> str:
         """Return a step in words, with the server's name."""
@@ -133,12 +133,12 @@ class Change:
 
     def _settled(self) -> State:
         while not (state := self.server.state()).settled:
-            self._wait(f"{self.server.label} has not taken the change yet")
+            self._wait(f"{self.server.label} has not applied the change yet")
         return state
 
     def _wait(self, what: str) -> None:
         if time.monotonic() > self.deadline:
-            raise AwsError(f"{what}; the time is over")
+            raise AwsError(f"{what}; timed out")
         time.sleep(_POLL_SECONDS)
 
     def _put(self, _: Progress) -> None:
@@ -161,10 +161,10 @@ class Change:
         if current != version:
             wanted = self._with(self._current(), self._value(self._version(at)))
             if self._version(at).text != wanted:
-                # Another key of the JSON was changed since the value was put.
+                # Another key of the JSON changed after the value was written.
                 version = self._put_version(wanted, labels_of(record, version or ""))
             self._label(CURRENT, to=version, away=current)
-        # By AWS's clock, not by this machine's; a moment later than it was counts a task as old that is new.
+        # By AWS's clock, not by this machine's: a later moment would count new tasks as old.
         self._label(label_since(self._now() + timedelta(seconds=1)), to=version)
 
     def _deploy(self, at: Progress) -> None:
@@ -204,7 +204,7 @@ class Change:
                 if service in late and service.label not in begun and not _deploys_since(raw, since):
                     begun.add(service.label)
                     self._start_deployment(service)
-            self._wait(f"tasks of {', '.join(service.label for service in late)} still have the value before")
+            self._wait(f"tasks of {', '.join(service.label for service in late)} still have the previous value")
 
     def _start_deployment(self, service: Service) -> None:
         if not service.is_deployed_by_ecs:
@@ -233,7 +233,7 @@ class Change:
         return read_value(self.aws, self.arn, version_id=at.version)
 
     def _with(self, current: Value | None, value: str) -> str:
-        """Return the secret's whole value with the new one in its place."""
+        """Return the secret's whole value with the new part."""
         if current is None:
             return value
         return json.dumps(self._object(current) | {self.key: value}, ensure_ascii=False)
@@ -270,7 +270,7 @@ class Change:
             raise explained(error) from None
 
     def _now(self) -> datetime:
-        """Return what AWS's clock says."""
+        """Return the time of AWS's clock."""
         try:
             answer = self.aws.client("secretsmanager").describe_secret(SecretId=self.arn)
             return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
@@ -290,7 +290,7 @@ _SAFE = {
 
 
 def _runs_since(service: Service, since: datetime) -> bool:
-    """Tell whether every task that the service wants runs, and started after a moment; a gap is no yes."""
+    """Return whether every task that the service wants runs, and started after a moment; an unreadable answer counts as no."""
     started = [task.started for task in service.active]
     fresh = all(moment is not None and moment >= since for moment in started)
     return fresh and not service.gap and len(started) >= service.desired
@@ -305,7 +305,7 @@ def _deploys_since(raw: Any, since: datetime) -> bool:
 
 def _unseen(gaps: tuple[str, ...], again: str) -> str:
     why = "; ".join(gaps) or "no ECS service runs the stack's task definitions"
-    return f"whether tasks still have the value before can't be told ({why}). When every task was replaced: {again} --deployed"
+    return f"it is unknown whether tasks still have the previous value ({why}). When every task was replaced: {again} --deployed"
 
 
 def plan(change: Change) -> list[str]:

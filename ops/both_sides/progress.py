@@ -1,8 +1,8 @@
-"""Where a change of both sides is: read from the secret's staging labels and from what AWS says of the server, nothing else.
+"""The state of a change of both sides: read from the secret's staging labels and from AWS's state of the server, nothing else.
 
 The version with the new value has these labels until the change is complete:
     AWSPENDING             as in every unfinished rotation: `up`, `set` and `rollback` then refuse
-    ops-rotating[-TIME]    this command put it; TIME is when the server's value had been changed last, where AWS says that
+    ops-rotating[-TIME]    this command wrote it; TIME is the server's last change of its value before, where AWS reports it
     ops-accepted           the server accepts it
     ops-current-TIME       it became AWSCURRENT by then; tasks that started later have it
 All times are AWS's (UTC), so that the clock of this machine does not count.
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
+from components.references import CURRENT, PENDING
 from ops._pending import BY_OPS
-from ops._secrets import CURRENT, PENDING, Record
+from ops._secrets import Record
 from ops.both_sides.servers import State
 
 ROTATING, ACCEPTED, CURRENT_SINCE = BY_OPS, "ops-accepted", "ops-current-"
@@ -23,13 +24,13 @@ _TIME = "%Y%m%dT%H%M%SZ"
 class Step(Enum):
     """What comes next; the order of a change."""
 
-    PUT = "put the new value into the secret, as AWSPENDING"
-    ACCEPT = "make the server accept the new value"
-    MARK = "note that the server accepts it"
-    PROMOTE = "make the new value AWSCURRENT"
+    PUT = "write the new value to the secret, as AWSPENDING"
+    ACCEPT = "set the new value at the server"
+    MARK = "record that the server accepts it"
+    PROMOTE = "move AWSCURRENT to the new value"
     DEPLOY = "replace the tasks that read it, and wait until they run"
-    FINISH = "make the server refuse the value before"
-    CLEAR = "take the labels of the change off"
+    FINISH = "remove the previous value from the server"
+    CLEAR = "remove the labels of the change"
 
 
 ORDER = tuple(Step)
@@ -37,11 +38,11 @@ ORDER = tuple(Step)
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a change is.
+    """The state of a change.
 
     Attributes:
         step: What comes next.
-        version: The version with the new value, None before it is put.
+        version: The version with the new value, None before it is written.
         since: When it became AWSCURRENT at the latest, None before.
     """
 
@@ -51,12 +52,12 @@ class Progress:
 
 
 def progress(record: Record, state: State, *, takes_two: bool) -> Progress:
-    """Return where the change of a secret is.
+    """Return the state of a secret's change.
 
     Args:
         record: The secret.
         state: The server, settled.
-        takes_two: Whether the server accepts the value before beside the new one.
+        takes_two: Whether the server accepts the previous value beside the new one.
     """
     version = rotating(record)
     if version is None:
@@ -67,19 +68,19 @@ def progress(record: Record, state: State, *, takes_two: bool) -> Progress:
         return Progress(_after(labels, state, since, takes_two=takes_two), version, since)
     if CURRENT in labels or ACCEPTED in labels:
         return Progress(Step.PROMOTE, version)
-    # The server was changed after the value was put, and this command was cut off before it noted that.
+    # The server was changed after the value was written, and this command was cut off before it recorded that.
     before = _moment(labels, f"{ROTATING}-")
     known = takes_two and state.changed is not None and before is not None and _whole(state.changed) != before
     return Progress(Step.MARK if known else Step.ACCEPT, version)
 
 
 def rotating(record: Record) -> str | None:
-    """Return the version that a change has put, None when none is under way."""
+    """Return the version that a change has written, None when none is under way."""
     return next((v for v, labels in record.stages.items() if any(label.startswith(ROTATING) for label in labels)), None)
 
 
 def _after(labels: tuple[str, ...], state: State, since: datetime, *, takes_two: bool) -> Step:
-    """Return what comes next once the new value is AWSCURRENT."""
+    """Return the next step once the new value is AWSCURRENT."""
     if takes_two and state.changed is not None and state.changed > since:
         return Step.CLEAR
     if PENDING in labels:
@@ -88,12 +89,12 @@ def _after(labels: tuple[str, ...], state: State, since: datetime, *, takes_two:
 
 
 def label_rotating(state: State) -> str:
-    """Return the label of the version that a change puts."""
+    """Return the label of the version that a change writes."""
     return f"{ROTATING}-{_text(state.changed)}" if state.changed else ROTATING
 
 
 def label_since(moment: datetime) -> str:
-    """Return the label that says since when a version is AWSCURRENT."""
+    """Return the label with the time at which a version became AWSCURRENT."""
     return CURRENT_SINCE + _text(moment)
 
 

@@ -19,11 +19,11 @@ _UNCHANGED = "No modifications were requested"
 
 @dataclass(frozen=True)
 class State:
-    """What AWS says of the server.
+    """AWS's state of the server.
 
     Attributes:
         settled: Whether no change is under way.
-        changed: When the value was last changed there, None where AWS does not say.
+        changed: When the value was last changed there, None where AWS does not report it.
     """
 
     settled: bool
@@ -35,7 +35,7 @@ class Server(ABC):
 
     Attributes:
         kind: What it is, for people.
-        takes_two: Whether it accepts the value before beside the new one until it is told otherwise.
+        takes_two: Whether it accepts the previous value beside the new one until one is removed.
     """
 
     kind: str
@@ -51,14 +51,14 @@ class Server(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """Return what AWS says of it now."""
+        """Return AWS's state of it now."""
 
     @abstractmethod
     def accept(self, value: str) -> None:
-        """Make it accept a value: beside the one before where it takes two, otherwise instead of it."""
+        """Set a value: beside the previous one where it takes two, otherwise instead of it."""
 
     def accept_only(self, value: str) -> None:
-        """Make it refuse the value before, where it takes two."""
+        """Remove the previous value, where it takes two."""
         del value
 
 
@@ -117,7 +117,7 @@ def of_host(aws: Aws, stack: Stack, variable: str) -> Server:
     """Return the server whose host name a plain variable of the stack's task definitions holds.
 
     Raises:
-        MisuseError: When there is none, or it does not check the value by itself.
+        MisuseError: When there is none, or it does not check this value.
     """
     host = _host(aws, stack, variable)
     try:
@@ -147,7 +147,7 @@ def _replication_group(aws: Aws, host: str) -> ReplicationGroup:
         if host in _endpoints(group):
             if not group.get("AuthTokenEnabled"):
                 raise MisuseError(
-                    f"ElastiCache replication group {group['ReplicationGroupId']} has no AUTH token: it takes every password, "
+                    f"ElastiCache replication group {group['ReplicationGroupId']} has no AUTH token: it accepts every password, "
                     "or those of its user groups (RBAC)"
                 )
             return ReplicationGroup(aws, group["ReplicationGroupId"])

@@ -1,4 +1,4 @@
-"""What security groups and network ACLs let through, as EC2 describes them: pure. The answer None: that can't be told.
+"""What security groups and network ACLs let through, as EC2 describes them. Pure functions; None means that it can't be decided.
 
 Sources: Amazon VPC user guide, "Security group rules" and "Network ACL rules".
 """
@@ -24,7 +24,7 @@ class Peer:
     """The other end of a connection.
 
     Attributes:
-        networks: Where its addresses are; empty for public ones, of which nobody knows which.
+        networks: Where its addresses are; empty for public ones, which are unknown.
         groups: Its security groups.
         prefix_list: The list of its addresses that AWS keeps, "" for none.
     """
@@ -35,7 +35,7 @@ class Peer:
 
 
 def groups_allow(groups: Iterable[Any], direction: str, peer: Peer) -> bool | None:
-    """Tell whether one of some security groups lets HTTPS through.
+    """Return whether one of some security groups lets HTTPS through.
 
     Args:
         groups: As DescribeSecurityGroups returns them.
@@ -57,7 +57,7 @@ def groups_allow(groups: Iterable[Any], direction: str, peer: Peer) -> bool | No
 
 
 def acl_allows(acl: Any, *, outgoing: bool, ports: tuple[int, int], peer: Peer) -> tuple[bool | None, int]:
-    """Tell whether a network ACL lets TCP through, and the number of the rule that decides.
+    """Return whether a network ACL lets TCP through, and the number of the rule that decides.
 
     Args:
         acl: As DescribeNetworkAcls returns it.

@@ -1,6 +1,6 @@
 """Check of the way from a record of CloudTrail to a person: trail, metric filters, alarms, topic, and the rules of redeployment.
 
-A broken link is silent: nothing tells that nothing is told.
+A broken link is silent: nothing reports that reports are missing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ _NO_TRAIL = {"TrailNotFoundException", "InvalidTrailNameException"}
 
 @dataclass(frozen=True)
 class Chain:
-    """What AWS has of it, as its APIs describe it.
+    """What exists of it, as AWS's APIs describe it.
 
     Attributes:
         alarms: By name.
@@ -82,7 +82,7 @@ def _logs(aws: Aws, stack: Stack) -> bool | None:
 
 def check(stack: Stack, chain: Chain) -> Iterator[Finding]:
     """Yield what is broken, from CloudTrail to the person."""
-    told = "" if chain.logs is not None else "; not looked at: the trail, which isn't the stack's own"
+    told = "" if chain.logs is not None else "; left out: the trail, which isn't this stack's"
     who = counted(len(chain.subscriptions or ()), "subscriber")
     ok = f"{len(chain.alarms)} alarms, each with metric filters, reach {who}{told}"
     yield from summed_up(CHECK, _broken(stack, chain), ok=ok)
@@ -95,9 +95,9 @@ def _broken(stack: Stack, chain: Chain) -> Iterator[Finding]:
     for name in (f"{stack.names.prefix}-{one}" for one in ALARMS):
         yield from _alarm(stack, chain, name)
     if chain.subscriptions is None:
-        yield Finding(CHECK, "failure", "topic", "the alarm topic doesn't exist: nobody is told", put_back(stack))
+        yield Finding(CHECK, "failure", "topic", "the alarm topic doesn't exist: nobody is notified", put_back(stack))
     elif not chain.subscriptions:
-        found, remark = "has no subscriber: nobody is told", "audit.alarmEmails names some"
+        found, remark = "has no subscriber: nobody is notified", "audit.alarmEmails names some"
         yield Finding(CHECK, "warning", "topic", found, remark=remark)
     for raw in chain.subscriptions or ():
         if raw["SubscriptionArn"] in _PENDING:
@@ -105,8 +105,8 @@ def _broken(stack: Stack, chain: Chain) -> Iterator[Finding]:
                 f"aws sns subscribe --topic-arn {stack.alarm_topic_arn} --protocol {raw['Protocol']} "
                 f"--notification-endpoint {raw['Endpoint']} --region {stack.region}"
             )
-            found = "has not confirmed the subscription, and is told nothing"
-            yield Finding(CHECK, "warning", raw["Endpoint"], found, again, "that sends the link once more")
+            found = "has not confirmed the subscription, and receives nothing"
+            yield Finding(CHECK, "warning", raw["Endpoint"], found, again, "this sends the link once more")
     for raw in chain.rules:
         if raw.get("State") == "DISABLED":
             fix = f"aws events enable-rule --name {raw['Name']} --region {stack.region}"
@@ -120,7 +120,7 @@ def _alarm(stack: Stack, chain: Chain, name: str) -> Iterator[Finding]:
         return
     if not alarm.get("ActionsEnabled", True):
         fix = f"aws cloudwatch enable-alarm-actions --alarm-names {name} --region {stack.region}"
-        yield Finding(CHECK, "failure", name, "its actions are switched off: nobody is told", fix)
+        yield Finding(CHECK, "failure", name, "its actions are switched off: nobody is notified", fix)
     if stack.alarm_topic_arn not in alarm.get("AlarmActions", ()):
         yield Finding(CHECK, "failure", name, "doesn't send to the stack's topic", put_back(stack))
     filters = chain.filters.get(alarm.get("MetricName", ""), ())
@@ -128,5 +128,5 @@ def _alarm(stack: Stack, chain: Chain, name: str) -> Iterator[Finding]:
     gone = sorted(set(range(1, max(numbers, default=1) + 1)) - numbers)
     if gone:
         missing = ", ".join(f"{name}-{number}" for number in gone)
-        found = f"its metric filter {missing} doesn't exist: it sees less than it should"
+        found = f"its metric filter {missing} doesn't exist: it misses events"
         yield Finding(CHECK, "failure", name, found, put_back(stack))

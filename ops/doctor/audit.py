@@ -21,7 +21,7 @@ def check(aws: Aws, snapshots: Sequence[Snapshot], running: Sequence[Service]) -
     Args:
         aws: The stack's account.
         snapshots: The stack as seen from its services.
-        running: The ECS services that run them, whose tasks count; without any one task of each service does.
+        running: The ECS services that run them, whose tasks count; without any, one task of each service does.
     """
     stack = snapshots[0].stack
     if not stack.alarm_topic_arn:
@@ -44,7 +44,7 @@ def check(aws: Aws, snapshots: Sequence[Snapshot], running: Sequence[Service]) -
     expected, problem = int(alarms[0]["Threshold"]), list[Finding]()
     if expected < reads:
         found = (
-            f"{expected} reads an hour are expected, and one deployment makes {reads}: {entries} entries under secrets, "
+            f"{expected} reads an hour are expected, and one deployment causes {reads}: {entries} entries under secrets, "
             f"{counted(tasks, 'task')}"
         )
         set_it = (

@@ -101,7 +101,7 @@ def examine(
     max_age_days: int | None = None,
     values: bool = True,
 ) -> Iterator[Finding]:
-    """Yield the findings of every check, in the order in which a task starts. A check that fails takes no other with it.
+    """Yield the findings of every check, in the order in which a task starts. A check that fails does not stop the others.
 
     Raises:
         MisuseError: When there is no such service.
@@ -150,18 +150,18 @@ def _explain(text: str, *, json_: bool) -> None:
     elif found:
         sys.stdout.write("".join(f"{line}\n" for line in _lines(found)))
     else:
-        say("no error that this project knows; ops/doctor/explain.toml has those that it does")
+        say("this error is not known; ops/doctor/explain.toml has the known ones")
     if found is None:
         raise typer.Exit(1)
 
 
 def _lines(found: Explanation) -> Iterator[str]:
-    """Yield what there is to say of an error, the likeliest cause first."""
+    """Yield the explanation of an error, the likeliest cause first."""
     yield f"{found.cause}: {found.means}"
     if found.otherwise:
-        yield f"The text is cut off, or doesn't say it; also possible, in this order: {', '.join(found.otherwise)}"
+        yield f"The text is cut off, or doesn't name the cause; also possible, in this order: {', '.join(found.otherwise)}"
     elif found.sure != "certain":
-        yield "This is the usual cause; the text doesn't say it."
+        yield "This is the usual cause; the text doesn't name it."
     if found.fix:
         yield f"{'to decide' if found.otherwise else 'fix'}: {found.fix}"
     if found.remark:
@@ -188,7 +188,7 @@ def _print(stack: Stack, findings: list[Finding]) -> None:
                 console.print(Text(f"{'':>{width + 15}}{name}: {text}", "cyan"))
     counts = Counter(finding.status for finding in findings)
     bad = [counted(counts[s], s) for s in ("failure", "warning") if counts[s]]
-    bad += [f"{counted(counts['unchecked'], 'check')} not made"] if counts["unchecked"] else []
+    bad += [f"{counted(counts['unchecked'], 'check')} failed to run"] if counts["unchecked"] else []
     console.print(
         Text(f"{', '.join(bad) or 'healthy'}", _STYLES["failure" if counts["failure"] else "warning" if bad else "ok"])
     )

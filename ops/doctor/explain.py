@@ -1,7 +1,7 @@
 """`ops doctor --explain`: what ECS means when a task doesn't start. The texts and their meanings are data: explain.toml.
 
 ECS cuts texts off, so that the decisive part may be missing. Then several causes fit; they are named in the order of likelihood.
-IAM says which kind of policy is at fault, which decides more than the action: a right that a VPC endpoint's policy lacks is not
+IAM names the kind of policy at fault, which decides more than the action: a right that a VPC endpoint's policy lacks is not
 missing in the role.
 """
 
@@ -28,11 +28,11 @@ class Explanation:
     Attributes:
         cause: A stable word for programs.
         means: In a sentence.
-        fix: A command and nothing else: DOCTOR where only a look at the stack tells what fixes it, "" where no command does.
-        remark: What there is to know before or besides.
-        otherwise: Further causes that fit, the likeliest first; empty when the text is decisive.
+        fix: A command and nothing else: DOCTOR where only a check of the stack shows the fix, "" where no command fixes it.
+        remark: What else to know.
+        otherwise: Further causes that fit, the likeliest first; empty when the text is conclusive.
         sure: `certain`: the text names the cause; `likely`: it usually is this one; `open`: the others fit as well.
-        source: Where AWS or others say so, "" for a text that is cut off.
+        source: The reference, "" for a text that is cut off.
     """
 
     cause: str
@@ -46,7 +46,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Sign:
-    """Parts of texts that stand for a cause."""
+    """Parts of texts that indicate a cause."""
 
     cause: str
     texts: tuple[str, ...]
@@ -90,7 +90,7 @@ def known() -> Knowledge:
 
 
 _CUT_OFF_DENIAL = ("explicit-deny", "resource-policy", "endpoint-policy", "boundary", "organization-policy")
-"""What a denial may be as well whose end is cut off, where IAM gives the reason."""
+"""What a denial can also be when its end, where IAM gives the reason, is cut off."""
 
 _NO_ANSWER = re.compile(r"retried ([2-9]|\d\d) time")
 _NOT_FOUND = re.compile(r"(manifest|tag|image|repository|ref|reference)\b.{0,250}?(not found|unknown)")
@@ -161,7 +161,7 @@ def _denial(lower: str, *, cut: bool) -> Sign | None:
 
 
 def _ends_in_part(lower: str, signs: Iterable[str]) -> bool:
-    """Tell whether a text ends in the beginning of a sign."""
+    """Return whether a text ends in the beginning of a sign."""
     return any(
         lower.endswith(sign[:length]) for sign in signs for length in range(_WORDS_CUT, len(sign)) if len(sign) > length
     )
@@ -179,7 +179,7 @@ def _explanation(found: Sign, plain: str, *, cut: bool) -> Explanation:
         "image": image[1] if image and pulls else "",
     }
     gaps = any(f"{{{name}}}" in fix and not part for name, part in parts.items())
-    if found.otherwise or gaps:  # a command with a gap is none
+    if found.otherwise or gaps:  # a command with a gap is useless
         fix = "" if fix.startswith("docker") and not found.otherwise else DOCTOR
     filled = {
         **parts,

@@ -20,11 +20,11 @@ class Finding:
     Attributes:
         check: Which check, such as `value-from`; stable, for programs.
         status: `failure`: a task would not start, or breaks soon. `warning`: it starts, but something is not as it should be.
-            `unchecked`: this could not be looked at, so that nothing is known about it.
+            `unchecked`: the check could not run, so nothing is known.
         subject: What it is about: a secret, a variable, a role.
         found: What was found.
-        fix: The command that fixes it and nothing else, to be pasted as it is; "" where no single command does.
-        remark: What there is to know before or besides.
+        fix: The command that fixes it and nothing else, ready to paste; "" where no single command does.
+        remark: What else to know.
     """
 
     check: str
@@ -40,7 +40,7 @@ class UncheckedError(OpsError):
 
 
 class Unread(Mapping[_K, _V]):
-    """What could not be read, in the place of a mapping: whoever looks into it can't decide.
+    """What could not be read, in place of a mapping: a check that needs it can't decide.
 
     Args:
         why: The reason.
@@ -60,7 +60,7 @@ def reason(error: Exception) -> str:
     """Return why something could not be read or checked, without any value.
 
     Raises:
-        AwsError: When the credentials are no longer valid: no other check would do better.
+        AwsError: When the credentials are no longer valid: every other check would fail, too.
     """
     found = error if isinstance(error, OpsError) else explained(error) if is_aws(error) else unexpected(error)
     code = found.code if isinstance(found, AwsError) else code_of(error)
@@ -77,7 +77,7 @@ def unchecked(check: str, error: Exception, subject: str = "") -> Finding:
 
 
 def guarded(check: str, findings: Callable[[], Iterable[Finding]], subject: str = "") -> Iterator[Finding]:
-    """Yield the findings of a check; one that fails is a finding of its own and takes no other with it."""
+    """Yield the findings of a check; a check that fails is one finding and does not stop the others."""
     try:
         yield from findings()
     except Exception as error:  # noqa: BLE001 - whatever it is, the other checks are still worth having
@@ -85,20 +85,20 @@ def guarded(check: str, findings: Callable[[], Iterable[Finding]], subject: str 
 
 
 def summed_up(check: str, problems: Iterable[Finding], *, ok: str | Callable[[], str]) -> Iterator[Finding]:
-    """Yield the problems, or one line that all is well; what fails while they are looked for is a problem, too."""
+    """Yield the problems, or one line that all is well; a failure of the check is a problem, too."""
     found = list(guarded(check, lambda: problems))
     yield from found or guarded(check, lambda: [Finding(check, "ok", "", ok if isinstance(ok, str) else ok())])
 
 
 def take_anew(stack: Stack) -> str:
-    """Return the command that lets the stack take over a secret of its name that somebody made again, with its value."""
+    """Return the command that imports a secret of the stack's that was created again outside Pulumi, with its value."""
     command = f"python -m ops recover --stack {stack.environment}"
     # The sandbox keeps no configuration: the first command prints the second one.
     return command if in_sandbox() else f"{command} && pulumi up --refresh --stack {stack.environment}"
 
 
 def put_back(stack: Stack) -> str:
-    """Return the command that makes everything as the program says: what was changed by hand is noticed, then fixed."""
+    """Return the command that restores what the program says: it detects changes from outside Pulumi, then reverts them."""
     return again(stack, refresh=True)
 
 

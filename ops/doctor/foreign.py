@@ -1,16 +1,17 @@
-"""Checks of the secrets that somebody else owns: do they exist, do they hold what the container references, may they be read?"""
+"""Checks of foreign secrets: do they exist, do they hold what the container references, can the role read them?"""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from components.references import CURRENT
 from ops._aws import Aws
 from ops._console import counted
 from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of
 from ops._json import json_object
 from ops._ownership import owner_of, parts_of
 from ops._roles import Role
-from ops._secrets import CURRENT, Record, describe, read_value, resource_policies
+from ops._secrets import Record, describe, read_value, resource_policies
 from ops._stack import Stack
 from ops.access.evaluator import Request, Statement, decide, parse
 from ops.doctor.finding import Finding, guarded, put_back, summed_up, unchecked
@@ -21,7 +22,7 @@ CHECK = "foreign"
 
 
 def check(aws: Aws, snapshots: tuple[Snapshot, ...], *, values: bool) -> Iterator[Finding]:
-    """Yield what is to be said of them; nothing when the stack has none."""
+    """Yield the findings; none when the stack has no foreign secret."""
     stack = snapshots[0].stack
     if not stack.foreign_secrets:
         return
@@ -32,7 +33,9 @@ def check(aws: Aws, snapshots: tuple[Snapshot, ...], *, values: bool) -> Iterato
     ]
     count = len(stack.foreign_secrets)
     yield from summed_up(
-        CHECK, found, ok=f"{counted(count, 'secret')} of others: there, with what is referenced, and can be read"
+        CHECK,
+        found,
+        ok=f"{counted(count, 'secret')} of other owners: they exist, have what is referenced, and can be read",
     )
 
 
@@ -79,7 +82,11 @@ def _value(aws: Aws, snapshots: tuple[Snapshot, ...], name: str, arn: str, ask: 
     content = json_object(text)
     if keys and content is None:
         yield Finding(
-            CHECK, "failure", name, "is no JSON object, and keys of it are referenced", remark=f"{ask} what it holds"
+            CHECK,
+            "failure",
+            name,
+            "is not a JSON object, and the container references keys of it",
+            remark=f"{ask} what it holds",
         )
         return
     for key in sorted(keys):
@@ -114,7 +121,7 @@ def _may_read(  # noqa: PLR0917 - what decides, in the order in which it does
         identity=role.identity,
         boundary=role.boundary,
         resource=policy,
-        # A policy in another account that may not be looked at counts as open.
+        # A policy in another account that can't be read counts as open.
         resource_must_allow=elsewhere and bool(policy),
     )
     if not decision.allows:
@@ -142,7 +149,7 @@ def _may_decrypt(  # noqa: PLR0917 - as above
 
 
 def _key(aws: Aws, record: Record) -> Key | None:
-    """Return a secret's key, None for one that doesn't exist or may not be looked at."""
+    """Return a secret's key, None for one that doesn't exist or can't be described."""
     try:
         return read_key(aws, _in_place(record))
     except aws_errors() as error:

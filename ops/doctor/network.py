@@ -1,7 +1,7 @@
 """Check of the network: do the tasks of an ECS service reach what a start needs?
 
 A task on Fargate (platform 1.4.0 or later) reads its secrets, pulls its image and writes its log through its own network
-interface. It gets there by a VPC endpoint whose private DNS name stands for the service, else by its subnet's default route.
+interface. It uses a VPC endpoint with the service's private DNS name, else its subnet's default route.
 Sources: AWS, "Amazon ECS interface VPC endpoints (AWS PrivateLink)" (an image in ECR takes the gateway endpoint of S3; Secrets
 Manager calls KMS itself, so that no task needs an endpoint of it), "Fargate task networking", "NAT gateways", "Manage DNS names
 for VPC endpoint services".
@@ -28,7 +28,7 @@ _EVERYTHING = parse(
 )
 """The check `permission` looks at the role itself."""
 
-UNSEEN = "DNS servers of your own, firewalls, IPv6"
+UNSEEN = "custom DNS servers, firewalls, IPv6"
 """What this check does not look at."""
 
 
@@ -38,7 +38,7 @@ class Need:
 
     Attributes:
         name: As VPC endpoints call it, such as `ecr.api`; a host outside AWS.
-        region: "" for a host that no endpoint leads to.
+        region: "" for a host without an endpoint.
     """
 
     name: str
@@ -79,11 +79,11 @@ class Way:
     """Whether a subnet's tasks reach something.
 
     Attributes:
-        works: None when that can't be told.
-        how: By which way, or what is in it.
+        works: None when that can't be decided.
+        how: The way, or what blocks it.
         fixes: Commands that open it.
-        remark: What there is to know besides.
-        endpoint: The endpoint by which it leads, whose policy has a say.
+        remark: What else to know.
+        endpoint: The endpoint on the way, whose policy also decides.
     """
 
     works: bool | None
@@ -97,16 +97,14 @@ def check(aws: Aws, snapshot: Snapshot, service: Service) -> Iterator[Finding]:
     """Yield whether the tasks of a service reach Secrets Manager, the image and the log."""
     placement = service.placement
     if placement is None or not placement.subnets:
-        found = (
-            "not looked at: its tasks have no network interface of their own (on EC2 the instance reads the secrets)"
-        )
+        found = "left out: its tasks share the instance's network interface (on EC2 the instance reads the secrets)"
         yield Finding(CHECK, "ok", service.label, found)
         return
     subnets = _by_id(_ask(aws, "describe_subnets", "Subnets", "subnet-id", placement.subnets), "SubnetId")
     shared = {raw["OwnerId"] for raw in subnets.values()} - {snapshot.stack.account}
     if shared:
-        found = f"not looked at: its subnets belong to account {', '.join(sorted(shared))}"
-        yield Finding(CHECK, "warning", service.label, found, remark="ask who owns the network")
+        found = f"left out: its subnets belong to account {', '.join(sorted(shared))}"
+        yield Finding(CHECK, "warning", service.label, found, remark="ask the owner of the network")
         return
     yield from _gone(service, set(placement.subnets) - set(subnets), "subnet", "subnets")
     if not subnets:
@@ -124,22 +122,22 @@ def check(aws: Aws, snapshot: Snapshot, service: Service) -> Iterator[Finding]:
         fix = (
             f"aws ec2 modify-vpc-attribute --vpc-id {vpc.vpc_id} --region {vpc.region} --enable-dns-support Value=true"
         )
-        found = f"VPC {vpc.vpc_id} resolves no names (enableDnsSupport): tasks find Secrets Manager only by a DNS server of yours"
+        found = f"VPC {vpc.vpc_id} resolves no names (enableDnsSupport): tasks find Secrets Manager only with a custom DNS server"
         problems = iter([Finding(CHECK, "failure", service.label, found, fix)])
     reached = ", ".join(dict.fromkeys(f"{need.name} by {way.how}" for (_, need), way in ways.items()))
-    ok = f"{service.label}: {', '.join(sorted(subnets))} reach {reached} (not looked at: {UNSEEN})"
+    ok = f"{service.label}: {', '.join(sorted(subnets))} reach {reached} (left out: {UNSEEN})"
     yield from summed_up(CHECK, problems, ok=ok)
 
 
 def _gone(service: Service, ids: set[str], what: str, field: str) -> Iterator[Finding]:
     if ids:
         found = f"the {what} {', '.join(sorted(ids))} doesn't exist (any more): no task starts there"
-        remark = f"name others in the service's networkConfiguration, {field}, in the stack that makes it"
+        remark = f"name others in the service's networkConfiguration, {field}, in the stack that creates it"
         yield Finding(CHECK, "failure", service.label, found, remark=remark)
 
 
 def _problems(service: Service, ways: Mapping[tuple[str, Need], Way]) -> Iterator[Finding]:
-    """Yield what is in the way, once for all that it keeps from being reached."""
+    """Yield each obstacle once, with everything that it blocks."""
     bad: dict[tuple[bool | None, str, str], list[tuple[str, Need, Way]]] = {}
     for (subnet, need), way in ways.items():
         if not way.works:
@@ -151,7 +149,7 @@ def _problems(service: Service, ways: Mapping[tuple[str, Need], Way]) -> Iterato
         verb = "may not reach" if works is None else "can't reach"
         fix = " && ".join(dict.fromkeys(command for _, _, way in of_it for command in way.fixes))
         found = f"tasks in {subnets} {verb} {needs}: {how}"
-        known = remark or ("" if fix else "who runs the network knows more")
+        known = remark or ("" if fix else "the network's owner knows more")
         yield Finding(CHECK, "warning" if works is None else "failure", service.label, found, fix, known)
 
 
@@ -195,7 +193,7 @@ def _asks(snapshot: Snapshot, service: Service) -> list[tuple[str, Request]]:
                 found.append(ask("ecr.dkr", "ecr:BatchGetImage", f"arn:{home}:repository/{image.repository}"))
                 layers = f"arn:{stack.partition}:s3:::prod-{image.region}-starport-layer-bucket/layer"
                 context = request_context(stack, role, f"arn:aws:s3:{image.region}:{stack.account}:x")
-                # The layers are AWS's own: whoever asks for them is nobody of the account.
+                # The layers belong to AWS: the caller is outside the account.
                 found.append(("s3", Request("s3:GetObject", layers, "*", context)))
             if container.log_group:
                 region = container.log_region or stack.region
@@ -219,7 +217,7 @@ def _allowed(vpc: Vpc, way: Way, asks: Iterable[tuple[str, Request]]) -> Way:
             found = f"the policy of endpoint {endpoint['VpcEndpointId']} doesn't allow {request.action}"
             remark = (
                 f"aws ec2 describe-vpc-endpoints --vpc-endpoint-ids {endpoint['VpcEndpointId']} --region {vpc.region} shows it; "
-                "its owner must let the execution role through"
+                "its owner must allow the execution role"
             )
             conditional = decision.outcome == "conditional"
             return replace(way, works=None if conditional else False, how=found, remark=remark)
@@ -333,7 +331,7 @@ def _by_endpoint(vpc: Vpc, subnet: str, endpoint: Any) -> Way:
     name = endpoint["VpcEndpointId"]
     if endpoint["State"].lower() != "available":
         return Way(
-            False, f"endpoint {name} is {endpoint['State']}", remark="wait while it is pending; else make it again"
+            False, f"endpoint {name} is {endpoint['State']}", remark="wait while it is pending; else create it again"
         )
     if not vpc.resolves[1]:
         fix = f"aws ec2 modify-vpc-attribute --vpc-id {vpc.vpc_id} --region {vpc.region} --enable-dns-hostnames Value=true"
@@ -366,7 +364,7 @@ def _by_route(vpc: Vpc, subnet: str, need: Need, table: Any) -> Way:
     nat = vpc.nats.get((route or {}).get("NatGatewayId", ""))
     gateway = (route or {}).get("GatewayId", "")
     if route is None:
-        return Way(False, f"no endpoint leads there, and {name} has no default route", *_opened(vpc, need, table))
+        return Way(False, f"there is no endpoint, and {name} has no default route", *_opened(vpc, need, table))
     if route.get("State") == "blackhole" or (nat and nat["State"] != "available"):
         return _dead_end(vpc, name, route)
     if gateway.startswith("igw-"):
@@ -374,7 +372,7 @@ def _by_route(vpc: Vpc, subnet: str, need: Need, table: Any) -> Way:
             return _let_through(vpc, subnet, Peer(), f"internet gateway {gateway}")
         found = f"{name} leads to internet gateway {gateway}, but tasks get no public IP address"
         remark = (
-            "then set assignPublicIp in the stack that makes the service; or use private subnets with a NAT gateway"
+            "then set assignPublicIp in the stack that creates the service; or use private subnets with a NAT gateway"
         )
         return Way(False, found, (_public_ip(vpc),), remark)
     return _by_nat(vpc, subnet, name, route)
@@ -384,7 +382,7 @@ def _by_nat(vpc: Vpc, subnet: str, table: str, route: Any) -> Way:
     nat = vpc.nats.get(route.get("NatGatewayId", ""))
     if nat is None or nat.get("ConnectivityType") == "private":
         target = next((str(v) for k, v in route.items() if k.endswith("Id")), "something else")
-        return Way(None, f"the default route of {table} leads to {target}; what is behind it was not looked at")
+        return Way(None, f"the default route of {table} leads to {target}; what is behind it was not checked")
     outside = _table(vpc, nat["SubnetId"])
     if outside is None:
         return Way(None, f"the route table of {nat['SubnetId']}, where the NAT gateway is, can't be read")
@@ -416,7 +414,7 @@ def _dead_end(vpc: Vpc, table: str, route: Any) -> Way:
     for other in _working_nats(vpc):
         options = f"--route-table-id {table} --destination-cidr-block 0.0.0.0/0 --nat-gateway-id {other}"
         return Way(False, found, (_ec2(vpc, "replace-route", options),))
-    return Way(False, found, remark="make another NAT gateway, then replace the route: aws ec2 replace-route")
+    return Way(False, found, remark="create another NAT gateway, then replace the route: aws ec2 replace-route")
 
 
 def _working_nats(vpc: Vpc) -> list[str]:
@@ -430,13 +428,13 @@ def _working_nats(vpc: Vpc) -> list[str]:
 
 
 def _opened(vpc: Vpc, need: Need, table: Any) -> tuple[tuple[str, ...], str]:
-    """Return the commands that open a way where there is none, and a remark."""
+    """Return the commands that open a way, and a remark."""
     gateways = [f"--gateway-id {one}" for one in vpc.internet if vpc.tasks.public_ip]
     for target in (*gateways, *(f"--nat-gateway-id {one}" for one in _working_nats(vpc))):
         options = f"--route-table-id {table['RouteTableId']} --destination-cidr-block 0.0.0.0/0 {target}"
         return (_ec2(vpc, "create-route", options),), ""
     if need.region != vpc.region:
-        return (), "no endpoint leads out of the Region: a NAT gateway does"
+        return (), "endpoints serve one Region: use a NAT gateway"
     there = next(iter(_endpoints(vpc, need)), None)
     if need.name == "s3":
         name = there and there.get("VpcEndpointType") == "Gateway" and there["VpcEndpointId"]
@@ -449,7 +447,7 @@ def _opened(vpc: Vpc, need: Need, table: Any) -> tuple[tuple[str, ...], str]:
         ), ""
     own = _groups(vpc)
     if not own:
-        return (), "the service needs a security group first: an endpoint lets tasks in by theirs"
+        return (), "the service needs a security group first: the endpoint allows tasks by theirs"
     by_zone = {vpc.subnets[s]["AvailabilityZone"]: s for s in reversed(vpc.tasks.subnets) if s in vpc.subnets}
     make = _ec2(
         vpc,
@@ -490,12 +488,12 @@ def _peer(cidrs: Iterable[str], groups: Iterable[str]) -> Peer:
 
 
 def _let_through(vpc: Vpc, subnet: str, peer: Peer, how: str) -> Way:
-    """Return the way itself, or what the tasks' security groups and network ACL have against it."""
+    """Return the way, or what in the tasks' security groups and network ACL blocks it."""
     return _group_closed(vpc, peer, how) or _acl_closed(vpc, subnet, peer, serving=False) or Way(True, how)
 
 
 def _group_closed(vpc: Vpc, peer: Peer, how: str) -> Way | None:
-    """Return what the tasks' security groups have against HTTPS to a peer."""
+    """Return what in the tasks' security groups blocks HTTPS to a peer."""
     own = _groups(vpc)
     if not own:  # a missing group is a finding already
         return None
@@ -509,7 +507,7 @@ def _group_closed(vpc: Vpc, peer: Peer, how: str) -> Way | None:
 
 
 def _acl_closed(vpc: Vpc, subnet: str, peer: Peer, *, serving: bool) -> Way | None:
-    """Return what the network ACL of a subnet has against HTTPS with a peer, which the subnet asks or, serving, answers."""
+    """Return what in a subnet's network ACL blocks HTTPS with a peer; the subnet is the client or the server."""
     acl = next((a for a in vpc.acls if any(s["SubnetId"] == subnet for s in a["Associations"])), None)
     if acl is None:
         return None

@@ -1,8 +1,9 @@
-"""Checks of the execution role: may ECS assume it, and may it read exactly this stack's secrets and what a start needs?"""
+"""Checks of the execution role: can ECS assume it, and can it read exactly this stack's secrets and what a start needs?"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from components.references import CURRENT
 from ops._aws import Aws
 from ops._console import counted
 from ops._errors import aws_errors
@@ -21,7 +22,7 @@ _Simulated = Mapping[str, bool] | None
 
 
 def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
-    """Yield what is to be said of the execution role and of the keys."""
+    """Yield the findings about the execution role and the keys."""
     stack, role = snapshot.stack, snapshot.role
     if snapshot.role_gap:
         name = stack.service.execution_role_arn.rpartition("/")[2]
@@ -35,9 +36,9 @@ def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     if not snapshot.task_role_exists:
         name = stack.service.task_role_arn.rpartition("/")[2]
         yield Finding("role", "failure", name, "the task role doesn't exist: no task starts", put_back(stack))
-    yield from summed_up("role", _trust(stack, role), ok=f"{role.name} trusts ECS tasks, and nobody else")
+    yield from summed_up("role", _trust(stack, role), ok=f"{role.name} trusts ECS tasks only")
     yield from guarded("permission", lambda: _permission(aws, snapshot, role), role.name)
-    yield from summed_up("start", _start(snapshot, role), ok=f"{role.name} may write the log and pull the image")
+    yield from summed_up("start", _start(snapshot, role), ok=f"{role.name} can write the log and pull the image")
     yield from summed_up("key", _keys(snapshot, role), ok=lambda: _key_in_use(snapshot, role))
 
 
@@ -49,21 +50,21 @@ def _permission(aws: Aws, snapshot: Snapshot, role: Role) -> Iterator[Finding]:
         if simulated is None
         else "iam:SimulatePrincipalPolicy and the secrets' policies"
     )
-    ok = f"{role.name} may read exactly the container's {counted(len(wanted), 'secret')} ({how})"
+    ok = f"{role.name} can read exactly the container's {counted(len(wanted), 'secret')} ({how})"
     yield from summed_up("permission", _reads(snapshot, role, simulated), ok=ok)
 
 
 def _key_in_use(snapshot: Snapshot, role: Role) -> str:
     customer_managed = len(snapshot.keys)
     return (
-        f"{role.name} may decrypt with the customer-managed key"
+        f"{role.name} can decrypt with the customer-managed key"
         if customer_managed
         else "AWS-managed: nothing to grant"
     )
 
 
 def simulate(aws: Aws, role_arn: str, action: str, arns: Sequence[str]) -> _Simulated:
-    """Return what IAM's own simulator says by resource; None where the endpoint has none or it may not be asked.
+    """Return the result of IAM's simulator by resource; None where the endpoint lacks it or denies it.
 
     The simulator knows service control policies, but not the policies of secrets.
     """
@@ -97,7 +98,7 @@ def _trust(stack: Stack, role: Role) -> Iterator[Finding]:
     for statement in role.trust:
         others = [v for values in statement.principals.values() for v in values if v != _SERVICE]
         if statement.allows and (others or principal_match(statement, _SERVICE) == "everybody"):
-            found = f"may also be assumed by {', '.join(others) or 'everybody'} ({statement.label})"
+            found = f"can also be assumed by {', '.join(others) or 'everybody'} ({statement.label})"
             yield Finding("role", "warning", role.name, found, put_back(stack))
 
 
@@ -117,7 +118,7 @@ def _reads(snapshot: Snapshot, role: Role, simulated: _Simulated) -> Iterator[Fi
     for statement in role.identity:
         wide = _wider(statement, stack)
         if wide:
-            found = f"may read more than the container's secrets: {', '.join(wide)} ({statement})"
+            found = f"can read more than the container's secrets: {', '.join(wide)} ({statement})"
             fix = _take_off(stack, role, statement) or put_back(stack)
             yield Finding("permission", "warning", role.name, found, fix)
 
@@ -164,9 +165,9 @@ def _denied(check_name: str, subject: str, action: str, decision: Decision, snap
 
 
 def _take_off(stack: Stack, role: Role, statement: Statement) -> str:
-    """Return the command that takes a policy off the role that the program didn't give it, "" for one of the program's.
+    """Return the command that removes a policy from the role that the program didn't attach, "" for one of the program's.
 
-    Pulumi leaves such a policy where it is: it only manages what it made.
+    Pulumi leaves such a policy in place: it manages only what it created.
     """
     kind, _, name = statement.source.partition(" policy ")
     if statement not in role.identity or stack.names.service(stack.service_name).is_own_execution_policy(name):
@@ -210,7 +211,7 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
             continue
         if key is None:
             found = f"its key {record.kms_key_id} doesn't exist: the value can't be decrypted any more"
-            remark = "then python -m ops restore FILE, from a backup, brings the values back"
+            remark = "then restore the values from a backup: python -m ops restore FILE"
             yield Finding("key", "failure", name, found, put_back(stack), remark)
         elif key.state != "Enabled":
             yield Finding(
@@ -221,14 +222,14 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
                 _fix_key(key),
             )
         elif stack.is_adopted(name) and stack.foreign_key_arns.get(name) != key.arn:
-            found = f"is encrypted with {key.arn}, which the configuration doesn't name: no role may decrypt with it"
+            found = f"is encrypted with {key.arn}, which the configuration doesn't name: no role can decrypt with it"
             yield Finding("key", "failure" if arn in wanted else "warning", name, found, name_key(stack, name, key.arn))
         elif stack.kms_key_arn and key.arn != stack.kms_key_arn and not stack.is_adopted(name):
             found = f"is encrypted with {key.arn}, not with the stack's own key"
             yield Finding("key", "warning", name, found, put_back(stack))
         if key is not None and key.state == "Enabled" and arn in wanted:
             if key.policy is None:
-                found = "could not be checked: you may not read the key's policy"
+                found = "could not be checked: you are not allowed to read the key's policy"
                 yield Finding("key", "unchecked", name, found, remark="ask for kms:GetKeyPolicy")
                 continue
             via = {
@@ -261,7 +262,7 @@ def _fix_key(key: Key) -> str:
 
 
 def request_context(stack: Stack, role: Role, secret_arn: str) -> dict[str, str | None]:
-    """Return what a request for a secret, or for its key by Secrets Manager, carries with it."""
+    """Return the context of a request for a secret, or of Secrets Manager's request for its key."""
     region, account = secret_arn.split(":")[3:5]
     return _context(stack, role) | {
         "aws:requestedregion": region,
@@ -280,7 +281,7 @@ def _context(stack: Stack, role: Role) -> dict[str, str | None]:
         "aws:principaltype": "AssumedRole",
         "aws:requestedregion": stack.region,
         "aws:resourceaccount": stack.account,
-        "secretsmanager:versionstage": "AWSCURRENT",
+        "secretsmanager:versionstage": CURRENT,
         "aws:multifactorauthpresent": None,
     }
 

@@ -8,21 +8,22 @@ from typing import cast
 
 from components.commands import keep_command
 from components.labels import LIVE, OF_PULUMI
+from components.references import CURRENT, PREVIOUS
 from ops._console import counted
 from ops._errors import DENIED
 from ops._ownership import ownership, parts_of
-from ops._secrets import CURRENT, PREVIOUS, Record, Unreadable, Value
+from ops._secrets import Record, Unreadable, Value
 from ops._unfit import unfit
 from ops.doctor.finding import Finding, put_back, summed_up, take_anew
 from ops.doctor.snapshot import Snapshot, live_label
 
 _SIGN_IN = {"username", "password"}
 _CLONE = "_clone"
-"""How the second one of two alternating users is called. Source: AWS, Secrets Manager user guide, "Alternating users"."""
+"""The suffix of the second of two alternating users. Source: AWS, Secrets Manager user guide, "Alternating users"."""
 
 
 def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
-    """Yield what is to be said of the secrets."""
+    """Yield the findings about the secrets."""
     stack, count = snapshot.stack, len(snapshot.stack.secret_arns)
     where = f"in account {stack.account}, {stack.region}"
     yield from summed_up("exists", _existence(snapshot), ok=f"{_all(count)} {where}")
@@ -31,7 +32,7 @@ def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
     if snapshot.values_read:
         yield from summed_up("json", _json(snapshot), ok=lambda: _all_flat(snapshot))
     else:
-        yield Finding("json", "ok", "", "not checked: values were not to be read")
+        yield Finding("json", "ok", "", "not checked: --no-values")
     if max_age_days is not None:
         ok = f"no value is older than {counted(max_age_days, 'day')}"
         yield from summed_up("age", _ages(snapshot, max_age_days), ok=ok)
@@ -51,12 +52,12 @@ def _existence(snapshot: Snapshot) -> Iterator[Finding]:
     for name, arn in sorted(stack.secret_arns.items()):
         if found := snapshot.namesakes.get(arn):
             text = (
-                f"was deleted and made again under the same name: it is {found.arn} now. The stack, the role and the container "
+                f"was deleted and created again under the same name: it is {found.arn} now. Stack, role and container "
                 "name the old ARN, and no task can read that"
             )
             yield Finding("exists", "failure", name, text, take_anew(stack))
         elif snapshot.records[arn] is None:
-            remark = f"a value that Pulumi doesn't own comes back by python -m ops restore FILE --only {name}"
+            remark = f"restore a value that Pulumi doesn't own: python -m ops restore FILE --only {name}"
             yield Finding("exists", "failure", name, "doesn't exist (deleted for good)", put_back(stack), remark)
 
 
@@ -102,16 +103,14 @@ def _changed_by_hand(snapshot: Snapshot, record: Record) -> bool:
 
 
 def _by_hand(snapshot: Snapshot, record: Record, name: str) -> Finding:
-    """Say which values were changed by hand, with the commands that take them into the configuration: nothing gets lost."""
+    """Report which values were changed outside Pulumi, with the commands that keep them in the configuration."""
     stack, parts = snapshot.stack, parts_of(snapshot.stack, record.arn)
     live, own = snapshot.text(record.arn), snapshot.text(record.arn, live_label(record) or "")
     before, now = _object(own or ""), _object(live or "")
     changed = [key for key in parts if not key or (live and own and before.get(key) != now.get(key))]
     keys = {key: config_key for key in changed if (config_key := parts[key].config_key)}
     at = f" at {', '.join(keys)}" if any(keys) else ""
-    found = (
-        f"was changed by hand{at}; Pulumi's configuration owns it, and `up` puts no other value until it has this one"
-    )
+    found = f"was changed outside Pulumi{at}; Pulumi's configuration owns it, and `up` sets no other value until it has this one"
     wrong = {key for key in keys if key and unfit(str(_object(live or "").get(key, "")))}
     commands = [keep_command(name, key, stack.environment) for key in keys if key not in wrong]
     back, remark = _fix_value(snapshot, record) if wrong or not commands else ("", "")
@@ -173,15 +172,17 @@ def _json_problems(
     except (ValueError, RecursionError) as error:  # thousands of nested objects are refused, too
         # Only the position: the text around it is the value.
         position = f" (position {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
-        yield Finding("json", "failure", subject, f"is no valid JSON{position}", *fix)
+        yield Finding("json", "failure", subject, f"is not valid JSON{position}", *fix)
         return
     if not isinstance(found, dict):
-        yield Finding("json", "failure", subject, "is JSON, but no object with keys", *fix)
+        yield Finding("json", "failure", subject, "is JSON, but not an object with keys", *fix)
         return
     values = cast("dict[str, object]", found)
     for key in sorted(twice):
-        yield Finding("json", "failure", subject, f"has the key {key} twice: which one is meant nobody knows", *fix)
-    # The rotation function signs in with these, although no container may reference them.
+        yield Finding(
+            "json", "failure", subject, f"has the key {key} twice: either value could be the intended one", *fix
+        )
+    # The rotation function signs in with these, although no container references them.
     used = referenced | (_SIGN_IN if record.rotation.lambda_arn else set())
     for key in sorted(referenced - set(values)):
         text = f"has no key {key}, which the container references; it has {', '.join(sorted(values)) or 'none'}"
@@ -221,7 +222,7 @@ def _fix_current(snapshot: Snapshot, record: Record) -> tuple[str, str]:
 
 
 def _fix_value(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[str, str]:
-    """Return the command that gives a secret another value, or the one that the configuration owns back, and a remark."""
+    """Return the command that gives a secret another value, or restores the configuration's, and a remark."""
     stack = snapshot.stack
     owner = ownership(stack, record, key)
     version = _version_of_pulumi(record)
@@ -239,7 +240,7 @@ def _set(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[st
 
 
 def _version_of_pulumi(record: Record) -> str | None:
-    """Return the version that the program wrote last: of two, the one that was current more recently."""
+    """Return the version that the program wrote last; of two, the one that was current more recently."""
     written = [v for v, stages in record.stages.items() if any(stage.startswith(LIVE) for stage in stages)]
     recent = [version for stage in (CURRENT, PREVIOUS) if (version := record.version(stage)) in written]
     return next(iter([*recent, *written]), None)

@@ -60,9 +60,9 @@ class Service:
 
     Attributes:
         placement: None for another network mode, or for tasks on instances, whose agent reads the secrets from there.
-        events: What the service said lately that isn't ordinary, the newest first.
+        events: The service's latest unusual messages, the newest first.
         rolled_back: Why the circuit breaker went back to an older revision, "" when it didn't.
-        gap: Why its tasks could not be looked at, "" when they were.
+        gap: Why its tasks could not be read, "" when they were.
         controller: The type of its deployment controller.
     """
 
@@ -82,7 +82,7 @@ class Service:
 
     @property
     def is_deployed_by_ecs(self) -> bool:
-        """Whether UpdateService deploys it; CodeDeploy or its owner's task sets do otherwise."""
+        """Whether UpdateService deploys it; otherwise CodeDeploy or an external controller does."""
         return self.controller not in NOT_UPDATED_BY_ECS
 
     @property
@@ -102,8 +102,8 @@ class Found:
 
     Attributes:
         services: What DescribeServices says of each.
-        clusters: How many clusters were looked at.
-        gaps: What could not be looked at, and why.
+        clusters: How many clusters were searched.
+        gaps: What could not be read, and why.
     """
 
     services: tuple[Any, ...]
@@ -115,7 +115,7 @@ _BY_ANOTHER_CONTROLLER = (
     "start a deployment with CodeDeploy, or create a new task set: UpdateService cannot deploy this service"
 )
 _NONE_RUNS_IT = (
-    "no ECS service of this account and Region runs it; tasks that are started in another way keep the old value until they "
+    "no ECS service of this account and Region runs it; tasks that are started differently keep the old value until they "
     "end"
 )
 
@@ -136,7 +136,7 @@ def find(aws: Aws, families: Iterable[str]) -> Found:
 
 
 def _of_cluster(aws: Aws, cluster: str) -> tuple[list[Any], str]:
-    """Return the active services of a cluster, and why they can't be told."""
+    """Return the active services of a cluster, and why they can't be listed."""
     found: list[Any] = []
     try:
         arns = list(aws.pages("ecs", "list_services", "serviceArns", cluster=cluster, maxResults=_LISTED_AT_ONCE))
@@ -202,7 +202,7 @@ def _cluster(raw: Any) -> str:
 
 
 def _sets(raw: Any) -> list[Any]:
-    """Return the task sets, which a deployment by CodeDeploy or of one's own makes; the primary one first."""
+    """Return the task sets, which CodeDeploy or an external controller creates; the primary one first."""
     return sorted(raw.get("taskSets") or (), key=lambda one: one.get("status") != "PRIMARY")
 
 
@@ -229,7 +229,7 @@ def _placement(raw: Any) -> Placement | None:
 
 
 def redeploy(region: str, found: Found) -> tuple[str, str]:
-    """Return the command that replaces the tasks of services, and what there is to know of those that weren't found."""
+    """Return the command that replaces the tasks of services, and a remark about those that weren't found."""
     commands = [
         f"aws ecs update-service --force-new-deployment --region {region} --cluster {_cluster(raw)} "
         f"--service {raw['serviceName']}"
@@ -241,7 +241,7 @@ def redeploy(region: str, found: Found) -> tuple[str, str]:
     ]
     if found.gaps:
         remark = (
-            f"not looked at: {'; '.join(found.gaps)}; aws ecs list-clusters --region {region} and aws ecs list-services "
+            f"left out: {'; '.join(found.gaps)}; aws ecs list-clusters --region {region} and aws ecs list-services "
             "name what aws ecs update-service --force-new-deployment takes"
         )
     else:
@@ -252,21 +252,21 @@ def redeploy(region: str, found: Found) -> tuple[str, str]:
 
 
 def replace_tasks(aws: Aws, stack: Stack, arn: str) -> str:
-    """Return what is to be done with the running tasks that have a secret's former value."""
+    """Return what to do about running tasks that have a secret's former value."""
     families = {
         service.task_definition_family
         for service in stack.services.values()
         if any(parse_value_from(text).arn == arn for text in service.container_secrets.values())
     }
     if not families:
-        return "No service of the stack reads it: no task is to be replaced."
+        return "No service of the stack reads it: no task needs to be replaced."
     command, remark = redeploy(stack.region, find(aws, families))
     lines = ["Running tasks keep the old value until they are replaced:", f"  {command}"] if command else []
     return "\n".join([*lines, *([f"{remark[0].upper()}{remark[1:]}."] if remark else [])])
 
 
 def _telling(events: list[Any]) -> tuple[str, ...]:
-    """Return the newest messages that tell of trouble, each once."""
+    """Return the newest messages about problems, each once."""
     messages = [" ".join(event.get("message", "").split()) for event in events[:_EVENTS]]
     telling = (text for text in messages if not any(word in text for word in _ROUTINE))
     # The same sentence comes every few minutes, with another task's id in it.
@@ -293,7 +293,7 @@ def _tasks(aws: Aws, cluster: str, service: str, status: str) -> tuple[Task, ...
 
 
 def check_found(stack: Stack, found: Found, asked: str | None) -> Iterator[Finding]:
-    """Yield what is to be said of the search for services; `asked` is how the operator named one."""
+    """Yield the findings of the search for services; `asked` is the name that the operator gave."""
     for gap in found.gaps:
         remark = "ask for that right, or name a service: --ecs-service CLUSTER/SERVICE"
         yield Finding("service", "unchecked", "", f"could not be checked: {gap}", remark=remark)
@@ -308,19 +308,19 @@ def check_found(stack: Stack, found: Found, asked: str | None) -> Iterator[Findi
 
 
 def check(snapshot: Snapshot, service: Service, *, closed: bool = False) -> Iterator[Finding]:
-    """Yield what is to be said of a service: why tasks stopped first, then how many run.
+    """Yield the findings about a service: why tasks stopped first, then how many run.
 
     Args:
         snapshot: The stack, seen from the service.
         service: The service.
-        closed: Whether its network is known to be closed, so that a new deployment helps nothing.
+        closed: Whether its network is known to be closed, so that a new deployment would fail.
     """
     stopped = list(guarded("stopped", lambda: _stopped(service), service.label))
     if service.gap:
         for name in ("stopped", *(("redeploy",) if snapshot.values_read else ())):
             yield Finding(name, "unchecked", service.label, f"could not be checked: {service.gap}")
     else:
-        yield from summed_up("stopped", stopped, ok=f"{service.label}: no task stopped for a reason to know")
+        yield from summed_up("stopped", stopped, ok=f"{service.label}: no task stopped for a reason that matters")
     ok = (
         f"{service.label}: {service.running} of {service.desired} tasks run {service.definition_arn.rpartition('/')[2]}"
     )
@@ -328,9 +328,7 @@ def check(snapshot: Snapshot, service: Service, *, closed: bool = False) -> Iter
     if service.gap:
         return
     if not service.is_deployed_by_ecs:
-        text = (
-            f"the deployment controller is {service.controller}: a changed value starts no deployment of this service"
-        )
+        text = f"the deployment controller is {service.controller}: a changed value does not start a deployment of this service"
         yield Finding("redeploy", "warning", service.label, text, remark=_BY_ANOTHER_CONTROLLER)
     if snapshot.values_read:
         ok = f"{service.label}: every running task is newer than every value"
@@ -342,13 +340,13 @@ def _state(snapshot: Snapshot, service: Service, *, blocked: bool) -> Iterator[F
     update = f"aws ecs update-service --region {stack.region} --cluster {service.cluster} --service {service.name}"
     if service.definition_arn != stack.service.task_definition_arn:
         label = service.definition_arn.rpartition("/")[2]
-        found = f"runs {label}, the stack made {stack.service.task_definition_arn.rpartition('/')[2]}"
+        found = f"runs {label}, but the stack's revision is {stack.service.task_definition_arn.rpartition('/')[2]}"
         fix = f"{update} --task-definition {stack.service.task_definition_arn}"
         if not service.is_deployed_by_ecs:
             fix = ""
         if service.rolled_back:
             found += f"; ECS went back to it, as the new one failed: {service.rolled_back}"
-            remark = f"once its cause is gone: {fix or _BY_ANOTHER_CONTROLLER}"
+            remark = f"once the cause is fixed: {fix or _BY_ANOTHER_CONTROLLER}"
             yield Finding("service", "failure", service.label, found, remark=remark)
         else:
             remark = "" if fix else _BY_ANOTHER_CONTROLLER
@@ -366,7 +364,7 @@ def _state(snapshot: Snapshot, service: Service, *, blocked: bool) -> Iterator[F
         again = f"{update} --force-new-deployment" if service.is_deployed_by_ecs else ""
         fix = known.fix if known and known.fix != DOCTOR else again
         if blocked:  # a new deployment would fail in the same way
-            fix, remark = "", f"once what stands above is fixed: {again or _BY_ANOTHER_CONTROLLER}"
+            fix, remark = "", f"once the findings above are fixed: {again or _BY_ANOTHER_CONTROLLER}"
         yield Finding("service", "failure", service.label, found, fix, remark)
     numbers = (service.platform or "LATEST").split(".")
     keyed = any(reference.key for references in snapshot.references().values() for reference in references)

@@ -1,4 +1,4 @@
-"""Everything that the checks look at, read once: batch calls where AWS has them, several at a time where it hasn't."""
+"""Everything that the checks need, read once: with batch calls where AWS has them, otherwise several at a time."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from components.labels import LIVE
-from components.references import Reference, parse_value_from
+from components.location import ECR_REGISTRY
+from components.references import CURRENT, Reference, parse_value_from
 from ops._aws import Aws
 from ops._detect import texts_in
 from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of
 from ops._roles import Role, read_key_policy, read_role
 from ops._secrets import (
-    CURRENT,
     Record,
     Unreadable,
     Value,
@@ -31,21 +31,20 @@ from ops.doctor.finding import UncheckedError, Unread, reason
 _R = TypeVar("_R")
 
 _ECR_IMAGE = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
-    r"(?P<repository>[^:@]+)(?:(?::(?P<tag>[^@]+))?@(?P<digest>sha256:[0-9a-f]+)|:(?P<only_tag>.+))"
+    ECR_REGISTRY + r"(?P<repository>[^:@]+)(?:(?::(?P<tag>[^@]+))?@(?P<digest>sha256:[0-9a-f]+)|:(?P<only_tag>.+))"
 )
 
 
 _FEW = 20
-"""Up to so many secrets each is described alone, which is never minutes old; more are listed a hundred a call."""
+"""Up to this many secrets are described one by one, which is always current; more are listed, a hundred a call."""
 
 
 @dataclass(frozen=True)
 class Container:
-    """What matters here of a container definition.
+    """The parts of a container definition that the checks need.
 
     Attributes:
-        texts: What else could hold a secret (a command, a label, an option of the log), by where it stands.
+        texts: What else could hold a secret (a command, a label, an option of the log), by its place.
         log_group: None for any driver but awslogs.
     """
 
@@ -87,7 +86,7 @@ class TaskDefinition:
 
 @dataclass(frozen=True)
 class Key:
-    """A KMS key. `policy` is None when it may not be read."""
+    """A KMS key. `policy` is None when it can't be read."""
 
     arn: str
     state: str
@@ -116,21 +115,21 @@ class Snapshot:
 
     Attributes:
         records: The stack's secrets by ARN, None where one doesn't exist.
-        namesakes: By the ARN of a secret that doesn't exist: what has its name now.
-        values: Current values by ARN; empty when values were not to be read.
+        namesakes: By the ARN of a secret that doesn't exist: the secret that has its name now.
+        values: Current values by ARN; empty with --no-values.
         staged: Values of other staging labels, by ARN and label: those that a `valueFrom` takes a JSON key of, and what
-            Pulumi put last where that is not the current value.
+            Pulumi set last where that is not the current value.
         policies: Statements of the secrets' resource policies by ARN.
         deployed: The stack's revision of the task definition, None when it is gone.
         others: Further revisions that may run: the family's newest, the service's.
-        task_role_exists: Whether the task role does, as far as it may be read.
+        task_role_exists: Whether the task role exists, as far as it can be read.
         role: The execution role, None when it doesn't exist, or when `role_gap` says why it could not be read.
-        keys: Customer-managed keys by the id that the secrets know them by, None for one that doesn't exist.
+        keys: Customer-managed keys by the id that the secrets have, None for one that doesn't exist.
         used: The references of every service by ARN.
-        values_read: Whether values were to be read.
+        values_read: Whether values were read.
         definitions_gap: Why the task definitions could not be read, "" when they were.
 
-    A mapping that could not be read is `Unread`: a check that looks into it fails, and says why.
+    A mapping that could not be read is `Unread`: a check that needs it fails, and says why.
     """
 
     stack: Stack
@@ -221,7 +220,7 @@ def take(
 
 
 def _part(read: Callable[[], Mapping[Any, _R]]) -> Mapping[Any, _R]:
-    """Return what is read; what can't be read is `Unread`, so that the checks that need it can say so."""
+    """Return what is read; what can't be read is `Unread`, so that the checks that need it report the reason."""
     try:
         return read()
     except Exception as error:  # noqa: BLE001 - the other parts are still worth having
@@ -275,7 +274,7 @@ def _keys(aws: Aws, records: Mapping[str, Record | None]) -> dict[str, Key | Non
 
 
 def _namesakes(aws: Aws, stack: Stack, records: Mapping[str, Record | None]) -> dict[str, Record]:
-    """Return what has the names of secrets that are gone: made again by hand, it has another ARN."""
+    """Return the secrets that have the names of missing ones: created again outside Pulumi, they have other ARNs."""
     full_names = {stack.secret_arns[name]: full for name, full in stack.full_names.items() if name in stack.secret_arns}
     found = {arn: describe(aws, full_names[arn]) for arn, record in records.items() if record is None}
     return {arn: record for arn, record in found.items() if record}
@@ -289,8 +288,8 @@ def _records(
     values = {} if isinstance(values, Unread) else values
     names = {stack.full_names[name]: arn for name, arn in stack.secret_arns.items() if arn in arns}
     found: dict[str, Record | None] = dict(list_records(aws, names))
-    # The list may be minutes old: whatever looks wrong, or doesn't know the version just read, is asked for alone. So is
-    # what has replicas, whose state the list doesn't tell.
+    # The list can be minutes old: whatever looks wrong, or lacks the version just read, is described alone. So is
+    # what has replicas, whose state the list lacks.
     doubtful = [arn for arn in arns if _doubtful(found.get(arn), values.get(arn))]
     return dict.fromkeys(arns) | found | describe_all(aws, doubtful)
 
@@ -312,7 +311,7 @@ def _role(aws: Aws, arn: str) -> tuple[Role | None, str]:
 
 
 def live_label(record: Record) -> str | None:
-    """Return the label of the version that Pulumi put last, None when it put none, or more than one in several lives."""
+    """Return the label of the version that Pulumi set last, None when it set none, or several in more than one life."""
     found = [stage for stages in record.stages.values() for stage in stages if stage.startswith(LIVE)]
     return found[0] if len(found) == 1 else None
 
@@ -363,7 +362,7 @@ def read_task_definition(aws: Aws, name: str) -> TaskDefinition | None:
 
 
 _READ = {"name", "image", "secrets", "environment", "portMappings"}
-"""Parts of a container that are read on their own, or that no secret stands in."""
+"""Parts of a container that are read on their own, or can't hold a secret."""
 
 
 def _container(raw: Mapping[str, Any]) -> Container:

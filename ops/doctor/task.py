@@ -1,4 +1,4 @@
-"""Checks of the deployed task definition: does each `valueFrom` lead to a secret of this stack, are image and log there?"""
+"""Checks of the deployed task definition: does each `valueFrom` lead to a secret of this stack, do image and log exist?"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from ops.doctor.role import request_context
 from ops.doctor.snapshot import Image, Snapshot, TaskDefinition, image_in_ecr
 
 _PROCESSORS = {"X86_64": "amd64", "ARM64": "arm64"}
-"""What ECS calls a processor, and what an image does."""
+"""ECS's name of a processor, and an image's."""
 
 _LEAK_CHARACTERS = 8
-"""The shortest secret value that is looked for among plain variables; a shorter one would be found by chance."""
+"""The shortest secret value that is searched for among plain variables; a shorter one would be found by chance."""
 
 
 def check(snapshot: Snapshot) -> Iterator[Finding]:
-    """Yield what is to be said of the task definition."""
+    """Yield the findings about the task definition."""
     deployed = snapshot.deployed
     label = deployed.label if deployed else ""
     count = len(list(deployed.references())) if deployed else 0
@@ -48,7 +48,7 @@ def _state(snapshot: Snapshot) -> Iterator[Finding]:
         if other.arn.rpartition(":")[0] == stack.service.task_definition_arn.rpartition(":")[0] and _newer(
             other, stack
         ):
-            found = f"{other.label} is newer than {label} that this stack made: somebody registered it by hand"
+            found = f"{other.label} is newer than this stack's {label}: it was registered outside Pulumi"
             found += _differences(other, deployed)
             fix = f"aws ecs deregister-task-definition --task-definition {other.label} --region {stack.region}"
             yield Finding("task-definition", "warning", other.label, found, fix)
@@ -62,7 +62,7 @@ def _state(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _differences(other: TaskDefinition, deployed: TaskDefinition | None) -> str:
-    """Return what another revision starts instead, as the end of a sentence."""
+    """Return what another revision runs instead, as the end of a sentence."""
     if deployed is None:
         return ""
     images = [c.image for c in other.containers], [c.image for c in deployed.containers]
@@ -77,7 +77,7 @@ def _newer(other: TaskDefinition, stack: Stack) -> bool:
 
 
 def _remedy(stack: Stack, definition: TaskDefinition) -> tuple[str, str]:
-    """Return the command that takes a revision out of use, and a remark: the program can change only the one it made."""
+    """Return the command that takes a revision out of use, and a remark: the program can change only its own."""
     if definition.arn == stack.service.task_definition_arn:
         return put_back(stack), ""
     if _newer(definition, stack):
@@ -112,7 +112,9 @@ def _wrong_reference(snapshot: Snapshot, text: str) -> str | None:
         reference = parse_value_from(text)
     except ValueError as error:
         return (
-            f"{error}" if text.startswith("arn:") else f"{text!r} is no ARN of a secret: ECS takes it for a parameter"
+            f"{error}"
+            if text.startswith("arn:")
+            else f"{text!r} is not the ARN of a secret: ECS reads it as the name of a parameter"
         )
     if reference.arn not in stack.every_secret_arn.values():
         return _stranger(stack, reference.arn)
@@ -131,7 +133,7 @@ def _stranger(stack: Stack, arn: str) -> str:
     whole = next((own for own in stack.secret_arns.values() if own.rpartition("-")[0] == arn), None)
     if whole:
         return f"lacks the ARN's last part {whole[len(arn) :]}: the role's policy doesn't match it"
-    return f"points to {fields[6]}, which is no secret of this stack"
+    return f"points to {fields[6]}, which is not a secret of this stack"
 
 
 def _leaks(snapshot: Snapshot) -> Iterator[Finding]:
@@ -142,7 +144,7 @@ def _leaks(snapshot: Snapshot) -> Iterator[Finding]:
                 subject = f"{variable} in {definition.label}"
                 found = ""
                 if variable in stack.service.container_secrets:
-                    found = "stands in the clear, it should be a reference"
+                    found = "is in the clear, it should be a reference"
                 elif names := [name for text, name in known.items() if text in plain]:
                     found = f"holds the value of {names[0]} in the clear"
                 if found:
@@ -150,7 +152,7 @@ def _leaks(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _written_by_hand(snapshot: Snapshot) -> Iterator[Finding]:
-    """Yield what stands in the clear in commands and labels; of a revision registered by hand also what looks like a secret."""
+    """Yield what commands and labels hold in the clear; in a revision from outside Pulumi also what looks like a secret."""
     stack, known = snapshot.stack, _known(snapshot)
     for definition in snapshot.definitions:
         by_hand = definition.arn != stack.service.task_definition_arn
@@ -164,7 +166,7 @@ def _written_by_hand(snapshot: Snapshot) -> Iterator[Finding]:
                 reported = variable in stack.service.container_secrets or any(value in plain for value in known)
                 if not reported and (why := why_secret(variable, plain)):
                     yield _in_the_clear(
-                        stack, definition, f"{variable} in {definition.label}", f"{why} and stands in the clear"
+                        stack, definition, f"{variable} in {definition.label}", f"{why} and is in the clear"
                     )
 
 
@@ -175,7 +177,7 @@ def _known(snapshot: Snapshot) -> dict[str, str]:
 
 
 def _in_the_clear(stack: Stack, definition: TaskDefinition, subject: str, found: str) -> Finding:
-    text = f"{found}: everybody who may describe the task definition reads it"
+    text = f"{found}: everybody who can describe the task definition can read it"
     fix, where = _remedy(stack, definition)
     then = "then give the secret a new value; python -m ops migrate clean removes old revisions"
     return Finding("plain-text", "failure", subject, text, fix, f"{where}; {then}" if where else then)
@@ -193,7 +195,7 @@ def check_images(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _images(aws: Aws, snapshot: Snapshot, names: list[str], told: list[str]) -> Iterator[Finding]:
-    """Yield what is wrong with images in ECR; add to `told` what is to be said of the others."""
+    """Yield what is wrong with images in ECR; add remarks about the others to `told`."""
     for image in filter(None, map(image_in_ecr, names)):
         try:
             aws.client("ecr", image.region).describe_images(
@@ -215,7 +217,7 @@ def _images(aws: Aws, snapshot: Snapshot, names: list[str], told: list[str]) -> 
         yield from guarded("image", partial(_repository, aws, snapshot, image, told), image.in_words)
         built = _processors(aws, image)
         whose = "" if image.account == snapshot.stack.account else f" in the registry of account {image.account}"
-        for_what = f"for {', '.join(sorted(built))}" if built else "for which processor its manifest doesn't tell"
+        for_what = f"for {', '.join(sorted(built))}" if built else "for a processor that its manifest doesn't name"
         told.append(f"{image.name} exists{whose}, {for_what}")
         for definition in snapshot.definitions:
             wanted = _PROCESSORS.get(definition.architecture, "")
@@ -225,7 +227,7 @@ def _images(aws: Aws, snapshot: Snapshot, names: list[str], told: list[str]) -> 
 
 
 def _repository(aws: Aws, snapshot: Snapshot, image: Image, told: list[str]) -> Iterator[Finding]:
-    """Yield what the repository's own policy has against the execution role; add to `told` that it could not be read."""
+    """Yield what in the repository's policy blocks the execution role; add to `told` when it could not be read."""
     stack, role = snapshot.stack, snapshot.role
     if role is None:
         return
@@ -238,7 +240,7 @@ def _repository(aws: Aws, snapshot: Snapshot, image: Image, told: list[str]) -> 
         if code_of(error) != "RepositoryPolicyNotFoundException":
             if not elsewhere:
                 raise
-            told.append(f"not looked at: the repository's policy, which account {image.account} keeps")
+            told.append(f"left out: the repository's policy, which belongs to account {image.account}")
             return
         text = ""
     policy = parse(text, source="the repository's policy") if text else ()
@@ -248,7 +250,7 @@ def _repository(aws: Aws, snapshot: Snapshot, image: Image, told: list[str]) -> 
         request, identity=role.identity, boundary=role.boundary, resource=policy, resource_must_allow=elsewhere
     )
     who = f"aws ecr get-repository-policy --repository-name {image.repository} --registry-id {image.account} "
-    remark = f"{who}--region {image.region} shows it; its owner must let {role.arn} pull"
+    remark = f"{who}--region {image.region} shows it; its owner must allow {role.arn} to pull"
     if decision.statement and decision.outcome == "explicit-deny" and decision.statement in policy:
         found = f"can't be pulled: ecr:BatchGetImage is denied by {decision.statement}"
         yield Finding("image", "failure", image.in_words, found, remark=remark)
@@ -260,7 +262,7 @@ def _repository(aws: Aws, snapshot: Snapshot, image: Image, told: list[str]) -> 
 
 
 def _processors(aws: Aws, image: Image) -> set[str]:
-    """Return what an image is built for, by its manifest list; empty when it has a single manifest, which doesn't tell."""
+    """Return what an image is built for, by its manifest list; empty when it has a single manifest, which doesn't say."""
     answer = aws.client("ecr", image.region).batch_get_image(
         registryId=image.account, repositoryName=image.repository, imageIds=[dict(image.identifier)]
     )
@@ -271,7 +273,7 @@ def _processors(aws: Aws, image: Image) -> set[str]:
 
 
 def _rebuild(stack: Stack, name: str, built: set[str]) -> tuple[str, str]:
-    """Return the command that makes image and processor agree, and a remark."""
+    """Return the command that aligns image and processor, and a remark."""
     ours = next((ours for ours, theirs in _PROCESSORS.items() if theirs in built), None)
     build = f"docker buildx build --platform linux/amd64,linux/arm64 --push -t {name} ."
     if ours is None:
@@ -286,7 +288,7 @@ def _rebuild(stack: Stack, name: str, built: set[str]) -> tuple[str, str]:
 
 
 def _rekey(stack: Stack, group: str, region: str) -> str:
-    """Return the command that gives a log group the key that the program gives it."""
+    """Return the command that gives a log group the program's key."""
     if stack.kms_key_arn:
         return f"aws logs associate-kms-key --log-group-name {group} --kms-key-id {stack.kms_key_arn} --region {region}"
     return f"aws logs disassociate-kms-key --log-group-name {group} --region {region}"

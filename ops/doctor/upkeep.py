@@ -1,4 +1,4 @@
-"""Checks of what keeps secrets good: rotation, replicas, and tasks that know the newest value."""
+"""Checks of what keeps secrets current: rotation, replicas, and tasks with the newest value."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from components.acceptance import is_server, named
+from components.references import CURRENT, PENDING, PREVIOUS
 from ops._aws import Aws
 from ops._console import counted
 from ops._errors import MISSING, aws_errors, code_of
 from ops._pending import left_over, remove_label_command, unfinished
 from ops._restoring import RESTORED
-from ops._secrets import CURRENT, PENDING, PREVIOUS, Record, Value
+from ops._secrets import Record, Value
 from ops.access.evaluator import Request, parse, trusts
 from ops.doctor.finding import Finding, guarded, put_back, summed_up
 from ops.doctor.snapshot import Snapshot
@@ -21,7 +22,7 @@ _GRACE = timedelta(days=1)
 
 
 def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
-    """Yield what is to be said of rotation and replicas."""
+    """Yield the findings about rotation and replicas."""
 
     def rotation() -> Iterator[Finding]:
         for record in snapshot.live().values():
@@ -72,7 +73,7 @@ def _rotation(aws: Aws, snapshot: Snapshot, record: Record) -> Iterator[Finding]
         yield Finding("rotation", "failure", name, found, f"python -m ops rotate {name} --stack {stack.environment}")
     elif stale := left_over(record):
         found = (
-            "has AWSPENDING at the version that was rolled back from: Secrets Manager takes its rotation for unfinished"
+            "has AWSPENDING at the version that was rolled back from: Secrets Manager considers its rotation unfinished"
         )
         yield Finding("rotation", "failure", name, found, remove_label_command(stack, record, stale))
     if late := _late(record):
@@ -83,7 +84,7 @@ def _rotation(aws: Aws, snapshot: Snapshot, record: Record) -> Iterator[Finding]
 
 
 def _restored(snapshot: Snapshot, record: Record) -> Iterator[Finding]:
-    """Yield that a server's password came from a backup: nobody asked the server."""
+    """Yield that a server's password came from a backup: the server did not check it."""
     stack, current = snapshot.stack, record.version(CURRENT)
     name = stack.name_of(record.arn)
     parts = stack.secrets[name].parts.values() if name in stack.secrets else ()
@@ -92,7 +93,7 @@ def _restored(snapshot: Snapshot, record: Record) -> Iterator[Finding]:
         return
     back = f" (if so: python -m ops rollback {name})" if record.rotation.lambda_arn else ""
     found = (
-        f"its live value came from `ops restore`: {', '.join(servers) or 'the database'} may have another password{back}; "
+        f"its live value came from `ops restore`: {', '.join(servers) or 'the database'} can have another password{back}; "
         "once it signs in, remove the label"
     )
     yield Finding("rotation", "warning", name, found, remove_label_command(stack, record, current, RESTORED))
@@ -101,10 +102,10 @@ def _restored(snapshot: Snapshot, record: Record) -> Iterator[Finding]:
 def _late(record: Record) -> str | None:
     rotation, now = record.rotation, datetime.now(UTC)
     if rotation.next and rotation.next + _GRACE < now:
-        return f"was to rotate by {rotation.next:%Y-%m-%d} and didn't"
+        return f"was due to rotate by {rotation.next:%Y-%m-%d}, but didn't"
     last = rotation.last or record.created
     if rotation.every_days and last and last + timedelta(days=rotation.every_days) + _GRACE < now:
-        return f"last rotated on {last:%Y-%m-%d}, it should every {counted(rotation.every_days, 'day')}"
+        return f"last rotated on {last:%Y-%m-%d}, but is due every {counted(rotation.every_days, 'day')}"
     return None
 
 
@@ -125,7 +126,7 @@ def _wrong_function(aws: Aws, arn: str) -> str | None:
             raise
         policy = ()
     if not trusts(policy, Request("lambda:InvokeFunction", arn, "secretsmanager.amazonaws.com")).allows:
-        return f"Secrets Manager may not call its function {name}"
+        return f"Secrets Manager is not allowed to call its function {name}"
     return None
 
 
@@ -172,18 +173,18 @@ def changed_after(snapshot: Snapshot, moment: datetime) -> list[str]:
 
 
 def check_deployed(snapshot: Snapshot, fix: str, remark: str) -> Iterator[Finding]:
-    """Yield whether the task definition is newer than the values, as far as that can be told without a service.
+    """Yield whether the task definition is newer than the values, as far as that is known without a service.
 
     Args:
         snapshot: The stack.
         fix: The command that replaces the tasks.
-        remark: What there is to know of it.
+        remark: What else to know.
     """
     if snapshot.deployed is None:
         return
     registered = snapshot.deployed.registered
     if registered is None or not snapshot.values_read:
-        why = "values were not to be read" if registered else "this endpoint doesn't tell when it was registered"
+        why = "--no-values" if registered else "this endpoint doesn't report when it was registered"
         yield Finding("redeploy", "ok", "", f"not checked: {why}")
         return
     newer = changed_after(snapshot, registered)

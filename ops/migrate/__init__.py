@@ -13,7 +13,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Move secrets that lie in the clear: scan, plan, apply, verify, clean. adopt takes over existing secrets.",
+    help="Move secrets that are in the clear: scan, plan, apply, verify, clean. Import existing secrets: adopt.",
 )
 app.command("scan")(scan)
 app.command("plan")(show)

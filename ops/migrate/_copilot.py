@@ -1,4 +1,4 @@
-"""Manifests of AWS Copilot, as the task definition that Copilot makes of them.
+"""Manifests of AWS Copilot, as the task definition that Copilot creates from them.
 
 Source: aws/copilot-cli, site/content/docs/manifest (lb-web-service, backend-service, worker-service, rd-web-service,
 scheduled-job) and site/content/docs/developing/manifest-env-var.
@@ -25,7 +25,7 @@ _NOT_OF_A_TASK = {
     "name", "type", "http", "nlb", "count", "exec", "network", "environments", "deployment", "observability", "image",
     "variables", "secrets", "env_file", "sidecars", "command", "entrypoint", "platform", "storage", "logging", *_TASK,
 }  # fmt: skip
-"""What stands around the task (load balancer, scaling, network), or is read on its own."""
+"""What is around the task (load balancer, scaling, network), or is read separately."""
 
 _OWN_VARIABLES = (
     "Copilot sets further variables (COPILOT_..., the outputs of addons/): add those that the application reads"
@@ -33,7 +33,7 @@ _OWN_VARIABLES = (
 
 
 def environments(manifest: Mapping[str, Any]) -> list[str]:
-    """Return the environments that a manifest overrides something for, "" alone when there is none."""
+    """Return the environments that a manifest has overrides for, only "" without any."""
     found = manifest.get("environments")
     return list(cast("Mapping[str, Any]", found)) if isinstance(found, dict) and found else [""]
 
@@ -80,7 +80,7 @@ _OF_A_CONTAINER = ("variables", "secrets", "env_file", "command", "entrypoint")
 
 
 def _merged(base: Any, override: Any) -> Any:
-    """Return the manifest with an environment's overrides: mappings are merged, all else is replaced."""
+    """Return the manifest with an environment's overrides: mappings are merged, everything else is replaced."""
     if isinstance(base, dict) and isinstance(override, dict):
         ours, theirs = cast("Mapping[str, Any]", base), cast("Mapping[str, Any]", override)
         return {**ours, **{key: _merged(ours.get(key), value) for key, value in theirs.items()}}
@@ -88,7 +88,7 @@ def _merged(base: Any, override: Any) -> Any:
 
 
 def _application(path: Path) -> str:
-    """Return the application's name from `copilot/.workspace`, "" where there is none."""
+    """Return the application's name from `copilot/.workspace`, "" without one."""
     for folder in path.parents:
         if folder.name == "copilot":
             try:
@@ -178,7 +178,7 @@ def _platform(value: Any) -> dict[str, Any] | None:
 
 
 def _log(raw: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what FireLens is told; the retention of CloudWatch Logs alone changes nothing."""
+    """Return the options of FireLens; the retention of CloudWatch Logs alone changes nothing."""
     others = {key: value for key, value in raw.items() if key != "retention" and value is not None}
     return {"logDriver": "awsfirelens", "options": others.get("destination"), **others} if others else None
 

@@ -1,4 +1,4 @@
-"""Every field of a task definition: what becomes of it in the program's own, and what to do where it is lost.
+"""Every field of a task definition: what becomes of it in the program's task definition, and what to do where it is lost.
 
 The names are ECS's. Source: botocore, the service model of ECS, TaskDefinition and ContainerDefinition; a test compares them, so
 that a field which AWS adds is noticed. A field that is in neither table is treated as lost.
@@ -20,18 +20,18 @@ FILLED_BY_ECS = {
 """What only ECS writes."""
 
 MADE_BY_THE_PROGRAM = {"family", "executionRoleArn", "containerDefinitions"}
-"""What the program makes again and no container notices."""
+"""What the program creates again without an effect on containers."""
 
 TASK_FIELDS: Mapping[str, str] = {
-    "taskRoleArn": "the new task role may do nothing: attach what the application needs to the output task_role_arn",
-    "networkMode": "the new task has awsvpc: an address of its own, so target groups by IP, no links, no dynamic host ports",
+    "taskRoleArn": "the new task role has no permissions: attach the application's to the output services.<name>.task_role_arn",
+    "networkMode": "the new task uses awsvpc: it has its own IP address, so target groups by IP, no links, no dynamic host ports",
     "requiresCompatibilities": "the new task runs on Fargate: no privileged containers, host volumes or GPUs",
-    "runtimePlatform": "Linux on the configured cpuArchitecture is all that the program runs",
+    "runtimePlatform": "the program only runs Linux, on the configured cpuArchitecture",
     "volumes": "the new task has no volumes: keep the data in S3 or a database, or add them to components/task_definition.py",
     "placementConstraints": "Fargate places tasks itself; leave them out",
     "pidMode": "the new task's containers share no processes; leave it out, or add it to components/task_definition.py",
     "ipcMode": "Fargate has no shared IPC; leave it out",
-    "proxyConfiguration": "App Mesh is not run: use ECS Service Connect, or leave it out",
+    "proxyConfiguration": "the program does not run App Mesh: use ECS Service Connect, or leave it out",
     "inferenceAccelerators": "Fargate has none; leave them out",
     "ephemeralStorage": "the new task has 20 GiB: add ephemeral_storage to components/task_definition.py if it needs more",
     "enableFaultInjection": "leave it out, or add it to components/task_definition.py",
@@ -48,9 +48,9 @@ CONTAINER_FIELDS: Mapping[str, str] = {
     "environment": "",
     "secrets": "",
     "portMappings": "the configuration carries the first TCP port: add others to components/_containers.py",
-    "environmentFiles": "has variables that are not read: move them by hand, or scan the file itself",
-    "command": "the image's own command runs: put it into the image (CMD), or set services.SERVICE.command, an array",
-    "entryPoint": "the image's own entry point runs: put it into the image (ENTRYPOINT)",
+    "environmentFiles": "has variables that are not read: move them yourself, or scan the file itself",
+    "command": "the image's own command runs: set it in the image (CMD), or set services.SERVICE.command, an array",
+    "entryPoint": "the image's own entry point runs: set it in the image (ENTRYPOINT)",
     "cpu": "",
     "memory": "",
     "memoryReservation": "",
@@ -61,15 +61,15 @@ CONTAINER_FIELDS: Mapping[str, str] = {
     "mountPoints": "the new task has no volumes: see volumes",
     "volumesFrom": "the new task has one container: see volumes",
     "linuxParameters": "add to components/_containers.py what the application needs (capabilities, init, tmpfs)",
-    "dependsOn": "the new task has one container: let the application wait for what it needs",
+    "dependsOn": "the new task has one container: let the application wait for its dependencies",
     "startTimeout": "only dependsOn uses it; leave it out",
     "stopTimeout": "the new container is killed after 30 s: add it to components/_containers.py if it needs longer",
     "versionConsistency": "ECS resolves the image's digest; leave it out",
     "hostname": "awsvpc has no host names; leave it out",
-    "user": "the image's own user runs: put it into the image (USER)",
-    "workingDirectory": "the image's own directory counts: put it into the image (WORKDIR)",
+    "user": "the image's own user runs: set it in the image (USER)",
+    "workingDirectory": "the image's own directory applies: set it in the image (WORKDIR)",
     "disableNetworking": "Windows only; leave it out",
-    "privileged": "Fargate runs no privileged container: give up what needs it, or stay on EC2",
+    "privileged": "Fargate does not run privileged containers: remove what needs it, or stay on EC2",
     "readonlyRootFilesystem": "the new container can write to its file system: set readonlyRootFilesystem, see docs/security.md",
     "dnsServers": "awsvpc takes DNS from the VPC's DHCP options; leave it out",
     "dnsSearchDomains": "awsvpc takes DNS from the VPC's DHCP options; use full names",
@@ -79,10 +79,10 @@ CONTAINER_FIELDS: Mapping[str, str] = {
     "pseudoTerminal": "a service has no terminal; leave it out",
     "dockerLabels": "leave them out, or add them to components/_containers.py if something reads them",
     "ulimits": "the new container has Fargate's limits (nofile 65535): add them to components/_containers.py if it needs more",
-    "logConfiguration": "the new container logs to CloudWatch Logs (awslogs), each line for itself; send them on from there",
-    "healthCheck": "is not one that ECS takes, or holds a secret: set healthCheck in the configuration, or leave it out",
+    "logConfiguration": "the new container logs to CloudWatch Logs (awslogs), each line as one event; forward them from there",
+    "healthCheck": "is not one that ECS accepts, or holds a secret: set healthCheck in the configuration, or leave it out",
     "systemControls": "add them to components/_containers.py if the application needs them",
-    "resourceRequirements": "Fargate has no GPU: stay on EC2, or do without",
+    "resourceRequirements": "Fargate has no GPU: stay on EC2, or leave it out",
     "firelensConfiguration": "a log router is a sidecar, which the program does not run",
     "credentialSpecs": "Windows only; leave them out",
 }
@@ -96,21 +96,21 @@ _NOT_COMPARED = {"name", "image", "environment", "secrets", "cpu", "memory", "me
 """What variables and settings of the plan are compared for."""
 
 _AWSLOGS = {"awslogs-group", "awslogs-region", "awslogs-stream-prefix", "awslogs-create-group"}
-"""Options of the log that change nothing of what is logged."""
+"""Options of the log that don't change what is logged."""
 
 _DEFAULTS: Mapping[str, Any] = {
     "essential": True, "versionConsistency": "enabled", "startTimeout": None, "cpu": 0, "protocol": "tcp", "interval": 30,
     "timeout": 5, "retries": 3, "operatingSystemFamily": "LINUX",
 }  # fmt: skip
-"""What ECS takes for a field that is left out, beside false, 0 and nothing."""
+"""The default of ECS for a field that is left out, beside false, 0 and nothing."""
 
 _ON_EC2, _ON_FARGATE = "bridge", "awsvpc"
 
 
 def health_check(container: Container) -> str | None:
-    """Return a container's health check as the configuration takes it, None where there is none that it takes.
+    """Return a container's health check for the configuration, None where it can't be carried.
 
-    One that holds a secret, or a number that ECS refuses, is not carried.
+    One that holds a secret, or a number that ECS rejects, can't be.
     """
     raw: Any = container.document.get("healthCheck")
     if not isinstance(raw, dict):
@@ -140,7 +140,7 @@ def lost(task: TaskDefinition, container: Container) -> dict[str, str]:
 def different(
     old_task: TaskDefinition, old: Container, new_task: TaskDefinition, new: Container
 ) -> tuple[dict[str, str], set[str]]:
-    """Return the fields that differ, each with what to do, and those that the old one has and that are the same."""
+    """Return the fields that differ, each with what to do, and the old one's fields that are equal."""
     wrong = dict(_differences(old_task, old, new_task, new))
     present = {f for f, _ in _present(_task_fields(old_task))} | {f for f, _ in _present(container_fields(old))}
     return wrong, present - set(wrong)
@@ -171,16 +171,16 @@ def _advice(table: Mapping[str, str], field: str, value: Any) -> str:
         return f"{', '.join(ports[1:]) or ports[0]}: {table[field]}"
     tool, dot, _ = field.partition(".")
     return table.get(field) or (
-        f"only {tool.capitalize()} has it: do by hand what it did, or leave it out" if dot else UNKNOWN
+        f"only {tool.capitalize()} has it: do what it did yourself, or leave it out" if dot else UNKNOWN
     )
 
 
 _NEW_TASK: Mapping[str, Any] = {"networkMode": _ON_FARGATE, "requiresCompatibilities": ["FARGATE"]}
-"""What the program makes."""
+"""What the program creates."""
 
 
 def _new_container(old: Container) -> Mapping[str, Any]:
-    """Return the parts of a container that the program makes from an old one's settings."""
+    """Return the parts of a container that the program creates from an old one's settings."""
     ports = [f"{port}/{protocol}" for port, protocol in old.ports[:1] if protocol == "tcp" and port.isdecimal()]
     carried = {"healthCheck": container_fields(old)["healthCheck"]} if health_check(old) else {}
     return {"portMappings": ports, "logConfiguration": _awslogs({}), **carried}
@@ -234,7 +234,7 @@ def _named(mapping: Any) -> str:
         return ""
     port = cast("Mapping[str, Any]", mapping)
     protocol = port.get("appProtocol")
-    # The console names every port; a protocol of its own is what only Service Connect uses.
+    # The console names every port; only Service Connect uses a port's protocol.
     return f" ({protocol})" if protocol else ""
 
 
@@ -258,7 +258,7 @@ def _is_default(field: str, value: Any) -> bool:
 
 
 def _canonical(value: Any) -> Any:
-    """Return a value without what ECS would fill in, with numbers and switches that stand in quotation marks as such."""
+    """Return a value without what ECS would fill in, with quoted numbers and switches as such."""
     if isinstance(value, dict):
         items = {key: _canonical(item) for key, item in cast("Mapping[str, Any]", value).items()}
         return {key: item for key, item in sorted(items.items()) if not _is_default(key, item)}

@@ -1,7 +1,7 @@
-"""The files that a task definition is found in: what ECS prints and takes, CloudFormation, Terraform, Compose, `.env`.
+"""The files that a task definition is found in: what ECS prints and accepts, CloudFormation, Terraform, Compose, `.env`.
 
-Each becomes the document that `describe-task-definition` prints for it. What stands there as a reference that only the tool
-which owns the file can resolve is `Unread`, with the reason. No message quotes a file's content.
+Each becomes the document that `describe-task-definition` prints for it. A reference that only the tool
+that owns the file can resolve is `Unread`, with the reason. No message quotes a file's content.
 """
 
 import json
@@ -18,13 +18,13 @@ from ops.migrate import _copilot as copilot
 from ops.migrate._values import Unread, as_words, health_check
 
 _MAX_NODES = 200_000
-"""Parts of a document above which it is refused: YAML's aliases can make a small file endless."""
+"""Parts of a document above which it is refused: YAML's aliases can expand a small file endlessly."""
 
 _DEFINITIONS = "containerDefinitions"
 
 
 class FormatError(ValueError):
-    """What is read is no task definition; the message never quotes its content."""
+    """The text is not a task definition; the message never quotes its content."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Document:
     """One task definition.
 
     Attributes:
-        name: What tells it from others in the same file: its family, a logical id, a Terraform address.
+        name: What identifies it in the file: its family, a logical id, a Terraform address.
         content: As `describe-task-definition` prints it, kept out of `repr`.
         whole: Whether the file says everything about the task, so that what it leaves out has ECS's default.
     """
@@ -53,7 +53,7 @@ def read_documents(path: Path) -> list[Document]:
     except OSError as error:
         raise FormatError(f"{path} can't be read: {error.strerror}") from None
     except ValueError:
-        raise FormatError(f"{path} is no JSON: it is no UTF-8 text") from None
+        raise FormatError(f"{path} is not JSON: it is not UTF-8 text") from None
     if path.name.startswith(".env") or path.suffix == ".env":
         return [_from_env(text, path)]
     if other := _named_otherwise(path, text):
@@ -70,7 +70,7 @@ READ = (
 
 
 def _named_otherwise(path: Path, text: str) -> str:
-    """Return what a file is that its name tells of, and what to do; "" for one that may be read."""
+    """Return what a file is by its name, and what to do; "" for one that can be read."""
     name = path.name.lower()
     if path.suffix in {".tf", ".hcl"}:
         return "Terraform's language: `terraform show -json > FILE` has the values; scan that"
@@ -119,7 +119,7 @@ def documents(content: object, name: str, source: str) -> list[Document]:
 
 
 def _parsed_again(content: Any) -> Any:
-    """Return what a text is as JSON, anything else and a text that is none as it is."""
+    """Return a text's JSON; anything else, and a text that is not JSON, as it is."""
     if not isinstance(content, str):
         return content
     try:
@@ -170,7 +170,7 @@ def _are_containers(items: Sequence[Any]) -> bool:
 
 
 def _key_of(mapping: Mapping[str, Any]) -> str | None:
-    """Return the key under which a task definition's containers stand, however its owner writes it."""
+    """Return the key of a task definition's containers, in any spelling."""
     return next((k for k in mapping if k.replace("_", "").lower() == _DEFINITIONS.lower()), None)
 
 
@@ -207,7 +207,7 @@ _WRAPPERS = {
 
 
 def _in_order(mapping: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield what may hold task definitions; of a Terraform plan what will be, not what was."""
+    """Yield what may hold task definitions; of a Terraform plan the planned state, not the prior one."""
     skipped = {"prior_state", "resource_changes", "configuration"} if "planned_values" in mapping else set[str]()
     skipped |= {"inputs"} if "outputs" in mapping else set[str]()
     yield from ((key, value) for key, value in mapping.items() if key not in skipped)
@@ -271,7 +271,7 @@ _MAPS = {"options", "dockerLabels", "driverOpts", "labels"}
 
 
 def _camel(value: Any, *, own: bool = False) -> Any:
-    """Return a value with CloudFormation's capitals made ECS's; the user's own keys stay as they are."""
+    """Return a value with CloudFormation's capitals as ECS's; the user's own keys stay as they are."""
     if isinstance(value, list):
         return [_camel(item) for item in cast("list[Any]", value)]
     if not isinstance(value, dict):
@@ -286,7 +286,7 @@ def _camel(value: Any, *, own: bool = False) -> Any:
 
 
 def _parameters(content: object) -> Mapping[str, Any] | None:
-    """Return a template's parameters with their defaults, None for what is no template."""
+    """Return a template's parameters with their defaults, None when it is not a template."""
     if not isinstance(content, dict) or not isinstance(content.get("Resources"), dict):
         return None
     found = cast("Mapping[str, Any]", content).get("Parameters")
@@ -314,7 +314,7 @@ def _called(name: str, argument: Any, parameters: Mapping[str, Any]) -> Any:
     if name == "Ref" and isinstance(argument, str) and argument in parameters:
         return str(parameters[argument])
     joined = _joined(argument, parameters) if name == "Fn::Join" else None
-    return joined if joined is not None else Unread(f"CloudFormation's {name} gives it when the stack is made")
+    return joined if joined is not None else Unread(f"CloudFormation's {name} returns it when the stack is created")
 
 
 def _joined(arguments: Any, parameters: Mapping[str, Any]) -> str | None:
@@ -352,7 +352,7 @@ _IGNORED = {
     "expose",
     "x-common",
 }
-"""What a service of ECS has in another way or does not need."""
+"""What an ECS service has in another form or does not need."""
 
 _COMPOSE = {
     "user": "user", "working_dir": "workingDirectory", "hostname": "hostname", "privileged": "privileged",
@@ -481,13 +481,13 @@ def _json(text: str, path: Path) -> object:
         hint = ""
         if re.search(r"\$\{[\w.]+\}|<%|\{\{", text):
             hint = "; it is a template: scan what it renders to"
-        raise FormatError(f"{path} is no JSON: line {error.lineno}, column {error.colno}: {error.msg}{hint}") from None
+        raise FormatError(f"{path} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}{hint}") from None
     except RecursionError:
-        raise FormatError(f"{path} is no JSON that can be read: it is nested too deeply") from None
+        raise FormatError(f"{path} can't be read as JSON: it is nested too deeply") from None
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with every scalar as it stands (01234, yes, 1.10 are texts, as for Compose), and CloudFormation's short forms."""
+    """YAML with every scalar unchanged (01234, yes, 1.10 are texts, as for Compose), and CloudFormation's short forms."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -515,9 +515,9 @@ def _yaml(text: str, path: Path) -> object:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise FormatError(f"{path} is no YAML{where}") from None
+        raise FormatError(f"{path} is not YAML{where}") from None
     except (RecursionError, ValueError):
-        raise FormatError(f"{path} is no YAML that can be read") from None
+        raise FormatError(f"{path} can't be read as YAML") from None
 
 
 def _check_size(content: object, source: str) -> None:

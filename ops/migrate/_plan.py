@@ -1,6 +1,6 @@
-"""The migration plan: where each part of an old task definition goes. It never holds a value, so it may be reviewed and kept.
+"""The migration plan: where each part of an old task definition goes. It never holds a value, so it can be reviewed and kept.
 
-An operator may edit one field of it: the verdict of a variable or of a part.
+An operator can edit one field of it: the verdict of a variable or of a part.
 """
 
 import json
@@ -30,10 +30,10 @@ Verdict = Literal["secret", "plain", "undecided", "not read", "drop"]
 decides so."""
 
 PartVerdict = Literal["carried", "undecided", "drop"]
-"""`carried`: becomes a setting. `undecided`: the new task definition lacks it. `drop`: an operator decided that it may."""
+"""`carried`: becomes a setting. `undecided`: the new task definition lacks it. `drop`: an operator accepted that."""
 
 _MIN_SHARED_CHARACTERS = 8
-"""Characters below which two equal values may be a coincidence."""
+"""Characters below which two equal values can be a coincidence."""
 
 _TYPES = {
     "source": str, "stack": str, "name": str, "containers": dict, "steps": list, "parts": list,
@@ -41,7 +41,7 @@ _TYPES = {
 
 
 class PlanError(ValueError):
-    """The plan's file is no plan, or no longer fits its source."""
+    """The plan's file is not a plan, or no longer matches its source."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Step:
         json_key: The key in its JSON, None for the whole value.
         verdict: See Verdict.
         why: The reason, for people.
-        config_key: What to set in the stack's configuration, None when nothing is (`set` names an external secret).
+        config_key: What to set in the stack's configuration, None for nothing (`set` names an external secret).
         secret: The catalogue's name of the secret that gets the value.
         secret_key: The JSON key in that secret.
     """
@@ -70,7 +70,7 @@ class Step:
 
     @property
     def name(self) -> str:
-        """What the step is called: `APP_CONFIG` or `APP_CONFIG.API_KEY`."""
+        """The step's name: `APP_CONFIG` or `APP_CONFIG.API_KEY`."""
         return self.variable if self.json_key is None else f"{self.variable}.{self.json_key}"
 
     def can_be_plain(self, hosts: Mapping[str, str]) -> bool:
@@ -95,7 +95,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Part:
-    """What becomes of anything in the task definition that is no variable.
+    """What becomes of anything in the task definition that is not a variable.
 
     Attributes:
         where: What it is: a field of the task, a field of a container, a whole container.
@@ -117,7 +117,7 @@ class Plan:
     Attributes:
         source: The old task definition: a file's absolute path, or an ARN with its revision.
         stack: The stack whose catalogue it follows.
-        name: The task definition's family, or what the file calls it.
+        name: The task definition's family, or its name in the file.
         containers: The service of `catalogue.py` that each container becomes; the others are sidecars.
         steps: One for each variable or JSON key.
         parts: One for everything else.
@@ -135,7 +135,7 @@ class Plan:
         return [step for step in self.steps if step.verdict in {"undecided", "not read"}]
 
     def not_carried(self) -> list[Part]:
-        """Return what the new task definition will lack, and nobody said yet that it may."""
+        """Return what the new task definition will lack without the operator's acceptance."""
         return [part for part in self.parts if part.verdict == "undecided"]
 
     def settings(self) -> dict[str, str]:
@@ -147,7 +147,7 @@ class Plan:
         return step.name if len(self.containers) == 1 else f"{step.container}: {step.name}"
 
     def differences(self, fresh: "Plan") -> list[str]:
-        """Return the names of what differs, beside the verdicts, from a plan that was just made from the same source."""
+        """Return the names of what differs, beside the verdicts, from a new plan of the same source."""
         ours, theirs = (
             Counter(
                 [repr(replace(step, verdict="drop")) + step.name for step in plan.steps]
@@ -168,10 +168,10 @@ class Plan:
 
 
 def load(path: Path) -> Plan:
-    """Return the plan in a file. Whether it still fits its source, `_source.reread` tells.
+    """Return the plan in a file. `_source.reread` checks whether it still matches its source.
 
     Raises:
-        PlanError: When it is no plan of this version, or an edit left it without sense.
+        PlanError: When it is not a plan of this version, or an edit made it invalid.
     """
     if not path.exists():
         raise PlanError(f"there is no plan {path}: python -m ops migrate scan ... --to {path}")
@@ -180,7 +180,7 @@ def load(path: Path) -> Plan:
     except ValueError as error:
         raise PlanError(str(error)) from None
     if not isinstance(document, dict) or document.get("format") != FORMAT or document.get("version") != VERSION:
-        raise PlanError(f"{path} is no migration plan of version {VERSION}: scan again")
+        raise PlanError(f"{path} is not a migration plan of version {VERSION}: scan again")
     plan = _parsed(cast("Mapping[str, Any]", document))
     if plan is None:
         raise PlanError(f"{path} has been changed in more than its verdicts: scan again")
@@ -316,7 +316,7 @@ def value_of(step: Step, variables: Mapping[str, Variables]) -> str:
 def _steps(container: str, variable: str, variables: Variables, target: Target) -> Iterator[Step]:
     place, value = target.places.get(variable), variables.values.get(variable)
     if declared := target.foreign_of(variable):
-        # Nothing is to be set: the value stays its owner's, and the container gets it from there.
+        # Nothing to set: the owner keeps the value, and the container reads it there.
         why = f"comes from {declared.name}, which {declared.owner} owns: set foreignSecrets.{declared.name} to its ARN"
         yield Step(container, variable, None, "drop", why)
     elif (place is None or place.config_key) and (service := variables.managed.get(variable)):
@@ -335,21 +335,21 @@ def _steps(container: str, variable: str, variables: Variables, target: Target) 
     elif place is not None and place.whole and (content := json_object(value)) is not None:
         yield from (_json_step(place.whole, container, variable, key, target) for key in sorted(content))
     elif not value:
-        # To the configuration an empty value is none, so that `apply` could not set it.
+        # The configuration treats an empty value as unset, so `apply` could not set it.
         yield Step(container, variable, None, "drop", "is empty")
     elif place is not None:
-        yield Step(container, variable, None, "undecided", "is no JSON object, which the catalogue takes it for")
+        yield Step(container, variable, None, "undecided", "is not a JSON object, as the catalogue says")
     else:
         refused = why_refused(variable, value) or _wrong_host(variable, value, target)
         why = why_secret(variable, value) or refused
-        fine = "is a setting of the program" if variable in target.hosts else "nothing speaks for a secret"
+        fine = "is a setting of the program" if variable in target.hosts else "nothing suggests a secret"
         config_key = None if refused else target.variable_key(variable, None)
         yield Step(container, variable, None, "undecided" if why else "plain", why or fine, config_key)
 
 
 def _wrong_host(variable: str, value: str, target: Target) -> str | None:
     wrong = rules.wrong_host(value) if variable in target.hosts else None
-    return wrong and f"{wrong[0]}; {target.hosts[variable]} takes {wrong[1]}"
+    return wrong and f"{wrong[0]}; {target.hosts[variable]} accepts {wrong[1]}"
 
 
 def _json_step(secret: Secret, container: str, variable: str, key: str, target: Target) -> Step:
@@ -407,8 +407,8 @@ def _sidecars(task: TaskDefinition, containers: Mapping[str, str]) -> Iterator[P
             *(f"{where} {why}" for where, text in container.texts.items() if (why := why_text_is_secret(text))),
         ]
         why = (
-            "is not run: make it a service of its own (SERVICES in catalogue.py, then scan with --container "
-            f"{container.name}=SERVICE), or do without it"
+            "is not run: declare it as a service (SERVICES in catalogue.py, then scan with --container "
+            f"{container.name}=SERVICE), or leave it out"
         )
         yield Part(f"container {container.name}", "undecided", "; ".join((why, *held)))
 
@@ -450,17 +450,17 @@ def _settings(task: TaskDefinition, containers: Mapping[str, str], target: Targe
                 {key("cpuArchitecture"): task.architecture},
             )
         elif task.architecture:
-            yield Part(f"{label}cpuArchitecture", "undecided", "is none that ECS has: X86_64 or ARM64")
+            yield Part(f"{label}cpuArchitecture", "undecided", "is unknown to ECS: X86_64 or ARM64")
 
 
 def _size(task: TaskDefinition, container: Container) -> tuple[str, str, str] | None:
-    """Return CPU units, MiB and where they come from: the task's own, or the next larger that Fargate has; None without any."""
+    """Return CPU units, MiB and where they come from: the task's own, or Fargate's next larger size; None without any."""
     own = [_text_of(container, name) for name in ("cpu", "memory", "memoryReservation")]
     cpu, memory = task.cpu or own[0], task.memory or own[1] or own[2]
     if not (cpu and cpu != "0") and not memory:
         return None
     if not all(re.fullmatch(r"[0-9]{0,7}", size) for size in (cpu, memory)):
-        return "", "", "is no size that ECS takes: set cpu and memory yourself"
+        return "", "", "is not a size that ECS supports: set cpu and memory yourself"
     wanted = int(cpu or 0), int(memory or 0)
     for units, sizes in limits.FARGATE_MEMORY.items():
         for size in sizes:
@@ -494,12 +494,12 @@ def _not_carried(task: TaskDefinition, containers: Mapping[str, str]) -> Iterato
     for where in {**found, **held}:
         secrets = held.get(where, [])
         lead = "; ".join(secrets)
-        # A field that the program has in another way may still hold a secret in the clear.
+        # A field that the program has in another form can still hold a secret in the clear.
         yield Part(where, "undecided", "; ".join(filter(None, (lead, found.get(where, "")))))
 
 
 def proposal(step: Step) -> str:
-    """Return the lines of catalogue.py that would give an undecided variable a place."""
+    """Return the lines of catalogue.py that would declare an undecided variable."""
     name = step.json_key or step.variable
     words = [word for word in re.split(r"[^A-Za-z0-9]+", name) if word]
     config_key = "".join([words[0].lower(), *(word.capitalize() for word in words[1:])]) if words else name

@@ -46,7 +46,7 @@ class Configuration:
         return str(project_file(self.directory)["name"])
 
     def read(self) -> dict[str, Configured]:
-        """Return what is configured, by key without the project's name; what is empty or a default's empty value is not there."""
+        """Return what is configured, by key without the project's name; empty values are left out."""
         raw: Mapping[str, Any] = json.loads(self._run("config", "--json", "--show-secrets"))
         prefix = f"{self.project}:"
         return {
@@ -57,22 +57,22 @@ class Configuration:
 
     def set_secret(self, key: str, value: str) -> None:
         """Encrypt a value into the stack's file."""
-        # The CLI takes one newline off the end of its standard input.
+        # The CLI removes one newline from the end of its standard input.
         self._run("config", "set", "--secret", key, stdin=value + "\n")
 
     def set_plain(self, path: str, value: str) -> None:
-        """Set a value in the clear; `path` may lead into an object (`environment.LOG_LEVEL`)."""
-        # --plaintext: the CLI refuses what looks like a secret to it, such as the long ARN of one.
+        """Set a value in the clear; `path` can lead into an object (`environment.LOG_LEVEL`)."""
+        # --plaintext: the CLI rejects what looks like a secret, such as a secret's long ARN.
         self._run("config", "set", "--plaintext", *(("--path",) if "." in path else ()), path, "--", value)
 
     def remove(self, path: str) -> None:
-        """Take a value, or an object with everything in it, out of the stack's file."""
+        """Remove a value, or an object with everything in it, from the stack's file."""
         self._run("config", "rm", "--path", path)
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of `pulumi` for this stack."""
         at = ("--stack", self.stack) if self.stack else ()
-        # Options end at `--`, after which the value stands.
+        # Options end at `--`; the value follows.
         cut = arguments.index("--") if "--" in arguments else len(arguments)
         return [find_pulumi(), *arguments[:cut], *at, *arguments[cut:]]
 
@@ -89,7 +89,7 @@ class Configuration:
                 env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
             )
         except subprocess.TimeoutExpired:
-            raise OpsError(f"`pulumi {arguments[0]}` gave no answer within {_SECONDS} s") from None
+            raise OpsError(f"`pulumi {arguments[0]}` did not answer within {_SECONDS} s") from None
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.strip()]
             raise MisuseError(
@@ -100,7 +100,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class SandboxRun:
-    """The sandbox's way: configuration that counts for one run, since it never writes a stack file."""
+    """The sandbox's configuration: it applies to one run, since the sandbox never writes a stack file."""
 
     stack: str
     directory: Path = ROOT
@@ -110,7 +110,7 @@ class SandboxRun:
         parts = {key: value for key, value in plain.items() if key.startswith("environment.")}
         overrides = [f"{key}={value}" for key, value in plain.items() if key not in parts]
         if parts:
-            # As one object: on its own, a value that is JSON text would become what it says.
+            # As one object: a value that is JSON text would otherwise be parsed.
             own = {key.removeprefix("environment."): value for key, value in parts.items()}
             overrides.append(f"environment={json.dumps({**self._environment(), **own})}")
         overrides += [f"secret:{key}" for key in secrets]
@@ -119,7 +119,7 @@ class SandboxRun:
         return [sys.executable, "-m", "sandbox", verb, "--stack", self.stack, *project, *pairs]
 
     def _environment(self) -> Mapping[str, str | int]:
-        """Return the plain variables in the stack's file, {} when it has none or can't be read: the sandbox tells why.
+        """Return the plain variables in the stack's file, {} when it has none or can't be read: the sandbox reports why.
 
         What is encrypted is left out, as the sandbox does.
         """
@@ -133,13 +133,13 @@ class SandboxRun:
             return {}
 
     def run(self, verb: str, plain: Mapping[str, str], secrets: Mapping[str, str]) -> int:
-        """Run the sandbox and return its exit status; what it prints is shown on the standard error.
+        """Run the sandbox and return its exit status; its output goes to the standard error.
 
         Raises:
-            MisuseError: When a value has several lines, which the sandbox doesn't take.
+            MisuseError: When a value has several lines, which the sandbox rejects.
         """
         if several := [key for key, value in secrets.items() if "\n" in value or "\r" in value]:
-            raise MisuseError(f"{', '.join(several)}: the sandbox takes values of one line only")
+            raise MisuseError(f"{', '.join(several)}: the sandbox accepts values of one line only")
         paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
         return subprocess.run(  # noqa: S603 - our own command, no shell
             self.command(verb, plain, list(secrets)),
@@ -165,7 +165,7 @@ def find_pulumi() -> str:
 
 
 def runs_in_sandbox() -> bool:
-    """Tell whether AWS is a local one, so that the sandbox's configuration is meant and not the user's."""
+    """Return whether AWS is local, so that the sandbox's configuration applies and not the user's."""
     return uses_local_aws()
 
 
@@ -173,13 +173,13 @@ def project_file(directory: Path) -> Mapping[str, Any]:
     """Return `Pulumi.yaml`.
 
     Raises:
-        MisuseError: When the folder is no Pulumi project.
+        MisuseError: When the folder is not a Pulumi project.
     """
     try:
         found: Any = yaml.safe_load((directory / "Pulumi.yaml").read_text(encoding="utf-8"))
         return {"name": str(found["name"])}
     except (OSError, KeyError, TypeError, yaml.YAMLError):
-        raise MisuseError(f"{directory} holds no Pulumi project (Pulumi.yaml)") from None
+        raise MisuseError(f"{directory} is not a Pulumi project: it has no Pulumi.yaml") from None
 
 
 def property_path(parent: str, name: str) -> str:

@@ -32,12 +32,12 @@ def read_task(source: str, region: str | None = None, family: str | None = None)
     """Return the task definition that a file, a family, `family:revision` or an ARN names.
 
     Args:
-        source: See above; AWS is asked only for what is no file.
-        region: Where ECS is asked, by default the ARN's or the environment's Region.
+        source: See above; AWS is asked only when the source is not a file.
+        region: The Region of ECS, by default the ARN's or the environment's.
         family: Which one, of a file with several.
 
     Raises:
-        MisuseError: When it can't be read or is no task definition.
+        MisuseError: When it can't be read or is not a task definition.
     """
     aws = None if Path(source).is_file() else open_aws(source, region)
     try:
@@ -102,7 +102,7 @@ def reread(plan: Plan, region: str | None = None) -> Source:
     """Return the source of a plan, as it is now.
 
     Raises:
-        MisuseError: When it can't be read, or the plan says something else of it than a scan would now, beside the verdicts.
+        MisuseError: When it can't be read, or the plan differs from a new scan in more than the verdicts.
     """
     given = [f"{name}={service}" for name, service in plan.containers.items()]
     target = target_of(plan.stack)
@@ -115,7 +115,7 @@ def reread(plan: Plan, region: str | None = None) -> Source:
     fresh = make(source.task, source.containers, source.variables, target, plan.stack)
     if changed := plan.differences(fresh):
         raise MisuseError(
-            f"the plan and {plan.source} don't fit any more ({', '.join(changed)}); only verdicts may be edited: scan again"
+            f"the plan no longer matches {plan.source} ({', '.join(changed)}); only edit verdicts: scan again"
         )
     return source
 
@@ -130,7 +130,7 @@ def open_aws(source: str = "", region: str | None = None) -> Aws:
     named = fields[3] if fields[0] == "arn" and len(fields) > 3 else ""  # noqa: PLR2004 - arn:partition:service:region
     chosen = region or named or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not chosen:
-        raise MisuseError("in which Region? --region, or AWS_REGION")
+        raise MisuseError("no Region is set: add --region, or set AWS_REGION")
     return Aws(chosen)
 
 
@@ -143,11 +143,11 @@ def variables_of(container: Container, aws: Aws) -> Variables:
 
 
 _MANAGED = re.compile(r":secret:(\w+)!")
-"""The AWS service that gave a secret its name, such as `rds!cluster-...`, and that alone may change it."""
+"""The AWS service that gave a secret its name, such as `rds!cluster-...`, and the only one that can change it."""
 
 
 class _Reader:
-    """Reads references; when AWS can't be reached at all, it is asked once."""
+    """Reads references; when AWS can't be reached, it is called only once."""
 
     def __init__(self, region: str | None = None, aws: Aws | None = None) -> None:
         self._region = region
@@ -172,7 +172,7 @@ class _Reader:
         if "{" in reference or "<" in reference:
             raise ValueError("its valueFrom is a placeholder that something fills in later")
         try:
-            # Without a Region of its own the first reference's counts, as its task definition's would.
+            # Without its own Region the first reference's applies, as its task definition's would.
             self._references = self._references or References(open_aws(reference, self._region))
             return self._references.value(reference)
         except (AwsError, *aws_errors()) as error:

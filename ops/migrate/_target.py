@@ -11,7 +11,7 @@ from ops.migrate._pulumi import property_path
 
 @dataclass(frozen=True)
 class Place:
-    """Where the catalogue puts a variable.
+    """The catalogue's place for a variable.
 
     Attributes:
         secret: The secret's name in the catalogue.
@@ -27,7 +27,7 @@ class Place:
 
     @property
     def why(self) -> str:
-        """What is said of a variable that goes there."""
+        """The reason that the plan gives for a variable that goes there."""
         return "is in the catalogue" if self.config_key else "is in the catalogue, set by `ops set`"
 
 
@@ -58,7 +58,7 @@ class Target:
 
     @cached_property
     def places(self) -> Mapping[str, Place]:
-        """Where the catalogue puts a variable."""
+        """The catalogue's place for a variable."""
         found: dict[str, Place] = {}
         own = {variable: ref for variable, ref in self._references.items() if not self.secrets[ref.secret].foreign}
         for name in dict.fromkeys(reference.secret for reference in own.values()):
@@ -91,7 +91,7 @@ class Target:
         return found.variable if found and found.json and not found.foreign else None
 
     def variable_key(self, variable: str, service: str | None) -> str:
-        """Return what a plain variable is in the configuration; of one service, or of all when `service` is None."""
+        """Return the configuration key of a plain variable; of one service, or of all when `service` is None."""
         return self.hosts.get(variable) or self.setting_key(property_path("environment", variable), service)
 
     def setting_key(self, key: str, service: str | None) -> str:

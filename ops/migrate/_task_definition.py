@@ -31,7 +31,7 @@ class Container:
         plain: Values in the clear by variable: kept out of `repr`.
         references: `valueFrom` by variable.
         unread: Why a value is not in the file, by variable.
-        texts: Everything else that could hold a secret, by where it stands: kept out of `repr`.
+        texts: Everything else that could hold a secret, by its place: kept out of `repr`.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Container:
 
     @property
     def port(self) -> int | None:
-        """The first port, None when it opens none."""
+        """The first port, None without one."""
         return int(self.ports[0][0]) if self.ports and self.ports[0][0].isdecimal() else None
 
 
@@ -69,10 +69,10 @@ class TaskDefinition:
 
     Attributes:
         source: Where it was read: the file's absolute path, or the ARN with the revision.
-        name: What it is called there: its family where it has one.
-        document: The whole of it as ECS prints it, but the containers: kept out of `repr`.
+        name: Its name there: its family where it has one.
+        document: All of it as ECS prints it, except the containers: kept out of `repr`.
         whole: Whether the source says everything about the task.
-        texts: What could hold a secret outside the containers, by where it stands: kept out of `repr`.
+        texts: What could hold a secret outside the containers, by its place: kept out of `repr`.
         containers: Its containers, in order.
     """
 
@@ -120,12 +120,12 @@ def read(source: str, ecs: "ECSClient | None" = None, family: str | None = None)
     """Return the task definition that a path, an ARN or a family names.
 
     Args:
-        source: A path of a file if one exists there, otherwise what ECS knows it by.
-        ecs: Asked when there is no such file.
+        source: A file's path, otherwise what ECS knows it by.
+        ecs: Called when there is no such file.
         family: Which one, of a file with several.
 
     Raises:
-        TaskDefinitionError: When there is neither a file nor a client to ask, or the content is no task definition.
+        TaskDefinitionError: When there is neither a file nor a client to ask, or the content is not a task definition.
         ClientError: What ECS answers, for one that it doesn't know.
     """
     path = Path(source)
@@ -148,7 +148,7 @@ def parse(content: object, source: str) -> TaskDefinition:
     """Return the task definition in a document of any form that a file may have.
 
     Raises:
-        TaskDefinitionError: When it is none, or holds several.
+        TaskDefinitionError: When it is not one, or holds several.
     """
     found = documents(content, source, source)
     if len(found) > 1:
@@ -170,7 +170,7 @@ def _parsed(found: Document, source: str) -> TaskDefinition:
     names = [container.name for container in task.containers]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise TaskDefinitionError(f"{source} has the container {twice[0]} twice")
-    _ = task.architecture  # refused here when it is malformed, not where it is used
+    _ = task.architecture  # rejects a malformed one here, not where it is used
     return task
 
 
@@ -191,7 +191,7 @@ def _container(definition: Mapping[str, Any], index: int) -> Container:
     )
     for port, _ in container.ports:
         if port and not re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", port) and not _is_unread(definition, "portMappings"):
-            raise TaskDefinitionError(f"{where}: the containerPort is no number of a port")
+            raise TaskDefinitionError(f"{where}: the containerPort is not a port number")
     for section in ("healthCheck", "dockerLabels", "logConfiguration", "firelensConfiguration", "linuxParameters"):
         found = _object(definition, section, where)
         if section in {"logConfiguration", "firelensConfiguration"}:
@@ -229,18 +229,18 @@ _NO_SECRETS_IN_TASK = {
     "registeredAt", "deregisteredAt", "deleteRequestedAt",
 }  # fmt: skip
 _NO_SECRETS_IN_CONTAINER = {"name", "image", "environment", "secrets", "environmentFiles", "portMappings"}
-"""What is looked at elsewhere, or made of words that AWS defines."""
+"""What is read elsewhere, or consists of words that AWS defines."""
 
 
 def _texts(document: Mapping[str, Any], left_out: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield every text that could hold a secret, by where it stands."""
+    """Yield every text that could hold a secret, by its place."""
     for key, value in document.items():
         if key not in left_out:
             yield from texts_in(value, key)
 
 
 def _units(value: object, unit: re.Pattern[str]) -> str:
-    """Return what ECS makes of a size. Source: AWS, "Amazon ECS task definition parameters for Fargate", task size."""
+    """Return how ECS reads a size. Source: AWS, "Amazon ECS task definition parameters for Fargate", task size."""
     text = _text(value).strip()
     with_unit = unit.fullmatch(text)
     return str(round(float(with_unit[1]) * _UNITS)) if with_unit else text
@@ -251,7 +251,7 @@ def _object(parent: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any
     if isinstance(found, Unread):
         return {}
     if not isinstance(found, dict):
-        raise TaskDefinitionError(f"{where}: {key} is no object")
+        raise TaskDefinitionError(f"{where}: {key} is not an object")
     return cast("Mapping[str, Any]", found)
 
 
@@ -260,15 +260,15 @@ def _objects(parent: Mapping[str, Any], key: str, where: str) -> list[Mapping[st
     if isinstance(found, Unread):
         return []
     if not isinstance(found, list):
-        raise TaskDefinitionError(f"{where}: {key} is no list of objects")
+        raise TaskDefinitionError(f"{where}: {key} is not a list of objects")
     items = [item for item in cast("list[Any]", found) if not isinstance(item, Unread)]
     if not all(isinstance(item, dict) for item in items):
-        raise TaskDefinitionError(f"{where}: {key} is no list of objects")
+        raise TaskDefinitionError(f"{where}: {key} is not a list of objects")
     return items
 
 
 def _text(value: object) -> str:
-    """Return what ECS would take a value for, "" for none; anything that is no text stays as it stands in the JSON."""
+    """Return how ECS would read a value, "" for none; anything that is not a text stays as in the JSON."""
     if isinstance(value, str):
         return value
     return "" if value is None or isinstance(value, Unread) else json.dumps(value, default=lambda _: None)

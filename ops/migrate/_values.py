@@ -1,4 +1,4 @@
-"""Values as the files of deployments write them, and what stands for one that a file does not hold."""
+"""Values in the formats of deployment files, and a placeholder for one that a file does not hold."""
 
 import re
 import shlex
@@ -44,7 +44,7 @@ def health_check(raw: Any, command: str) -> dict[str, Any] | None:
 
     Args:
         raw: With `interval`, `timeout`, `start_period` as durations, and `retries`.
-        command: Under which key its command stands.
+        command: The key of its command.
     """
     if not isinstance(raw, dict) or not raw:
         return None

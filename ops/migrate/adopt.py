@@ -12,13 +12,14 @@ import yaml
 
 from components.labels import OF_PULUMI
 from components.names import Names
+from components.references import CURRENT
 from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MisuseError, aws_errors
 from ops._json import read_json
 from ops._options import JsonOption, YesOption, stack_name
-from ops._secrets import CURRENT, Record, describe
+from ops._secrets import Record, describe
 from ops._stack import load
 from ops.migrate._pulumi import ROOT, Configuration, project_file, property_path, runs_in_sandbox
 from ops.migrate._source import open_aws
@@ -38,8 +39,8 @@ Secrets Manager."""
 
 _STATE_VERSION = 4
 
-NOT_FOUND = "not found: the stack makes a new one"
-"""What stands for where a secret was found when there is none; `--secret` names one that is called differently."""
+NOT_FOUND = "not found: the stack creates a new one"
+"""Stands for the place of a secret that was not found; `--secret` names one with another name."""
 
 OWN = "the stack has it already"
 
@@ -65,14 +66,14 @@ class Resource:
 
 @dataclass(frozen=True)
 class Adoption:
-    """One secret to take over.
+    """One secret to adopt.
 
     Attributes:
         name: Its name in the catalogue.
         arn: Its ARN.
         found: Where: `live`, `Terraform`, `named` by the operator, NOT_FOUND or OWN.
-        problem: Why it can't be taken over, empty when it can.
-        kms_key_arn: The customer-managed key that it is encrypted with, empty for the AWS-managed one: whoever reads it needs it.
+        problem: Why it can't be adopted, empty when it can.
+        kms_key_arn: The customer-managed key that it is encrypted with, empty for the AWS-managed one: readers need it.
     """
 
     name: str
@@ -89,10 +90,10 @@ def adopt(
     ] = None,
     secret: Annotated[
         list[str] | None,
-        typer.Option("--secret", metavar="NAME=ARN|NAME", help="Which secret is meant; may be given several times."),
+        typer.Option("--secret", metavar="NAME=ARN|NAME", help="Which secret is meant; repeatable."),
     ] = None,
     stack: Annotated[
-        str, typer.Option("--stack", "-s", metavar="NAME", callback=stack_name, help="The stack that takes them over.")
+        str, typer.Option("--stack", "-s", metavar="NAME", callback=stack_name, help="The stack that adopts them.")
     ] = "dev",
     project: ProjectOption = ROOT,
     region: RegionOption = None,
@@ -101,17 +102,17 @@ def adopt(
     yes: YesOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Take secrets over that Terraform or a person made: found live, in a Terraform state, or named with --secret.
+    """Adopt existing secrets: found live, in a Terraform state, or named with --secret.
 
     It writes their ARNs into the stack's configuration (`adopt`), with those of their customer-managed keys (`secretKmsKeys`), no
-    value; the next `up` imports them and leaves value, ARN, name and key as they are. Exit status 1: one can't be taken over.
+    value; the next `up` imports them and leaves value, ARN, name and key as they are. Exit status 1: one can't be adopted.
     """
     expected = stack_place(project, stack)
     aws = open_aws(region=region or expected.region)
     account = aws.caller().account
     if expected.accounts and account not in expected.accounts:
         raise MisuseError(
-            f"your credentials are of account {account}, Pulumi.{stack}.yaml allows {', '.join(expected.accounts)} only"
+            f"your credentials belong to account {account}, Pulumi.{stack}.yaml allows {', '.join(expected.accounts)} only"
         )
     named = _named(secret or (), stack)
     resources = read_terraform(terraform_state) if terraform_state else []
@@ -125,7 +126,7 @@ def adopt(
     if json_:
         print_json(_document(checked, removals, stack))
     else:
-        rows = [(a.name, a.arn, a.found, a.problem or ("can be taken over" if a.arn else "")) for a in checked]
+        rows = [(a.name, a.arn, a.found, a.problem or ("can be adopted" if a.arn else "")) for a in checked]
         print_table(f"Stack {stack}, account {account}, {aws.region}", ("secret", "ARN", "found", ""), rows)
     if good:
         _configure(good, stack, project, dry_run=dry_run, yes=yes)
@@ -181,7 +182,7 @@ def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
         others: Names of the project's other stacks, whose secrets are not meant.
         live: ARNs of the account's secrets by name.
         resources: Terraform's resources.
-        named: ARNs or names by name in the catalogue, as the operator gave them.
+        named: ARNs or names by name in the catalogue, from the operator.
     """
     short = stack.rpartition("/")[2]
     in_terraform = {r.name: r.secret for r in resources if r.kind == _SECRET}
@@ -211,14 +212,14 @@ def read_terraform(path: Path) -> list[Resource]:
     """Return the Secrets Manager resources of a Terraform state; values in it are ignored.
 
     Raises:
-        MisuseError: When the file is no state of version 4.
+        MisuseError: When the file is not a state of version 4.
     """
     try:
         state: Any = read_json(path)
     except ValueError:
-        raise MisuseError(f"{path} is no Terraform state: terraform state pull > {path}") from None
+        raise MisuseError(f"{path} is not a Terraform state: terraform state pull > {path}") from None
     if not isinstance(state, dict) or state.get("version") != _STATE_VERSION:
-        raise MisuseError(f"{path} is no Terraform state of version {_STATE_VERSION}")
+        raise MisuseError(f"{path} is not a Terraform state of version {_STATE_VERSION}")
     try:
         return [found for raw in state.get("resources", ()) if raw.get("type") in _ARNS for found in _resources(raw)]
     except (AttributeError, KeyError, TypeError):
@@ -238,13 +239,13 @@ def _resources(raw: Mapping[str, Any]) -> Iterator[Resource]:
 
 
 def _fits(secret: str, name: str, stack: str, others: Collection[str], *, one_environment: bool) -> bool:
-    """Tell whether a secret's name or Terraform address means an entry of the catalogue for this stack.
+    """Return whether a secret's name or Terraform address means an entry of the catalogue for this stack.
 
-    The last part of its path is the entry's name; the stack's stands before or after it, or is a part of the path. A Terraform
-    state is one environment's and need not name the stack, and may put anything before the entry's name.
+    The last part of its path is the entry's name; the stack's name precedes or follows it, or is a part of the path. A Terraform
+    state belongs to one environment: it need not name the stack, and can have anything before the entry's name.
     """
     parts = [_plain(part) for part in re.split(r'[/.:"\[\]]+', _RANDOM_SUFFIX.sub("", secret))]
-    parts = [part for part in parts if part and not part.isdecimal()]  # an index says nothing
+    parts = [part for part in parts if part and not part.isdecimal()]  # an index has no meaning
     whole = f"-{'-'.join(parts)}-"
     if not parts or any(f"-{_plain(other)}-" in whole for other in others):
         return False
@@ -290,7 +291,7 @@ def _each_once(adoptions: Iterable[Adoption]) -> Iterator[Adoption]:
     taken: dict[str, str] = {}
     for adoption in adoptions:
         first = taken.setdefault(adoption.arn, adoption.name) if adoption.arn else adoption.name
-        problem = adoption.problem or ("" if first == adoption.name else f"is taken for {first}")
+        problem = adoption.problem or ("" if first == adoption.name else f"is adopted as {first} already")
         yield replace(adoption, problem=problem)
 
 
@@ -323,9 +324,9 @@ def _problem(aws: Aws, adoption: Adoption, record: Record | None, account: str) 
         return "doesn't exist here (another Region or account? deleted?)"
     fields = record.arn.split(":")
     if (fields[3], fields[4]) != (aws.region, account):
-        return f"is in account {fields[4]}, {fields[3]}; a stack takes over what is in its own"
+        return f"is in account {fields[4]}, {fields[3]}; a stack only adopts secrets of its own account and Region"
     if record.arn != adoption.arn:
-        return f"is given by a part of its ARN; it is {record.arn}"
+        return f"needs its full ARN: {record.arn}"
     if record.deleted:
         return f"is pending deletion: aws secretsmanager restore-secret --secret-id {record.arn} --region {aws.region}"
     if record.primary_region not in {None, aws.region}:
@@ -335,21 +336,21 @@ def _problem(aws: Aws, adoption: Adoption, record: Record | None, account: str) 
 
 
 def _managed(name: str, service: str) -> str:
-    """Return what is said of a secret that an AWS service manages: no policy, value, key or name of it is ours to change."""
+    """Return the problem of a secret that an AWS service manages: only that service changes its policy, value, key and name."""
     return (
-        f'is managed by {service}, which alone may change it: declare it in catalogue.py as ForeignSecret("{name}", "{service}") '
+        f'is managed by {service}, the only one to change it: declare it in catalogue.py as ForeignSecret("{name}", "{service}") '
         f"and set foreignSecrets.{name} to its ARN"
     )
 
 
 def _problem_of_versions(aws: Aws, record: Record) -> str:
     if record.version(CURRENT) is None:
-        return "has no value: python -m ops set after the `up`, or let the stack make its own"
+        return "has no value: python -m ops set after the `up`, or let the stack create its own"
     labels = [(label, version) for version, labels in record.stages.items() for label in labels]
     for label, version in labels:
         if label.startswith(OF_PULUMI):
             return (
-                f"has Pulumi's label {label}: it is another stack's, or of a state that is lost; then first: aws "
+                f"has Pulumi's label {label}: another stack owns it, or its state is lost; if lost, first: aws "
                 f"secretsmanager update-secret-version-stage --secret-id {record.arn} --region {aws.region} "
                 f"--version-stage {label} --remove-from-version-id {version}"
             )
@@ -357,7 +358,7 @@ def _problem_of_versions(aws: Aws, record: Record) -> str:
 
 
 def _paths(good: Sequence[Adoption]) -> dict[str, str]:
-    """Return what is configured: the ARNs of the secrets, and of the keys of those that have one of their own."""
+    """Return what to configure: the ARNs of the secrets, and of their customer-managed keys."""
     secrets = {property_path("adopt", a.name): a.arn for a in good}
     return secrets | {property_path("secretKmsKeys", a.name): a.kms_key_arn for a in good if a.kms_key_arn}
 

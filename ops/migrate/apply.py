@@ -1,4 +1,4 @@
-"""`ops migrate apply`: the plan's values become configuration, unseen; then Pulumi's preview."""
+"""`ops migrate apply`: sets the plan's values in the configuration without showing them; then Pulumi's preview."""
 
 import json
 import os
@@ -115,7 +115,7 @@ def wanted_configuration(plan: Plan, region: str | None = None) -> dict[str, tup
     """Return the values that a plan needs by key, and whether each is a secret.
 
     Raises:
-        MisuseError: When the plan no longer fits its source, or two values want one key.
+        MisuseError: When the plan no longer matches its source, or two values have one key.
     """
     source = reread(plan, region)
     wanted = {key: (value, False) for key, value in plan.settings().items()}
@@ -124,7 +124,7 @@ def wanted_configuration(plan: Plan, region: str | None = None) -> dict[str, tup
             continue
         value = (value_of(step, source.variables), step.verdict == "secret")
         if not value[0]:
-            continue  # empty, as unset, means that Pulumi makes the value or misses it
+            continue  # empty, like unset, means that Pulumi generates or requires the value
         if wanted.setdefault(step.config_key, value) != value:
             raise MisuseError(f"{step.name} and another variable have different values for {step.config_key}")
     return wanted
@@ -148,11 +148,11 @@ def _refuse_wrong(wanted: Mapping[str, tuple[str, bool]], hosts: Collection[str]
         if wrong:
             problems.append(f"{key} {wrong}")
     if problems:
-        raise MisuseError(f"the program would refuse, so nothing was set: {'; '.join(problems)}")
+        raise MisuseError(f"the program would reject these, so nothing was set: {'; '.join(problems)}")
 
 
 def compare(wanted: Mapping[str, tuple[str, bool]], configured: Mapping[str, Configured]) -> list[Change]:
-    """Return what is to be set, compared with what is."""
+    """Return what to set, compared with what is set."""
     changes: list[Change] = []
     for key, (value, secret) in wanted.items():
         found = _configured(configured, key)

@@ -1,4 +1,4 @@
-"""`ops migrate clean`: old revisions that hold secrets in the clear go; what else still holds them is listed."""
+"""`ops migrate clean`: deletes old revisions that hold secrets in the clear, and lists what else still holds them."""
 
 import re
 import time
@@ -83,7 +83,7 @@ def clean(
     free = [revision for revision in found if not revision.used_by and revision.status != "DELETE_IN_PROGRESS"]
     used = [revision for revision in found if revision.used_by]
     if not json_:
-        _show(family, found, f"{counted(len(revisions), 'revision')} looked at, {place}")
+        _show(family, found, f"{counted(len(revisions), 'revision')} checked, {place}")
     failures: list[str] = []
     if free and not dry_run:
         confirm(
@@ -190,7 +190,7 @@ def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
 
 
 def delete(aws: Aws, revisions: Sequence[Revision]) -> list[str]:
-    """Deregister and delete revisions; return what failed, in words. It may be run again."""
+    """Deregister and delete revisions; return what failed, in words. It can run again."""
     ecs = aws.client("ecs")
     pause = 0.0 if uses_local_aws() else PACE_SECONDS
     failures: list[str] = []
@@ -216,17 +216,17 @@ def delete(aws: Aws, revisions: Sequence[Revision]) -> list[str]:
 
 
 def elsewhere(aws: Aws) -> list[str]:
-    """Return where else values of a task definition live on, as far as can be told from here."""
+    """Return where else a task definition's values are kept, as far as is known from here."""
     lines = [
         "the repository and CI that registered the task definition: their history and logs",
-        "a Terraform or other state that made it: `terraform state list`, older versions of the state file",
+        "the state of Terraform or another tool that created it: `terraform state list`, older versions of the state file",
         "CloudTrail's RegisterTaskDefinition events, as long as the trail's bucket keeps them",
         "logs of an application that prints its environment",
     ]
     try:
         recorders = aws.client("config").describe_configuration_recorders()["ConfigurationRecorders"]
     except aws_errors():
-        return [*lines, "AWS Config, if it records here (it may not be asked with these credentials)"]
+        return [*lines, "AWS Config, if it records here (these credentials are not allowed to check)"]
     if recorders:
         lines.append(
             "AWS Config records resources here: its history keeps AWS::ECS::TaskDefinition items for up to seven years"
@@ -252,10 +252,10 @@ def _tell_rest(failures: Sequence[str], used: Sequence[Revision], others: Sequen
     for revision in used:
         say(f"{revision.name} stays: {', '.join(revision.used_by)} runs it; deploy the new task definition there first")
     if others:
-        say("What else may still hold the values:")
+        say("What else can still hold the values:")
         for line in others:
             say(f"  - {line}")
         say(
-            "They were readable by whoever could read the task definition. Change them: python -m ops rotate, ops set, "
+            "Everyone who could read the task definition could read them. Change them: python -m ops rotate, ops set, "
             "or `rotations` in the stack's configuration."
         )

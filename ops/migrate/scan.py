@@ -33,7 +33,7 @@ def scan(  # noqa: PLR0917 - typer's options
         typer.Option(
             "--container",
             metavar="NAME[=SERVICE]",
-            help="The application's container, and the service it becomes; may be given several times. The others are sidecars.",
+            help="The application's container, and the service it becomes; repeatable. The others are sidecars.",
         ),
     ] = None,
     family: Annotated[
@@ -46,7 +46,7 @@ def scan(  # noqa: PLR0917 - typer's options
             "-s",
             metavar="NAME",
             callback=stack_name,
-            help="The stack that it becomes; its secrets are looked up.",
+            help="The stack that it becomes; the scan looks up its secrets.",
         ),
     ] = "dev",
     region: RegionOption = None,
@@ -143,13 +143,13 @@ def _tell_decisions(plan: Plan, path: Path) -> None:
         _tell_never_plain(undecided, target_of(plan.stack).hosts)
     if unread := [step.name for step in plan.undecided() if step.verdict == "not read"]:
         say(
-            f"\nNot read: {', '.join(unread)}. Scan again where they can be read, or set what they hold by hand and let their "
-            f'"verdict" in {path} become "drop".'
+            f"\nNot read: {', '.join(unread)}. Scan again where they can be read, or set their values yourself and change their "
+            f'"verdict" in {path} to "drop".'
         )
     if parts := plan.not_carried():
         say(
             f"\nNot carried over: {', '.join(part.where for part in parts)}. The new task definition lacks them. Do what the "
-            f'table says, or accept it: their "verdict" in {path} becomes "drop". Until then `migrate verify` ends with 1.'
+            f'table says, or accept it: change their "verdict" in {path} to "drop". Until then `migrate verify` ends with 1.'
         )
     if not plan.undecided():
         say(f"\nNext: python -m ops migrate apply {path}")

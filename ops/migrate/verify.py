@@ -1,4 +1,4 @@
-"""`ops migrate verify`: the new task definition gives the application what the old one did, and no secret in the clear."""
+"""`ops migrate verify`: compares the new task definition with the old one, and finds secrets in the clear."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from ops.migrate._task_definition import Container, TaskDefinition, TaskDefiniti
 from ops.migrate.scan import PlanArgument, RegionOption, load_plan
 
 State = Literal["equal", "moved", "left out", "added", "missing", "different", "in the clear", "not read"]
-"""`moved`: not a variable of its own any more, but a key of one that holds JSON. `left out`: as the plan says."""
+"""`moved`: no longer a variable, but a key of one that holds JSON. `left out`: as the plan says."""
 
 _BAD = {"missing", "different", "in the clear", "not read"}
 _MIN_CHARACTERS = 6
@@ -176,7 +176,7 @@ def _judged(expected: str, found: str | None, good: tuple[State, str]) -> tuple[
 
 
 def compare_parts(plan: Plan, name: str, old: Source, task: TaskDefinition, new: Container) -> Iterator[Finding]:
-    """Yield what became of everything in the old task definition that is no variable of a container.
+    """Yield what became of everything in the old task definition that is not a variable of a container.
 
     Args:
         plan: The plan.
@@ -220,19 +220,19 @@ def _setting(part: Part, key: str, task: TaskDefinition, new: Container) -> tupl
         return "left out", "as the plan says"
     return (
         "different",
-        f'{key} is {found or "not set"}, was {wanted}; if that is meant, the verdict of this part becomes "drop"',
+        f'{key} is {found or "not set"}, was {wanted}; if that is intended, change the verdict of this part to "drop"',
     )
 
 
 def _sidecars(plan: Plan) -> Iterator[Finding]:
-    """Yield what is no part of a container that became a service: a whole container."""
+    """Yield each container that did not become a service."""
     for part in plan.parts:
         if part.where.startswith("container ") and ": " not in part.where:
             yield Finding(part.where, "left out" if part.verdict == "drop" else "missing", part.why, "part")
 
 
 def _in_the_clear(plan: Plan, container: str, old: Mapping[str, Variables], new: Container) -> Iterator[Finding]:
-    """Yield what of the new container's plain parts holds an old secret, or looks like any."""
+    """Yield which of the new container's plain parts hold an old secret, or look like a secret."""
     secrets = {
         step.name: value_of(step, old)
         for step in plan.steps

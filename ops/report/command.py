@@ -25,9 +25,9 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Write a review of the stack: access, ways, age, rotation, health, reads, cost, and what was not looked at.
+    """Write a review of the stack: access, ways, age, rotation, health, reads, cost, and what was not checked.
 
-    The page needs nothing from elsewhere and holds no value. Exit status 1 when something needs attention.
+    The page loads nothing and holds no value. Exit status 1 when something needs attention.
     """
     if html is None and not json_:
         raise MisuseError("--html FILE, --json, or both")

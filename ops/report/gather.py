@@ -1,4 +1,4 @@
-"""Gathers what stands in the report. No value is read."""
+"""Gathers the content of the report. No value is read."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a secret: when it was put, and its staging labels."""
+    """A version of a secret: when it was written, and its staging labels."""
 
     created: datetime
     labels: tuple[str, ...]
@@ -83,8 +83,8 @@ class Review:
     """Everything that the report shows.
 
     Attributes:
-        made_as: The ARN of whoever asked AWS.
-        not_looked_at: What is not in it, in words.
+        made_as: The ARN of the caller.
+        not_looked_at: What was not checked, in words.
     """
 
     stack: Stack
@@ -101,7 +101,7 @@ class Review:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing that was looked at needs somebody's attention."""
+        """Whether nothing that was checked needs attention."""
         return self.access.ok and all(finding.status == "ok" for finding in self.health)
 
 
@@ -138,7 +138,7 @@ def review(aws: Aws, stack: Stack, *, everybody: bool, trusted: Sequence[str]) -
 
 
 def _allowed(gaps: list[str], what: str, ask: Callable[[], T], otherwise: T) -> T:
-    """Return what is asked for; what AWS does not answer becomes a gap of the report, not its end."""
+    """Return what AWS answers; a failed call becomes a gap in the report and does not end it."""
     try:
         return ask()
     except AwsError as error:

@@ -1,4 +1,4 @@
-"""The report as one HTML page, with nothing from elsewhere: no script, no font, no picture, no link that loads."""
+"""The report as one HTML page that loads nothing: no script, no font, no picture, no link that loads."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components import pricing
+from components.references import CURRENT
 from ops._console import counted
 from ops.access import show
 from ops.access.judge import STATE, Grant
@@ -25,7 +26,7 @@ _SHOWN_CHARACTERS = 34
 
 @dataclass(frozen=True)
 class Cell:
-    """What a principal may do with a secret: rights with `wider` where the design doesn't provide for one."""
+    """What a principal can do with a secret: rights, with `wider` where the design does not include one."""
 
     rights: tuple[tuple[str, bool], ...]
 
@@ -36,7 +37,7 @@ class Line:
 
     Attributes:
         start: Where its current value begins.
-        versions: Where versions were put, with a text.
+        versions: Where versions were written, with a text.
         due: Where the next rotation is; None without one.
     """
 
@@ -68,7 +69,7 @@ class Drawing:
 
 def render(review: Review) -> str:
     """Return the page. Text from AWS is escaped, and has no control characters."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - 50 ms that other commands need not pay
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - other commands save 50 ms
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -104,7 +105,7 @@ def render(review: Review) -> str:
 
 
 def command(review: Review) -> str:
-    """Return the command that makes the page again."""
+    """Return the command that creates the page again."""
     words = ["python", "-m", "ops", "report", "--html", "review.html", "--stack", review.stack.environment]
     words += ["--everybody"] if review.access.everybody else []
     words += [word for arn in review.access.trusted for word in ("--trusted", arn)]
@@ -120,7 +121,7 @@ def _day(moment: datetime | None) -> str:
 
 
 def short(text: str, characters: int = _SHOWN_CHARACTERS) -> str:
-    """Return a text that fits in a box of a drawing; the tables have it whole."""
+    """Return a text shortened for a box of a drawing; the tables have all of it."""
     text = plain(text)
     return text if len(text) <= characters else f"{text[: characters // 2 - 1]}…{text[-(characters // 2) :]}"
 
@@ -134,7 +135,7 @@ def _cell(grants: Sequence[Grant], principal: str, name: str) -> Cell:
 
 
 def timeline(secrets: Iterable[Secret], now: datetime) -> Timeline:
-    """Return where everything stands on the time line."""
+    """Return the positions on the time line."""
     secrets = tuple(secrets)
     moments = [version.created for secret in secrets for version in secret.versions]
     dues = [secret.next_rotation for secret in secrets if secret.next_rotation]
@@ -147,7 +148,7 @@ def timeline(secrets: Iterable[Secret], now: datetime) -> Timeline:
 
     lines: list[Line] = []
     for number, secret in enumerate(secrets):
-        current = next((v.created for v in secret.versions if "AWSCURRENT" in v.labels), None)
+        current = next((v.created for v in secret.versions if CURRENT in v.labels), None)
         lines.append(
             Line(
                 name=secret.name,

@@ -19,7 +19,7 @@ _MOST_PAGES = 60
 _PAUSE_SECONDS = 0.5
 
 _SECONDS = 60
-"""How long a query of Logs Insights may take."""
+"""How long a query of Logs Insights is allowed to take."""
 
 _QUERY = """\
 filter eventSource = "secretsmanager.amazonaws.com" and eventName = "GetSecretValue"
@@ -31,7 +31,7 @@ userIdentity.invokedBy) as principal, coalesce(requestParameters.secretId, error
 
 @dataclass(frozen=True)
 class Reads:
-    """How often somebody read a secret.
+    """How often a principal read a secret.
 
     Attributes:
         principal: ARN of the role or user; of a session the role's.
@@ -52,7 +52,7 @@ class Readings:
     """What CloudTrail recorded.
 
     Attributes:
-        source: Where that was looked up.
+        source: Where it was looked up.
         gap: Why it isn't everything, "" when it is.
     """
 
@@ -107,7 +107,7 @@ def _looked_up(aws: Aws, stack: Stack, since: datetime, until: datetime) -> Read
             token = {"NextToken": page["NextToken"]}
             time.sleep(_PAUSE_SECONDS)
         else:
-            gap = f"only the newest {len(found):,} reads of the account were looked at"
+            gap = f"only the newest {len(found):,} reads of the account were checked"
     except aws_errors() as error:
         gap = str(explained(error))
     return Readings(since, until, source, _counted(stack, found), gap)
@@ -140,7 +140,7 @@ def _counted(stack: Stack, rows: Iterable[Mapping[str, str]]) -> tuple[Reads, ..
 def _name(stack: Stack, secret: str) -> str | None:
     """Return the catalogue name of a secret by what a request said: its ARN, with or without the suffix, or its name.
 
-    A refusal's record has no request; the ARN stands in the message only, `... on resource: ARN because ...`.
+    A refusal's record has no request; only the message has the ARN, `... on resource: ARN because ...`.
     """
     _, refused, rest = secret.partition(" on resource: ")
     secret = rest.split(" ", 1)[0] if refused else secret

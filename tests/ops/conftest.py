@@ -1,4 +1,4 @@
-"""Stacks for the operator's tools: made by boto3 in the shape that the program makes them, each in an account of its own."""
+"""Stacks for the operator's tools: created with boto3 in the shape that the program creates, each in its own account."""
 
 import contextlib
 import fcntl
@@ -106,7 +106,7 @@ class Deployed:
     """One stack in the local AWS.
 
     Attributes:
-        values: The live values by catalogue name, as they were put.
+        values: The live values by catalogue name, as they were written.
         outputs: The stack's outputs, as they stand in `outputs_file`.
         described: What the outputs say of a secret, by catalogue name; with an `arn` for a foreign one.
     """
@@ -244,7 +244,7 @@ class Deployed:
         )
 
     def grants(self) -> list[Mapping[str, Any]]:
-        """The statements that the program gives the execution role."""
+        """The statements that the program grants to the execution role."""
         repository = self.location.ecr_repository_arn(self.image)
         key = self.key_arn
         read = {parse_value_from(text).arn for text in self.service["container_secrets"].values()}
@@ -329,7 +329,7 @@ def deploy(local_aws: str, tmp_path: Path) -> Deploy:
 
 @pytest.fixture
 def stack(deploy: Deploy) -> Deployed:
-    """A stack `dev` as the program makes it from the project's catalogue."""
+    """A stack `dev` as the program creates it from the project's catalogue."""
     return deploy()
 
 
@@ -548,7 +548,7 @@ def paste(ops: Ops, aws_cli: AwsCli) -> Callable[..., None]:
 
 
 def _at_a_terminal() -> SimpleNamespace:
-    """`sys` of somebody who answers every question with yes."""
+    """`sys` of an operator who answers every question with yes."""
     stdin = SimpleNamespace(isatty=lambda: True, readline=lambda: "y\n")
     return SimpleNamespace(stdin=stdin, stderr=io.StringIO())
 
@@ -604,7 +604,7 @@ class Proxy:
 
 @pytest.fixture
 def proxy(local_aws: str) -> Generator[Proxy]:
-    """A proxy to put before a stack: `stack.endpoint = proxy.url`. It has no moto-api, as AWS hasn't."""
+    """A proxy in front of a stack: `stack.endpoint = proxy.url`. It has no moto-api, as AWS hasn't."""
     target = urlsplit(local_aws)
 
     class Handler(BaseHTTPRequestHandler):
@@ -689,7 +689,7 @@ class Terminal:
             return self._process.poll() is None
         try:
             data = os.read(self._descriptor, 65536)
-        except OSError:  # Linux's way to tell that nobody has the terminal open any more
+        except OSError:  # Linux reports this when no process has the terminal open any more
             return False
         self.shown += data.decode().replace("\r\n", "\n")
         return bool(data)

@@ -1,4 +1,4 @@
-"""`ops access`: who may, and what is too wide; the policies are changed by hand in the local AWS."""
+"""`ops access`: who has access, and what is too wide; the tests change the policies in the local AWS."""
 
 import json
 from collections.abc import Mapping
@@ -165,7 +165,7 @@ def test_a_key_that_somebody_may_use_directly_is_found(deploy: Deploy, ops: Ops)
     done = ops(stack, "access", "--json")
     assert done.status == 1
     assert [f["problem"] for f in done.json["findings"]] == [
-        f"{role} may decrypt directly: no condition kms:ViaService"
+        f"{role} can decrypt directly: no condition kms:ViaService"
     ]
 
 
@@ -188,7 +188,7 @@ def test_markdown_and_json_exclude_each_other(stack: Deployed, ops: Ops) -> None
 
 
 def _trust(stack: Deployed, role: str, *statements: Mapping[str, Any]) -> None:
-    """Let somebody else assume a role, beside the service that the program lets."""
+    """Let another principal assume a role, beside the program's service."""
     iam = stack.client("iam")
     known = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
     more = [{"Sid": "ByHand", "Effect": "Allow", "Action": "sts:AssumeRole", **statement} for statement in statements]
@@ -214,14 +214,14 @@ def test_somebody_else_who_may_assume_the_execution_role_reads(
     assert done.json["findings"][0]["problem"].startswith(f"lets {told} assume the role")
     wider = {(g["secret"], g["right"], g["principal"]) for g in done.json["grants"] if g["wider"]}
     assert wider == {(name, "read", told) for name in stack.outputs["secret_arns"]}
-    assert "Nothing that was looked at" not in ops(stack, "access").err
+    assert "Everything that was checked" not in ops(stack, "access").err
 
 
 def test_the_task_role_is_assumed_by_ecs_alone(stack: Deployed, ops: Ops) -> None:
     _trust(stack, f"{stack.family}-task", {"Principal": {"Service": "ec2.amazonaws.com"}})
     done = ops(stack, "access", "--json")
     assert [f["problem"] for f in done.json["findings"]] == [
-        "lets ec2.amazonaws.com assume the role: ecs-tasks.amazonaws.com alone needs it"
+        "lets ec2.amazonaws.com assume the role: only ecs-tasks.amazonaws.com needs it"
     ]
 
 
@@ -260,7 +260,7 @@ def test_a_grant_of_the_key_is_found(deploy: Deploy, ops: Ops) -> None:
     stack.client("kms").create_grant(KeyId=stack.key_arn, GranteePrincipal=somebody, Operations=["Decrypt"])
     done = ops(stack, "access", "--json")
     assert done.status == 1
-    assert [f["problem"] for f in done.json["findings"]] == [f"{somebody} may Decrypt, past the key's policy"]
+    assert [f["problem"] for f in done.json["findings"]] == [f"{somebody} can Decrypt, beside the key's policy"]
 
 
 def test_who_takes_over_the_execution_role_is_named(stack: Deployed, ops: Ops) -> None:
@@ -296,9 +296,9 @@ def test_a_condition_on_the_secrets_tag_is_decided(
 
 
 def test_the_first_line_says_who_was_not_looked_for(stack: Deployed, ops: Ops) -> None:
-    assert "Administrators and others of the account were not looked for" in ops(stack, "access").out.splitlines()[0]
+    assert "but no administrators and other roles of the account" in ops(stack, "access").out.splitlines()[0]
     everybody = ops(stack, "access", "--everybody")
-    assert everybody.out.startswith("Looked at the policies of all 2 roles and users of the account.")
+    assert everybody.out.startswith("Checked the policies of all 2 roles and users of the account.")
     assert not any("--everybody" in gap for gap in ops(stack, "access", "--everybody", "--json").json["not_looked_at"])
 
 
@@ -307,7 +307,7 @@ def test_what_may_not_be_read_is_named(stack: Deployed, ops: Ops, proxy: Any) ->
     stack.endpoint = proxy.url
     done = ops(stack, "access", "--json")
     assert [gap for gap in done.json["not_looked_at"] if "jwt-secret" in gap] == [
-        "the resource policy of jwt-secret: you may not read it, or the secret is pending deletion"
+        "the resource policy of jwt-secret: you are not allowed to read it, or the secret is pending deletion"
     ]
 
 

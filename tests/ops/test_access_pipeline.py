@@ -1,4 +1,4 @@
-"""`ops access` knows the roles that account/ makes: by name, with what each is for, and what somebody made wider."""
+"""`ops access` knows the roles that account/ creates: by name, with what each is for, and what was made wider."""
 
 import json
 from collections.abc import Mapping
@@ -62,7 +62,7 @@ def declared(stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def pipeline(stack: Deployed, declared: Path) -> Deployed:  # noqa: ARG001 - it has to be there
-    """A stack whose account has the three roles as account/ makes them."""
+    """A stack whose account has the three roles as account/ creates them."""
     iam, deployment = stack.client("iam"), _deployment(stack)
     provider = f"arn:aws:iam::{stack.account}:oidc-provider/{ISSUER}"
     person = f"arn:aws:iam::{stack.account}:role/platform"
@@ -117,18 +117,18 @@ def _trust(provider: str, condition: Mapping[str, Any] | None = None, **more: An
         (
             "previewer",
             {"Action": "secretsmanager:GetSecretValue", "Resource": "*"},
-            "account/ gives it no such statement",
+            "account/ creates no such statement",
         ),
         ("reviewer", {"Sid": "ReviewAny", "Action": "iam:*", "Resource": "*"}, "iam:* is not needed"),
         (
             "reviewer",
             {"Sid": "ReviewAnyKey", "Action": "kms:DescribeKey", "Resource": "arn:aws:kms:*:*:key/*"},
-            "the resource arn:aws:kms:*:*:key/* is not what account/ gives it",
+            "the resource arn:aws:kms:*:*:key/* is not the one that account/ grants",
         ),
         (
             "deployer",
             {"Sid": "DecryptConfiguration", "Action": "kms:Decrypt", "Resource": "arn:aws:kms:eu-west-1:1:key/*"},
-            "the resource arn:aws:kms:eu-west-1:1:key/* is not what account/ gives it",
+            "the resource arn:aws:kms:eu-west-1:1:key/* is not the one that account/ grants",
         ),
         ("deployer", {"Sid": "Role", "NotAction": "iam:GetRole", "Resource": "*"}, "NotAction and NotResource allow"),
     ],
@@ -264,7 +264,7 @@ def test_without_the_accounts_file_that_is_named(pipeline: Deployed, declared: P
     (declared / "account" / f"Pulumi.{pipeline.environment}.yaml").unlink()
     done = ops(pipeline, "access", "--json")
     assert done.status == 0, done.json["findings"]
-    (gap,) = [gap for gap in done.json["not_looked_at"] if "meant to trust" in gap]
+    (gap,) = [gap for gap in done.json["not_looked_at"] if "should trust" in gap]
     assert f"account/Pulumi.{pipeline.environment}.yaml" in gap
 
 
@@ -336,8 +336,8 @@ def test_a_grant_and_a_bucket_policy_that_let_others_to_the_state_are_found(pipe
     pipeline.client("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
     done = ops(pipeline, "access", "--json")
     assert {f["problem"] for f in done.json["findings"]} == {
-        f"{stranger} may Decrypt: account/ grants nothing",
-        f"lets {stranger} in: account/ lets nobody in",
+        f"{stranger} can Decrypt: account/ creates no grants",
+        f"allows {stranger}: account/ allows nobody",
     }
 
 

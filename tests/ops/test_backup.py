@@ -161,7 +161,7 @@ def test_the_key_of_a_restore_may_be_an_alias(stack: Deployed, ops: Ops, tmp_pat
 def test_a_strange_name_is_no_stack(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
     done = ops(stack, "restore", str(saved), "--kms-key", key, "--stack", "qa/x y", "--dry-run")
     assert done.status == 2
-    assert "is no name of a stack" in done.err
+    assert "is not a stack name" in done.err
 
 
 def test_restore_puts_labels_back_and_keeps_newer_versions(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
@@ -232,13 +232,13 @@ def test_a_key_must_be_named_and_must_be_the_right_one(stack: Deployed, ops: Ops
     none = ops(stack, "restore", str(saved), "--dry-run")
     assert (none.status, "--kms-key is required" in none.err) == (2, True)
     other = ops(stack, "restore", str(saved), "--dry-run", "--kms-key", _key(stack))
-    assert (other.status, "made with another key" in other.err) == (2, True)
+    assert (other.status, "encrypted with another key" in other.err) == (2, True)
     assert not any(value in other.err for value in stack.values.values())
 
 
 @pytest.fixture
 def foreign(stack: Deployed, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A backup that was made in account 999999999999, with a key that this stack's account may use."""
+    """A backup from account 999999999999, with a key that this stack's account is allowed to use."""
     for name, value in stack.variables.items():
         monkeypatch.setenv(name, value)
     version = SavedVersion("1" * 36, ("AWSCURRENT",), "2026-11-01T00:00:00+00:00", text="the foreign value")
@@ -327,7 +327,7 @@ def test_a_damaged_file_is_one_line_and_changes_nothing(stack: Deployed, ops: Op
 
 
 def _forged(stack: Deployed, tmp_path: Path, key: str, **changes: Any) -> Path:
-    """A file that somebody made who may encrypt with the key, but has no right on the secrets."""
+    """A file from a principal that can encrypt with the key, but has no right on the secrets."""
     version = SavedVersion("2" * 36, ("AWSCURRENT",), "2026-11-01T00:00:00+00:00", text="the forged value")
     fields: dict[str, Any] = {
         "name": "jwt-secret", "full_name": f"{stack.prefix}-jwt-secret", "arn": "arn", "description": "", "kms_key_id": None,
@@ -465,9 +465,7 @@ def test_a_value_that_a_function_rotates_is_left_and_said_so(
     for options in (("--dry-run",), ("--yes",), ("--yes",)):
         done = ops(stack, "restore", str(rotated), "--kms-key", key, *options)
         assert done.status == 0, done.err
-        assert (
-            "jwt-secret: a function rotates it, and the database takes the password that the function set" in done.err
-        )
+        assert "jwt-secret: a function rotates it, and the database has the password that the function set" in done.err
         assert "--include-rotated jwt-secret" in done.err
     assert stack.current("jwt-secret") == "set by the function"
     assert stack.current("app-config") == stack.values["app-config"]
@@ -479,7 +477,7 @@ def test_a_rotated_value_is_restored_by_name_and_doctor_warns(
     command = ("restore", str(rotated), "--kms-key", key, "--include-rotated", "jwt-secret")
     asked = ops(stack, *command)
     assert asked.status == 2
-    assert "The database may no longer take the passwords of jwt-secret." in asked.err
+    assert "The database may no longer accept the passwords of jwt-secret." in asked.err
     dry = ops(stack, *command, "--dry-run", "--json").json
     assert "older password" in next(w for w in dry["secrets"] if w["name"].endswith("jwt-secret"))["database"]
 

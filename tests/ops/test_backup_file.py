@@ -81,14 +81,14 @@ def test_an_encrypted_file_of_another_kind_is_refused(key: str) -> None:
     sdk: Any = aws_encryption_sdk
     provider = sdk.StrictAwsKmsMasterKeyProvider(key_ids=[key])
     message, _ = sdk.EncryptionSDKClient().encrypt(source=b"{}", key_provider=provider)
-    with pytest.raises(DamagedError, match="is no backup"):
+    with pytest.raises(DamagedError, match="is not a backup"):
         decrypt(b"stack secrets backup 1\n" + message, key_arns=[key])
 
 
 def test_a_key_that_was_not_named_opens_nothing(key: str) -> None:
     untyped: Any = boto3
     other = untyped.client("kms", region_name="eu-west-1").create_key()["KeyMetadata"]["Arn"]
-    with pytest.raises(DamagedError, match="made with another key"):
+    with pytest.raises(DamagedError, match="encrypted with another key"):
         decrypt(encrypt(BACKUP, [key]), key_arns=[other])
 
 

@@ -55,7 +55,7 @@ def test_ages_of_the_account_that_the_credentials_are_of(stacks: tuple[Deployed,
     (row,) = [row for row in done.json["rows"] if row["what"] == "jwt-secret"]
     assert row["ages"] == [0, None]
     (gap,) = done.json["gaps"]
-    assert gap.startswith(f"ages of prod are not known: your credentials are of account {stacks[0].account}")
+    assert gap.startswith(f"ages of prod are not known: your credentials belong to account {stacks[0].account}")
 
 
 def test_a_profile_for_each_stack(stacks: tuple[Deployed, Deployed], ops: Ops, tmp_path: Path) -> None:

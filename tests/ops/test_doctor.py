@@ -133,8 +133,8 @@ def test_an_image_in_the_registry_of_another_account_is_told(stack: Stack, proxy
 
     found = image_line(stack, ops)
 
-    whose = "exists in the registry of account 210987654321, for which processor its manifest doesn't tell"
-    unseen = "not looked at: the repository's policy, which account 210987654321 keeps"
+    whose = "exists in the registry of account 210987654321, for a processor that its manifest doesn't name"
+    unseen = "left out: the repository's policy, which belongs to account 210987654321"
     assert (found["status"], found["found"]) == ("ok", f"{unseen}; {stack.image} {whose}")
 
 
@@ -204,7 +204,7 @@ def test_no_values_reads_no_value(stack: Stack, proxy: Any, ops: Any) -> None:
     assert done.status == 0
     assert not {"GetSecretValue", "BatchGetSecretValue"} & set(proxy.seen)
     texts = {finding["check"]: finding["found"] for finding in done.json["findings"]}
-    assert texts["json"] == "not checked: values were not to be read"
+    assert texts["json"] == "not checked: --no-values"
 
 
 @pytest.mark.parametrize(("days", "status"), [("90", 0), ("89", 1)])
@@ -228,7 +228,7 @@ def test_overdue_rotation(stack: Stack, ops: Any) -> None:
     done = ops(stack, "doctor", "--json")
 
     (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
-    assert found["found"].startswith("was to rotate by ")
+    assert found["found"].startswith("was due to rotate by ")
     assert found["fix"] == "python -m ops rotate db-master-password --stack dev"
 
 
@@ -398,7 +398,10 @@ def test_service_that_runs_an_old_revision(stack: Stack, ops: Any) -> None:
     (_, found) = service_findings(stack, ops)
 
     assert found["status"] == "warning"
-    assert "runs service-ticket-system-dev-app:1, the stack made service-ticket-system-dev-app:2" in found["found"]
+    assert (
+        "runs service-ticket-system-dev-app:1, but the stack's revision is service-ticket-system-dev-app:2"
+        in found["found"]
+    )
     assert f"--cluster main --service tickets --task-definition {stack.service['task_definition_arn']}" in found["fix"]
 
 
@@ -466,7 +469,7 @@ def test_failed_deployment_that_the_circuit_breaker_undid_is_not_started_again(
 
     assert (found["status"], found["fix"]) == ("failure", "")
     assert reason in found["found"]
-    assert found["remark"].startswith("once its cause is gone: aws ecs update-service ")
+    assert found["remark"].startswith("once the cause is fixed: aws ecs update-service ")
 
 
 def test_services_that_run_a_family_are_found(stack: Stack, ops: Any) -> None:
@@ -533,7 +536,7 @@ def test_command_that_redeploys_names_what_is_known() -> None:
     fix, remark = redeploy("eu-west-1", Found((), 2, ()))
     assert (fix, remark.startswith("no ECS service of this account and Region runs it")) == ("", True)
     fix, remark = redeploy("eu-west-1", Found((), 0, ("the clusters: no",)))
-    assert (fix, remark.startswith("not looked at: the clusters: no; aws ecs list-clusters")) == ("", True)
+    assert (fix, remark.startswith("left out: the clusters: no; aws ecs list-clusters")) == ("", True)
 
 
 def test_service_that_does_not_exist(stack: Stack, ops: Any) -> None:
@@ -617,7 +620,7 @@ def test_expected_reads_that_one_deployment_exceeds(stack: Stack, ops: Any) -> N
     (found,) = expected_reads(stack, ops, "--ecs-service", "main/tickets")
 
     assert (found["status"], found["subject"]) == ("warning", name)
-    reads = f"{3 * entries - 1} reads an hour are expected, and one deployment makes {3 * entries}"
+    reads = f"{3 * entries - 1} reads an hour are expected, and one deployment causes {3 * entries}"
     assert found["found"] == f"{reads}: {entries} entries under secrets, 3 tasks"
     assert f"audit.expectedReadsPerHour {6 * entries} --stack dev && " in found["fix"]
 
@@ -664,7 +667,7 @@ def test_values_newer_than_the_task_definition_ask_for_a_redeployment(
     assert [finding.status for finding in check_deployed(snapshot, "", "the services")] == [status]
 
 
-# --- changed by hand: moto takes the program's label away then, AWS leaves it ------------------------------------------------
+# --- changed outside Pulumi: moto removes the program's label then, AWS keeps it ------------------------------------------------
 
 
 def test_value_changed_by_hand_is_taken_into_the_configuration_and_not_away(stack: Stack) -> None:
@@ -678,7 +681,7 @@ def test_value_changed_by_hand_is_taken_into_the_configuration_and_not_away(stac
 
     (changed,) = [finding for finding in found if finding.status != "ok"]
     assert (changed.check, changed.status) == ("value", "warning")
-    assert changed.found.startswith("was changed by hand")
+    assert changed.found.startswith("was changed outside Pulumi")
     assert changed.fix == "python -m ops keep jwt-secret --stack dev"
 
 
@@ -694,7 +697,7 @@ def test_keys_changed_by_hand_are_named_and_only_they(stack: Stack) -> None:
     seen = replace(snapshot, values={arn: made["mine"]}, staged={(arn, "pulumi-live"): made["pulumi"]})
 
     (changed,) = [finding for finding in check_secrets(seen, None) if finding.status != "ok"]
-    assert "by hand at SMTP_PASSWORD;" in changed.found
+    assert "outside Pulumi at SMTP_PASSWORD;" in changed.found
     assert changed.fix == "python -m ops keep app-config --key SMTP_PASSWORD --stack dev"
 
 

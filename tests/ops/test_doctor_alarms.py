@@ -107,7 +107,7 @@ def test_an_existing_trail_is_named_as_not_looked_at() -> None:
     (found,) = check(outputs(), replace(WHOLE, logs=None))
 
     assert found.status == "ok"
-    assert "not looked at: the trail" in found.found
+    assert "left out: the trail" in found.found
 
 
 @pytest.mark.parametrize("case", BROKEN)

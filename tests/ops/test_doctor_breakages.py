@@ -283,8 +283,8 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
     "binary value": (put_binary, "value", "failure", JWT, "is binary"),
     "pasted line break": (put(JWT, "a-long-enough-value\n"), "value", "warning", JWT, "white space"),
     "JSON without a key": (put_json(REDIS_PASSWORD=None), "json", "failure", APP, "has no key REDIS_PASSWORD"),
-    "invalid JSON": (put(APP, '{"REDIS_PASSWORD": "cut-off-here'), "json", "failure", APP, "no valid JSON"),
-    "JSON that is no object": (put(APP, '["REDIS_PASSWORD"]'), "json", "failure", APP, "no object"),
+    "invalid JSON": (put(APP, '{"REDIS_PASSWORD": "cut-off-here'), "json", "failure", APP, "is not valid JSON"),
+    "JSON that is not an object": (put(APP, '["REDIS_PASSWORD"]'), "json", "failure", APP, "not an object with keys"),
     "number in the JSON": (put_json(SMTP_PASSWORD=1_000_000), "json", "failure", APP, "SMTP_PASSWORD is of type int"),
     "nested JSON": (put_json(API_KEY={"a": "b"}), "json", "warning", APP, "API_KEY is nested"),
     "empty JSON key": (put_json(CLOUDFLARE_TOKEN=""), "json", "failure", APP, "CLOUDFLARE_TOKEN is empty"),
@@ -296,12 +296,12 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
         reference("DB_PASSWORD", lambda text: text.replace("eu-west-1", "us-east-1")),
         "value-from", "failure", "DB_PASSWORD", "Region us-east-1",
     ),
-    "a stranger's secret": (refer_to_stranger, "value-from", "failure", "DB_PASSWORD", "no secret of this stack"),
+    "a stranger's secret": (refer_to_stranger, "value-from", "failure", "DB_PASSWORD", "is not a secret of this stack"),
     "two colons missing": (
         reference("SMTP_PASSWORD", lambda text: text.rstrip(":")), "value-from", "failure", "SMTP_PASSWORD", "fields",
     ),
     "a name for an ARN": (
-        reference("JWT_SECRET", lambda text: text.split(":")[6]), "value-from", "failure", "JWT_SECRET", "no ARN",
+        reference("JWT_SECRET", lambda text: text.split(":")[6]), "value-from", "failure", "JWT_SECRET", "is not the ARN",
     ),
     "an ARN without its end": (
         reference("JWT_SECRET", lambda text: text[:-7]), "value-from", "failure", "JWT_SECRET", "lacks the ARN's last part",
@@ -317,7 +317,7 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
     "a variable set twice": (set_variable_twice, "value-from", "failure", "APP_CONFIG", "more than once"),
     "a secret in the clear": (set_in_the_clear, "plain-text", "failure", "JWT_SECRET", "in the clear"),
     "a value inside a URL": (leak_in_url, "plain-text", "failure", "DATABASE_URL", f"holds the value of {DB}"),
-    "a secret in a sidecar registered by hand": (
+    "a secret in a sidecar registered outside Pulumi": (
         by_hand(environment=[{"name": "AGENT_API_KEY", "value": "0b1c2d3e4f5a6b7c8d9e"}]),
         "plain-text", "failure", "AGENT_API_KEY in ", "has the name of a secret",
     ),
@@ -330,13 +330,13 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
         "plain-text", "failure", "agent: dockerLabels.url in ", f"holds the value of {DB}",
     ),
     "task definition deregistered": (deregister, "task-definition", "failure", "-dev-app:1", "deregistered"),
-    "task definition made by hand": (register_by_hand, "task-definition", "warning", "-dev-app:2", "by hand"),
+    "task definition registered outside Pulumi": (register_by_hand, "task-definition", "warning", "-dev-app:2", "outside Pulumi"),
     "another execution role": (start_by_another_role, "task-definition", "failure", "-dev-app:2", "ecsTaskExecutionRole"),
     "no execution role": (start_by_no_role, "task-definition", "failure", "-dev-app:2", "no execution role"),
     "role deleted": (delete_role, "role", "failure", "-execution", "doesn't exist"),
     "trust of another service": (trust(Service="lambda.amazonaws.com"), "role", "failure", "-execution", "doesn't trust"),
     "trust of another account's ECS": (trust_other_account, "role", "failure", "-execution", "doesn't trust"),
-    "trust of everybody": (trust(AWS="*"), "role", "warning", "-execution", "may also be assumed by *"),
+    "trust of everybody": (trust(AWS="*"), "role", "warning", "-execution", "can also be assumed by *"),
     "policy deleted": (delete_policy, "permission", "failure", JWT, "no policy allows"),
     "policy without one secret": (forget_one_secret, "permission", "failure", APP, "no policy allows"),
     "policy with a wildcard": (widen, "permission", "warning", "-execution", "more than the container's secrets: *"),
@@ -348,7 +348,7 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
     "image deleted": (delete_image, "image", "failure", "1.0.0", "tag or digest doesn't exist"),
     "log group deleted": (delete_log_group, "log-group", "failure", "/ecs/", "doesn't exist"),
     "function deleted": (rotating(delete_function), "rotation", "failure", DB, "function"),
-    "function not allowed": (rotating(forbid_function), "rotation", "failure", DB, "may not call"),
+    "function not allowed": (rotating(forbid_function), "rotation", "failure", DB, "not allowed to call"),
     "rotation cancelled": (rotating(cancel_rotation), "rotation", "warning", DB, "cancelled"),
     "rotation unfinished": (rotating(leave_rotation_unfinished), "rotation", "failure", DB, "unfinished"),
     "task role deleted": (delete_task_role, "role", "failure", "-dev-app-task", "the task role doesn't exist"),
@@ -376,7 +376,7 @@ ELSEWHERE = ("pulumi ", "docker ")
 """Commands that are run elsewhere: the engine's in tests/sandbox/test_doctor_fixes.py; there is no registry to push to."""
 
 NOT_HERE = {
-    "no current version": "moto moves no label that no version has; run in tests/sandbox/test_doctor_fixes.py",
+    "no current version": "moto can't move a label that no version has; run in tests/sandbox/test_doctor_fixes.py",
     "log group under another key": "moto has no DisassociateKmsKey; run in tests/sandbox/test_doctor_fixes.py",
     "rotation cancelled": "moto loses the current value; no test runs this command",
     "rotation unfinished": "no local AWS runs a function",
@@ -416,7 +416,7 @@ def test_doctor_names_what_is_broken_and_the_printed_command_fixes_it(
 
 def test_doctor_names_a_deleted_repository(stack: Stack, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     delete_repository(stack)
-    # The local AWS has no repository unless somebody makes one: there it is no finding.
+    # The local AWS has no repository unless somebody makes one: there it is not a finding.
     assert ops(stack, "doctor").status == 0
     monkeypatch.setattr("ops.doctor.task.uses_local_aws", lambda: False)
 

@@ -1,4 +1,4 @@
-"""A check that fails is a finding of its own and takes no other with it, whatever fails: AWS, an answer, or the check."""
+"""A check that fails is one finding and does not stop the others, whatever fails: AWS, an answer, or the check."""
 
 import importlib
 import inspect
@@ -34,7 +34,7 @@ PARTS = {
     "snapshot.read_values": {"value", "json", "plain-text"},
     "snapshot.describe_all": {"exists", "deletion", "value", "json", "key", "permission", "rotation", "replica"},
 }  # fmt: skip
-"""What is made to fail, and the checks that are expected to say so."""
+"""What fails, and the checks that are expected to report it."""
 
 
 def test_a_check_that_fails_takes_no_other_with_it(stack: Stack, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,9 +93,9 @@ def test_problems_that_were_found_before_a_check_failed_are_kept() -> None:
 
 
 def test_what_was_not_read_is_not_taken_for_empty() -> None:
-    (found,) = guarded("exists", lambda: [Finding("exists", "ok", "", str(len(Unread[str, str]("AWS broke down"))))])
+    (found,) = guarded("exists", lambda: [Finding("exists", "ok", "", str(len(Unread[str, str]("AWS failed"))))])
 
-    assert (found.status, found.found) == ("unchecked", "could not be checked: AWS broke down")
+    assert (found.status, found.found) == ("unchecked", "could not be checked: AWS failed")
 
 
 def test_credentials_that_end_meanwhile_are_one_error() -> None:

@@ -97,7 +97,7 @@ def test_nothing_runs_where_no_task_would_start(
     stack.secrets.put_secret_value(SecretId=stack.arn("app-config"), SecretString=value)
     done = run(ops, stack, "touch", str(tmp_path / "ran"))
     assert done.status == 1
-    assert "nothing was run; no task would start either" in done.err
+    assert "nothing was run; a task would not start either" in done.err
     assert why in done.err
     assert not (tmp_path / "ran").exists()
 
@@ -107,7 +107,7 @@ def test_a_secret_that_may_not_be_read(stack: Deployed, ops: Ops, proxy: Any) ->
     proxy.refuse("GetSecretValue", "AccessDeniedException")
     done = run(ops, stack, "true")
     assert done.status == 1
-    assert "JWT_SECRET: you may not call GetSecretValue" in done.err
+    assert "JWT_SECRET: you are not allowed to call GetSecretValue" in done.err
 
 
 def test_one_of_several_services_is_named(stack: Deployed, ops: Ops) -> None:

@@ -1,4 +1,4 @@
-"""Secrets that somebody else owns, seen by the operator's tools. RDS makes the one here, as moto has it from the real service."""
+"""Foreign secrets in the operator's tools. RDS creates the one here, as moto models it after the real service."""
 
 import json
 from typing import Any
@@ -52,7 +52,7 @@ def put(stack: Stack, value: Any) -> None:
 
 
 def grant(stack: Stack, arns: list[str], keys: list[str]) -> None:
-    """Give the execution role what the program gives it, with these secrets and keys of others."""
+    """Grant the execution role what the program grants, with these foreign secrets and keys."""
     _, _, *others = stack.grants()
     own = stack.outputs["secret_arns"].values()
     stack.grant(
@@ -73,14 +73,14 @@ def test_doctor_finds_it_in_order(stack: Stack, ops: Any) -> None:
 
     assert problems(done) == []
     (line,) = [finding for finding in done.json["findings"] if finding["check"] == "foreign"]
-    assert line["found"] == "1 secret of others: there, with what is referenced, and can be read"
+    assert line["found"] == "1 secret of other owners: they exist, have what is referenced, and can be read"
 
 
 @pytest.mark.parametrize(
     ("value", "found"),
     [
         ({"username": "postgres"}, "has no text under the key password; it has username"),
-        ("no-json-at-all", "is no JSON object"),
+        ("no-json-at-all", "is not a JSON object"),
         ({"username": "postgres", "password": 1}, "has no text under the key password"),
     ],
 )
@@ -160,7 +160,7 @@ def test_nothing_changes_it(stack: Stack, ops: Any, command: tuple[str, ...]) ->
     done = ops(stack, *command, NAME, "--yes", stdin=b"x")
 
     assert done.status == 2
-    assert f"Amazon RDS owns {NAME} and alone changes it" in done.err
+    assert f"Amazon RDS owns {NAME}; only its owner can change it" in done.err
     assert stack.secrets.describe_secret(SecretId=stack.foreign)["VersionIdsToStages"] == before
 
 

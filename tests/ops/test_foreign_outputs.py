@@ -1,4 +1,4 @@
-"""Outputs that name somebody else's resources: every command refuses them before it asks or tells AWS anything."""
+"""Outputs that name another stack's resources: every command refuses them before it asks or calls AWS."""
 
 from typing import Any
 
@@ -77,7 +77,7 @@ def test_outputs_of_another_account_altogether_are_refused_by_the_credentials(st
     stack.outputs_file.write_text(text, encoding="utf-8")
     done = ops(stack, "set", "jwt-secret", "--yes", stdin=b"the new value")
     assert done.status == 2
-    assert f"your credentials are of account {stack.account}" in done.err
+    assert f"your credentials belong to account {stack.account}" in done.err
 
 
 def test_a_secret_that_somebody_else_owns_may_be_a_variable(stack: Deployed, ops: Ops) -> None:
@@ -96,4 +96,4 @@ def test_a_secret_that_somebody_else_owns_may_be_a_variable(stack: Deployed, ops
     stack.grant(*stack.grants(), statement, key)
     done = ops(stack, "access", "--json")
     assert done.status == 0, done.json["findings"]
-    assert [line for line in done.json["not_looked_at"] if line.startswith("who else may read theirs")]
+    assert [line for line in done.json["not_looked_at"] if line.startswith("who else can read theirs")]

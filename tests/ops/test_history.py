@@ -124,7 +124,7 @@ def test_without_the_right_to_ask_the_versions_remain(stack: Deployed, ops: Ops,
     proxy.refuse("LookupEvents", "AccessDeniedException")
     done = ops(stack, "history", "jwt-secret")
     assert done.status == 0
-    assert "who changed it is not known: you may not call LookupEvents" in done.err
+    assert "who changed it is not known: you are not allowed to call LookupEvents" in done.err
     assert "AWSCURRENT" in done.out
 
 

@@ -94,14 +94,14 @@ def put(stack: Stack, name: str, value: str) -> None:
 
 
 def test_the_live_value_is_set_and_read_back(stack: Stack, project: Project) -> None:
-    put(stack, "jwt-secret", "set by hand, with ünïcode and\nlines\n-----END-----")
+    put(stack, "jwt-secret", "set elsewhere, with ünïcode and\nlines\n-----END-----")
 
     done = project.keep(stack, "jwt-secret")
 
     assert done.status == 0, done.err
     assert json.loads(project.configuration)["jwtSecret"] == stack.current("jwt-secret")
     assert "jwtSecret of Pulumi.dev.yaml has the live value of jwt-secret now. Next: pulumi up --stack dev" in done.err
-    assert "set by hand" not in project.arguments + done.out + done.err
+    assert "set elsewhere" not in project.arguments + done.out + done.err
     assert "has the live value of jwt-secret already" in project.keep(stack, "jwt-secret").err
 
 
@@ -142,7 +142,7 @@ def delete(stack: Stack, _: Any) -> None:
 
 JWT, KEY = ("jwt-secret",), ("app-config", "--key", "SMTP_PASSWORD")
 REFUSED: dict[str, tuple[tuple[str, ...], Callable[[Stack, Any], None], str]] = {
-    "may not be read": (JWT, denied, "you may not call GetSecretValue"),
+    "may not be read": (JWT, denied, "you are not allowed to call GetSecretValue"),
     "expired credentials": (JWT, expired, "credentials have expired"),
     "blank": (JWT, live(" \n"), "is empty or blank"),
     "null": (JWT, live("null"), "is the word for no value"),

@@ -143,7 +143,7 @@ def test_a_terraform_state_of_another_form_is_one_line(tmp_path: Path, resources
 def test_what_is_no_terraform_state_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "x"
     path.write_text(content)
-    with pytest.raises(MisuseError, match="is no Terraform state"):
+    with pytest.raises(MisuseError, match="is not a Terraform state"):
         read_terraform(path)
 
 
@@ -157,7 +157,7 @@ def test_the_stack_file_says_where_a_stack_lives(tmp_path: Path) -> None:
 
 @pytest.fixture
 def old(stack: Deployed) -> dict[str, str]:
-    """ARNs of secrets that somebody else made in the stack's account."""
+    """ARNs of secrets in the stack's account that were created outside Pulumi."""
     made = {n: stack.secrets.create_secret(Name=f"ticketing/qa/{n}", SecretString="v")["ARN"] for n in NAMES}
     stack.secrets.create_secret(Name="unrelated", SecretString="v")
     return made
@@ -241,7 +241,7 @@ def test_one_secret_is_not_taken_twice(stack: Deployed, ops: Ops, tmp_path: Path
     both = [part for name in ("jwt-secret", "app-config") for part in ("--secret", f"{name}={one}")]
     done = _adopt(stack, ops, _project(tmp_path, stack.account), *both, "--json")
     assert done.status == 1
-    assert {s["name"]: s["problem"] for s in done.json["secrets"]}["app-config"] == "is taken for jwt-secret"
+    assert {s["name"]: s["problem"] for s in done.json["secrets"]}["app-config"] == "is adopted as jwt-secret already"
 
 
 def test_a_secret_that_a_stack_of_pulumis_writes_is_not_taken_unasked(
@@ -320,7 +320,7 @@ def test_a_secret_that_rds_manages_is_not_adopted(stack: Deployed, ops: Ops, tmp
     assert done.status == 1
     problem = _problem_of(done, "db-master-password")
     assert problem.startswith(
-        "is managed by rds, which alone may change it: declare it in catalogue.py as ForeignSecret("
+        "is managed by rds, the only one to change it: declare it in catalogue.py as ForeignSecret("
     )
     assert "foreignSecrets.db-master-password" in problem
 

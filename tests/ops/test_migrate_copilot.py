@@ -1,4 +1,4 @@
-"""Manifests of AWS Copilot: one task definition for each environment, with what stands around the manifest."""
+"""Manifests of AWS Copilot: one task definition for each environment, with what is around the manifest."""
 
 from pathlib import Path
 from typing import Any

@@ -14,7 +14,7 @@ from ops._detect import why_secret
 
 CORPUS = Path(__file__).parent / "corpus" / "variables.txt"
 DRAWS = 20
-"""Times that each random value is drawn anew, so that a figure is no luck."""
+"""Times that each random value is drawn anew, so that a figure does not depend on luck."""
 
 MISSED = {"CONSUL", "KIOSK"}
 """Values that say nothing, under names that say nothing: words, a word with digits. Only the application's owner can tell."""

@@ -143,7 +143,7 @@ def test_deeply_nested_json_is_no_object() -> None:
         ("EXT[1", "x", "has no name"),
         (" sp ace", "x", "has no name"),
         ("1ST", "x", "has no name"),
-        ("USE_API_KEY", "false", "a name that the program refuses"),
+        ("USE_API_KEY", "false", "a name that the program rejects"),
         ("DB", "see postgres://app:pw@db/x", "URL with a password"),
     ],
 )

@@ -33,7 +33,7 @@ def _lost(task: dict[str, Any] | None = None, **container: Any) -> dict[str, str
 
 
 def _sample(shape: Any) -> Any:
-    """A value of a shape of the service model that is no default."""
+    """A value of a shape of the service model that is not the default."""
     match shape.type_name:
         case "structure":
             return {name: _sample(member) for name, member in shape.members.items()}

@@ -131,7 +131,7 @@ def test_a_cloudformation_template_is_read(tmp_path: Path) -> None:
     api = task.container("api")
     assert (task.family, task.cpu, api.image, api.port) == ("tickets", "1024", "app:2.4", 3000)
     assert api.plain == {"LEVEL": "info", "NUMBER": "010", "FLAG": "yes"}
-    assert {name: why.partition(" gives")[0] for name, why in api.unread.items()} == {
+    assert {name: why.partition(" returns")[0] for name, why in api.unread.items()} == {
         "URL": "CloudFormation's Fn::Sub",
         "DB_PASSWORD": "CloudFormation's Ref",
         "JWT_SECRET": "CloudFormation's Ref",
@@ -263,7 +263,7 @@ jobs:
     [
         ("main.tf", 'resource "x" "y" {}', "is Terraform's language: `terraform show -json > FILE`"),
         ("t.json", '{"cpu": ${cpu}}', "line 1, column 9.*; it is a template: scan what it renders to"),
-        ("t.json", f'{{"a": "{VALUE}"', "is no JSON: line 1, column"),
+        ("t.json", f'{{"a": "{VALUE}"', "is not JSON: line 1, column"),
         ("t.json", {"apiVersion": "v1", "kind": "Pod", "spec": VALUE}, f"is a Kubernetes manifest, {NOT}"),
         ("serverless.yml", SERVERLESS, f"is a serverless.yml of the Serverless Framework, {NOT}"),
         ("values.yaml", f"app:\n  env: {{A: {VALUE}}}\n", f"is a file of Helm, {NOT}"),
@@ -296,10 +296,10 @@ jobs:
         ("t.json", {"Resources": {}}, "is a CloudFormation template without AWS::ECS::TaskDefinition; supported are"),
         ("t.json", json.dumps(VALUE), "no containerDefinitions"),
         ("t.json", "5", "no containerDefinitions"),
-        ("c.yml", f"services: [{VALUE}", "is no YAML: line 1, column"),
+        ("c.yml", f"services: [{VALUE}", "is not YAML: line 1, column"),
         ("c.yml", f"services: {{a: {VALUE}}}", "has no services"),
-        ("c.yml", "a: &a [1]\nb: *c", "is no YAML: line 2"),
-        ("c.yml", "!!python/object/apply:os.system [id]", "is no YAML"),
+        ("c.yml", "a: &a [1]\nb: *c", "is not YAML: line 2"),
+        ("c.yml", "!!python/object/apply:os.system [id]", "is not YAML"),
         (".env", f"={VALUE}", "line 1 can't be read"),
         (".env", "# nothing", "sets no variable"),
     ],

@@ -150,8 +150,8 @@ def _verdict(verdict: str) -> Edit:
 
 
 EDITS: dict[str, tuple[Edit, str]] = {
-    "version": (lambda d: d.update(version=1), "no migration plan of version 2"),
-    "format": (lambda d: d.update(format="other"), "no migration plan"),
+    "version": (lambda d: d.update(version=1), "is not a migration plan of version 2"),
+    "format": (lambda d: d.update(format="other"), "is not a migration plan"),
     "unknown verdict": (_verdict("maybe"), "the verdict of SENTRY_DSN is one of"),
     "no place": (_verdict("secret"), "has no place in catalogue.py"),
     "a field less": (lambda d: d["steps"][1].pop("variable"), "changed in more than its verdicts"),
@@ -174,21 +174,21 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "source as a number": (lambda d: d.update(source=5), "changed in more than its verdicts"),
     "a secret in the clear": (
         lambda d: d["steps"][0].update(verdict="plain"),
-        "DB_PASSWORD is a secret of the catalogue and can be no plain variable",
+        "DB_PASSWORD is a secret of the catalogue and can't be a plain variable",
     ),
     "a secret in the clear without its place": (
         lambda d: d["steps"][0].update(verdict="plain", secret=None),
-        "DB_PASSWORD can be no plain variable",
+        "DB_PASSWORD can't be a plain variable",
     ),
     "a plain variable elsewhere": (
         lambda d: d["steps"][1].update(verdict="plain", config_key="aws:region"),
-        "SENTRY_DSN can be no plain variable",
+        "SENTRY_DSN can't be a plain variable",
     ),
 }
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_a_plan_that_makes_no_sense_is_refused(tmp_path: Path, edit: str) -> None:
+def test_an_invalid_plan_is_refused(tmp_path: Path, edit: str) -> None:
     change, message = EDITS[edit]
     with pytest.raises(PlanError, match=message) as refused:
         load(_edited(tmp_path, change))
@@ -197,7 +197,7 @@ def test_a_plan_that_makes_no_sense_is_refused(tmp_path: Path, edit: str) -> Non
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"{", "line 1, column 2"), (b"\xff\xfe", "no UTF-8 text"), (b"[" * 200_000, "nested too deeply")],
+    [(b"{", "line 1, column 2"), (b"\xff\xfe", "not UTF-8 text"), (b"[" * 200_000, "nested too deeply")],
 )
 def test_a_plan_that_is_no_json_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "plan.json"
@@ -240,7 +240,7 @@ def test_a_name_that_the_program_refuses_is_undecided_and_never_plain(name: str,
     assert "name" in step.why
     assert step.config_key is None
     replace(plan, steps=(replace(step, verdict="plain"),)).save(tmp_path / "p")
-    with pytest.raises(PlanError, match="can be no plain variable: it has"):
+    with pytest.raises(PlanError, match="can't be a plain variable: it has"):
         load(tmp_path / "p")
 
 
@@ -254,7 +254,7 @@ def test_environment_files_are_not_carried_over() -> None:
     (part,) = _plan({}, environmentFiles=[file]).not_carried()
     assert (part.where, part.why) == (
         "environmentFiles",
-        "has variables that are not read: move them by hand, or scan the file itself",
+        "has variables that are not read: move them yourself, or scan the file itself",
     )
 
 
@@ -273,18 +273,18 @@ def test_a_value_that_is_gone_is_told() -> None:
         ({"taskDefinition": {"containerDefinitions": []}}, "no containerDefinitions"),
         ([{"name": "a", "environment": [{"value": "x"}]}], "an entry without a name"),
         ([{"name": "a", "environment": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}], "sets A twice"),
-        ([{"name": "a", "environment": ["A=geheim"]}], "container a: environment is no list of objects"),
-        ([{"name": "a", "environment": 5}], "environment is no list of objects"),
-        ([{"name": "a", "secrets": "geheim"}], "secrets is no list of objects"),
-        ([{"name": "a", "environmentFiles": ["geheim"]}], "environmentFiles is no list of objects"),
-        ([{"name": "a", "portMappings": ["3000"]}], "portMappings is no list of objects"),
-        ([{"name": "a", "portMappings": [{"containerPort": "abc"}]}], "the containerPort is no number"),
-        ([{"name": "a", "dockerLabels": ["geheim"]}], "dockerLabels is no object"),
-        ([{"name": "a", "logConfiguration": "geheim"}], "logConfiguration is no object"),
-        ([{"name": "a", "logConfiguration": {"options": ["geheim"]}}], "options is no object"),
-        ([{"name": "a", "healthCheck": "geheim"}], "healthCheck is no object"),
-        ([{"name": "a", "firelensConfiguration": {"options": ["geheim"]}}], "options is no object"),
-        ({"containerDefinitions": [{"name": "a"}], "runtimePlatform": "ARM64"}, "f: runtimePlatform is no object"),
+        ([{"name": "a", "environment": ["A=geheim"]}], "container a: environment is not a list of objects"),
+        ([{"name": "a", "environment": 5}], "environment is not a list of objects"),
+        ([{"name": "a", "secrets": "geheim"}], "secrets is not a list of objects"),
+        ([{"name": "a", "environmentFiles": ["geheim"]}], "environmentFiles is not a list of objects"),
+        ([{"name": "a", "portMappings": ["3000"]}], "portMappings is not a list of objects"),
+        ([{"name": "a", "portMappings": [{"containerPort": "abc"}]}], "the containerPort is not a port number"),
+        ([{"name": "a", "dockerLabels": ["geheim"]}], "dockerLabels is not an object"),
+        ([{"name": "a", "logConfiguration": "geheim"}], "logConfiguration is not an object"),
+        ([{"name": "a", "logConfiguration": {"options": ["geheim"]}}], "options is not an object"),
+        ([{"name": "a", "healthCheck": "geheim"}], "healthCheck is not an object"),
+        ([{"name": "a", "firelensConfiguration": {"options": ["geheim"]}}], "options is not an object"),
+        ({"containerDefinitions": [{"name": "a"}], "runtimePlatform": "ARM64"}, "f: runtimePlatform is not an object"),
         ([{"taskDefinition": {}}], "no containerDefinitions"),
         ([{}], "no containerDefinitions"),
         ([{"name": "a"}, {"name": "a"}], "has the container a twice"),
@@ -479,7 +479,7 @@ def test_a_secret_that_rds_manages_is_not_copied_into_one_of_the_catalogues() ->
 
 def test_a_host_with_a_port_is_undecided_before_anything_is_set() -> None:
     (step,) = _plan({"DATABASE_HOST": "db.internal:5432"}).undecided()
-    assert step.why == "has a port; databaseHost takes a host name alone, such as db.internal"
+    assert step.why == "has a port; databaseHost accepts a host name alone, such as db.internal"
 
 
 def test_configuration_is_compared_before_it_is_set() -> None:

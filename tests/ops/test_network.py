@@ -38,7 +38,7 @@ class Net:
         return self.stack.client("ec2", REGION)
 
     def acl(self, subnet: str) -> str:
-        """Give a subnet a network ACL of its own, which lets everything through."""
+        """Give a subnet its own network ACL, which allows everything."""
         made = self.ec2.create_network_acl(VpcId=self.vpc)["NetworkAcl"]["NetworkAclId"]
         for egress in (True, False):
             self.entry(made, 100, "allow", egress=egress)
@@ -163,7 +163,7 @@ def test_a_healthy_network(shape: str, way: str, stack: Stack, ops: Any) -> None
 
     assert (found["status"], way in found["found"]) == ("ok", True), found
     assert {"ecr.api", "ecr.dkr", "s3", "logs"} <= set(found["found"].replace(",", "").split())
-    assert "(not looked at: DNS servers of your own" in found["found"]
+    assert "(left out: custom DNS servers" in found["found"]
 
 
 def close_egress(net: Net) -> None:
@@ -246,7 +246,7 @@ BREAKAGES: dict[str, tuple[str, Callable[[Net], object], str]] = {
     "closed endpoints": ("endpoints", close_endpoint, "doesn't let the tasks in on port 443"),
     "closed egress to endpoints": ("endpoints", close_egress, "lets nothing out on port 443 to endpoint"),
     "no endpoint for Secrets Manager": (
-        "endpoints", lambda net: forget_endpoint(net, "secretsmanager"), "can't reach secretsmanager: no endpoint leads there",
+        "endpoints", lambda net: forget_endpoint(net, "secretsmanager"), "can't reach secretsmanager: there is no endpoint",
     ),
     "no endpoint for the log": ("endpoints", lambda net: forget_endpoint(net, "logs"), "can't reach logs: no endpoint"),
     "no endpoint for S3": ("endpoints", lambda net: forget_endpoint(net, "s3"), "can't reach s3: no endpoint"),
@@ -300,7 +300,7 @@ def test_what_is_closed_stands_before_the_tasks_that_do_not_run(stack: Stack, op
 
     assert [f["check"] for f in found] == ["network", "service"]
     assert found[1]["fix"] == ""
-    assert found[1]["remark"].startswith("once what stands above is fixed: aws ecs update-service ")
+    assert found[1]["remark"].startswith("once the findings above are fixed: aws ecs update-service ")
 
 
 def test_a_missing_security_group_and_no_way_out_are_two_findings(stack: Stack, ops: Any) -> None:
@@ -326,7 +326,7 @@ def test_an_endpoint_without_a_private_name_is_given_one(stack: Stack, ops: Any)
 
     (found,) = network(stack, ops)
 
-    assert "can't reach logs: no endpoint leads there" in found["found"]
+    assert "can't reach logs: there is no endpoint" in found["found"]
     # The local AWS ignores this option, so that it is not run here. Source: AWS CLI reference, modify-vpc-endpoint.
     assert found["fix"].startswith(f"aws ec2 modify-vpc-endpoint --region {REGION} --vpc-endpoint-id vpce-")
     assert found["fix"].endswith(" --private-dns-enabled")

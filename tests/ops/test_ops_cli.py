@@ -228,8 +228,8 @@ def test_ways_to_change_a_value_of_the_configuration(
     [
         ("ExpiredToken", "your AWS credentials have expired: sign in again"),
         ("InvalidClientTokenId", "AWS doesn't know your credentials (InvalidClientTokenId): sign in again"),
-        ("AccessDenied", "you may not call GetCallerIdentity: no"),
-        ("Throttling", "AWS throttles GetCallerIdentity"),
+        ("AccessDenied", "you are not allowed to call GetCallerIdentity: no"),
+        ("Throttling", "AWS still throttles GetCallerIdentity"),
     ],
 )
 def test_error_of_aws_is_one_clear_line(stack: Stack, proxy: Any, ops: Any, code: str, message: str) -> None:
@@ -250,7 +250,7 @@ def test_no_credentials(stack: Stack, ops: Any) -> None:
 
     assert (done.status, done.err.partition(":")[2]) == (
         2,
-        " no AWS credentials found: sign in again (`aws sso login`, or your own way)\n",
+        " no AWS credentials found: sign in again (`aws sso login`, or as you usually do)\n",
     )
 
 
@@ -268,7 +268,7 @@ def test_credentials_of_another_account(stack: Stack, deploy: Any, ops: Any) -> 
     done = ops(stack, "doctor", env=other.variables)
 
     assert done.status == 2
-    assert f"your credentials are of account {other.account}, stack dev is in {stack.account}" in done.err
+    assert f"your credentials belong to account {other.account}, stack dev is in {stack.account}" in done.err
 
 
 def test_region_of_the_environment_does_not_matter(stack: Stack, ops: Any) -> None:
@@ -278,9 +278,9 @@ def test_region_of_the_environment_does_not_matter(stack: Stack, ops: Any) -> No
 @pytest.mark.parametrize(
     ("env", "message"),
     [
-        ({"AWS_ENDPOINT_URL": "no-url-at-all"}, "AWS_ENDPOINT_URL is no URL: no-url-at-all"),
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:abc"}, "AWS_ENDPOINT_URL is no URL"),
-        ({"AWS_MAX_ATTEMPTS": "abc"}, "AWS_MAX_ATTEMPTS is no number"),
+        ({"AWS_ENDPOINT_URL": "no-url-at-all"}, "AWS_ENDPOINT_URL is not a URL: no-url-at-all"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:abc"}, "AWS_ENDPOINT_URL is not a URL"),
+        ({"AWS_MAX_ATTEMPTS": "abc"}, "AWS_MAX_ATTEMPTS is not a number"),
     ],
 )
 def test_unusable_variable_is_named(stack: Stack, ops: Any, env: dict[str, str], message: str) -> None:
@@ -299,7 +299,7 @@ def test_mistake_of_the_tool_is_one_line_without_values(monkeypatch: pytest.Monk
     done = CliRunner().invoke(app, ["list"])
 
     assert done.exit_code == 2
-    assert done.stderr.startswith("error: input that this tool doesn't know, or a mistake of its own: KeyError at ")
+    assert done.stderr.startswith("error: unexpected input, or a bug in this tool: KeyError at ")
     assert done.stderr.count("\n") == 1
     assert "nobodys-business" not in done.output
 
@@ -484,4 +484,4 @@ def test_neither_outputs_nor_pulumi(ops: Any, tmp_path: Path) -> None:
 def test_what_is_no_name_of_a_stack_is_refused(stack: Stack, ops: Any, command: list[str], name: str) -> None:
     done = ops(None, *command, "--stack", name, env=stack.variables)
     assert (done.status, done.out) == (2, "")
-    assert f"{name!r} is no name of a stack: NAME or ORGANIZATION/PROJECT/NAME" in done.err
+    assert f"{name!r} is not a stack name: NAME or ORGANIZATION/PROJECT/NAME" in done.err

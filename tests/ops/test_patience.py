@@ -60,7 +60,7 @@ def test_an_endpoint_that_gave_no_answer_is_left_alone(
 
 def test_a_refused_connection_is_tried_three_times(stack: Stack, ops: Any) -> None:
     with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        server.bind(("127.0.0.1", 0))  # bound, but not listening
         stack.endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
 
         done = ops(stack, "list")

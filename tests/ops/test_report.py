@@ -116,8 +116,8 @@ def test_what_could_not_be_asked_is_named(stack: Deployed, ops: Ops, proxy: Any)
     done = ops(stack, "report", "--json")
     assert done.status == 0, done.err
     gaps = done.json["not_looked_at"]
-    assert any(gap.startswith("reads: you may not call LookupEvents") for gap in gaps)
-    assert any(gap.startswith("cost: you may not call DescribeTrails") for gap in gaps)
+    assert any(gap.startswith("reads: you are not allowed to call LookupEvents") for gap in gaps)
+    assert any(gap.startswith("cost: you are not allowed to call DescribeTrails") for gap in gaps)
 
 
 def test_nothing_is_overwritten_unasked(reviewed: Deployed, ops: Ops, tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_the_page_in_a_real_browser(reviewed: Deployed, ops: Ops, tmp_path: Path
     assert "<script" not in dom
     assert "owned'" in dom
     # What a reader looks for.
-    for text in ("Access", "From container to value", "Age and rotation", "Health", "Reads", "Cost", "Not looked at"):
+    for text in ("Access", "From container to value", "Age and rotation", "Health", "Reads", "Cost", "Not checked"):
         assert f"\n{text}\n" in seen["text"]
     for text in (
         "Needs attention",
@@ -275,7 +275,7 @@ def test_whom_it_was_told_to_trust_stands_in_page_data_and_command(stack: Deploy
     text = page.read_text()
     assert f"python -m ops report --html review.html --stack dev --everybody --trusted {arn}" in text
     assert f"{arn} is trusted (--trusted)" in text
-    assert "Nothing that they may do counts as too wide" in text
+    assert "None of their permissions counts as too wide" in text
 
 
 def test_the_page_says_who_assumes_the_pipelines_roles_and_counts_in_words(

@@ -81,7 +81,7 @@ def test_json_tells_which_version_it_is(stack: Stack, ops: Any) -> None:
         (["no-such"], "has no secret 'no-such'; it has app-config, db-master-password, jwt-secret"),
         (["jwt-secrte"], "did you mean jwt-secret?"),
         (["app-config", "--key", "NOPE"], "has no key 'NOPE'; it has API_KEY, "),
-        (["jwt-secret", "--key", "A"], "is no JSON object; leave --key out"),
+        (["jwt-secret", "--key", "A"], "is not a JSON object; leave --key out"),
         (["jwt-secret", "--version", "PREVIOUS"], "staging label"),
     ],
 )
@@ -165,4 +165,4 @@ def test_denied_read_is_one_line(stack: Stack, proxy: Any, ops: Any) -> None:
     done = ops(stack, "reveal", "jwt-secret", "--yes")
 
     assert (done.status, done.out) == (2, "")
-    assert done.err == "error: you may not call GetSecretValue: User x is not authorized\n"
+    assert done.err == "error: you are not allowed to call GetSecretValue: User x is not authorized\n"

@@ -122,7 +122,7 @@ def test_rotation_that_does_not_end_shows_the_function_s_last_error(
     done = ops(rotating, "rotate", NAME, "--yes", "--timeout", "1")
 
     assert done.status == 1
-    assert "has not ended in time" in done.err
+    assert "did not end in time" in done.err
     assert f"{group} says: the database refuses TLS" in done.err
     assert f"aws secretsmanager cancel-rotate-secret --secret-id {rotating.arn(NAME)}" in done.err
     assert "--remove-from-version-id 0f0e0d0c-0000-4000-8000-000000000001" in done.err

@@ -1,4 +1,4 @@
-"""`ops rotate` for what a server checks: the order, a kill at any call, and that nobody is ever locked out."""
+"""`ops rotate` for what a server checks: the order, a kill at any call, and that the application is never locked out."""
 
 import json
 import time
@@ -164,7 +164,7 @@ def test_the_server_and_the_secret_get_the_new_value(make_world: MakeWorld, ops:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "key"), [TOKEN, MASTER])
-def test_killed_at_any_call_it_goes_on_and_nobody_is_locked_out(
+def test_killed_at_any_call_it_resumes_and_locks_nobody_out(
     make_world: MakeWorld, ops: Any, name: str, key: str
 ) -> None:
     world = make_world(name, key)
@@ -212,7 +212,7 @@ def test_killed_it_says_where_it_is_and_how_it_goes_on(make_world: MakeWorld, op
     assert "python -m ops rotate app-config --key REDIS_PASSWORD --stack dev" in done.err
     world.at = 0
     shown = ops(world.stack, "rotate", "app-config", "--dry-run").err
-    assert "done make ElastiCache replication group tickets accept the new value" in shown
+    assert "done set the new value at ElastiCache replication group tickets" in shown
     assert "next replace the tasks" in shown
     assert ops(world.stack, "rotate", "app-config").err.startswith(
         "A change of app-config key REDIS_PASSWORD is under way"
@@ -229,7 +229,7 @@ def test_a_dry_run_changes_nothing(make_world: MakeWorld, ops: Any) -> None:
     assert done.err.splitlines()[0] == (
         "app-config key REDIS_PASSWORD is checked by ElastiCache: ElastiCache replication group tickets"
     )
-    assert "next put the new value into the secret" in done.err
+    assert "next write the new value to the secret" in done.err
     assert done.err.endswith("Nothing was changed.\n")
     assert world.stack.secrets.describe_secret(SecretId=world.stack.arn("app-config"))["VersionIdsToStages"] == before
     assert world.accepted == [world.held]
@@ -239,7 +239,9 @@ def test_without_a_yes_nothing_is_changed(make_world: MakeWorld, ops: Any) -> No
     world = make_world(*MASTER)
     done = ops(world.stack, "rotate", "db-master-password")
     assert done.status == 2
-    assert "New connections with the value before fail until tasks have the new one. Nobody can be asked" in done.err
+    assert (
+        "New connections with the previous value fail until tasks have the new one. No terminal can answer" in done.err
+    )
     assert "accept" not in world.calls
 
 
@@ -305,7 +307,7 @@ def test_while_a_change_is_under_way_the_secret_is_not_set(make_world: MakeWorld
     assert "pulumi up" not in done.err
     seen: Any = SimpleNamespace(name_of=lambda _: "db", environment="dev")
     record = Record("arn", "name", stages={VERSION: ("AWSPENDING", "ops-rotating")})
-    assert way_out(seen, record, VERSION) == "go on with it:\n  python -m ops rotate db --stack dev"
+    assert way_out(seen, record, VERSION) == "resume it:\n  python -m ops rotate db --stack dev"
 
 
 def test_a_key_that_no_server_checks(stack: Stack, ops: Any) -> None:
@@ -450,6 +452,6 @@ def test_time_is_up(make_world: MakeWorld, ops: Any, monkeypatch: pytest.MonkeyP
     began = time.monotonic()
     done = ops(world.stack, "rotate", "app-config", "--yes", "--timeout", "1")
     assert done.status == 2
-    assert "tasks of main/web still have the value before; the time is over" in done.err
+    assert "tasks of main/web still have the previous value; timed out" in done.err
     assert time.monotonic() - began < 20
     assert {world.held, world.current()} == set(world.accepted)

@@ -1,4 +1,4 @@
-"""`ops set` and `ops rollback`: who may change a value, what is accepted, what stays."""
+"""`ops set` and `ops rollback`: who can change a value, what is accepted, what stays."""
 
 import contextlib
 import io
@@ -20,7 +20,7 @@ PARTNERS = JsonSecret("partners", External(), variables={"ALPHA", "BETA"})
 
 @pytest.fixture
 def external(deploy: Any) -> Stack:
-    """A stack with two secrets that the project's catalogue doesn't have: nobody but the operator owns their values."""
+    """A stack with two secrets that the project's catalogue doesn't have: the operator owns their values."""
     stack = deploy(catalogue=(TOKEN, PARTNERS))
     stack.secrets.put_secret_value(SecretId=stack.arn("payment-token"), SecretString="the-first-value")
     return stack
@@ -28,7 +28,7 @@ def external(deploy: Any) -> Stack:
 
 @pytest.fixture
 def adopted(stack: Stack) -> Stack:
-    """A stack whose secrets exist longer than it: without Pulumi's label, nobody but the operator owns their values."""
+    """A stack whose secrets are older than it: without Pulumi's label, the operator owns their values."""
     for name in ("app-config", "jwt-secret"):
         # moto takes the program's label away when a value is put.
         stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString=stack.values[name])
@@ -99,7 +99,7 @@ def test_json_that_nests_without_end(external: Stack, ops: Any) -> None:
     external.secrets.put_secret_value(SecretId=external.arn("partners"), SecretString=deep)
     assert ops(external, "set", "partners", "--key", "ALPHA", "--yes", stdin=b"a").status == 2
     assert ops(external, "reveal", "partners", "--key", "ALPHA", "--yes").status == 2
-    assert "partners: is no valid JSON" in ops(external, "doctor").out
+    assert "partners: is not valid JSON" in ops(external, "doctor").out
 
 
 def test_end_of_input_at_the_prompt(external: Stack, terminal: Any) -> None:
@@ -214,12 +214,12 @@ def test_whole_json_is_taken_and_sorted(adopted: Stack, ops: Any) -> None:
     [
         ("jwt-secret", b"", "the value is empty"),
         ("jwt-secret", b"\n", "the value is empty"),
-        ("jwt-secret", b"\xff\xfe", "no UTF-8 text"),
+        ("jwt-secret", b"\xff\xfe", "not UTF-8 text"),
         ("jwt-secret", b"x" * 65_537, "has 65,537 bytes; Secrets Manager takes 65,536"),
         ("jwt-secret --key A", b"x", "is plain text; leave --key out"),
         ("app-config", b"secret-but-no-json", "is a JSON object of strings"),
         ("app-config", b"[]", "is a JSON object of strings"),
-        ("app-config", b'{"REDIS_PASSWORD": 1}', "must be a string that is not empty; not so: REDIS_PASSWORD"),
+        ("app-config", b'{"REDIS_PASSWORD": 1}', "must be a string that is not empty; these are not: REDIS_PASSWORD"),
         ("app-config", b'{"API_KEY": "x"}', "are missing: CLOUDFLARE_TOKEN, REDIS_PASSWORD, SMTP_PASSWORD"),
         ("app-config --key A:B", b"secret-with-a-wrong-key", "ECS can't reference the key"),
     ],
@@ -328,7 +328,7 @@ def test_change_by_somebody_else_meanwhile_is_not_overwritten(adopted: Stack, pr
     done = ops(adopted, "set", "app-config", "--key", "SMTP_PASSWORD", "--yes", stdin=b"mine")
 
     assert done.status == 2
-    assert "was changed by somebody else meanwhile" in done.err
+    assert "was changed elsewhere meanwhile" in done.err
     assert adopted.current("app-config") == other
 
 
@@ -428,11 +428,11 @@ def test_rollback_of_a_rotated_password_reminds_of_the_database(stack: Stack, op
     [
         ("one-line", None, []),
         ("x\ny", None, ["the value has 2 lines"]),
-        ("pasted\n", "A", ["the value begins or ends in white space, such as a line break that was pasted along"]),
+        ("pasted\n", "A", ["the value begins or ends in white space, such as a pasted line break"]),
         (
             '{"A": "x\\n", "B": "y"}',
             None,
-            ["key A begins or ends in white space, such as a line break that was pasted along"],
+            ["key A begins or ends in white space, such as a pasted line break"],
         ),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", None, []),
     ],
@@ -446,7 +446,7 @@ def test_doubtful_values_are_warned_of(value: str, key: str | None, warnings: li
 
 @pytest.fixture
 def rotated(stack: Stack) -> Stack:
-    """A stack whose database password a function has rotated: AWSPENDING stays with the version that it made.
+    """A stack whose database password a function has rotated: AWSPENDING stays with the version that it created.
 
     Source: AWS, "Rotate AWS Secrets Manager secrets", finishSecret: the label may be attached to the same version as AWSCURRENT.
     """
@@ -489,7 +489,7 @@ def test_set_takes_awspending_off_the_version_that_it_leaves(stack: Stack, ops: 
 
 @pytest.fixture
 def rolled_back(rotated: Stack) -> Stack:
-    """A stack whose rotated value was rolled back by hand, with AWSPENDING left where it was."""
+    """A stack whose rotated value was rolled back outside Pulumi, with AWSPENDING left where it was."""
     found = labels(rotated, "db-master-password")
     rotated.secrets.update_secret_version_stage(
         SecretId=rotated.arn("db-master-password"),
@@ -553,7 +553,7 @@ def test_two_lines_through_a_pipe_are_asked_about_on_the_terminal(
 
     refused = ops(external, "set", "payment-token", stdin=b"x\ny\n")
     assert (refused.status, external.current("payment-token")) == (2, "the-first-value")
-    assert "The value has 2 lines. Is that meant? [y/N]" in refused.err
+    assert "The value has 2 lines. Continue? [y/N]" in refused.err
 
     meant = ops(external, "set", "payment-token", stdin=b"x\ny\n")
     assert (meant.status, external.current("payment-token")) == (0, "x\ny")

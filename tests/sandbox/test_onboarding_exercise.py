@@ -77,7 +77,7 @@ def test_every_command_of_the_exercise_works(copy: Path, home: Home, search_path
     broken = shown["Break a role, find it"]
     assert "on payment-token: no policy allows secretsmanager:GetSecretValue" in broken
     assert broken.index("exit status 1: a finding") < broken.index("\nhealthy\n")
-    assert "\npermission: the execution role may not read the secret" in broken
+    assert "\npermission: no policy of the execution role allows it to read the secret" in broken
     described = shown["Rotate"].partition("Secret jwt-secret of dev")[2]
     assert re.search(r"^version .*AWSCURRENT", described, flags=re.MULTILINE)
     assert re.search(r"^version .*AWSPREVIOUS", described, flags=re.MULTILINE)

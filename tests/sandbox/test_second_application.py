@@ -64,7 +64,7 @@ def test_the_shop_comes_up_stays_as_it_is_and_leaves_nothing(sandbox: Any, proje
     doctor = ops("doctor")
     assert [f for f in doctor["findings"] if f["status"] == "failure"] == []
     assert {f["found"] for f in doctor["findings"] if f["check"] == "permission"} == {
-        f"shop-{copy.stack}-{service}-execution may read exactly the container's 3 secrets (static evaluation of the policies)"
+        f"shop-{copy.stack}-{service}-execution can read exactly the container's 3 secrets (static evaluation of the policies)"
         for service in ("web", "mailer")
     }
     assert ops("access")["ok"]
