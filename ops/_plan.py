@@ -71,7 +71,7 @@ class Secret:
 
     @property
     def foreign(self) -> bool:
-        """Whether somebody else owns it."""
+        """Whether it has another owner."""
         return self.full_name is None
 
     @property
@@ -96,7 +96,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a stack would have.
+    """The resources that a stack would have.
 
     Attributes:
         prefix: What the stack's names begin with: `<project>-<stack>`.
@@ -128,7 +128,7 @@ def project_directory() -> Path:
 
 
 def read_plan(stack: str, directory: Path | None = None, *, configured: bool = False) -> Plan:
-    """Return what the application says of a stack.
+    """Return the application's plan of a stack.
 
     Args:
         stack: The stack's name, without organisation and project.

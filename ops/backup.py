@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from components.references import CURRENT
 from ops._ask import confirm
 from ops._aws import Aws, connect
 from ops._backup_file import Backup, SavedSecret, SavedVersion, decrypt, encrypt, resolve_keys
@@ -280,7 +281,7 @@ def _open(
         )
     environment = (stack or saved.environment).rpartition("/")[2]
     if not _STACK_NAME.fullmatch(environment):
-        raise MisuseError(f"{stack!r} is no name of a stack: letters, digits, hyphens, underscores and full stops")
+        raise MisuseError(f"{stack!r} is not a stack name: letters, digits, hyphens, underscores and full stops")
     prefix, names = _planned(saved, environment)
     target = Target(
         environment=environment,

@@ -24,7 +24,7 @@ from ops._json import json_object
 from ops._options import KeyOption, NameArgument, OutputsOption, StackOption
 from ops._ownership import parts_of
 from ops._plan import project_directory, read_plan
-from ops._secrets import CURRENT, Value, describe, read_value
+from ops._secrets import Value, describe, read_value
 from ops._stack import ROOT, Stack, in_sandbox, load
 from ops._unfit import unfit_to_keep
 from ops.doctor.finding import again
@@ -194,7 +194,7 @@ class Configuration:
             raise MisuseError(f"{key} reads back as another value; the configuration is as it was")
 
     def planned(self, name: str) -> Mapping[str, str | None]:
-        """Return the configuration keys of a secret by JSON key, "" for a text, empty where the project prints no plan of it."""
+        """Return the configuration keys of a secret by JSON key, "" for a text, empty where the project prints no plan."""
         try:
             secret = read_plan(self.stack.rpartition("/")[2], self.folder).secrets.get(name)
         except MisuseError:

@@ -21,6 +21,7 @@ import typer
 from components.labels import LIVE, PREVIOUS
 from components.location import Location, partition_of
 from components.outputs import STACK
+from components.references import CURRENT
 from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import counted, print_json, say, working
@@ -28,7 +29,7 @@ from ops._engine import Engine
 from ops._errors import MISSING, AwsError, MisuseError, aws_errors, code_of, explained
 from ops._existing import SECRET, TASK_DEFINITION, VERSION, Existing, Wanted
 from ops._plan import Plan, Secret, read_plan
-from ops._secrets import CURRENT, Record, describe
+from ops._secrets import Record, describe
 from ops._stack import in_sandbox
 from ops.migrate._pulumi import ROOT
 
@@ -103,7 +104,7 @@ class Recovery:
         return {name: record for name, full in self.full_names.items() if (record := found[full])}
 
     def key(self, records: Mapping[str, Record]) -> Key | None:
-        """Return the stack's own key: by its alias, or, where that is deleted already, by what encrypts the secrets."""
+        """Return the stack's own key: by its alias, or, when that is deleted, by what encrypts the secrets."""
         ids = [self.plan.key_alias, *sorted({r.kms_key_id for r in records.values() if r.kms_key_id})]
         for metadata in map(self._described_key, ids):
             if metadata and metadata.get("Description") == self.plan.key_description:
@@ -354,7 +355,7 @@ def _begin(stack: str, config: Sequence[str], ask: Callable[[str], None]) -> Rec
     account = aws.caller().account
     if found.account_ids and account not in found.account_ids:
         allowed = ", ".join(found.account_ids)
-        raise MisuseError(f"your credentials are of account {account}, Pulumi.{name}.yaml allows {allowed} only")
+        raise MisuseError(f"your credentials belong to account {account}, Pulumi.{name}.yaml allows {allowed} only")
     return Recovery(Engine(name, ROOT, local, tuple(config), ask), aws, account, found)
 
 

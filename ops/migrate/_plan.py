@@ -74,7 +74,7 @@ class Step:
         return self.variable if self.json_key is None else f"{self.variable}.{self.json_key}"
 
     def can_be_plain(self, hosts: Mapping[str, str]) -> bool:
-        """Tell whether the value may become a plain variable, should the operator decide so; `hosts` is the target's."""
+        """Return whether the value may become a plain variable, should the operator decide so; `hosts` is the target's."""
         key = self.config_key or ""
         named = key.endswith(property_path("environment", self.variable)) or key == hosts.get(self.variable)
         return self.secret is None and self.json_key is None and named
@@ -354,7 +354,7 @@ def _wrong_host(variable: str, value: str, target: Target) -> str | None:
 
 def _json_step(secret: Secret, container: str, variable: str, key: str, target: Target) -> Step:
     if key not in secret.parts:
-        return Step(container, variable, key, "undecided", f"is no key of {secret.name} in the catalogue")
+        return Step(container, variable, key, "undecided", f"is not a key of {secret.name} in the catalogue")
     place = target.place(secret, key)
     return Step(container, variable, key, "secret", place.why, place.config_key, place.secret, place.key)
 

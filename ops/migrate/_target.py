@@ -74,7 +74,7 @@ class Target:
         return found
 
     def foreign_of(self, variable: str) -> Secret | None:
-        """Return the secret of somebody else's that gives a variable."""
+        """Return the foreign secret that a variable comes from."""
         reference = self._references.get(variable)
         found = self.secrets[reference.secret] if reference else None
         return found if found and found.foreign else None

@@ -75,7 +75,9 @@ def apply(
     wanted = wanted_configuration(loaded, region)
     for step in loaded.steps:
         if step.verdict == "secret" and step.config_key is None:
-            say(f"{step.name} is no configuration: python -m ops set {step.secret} after the first `pulumi up`")
+            say(
+                f"{step.name} is not set by the configuration: python -m ops set {step.secret} after the first `pulumi up`"
+            )
     hosts = target_of(loaded.stack).hosts.values()
     if runs_in_sandbox():
         _refuse_wrong(wanted, hosts, strict=False)

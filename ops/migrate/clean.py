@@ -71,7 +71,7 @@ def clean(
     Exit status 1: some are left, because they are in use or AWS refused.
     """
     if not _FAMILY.fullmatch(family):
-        raise MisuseError(f"a family is wanted, without revision or ARN around it, not {family!r}")
+        raise MisuseError(f"give a family without revision or ARN, not {family!r}")
     known = secret_variables()
     aws = open_aws(region=region)
     place = f"account {aws.caller().account}, Region {aws.region}"

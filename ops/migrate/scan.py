@@ -139,7 +139,7 @@ def _tell_decisions(plan: Plan, path: Path) -> None:
             say(
                 f'    {proposal(step)},   in the keys of a JsonSecret, and "{step.json_key or step.variable}" in its variables'
             )
-        say(f'or no secret: its "verdict" in {path} becomes "plain" (a plain variable) or "drop" (left out).')
+        say(f'or not a secret: change its "verdict" in {path} to "plain" (a plain variable) or "drop" (left out).')
         _tell_never_plain(undecided, target_of(plan.stack).hosts)
     if unread := [step.name for step in plan.undecided() if step.verdict == "not read"]:
         say(
@@ -157,7 +157,7 @@ def _tell_decisions(plan: Plan, path: Path) -> None:
 
 def _tell_never_plain(undecided: list[Step], hosts: Mapping[str, str]) -> None:
     if never := [step.name for step in undecided if not step.can_be_plain(hosts)]:
-        say(f'"plain" is nothing for {", ".join(never)}: the program takes no such plain variable.')
+        say(f'"plain" does not apply to {", ".join(never)}: the program rejects such a plain variable.')
 
 
 def _print_json(plan: Plan, path: Path) -> None:

@@ -226,7 +226,7 @@ OTHER_ISSUER = "gitlab.example.com"
         (
             "previewer",
             {"issuer": OTHER_ISSUER},
-            f"lets tokens of arn:aws:iam::{{account}}:oidc-provider/{OTHER_ISSUER}",
+            f"allows tokens of arn:aws:iam::{{account}}:oidc-provider/{OTHER_ISSUER}",
         ),
         (
             "deployer",
