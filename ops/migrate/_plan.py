@@ -74,7 +74,7 @@ class Step:
         return self.variable if self.json_key is None else f"{self.variable}.{self.json_key}"
 
     def can_be_plain(self, hosts: Mapping[str, str]) -> bool:
-        """Return whether the value may become a plain variable, should the operator decide so; `hosts` is the target's."""
+        """Return whether the operator can let the value become a plain variable; `hosts` is the target's."""
         key = self.config_key or ""
         named = key.endswith(property_path("environment", self.variable)) or key == hosts.get(self.variable)
         return self.secret is None and self.json_key is None and named
@@ -235,9 +235,9 @@ def _wrong_verdict(step: Step, hosts: Mapping[str, str]) -> str | None:
     if step.verdict == "secret" and step.secret is None:
         return f"{step.name} has no place in catalogue.py yet: add one and scan again"
     if step.verdict == "plain" and step.secret is not None:
-        return f"{step.name} is a secret of the catalogue and can be no plain variable"
+        return f"{step.name} is a secret of the catalogue and can't be a plain variable"
     if step.verdict == "plain" and not step.can_be_plain(hosts):
-        return f"{step.name} can be no plain variable: it {step.why}"
+        return f"{step.name} can't be a plain variable: it {step.why}"
     return None
 
 
