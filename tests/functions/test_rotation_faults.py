@@ -124,6 +124,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize(("strategy", "completed_rotations", "step"), CASES)
 def test_a_step_that_dies_at_any_call_locks_nobody_out_and_is_finished_by_repeating_it(
@@ -253,6 +254,7 @@ OVERLAPS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "completed_rotations", "step", "later_rotations"), OVERLAPS)
 def test_a_step_that_hangs_at_any_call_and_continues_after_later_rotations_changes_nothing(
     rotations: Rotations, strategy: str, completed_rotations: int, step: str, later_rotations: int

@@ -167,6 +167,7 @@ def test_all_tables_and_sequences_of_a_schema(first: Rotation, rotations: Rotati
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_trial_that_dies_at_any_call_is_finished_by_repeating_it(first: Rotation, kind: str) -> None:
     for at in range(1, 100):

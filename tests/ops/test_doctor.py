@@ -248,6 +248,7 @@ def test_previous_value_of_a_json_key_is_looked_for_at_its_label(deploy: Any, op
     assert "has no key B" in found[0]["found"]
 
 
+@pytest.mark.slow
 def test_300_secrets_take_batch_calls(deploy: Any, ops: Any) -> None:
     catalogue = tuple(
         TextSecret(f"service-{number:03}-token", Generated(f"token{number}"), variable=f"TOKEN_{number}")

@@ -357,7 +357,7 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
     "another image": (register_another_image, "task-definition", "warning", "-dev-app:2", "docker.io/somebody/else:1"),
     "another architecture": (register_another_image, "task-definition", "warning", "-dev-app:2", "for ARM64 instead of X86_64"),
     "JSON key twice": (put_key_twice, "json", "failure", APP, "has the key API_KEY twice"),
-    "blank JSON key": (put_json(SMTP_PASSWORD=" "), "json", "failure", APP, "SMTP_PASSWORD is blank"),
+    "blank JSON key": (put_json(SMTP_PASSWORD=" "), "json", "failure", APP, "SMTP_PASSWORD is empty or blank"),
     "blank value": (put(JWT, "  \n"), "value", "failure", JWT, "empty or blank"),
     "line break in a JSON key": (put_json(SMTP_PASSWORD="pasted\n"), "json", "warning", APP, "SMTP_PASSWORD begins or ends"),
     "empty username": (empty_username, "json", "failure", APP, "username is empty"),

@@ -189,6 +189,7 @@ def test_whatever_breaks_half_way_leaves_the_configuration_as_it_was(
     assert "the configuration is as it was" in done.err
 
 
+@pytest.mark.slow
 def test_with_the_real_pulumi(stack: Stack, ops: Any, pulumi_cli: Path, tmp_path: Path) -> None:
     folder, state = linked(tmp_path / "project"), tmp_path / "state"
     state.mkdir()

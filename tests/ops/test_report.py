@@ -220,6 +220,7 @@ def _probed(page: Path, browser: Browser, *options: str) -> Mapping[str, Any]:
     return json.loads(shown[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 
 
+@pytest.mark.slow
 def test_the_page_in_a_real_browser(reviewed: Deployed, ops: Ops, tmp_path: Path, browser: Browser) -> None:
     page = tmp_path / "page.html"
     assert ops(reviewed, "report", "--html", str(page)).status == 1

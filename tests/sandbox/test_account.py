@@ -69,6 +69,7 @@ def refused(
     return wrong, len(asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("like", ["dev", "prod"])
 def test_the_roles_as_made_may_do_what_a_stacks_life_and_its_review_call(
     sandbox: Any, project_copy: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, like: str

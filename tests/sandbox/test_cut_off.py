@@ -60,6 +60,7 @@ def test_a_project_without_operators_tools_is_told_pulumis_own_commands(sandbox:
     assert not sandbox.checkpoint(copy).cut_off
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_in_good_order_and_the_next_up_goes_on(sandbox: Any, tiny: Make) -> None:
     copy = tiny()
     process = sandbox.start("up", *_OPTION, *copy.options)
@@ -75,6 +76,7 @@ def test_ctrl_c_ends_in_good_order_and_the_next_up_goes_on(sandbox: Any, tiny: M
     sandbox.ok("preview", "--expect-no-changes", *_OPTION, *copy.options)
 
 
+@pytest.mark.slow
 def test_a_destroy_that_ctrl_c_stopped_half_way_does_not_end_well(sandbox: Any, tiny: Make) -> None:
     copy = tiny()
     program = (copy.directory / "__main__.py").read_text(encoding="utf-8")

@@ -90,6 +90,7 @@ def test_prod_comes_up_under_its_own_key_and_refuses_to_be_destroyed(sandbox: An
     assert len(values(sandbox, copy)) == 4
 
 
+@pytest.mark.slow
 def test_everything_switched_on_comes_up_is_idle_and_goes_away(sandbox: Any, project_copy: Make) -> None:
     copy = with_application_user(project_copy())
     assert sandbox.ok("up", *copy.options, *EVERYTHING)["changes"]
