@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ops._aws import Aws
 from ops._errors import MisuseError
 from ops._stack import ROOT
 
@@ -148,6 +149,25 @@ def read_plan(stack: str, directory: Path | None = None, *, configured: bool = F
         return parse(raw)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise MisuseError(f"stack {stack}: what {directory} prints is not a plan") from None
+
+
+def connect_planned(stack: str, found: Plan) -> tuple[Aws, str]:
+    """Return AWS for a plan's stack, and the account.
+
+    Raises:
+        MisuseError: When the Region is unknown, or the credentials are of another account.
+    """
+    region = found.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if not region:
+        raise MisuseError(
+            f"the Region of stack {stack} is unknown: Pulumi.{stack}.yaml has no aws:region; set AWS_REGION"
+        )
+    aws = Aws(region)
+    account = aws.caller().account
+    if found.account_ids and account not in found.account_ids:
+        allowed = ", ".join(found.account_ids)
+        raise MisuseError(f"your credentials belong to account {account}, Pulumi.{stack}.yaml allows {allowed} only")
+    return aws, account
 
 
 def parse(raw: Mapping[str, Any]) -> Plan:

@@ -16,6 +16,7 @@ from typing import Annotated, cast
 
 import typer
 
+from components.outputs import STACK, Secret
 from components.references import CURRENT
 from ops._aws import Aws, connect
 from ops._console import say
@@ -23,7 +24,7 @@ from ops._errors import AwsError, MisuseError
 from ops._json import json_object
 from ops._options import KeyOption, NameArgument, OutputsOption, StackOption
 from ops._ownership import parts_of
-from ops._plan import project_directory, read_plan
+from ops._plan import connect_planned, project_directory, read_plan
 from ops._secrets import Value, describe, read_value
 from ops._stack import ROOT, Stack, in_sandbox, load
 from ops._unfit import unfit_to_keep
@@ -49,12 +50,11 @@ def keep(
     ] = None,
 ) -> None:
     """Set a secret's live value in the stack's configuration, so that `up` keeps it. It checks, sets and reads back."""
-    where = load(stack, outputs)
+    where, aws = _find(stack, outputs)
     arn = where.arn_of(name)
     short = where.name_of(arn)
     tool = Configuration.of(where, stack or where.environment)
     config_key = config_key or _config_key(tool, where, arn, key)
-    aws = connect(where)
     found = _version(aws, short, arn, version)
     value = _checked(short, found, key)
     what = f"the value of {short} at {version}" if version else f"the live value of {short}"
@@ -63,6 +63,40 @@ def keep(
         return
     tool.replace(config_key, value, lambda: None if version else _still_current(aws, short, found))
     say(f"{config_key} of {tool.file} has {what} now. Next: {again(where)}")
+
+
+def _find(stack: str | None, outputs: Path | None) -> tuple[Stack, Aws]:
+    """Return a stack and its AWS.
+
+    A stack that `ops recover` imports has no outputs while its `up` refuses until a value is kept: the application's plan then
+    names its secrets.
+    """
+    try:
+        where = load(stack, outputs)
+    except MisuseError:
+        planned = _planned(stack) if stack and not outputs else None
+        if planned is None:
+            raise
+        return planned
+    return where, connect(where)
+
+
+def _planned(stack: str) -> tuple[Stack, Aws] | None:
+    """Return a stack with those of its own secrets that AWS has, None when there are none."""
+    name = stack.rpartition("/")[2]
+    try:
+        found = read_plan(name, configured=True)
+    except MisuseError:
+        return None
+    aws, _ = connect_planned(name, found)
+    secrets = {
+        secret.name: Secret(record.arn, record.name, STACK, aws.region, secret.json, {})
+        for secret in found.secrets.values()
+        if secret.owner == STACK and secret.full_name and (record := describe(aws, secret.full_name))
+    }
+    if not secrets:
+        return None
+    return Stack(name, {key: secret.arn for key, secret in secrets.items()}, secrets, {}, 0), aws
 
 
 def _version(aws: Aws, name: str, arn: str, version: str | None) -> Value:

@@ -28,7 +28,7 @@ from ops._console import counted, print_json, say, working
 from ops._engine import Engine
 from ops._errors import MISSING, AwsError, MisuseError, aws_errors, code_of, explained
 from ops._existing import SECRET, TASK_DEFINITION, VERSION, Existing, Wanted
-from ops._plan import Plan, Secret, read_plan
+from ops._plan import Plan, Secret, connect_planned, read_plan
 from ops._secrets import Record, describe
 from ops._stack import in_sandbox
 from ops.migrate._pulumi import ROOT
@@ -346,16 +346,7 @@ def _begin(stack: str, config: Sequence[str], ask: Callable[[str], None]) -> Rec
     if config and not local:
         raise MisuseError("-c is for the local AWS; a stack on AWS has its configuration in its file")
     found = read_plan(name, ROOT, configured=True)
-    region = found.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if not region:
-        raise MisuseError(
-            f"the Region of stack {name} is unknown: Pulumi.{name}.yaml has no aws:region; set AWS_REGION"
-        )
-    aws = Aws(region)
-    account = aws.caller().account
-    if found.account_ids and account not in found.account_ids:
-        allowed = ", ".join(found.account_ids)
-        raise MisuseError(f"your credentials belong to account {account}, Pulumi.{name}.yaml allows {allowed} only")
+    aws, account = connect_planned(name, found)
     return Recovery(Engine(name, ROOT, local, tuple(config), ask), aws, account, found)
 
 

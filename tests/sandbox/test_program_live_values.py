@@ -276,7 +276,7 @@ def test_an_entry_leaves_with_a_recovery_window_only(sandbox: Any, project_copy:
     window = given(recoveryWindowInDays="7")
     with catalogue_with(copy):
         for options in ((), window):  # the state's window counts
-            assert "jwt-secret: left catalogue.py" in refused(sandbox, copy, *options)
+            assert "jwt-secret: removed from catalogue.py" in refused(sandbox, copy, *options)
     sandbox.ok("up", *copy.options, *window)
     with catalogue_with(copy):
         sandbox.ok("up", *copy.options, *window)

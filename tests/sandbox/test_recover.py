@@ -141,3 +141,33 @@ def test_a_secret_that_was_deleted_or_created_by_hand(
     assert live(sandbox, copy)[name][1] == "created-by-hand-with-this-value"
     is_whole(sandbox, copy)
     assert in_the_clear(sandbox, live(sandbox, copy), left.out, left.err) == set()
+
+
+def test_a_configured_value_that_is_not_the_live_one_is_kept_as_the_refusal_says(
+    sandbox: Any, project_copy: Make
+) -> None:
+    """The stack has no outputs yet, so what is printed works without them."""
+    copy = project_copy()
+    at = ("--stack", copy.stack, "--project", str(copy.directory))
+    sandbox.ok("up", *copy.options)
+    configured = sandbox.command(
+        "config", "set", "jwtSecret", "--secret", *at, stdin="a-configured-value-of-32-bytes-1"
+    )
+    assert configured.status == 0, configured.err
+    sandbox.ok("up", *copy.options)
+    sandbox.aws("secretsmanager", copy).put_secret_value(
+        SecretId=f"{copy.name}-{copy.stack}-jwt-secret", SecretString="set-by-hand-with-this-value-0001"
+    )
+    before = live(sandbox, copy)
+    pulumi(sandbox, copy, "stack", "rm", "--force", "--preserve-config", "--yes")
+
+    refused = sandbox.ops(copy, "recover", "--stack", copy.stack, "--yes")
+    assert refused.status != 0
+    command = f"python -m ops keep jwt-secret --stack {copy.stack}"
+    assert f"\n  {command}\n" in refused.err, refused.err
+    kept = sandbox.ops(copy, *command.split()[3:])
+    assert kept.status == 0, kept.err
+    recover(sandbox, copy)
+
+    assert live(sandbox, copy) == before
+    is_whole(sandbox, copy)

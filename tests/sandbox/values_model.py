@@ -375,9 +375,7 @@ class ValuesModel(RuleBasedStateMachine):
                 self.copy, "stack", "rm", "--force", "--yes", "--preserve-config", "--stack", self.copy.stack
             )
             self.note("the state is lost")
-        self._recover(self.wish)
-        self.outputs = outputs
-        self._is_as_it_was(f"{how}, then recovered", before)
+        self._comes_back(f"{how}, then recovered", before, outputs)
 
     @step(name=("jwt-secret", "app-config", _MASTER), refreshed=(True, False))
     def delete_by_hand_and_recover(self, name: str, *, refreshed: bool) -> None:
@@ -396,9 +394,7 @@ class ValuesModel(RuleBasedStateMachine):
             self.say("up", result)
             assert result.status == 1, result.err
             assert "ops recover" in result.err, result.err
-        self._recover(self.wish)
-        self.outputs = outputs
-        self._is_as_it_was(f"{name} restored", before)
+        self._comes_back(f"{name} restored", before, outputs)
 
     def _can_come_back(self) -> None:
         """What is brought back counts as the program's: it has what was set by hand, and the users of the catalogue."""
@@ -410,12 +406,17 @@ class ValuesModel(RuleBasedStateMachine):
         if ("app-config", "BY_HAND") in self.parts():
             self._put_by_hand("app-config", BY_HAND=None)
 
-    def _is_as_it_was(self, what: str, before: Parts) -> None:
-        if not self.up(what, self.wish, before=before):
-            # What was set by hand is kept, as the refusal says.
-            live = {self.wish.source(*where): value for where, value in before.items()}
-            configured = {key: live[key] for key in (*self.wish.configured, "smtpPassword") if key in live}
-            assert self.up("with what is live", replace(self.wish, configured=configured), before=before)
+    def _comes_back(self, what: str, before: Parts, outputs: dict[str, Any]) -> None:
+        # What was set by hand is kept, as a refusal says.
+        live = {self.wish.source(*where): value for where, value in before.items()}
+        configured = {key: live[key] for key in (*self.wish.configured, "smtpPassword") if key in live}
+        as_it_is = replace(self.wish, configured=configured)
+        kept = not self._recover(self.wish, may_be_refused=True)
+        if kept:
+            self._recover(as_it_is)
+        self.outputs = outputs
+        if kept or not self.up(what, self.wish, before=before):
+            assert self.up(f"{what}, with what is live", as_it_is, before=before)
         assert self.parts() == before, "a value is another one after it was recovered"
 
     @step(name=("jwt-secret", "other-config"))

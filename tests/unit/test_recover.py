@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from ops._plan import Part, Plan, Secret
 from ops.recover import Recovery
 
 PASSWORD = "random:index/randomPassword:RandomPassword"
@@ -42,14 +43,15 @@ class _SecretsManager:
 def test_a_generated_value_is_imported_from_any_secret_that_has_it(
     number: int, live: dict[str, dict[str, str]], value: str | None
 ) -> None:
-    part = {"kind": "generated", "config_key": "apiKey", "number": 2}
+    part = Part("generated", "apiKey", 2)
     secrets = {
-        name: {"owner": "stack", "full_name": name, "json": True, "parts": {key: part}}
+        name: Secret(name, name, "stack", None, json=True, variable=None, parts={key: part})
         for name, key in (("one", "KEY"), ("two", "API"))
     }
     aws: Any = _SecretsManager({(name, "AWSCURRENT"): json.dumps(parts) for name, parts in live.items()})
     engine: Any = None
-    recovery = Recovery(engine, aws, "111122223333", {"secrets": secrets})
+    plan = Plan("tickets-dev", None, (), secrets, {}, {}, frozenset(), "alias/tickets-dev", "the stack's key")
+    recovery = Recovery(engine, aws, "111122223333", plan)
     step = {"urn": f"{URN}{number}", "newState": {"type": PASSWORD, "inputs": {"length": 32}}}
     listed = {"resources": [{"type": PASSWORD, "name": f"app-apiKey-{number}"}]}
     existing: Any = None
