@@ -162,11 +162,11 @@ def test_the_value_before_is_offered_wherever_it_came_from(sandbox: Any, project
 
     first, second = configured("a-configured-key-of-32-bytes-001"), configured("a-configured-key-of-32-bytes-002")
     generated = document()["ENCRYPTION_KEY"]
-    assert "rotations.encryptionKey 2" in refused(sandbox, copy, *first)
+    assert "rotations.encryptionKey=2" in refused(sandbox, copy, *first)
     sandbox.ok("up", *copy.options, *configured(generated))  # taken over as it is: nothing follows it
     sandbox.ok("up", *copy.options, *first, *given(rotations={"encryptionKey": 2}))
     assert document()["ENCRYPTION_KEY_PREVIOUS"] == generated
-    assert "rotations.encryptionKey 3" in refused(sandbox, copy, *second, *given(rotations={"encryptionKey": 2}))
+    assert "rotations.encryptionKey=3" in refused(sandbox, copy, *second, *given(rotations={"encryptionKey": 2}))
     sandbox.ok("up", *copy.options, *second, *given(rotations={"encryptionKey": 3}))
     assert document()["ENCRYPTION_KEY_PREVIOUS"] == first[1].partition("=")[2]
     sandbox.ok("up", *copy.options, *given(rotations={"encryptionKey": 4}))

@@ -150,20 +150,18 @@ def test_a_configured_value_that_is_not_the_live_one_is_kept_as_the_refusal_says
     copy = project_copy()
     at = ("--stack", copy.stack, "--project", str(copy.directory))
     sandbox.ok("up", *copy.options)
-    configured = sandbox.command(
-        "config", "set", "jwtSecret", "--secret", *at, stdin="a-configured-value-of-32-bytes-1"
-    )
+    configured = sandbox.command("config", "set", "apiKey", "--secret", *at, stdin="a-configured-api-key-0001")
     assert configured.status == 0, configured.err
     sandbox.ok("up", *copy.options)
-    sandbox.aws("secretsmanager", copy).put_secret_value(
-        SecretId=f"{copy.name}-{copy.stack}-jwt-secret", SecretString="set-by-hand-with-this-value-0001"
-    )
+    client, name = sandbox.aws("secretsmanager", copy), f"{copy.name}-{copy.stack}-app-config"
+    found = json.loads(client.get_secret_value(SecretId=name)["SecretString"])
+    client.put_secret_value(SecretId=name, SecretString=json.dumps({**found, "API_KEY": "set-by-hand-0001"}))
     before = live(sandbox, copy)
     pulumi(sandbox, copy, "stack", "rm", "--force", "--preserve-config", "--yes")
 
     refused = sandbox.ops(copy, "recover", "--stack", copy.stack, "--yes")
     assert refused.status != 0
-    command = f"python -m ops keep jwt-secret --stack {copy.stack}"
+    command = f"python -m ops keep app-config --key API_KEY --stack {copy.stack}"
     assert f"\n  {command}\n" in refused.err, refused.err
     kept = sandbox.ops(copy, *command.split()[3:])
     assert kept.status == 0, kept.err
