@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-from ops._errors import MisuseError, OpsError, is_aws
+from ops._errors import AwsError, MisuseError, OpsError, explained, is_aws
 
 FORMAT = "stack secrets backup"
 VERSION = 1
@@ -118,21 +118,38 @@ def encrypt(backup: Backup, key_arns: Sequence[str]) -> bytes:
     Args:
         backup: What to save.
         key_arns: KMS keys, each of which alone can open the file; the first one generates the data key.
+
+    Raises:
+        AwsError: When KMS refuses a key.
     """
     sdk, client = _sdk()
-    content = json.dumps(asdict(backup), ensure_ascii=False, separators=(",", ":")).encode()
-    message, _ = client.encrypt(
-        source=content,
-        key_provider=sdk.StrictAwsKmsMasterKeyProvider(key_ids=list(key_arns)),
-        encryption_context={
-            "format": FORMAT,
-            "version": str(VERSION),
-            "stack": backup.environment,
-            "account": backup.account,
-            "region": backup.region,
-            "created": backup.created,
-        },
+    refusals = (
+        sdk.exceptions.GenerateKeyError,
+        sdk.exceptions.EncryptKeyError,
+        sdk.exceptions.MasterKeyProviderError,
     )
+    content = json.dumps(asdict(backup), ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        message, _ = client.encrypt(
+            source=content,
+            key_provider=sdk.StrictAwsKmsMasterKeyProvider(key_ids=list(key_arns)),
+            encryption_context={
+                "format": FORMAT,
+                "version": str(VERSION),
+                "stack": backup.environment,
+                "account": backup.account,
+                "region": backup.region,
+                "created": backup.created,
+            },
+        )
+    except refusals as error:
+        cause = error.__cause__ or error.__context__
+        if isinstance(cause, Exception) and is_aws(cause):
+            raise explained(cause) from None
+        raise AwsError(
+            f"KMS encrypts no data key with {', '.join(key_arns)}: you need kms:GenerateDataKey on the first key and "
+            "kms:Encrypt on the others; nothing was saved"
+        ) from None
     return _MAGIC + f"{VERSION}\n".encode() + message
 
 

@@ -170,10 +170,10 @@ def test_gitlab_s_token_is_exchanged_for_the_role_that_fits(
         assert "a-token-of-gitlab" not in done.stdout
 
 
-def test_the_script_of_the_pipelines_knows_three_commands(
+def test_the_script_of_the_pipelines_knows_its_commands(
     home: Home, pulumi_cli: Path, python: Path, tmp_path: Path
 ) -> None:
     with shell(home, pulumi_cli, python, tmp_path / "misuse", ACCOUNT) as sh:
-        assert sh.run(".ci/stack destroy dev").stdout == "usage: .ci/stack preview|up|review STACK\n"
+        assert sh.run(".ci/stack destroy dev").stdout == "usage: .ci/stack preview|up|review|outputs|backup STACK\n"
         assert "no stack 'nope'" in sh.run(".ci/stack up nope").stdout
         assert json.loads(sh.ok("cat renovate.json"))
