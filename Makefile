@@ -65,7 +65,7 @@ emulator: $(VENV)/installed ## prod on a second emulator, ministack, in a virtua
 
 soak: $(VENV)/installed    ## play random sequences of what users do with secrets: LIVES=50 stacks of 40 steps, SEED=N repeats one
 	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "seed $$seed"; SOAK_LIVES=$${LIVES:-50} \
-		$(BIN)/python -m pytest -q -s -n 0 --hypothesis-seed=$$seed tests/sandbox/test_values_model.py
+		$(BIN)/python -m pytest -q -s -n 0 --timeout=0 --hypothesis-seed=$$seed tests/sandbox/test_values_model.py
 
 format: $(VENV)/installed  ## let ruff format and fix what it can
 	$(BIN)/ruff format
