@@ -411,7 +411,7 @@ def test_whom_a_saved_policy_lets_in_is_shown_and_must_be_named(
     file = _forged(stack, tmp_path, key, policy=policy)
     before = _policy(stack, stack.arn("jwt-secret"))
     shown = ops(stack, "restore", str(file), "--kms-key", key, "--dry-run")
-    assert (shown.status, f"lets {outsider} in" in shown.out) == (0, True)
+    assert (shown.status, f"allows {outsider}" in shown.out) == (0, True)
     done = ops(stack, "restore", str(file), "--kms-key", key, "--yes")
     assert done.status == 2
     assert f"--allow '{outsider}'" in done.err
@@ -427,7 +427,7 @@ def test_the_operator_is_asked_about_outsiders(stack: Deployed, tmp_path: Path, 
     statement = {"Effect": "Allow", "Principal": {"AWS": "999999999999"}, "Action": "secretsmanager:*", "Resource": "*"}
     file = _forged(stack, tmp_path, key, policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     with terminal(stack, "restore", str(file), "--kms-key", key, "--yes") as session:
-        session.expect("Let 1 outside account")
+        session.expect("Allow 1 outside account")
         session.send("n\n")
         assert session.status() == 2
     assert stack.current("jwt-secret") == stack.values["jwt-secret"]

@@ -248,9 +248,9 @@ BREAKAGES: dict[str, tuple[str, Callable[[Net], object], str]] = {
     "no endpoint for Secrets Manager": (
         "endpoints", lambda net: forget_endpoint(net, "secretsmanager"), "can't reach secretsmanager: there is no endpoint",
     ),
-    "no endpoint for the log": ("endpoints", lambda net: forget_endpoint(net, "logs"), "can't reach logs: no endpoint"),
-    "no endpoint for S3": ("endpoints", lambda net: forget_endpoint(net, "s3"), "can't reach s3: no endpoint"),
-    "S3's endpoint in another route table": ("endpoints", unroute_s3, "can't reach s3: no endpoint"),
+    "no endpoint for the log": ("endpoints", lambda net: forget_endpoint(net, "logs"), "can't reach logs: there is no endpoint"),
+    "no endpoint for S3": ("endpoints", lambda net: forget_endpoint(net, "s3"), "can't reach s3: there is no endpoint"),
+    "S3's endpoint in another route table": ("endpoints", unroute_s3, "can't reach s3: there is no endpoint"),
     "no private names at all": ("endpoints", attribute("EnableDnsHostnames"), "no private names (enableDnsHostnames)"),
 }  # fmt: skip
 

@@ -322,7 +322,7 @@ def test_url_encoded_document_is_read() -> None:
 
 @pytest.mark.parametrize("document", ["[]", '["Statement"]', "%5B%5D", '"text"'])
 def test_text_that_is_no_policy_is_refused(document: str) -> None:
-    with pytest.raises(ValueError, match="x is no policy"):
+    with pytest.raises(ValueError, match="x is not a policy"):
         parse(document, source="x")
 
 
