@@ -99,7 +99,7 @@ for number in range(instances):
         f"database-{number}",
         identifier=environment.apply(lambda stack, number=number: f"ticketing-{stack}-{number}"),
         cluster_identifier=database.id,
-        engine="aurora-postgresql",
+        engine=aws.rds.EngineType.AURORA_POSTGRESQL,
         instance_class=config.get("instanceClass") or "db.t4g.medium",
     )
 

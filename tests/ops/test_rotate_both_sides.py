@@ -305,7 +305,7 @@ def test_while_a_change_is_under_way_the_secret_is_not_set(make_world: MakeWorld
         in done.err
     )
     assert "pulumi up" not in done.err
-    seen: Any = SimpleNamespace(name_of=lambda _: "db", environment="dev")
+    seen: Any = SimpleNamespace(name_of={"arn": "db"}.get, environment="dev")
     record = Record("arn", "name", stages={VERSION: ("AWSPENDING", "ops-rotating")})
     assert way_out(seen, record, VERSION) == "resume it:\n  python -m ops rotate db --stack dev"
 

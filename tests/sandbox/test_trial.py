@@ -103,8 +103,13 @@ def test_what_the_doctor_finds_is_a_difference_but_for_what_the_local_aws_lacks(
     def command(_trial: Trial, *arguments: str) -> str:
         raise TrialError(f"{arguments[0]}:\n{printed}")
 
-    monkeypatch.setattr(Trial, "__post_init__", lambda _: None)
-    monkeypatch.setattr(Trial, "outputs", lambda _, __: {})
+    def nothing(_trial: Trial) -> None: ...
+
+    def outputs(_trial: Trial, _stack: str) -> dict[str, str]:
+        return {}
+
+    monkeypatch.setattr(Trial, "__post_init__", nothing)
+    monkeypatch.setattr(Trial, "outputs", outputs)
     monkeypatch.setattr(Trial, "command", command)
     trial = Trial(tmp_path, "trial-1", ACCOUNT, "eu-central-1", "", {})
     trial.local = local

@@ -22,7 +22,7 @@ class Stack:
         self.numbers: dict[str, int] = {}
         self.config: dict[str, Any] = {}
         self.secret: dict[str, str] = {}
-        self.client = (
+        self.client: Any = (
             sandbox.aws("secretsmanager", copy) if sandbox.quick("preview", *copy.options).status == 0 else None
         )
 
