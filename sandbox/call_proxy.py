@@ -15,7 +15,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from sandbox import local_aws
 from sandbox.providers.aws import _record
 
 _SCOPE = re.compile(r"Credential=[^/]*/[0-9]*/(?P<region>[^/]*)/(?P<service>[^/]*)/aws4_request")
@@ -114,9 +113,12 @@ def _by_path(service: str, method: str, path: str, query: Mapping[str, object]) 
 @functools.cache
 def _templates(service: str) -> list[tuple[str, str, re.Pattern[str], frozenset[str]]]:
     from botocore.exceptions import UnknownServiceError  # noqa: PLC0415 - as in local_aws
+    from botocore.loaders import Loader  # noqa: PLC0415
+    from botocore.model import ServiceModel  # noqa: PLC0415
 
     try:
-        model = local_aws.session().get_service_model(service)
+        # A loader that nothing else uses: the first S3 request of a client takes the bucket out of the paths of its model.
+        model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
     except UnknownServiceError:
         return []
     found: list[tuple[str, str, re.Pattern[str], frozenset[str]]] = []

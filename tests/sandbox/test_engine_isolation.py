@@ -290,7 +290,7 @@ def test_a_program_sends_the_engine_no_debug_messages(sandbox: Any, tiny: Make) 
 @pytest.mark.parametrize(
     ("status", "told"),
     [
-        (-9, "the Pulumi engine was killed; the next command recovers what it had begun"),
+        (-9, "the Pulumi engine was killed; the next command tells how to recover what it had begun"),
         (255, "the Pulumi engine ended and gave no reason\nresource monitor has terminated"),
     ],
 )

@@ -30,7 +30,10 @@ Make = Callable[..., Any]
             "smtpPassword.part=hunter2",
             "smtpPassword is a secret and was given in the clear -c secret:smtpPassword",
         ),
-        ("secret:environment.PGPASS=hunter2", "environment is not allowed (encrypted, so not shown) plain variables"),
+        (
+            "secret:environment.PGPASS=hunter2",
+            "environment is not allowed (encrypted, so not shown) many people can read plain variables",
+        ),
         ('aws:allowedAccountIds=["123456789012"]', "AWS account ID not allowed"),
     ],
 )

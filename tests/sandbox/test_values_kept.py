@@ -311,7 +311,7 @@ def test_a_rotation_that_has_not_ended_is_cancelled_as_the_refusal_says(sandbox:
     del stack.config["rotation"]
     stack.secret["dbAppUserPassword"] = "a-configured-password-0123456789"
     said = stack.refused()
-    assert any("db-app-user: a rotation has not ended" in line for line in said), said
+    assert any("db-app-user: a rotation is in progress" in line for line in said), said
     assert stack.paste(said, last=2) == [
         "aws secretsmanager cancel-rotate-secret --region",
         "aws secretsmanager update-secret-version-stage --region",
