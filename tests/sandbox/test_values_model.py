@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 _LIVES = int(os.environ.get("SOAK_LIVES", "0"))
 """Stacks that a soak plays; without it a short run that is always the same, and plays each kind of step once."""
 
-_STEPS = 40 if _LIVES else 1 + len(STEPS) // 2
+_STEPS = 40 if _LIVES else 1 + -(-len(STEPS) // 2)
 
 
 class _Told(list[str]):
