@@ -9,11 +9,12 @@ from typing import Any
 
 from ops._aws import Aws, connect
 from ops._console import print_json, print_table, say, working
-from ops._errors import MisuseError, aws_errors, explained
+from ops._errors import aws_errors, explained
 from ops._options import JsonOption, NameArgument, OutputsOption, StackOption
 from ops._restoring import list_versions
-from ops._secrets import Record, describe
+from ops._secrets import Record
 from ops._stack import load
+from ops.listing import existing
 
 _DAYS = 90
 """How far CloudTrail's event history goes back. Source: AWS, "Working with CloudTrail event history"."""
@@ -61,9 +62,7 @@ def history(
     where = load(stack, outputs)
     arn = where.arn_of(name)
     aws = connect(where)
-    record = describe(aws, arn)
-    if record is None:
-        raise MisuseError(f"{arn} doesn't exist any more; see python -m ops doctor --stack {where.environment}")
+    record = existing(aws, where, arn)
     with working(f"Asking CloudTrail about {where.name_of(arn)}"):
         events, gap = _events(aws, record)
         changes = sorted(_merged(events, list(list_versions(aws, arn))), key=lambda change: change.at, reverse=True)

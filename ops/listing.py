@@ -63,9 +63,7 @@ def describe_secret(
     where = load(stack, outputs)
     arn = where.arn_of(name)
     aws = connect(where)
-    record = describe(aws, arn)
-    if record is None:
-        raise MisuseError(f"{arn} doesn't exist any more; see python -m ops doctor --stack {where.environment}")
+    record = existing(aws, where, arn)
     policy = resource_policies(aws, [arn])[arn]
     owner = ownership(where, record)
     variables = sorted(
@@ -100,6 +98,18 @@ def describe_secret(
         ),
     ]
     print_table(f"Secret {where.name_of(arn)} of {where.place}", ("", ""), rows)
+
+
+def existing(aws: Aws, stack: Stack, arn: str) -> Record:
+    """Return a secret of the stack.
+
+    Raises:
+        MisuseError: When it doesn't exist.
+    """
+    record = describe(aws, arn)
+    if record is None:
+        raise MisuseError(f"{arn} doesn't exist any more; see python -m ops doctor --stack {stack.environment}")
+    return record
 
 
 def records_of(aws: Aws, stack: Stack) -> dict[str, Record | None]:
