@@ -38,7 +38,7 @@ def test_each_role_of_the_stack_is_reviewed(sandbox: Any, project_copy: Make) ->
 
     iam = sandbox.aws("iam", copy)
     names = [role["RoleName"] for role in iam.list_roles()["Roles"]]
-    assert len(names) == 7
+    assert len(names) == 6
     for name in names:
         trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
         wider = {"Sid": "ByHand", "Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "sts:AssumeRole"}
