@@ -1,4 +1,4 @@
-"""What resource hooks need of the SDK: a way to ask AWS from a hook, and a program that lets its hooks end.
+"""What resource hooks need from the SDK: a way to call AWS from a hook, and a program that lets its hooks finish.
 
 Source: Pulumi, sdk/python (3.272), runtime/resource.py and invoke.py, `run_in_executor`; runtime/stack.py, `run_pulumi_func`.
 """
@@ -32,23 +32,24 @@ _wait_for_rpcs = stack.wait_for_rpcs
 
 
 def only_lists() -> bool:
-    """Tell whether this is a preview that only lists resources: its hooks refuse nothing. An `up` ignores the variable."""
+    """Return whether this preview only lists resources: its hooks then refuse nothing. An `up` ignores it."""
     return bool(os.environ.get(LIST_ONLY)) and pulumi.runtime.is_dry_run()
 
 
 class QuestionError(Exception):
-    """AWS, or its plugin, did not answer."""
+    """AWS, or its plugin, returned no result."""
 
 
 class Questions:
-    """Asks data sources of AWS from hooks, with workers that nothing else takes.
+    """Calls AWS data sources from hooks, with workers that nothing else uses.
 
-    `pulumi.runtime.invoke` sends a question from a worker of the event loop's executor. Each registration keeps one of these
-    until the engine has carried it out, its hook included: with all of them taken, a hook's question would wait for ever.
+    `pulumi.runtime.invoke` uses a worker of the event loop's executor. Each registration keeps one until the engine has
+    finished
+    it, its hook included: if all are in use, a hook's call would wait forever.
     """
 
     def __init__(self, component: pulumi.Resource) -> None:
-        """Ask with the provider that the component has."""
+        """Use the component's provider."""
         self._component = component
         self._workers = ThreadPoolExecutor(max_workers=_QUESTIONS_AT_ONCE)
         self._version = version("pulumi-aws")
@@ -57,7 +58,7 @@ class Questions:
         """Return the answer of a data source, such as `aws:index/getRegion:getRegion`, by the wire's names.
 
         Raises:
-            QuestionError: When there is none, with the plugin's own words.
+            QuestionError: When the call fails, with the plugin's message.
         """
         provider = self._component.get_provider(token)
         reference = f"{await provider.urn.future()}::{await provider.id.future()}" if provider else ""
@@ -77,7 +78,7 @@ class Questions:
 
 
 def let_hooks_end() -> None:
-    """Let the hooks that have begun end before the program does; a program's entry point calls this before its first resource.
+    """Let running hooks finish before the program ends; a program's entry point calls this before its first resource.
 
     When an `apply` of the program fails, the SDK stops the server of the hooks and only then tells the engine of the error. The
     engine's call of a hook fails at that moment ("Cancelling all calls", "connection refused"), and that is all the user sees.

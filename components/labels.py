@@ -1,10 +1,10 @@
-"""The staging labels of the versions that this program sets: they show who set a version, and keep AWS from collecting it."""
+"""The staging labels of the versions that this program sets: they show who set a version, and keep AWS from deleting it."""
 
 OF_PULUMI = "pulumi-"
-"""How all of them begin."""
+"""The prefix of all of them."""
 
 LIVE = f"{OF_PULUMI}live"
-"""The version that this program set last as the live one. Whoever else sets a value leaves the label behind on it."""
+"""The version that this program last set as the live one. When something else sets a value, the label stays on this version."""
 
 PREVIOUS = f"{OF_PULUMI}previous"
-"""The version with the value before, of a text secret that keeps it. AWS moves its own AWSPREVIOUS with every version."""
+"""The version with the previous value of a text secret that keeps it. AWS moves its own AWSPREVIOUS with every version."""

@@ -1,9 +1,9 @@
-"""Limits of AWS that more than one room must know, each with its source."""
+"""AWS limits that several packages need, each with its source."""
 
 from collections.abc import Mapping, Sequence
 
 PULUMI_VERSIONS = ">=3.208.0"
-"""The Pulumi CLIs that the components work with: hooks need 3.182, `pulumi.Stash` 3.208. Source: Pulumi, CHANGELOG.md."""
+"""The oldest Pulumi CLIs that the components support: hooks need 3.182, `pulumi.Stash` 3.208. Source: Pulumi, CHANGELOG.md."""
 
 MAX_NAME_CHARACTERS = 512
 """Length limit of a secret's name. Source: AWS, Secrets Manager API, CreateSecret."""
@@ -57,7 +57,7 @@ FARGATE_MEMORY: Mapping[int, Sequence[int]] = {
 """Memory in MiB by CPU units. Source: AWS, "Amazon ECS task definition parameters for Fargate", task size."""
 
 MIN_LOG_FILE_DAYS = 365
-"""How long the bucket keeps the trail's files at least: an incident is often older than a log group."""
+"""The minimum time that the bucket keeps the trail's files: an incident is often older than a log group."""
 
 HEALTH_CHECK = {"interval": (30, 5, 300), "timeout": (5, 2, 60), "retries": (3, 1, 10), "startPeriod": (0, 0, 300)}
 """Default, lowest and highest number of a container's health check; seconds, and how many checks may fail.
@@ -73,7 +73,7 @@ Source: AWS, Amazon ECS API Reference, UpdateService.
 
 
 def why_not_redeployed(cluster: str, service: str) -> str:
-    """Return what to say of an ECS service that only its deployment controller can deploy."""
+    """Return the message for an ECS service that only its deployment controller can deploy."""
     return (
         f"{cluster}/{service} has the deployment controller CODE_DEPLOY or EXTERNAL. "
         "UpdateService cannot start a deployment of such a service, so its tasks keep the values that they started with. "

@@ -1,4 +1,4 @@
-"""Where a stack lives, and the ARNs of what lives there."""
+"""A stack's account and Region, and the ARNs of its resources."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Location:
     """An AWS account in one Region."""
 
     partition: str
-    """`aws`, `aws-us-gov` or `aws-cn`; never written out anywhere else in this project."""
+    """`aws`, `aws-us-gov` or `aws-cn`; never hard-coded elsewhere in this project."""
     region: str
     """Such as `eu-west-1`."""
     account_id: str

@@ -1,6 +1,6 @@
-"""What everything of a stack is called, once.
+"""The names of a stack's resources, defined once.
 
-Names are fixed, so that policies can name what does not exist yet and an interrupted `up` finds what it has made.
+Names are fixed, so that policies can name resources that do not exist yet, and an interrupted `up` finds what it created.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from components.location import Location
 
 MAX_ROLE_NAME = 64
-"""Characters. Source: AWS, "IAM and AWS STS quotas". EventBridge rules, schedules and Lambda functions take as many."""
+"""Characters. Source: AWS, "IAM and AWS STS quotas". EventBridge rules, schedules and Lambda functions have the same limit."""
 
 MAX_BUCKET_NAME = 63
 """Characters. Source: AWS, "Bucket naming rules"."""
@@ -24,12 +24,12 @@ EXECUTION_POLICY = "execution"
 
 
 def key_description(prefix: str) -> str:
-    """Return what tells the stack's own KMS key from others: a key has no name."""
+    """Return the description that identifies the stack's own KMS key, because a key has no name."""
     return f"Secrets, logs and topics of {prefix}"
 
 
 def rotation_name(prefix: str) -> str:
-    """Return what the rotation function and its role are called."""
+    """Return the name of the rotation function and its role."""
     return f"{prefix}-rotation"
 
 
@@ -55,7 +55,7 @@ class ServiceNames:
 
     @property
     def task_role(self) -> str:
-        """The role that the running application has."""
+        """The role of the running application."""
         return f"{self.family}-task"
 
     @property
@@ -65,21 +65,21 @@ class ServiceNames:
 
     @property
     def redeploy(self) -> str:
-        """The state machine that starts a new deployment, its role, its alarms' first part."""
+        """The name of the state machine that starts a deployment and of its role, and the prefix of its alarms."""
         return f"{self.family}-redeploy"
 
     @property
     def redeploy_log_group(self) -> str:
         """Where that state machine logs its errors.
 
-        The start is AWS's for logs that a service delivers: no resource policy has to name the group then. Source: AWS, "Amazon
+        The prefix is AWS's for logs that a service delivers, so no resource policy has to name the group. Source: AWS, "Amazon
         CloudWatch Logs resource policy size restrictions" of Step Functions.
         """
         return f"/aws/vendedlogs/states/{self.redeploy}"
 
     @property
     def redeploy_start(self) -> str:
-        """The role by which EventBridge starts that state machine."""
+        """The role with which EventBridge starts that state machine."""
         return f"{self.family}{_LONGEST_SERVICE_ENDING}"
 
     def changed_rule(self, number: int | str) -> str:
@@ -92,17 +92,17 @@ class ServiceNames:
         return f"{self.family}-failed"
 
     def read_policy(self, number: int) -> str:
-        """Return a managed policy of the execution role, for secrets that the inline policy has no room for."""
+        """Return a managed policy of the execution role, for secrets that do not fit into the inline policy."""
         return f"{self.execution_role}-read-{number}"
 
     def is_own_execution_policy(self, name: str) -> bool:
-        """Tell whether the program itself gave the execution role the policy of that name, inline or managed."""
+        """Return whether the program created the execution role's policy of that name, inline or managed."""
         return name == EXECUTION_POLICY or name.startswith(f"{self.execution_role}-read-")
 
 
 @dataclass(frozen=True)
 class AuditNames:
-    """What the audit's resources are called; known before they exist, so that a key's policy can name them.
+    """The names of the audit's resources, known before they exist, so that a key's policy can name them.
 
     Attributes:
         prefix: `<project>-<stack>`.
@@ -168,12 +168,12 @@ class Names:
 
     @property
     def prefix(self) -> str:
-        """What every name starts with; also the name of the trail and of the key's alias."""
+        """The prefix of every name; also the name of the trail and of the key's alias."""
         return f"{self.project}-{self.stack}"
 
     @property
     def deployer(self) -> str:
-        """The role of account/ that deploys the stack. Without the stack in its name, it is never one of the stack's own."""
+        """The role of account/ that deploys the stack. Its name lacks the stack: it is never one of the stack's roles."""
         return f"{self.project}-deployer"
 
     def secret(self, name: str) -> str:
@@ -199,16 +199,20 @@ class Names:
         return rotation_log_group(self.prefix)
 
     def problems(self, services: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-        """Yield what AWS would refuse only when half of the stack exists: subject, what was found, what is allowed."""
+        """Yield problems that AWS reports only when half of the stack exists: subject, what was found, what is allowed."""
         if not re.fullmatch(r"[A-Za-z0-9_-]+", self.prefix):
-            yield "stack", "has a name that AWS takes for no alias and no topic", "letters, digits, _ and -"
+            yield (
+                "stack",
+                "has a name that AWS accepts neither for an alias nor for a topic",
+                "letters, digits, _ and -",
+            )
         longest = max(services, key=len, default="")
         ending = max(f"-{longest}{_LONGEST_SERVICE_ENDING}", "-rotation", key=len)
         over = len(self.prefix) + len(ending) - MAX_ROLE_NAME
         if over > 0:
-            # The first of them that can be made so much shorter.
+            # The first one that can be shortened enough.
             lengths = {"stack": len(self.stack), "project": len(self.project), f"service {longest[:20]}": len(longest)}
-            ends = f"a role's name takes {MAX_ROLE_NAME}, with {ending} at its end"
+            ends = f"a role's name has at most {MAX_ROLE_NAME}, with {ending} at its end"
             for subject, length in lengths.items():
                 if length > over:
                     yield subject, f"has a name of {length} characters", f"at most {length - over}: {ends}"

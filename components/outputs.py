@@ -1,6 +1,6 @@
 """The stack's outputs: the contract with other stacks, with `ops`, the sandbox and the tests.
 
-No output ever holds a secret's value, so that a stack that reads them stays free of secrets.
+No output holds a secret's value, so a stack that reads them stays free of secrets.
 """
 
 import re
@@ -12,20 +12,20 @@ from components.names import Names
 from components.references import parse_value_from
 
 Text = TypeVar("Text")
-"""`str`, or what becomes one while Pulumi runs."""
+"""`str`, or an output of one while Pulumi runs."""
 
 
 class OutputsError(ValueError):
-    """These are not the outputs of a deployed stack of this program. The message names what is missing or wrong."""
+    """These are not the outputs of a deployed stack of this program. The message says what is missing or wrong."""
 
 
 @dataclass(frozen=True)
 class Service(Generic[Text]):
-    """What one service is started with.
+    """The parts of one service.
 
     Attributes:
         execution_role_arn: The role that ECS assumes to start a task; the only one that reads the service's secrets for it.
-        task_role_arn: The role that the running application has; it has no permission.
+        task_role_arn: The role of the running application; it has no permissions.
         task_definition_arn: The task definition with its revision.
         task_definition_family: The task definition's family.
         log_group_name: Where the container writes its log.
@@ -42,13 +42,13 @@ class Service(Generic[Text]):
 
 @dataclass(frozen=True)
 class Part:
-    """Where one value of a secret comes from: a JSON key's, or a text's.
+    """The source of one value of a secret: a JSON key's, or a text's.
 
     Attributes:
         kind: `generated`, `supplied`, `constant`, or `external` for a value that Pulumi does not set.
-        config_key: The configuration key that sets it, None where no key does.
-        number: How often a generated value was asked for; `rotations.<config_key>` asks for the next one.
-        accepted_by: Who else checks the value (components/acceptance.py), None when the application alone does.
+        config_key: The configuration key that sets it, None if no key does.
+        number: The number of a generated value; `rotations.<config_key>` requests the next one.
+        accepted_by: The system that also checks the value (components/acceptance.py), None when only the application does.
     """
 
     kind: str
@@ -68,10 +68,10 @@ class Secret(Generic[Text]):
     Attributes:
         arn: Its full ARN.
         full_name: Its name in AWS Secrets Manager.
-        owner: `stack`, `adopted`, or who owns a foreign secret, such as `Amazon RDS`.
-        region: Its Region. Only a foreign secret may be in another Region or account than the stack.
+        owner: `stack`, `adopted`, or the owner of a foreign secret, such as `Amazon RDS`.
+        region: Its Region. Only a foreign secret can be in another Region or account than the stack.
         json: Whether its value is a JSON object.
-        parts: Where its values come from by JSON key, "" for a text. Empty where the keys are not declared.
+        parts: The sources of its values by JSON key, "" for a text. Empty if the keys are not declared.
         kms_key_arn: Its customer-managed key, None for AWS's own.
     """
 
@@ -97,8 +97,8 @@ class Outputs(Generic[Text]):
         environment: The stack's name, such as `prod`.
         secret_arns: Full ARN of each secret that the stack created or adopted, by its name in the catalogue.
         secrets: Every secret by its name in the catalogue, foreign ones included.
-        services: What each service is started with, by its name in the catalogue.
-        monthly_cost_usd: What the stack's fixed parts cost in USD a month; `python -m ops cost` has the items.
+        services: The parts of each service, by its name in the catalogue.
+        monthly_cost_usd: The monthly cost of the stack's fixed parts in USD; `python -m ops cost` lists the items.
         kms_key_arn: The stack's customer-managed key, when `encryption` asks for one.
         alarm_topic_arn: Where alarms are published, when `audit` is on.
         replica_regions: Regions in which each secret that the stack created has a replica.
@@ -144,16 +144,16 @@ class Home:
 
 
 def parse(raw: Mapping[str, Any]) -> Outputs[str]:
-    """Return a deployed stack's outputs. What this version does not know is ignored.
+    """Return a deployed stack's outputs. Unknown outputs are ignored.
 
     Args:
         raw: Output values by name, as `pulumi stack output --json` prints them.
 
     Raises:
-        OutputsError: When an output is missing or of another kind, or an ARN is of another account, partition or Region
-            than the stack's, or a secret is another stack's.
+        OutputsError: When an output is missing or has another type, an ARN is in another account, partition or Region than the
+            stack, or a secret belongs to another stack.
     """
-    # Pulumi leaves an output that is null out of the state, so that an absent one means null.
+    # Pulumi leaves null outputs out of the state, so an absent one means null.
     missing = [name for name in _REQUIRED if raw.get(name) is None]
     if missing:
         raise OutputsError(f"no output {', '.join(missing)}")
@@ -197,9 +197,9 @@ def names_of(outputs: Outputs[Any]) -> Names:
 
 
 def _check_places(outputs: Outputs[str]) -> None:
-    """Refuse an ARN that is not where the stack is: a tool would send a value there, or read one from there."""
+    """Refuse an ARN outside the stack's account and Region: a tool would send a value there, or read one from there."""
     home = home_of(outputs)
-    # What a container reads may be somebody else's; a secret of the stack's own never is, whatever the same file says.
+    # A container can read a foreign secret; a secret of the stack is never foreign, whatever the same file says.
     foreign = {secret.arn for secret in outputs.secrets.values() if secret.foreign} - {*outputs.secret_arns.values()}
     for label, arn in _arns(outputs):
         place = _home(label, arn)
@@ -211,9 +211,9 @@ def _check_places(outputs: Outputs[str]) -> None:
 
 
 def _check_names(outputs: Outputs[str]) -> None:
-    """Refuse a secret that is another stack's: what the stack created has its prefix, and every ARN has its secret's name.
+    """Refuse a secret of another stack: a secret that the stack created has its prefix, and every ARN has its secret's name.
 
-    An adopted secret and a foreign one have names of their own; the outputs say that they are that.
+    Adopted and foreign secrets have other names; the outputs mark them as such.
     """
     names = names_of(outputs)
     for name, secret in outputs.secrets.items():

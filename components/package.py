@@ -20,7 +20,7 @@ from components.task_definition import TaskDefinition
 
 NAME = "ecs-secrets"
 VERSION = "0.1.0"
-"""The version of the package; CHANGELOG.md says what is in it."""
+"""The package's version; CHANGELOG.md describes its contents."""
 
 COMPONENTS: list[type[pulumi.ComponentResource]] = [
     Audit,
@@ -34,7 +34,7 @@ COMPONENTS: list[type[pulumi.ComponentResource]] = [
 
 
 _NO_DETAILS: list[Any] = []
-"""The SDK's server (3.272) fails on an error without any."""
+"""The SDK's server (3.272) fails on an error without details."""
 
 
 class Package(ComponentProvider):

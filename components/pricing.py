@@ -1,4 +1,4 @@
-"""What AWS charges for the parts of this project, in one table.
+"""AWS prices of the parts of this project, in one table.
 
 US East (N. Virginia) list prices, USD, without free tiers. Sources: the AWS pricing pages of Secrets Manager, KMS, CloudWatch,
 CloudTrail, Lambda, Step Functions and Systems Manager.
@@ -7,7 +7,7 @@ CloudTrail, Lambda, Step Functions and Systems Manager.
 from dataclasses import dataclass
 
 AS_OF = "2026-11"
-"""Year and month in which the prices were looked up."""
+"""Year and month of the prices."""
 
 SECRET = 0.40
 """A secret or a replica, a month."""
@@ -34,8 +34,8 @@ class Item:
     """One line of the bill.
 
     Attributes:
-        name: What is paid for.
-        quantity: How many of it a month.
+        name: The item.
+        quantity: Its quantity a month.
         unit_price: USD for one.
     """
 
@@ -58,7 +58,7 @@ def fixed_items(
     alarms: int,
     dashboards: int,
 ) -> tuple[Item, ...]:
-    """Return what the stack costs whether it is used or not; items that it has none of are left out."""
+    """Return the stack's fixed costs, without items of quantity zero."""
     items = (
         Item("secrets", secrets, SECRET),
         Item("replicas", replicas, SECRET),

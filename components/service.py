@@ -27,7 +27,7 @@ class Service(pulumi.ComponentResource):
     execution_role_arn: pulumi.Output[str]
     """The role that ECS assumes to start a task."""
     task_role_arn: pulumi.Output[str]
-    """The role that the running application has: it has no permission."""
+    """The role of the running application; it has no permissions."""
     task_definition_arn: pulumi.Output[str]
     """The task definition with its revision."""
     task_definition_family: pulumi.Output[str]

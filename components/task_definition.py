@@ -92,7 +92,7 @@ class TaskDefinition(pulumi.ComponentResource):
     log_group_name: pulumi.Output[str]
     """Where the container writes its log."""
     task_role_arn: pulumi.Output[str]
-    """The role that the running application has: it has no permission. Grants for it belong to whoever needs them."""
+    """The role of the running application; it has no permissions. Grants for it belong to whoever needs them."""
 
     def __init__(self, name: str, args: TaskDefinitionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the task definition.

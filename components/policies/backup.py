@@ -1,4 +1,4 @@
-"""Who makes the regular backup, where it goes, and who opens it: least rights that work, as pure functions.
+"""The least rights for the regular backup: to create it, store it and open it. Pure functions.
 
 Sources: AWS, "Permissions for AWS Secrets Manager", "Using S3 Object Lock", "AWS KMS condition keys"; AWS Encryption SDK,
 "Required AWS KMS permissions" (GenerateDataKey, and Encrypt for each further key).
@@ -10,7 +10,7 @@ from components.location import Location
 from components.policies.deployer import Deployment
 from components.policies.identity import Statement, bucket_requires_tls, document
 
-# The administrators of the account manage the key, and can't open a backup. Without CreateGrant, which would open it.
+# The account's administrators manage the key, but can't open a backup. Without CreateGrant, which would allow it.
 _ADMINISTRATION = [
     "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey", "kms:EnableKey",
     "kms:EnableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListAliases", "kms:ListKeyPolicies",
@@ -20,7 +20,7 @@ _ADMINISTRATION = [
 
 
 def role_name(stack: Deployment) -> str:
-    """Return the name of the role that backs a stack up. Like the pipeline's other roles, never one of the stack's own."""
+    """Return the name of the role that backs up a stack. Like the pipeline's roles, it is never one of the stack's own."""
     return f"{stack.names.project}-backup"
 
 
@@ -35,9 +35,9 @@ def key_alias(stack: Deployment) -> str:
 
 
 def backup_statements(stack: Deployment, *, key_arn: str) -> tuple[Statement, ...]:
-    """Return everything that the backup's role does: it reads every secret of one stack, and writes one folder.
+    """Return all rights of the backup's role: it reads every secret of one stack, and writes to one folder.
 
-    It neither reads nor deletes a backup, and it reads no state: the stack's outputs come from the reviewer.
+    It can't read or delete a backup, or read the state: the reviewer provides the stack's outputs.
 
     Args:
         stack: The stack.
@@ -77,12 +77,12 @@ def backup_statements(stack: Deployment, *, key_arn: str) -> tuple[Statement, ..
 
 
 def backup_key_policy(location: Location, *, writers: Sequence[str], openers: Sequence[str]) -> str:
-    """Return the policy of the key: who makes backups, and who opens them. IAM alone gives nobody either right.
+    """Return the key's policy: who creates backups, and who opens them. IAM alone grants neither right.
 
     Args:
         location: The key's account.
-        writers: ARNs of the roles that make backups.
-        openers: ARNs of the roles that restore, break-glass roles most of the time.
+        writers: ARNs of the roles that create backups.
+        openers: ARNs of the roles that restore, usually break-glass roles.
     """
     return document(
         [
@@ -94,7 +94,7 @@ def backup_key_policy(location: Location, *, writers: Sequence[str], openers: Se
 
 
 def backup_bucket_policy(stack: Deployment) -> str:
-    """Return the policy of the bucket: TLS only. Object Lock keeps what is in it."""
+    """Return the bucket's policy: TLS only. Object Lock protects its contents."""
     return document([bucket_requires_tls(f"arn:{stack.location.partition}:s3:::{bucket_name(stack)}")])
 
 

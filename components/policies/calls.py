@@ -1,19 +1,19 @@
-"""What the official plugin and the operator's review call at AWS, by resource type and by what is acted on. Data, nothing else.
+"""The AWS calls of the official plugin and of the operator's review, by resource type and by target. Only data.
 
-Sources: terraform-provider-aws 6, `internal/service/…`, as said in the table; AWS, "Service Authorization Reference".
+Sources: terraform-provider-aws 6, `internal/service/…`, as in the table; AWS, "Service Authorization Reference".
 """
 
 from collections.abc import Mapping
 from typing import Literal
 
 Feature = Literal["encryption", "rotation", "redeploy", "audit", "trail"]
-"""What a stack's configuration switches on."""
+"""The features that a stack's configuration turns on."""
 
 CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "aws:iam/role:Role": ("iam/role.go, 6 (2026)", {
         "bounded role": "iam:CreateRole iam:DeleteRole iam:DeleteRolePolicy iam:DetachRolePolicy "
                         "iam:PutRolePermissionsBoundary iam:UpdateAssumeRolePolicy iam:UpdateRole iam:UpdateRoleDescription",
-        # IAM knows the boundary of a role at none of these.
+        # None of these actions supports the condition key for a role's boundary.
         "role": "iam:GetRole iam:GetRolePolicy iam:ListAttachedRolePolicies iam:ListInstanceProfilesForRole "
                 "iam:ListRolePolicies iam:ListRoleTags iam:TagRole iam:UntagRole",
     }),
@@ -47,7 +47,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         "function": "lambda:InvokeFunction",
     }),
     "aws:ecs/taskDefinition:TaskDefinition": ("ecs/task_definition.go, 6 (2026)", {
-        # Never DeregisterTaskDefinition: skip_destroy is set, since services may still run a revision.
+        # Never DeregisterTaskDefinition: skip_destroy is set, because services can still run a revision.
         "any": "ecs:DescribeTaskDefinition",
         "task definition": "ecs:ListTagsForResource ecs:RegisterTaskDefinition ecs:TagResource ecs:UntagResource",
         "passed role": "iam:PassRole",
@@ -68,7 +68,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "aws:kms/alias:Alias": ("kms/alias.go, 5", {
         "any": "kms:ListAliases",
         "alias": "kms:CreateAlias kms:DeleteAlias kms:UpdateAlias",
-        # Both the alias and its key are asked.
+        # Both the alias and its key are authorized.
         "own key": "kms:CreateAlias kms:DeleteAlias kms:UpdateAlias",
     }),
     "aws:lambda/function:Function": ("lambda/function.go, 6 (2025)", {
@@ -88,7 +88,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
                          "states:ListStateMachineVersions states:ListTagsForResource states:TagResource states:UntagResource "
                          "states:UpdateStateMachine",
         "passed role": "iam:PassRole",
-        # The program asks who deploys the service (ecs/service_data_source.go, 6).
+        # The program reads the service's deployment controller (ecs/service_data_source.go, 6).
         "any service": "ecs:DescribeServices",
     }),
     "aws:cloudwatch/eventRule:EventRule": ("events/rule.go, 6", {
@@ -113,7 +113,7 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     }),
     "aws:sns/topicSubscription:TopicSubscription": ("sns/topic_subscription.go, 6", {
         "topic": "sns:ListSubscriptionsByTopic sns:Subscribe",
-        # Never SetSubscriptionAttributes: every change of ours replaces the subscription.
+        # Never SetSubscriptionAttributes: every change here replaces the subscription.
         "any subscription": "sns:GetSubscriptionAttributes sns:Unsubscribe",
     }),
     "aws:cloudwatch/logMetricFilter:LogMetricFilter": ("logs/metric_filter.go, 6 (2026)", {
@@ -160,14 +160,15 @@ CALLS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         {"trail bucket": "s3:GetEncryptionConfiguration s3:PutEncryptionConfiguration"},
     ),
 }  # fmt: skip
-"""By resource type: the file upstream with its version, as sandbox/README.md, and by what is acted on the IAM actions of create,
-read, update and delete."""
+"""By resource type: the upstream file with its version, as in sandbox/README.md, and by target the IAM actions of create, read,
+update and delete."""
 
 BY_KEY_POLICY = "own key"
-"""What the policy of the stack's own key allows the deployer, and no identity policy.
+"""The deployer's rights that only the policy of the stack's own key grants, and no identity policy.
 
-A key has no name, and a tag or an alias counts up to five minutes after it was set (AWS KMS, "ABAC for AWS KMS"). A key policy
-counts from the key's creation.
+A key has no name, and a tag or an alias can take five minutes to take effect (AWS KMS, "ABAC for AWS KMS"). A key policy
+applies
+from the key's creation.
 """
 
 ADMINISTER_KEY = tuple(sorted({
@@ -176,9 +177,9 @@ ADMINISTER_KEY = tuple(sorted({
 """The calls that create, change and delete the stack's own key and its alias."""
 
 USE_KEY = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
-"""What Secrets Manager asks KMS as the caller, where the key of a secret is the customer's.
+"""The KMS calls of Secrets Manager as the caller, for a customer-managed key.
 
-Without kms:Encrypt a secret that changes its key keeps its values under the former one, silently. Sources: AWS, Secrets Manager
+Without kms:Encrypt, a secret that changes its key silently keeps its values under the former one. Sources: AWS, Secrets Manager
 API, CreateSecret, PutSecretValue, UpdateSecret and ReplicateSecretToRegions, required permissions.
 """
 
@@ -232,14 +233,14 @@ REVIEW: Mapping[Feature | Literal[""], Mapping[str, str]] = {
         "every policy": "iam:GetPolicy iam:GetPolicyVersion",
         "state bucket": "s3:GetBucketPolicy",
         "every secret": "secretsmanager:DescribeSecret secretsmanager:GetResourcePolicy",
-        # The report asks whether or not there is a trail of the stack's own.
+        # The report calls these with and without an own trail.
         "watched log group": "logs:StartQuery",
     },
     "audit": {"topic": "sns:ListSubscriptionsByTopic"},
     "trail": {"trail": "cloudtrail:GetTrailStatus"},
     "rotation": {"function": "lambda:GetFunction lambda:GetFunctionConfiguration lambda:GetPolicy"},
 }  # fmt: skip
-"""By feature, "" for every stack: what `ops doctor --no-values`, `ops access` and `ops report` ask. A test records them."""
+"""By feature, "" for every stack: the calls of `ops doctor --no-values`, `ops access` and `ops report`. A test records them."""
 
 REFERENCE = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_"
 """Service Authorization Reference: a page for each service, with the IAM actions that each of its API operations authorizes."""
@@ -278,8 +279,8 @@ DEPENDENT: Mapping[str, tuple[str, str, str]] = {
     "states:CreateStateMachine": ("iam:PassRole states:TagResource", "always; with tags", "states"),
     "states:UpdateStateMachine": ("iam:PassRole", "with a role", "states"),
 }  # fmt: skip
-"""By action: what AWS authorizes as well, when it does, and the page of `REFERENCE`. Of every call that the deployer and the
-program's roles make.
+"""By action: the actions that AWS also authorizes, when it does so, and the page of `REFERENCE`. It has every call of the
+deployer and of the program's roles.
 
 Sources beside it: AWS, Secrets Manager API, required permissions of each operation; AWS, "Pass a role to a service"; tags when a
 resource is created need the right to tag (IAM User Guide, "Controlling access to AWS resources using tags").

@@ -1,11 +1,11 @@
-"""Who deploys, previews and reviews a stack: least rights, and the boundary of every role that the stack makes. Pure.
+"""The least rights to deploy, preview and review a stack, and the boundary of every role that the stack creates. Pure.
 
-The rights follow from the tables in `components/policies/calls.py`. A feature that is switched off needs none.
+The rights follow from the tables in `components/policies/calls.py`. A feature that is turned off needs none.
 
-The deployer can't widen itself: its own name, the other two's and the boundary's lie outside of what it may write, and every role
-that it makes carries the boundary.
+The deployer can't extend its own rights: it can't write to itself, the other two roles or the boundary, and every role that it
+creates has the boundary.
 
-Sources: AWS, "Service Authorization Reference", for which action knows which resource; AWS, "Permissions boundaries for IAM
+Sources: AWS, "Service Authorization Reference", for the resources of each action; AWS, "Permissions boundaries for IAM
 entities", delegating; Pulumi CLI 3.274, `pkg/backend/diy`.
 """
 
@@ -37,7 +37,7 @@ from components.policies.identity import (
 
 @dataclass(frozen=True)
 class Deployment:
-    """One stack, as far as the rights to deploy it depend on it.
+    """The properties of one stack that its deployment rights depend on.
 
     Attributes:
         names: The stack's names.
@@ -45,14 +45,14 @@ class Deployment:
         features: The features that its configuration turns on.
         config_key_arn: ARN of the KMS key that encrypts its configuration's secrets.
         key_tags: The tags with which the stack creates its key: the provider's default tags.
-        adopted_arns: Secrets of the stack that have other names.
-        foreign_arns: Secrets of others that its services read.
-        watched_log_group: Log group of an organisation's trail that the alarms read, "" for the stack's own.
+        adopted_arns: ARNs of the stack's secrets with other names.
+        foreign_arns: Foreign secrets that its services read.
+        watched_log_group: Log group of an organization's trail that the alarms read, "" for the stack's own.
         redeployed: The ECS services that are redeployed when a value changes, as `CLUSTER/SERVICE`, by the service's name in the
             catalogue.
-        key_arns: Customer-managed keys of others under which secrets of the stack or their replicas rest.
+        key_arns: Customer-managed keys, owned by others, that encrypt secrets of the stack or their replicas.
         replica_regions: The Regions whose replicas the execution roles read.
-        protected: Whether the stack keeps what it has: a destroy deletes no file of its trail.
+        protected: Whether the stack is protected: a destroy deletes no file of its trail.
     """
 
     names: Names
@@ -85,7 +85,7 @@ class Deployment:
 
     @property
     def pipeline_roles(self) -> tuple[str, str, str]:
-        """The roles that account/ makes."""
+        """The roles that account/ creates."""
         return self.deployer, self.previewer, self.reviewer
 
     @property
@@ -95,7 +95,7 @@ class Deployment:
 
     @property
     def backend_url(self) -> str:
-        """What `pulumi login` takes."""
+        """The argument of `pulumi login`."""
         return f"s3://{self.state_bucket}?region={self.location.region}&awssdk=v2"
 
     @property
@@ -116,7 +116,7 @@ class Deployment:
 
 
 def deployer_statements(stack: Deployment) -> tuple[Statement, ...]:
-    """Return everything that the deployer may do, one statement for each thing that is acted on."""
+    """Return all rights of the deployer, one statement for each target."""
     actions: dict[str, set[str]] = {}
     for token in stack.types:
         for scope, calls in CALLS[token][1].items():
@@ -132,10 +132,10 @@ def deployer_statements(stack: Deployment) -> tuple[Statement, ...]:
 
 
 def previewer_statements(stack: Deployment) -> tuple[Statement, ...]:
-    """Return everything that the previewer may do: read the state, decrypt the configuration, validate a definition.
+    """Return all rights of the previewer: read the state, decrypt the configuration, validate a definition.
 
-    The state holds every value that Pulumi generated or was given, encrypted with the configuration's key: whoever runs code as
-    the previewer can read those. In Secrets Manager it reads no value, so what a rotation or an operator set since stays hidden.
+    The state holds every generated and configured value, encrypted with the configuration key: code that runs as the previewer
+    can read those. It reads no value in Secrets Manager, so values that a rotation or an operator set later stay hidden.
     """
     asked: list[Statement] = []
     if "redeploy" in stack.features:
@@ -143,13 +143,13 @@ def previewer_statements(stack: Deployment) -> tuple[Statement, ...]:
             _allow("any", ["states:ValidateStateMachineDefinition"], ["*"]),
             _allow("any service", ["ecs:DescribeServices"], *_scopes(stack)["any service"]),
         ]
-    # Before a value is put, the program asks which version is live; only the deployer may then look at a foreign one.
+    # Before the program sets a value, it reads which version is live; only the deployer can then read one set by others.
     versions = _allow("list versions", ["secretsmanager:ListSecretVersionIds"], _secrets(stack))
     return (*asked, versions, *_state(stack, write=False))
 
 
 def reviewer_statements(stack: Deployment) -> tuple[Statement, ...]:
-    """Return everything that the reviewer may do: the previewer's, and what doctor, access and report look at. No value."""
+    """Return all rights of the reviewer: the previewer's, and those of doctor, access and report. It reads no value."""
     scopes = _scopes(stack)
     actions: dict[str, set[str]] = {}
     for feature in ("", *sorted(stack.features)):
@@ -160,10 +160,10 @@ def reviewer_statements(stack: Deployment) -> tuple[Statement, ...]:
 
 
 def managed_policies(statements: Sequence[Statement]) -> tuple[str, ...]:
-    """Return the statements as managed policies, each as full as IAM takes.
+    """Return the statements as managed policies, each filled up to IAM's limit.
 
     Raises:
-        PolicyError: When one statement alone is longer than a managed policy.
+        PolicyError: When a single statement is longer than a managed policy.
     """
     policies: list[list[Statement]] = [[]]
     for statement in statements:
@@ -178,14 +178,14 @@ def managed_policies(statements: Sequence[Statement]) -> tuple[str, ...]:
 
 
 def boundary(stack: Deployment, *, application_actions: Iterable[str] = ()) -> str:
-    """Return the boundary: the most that any role of the stack can do, whatever policies the deployer gives it.
+    """Return the boundary: the maximum permissions of any role of the stack, whatever policies the deployer attaches.
 
     Args:
         stack: The stack.
-        application_actions: What the running application does at AWS by itself, such as `s3:GetObject`.
+        application_actions: AWS actions of the running application, such as `s3:GetObject`.
 
     Raises:
-        PolicyError: When an action of the application's would let a role reach beyond its boundary.
+        PolicyError: When an action of the application would let a role exceed its boundary.
     """
     location = stack.location
     own = _application(stack, application_actions)
@@ -235,10 +235,10 @@ def boundary(stack: Deployment, *, application_actions: Iterable[str] = ()) -> s
 
 
 def _application(stack: Deployment, actions: Iterable[str]) -> tuple[Statement, ...]:
-    """Return the room for what the running application does at AWS by itself, and what it never reaches.
+    """Return the statements that allow the running application's actions, and those that deny the state.
 
     Raises:
-        PolicyError: When an action would let a role reach beyond its boundary, or past what the program grants.
+        PolicyError: When an action would let a role exceed its boundary, or the program's grants.
     """
     plain: set[str] = set()
     keys: dict[str, set[str]] = {}
@@ -253,8 +253,8 @@ def _application(stack: Deployment, actions: Iterable[str]) -> tuple[Statement, 
             raise PolicyError(f"{action!r} can't be an application's action: {_INSTEAD.get(service, _INSTEAD[''])}")
         if action in _SHELLS:
             raise PolicyError(
-                f"{action!r} can't be an application's action: it opens a container, or runs code with another role. "
-                "Give it to a role of a person, outside of this stack"
+                f"{action!r} can't be an application's action: it opens a shell in a container, or runs code with another role. "
+                "Grant it to a person's role, outside this stack"
             )
         if match["via"]:
             keys.setdefault(match["via"], set()).add(action.partition("@")[0])
@@ -267,7 +267,7 @@ def _application(stack: Deployment, actions: Iterable[str]) -> tuple[Statement, 
         _allow(f"application keys {via}", sorted(found), ["*"], {"StringLike": {"kms:ViaService": f"{via}.*"}})
         for via, found in sorted(keys.items())
     ]
-    # Its state holds every value that Pulumi knows.
+    # The state holds every value that Pulumi knows.
     bucket = f"arn:{stack.location.partition}:s3:::{stack.state_bucket}"
     return (*statements, {**_allow("not the state", ["s3:*"], [bucket, f"{bucket}/*"]), "Effect": "Deny"})
 
@@ -275,8 +275,8 @@ def _application(stack: Deployment, actions: Iterable[str]) -> tuple[Statement, 
 _NEVER_THE_APPLICATIONS = {"account", "iam", "organizations", "secretsmanager", "sts"}
 _INSTEAD: Mapping[str, str] = {
     "": "name one action, such as s3:GetObject, and none of account, iam, organizations, sts",
-    "secretsmanager": "name the secret in catalogue.py with the service among its readers; a ForeignSecret for one of others",
-    "kms": "name the service that asks KMS, such as kms:Decrypt@s3",
+    "secretsmanager": "declare the secret in catalogue.py with the service among its readers; a foreign one as a ForeignSecret",
+    "kms": "name the service that calls KMS, such as kms:Decrypt@s3",
 }
 _SHELLS = {
     "ecs:ExecuteCommand", "ecs:RegisterTaskDefinition", "ecs:RunTask", "ecs:StartTask", "lambda:AddPermission",
@@ -291,13 +291,13 @@ def _secrets(stack: Deployment) -> list[str]:
 
 
 def require_boundary(caller_arn: str, names: Names, location: Location, boundary_arn: str | None) -> None:
-    """Refuse to run as one of account/'s roles without the boundary, since AWS would refuse the first role that is made.
+    """Refuse to run as one of account/'s roles without the boundary, because AWS would refuse to create the first role.
 
     Args:
-        caller_arn: Who runs this, as `sts:GetCallerIdentity` says.
+        caller_arn: The caller's ARN from `sts:GetCallerIdentity`.
         names: The stack's names.
         location: Its account.
-        boundary_arn: What the stack's configuration has as `permissionsBoundary`.
+        boundary_arn: The value of `permissionsBoundary` in the stack's configuration.
 
     Raises:
         PolicyError: With the command that sets it.
@@ -307,7 +307,7 @@ def require_boundary(caller_arn: str, names: Names, location: Location, boundary
     if role and role[1] in made.pipeline_roles and boundary_arn != made.boundary_arn:
         found = f"is {boundary_arn}" if boundary_arn else "is not set"
         raise PolicyError(
-            f"permissionsBoundary {found}: the deployer of account/ may make no role without its own. "
+            f"permissionsBoundary {found}: the deployer of account/ can't create a role without its boundary. "
             f"pulumi config set permissionsBoundary {made.boundary_arn}"
         )
 
@@ -317,7 +317,7 @@ def _every_secret(stack: Deployment) -> list[str]:
 
 
 def _roles(stack: Deployment) -> list[str]:
-    """Return the names of the stack's roles, as patterns: which services there are, account/ does not know."""
+    """Return the names of the stack's roles as patterns, because account/ does not know the services."""
     names = stack.names
     of_service = names.service("*")
     found = [of_service.execution_role, of_service.task_role]
@@ -343,7 +343,7 @@ def _log_groups(stack: Deployment) -> list[str]:
 
 
 def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Mapping[str, object]]]]:
-    """Return by what is acted on: ARNs and condition. An ARN holds the stack's own name wherever AWS knows the resource."""
+    """Return ARNs and condition by target. An ARN has the stack's name if the action supports resource-level permissions."""
     location, names = stack.location, stack.names
     arn, prefix = location.arn, names.prefix
     partition, account = location.partition, location.account_id
@@ -354,7 +354,7 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
     services = sorted({"ecs-tasks.amazonaws.com", *(to for f in stack.features for to in PASSED_TO.get(f, ()))})
     keys = [arn("kms", "key/*")]
     tags = sorted(stack.key_tags.items())
-    # A key is created with these tags. They give no right to it: that is in its own policy.
+    # A key is created with these tags. They grant no right to it: its own policy does.
     tagged = {"StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags}}
     untagged: dict[str, dict[str, object]] = {"Null": {f"aws:ResourceTag/{key}": "true" for key, _ in tags}}
     bucket = f"arn:{partition}:s3:::{audit.bucket}"
@@ -395,7 +395,7 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
         "any alarm": ([arn("cloudwatch", "alarm:*")], {}),
         "alarm": ([arn("cloudwatch", f"alarm:{prefix}-*")], {}),
         "topic": ([audit.topic_arn], {}),
-        # SNS knows no resource here and no condition of its own.
+        # SNS supports neither a resource nor a condition key here.
         "any subscription": (["*"], here),
         "dashboard": ([f"arn:{partition}:cloudwatch::{account}:dashboard/{audit.dashboard}"], {}),
         "trail": ([audit.trail_arn], {}),
@@ -406,9 +406,9 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
 
 
 def _state(stack: Deployment, *, write: bool) -> tuple[Statement, ...]:
-    """Return the rights to one stack's files in the state's bucket, and to decrypt its configuration.
+    """Return the rights to one stack's files in the state bucket, and to decrypt its configuration.
 
-    A preview takes no lock and writes nothing (`backend.go`). The key's own encryption of the files is S3's.
+    A preview takes no lock and writes nothing (`backend.go`). S3 encrypts the files itself.
     """
     bucket = f"arn:{stack.location.partition}:s3:::{stack.state_bucket}"
     project, name = stack.names.project, stack.names.stack
@@ -419,7 +419,7 @@ def _state(stack: Deployment, *, write: bool) -> tuple[Statement, ...]:
         f"{bucket}/.pulumi/locks/organization/{project}/{name}/*",
     ]
     meta = f"{bucket}/.pulumi/meta.yaml"
-    # The CLI lists the bucket's folders of all stacks: names, no content.
+    # The CLI lists the folders of all stacks in the bucket: names without contents.
     statements = [
         _allow("list state", ["s3:ListBucket"], [bucket]),
         _allow("read state", ["s3:GetObject"], [*files, meta]),

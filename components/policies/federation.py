@@ -1,4 +1,4 @@
-"""Whom a role of the pipeline trusts: tokens of one repository, by OpenID Connect."""
+"""The trust policy of a pipeline's role: tokens of one repository, by OpenID Connect."""
 
 import re
 from collections.abc import Sequence
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from components.policies.identity import PolicyError, Statement, document
 
 EXAMPLES = "repo:OWNER@OWNER_ID/REPOSITORY@REPOSITORY_ID:environment:prod, or repo:OWNER/REPOSITORY:environment:prod"
-"""GitHub's two forms. Repositories created, renamed or transferred since 2026-07-15 send the first, and others may choose it."""
+"""GitHub's two forms. Repositories created, renamed or transferred since 2026-07-15 send the first, and others can choose
+it."""
 
 FIND_IDS = """gh api repos/OWNER/REPOSITORY --jq '"repo:\\(.owner.login)@\\(.owner.id)/\\(.name)@\\(.id)"'"""
-"""Prints the beginning of a subject in the first form. Source: GitHub REST API, "Get a repository"."""
+"""Prints the start of a subject in the first form. Source: GitHub REST API, "Get a repository"."""
 
 _REPOSITORY = re.compile(r"[^*?/:@]+(?P<owner>@\d+)?/[^*?:@]+(?P<id>@\d+)?")
 
@@ -29,13 +30,14 @@ def federated_trust(
         provider_arn: ARN of the account's identity provider; it ends in the issuer, without `https://`.
         audience: The token's `aud`, `sts.amazonaws.com` for AWS's own action.
         subjects: The tokens' `sub`, such as `repo:example@123/tickets@456:environment:prod`.
-        principals: ARNs of roles or users of the same account that may assume it as well.
-        patterns: Whether `*` in a subject, after the repository's name, stands for any characters: for the previewer, whose
-            branches have any name. Never for the deployer: a pull request would have a fitting subject as well.
-        reviewed: Whether only code that somebody has reviewed may assume it: no pull request and no pattern.
+        principals: ARNs of roles or users of the same account that can also assume it.
+        patterns: Whether `*` in a subject, after the repository's name, stands for any characters: for the previewer,
+            because a branch can
+            have any name. Never for the deployer: a pull request's subject would also match.
+        reviewed: Whether only reviewed code can assume it: no pull request and no pattern.
 
     Raises:
-        PolicyError: Without a subject, or with a subject or principal that would let in more than it should.
+        PolicyError: Without a subject, or with a subject or principal that is too wide.
 
     Sources: GitHub, "OpenID Connect reference", example subject claims; GitHub changelog, 2026-04-23, "Immutable subject claims
     for GitHub Actions OIDC tokens"; GitLab, "OpenID Connect (OIDC) Authentication Using ID Tokens", `sub`; AWS, "Create a role
@@ -52,7 +54,7 @@ def federated_trust(
         _require_one_repository(subject, patterns=patterns and not reviewed)
         if (not patterns or reviewed) and _is_pull_request(subject):
             raise PolicyError(
-                f"{subject!r} is every pull request: anybody who can open one would run code with this role. "
+                f"{subject!r} is every pull request: anyone who can open one could run code with this role. "
                 "Name an environment or the reviewed branch: repo:…:environment:prod or repo:…:ref:refs/heads/main"
             )
     plain = not any("*" in subject or "?" in subject for subject in subjects)
@@ -83,11 +85,11 @@ def _require_one_repository(subject: str, *, patterns: bool) -> None:
     match = _REPOSITORY.fullmatch(repository) if kind == "repo" else re.fullmatch(r"[^*?:]+/[^*?:]+", repository)
     if not re.fullmatch(r"[a-z_]+", kind) or match is None or not rest:
         raise PolicyError(
-            f"{subject!r} is a subject that other repositories have, too: begin with the whole name of one repository, "
+            f"{subject!r} is a subject that other repositories also have: begin with the full name of one repository, "
             f"such as {EXAMPLES}"
         )
     if kind == "repo" and bool(match["owner"]) != bool(match["id"]):
-        raise PolicyError(f"{subject!r} has one id of two. This prints both: {FIND_IDS}")
+        raise PolicyError(f"{subject!r} has one of two ids. This command prints both: {FIND_IDS}")
 
 
 def _is_pull_request(subject: str) -> bool:
@@ -101,6 +103,6 @@ def _require_own_principals(principals: Sequence[str], account: str) -> None:
             raise PolicyError(f"{arn!r} is not the ARN of a role or user")
         if match[1] != account:
             raise PolicyError(
-                f"{arn!r} is of another account, which alone decides who that is. Name a role of account {account}, and let "
+                f"{arn!r} is in another account, which alone decides who can use it. Name a role of account {account}, and let "
                 "people assume it there (IAM Identity Center: a permission set of this account)"
             )

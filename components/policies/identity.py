@@ -1,6 +1,8 @@
 """The IAM policies of this project as pure functions from strings to statements.
 
-One statement a purpose, exact resources, no wildcard but where AWS knows no resource; each says so.
+One statement for each purpose, with exact resources. A wildcard appears only if the action supports no resource-level
+permission;
+a comment says so.
 """
 
 import json
@@ -14,24 +16,25 @@ DELIVER_LOG = (
     "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
     "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
 )  # fmt: skip
-"""What Step Functions does as a state machine's role before it logs; without one of them, CreateStateMachine is refused.
+"""The actions of Step Functions as a state machine's role before it logs; CreateStateMachine needs all of them.
 
-AWS authorises them on "*" only. None reads or writes an event: CloudWatch Logs delivers the events itself, by a resource policy
-of the log group that it makes with these rights, bound to the account (`aws:SourceAccount`, `aws:SourceArn`). Such a policy lets
-AWS's services write to a log; it lets nobody read. Sources: AWS, "Logging using CloudWatch Logs" of Step Functions, IAM policies;
+AWS authorizes them on "*" only. None reads or writes an event: CloudWatch Logs delivers the events itself, by a resource policy
+of the log group that it creates with these rights, bound to the account (`aws:SourceAccount`, `aws:SourceArn`). Such a
+policy allows AWS's services to write to a log; it allows nobody to read it. Sources: AWS, "Logging using CloudWatch Logs"
+of Step Functions, IAM policies;
 AWS, "Logs sent to CloudWatch Logs" (V1 permissions); CloudWatch Logs' API, PutResourcePolicy.
 """
 
 
 class PolicyError(ValueError):
-    """AWS would refuse this policy, or it would lock somebody out. The message says what to change."""
+    """AWS would refuse this policy, or it would lock out a principal. The message says what to change."""
 
 
 INLINE_POLICY_CHARACTERS = 10_240
-"""All inline policies of one role together, white space not counted. Source: AWS, "IAM and AWS STS quotas"."""
+"""Characters of all inline policies of one role together, without white space. Source: AWS, "IAM and AWS STS quotas"."""
 
 MANAGED_POLICY_CHARACTERS = 6_144
-"""One customer-managed policy, white space not counted. Source: the same."""
+"""Characters of one customer-managed policy, without white space. Source: the same."""
 
 MANAGED_POLICIES_PER_ROLE = 10
 """Default quota of managed policies attached to one role. Source: the same."""
@@ -43,7 +46,7 @@ def document(statements: Iterable[Statement]) -> str:
 
 
 def trust(service: str, *, account_id: str | None = None, source_arn: str | None = None) -> str:
-    """Return a trust policy for one AWS service, bound to one account and source where given (confused deputy)."""
+    """Return a trust policy for one AWS service, bound to one account and source if given (confused deputy)."""
     statement: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     condition: dict[str, Any] = {}
     if account_id:
@@ -56,26 +59,26 @@ def trust(service: str, *, account_id: str | None = None, source_arn: str | None
 def read_secrets(arns: Iterable[str]) -> Statement:
     """Return the right to read exactly these secrets: bare ARNs, sorted, each once.
 
-    ECS needs GetSecretValue alone, also for a reference to a JSON key or a staging label.
+    ECS needs only GetSecretValue, also for a reference to a JSON key or a staging label.
     """
     return _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], sorted(set(arns)))
 
 
 def decrypt_through_secrets_manager(key_arns: Iterable[str], *, region: str, dns_suffix: str) -> Statement:
-    """Return the right to decrypt with customer-managed keys of a Region, only when Secrets Manager asks on the role's behalf."""
+    """Return the right to decrypt with customer-managed keys of a Region, only through Secrets Manager on the role's behalf."""
     statement = _allow("DecryptSecrets" + region.title().replace("-", ""), ["kms:Decrypt"], sorted(set(key_arns)))
     return {**statement, "Condition": {"StringEquals": {"kms:ViaService": f"secretsmanager.{region}.{dns_suffix}"}}}
 
 
 def write_logs(log_group_arn: str) -> Statement:
-    """Return the right to write to the streams of one log group, which somebody else creates."""
+    """Return the right to write to the streams of one existing log group."""
     return _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:log-stream:*"])
 
 
 def pull_image(*repository_arns: str) -> tuple[Statement, ...]:
     """Return the right to pull from ECR repositories."""
     actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    # AWS authorises GetAuthorizationToken on "*" only; the token opens nothing that the other statement doesn't allow.
+    # AWS authorizes GetAuthorizationToken on "*" only; the token allows nothing that the other statement doesn't.
     return _allow("PullImage", actions, repository_arns), _allow("SignInToEcr", ["ecr:GetAuthorizationToken"], ["*"])
 
 
@@ -90,7 +93,7 @@ def rotate_secret(
     dns_suffix: str,
     superuser_kms_key_arn: str | None = None,
 ) -> list[Statement]:
-    """Return what a rotation function in a VPC may do: change one secret, read one more at most, write one log."""
+    """Return the rights of a rotation function in a VPC: change one secret, read at most one more, write one log."""
     interfaces = [
         "ec2:AssignPrivateIpAddresses",
         "ec2:CreateNetworkInterface",
@@ -102,11 +105,11 @@ def rotate_secret(
     four_steps = ["DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"]
     statements = [
         _allow("RotateSecret", [f"secretsmanager:{action}" for action in four_steps], [secret_arn]),
-        # A password generator: it has no resource.
+        # A password generator: the action supports no resource.
         _allow("GeneratePassword", ["secretsmanager:GetRandomPassword"], ["*"]),
         write_logs(log_group_arn),
-        # Lambda makes the interfaces with the function's role, before there is one to name. The function's own code, which
-        # runs with the same role, gets no use of it.
+        # Lambda creates the interfaces with the function's role, before there is one to name. The function's own code,
+        # which runs with the same role, can't use this right.
         _allow("AttachToVpc", interfaces, ["*"]),
         {
             "Sid": "NotByTheCode",
@@ -130,7 +133,7 @@ def rotate_secret(
 
 
 def redeploy(*, service_arn: str, state_machine_arn: str, passed_role_arns: Sequence[str]) -> list[Statement]:
-    """Return what the redeploying state machine may do: deploy one ECS service, look at its own executions, log its errors.
+    """Return the rights of the redeploying state machine: deploy one ECS service, read its own executions, log its errors.
 
     Args:
         service_arn: The ECS service.
@@ -149,7 +152,7 @@ def redeploy(*, service_arn: str, state_machine_arn: str, passed_role_arns: Sequ
 
 
 def pass_roles(role_arns: Sequence[str]) -> Statement:
-    """Return the right to give ECS tasks these roles."""
+    """Return the right to pass these roles to ECS tasks."""
     to_tasks = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     return {**_allow("PassRolesToTasks", ["iam:PassRole"], sorted(role_arns)), "Condition": to_tasks}
 
@@ -160,9 +163,9 @@ def start_execution(state_machine_arn: str) -> Statement:
 
 
 def require_tls() -> Statement:
-    """Return what every secret's resource policy has: no request without TLS, whoever asks.
+    """Return the common statement of every secret's resource policy: no request without TLS, from anyone.
 
-    A secret with a resource policy is also one whose policy AWS checks: it refuses any that makes the secret public.
+    AWS also checks the resource policy of a secret: it refuses one that makes the secret public.
     """
     condition = {"Bool": {"aws:SecureTransport": "false"}}
     deny = {"Sid": "DenyWithoutTls", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": ["secretsmanager:*"]}
@@ -170,7 +173,7 @@ def require_tls() -> Statement:
 
 
 def bucket_requires_tls(bucket_arn: str) -> Statement:
-    """Return what every bucket's policy has: no request without TLS, whoever asks."""
+    """Return the common statement of every bucket's policy: no request without TLS, from anyone."""
     return {
         "Sid": "TlsOnly",
         "Effect": "Deny",
@@ -186,12 +189,12 @@ def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statem
 
 
 class TooManySecretsError(PolicyError):
-    """One role cannot be granted that many secrets."""
+    """One role can't read that many secrets."""
 
 
 @dataclass(frozen=True)
 class ReadPlan:
-    """How the secrets that one role reads spread over its policies.
+    """How one role's secrets are spread over its policies.
 
     Attributes:
         inline: Names of the secrets that the inline policy grants; all of them, or none.
@@ -209,10 +212,10 @@ def plan_reads(arn_lengths: Mapping[str, int], *, inline_characters_left: int) -
 
     Args:
         arn_lengths: Characters of the ARNs by secret's name.
-        inline_characters_left: What the role's other inline policies leave of INLINE_POLICY_CHARACTERS.
+        inline_characters_left: Characters of INLINE_POLICY_CHARACTERS that the role's other inline policies leave.
 
     Raises:
-        TooManySecretsError: When even MANAGED_POLICIES_PER_ROLE policies are too few.
+        TooManySecretsError: When MANAGED_POLICIES_PER_ROLE policies are too few.
     """
     names = sorted(arn_lengths)
     empty = len(document([read_secrets([])]))
@@ -223,13 +226,13 @@ def plan_reads(arn_lengths: Mapping[str, int], *, inline_characters_left: int) -
     if len(chunks) > MANAGED_POLICIES_PER_ROLE:
         raise TooManySecretsError(
             f"{len(names)} secrets need {len(chunks)} policies of {MANAGED_POLICY_CHARACTERS:,} characters; "
-            f"a role takes {MANAGED_POLICIES_PER_ROLE}: group values in JSON secrets"
+            f"a role can have {MANAGED_POLICIES_PER_ROLE}: group values in JSON secrets"
         )
     return ReadPlan((), chunks)
 
 
 def in_chunks(sizes: Mapping[str, int], room: int) -> tuple[tuple[str, ...], ...]:
-    """Return the names, sorted, in as few runs as fit: the sizes of a run add up to at most `room`."""
+    """Return the names, sorted, in as few groups as possible: the sizes in a group add up to at most `room`."""
     chunks: list[list[str]] = []
     left = 0
     for name in sorted(sizes):

@@ -1,6 +1,6 @@
-"""The key policy of the stack's customer-managed key: least rights that work, as pure functions.
+"""The policy of the stack's customer-managed key: the least rights that work, as pure functions.
 
-Nobody may use the key but through the services below, and only for this stack's own resources.
+The key can be used only through the services below, and only for this stack's resources.
 Sources: AWS, "Secret encryption and decryption in AWS Secrets Manager", "Encrypt log data in CloudWatch Logs using KMS",
 "Setting up Amazon SNS topic encryption", "Configure KMS key policies for CloudTrail".
 """
@@ -12,7 +12,7 @@ from components.location import Location
 from components.policies.calls import ADMINISTER_KEY
 from components.policies.identity import Statement, document
 
-# Without CreateGrant: whoever gives himself a grant decrypts past every condition below, and no alarm reports it.
+# Without CreateGrant: a principal with a grant decrypts past every condition below, and no alarm reports it.
 _ADMINISTRATION = [
     "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey", "kms:DisableKeyRotation",
     "kms:EnableKey", "kms:EnableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
@@ -36,14 +36,15 @@ def key_policy(
 
     Args:
         location: The key's account and Region.
-        prefix: What the names of the stack's secrets start with, without the hyphen after it.
+        prefix: The name prefix of the stack's secrets, without the hyphen after it.
         log_group_names: The log groups that the key encrypts.
         topic_arns: The SNS topics that it encrypts.
         trail_arn: The CloudTrail trail that it encrypts.
-        adopted_arns: Secrets of the stack that have other names.
-        administrator_arns: Roles of the account that change and delete the key by this policy alone, whatever IAM allows them.
+        adopted_arns: ARNs of the stack's secrets with other names.
+        administrator_arns: Roles of the account that can change and delete the key by this policy alone, whatever IAM
+            allows them.
 
-    The account's own principals need an identity policy as well: a key policy that names the account's root delegates to IAM.
+    The account's own principals also need an identity policy: a key policy that names the account's root delegates to IAM.
     """
     statements: list[Statement] = [
         _allow("AdministerByAccount", {"AWS": location.root_arn()}, _ADMINISTRATION),
@@ -61,8 +62,8 @@ def key_policy(
 
 
 def _by_administrators(location: Location, arns: Sequence[str]) -> Statement:
-    # KMS refuses a policy whose principal does not exist, and a role that was created again under its name would be another
-    # principal. So the condition names the roles.
+    # KMS refuses a policy whose principal does not exist, and a re-created role with the same name would be another principal.
+    # The condition therefore names the roles.
     return _allow(
         "AdministerByRole",
         {"AWS": "*"},
@@ -78,7 +79,7 @@ def _through_secrets_manager(location: Location, prefix: str, adopted_arns: Sequ
     # Secrets Manager calls KMS as the caller, with the secret's ARN as encryption context. A secret's suffix is unknown
     # before it exists: six characters, so six question marks.
     own = location.arn("secretsmanager", f"secret:{prefix}-*-??????")
-    # Before it accepts a key for a secret, Secrets Manager tries it with this context.
+    # Before it accepts a key for a secret, Secrets Manager tests it with this context.
     trial = "RequestToValidateKeyAccess"
     return _allow(
         "UseThroughSecretsManager",
@@ -110,8 +111,8 @@ def _by_publishers(location: Location, topic_arns: Sequence[str]) -> list[Statem
     own_account = {"StringEquals": {"aws:SourceAccount": location.account_id}}
     return [
         _allow("PublishAlarms", {"Service": "cloudwatch.amazonaws.com"}, actions, own_account | topics),
-        # EventBridge sends KMS neither aws:SourceAccount nor aws:SourceArn: with either, every notice would be lost
-        # silently. The topic's own policy says which rules publish. Source: AWS, "Securing Amazon SNS data with server-side
+        # EventBridge sends KMS neither aws:SourceAccount nor aws:SourceArn: a condition on either would silently lose every
+        # notice. The topic's own policy says which rules publish. Source: AWS, "Securing Amazon SNS data with server-side
         # encryption", event sources.
         _allow("PublishNotices", {"Service": "events.amazonaws.com"}, actions, topics),
     ]
@@ -120,7 +121,7 @@ def _by_publishers(location: Location, topic_arns: Sequence[str]) -> list[Statem
 def _by_trail(location: Location, trail_arn: str) -> list[Statement]:
     source = {"StringEquals": {"aws:SourceArn": trail_arn}}
     cloudtrail = {"Service": "cloudtrail.amazonaws.com"}
-    # Whoever may read the trail's files needs them decrypted; S3 asks on their behalf.
+    # Readers of the trail's files need them decrypted; S3 calls KMS on their behalf.
     through_s3 = {
         "StringEquals": {
             "kms:CallerAccount": location.account_id,

@@ -1,4 +1,4 @@
-"""The resource policy of `restrictReaders`: a secret that only the named principals read, whatever their identity policies say.
+"""The resource policy of `restrictReaders`: only the named principals can read a secret, whatever identity policies say.
 
 A pure function. The policy goes to every secret of a stack with `block_public_policy`.
 Sources: AWS, "Resource-based policies" (Secrets Manager) and "AWS global condition context keys", aws:PrincipalArn.
@@ -16,7 +16,7 @@ _PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?:role|user)/[\w+=,.@/-]+")
 
 
 class ReaderPolicyError(PolicyError):
-    """The policy would lock out somebody who must not be, or AWS would refuse it. It names the configuration's keys."""
+    """The policy would lock out a required principal, or AWS would refuse it. The message names the configuration keys."""
 
 
 def reader_policy(
@@ -28,18 +28,19 @@ def reader_policy(
     deployer_roles: Sequence[str],
     caller_arn: str | None = None,
 ) -> str:
-    """Return the policy: a deny of GetSecretValue to everybody but these, and of everything without TLS.
+    """Return the policy: it denies GetSecretValue to everybody except these, and everything without TLS.
 
-    It allows nothing: each of them needs its own right to read. Nothing but reading is denied, so that whoever may change
-    resource policies can undo it.
+    It allows nothing: each of them also needs a right to read. It denies only reading, so that a principal that can change
+    resource
+    policies can undo it.
 
     Args:
         execution_role_arns: The roles that start the tasks.
         rotation_role_arn: The rotation function's role, if there is one.
         trusted_readers: Other roles and users that read.
-        break_glass_roles: Who gets at the values when all else fails.
-        deployer_roles: Who runs `pulumi up`: the provider reads values on refresh.
-        caller_arn: Who runs it now, as `sts:GetCallerIdentity` says; given, it must be among those that may read.
+        break_glass_roles: The emergency roles that read the values.
+        deployer_roles: The roles that run `pulumi up`: the provider reads values on refresh.
+        caller_arn: The caller's ARN from `sts:GetCallerIdentity`; if given, it must be among the readers.
 
     Raises:
         ReaderPolicyError: When an ARN is not a role or user, the caller would lock itself out, or the policy is longer than AWS
@@ -48,11 +49,11 @@ def reader_policy(
     problems: list[str] = []
     own = [*execution_role_arns, *([rotation_role_arn] if rotation_role_arn else [])]
     readers = sorted({*own, *trusted_readers, *break_glass_roles, *deployer_roles})
-    # A wildcard would be one in the condition as well.
+    # A wildcard would also be one in the condition.
     problems += [f"{arn!r} is not the ARN of a role or user" for arn in readers if not _PRINCIPAL.fullmatch(arn)]
     if caller_arn and not any(_is(caller_arn, reader) for reader in readers):
         problems.append(
-            f"{caller_arn} runs this and would lock itself out: add its role to deployerRoles, or run it as one of them"
+            f"{caller_arn} runs this and would lock itself out: add its role to deployerRoles, or run this as one of them"
         )
     policy = document([_only(readers), require_tls()])
     if len(policy) > MAX_CHARACTERS:
@@ -71,7 +72,7 @@ def _only(readers: Sequence[str]) -> Statement:
         "Action": "secretsmanager:GetSecretValue",
         # In a secret's policy "*" is this secret.
         "Resource": "*",
-        # For any session of a role the key holds the role's ARN, with its path.
+        # For a role's session, the condition key has the role's ARN with its path.
         "Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(readers)}},
     }
 

@@ -17,15 +17,15 @@ _PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?:role|user)/[\w+=,.@/-]+")
 
 
 def state_key_policy(readers: Sequence[str], location: Location, *, caller_arn: str | None = None) -> str:
-    """Return the policy: IAM decides, and nobody but the readers decrypts, administrators and root included.
+    """Return the policy: IAM decides, and only the readers can decrypt: not even administrators or root.
 
-    Who may change the key's policy can undo it, which takes a call that the audit reports.
+    A principal that can change the key's policy can undo it, with a call that the audit reports.
 
     Args:
-        readers: ARNs of the roles and users that decrypt: the pipeline's roles, break-glass roles, and everybody who sets a
-            secret value of the configuration.
+        readers: ARNs of the roles and users that decrypt: the pipeline's roles, break-glass roles, and everybody who sets
+            secret configuration values.
         location: The account.
-        caller_arn: Who applies it, as `sts:GetCallerIdentity` says; given, it must be among the readers.
+        caller_arn: The caller's ARN from `sts:GetCallerIdentity`; if given, it must be among the readers.
 
     Raises:
         PolicyError: When an ARN is not that of a role or user, or the caller would lock itself out.
@@ -45,7 +45,7 @@ def state_key_policy(readers: Sequence[str], location: Location, *, caller_arn: 
             "Principal": {"AWS": "*"},
             "Action": ["kms:Decrypt", "kms:ReEncryptFrom"],
             "Resource": ["*"],
-            # For any session of a role the key holds the role's ARN, with its path.
+            # For a role's session, the condition key has the role's ARN with its path.
             "Condition": {"ArnNotEquals": {"aws:PrincipalArn": named}},
         },
     ]
@@ -56,7 +56,7 @@ def state_key_policy(readers: Sequence[str], location: Location, *, caller_arn: 
 
 
 def _is(caller_arn: str, principal_arn: str) -> bool:
-    """Tell whether the caller is that user, or a session of that role. A session's ARN lacks the role's path."""
+    """Return whether the caller is that user, or a session of that role. A session's ARN lacks the role's path."""
     session = re.fullmatch(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.+", caller_arn)
     if not session:
         return caller_arn == principal_arn

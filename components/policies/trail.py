@@ -9,7 +9,7 @@ from components.policies.identity import Statement, bucket_requires_tls, documen
 
 
 def bucket_policy(names: AuditNames) -> str:
-    """Return the policy of the trail's bucket: this trail alone writes, and everybody comes through TLS."""
+    """Return the policy of the trail's bucket: only this trail writes, and every request needs TLS."""
     location = names.location
     bucket = f"arn:{location.partition}:s3:::{names.bucket}"
     cloudtrail = {"Service": "cloudtrail.amazonaws.com"}
@@ -52,7 +52,7 @@ def write_events(names: AuditNames) -> Statement:
 def topic_policy(names: AuditNames) -> str:
     """Return the topic's policy: alarms of this account and EventBridge publish.
 
-    A message on this topic makes people act, so that nobody else may publish, whatever their identity policy says.
+    People act on a message on this topic, so nobody else can publish, whatever their identity policy says.
     """
     location = names.location
 
@@ -73,7 +73,7 @@ def topic_policy(names: AuditNames) -> str:
     return document(
         [
             {**publish("PublishAlarms", "cloudwatch.amazonaws.com"), "Condition": own_alarms},
-            # EventBridge sends SNS no source either: AWS takes no condition here, and with one every notice would be lost
+            # EventBridge sends SNS no source either: AWS accepts no condition here, and one would lose every notice
             # silently.
             publish("PublishNotices", "events.amazonaws.com"),
             {

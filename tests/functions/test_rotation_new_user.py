@@ -110,7 +110,7 @@ def test_a_clone_without_its_original_is_not_created(first: Rotation) -> None:
 def test_a_pending_value_that_is_not_the_current_one_creates_nobody(first: Rotation) -> None:
     """testSecret of a rotation that skipped setSecret."""
     token = _created(first)
-    with pytest.raises(RotationError, match="password is wrong or the user missing"):
+    with pytest.raises(RotationError, match="password is wrong or the user is missing"):
         first.step("testSecret", token)
 
 

@@ -86,7 +86,7 @@ JSON = [
     ('{"username": "half-\\ud83d-name", "password": "pass-in-json"}', 'no text under the key "username"'),
     ('{"username": "app", "password": "half-\\udd11"}', 'no text under the key "password"'),
     ('{"username": "nul-\\u0000-name", "password": "pass-in-json"}', 'no text under the key "username"'),
-    (json.dumps({"username": "x" * 58, "password": "pass-in-json"}), "it may have 57"),
+    (json.dumps({"username": "x" * 58, "password": "pass-in-json"}), "it can have 57"),
     ("", "is not JSON"),
     (b'{"username": "app", "password": "binary"}', "holds a binary value"),
 ]
@@ -245,7 +245,7 @@ DATABASES: list[tuple[str, Callable[[Rotation], None], str]] = [
         "secret's current credentials",
     ),
     ("alternating_users", drop, "no user of the name in the secret's username"),
-    ("alternating_users", lambda rotation: alter(rotation, "NOLOGIN"), "may not sign in (NOLOGIN)"),
+    ("alternating_users", lambda rotation: alter(rotation, "NOLOGIN"), "is not allowed to sign in (NOLOGIN)"),
     ("alternating_users", lambda rotation: alter_superuser(rotation, "PASSWORD 'x'"), "the superuser's credentials"),
     ("alternating_users", lambda rotation: alter_superuser(rotation, "NOCREATEROLE"), "it needs CREATEROLE"),
     ("alternating_users", disown, "the ADMIN option"),
@@ -434,7 +434,7 @@ def client_error(code: str) -> ClientError:
 @pytest.mark.parametrize(
     ("error", "cause", "text"),
     [
-        (client_error("AccessDeniedException"), Cause.SECRETS_MANAGER, "the function's role may not do this"),
+        (client_error("AccessDeniedException"), Cause.SECRETS_MANAGER, "the function's role lacks the permission"),
         (client_error("DecryptionFailure"), Cause.SECRETS_MANAGER, "KMS key is not usable"),
         (client_error("EncryptionFailure"), Cause.SECRETS_MANAGER, "KMS key is not usable"),
         (client_error("ResourceNotFoundException"), Cause.SECRETS_MANAGER, "no such secret or version"),

@@ -175,7 +175,7 @@ def test_a_lost_condition_is_found(pipeline: Deployed, ops: Ops) -> None:
         (
             "previewer",
             {"condition": {"StringLike": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": "repo:example/*"}}},
-            "is a subject that other repositories have",
+            "is a subject that other repositories also have",
         ),
         (
             "previewer",

@@ -112,7 +112,7 @@ def test_many_secrets_move_from_the_inline_policy_to_managed_ones() -> None:
 def test_more_secrets_than_a_role_can_read_are_refused_with_the_limit() -> None:
     lengths = {f"secret-{number:04}": 110 for number in range(600)}
     with pytest.raises(
-        identity.TooManySecretsError, match=r"600 secrets need 12 policies of 6,144 characters; a role takes 10"
+        identity.TooManySecretsError, match=r"600 secrets need 12 policies of 6,144 characters; a role can have 10"
     ):
         identity.plan_reads(lengths, inline_characters_left=9_000)
 

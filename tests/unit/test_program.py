@@ -616,7 +616,7 @@ def test_more_secrets_than_one_role_can_read_are_refused_with_the_limit(
 ) -> None:
     long = "n" * 400  # so that a few fill a policy
     with_entry(monkeypatch, *(TextSecret(f"{long}-{n}x", Generated(f"n{n}"), variable=f"N{n}") for n in range(140)))
-    with pytest.raises(pulumi.RunError, match="a role takes 10: group values in JSON secrets"):
+    with pytest.raises(pulumi.RunError, match="a role can have 10: group values in JSON secrets"):
         main(record)
 
 

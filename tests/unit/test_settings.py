@@ -326,7 +326,10 @@ def test_an_encrypted_plain_variable_is_refused_without_being_quoted() -> None:
 @pytest.mark.parametrize(
     ("stack", "said"),
     [
-        ("dev.test", "stack  has a name that AWS takes for no alias and no topic  letters, digits, _ and -"),
+        (
+            "dev.test",
+            "stack  has a name that AWS accepts neither for an alias nor for a topic  letters, digits, _ and -",
+        ),
         ("s" * 24, "stack  has a name of 24 characters  at most 23"),
     ],
 )

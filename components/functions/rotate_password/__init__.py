@@ -6,11 +6,11 @@ finishSecret) with `{Step, SecretId, ClientRequestToken, RotationToken?}`. Each 
 that hangs and continues after a later rotation changes nothing.
 
 Strategies (`STRATEGY`)
-    `single-user`: the secret is the plain-text password of `DATABASE_USERNAME`, who changes it himself. Between setSecret
-    and the moment in which the clients read the new value, new connections with the old password fail.
-    `alternating-users`: the secret is JSON, {"username", "password", any other key}. Two users take turns, `app` and
-    `app_clone`; a superuser (`SUPERUSER_SECRET_ARN`) sets the password of the one that is not in use. The credentials that
-    clients hold stay valid until the rotation after next, so nobody is locked out.
+    `single-user`: the secret is the plain-text password of `DATABASE_USERNAME`, which changes it itself. From setSecret
+    until the clients read the new value, new connections with the old password fail.
+    `alternating-users`: the secret is JSON, {"username", "password", any other key}. Two users alternate, `app` and
+    `app_clone`; a superuser (`SUPERUSER_SECRET_ARN`) sets the password of the one that is not in use. Clients' credentials
+    stay valid until the rotation after next, so nobody is locked out.
 
 Environment
     ENGINE                  the kind of database: the name of a module in `engines/`, such as `postgresql`
@@ -18,9 +18,9 @@ Environment
     DATABASE_HOST           host name; must match the server's certificate
     DATABASE_PORT           1 to 65535
     DATABASE_NAME           database to connect to
-    DATABASE_USERNAME       single-user: the user whose password rotates; alternating-users: the superuser, needed unless his
+    DATABASE_USERNAME       single-user: the user whose password rotates; alternating-users: the superuser, needed unless its
                             secret is JSON
-    SUPERUSER_SECRET_ARN    alternating-users only: the secret of the superuser, read at each step that needs it. Either his
+    SUPERUSER_SECRET_ARN    alternating-users only: the secret of the superuser, read at each step that needs it. Either its
                             password in plain text, or JSON {"username", "password"}, which is what Amazon RDS keeps for the
                             master user that it manages (a secret named `rds!cluster-...` or `rds!db-...`)
     CA_BUNDLE               path of a PEM file, absolute or relative to the archive's root. When it is unset, the system's
@@ -31,13 +31,14 @@ Environment
                             granted anything
 
 Permissions on the rotated secret: DescribeSecret, GetSecretValue, PutSecretValue, UpdateSecretVersionStage; on the
-superuser's secret: GetSecretValue; GetRandomPassword on "*" (it has no resource); kms:Decrypt and kms:GenerateDataKey
+superuser's secret: GetSecretValue; GetRandomPassword on "*" (the action supports no resource); kms:Decrypt and
+kms:GenerateDataKey
 through Secrets Manager when a customer-managed key is used.
 
-What goes out: JSON lines on standard output with the step, the secret's ARN and the version id, never a value of a
-secret, a user's name that came out of one, nor text that the database sent. A failed step raises `RotationError`, whose
-message names the cause and what to do; nothing has been changed then, unless the message says otherwise.
+Output: JSON lines on standard output with the step, the secret's ARN and the version id, never a value of a
+secret, a user name from one, or text that the database sent. A failed step raises `RotationError`, whose
+message names the cause and what to do. It has changed nothing, unless the message says otherwise.
 
-Another kind of database is one module in `engines/` with a class `Engine` (see `engine.py`); `components/engines.py` has its name
-and its driver.
+To support another database, add a module to `engines/` with a class `Engine` (see `engine.py`), and its name and driver to
+`components/engines.py`.
 """

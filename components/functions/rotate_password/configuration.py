@@ -26,12 +26,12 @@ class Configuration:
     port: int
     database: str
     username: str
-    """With `superuser_secret_arn`: "" when that secret is expected to name the superuser."""
+    """With `superuser_secret_arn`: "" if that secret names the superuser."""
     superuser_secret_arn: str | None
     """The superuser's secret with alternating-users, None with single-user."""
     ca_bundle: Path | None
     grants: tuple[Grant, ...] = ()
-    """What the application's user may do when the function creates it; empty: the function creates none."""
+    """The application user's privileges if the function creates it; empty: the function creates no user."""
 
 
 def read_configuration(environment: Mapping[str, str]) -> Configuration:
@@ -58,7 +58,7 @@ def read_configuration(environment: Mapping[str, str]) -> Configuration:
 
 
 class _Reader:
-    """Reads variables and collects what is wrong with them."""
+    """Reads variables and collects their problems."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment

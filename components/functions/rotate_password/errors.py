@@ -1,10 +1,10 @@
-"""The one error that a step ends with, and the causes that it can name."""
+"""The error that ends a step, and its possible causes."""
 
 from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """What has to be looked at to fix a failed step."""
+    """Where to look to fix a failed step."""
 
     CONFIGURATION = "configuration"
     EVENT = "event"
@@ -16,9 +16,9 @@ class Cause(StrEnum):
 
 
 class RotationError(Exception):
-    """A step could not be done. The message is written for the operator and holds no value of a secret.
+    """A step failed. The message is for the operator and never holds a secret's value.
 
-    Raise it `from None`: the driver's and botocore's own errors may quote what they were given.
+    Raise it `from None`: errors of the driver and of botocore can quote their input.
     """
 
     def __init__(self, cause: Cause, message: str) -> None:
@@ -27,8 +27,8 @@ class RotationError(Exception):
 
 
 class SignInRefusedError(RotationError):
-    """The database is there and refuses these credentials."""
+    """The database refused these credentials."""
 
 
 class NoConnectionLeftError(RotationError):
-    """The database has accepted these credentials, and then had no connection left for their user."""
+    """The database accepted these credentials, but had no connection left for the user."""

@@ -1,7 +1,7 @@
-"""The privileges that a user gets when the function creates it: one line of text for each, as the configuration names them.
+"""The privileges of a user that the function creates: one line of text for each, as in the configuration.
 
 A line is a part of GRANT without a recipient: `SELECT, INSERT ON ALL TABLES IN SCHEMA public`. It names privileges one by one and
-one object, so it can neither make a user an administrator nor let it pass a privilege on. Source: PostgreSQL, "GRANT".
+one object, so it can neither make a user an administrator nor allow it to pass a privilege on. Source: PostgreSQL, "GRANT".
 """
 
 import re
@@ -28,7 +28,7 @@ class Grant:
     on: str
     """A key of `PRIVILEGES`."""
     name: str
-    """Of the database or schema, as it is stored: without quotes."""
+    """The name of the database or schema as stored, without quotes."""
 
 
 def parse(line: str) -> Grant:

@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line on standard output, which Lambda hands to CloudWatch Logs unchanged.
 
-Only fixed sentences, the step, the secret's ARN or name and the version id are written; nothing that came out of a
-secret or from the database. CloudWatch metric filters can match the fields, as in `{ $.level = "ERROR" }`.
+It writes only fixed sentences, the step, the secret's ARN or name and the version id; nothing from a secret or from the
+database. CloudWatch metric filters can match the fields, as in `{ $.level = "ERROR" }`.
 """
 
 import json
@@ -18,7 +18,7 @@ class Journal:
     version: str
 
     def info(self, message: str) -> None:
-        """Write what has been done."""
+        """Write what was done."""
         self._write("INFO", message)
 
     def error(self, message: str, *, cause: str) -> None:

@@ -1,4 +1,4 @@
-"""The handler: which step it is, and what each step does. The package's docstring tells the rest."""
+"""The handler: it finds the step and runs it. The package's docstring has the rest."""
 
 import functools
 import importlib
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the stubs are not in the Lambda runtime
 
 
 def handler(event: Mapping[str, str], _context: object = None) -> None:
-    """Run one step of a rotation; raises `RotationError`, and nothing else, if it could not be done."""
+    """Run one step of a rotation; raises only `RotationError` on failure."""
     journal = Journal(event.get("Step", ""), event.get("SecretId", ""), event.get("ClientRequestToken", ""))
     try:
         _run_step(event, journal)
@@ -54,12 +54,12 @@ def _run_step(event: Mapping[str, str], journal: Journal) -> None:
 
 def _create_secret(secret: RotatedSecret, configuration: Configuration, journal: Journal) -> None:
     if secret.pending_if_any() is not None:
-        journal.info("the pending value was there already")
+        journal.info("the pending value exists already")
         return
     value = _strategy(secret.client, configuration).new_value(secret)
     secret.require_unchanged()
     secret.put_pending(value)
-    journal.info("made the pending value")
+    journal.info("created the pending value")
 
 
 def _set_secret(secret: RotatedSecret, configuration: Configuration, journal: Journal) -> None:
@@ -72,7 +72,7 @@ def _test_secret(secret: RotatedSecret, configuration: Configuration, journal: J
 
 
 def _finish_secret(secret: RotatedSecret, configuration: Configuration, journal: Journal) -> None:
-    # AWSCURRENT must never come to a value that does not work: the database may have changed since testSecret.
+    # AWSCURRENT must never move to a value that does not work: the database might have changed since testSecret.
     _strategy(secret.client, configuration).check(secret.pending())
     secret.make_current()
     journal.info("the pending value is the current one")
@@ -100,6 +100,6 @@ def _strategy(client: "SecretsManagerClient", configuration: Configuration) -> R
 
 @functools.cache
 def _client() -> "SecretsManagerClient":
-    """One client for the life of the execution environment; a call that can't get through fails within 20 seconds."""
+    """One client for the life of the execution environment; a call without a response fails within 20 seconds."""
     patience = Config(connect_timeout=4, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3})
     return boto3.client("secretsmanager", config=patience)

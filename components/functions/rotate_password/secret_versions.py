@@ -1,6 +1,6 @@
 """The secret's side of a rotation: its versions and their staging labels.
 
-The version that a rotation makes has the ClientRequestToken as its id and carries AWSPENDING until it is done.
+The version that a rotation creates has the ClientRequestToken as its id, and AWSPENDING until the rotation is done.
 AWSCURRENT marks the value in use, AWSPREVIOUS the one before (Secrets Manager moves it together with AWSCURRENT).
 """
 
@@ -21,20 +21,20 @@ CURRENT = "AWSCURRENT"
 PENDING = "AWSPENDING"
 PREVIOUS = "AWSPREVIOUS"
 ATTEMPT = "ROTATION_ATTEMPT"
-"""Our own label, put on each version that a rotation makes: it keeps a cancelled rotation's version readable after
-AWSPENDING has left it, because its password may already be the one that the database wants."""
+"""A label on each version that a rotation creates: it keeps a cancelled rotation's version readable without AWSPENDING,
+because the database might already have its password."""
 
-# What is left of ASCII are the unreserved characters of RFC 3986 (letters, digits, "-._~"), so that a password also fits
-# a connection URL, a libpq connection string, a shell and JSON without any escaping.
+# The remaining ASCII characters are the unreserved ones of RFC 3986 (letters, digits, "-._~"), which need no escaping in a
+# connection URL, a libpq connection string, a shell or JSON.
 EXCLUDED_CHARACTERS = " !\"#$%&'()*+,/:;<=>?@[\\]^`{|}"
 
 PASSWORD_CHARACTERS = 32
 
 _ADVICE = {
-    "AccessDeniedException": "the function's role may not do this, or may not use the secret's KMS key",
+    "AccessDeniedException": "the function's role lacks the permission, or the one for the secret's KMS key",
     "DecryptionFailure": "the secret's KMS key is not usable: disabled, deleted, or not granted to the function's role",
     "EncryptionFailure": "the secret's KMS key is not usable: disabled, deleted, or not granted to the function's role",
-    "InvalidRequestException": "the secret is not in a state that allows it; it may be scheduled for deletion",
+    "InvalidRequestException": "the secret's state does not allow it; the secret might be scheduled for deletion",
     "ResourceNotFoundException": "there is no such secret or version in this account and Region",
     "ThrottlingException": "too many calls; the step can be repeated",
 }
@@ -42,7 +42,7 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class RotatedSecret:
-    """One secret, and the version that this rotation makes of it."""
+    """One secret, and the version of it that this rotation creates."""
 
     client: "SecretsManagerClient"
     secret_id: str
@@ -59,7 +59,8 @@ class RotatedSecret:
         labels = Labels.read(client, secret_id)
         if version_id not in labels.by_version:
             raise RotationError(
-                Cause.EVENT, f"{secret_id} has no version {version_id}: the rotation was cancelled, or is another one's"
+                Cause.EVENT,
+                f"{secret_id} has no version {version_id}: the rotation was cancelled, or the version belongs to another one",
             )
         if version_id not in {labels.holder(CURRENT), labels.holder(PENDING)}:
             raise RotationError(Cause.EVENT, f"version {version_id} of {secret_id} is not the one being rotated in")
@@ -67,14 +68,14 @@ class RotatedSecret:
 
     @property
     def is_rotated(self) -> bool:
-        """Whether the new version is already the current one, so that nothing is left to do."""
+        """Whether the new version is already the current one, so that nothing remains to do."""
         return self.labels.holder(CURRENT) == self.version_id
 
     def require_unchanged(self) -> None:
-        """Look the labels up again; raises `RotationError` unless the rotation that this step belongs to has not ended.
+        """Look the labels up again; raises `RotationError` if the rotation of this step has ended.
 
         An invocation can hang for any time (Lambda freezes it, the network delays it) and continue after its rotation was
-        cancelled and a later one has finished. So whatever changes the database calls this last, before it takes effect.
+        cancelled and a later one has finished. Every change of the database calls this last, before it takes effect.
         """
         now = Labels.read(self.client, self.secret_id)
         if (now.holder(CURRENT), now.holder(PENDING)) != (self.labels.holder(CURRENT), self.version_id):
@@ -86,10 +87,10 @@ class RotatedSecret:
 
     def current(self) -> str:
         """The value in use."""
-        # By its id: a read by label can lag behind, and then give a value that is current no longer.
+        # By its id: a read by label can lag behind and return a value that is no longer current.
         value = self._value_labelled(CURRENT)
         if value is None:
-            raise RotationError(Cause.SECRET, f"{self.secret_id} has no current value to rotate: put one first")
+            raise RotationError(Cause.SECRET, f"{self.secret_id} has no current value to rotate: set one first")
         return value
 
     def pending(self) -> str:
@@ -102,15 +103,15 @@ class RotatedSecret:
         return value
 
     def pending_if_any(self) -> str | None:
-        """The new value, None before createSecret has put it."""
+        """The new value, None before createSecret has stored it."""
         return self._read(VersionId=self.version_id, VersionStage=PENDING)
 
     def previous_if_any(self) -> str | None:
-        """The value before the current one, None if the secret never had another."""
+        """The previous value, None if the secret never had one."""
         return self._value_labelled(PREVIOUS)
 
     def abandoned_if_any(self) -> str | None:
-        """The value that a rotation which was cancelled or overtaken has left, None if the last one came to its end."""
+        """The value of a cancelled or superseded rotation, None if the last rotation finished."""
         holder = self.labels.holder(ATTEMPT)
         if holder in {None, self.version_id, self.labels.holder(CURRENT), self.labels.holder(PREVIOUS)}:
             return None
@@ -119,7 +120,7 @@ class RotatedSecret:
     def put_pending(self, value: str) -> None:
         """Store the new value, labelled AWSPENDING."""
         with _explained("PutSecretValue", self.secret_id):
-            # The rotation token proves to Secrets Manager whose rotation it is when the function works across accounts.
+            # The rotation token proves the rotation's identity to Secrets Manager when the function works across accounts.
             token = {"RotationToken": self.rotation_token} if self.rotation_token else {}
             self.client.put_secret_value(
                 SecretId=self.secret_id,
@@ -141,7 +142,7 @@ class RotatedSecret:
                     **({"RemoveFromVersionId": holder} if holder else {}),
                 )
         except RotationError:
-            # When the answer to a first attempt is lost, botocore repeats the call and is told that the label has moved.
+            # If the response to the first attempt is lost, botocore repeats the call, and AWS answers that the label has moved.
             if Labels.read(self.client, self.secret_id).holder(CURRENT) != self.version_id:
                 raise
 
@@ -169,10 +170,10 @@ class Labels:
 
     @classmethod
     def read(cls, client: "SecretsManagerClient", secret_id: str) -> "Labels":
-        """Ask for them; raises `RotationError` when rotation is switched off."""
+        """Read them; raises `RotationError` if rotation is turned off."""
         with _explained("DescribeSecret", secret_id):
             described = client.describe_secret(SecretId=secret_id)
-        # Absent while Secrets Manager tries a rotation that is just being configured (testSecret alone, RotateImmediately false).
+        # Absent while Secrets Manager tests a rotation that is being configured (testSecret alone, RotateImmediately false).
         if described.get("RotationEnabled") is False:
             raise RotationError(Cause.SECRET, f"rotation is not enabled for {secret_id}")
         found = described.get("VersionIdsToStages", {})
@@ -204,7 +205,7 @@ def _read(client: "SecretsManagerClient", secret_id: str, **version: str) -> str
 
 @contextmanager
 def _explained(operation: str, secret_id: str) -> Generator[None]:
-    """Turn botocore's errors into ones that say what to do; their own texts are dropped, they may quote parameters."""
+    """Turn botocore's errors into ones that say what to do. Their texts are dropped, because they can quote parameters."""
     try:
         yield
     except ClientError as error:

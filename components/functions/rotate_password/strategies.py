@@ -1,4 +1,4 @@
-"""The two ways to rotate: what the new value is, how the database learns it, how it is tested."""
+"""The two rotation strategies: how each creates the new value, sets it in the database and tests it."""
 
 import json
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ from .secret_versions import RotatedSecret
 
 
 class RotationStrategy(ABC):
-    """What differs between the strategies; each method may be repeated after it was interrupted anywhere."""
+    """The differences between the strategies. Each method can be repeated after an interruption anywhere."""
 
     @abstractmethod
     def new_value(self, secret: RotatedSecret) -> str:
@@ -36,25 +36,25 @@ class RotationStrategy(ABC):
 
 @dataclass(frozen=True)
 class SingleUser(RotationStrategy):
-    """The secret is the password of one user, who changes it himself."""
+    """The secret is the password of one user, which changes it itself."""
 
     database: Database
     user: str
 
     def new_value(self, secret: RotatedSecret) -> str:
-        """Take up what a cancelled rotation left: the database may already want it, and nobody else knows it."""
+        """Reuse the value of a cancelled rotation: the database might already have it, and nobody else knows it."""
         plain_text(secret.current(), secret.secret_id)
         return secret.abandoned_if_any() or secret.random_password()
 
     def set_password(self, secret: RotatedSecret, journal: Journal) -> None:
-        """Sign in with whichever of the pending, current and previous password works, and set the pending one."""
+        """Sign in with the pending, current or previous password, whichever works, and set the pending one."""
         pending = plain_text(secret.pending(), secret.secret_id)
         try:
             self.check(pending)
         except SignInRefusedError:
             pass  # the usual case: it is not set yet
         else:
-            journal.info("the database already wants the pending password")
+            journal.info("the database already has the pending password")
             return
         with self._session_with_an_older_password(secret) as session:
             session.change_own_password(pending, secret.require_unchanged)
@@ -73,7 +73,7 @@ class SingleUser(RotationStrategy):
                 refusal = refusal or error
         message = (
             f"neither the pending, nor the current, nor the previous password of {secret.secret_id} signs "
-            f"DATABASE_USERNAME in; put the right one into the secret and rotate again. The current one: {refusal}"
+            f"DATABASE_USERNAME in; set the secret to the right one and rotate again. The current one: {refusal}"
         )
         raise RotationError(Cause.DATABASE, message) from None
 
@@ -81,7 +81,7 @@ class SingleUser(RotationStrategy):
     def _older_passwords(secret: RotatedSecret) -> Iterator[tuple[str, str]]:
         yield plain_text(secret.current(), secret.secret_id), "the current password"
         if previous := secret.previous_if_any():
-            # Somebody may have put the labels back by hand without the database.
+            # The labels might have been moved back without changing the database.
             yield previous, "the previous password"
 
 
@@ -93,14 +93,14 @@ class AlternatingUsers(RotationStrategy):
     superuser: Callable[[], Credentials]
     """Reads the superuser's secret."""
     grants: tuple[Grant, ...] = ()
-    """What the application's user may do when it is created here; empty: it is never created here."""
+    """The application user's privileges if it is created here; empty: it is never created here."""
 
     def new_value(self, secret: RotatedSecret) -> str:
         """The current JSON with the other user's name and a new password; other keys stay as they are."""
         document, current = credentials(secret.current(), secret.secret_id)
         twin = self.database.twin(current.username)
         if self.superuser().username in {current.username, twin}:
-            message = f"{secret.secret_id} names the superuser: the application needs a user of its own"
+            message = f"{secret.secret_id} names the superuser: the application needs a different user"
             raise RotationError(Cause.SECRET, message)
         changed = document | {"username": twin, "password": secret.random_password()}
         return json.dumps(changed, ensure_ascii=False)
@@ -121,12 +121,12 @@ class AlternatingUsers(RotationStrategy):
         except SignInRefusedError:
             pass  # the usual case: they are not set yet
         else:
-            journal.info("the database already wants the pending password")
+            journal.info("the database already has the pending password")
             return
         with self.database.sign_in(superuser, "the superuser's credentials") as session:
             self._create_missing_user(session, current, secret, journal)
             session.require_pair(current.username)
-            # Whoever may write this secret could otherwise have the password of any user set (a confused deputy).
+            # Otherwise a principal that can write this secret could set the password of any user (a confused deputy).
             self.database.check(current, "the secret's current credentials")
             session.change_twin(pending, secret.require_unchanged)
         journal.info("the database has the pending user and password")
@@ -134,8 +134,9 @@ class AlternatingUsers(RotationStrategy):
     def test(self, secret: RotatedSecret, journal: Journal) -> None:
         """Sign in with the pending value.
 
-        Secrets Manager tries a rotation that is being configured by this step alone, with the current value as the pending one:
-        at the first `up` the database may not have the user yet.
+        To test a rotation that is being configured, Secrets Manager runs only this step, with the current value as the
+        pending one:
+        at the first `up` the database might not have the user yet.
         """
         try:
             self.check(secret.pending())
@@ -153,7 +154,7 @@ class AlternatingUsers(RotationStrategy):
     def _create_missing_user(
         self, session: Session, current: Credentials, secret: RotatedSecret, journal: Journal
     ) -> bool:
-        """Create the user that the application signs in as, with the password that it reads; True if that was needed."""
+        """Create the application's user with the password that the application reads; return whether that was needed."""
         if not self.grants or not session.create_missing_user(current, self.grants, secret.require_unchanged):
             return False
         journal.info("created the application's user, which the database did not have")
@@ -209,5 +210,5 @@ def plain_text(value: str, secret_id: str) -> str:
 
 
 def _can_be_sent(text: str) -> bool:
-    """Whether a database's protocol can carry it: UTF-8 without a zero byte, so no half of a surrogate pair either."""
+    """Whether a database's protocol can carry it: UTF-8 without a zero byte or half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

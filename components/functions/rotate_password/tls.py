@@ -1,7 +1,7 @@
-"""Whom the function trusts for the database's certificate.
+"""The certificate authorities that the function trusts for the database.
 
-Certificates of Amazon RDS and Aurora are signed by Amazon's own authorities, one set for each Region, which are in no
-system's bundle. `rds-roots.pem` holds them (`make certificates` renews it). RDS Proxy and Aurora Serverless v1 have
+Certificates of Amazon RDS and Aurora are signed by Amazon's own authorities, one set for each Region, which no system's
+bundle contains. `rds-roots.pem` holds them (`make certificates` renews it). RDS Proxy and Aurora Serverless v1 have
 certificates of Amazon Trust Services instead, which are in the system's bundle, under host names of the same form: so
 for a host of RDS both are trusted. Source: Amazon RDS User Guide, "Using SSL/TLS to encrypt a connection to a DB instance or
 cluster" and "Using TLS/SSL with RDS Proxy".

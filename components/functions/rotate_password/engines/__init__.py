@@ -1,1 +1,1 @@
-"""The kinds of databases, one module each; `ENGINE` names it. Modules that start with `_` are parts of one."""
+"""The kinds of databases, one module each; `ENGINE` names the module. Modules that start with `_` are parts of others."""

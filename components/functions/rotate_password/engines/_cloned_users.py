@@ -1,16 +1,17 @@
-"""Two database users that stand for one: `app`, who owns everything, and `app_clone`, a second way to sign in as him.
+"""Two database users that act as one: `app`, which owns everything, and `app_clone`, a second way to sign in as it.
 
-What makes the clone equal to its original, and keeps it so:
-- It is a member of the original (GRANT app TO app_clone), so it holds every privilege and ownership of it, also those
-  granted later. Nothing is copied that could fall behind.
-- Its sessions start as the original (ALTER ROLE app_clone SET role = app). Without that the objects that it creates would
-  be its own, out of the original's reach after the next rotation, and default privileges, row security and attributes like
+How the clone equals its original, and stays equal:
+- It is a member of the original (GRANT app TO app_clone), so it has all its privileges and ownership, also those granted
+later. No copy can get out of date.
+- Its sessions start as the original (ALTER ROLE app_clone SET role = app). Otherwise it would own the objects that it
+creates, out of the original's reach after the next rotation, and default privileges, row security and attributes like
   CREATEDB or BYPASSRLS, which membership does not carry over, would differ. RESET ROLE and DISCARD ALL keep it.
-- Only what PostgreSQL looks up by the name that signs in is copied: ALTER ROLE ... SET (for all databases and for single
+- Only settings that PostgreSQL looks up by the sign-in name are copied: ALTER ROLE ... SET (for all databases and for single
   ones), the connection limit and VALID UNTIL.
 
-The superuser needs no more than CREATEROLE (Amazon's rds_superuser has it) and, from PostgreSQL 16, the ADMIN option on the
-original, which whoever creates a role has.
+The superuser needs only CREATEROLE (Amazon's rds_superuser has it) and, from PostgreSQL 16, the ADMIN option on the
+original, which
+the creator of a role has.
 """
 
 import re
@@ -22,7 +23,7 @@ from ._statements import Statements
 
 SUFFIX = "_clone"
 _LONGEST_NAME = 63
-"""Bytes of a PostgreSQL identifier; a longer one is cut off silently, so that original and clone could become one."""
+"""Bytes of a PostgreSQL identifier; a longer one is truncated silently, so original and clone could become the same."""
 
 # Settings whose stored value is a list of quoted identifiers (GUC_LIST_QUOTE in PostgreSQL's sources). SET takes them one
 # by one; as one literal, "a, b" would become a single name with a comma in it.
@@ -36,7 +37,7 @@ _LISTS = {
 }
 
 Settings = dict[tuple[str, str], str]
-"""Values of ALTER ROLE ... SET by database ("" for all) and setting, as pg_db_role_setting stores them."""
+"""Values of ALTER ROLE ... SET by database ("" for all) and setting, as stored in pg_db_role_setting."""
 
 
 def original(user: str) -> str:
@@ -45,34 +46,34 @@ def original(user: str) -> str:
 
 
 def other(user: str) -> str:
-    """The user whose turn it is after this one; raises `RotationError` if the clone's name would be too long."""
+    """The next user of the pair; raises `RotationError` if the clone's name would be too long."""
     if user.endswith(SUFFIX):
         return original(user)
     if len((user + SUFFIX).encode()) > _LONGEST_NAME:
         message = (
-            f"the username has {len(user.encode())} bytes; with {SUFFIX!r} behind it PostgreSQL allows {_LONGEST_NAME}, so it "
-            f"may have {_LONGEST_NAME - len(SUFFIX)}"
+            f"the username has {len(user.encode())} bytes; with {SUFFIX!r} appended PostgreSQL allows {_LONGEST_NAME}, so it "
+            f"can have {_LONGEST_NAME - len(SUFFIX)}"
         )
         raise RotationError(Cause.SECRET, message)
     return user + SUFFIX
 
 
 def require_original(session: Statements, user: str) -> None:
-    """Raise `RotationError` unless the original of `user` exists and may sign in."""
+    """Raise `RotationError` unless the original of `user` exists and can sign in."""
     rows = session.run("SELECT rolcanlogin FROM pg_roles WHERE rolname = :name", name=original(user))
     if not rows:
         message = (
             "the database has no user of the name in the secret's username"
             + (f" without {SUFFIX!r}" if user.endswith(SUFFIX) else "")
-            + ": create it, name its privileges in rotation.grants, or correct the secret"
+            + ": create it, list its privileges in rotation.grants, or correct the secret"
         )
         raise RotationError(Cause.DATABASE, message)
     if not rows[0][0]:
-        raise RotationError(Cause.DATABASE, "the user that the secret names may not sign in (NOLOGIN)")
+        raise RotationError(Cause.DATABASE, "the user in the secret is not allowed to sign in (NOLOGIN)")
 
 
 def set_verifier(session: Statements, user: str, verifier: str) -> None:
-    """Give `user` a new password, and if it is a clone make it exist and match its original; `verifier` is an SQL literal."""
+    """Set the password of `user`; create a missing clone, and make it match its original. `verifier` is an SQL literal."""
     if user == original(user):
         session.run(f"ALTER ROLE {identifier(user)} PASSWORD {verifier}")
     else:

@@ -1,6 +1,6 @@
-"""The application's user, created when the database does not have it, with the privileges that the configuration names.
+"""Creates the application's user, if the database does not have it, with the configured privileges.
 
-GRANT may only warn, and grant nothing, where the superuser is not allowed to grant. So every privilege is checked
+If the superuser is not allowed to grant, GRANT can warn and grant nothing. Every privilege is therefore checked
 afterwards, in the same transaction. Source: PostgreSQL, "GRANT", Notes.
 """
 
@@ -9,7 +9,7 @@ from ..grants import Grant
 from ._quoting import identifier
 from ._statements import Statements
 
-# CASE: PostgreSQL is free in the order of AND, and has_sequence_privilege fails for what is not a sequence.
+# CASE: PostgreSQL can evaluate AND in any order, and has_sequence_privilege fails for other relations.
 _LACKING = {
     "DATABASE": "SELECT 1 WHERE NOT has_database_privilege(:user, :name, :privilege)",
     "SCHEMA": "SELECT 1 WHERE NOT has_schema_privilege(:user, :name, :privilege)",
@@ -25,12 +25,12 @@ _LACKING = {
 
 
 def exists(session: Statements, user: str) -> bool:
-    """Tell whether the database has a role of this name, whether or not it may sign in."""
+    """Return whether the database has a role of this name, with or without LOGIN."""
     return bool(session.run("SELECT 1 FROM pg_roles WHERE rolname = :name", name=user))
 
 
 def create(session: Statements, user: str, verifier: str, grants: tuple[Grant, ...]) -> None:
-    """Create a user that may sign in and has these privileges and no other; `verifier` is an SQL literal."""
+    """Create a user that can sign in and has exactly these privileges; `verifier` is an SQL literal."""
     session.run(f"CREATE ROLE {identifier(user)} LOGIN PASSWORD {verifier}")
     for grant in grants:
         privileges = ", ".join(grant.privileges)

@@ -1,6 +1,6 @@
 r"""PostgreSQL: verified connections, and errors that name the cause without quoting anything.
 
-Texts that the server sends are dropped and its SQLSTATE is kept: a syntax error, for example, quotes the statement.
+The server's texts are dropped and its SQLSTATE is kept: a syntax error, for example, quotes the statement.
 Passwords are sent as the verifier that the server would compute itself (as psql's \password does), so the clear text
 reaches neither log_statement, log_min_duration_statement, log_min_error_statement nor pg_stat_activity.
 """
@@ -22,16 +22,16 @@ from . import _cloned_users, _new_user, _scram
 from ._quoting import identifier, literal
 
 TIMEOUT_SECONDS = 8
-"""Of a connection attempt and of each answer. Longer than the server's own limits below, so that it is the server who ends a
-wait: its answer says what was waited for."""
+"""Of a connection attempt and of each answer. Longer than the server's own limits below, so that the server ends a wait: its
+response names what it waited for."""
 LOCK_TIMEOUT_SECONDS = 3
 STATEMENT_TIMEOUT_SECONDS = 5
 IDLE_SECONDS = 60
-"""A transaction of an invocation that hangs keeps the role locked. No invocation lives longer: it is the function's timeout."""
+"""A hanging invocation's transaction keeps the role locked. No invocation lives longer: this is the function's timeout."""
 
-# search_path: nothing that a user has put into the database stands in for a catalogue's function while a superuser is
-# signed in. standard_conforming_strings: the driver's literal() doubles quotes only, so a backslash must mean itself.
-# default_transaction_read_only: ALTER ROLE ... SET may have switched it on for the user.
+# search_path: no object of a user can replace a catalogue's function while a superuser is signed in.
+# standard_conforming_strings: the driver's literal() doubles quotes only, so a backslash must mean itself.
+# default_transaction_read_only: ALTER ROLE ... SET can turn it on for the user.
 _SESSION_SETTINGS = (
     "SET search_path = pg_catalog; SET standard_conforming_strings = on; SET default_transaction_read_only = off; "
     f"SET lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'; SET statement_timeout = '{STATEMENT_TIMEOUT_SECONDS}s'; "
@@ -47,7 +47,7 @@ _ADVICE = {
     "25006": "it is read-only: DATABASE_HOST must be the writer's endpoint",
     "25P03": "the step took too long, so the server undid it: the step can be repeated",
     "3D000": "it has no database of the name in DATABASE_NAME, or of one in USER_GRANTS",
-    "3F000": "it has no schema of a name in USER_GRANTS: create it, or take it out of rotation.grants",
+    "3F000": "it has no schema of a name in USER_GRANTS: create it, or remove it from rotation.grants",
     "23505": "another session has just created the same user: the step can be repeated",
     "40001": "another session changed the same role: the step can be repeated",
     "42710": "another session has just created the same user: the step can be repeated",
@@ -78,8 +78,9 @@ _NO_CONNECTION_LEFT = {
         "the connections that are left are reserved for superusers: raise max_connections or keep some in reserve"
     ),
 }
-"""By the server's own function (field R of its message). All of them come after the password was accepted, unlike the limit of
-the whole server. Source: PostgreSQL, src/backend/utils/init/postinit.c and miscinit.c; "Error and Notice Message Fields"."""
+"""By the server's own function (field R of its message). All of them come after the password was accepted, unlike the limit
+of the whole server. Source: PostgreSQL, src/backend/utils/init/postinit.c and miscinit.c; "Error and Notice Message
+Fields"."""
 
 
 class Engine(engine.Database):
@@ -107,7 +108,7 @@ class Engine(engine.Database):
         return session
 
     def twin(self, user: str) -> str:
-        """`app_clone` for `app`, and the other way round."""
+        """`app_clone` for `app`, and vice versa."""
         return _cloned_users.other(user)
 
 
@@ -120,7 +121,7 @@ class Session(engine.Session):
         self._user = user
 
     def change_own_password(self, password: str, confirm: Callable[[], None]) -> None:
-        """A user may change his own password as himself alone: not as the role that ALTER ROLE ... SET role names."""
+        """A user can change its password only as itself, not as the role that ALTER ROLE ... SET role names."""
         verifier = literal(self.verifier(self._user, password))
         with self.transaction(confirm):
             self.run("SET LOCAL ROLE NONE")
@@ -135,7 +136,7 @@ class Session(engine.Session):
     def create_missing_user(
         self, credentials: Credentials, grants: tuple[Grant, ...], confirm: Callable[[], None]
     ) -> bool:
-        """See `_new_user`. A clone is never created here: its original must be there first."""
+        """See `_new_user`. A clone is never created here: its original must exist first."""
         user = credentials.username
         if user != _cloned_users.original(user) or _new_user.exists(self, user):
             return False
@@ -163,25 +164,25 @@ class Session(engine.Session):
 
     @contextmanager
     def transaction(self, confirm: Callable[[], None]) -> Generator[None]:
-        """All statements inside take effect, or none. `confirm` runs while they hold their locks on the changed roles."""
+        """All statements inside take effect, or none. `confirm` runs while they hold locks on the changed roles."""
         self.run("BEGIN")
         yield  # when the block raises, closing the session rolls back
         confirm()
         self.run("COMMIT")
 
     def verifier(self, user: str, password: str) -> str:
-        """What the server stores for a password: of the kind that its `password_encryption` asks for."""
+        """What the server stores for a password, in the format that its `password_encryption` selects."""
         [[kind, iterations]] = self.run(
             "SELECT current_setting('password_encryption'), current_setting('scram_iterations', true)"
         )
         if kind == "scram-sha-256":
             return _scram.verifier(password, int(iterations or 4096))  # a setting since PostgreSQL 16
-        # The server's own setting for clients that are too old for SCRAM: it would compute the same.
+        # The server has this setting for clients without SCRAM: it would compute the same.
         return "md5" + hashlib.md5((password + user).encode(), usedforsecurity=False).hexdigest()
 
 
 class _Connection(pg8000.native.Connection):
-    """pg8000 with the SCRAM of `_scram`. The one place that touches what pg8000 keeps to itself (pinned; tests sign in)."""
+    """pg8000 with the SCRAM of `_scram`. The only place that uses private parts of pg8000 (pinned; tests sign in)."""
 
     def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: Any) -> None:  # noqa: N802 - pg8000's name
         """Answer the server's request to authenticate."""
@@ -200,7 +201,7 @@ class _Connection(pg8000.native.Connection):
 
 @contextmanager
 def _explained(server: Server, doing: str) -> Generator[None]:
-    """Turn what the driver raises into errors that name the cause."""
+    """Turn the driver's exceptions into errors that name the cause."""
     where = str(server)
     try:
         yield
@@ -215,7 +216,7 @@ def _explained(server: Server, doing: str) -> Generator[None]:
     except pg8000.native.InterfaceError as error:
         raise _interruption(where, doing, error) from None
     except scramp.ScramException:
-        # The server did not prove that it knows the password, or asked for something that SCRAM does not have.
+        # The server did not prove that it knows the password, or requested something outside SCRAM.
         message = f"{doing} at {where} failed: SCRAM authentication could not be completed"
         raise RotationError(Cause.DATABASE, message) from None
     except OSError as error:
@@ -228,7 +229,7 @@ def _refusal(where: str, doing: str, error: pg8000.native.DatabaseError) -> Rota
     state = str(fields.get("C", ""))
     if state == _INVALID_PASSWORD:
         message = (
-            f"{doing} failed: {where} says that the password is wrong or the user missing (it does not tell which)"
+            f"{doing} failed: {where} says that the password is wrong or the user is missing (it does not say which)"
         )
         return SignInRefusedError(Cause.DATABASE, message)
     if state == _INVALID_AUTHORIZATION:
@@ -240,7 +241,7 @@ def _refusal(where: str, doing: str, error: pg8000.native.DatabaseError) -> Rota
     reason = _NO_CONNECTION_LEFT.get(str(fields.get("R"))) if state == _TOO_MANY_CONNECTIONS else None
     if reason:
         return NoConnectionLeftError(Cause.DATABASE, f"{doing} failed at {where} with SQLSTATE {state}: {reason}")
-    advice = _ADVICE.get(state, "its own log tells more")
+    advice = _ADVICE.get(state, "its log has the details")
     return RotationError(Cause.DATABASE, f"{doing} failed at {where} with SQLSTATE {state or 'unknown'}: {advice}")
 
 
@@ -260,7 +261,7 @@ def _network(where: str, doing: str, error: OSError) -> RotationError:
     elif isinstance(error, ConnectionRefusedError):
         reason = "accepts no connection: it is down, or DATABASE_PORT is wrong"
     elif isinstance(error, ssl.SSLError):
-        reason = "broke the TLS handshake off: it may not speak TLS 1.2"
+        reason = "aborted the TLS handshake: it might not support TLS 1.2"
     else:
         reason = f"cannot be reached ({type(error).__name__}): check DATABASE_HOST and the network"
     return RotationError(Cause.NETWORK, f"{doing}: {where} {reason}")
