@@ -69,7 +69,7 @@ class AuditArgs(TypedDict):
     """ARN of the stack's own key. Its policy must allow CloudTrail, CloudWatch Logs and CloudWatch to use it, as that of an
 `Encryption` with the trail, the log group and the topic does. Default: AWS's own keys."""
     permissions_boundary: NotRequired[pulumi.Input[str]]
-    """ARN of a managed policy that bounds the trail's role. Default: none."""
+    """ARN of the permissions boundary of the trail's role. Default: none."""
     prefix: NotRequired[str]
     """The name prefix of the stack's resources. Default: `<project>-<stack>`."""
     location: NotRequired[Location]

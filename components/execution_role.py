@@ -37,7 +37,7 @@ class ExecutionRoleArgs(TypedDict):
     bind_trust_to_account: NotRequired[bool]
     """Whether ECS can assume the role only for this account's tasks. Default: true."""
     permissions_boundary: NotRequired[pulumi.Input[str]]
-    """ARN of a managed policy that bounds the role. Default: none."""
+    """ARN of the role's permissions boundary. Default: none."""
     prefix: NotRequired[str]
     """The name prefix of the role and its policies, at most 54 characters. Default: `<project>-<stack>-<name>`."""
     location: NotRequired[Location]

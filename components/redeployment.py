@@ -1,4 +1,4 @@
-"""Redeploys a service when a secret's value changes: a running task keeps the values that it was started with."""
+"""Redeploys a service when a secret's value changes, because a running task keeps its values."""
 
 import json
 import re
@@ -24,33 +24,33 @@ EVENT_PATTERN_CHARACTERS = 2_048
 
 
 class RedeploymentArgs(TypedDict):
-    """Which service restarts its tasks, and on which secrets' new values."""
+    """The service that restarts its tasks, and the secrets whose new values cause it."""
 
     cluster: pulumi.Input[str]
     """Name of the ECS cluster."""
     service: pulumi.Input[str]
     """Name of the ECS service."""
     reads: NotRequired[Sequence[Secret]]
-    """The secrets whose new values restart the tasks. Secrets Manager sends the event of a new value to the account and Region
-    of the secret only, so secrets elsewhere are left out."""
+    """The secrets whose new values restart the tasks. Secrets Manager sends the event of a new value only to the
+secret's account and Region, so secrets elsewhere are left out."""
     secret_arns: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
-    """Full ARNs of further secrets of this account and Region. All that only an output knows must fit in one event pattern: some
-    twenty."""
+    """Full ARNs of further secrets of this account and Region. Those known only as outputs must fit in one event pattern: about
+twenty."""
     family: NotRequired[str]
-    """The task definition's family. A service that runs it gets the family's newest revision. Default: the service starts again
-    what it runs."""
+    """The task definition's family. A service that runs it gets the family's newest revision. Default: the service restarts its
+current revision."""
     pass_role_arns: NotRequired[Sequence[str]]
-    """ARNs of the roles that the family's revisions name. ECS asks for the right to pass them. Required with `family`."""
+    """ARNs of the roles in the family's revisions, which the component must be able to pass. Required with `family`."""
     alarm_topic_arn: NotRequired[pulumi.Input[str]]
-    """ARN of the SNS topic to which a failed redeployment is reported. Default: it is not reported."""
+    """ARN of the SNS topic for failed redeployments. Default: they are not reported."""
     log_retention_in_days: NotRequired[int]
-    """Days that the state machine's errors are kept. Default: 30."""
+    """Days that the state machine's error log is kept. Default: 30."""
     log_kms_key_arn: NotRequired[pulumi.Input[str]]
     """ARN of the customer-managed key of the log group. Default: CloudWatch Logs encrypts with its own."""
     permissions_boundary: NotRequired[pulumi.Input[str]]
-    """ARN of a managed policy that bounds the two roles. Default: none."""
+    """ARN of the two roles' permissions boundary. Default: none."""
     prefix: NotRequired[str]
-    """What the names of the resources start with, at most 49 characters. Default: `<project>-<stack>-<name>`."""
+    """The name prefix of the resources, at most 49 characters. Default: `<project>-<stack>-<name>`."""
     location: NotRequired[Location]
     """The account and Region. Default: the provider's."""
 
@@ -66,9 +66,9 @@ class NotDeployedByEcsError(Exception):
 class Redeployment(pulumi.ComponentResource):
     """From the event "Secret Label Updated" to one new deployment of one ECS service.
 
-    Secrets Manager sends the event by itself, whoever changed the value: a rotation, an operator or `pulumi up`. EventBridge
-    cannot call ECS, so a state machine does. It logs its errors, without what the executions were started with. A deployment that
-    ECS gives up later is reported as well.
+    Secrets Manager sends the event for every change, by a rotation, an operator or `pulumi up`. EventBridge cannot call
+    ECS, so a
+    state machine does. It logs its errors, without the executions' input. A deployment that fails later is also reported.
     """
 
     state_machine_arn: pulumi.Output[str]
@@ -121,7 +121,7 @@ class Redeployment(pulumi.ComponentResource):
             logging_configuration={
                 "level": "ERROR",
                 "include_execution_data": False,
-                # Step Functions takes the group's ARN with all of its streams only.
+                # Step Functions accepts the group's ARN only with all of its streams.
                 "log_destination": log_group.arn.apply(lambda arn: f"{arn}:*"),
             },
             opts=pulumi.ResourceOptions(parent=self, hooks=self._deployed_by_ecs()),
@@ -141,7 +141,7 @@ class Redeployment(pulumi.ComponentResource):
     def _role(
         self, part: str, role_name: str, *, trust: str, statements: pulumi.Input[Sequence[identity.Statement]]
     ) -> pulumi.Output[str]:
-        """Make a role and return its ARN, known once it may do what it is for."""
+        """Create a role and return its ARN, known once its policy is attached."""
         role = aws.iam.Role(
             f"{self._name}-{part}",
             name=role_name,
@@ -161,18 +161,18 @@ class Redeployment(pulumi.ComponentResource):
     def _deployed_by_ecs(self) -> pulumi.ResourceHookBinding:
         """Return the hooks that refuse a service that UpdateService can't deploy, before anything changes.
 
-        A service that does not exist yet is looked at by each execution.
+        Each execution checks a service that does not exist yet.
         """
 
         async def check(step: pulumi.ResourceHookArgs) -> None:
             definition: Any = (step.new_inputs or {}).get("definition")
             if not isinstance(definition, str) or not definition.startswith("{"):
-                return  # cluster or service is an output that the preview does not know
+                return  # cluster or service is an output that is unknown in the preview
             described = json.loads(definition)["States"]["DescribeService"]["Parameters"]
             cluster, (service,) = described["Cluster"], described["Services"]
             asked = {"clusterArn": self._location.arn("ecs", f"cluster/{cluster}"), "serviceName": service}
             try:
-                # Not aws.ecs.get_service: it blocks the event loop. The version names the provider that the component has.
+                # Not aws.ecs.get_service: it blocks the event loop. The version selects the component's provider.
                 found: Any = await pulumi.runtime.invoke_async(
                     "aws:ecs/getService:getService",
                     asked,
@@ -180,7 +180,7 @@ class Redeployment(pulumi.ComponentResource):
                 )
             except Exception as error:  # noqa: BLE001 - an invoke fails with nothing more precise
                 if not _ABSENT.search(str(error)):
-                    pulumi.log.warn(f"ECS service {cluster}/{service} was not looked at: {error}", self)
+                    pulumi.log.warn(f"ECS service {cluster}/{service} was not checked: {error}", self)
                 return
             controllers = {controller["type"] for controller in found.get("deploymentControllers") or ()}
             if controllers & {*NOT_UPDATED_BY_ECS}:
@@ -190,7 +190,7 @@ class Redeployment(pulumi.ComponentResource):
         return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
 
     def _watch(self, args: RedeploymentArgs, machine_arn: pulumi.Output[str]) -> list[pulumi.Output[str]]:
-        """Make the rules that start the state machine and return their names."""
+        """Create the rules that start the state machine and return their names."""
         rule_arns = self._location.arn("events", f"rule/{self._names.changed_rule('*')}")
         start = identity.start_execution(self._location.arn("states", f"stateMachine:{self._names.redeploy}"))
         starter = self._role(
@@ -221,9 +221,9 @@ class Redeployment(pulumi.ComponentResource):
         return rules
 
     def _groups(self, args: RedeploymentArgs) -> list[pulumi.Output[list[str]]]:
-        """Return the secrets' ARNs, those of each rule together.
+        """Return the secrets' ARNs, grouped by rule.
 
-        How many rules there are follows from what is known before any secret exists, so that a preview shows them all.
+        The number of rules depends only on what is known before any secret exists, so a preview shows all of them.
         """
         location = self._location
         known_arns, later_arns = _args.texts(args.get("secret_arns"))
@@ -241,7 +241,7 @@ class Redeployment(pulumi.ComponentResource):
         return groups
 
     def _tell_failed_deployments(self, topic_arn: pulumi.Input[str]) -> None:
-        """Report a deployment that was started and that ECS gave up. ECS sends the event with the circuit breaker only."""
+        """Report a deployment that started and failed. ECS sends the event only with the circuit breaker."""
         rule = aws.cloudwatch.EventRule(
             f"{self._name}-deployment-failed",
             name=self._names.failed_rule,
@@ -266,7 +266,7 @@ class Redeployment(pulumi.ComponentResource):
     def _alarms(
         self, machine_arn: pulumi.Output[str], rules: Sequence[pulumi.Output[str]], topic_arn: pulumi.Input[str]
     ) -> int:
-        """Make the alarms of a redeployment that did not start, and return how many there are."""
+        """Create the alarms for a redeployment that did not start, and return their number."""
         watched: list[tuple[str, str, str, dict[str, pulumi.Input[str]]]] = [
             ("failed", "AWS/States", "ExecutionsFailed", {"StateMachineArn": machine_arn}),
             *(
@@ -279,7 +279,8 @@ class Redeployment(pulumi.ComponentResource):
                 f"{self._name}-{part}",
                 name=f"{self._names.redeploy}-{part}",
                 alarm_description=pulumi.Output.concat(
-                    self._service, " still runs with a secret's old value: redeploy it by hand"
+                    self._service,
+                    " still runs with a secret's old value: redeploy it",
                 ),
                 namespace=namespace,
                 metric_name=metric,
@@ -306,7 +307,7 @@ def _changed_pattern(arns: Sequence[str]) -> str:
     text = json.dumps(pattern, separators=(",", ":"))
     if len(text) > EVENT_PATTERN_CHARACTERS:
         raise pulumi.RunError(
-            f"an event pattern of {len(arns)} secrets has {len(text):,} characters, EventBridge takes "
+            f"an event pattern of {len(arns)} secrets has {len(text):,} characters, EventBridge accepts "
             f"{EVENT_PATTERN_CHARACTERS:,}: pass the secrets as `reads`, which spread over several rules"
         )
     return text
@@ -355,7 +356,7 @@ def _problems(args: RedeploymentArgs, names: ServiceNames, location: Location) -
             yield (
                 "secret_arns",
                 f"has {arn[:60]!r}",
-                f"secrets of this account and Region, {here}...: no other sends events",
+                f"secrets of this account and Region, {here}...: others send no events",
             )
     if args.get("reads") is None and args.get("secret_arns") is None:
         yield "reads", "is missing", "the secrets whose new values restart the tasks, as `reads` or `secret_arns`"

@@ -1,4 +1,4 @@
-"""The `valueFrom` strings by which an ECS container definition names a secret.
+"""The `valueFrom` strings with which an ECS container definition refers to a secret.
 
 `ARN` or `ARN:json-key:version-stage:version-id`. Source: AWS, "Pass Secrets Manager secrets through Amazon ECS environment
 variables".
@@ -11,9 +11,9 @@ CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 """AWS's staging labels: the live version, the one before it, and the one that a rotation is setting up."""
 
 SECRET_ARN = re.compile(r"arn:[a-z0-9-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@!-]+")
-"""The ARN of a secret, whole or without its suffix.
+"""The ARN of a secret, with or without its suffix.
 
-The exclamation mark stands in the names that AWS services give the secrets that they manage, such as `rds!cluster-...`.
+AWS services use an exclamation mark in the names of the secrets that they manage, such as `rds!cluster-...`.
 Source: AWS, "AWS Secrets Manager secrets managed by other AWS services".
 """
 
@@ -38,7 +38,7 @@ def value_from(arn: str, key: str | None = None, stage: str | None = None) -> st
     """Return the `valueFrom` of a secret, of one of its JSON keys, or of a staging label.
 
     Raises:
-        ValueError: When the ARN is not a secret's, or a part holds a colon, which ECS would read as a separator.
+        ValueError: When the ARN is not a secret's, or a part contains a colon, which ECS reads as a separator.
     """
     if not SECRET_ARN.fullmatch(arn):
         raise ValueError(f"{arn!r} is not the ARN of a secret")

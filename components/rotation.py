@@ -21,11 +21,11 @@ from components.secret import Secret
 
 RUNTIME = "python3.13"
 TIMEOUT_SECONDS = 60
-"""One step of a rotation takes a second; a database that is failing over is waited for."""
+"""One step of a rotation takes a second; the time-out covers a database failover."""
 
 
 def uncovered_region(host: str) -> str | None:
-    """The Region of a host of Amazon RDS whose authorities the function does not bring, None for every other host."""
+    """The Region of an Amazon RDS host whose authorities the function does not ship, None for every other host."""
     found = re.search(r"\.(?:([a-z0-9-]+)\.rds\.amazonaws\.com|rds\.([a-z0-9-]+)\.amazonaws\.com\.cn)$", host.lower())
     if not found:
         return None
@@ -35,12 +35,12 @@ def uncovered_region(host: str) -> str | None:
 
 
 class RotationArgs(TypedDict):
-    """Which secret a function rotates, in which database, and when."""
+    """The secret that a function rotates, the database and the schedule."""
 
     secret: Secret
     """The secret that rotates."""
     superuser: NotRequired[Secret]
-    """The secret that signs in to change it: required by `alternating-users`, refused by `single-user`."""
+    """The secret for the user that changes it: required by `alternating-users`, refused by `single-user`."""
     strategy: NotRequired[str]
     """`single-user` changes the password of the user that signs in; `alternating-users` alternates two users. Default:
     `single-user`."""
@@ -53,28 +53,29 @@ class RotationArgs(TypedDict):
     dbname: NotRequired[str]
     """The database that the function signs in to. Default: the engine's."""
     username: NotRequired[str]
-    """The user whose password the secret that signs in is, where that secret is a text. Where it is a JSON, it holds the name."""
+    """The user that the sign-in secret belongs to, if that secret is a text. A JSON holds the name itself."""
     grants: NotRequired[Sequence[str]]
-    """What the application's user may do when the function creates it (`alternating-users`), such as `USAGE, CREATE ON SCHEMA
+    """The application user's privileges if the function creates it (`alternating-users`), such as `USAGE, CREATE ON SCHEMA
     public`. Default: the function creates no user."""
     schedule: str
-    """A `cron(...)` expression in UTC, as Secrets Manager takes it."""
+    """A `cron(...)` expression in UTC that Secrets Manager accepts."""
     duration: NotRequired[str]
     """Length of the window that the schedule opens, in hours. Default: `1h`."""
     subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]]
     """Private subnets that reach the database and Secrets Manager."""
     security_group_ids: pulumi.Input[Sequence[pulumi.Input[str]]]
-    """Security groups of the function. The database's group must let them in."""
+    """Security groups of the function. The database's group must allow them."""
     certificate_bundle: NotRequired[str]
-    """PEM text of the authorities that sign the server's certificate. Default: those of Amazon RDS, which the function brings."""
+    """PEM text of the authorities that sign the server's certificate. Default: those of Amazon RDS, which the function
+    ships."""
     log_retention_in_days: NotRequired[int]
     """Days that the function's log is kept. Default: 30."""
     log_kms_key_arn: NotRequired[pulumi.Input[str]]
     """ARN of the customer-managed key of the log group. Default: CloudWatch Logs encrypts with its own."""
     permissions_boundary: NotRequired[pulumi.Input[str]]
-    """ARN of a managed policy that bounds the function's role. Default: none."""
+    """ARN of the permissions boundary of the function's role. Default: none."""
     prefix: NotRequired[str]
-    """What the function, its role and its log group are called after, at most 55 characters; `-rotation` follows. Default:
+    """The name prefix of the function, its role and its log group, at most 55 characters; `-rotation` follows. Default:
     `<project>-<stack>`."""
     location: NotRequired[Location]
     """The account and Region. Default: the provider's."""
@@ -86,7 +87,7 @@ class Rotation(pulumi.ComponentResource):
     function_arn: pulumi.Output[str]
     """The function's ARN."""
     role_arn: pulumi.Output[str]
-    """The function's role; besides the execution role the only reader of the secret."""
+    """The function's role: the only reader of the secret besides the execution role."""
 
     def __init__(self, name: str, args: RotationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the function and schedule the rotation.
@@ -126,7 +127,7 @@ class Rotation(pulumi.ComponentResource):
             name,
             secret_id=secret.arn,
             rotation_lambda_arn=function.arn,
-            # Otherwise every change of this resource, such as of its schedule, would rotate at once.
+            # Otherwise every change of this resource, such as of its schedule, would rotate immediately.
             rotate_immediately=False,
             # Without a duration the window stays open until the end of the UTC day.
             rotation_rules={"schedule_expression": args["schedule"], "duration": args.get("duration", "1h")},
@@ -137,13 +138,13 @@ class Rotation(pulumi.ComponentResource):
         self.register_outputs({"function_arn": self.function_arn, "role_arn": self.role_arn})
 
     def _role(self, secret: Secret, superuser: Secret | None, log_group_arn: str) -> pulumi.Output[str]:
-        """Make the function's role and return its ARN, known once it may do what it is for."""
+        """Create the function's role and return its ARN, known once its policy is attached."""
         location = self._location
         role = aws.iam.Role(
             self._name,
             name=self._function_name,
             description="Changes the database password and the secret that holds it",
-            # Lambda sends no source account or ARN when it assumes a function's role, so there is nothing to bind to.
+            # Lambda sends no source account or ARN when it assumes a function's role, so no condition can bind it.
             assume_role_policy=identity.trust("lambda.amazonaws.com"),
             permissions_boundary=self._args.get("permissions_boundary"),
             opts=self._child,
@@ -182,7 +183,7 @@ class Rotation(pulumi.ComponentResource):
         engine = ENGINES[kind]
         if not bundle and isinstance(host, str) and (region := uncovered_region(host)):
             pulumi.log.warn(
-                "rotation.certificateBundle is not set, and the function does not bring the authorities that sign the "
+                "rotation.certificateBundle is not set, and the function does not ship the authorities that sign the "
                 f"certificates of Amazon RDS in {region}: the rotation will fail unless the host is an RDS Proxy. "
                 "`make certificates` renews them; docs/rotation.md says where to get the Region's bundle",
                 resource=self,
@@ -195,7 +196,7 @@ class Rotation(pulumi.ComponentResource):
             "DATABASE_PORT": str(int(args.get("port", engine.port))),
             "DATABASE_NAME": args.get("dbname", engine.database),
         }
-        if username := args.get("username"):  # who signs in; a superuser's secret in JSON names him itself
+        if username := args.get("username"):  # the user that signs in; a superuser's secret in JSON names it
             variables["DATABASE_USERNAME"] = username
         if superuser_arn is not None:
             variables["SUPERUSER_SECRET_ARN"] = superuser_arn
@@ -250,4 +251,4 @@ def _problems(args: RotationArgs, prefix: str) -> Iterator[_args.Problem]:
     if (strategy := args.get("strategy", STRATEGIES[0])) not in STRATEGIES:
         yield "strategy", f"is {strategy!r}", " or ".join(STRATEGIES)
     elif (strategy == "alternating-users") != ("superuser" in args):
-        yield "superuser", f"does not go with {strategy}", "alternating-users needs it, single-user does without"
+        yield "superuser", f"can't be used with {strategy}", "alternating-users needs it, single-user does not"

@@ -1,7 +1,7 @@
-"""Rotation schedules: what AWS Secrets Manager takes as a cron expression and as the length of a window.
+"""Rotation schedules: the cron expressions and window lengths that AWS Secrets Manager accepts.
 
-Source: AWS Secrets Manager User Guide, "Rotation schedules"; API Reference, RotationRulesType. A form that the guide does not
-describe is refused here.
+Source: AWS Secrets Manager User Guide, "Rotation schedules"; API Reference, RotationRulesType. Forms that the guide does
+not describe are refused.
 """
 
 import re
@@ -18,9 +18,9 @@ Problem = tuple[str, str]
 
 
 def wrong_schedule(schedule: str) -> Problem | None:
-    """Return what is wrong with a schedule, None when Secrets Manager takes it.
+    """Return what is wrong with a schedule, or None.
 
-    `rate(...)` is refused: it would fire by an older schedule once after each change, so that an unrelated `up` could rotate
+    `rate(...)` is refused: it can fire once on the old schedule after each change, so that an unrelated `up` could rotate
     (AWS CloudFormation Template Reference, AWS::SecretsManager::RotationSchedule).
     """
     fields = _fields(schedule)
@@ -30,7 +30,7 @@ def wrong_schedule(schedule: str) -> Problem | None:
     if minutes != "0" or [day, weekday].count("?") != 1 or year != "*":
         return (
             f"is {schedule[:40]!r}",
-            "minutes 0, a ? for one of the two days, year *: Secrets Manager takes no other",
+            "minutes 0, a ? for one of the two days, year *: Secrets Manager accepts no other",
         )
     checks: tuple[tuple[bool, str], ...] = (
         (bool(_openings(hours)), "one hour of the day, 0 to 23, or every so many, at least 4: 3, /6 or 2/12"),
@@ -49,7 +49,7 @@ def wrong_schedule(schedule: str) -> Problem | None:
 
 
 def wrong_duration(duration: str, schedule: str) -> Problem | None:
-    """Return what is wrong with the length of the windows that a schedule opens, None when nothing is."""
+    """Return what is wrong with the length of a schedule's windows, or None."""
     found = re.fullmatch(r"([1-9]|1[0-9]|2[0-4])h", duration)
     if not found:
         return f"is {duration[:40]!r}", "whole hours, 1h to 24h"
@@ -74,7 +74,7 @@ def _fields(schedule: str) -> list[str] | None:
 
 
 def _openings(hours: str) -> list[int]:
-    """Return the hours at which windows open, none when the field is wrong."""
+    """Return the hours at which windows open, or none for an invalid field."""
     if re.fullmatch(r"[01]?[0-9]|2[0-3]", hours):
         return [int(hours)]
     found = re.fullmatch(r"(?:([01]?[0-9]|2[0-3])|\*)?/([0-9]{1,2})", hours)
@@ -112,7 +112,7 @@ def _number(lowest: int, highest: int, names: Sequence[str] = ()) -> Callable[[s
 
 
 def _is_list(field: str, number: Callable[[str], int | None]) -> bool:
-    """Tell whether the field is values, ranges and steps, separated by commas."""
+    """Return whether the field consists of values, ranges and steps, separated by commas."""
     return all(_is_part(part, number) for part in field.split(","))
 
 

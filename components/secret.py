@@ -1,4 +1,4 @@
-"""A secret, whoever owns it: what components take and give."""
+"""A secret with any owner: what components accept and return."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _SUFFIX_CHARACTERS = len("-") + 6
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret in AWS Secrets Manager: one that the stack creates, one that it has adopted, or somebody else's."""
+    """A secret in AWS Secrets Manager: created by the stack, adopted, or foreign."""
 
     name: str
     """Its name in the catalogue."""
@@ -28,11 +28,11 @@ class Secret:
     kms_key_arn: pulumi.Input[str] | None = None
     """Its customer-managed key, if it has one."""
     version_id: pulumi.Input[str] | None = None
-    """The version that Pulumi put last, unless others put the value."""
+    """The version that Pulumi set last, unless the value is set outside Pulumi."""
 
     @property
     def is_foreign(self) -> bool:
-        """Whether somebody else owns it: it has no policy and no replica from here."""
+        """Whether it is foreign: the stack adds no policy and no replica to it."""
         return self.owner not in {STACK, ADOPTED}
 
     def value_from(self, key: str | None = None, stage: str | None = None) -> pulumi.Output[str]:
@@ -41,7 +41,7 @@ class Secret:
 
 
 def foreign(name: str, arn: str, owner: str, kms_key_arn: str | None = None) -> Secret:
-    """Return a secret that somebody else owns, by its full ARN.
+    """Return a foreign secret by its full ARN.
 
     Raises:
         ValueError: When the ARN is not a secret's, or lacks the six characters that AWS ends it with.

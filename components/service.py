@@ -1,4 +1,4 @@
-"""What one service is started with, and what redeploys it when a value changes."""
+"""The parts of one service, and its redeployment when a value changes."""
 
 from typing import NotRequired, TypedDict
 
@@ -14,15 +14,15 @@ class ServiceArgs(TypedDict):
     """The arguments of a service's parts."""
 
     execution_role: ExecutionRoleArgs
-    """What its execution role reads, pulls and writes."""
+    """The arguments of its execution role."""
     task_definition: TaskDefinitionArgs
-    """What its task runs. The execution role's ARN is filled in."""
+    """The arguments of its task definition. The execution role's ARN is filled in."""
     redeployment: NotRequired[RedeploymentArgs]
-    """What restarts its tasks. Default: nothing."""
+    """The arguments of its redeployment. Default: no redeployment."""
 
 
 class Service(pulumi.ComponentResource):
-    """An execution role that reads exactly what the service references, a task definition, and a redeployment if asked for."""
+    """An execution role that reads exactly what the service references, a task definition, and an optional redeployment."""
 
     execution_role_arn: pulumi.Output[str]
     """The role that ECS assumes to start a task."""
@@ -59,7 +59,7 @@ class Service(pulumi.ComponentResource):
 
     @property
     def outputs(self) -> ServiceOutputs[pulumi.Input[str]]:
-        """What a stack's outputs say of the service."""
+        """What a stack's outputs say about the service."""
         return ServiceOutputs(
             execution_role_arn=self.execution_role_arn,
             task_role_arn=self.task_role_arn,

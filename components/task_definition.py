@@ -16,11 +16,11 @@ from components.secret import Secret
 
 ARCHITECTURES = ("X86_64", "ARM64")
 LOG_MODES = ("non-blocking", "blocking")
-"""What happens when the log can't be delivered: lines get lost, or the container waits. Source: AWS, "awslogs log driver"."""
+"""What happens when the log can't be delivered: lines are lost, or the container waits. Source: AWS, "awslogs log driver"."""
 
 
 class HealthCheckArgs(TypedDict):
-    """How ECS finds out whether the container is healthy. Source: AWS, Amazon ECS API Reference, HealthCheck."""
+    """How ECS checks the container's health. Source: AWS, Amazon ECS API Reference, HealthCheck."""
 
     command: Sequence[str]
     """`CMD` and its arguments, or `CMD-SHELL` and a line for the container's shell. Exit status 0 means healthy."""
@@ -29,13 +29,13 @@ class HealthCheckArgs(TypedDict):
     timeout: NotRequired[int]
     """Seconds until a check counts as failed, 2 to 60. Default: 5."""
     retries: NotRequired[int]
-    """How many checks in a row may fail, 1 to 10. Default: 3."""
+    """How many checks in a row can fail, 1 to 10. Default: 3."""
     start_period: NotRequired[int]
     """Seconds after the start in which failed checks do not count, 0 to 300. Default: 0."""
 
 
 class TaskDefinitionArgs(TypedDict):
-    """What a task runs, and which secrets its container gets."""
+    """The task's container, and the secrets that it gets."""
 
     image: pulumi.Input[str]
     """The container's image with a tag or digest."""
@@ -44,9 +44,9 @@ class TaskDefinitionArgs(TypedDict):
     secrets: NotRequired[Mapping[str, pulumi.Input[str]]]
     """`valueFrom` by container variable: a secret's ARN, or `ARN:json-key:version-stage:version-id`. Default: none."""
     reads: NotRequired[Sequence[Secret]]
-    """The secrets that `secrets` refers to. A new version of one of them makes a new revision. Default: none."""
+    """The secrets that `secrets` refers to. A new version of one of them creates a new revision. Default: none."""
     version_ids: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
-    """Further ids of secrets' versions. A new one makes a new revision. Default: none."""
+    """Further ids of secrets' versions. A new one creates a new revision. Default: none."""
     environment: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Plain container variables. Default: none."""
     container_name: NotRequired[str]
@@ -54,36 +54,36 @@ class TaskDefinitionArgs(TypedDict):
     container_port: NotRequired[int]
     """TCP port that the application listens on. Default: none."""
     cpu: NotRequired[int]
-    """CPU units, 1024 a vCPU. Only pairs with `memory` that Fargate accepts. Default: 256."""
+    """CPU units, 1024 a vCPU. Fargate must accept the pair with `memory`. Default: 256."""
     memory: NotRequired[int]
     """MiB. Default: 512."""
     cpu_architecture: NotRequired[str]
     """`X86_64` or `ARM64`. Default: `X86_64`."""
     command: NotRequired[Sequence[str]]
-    """What the container runs instead of the image's command. Default: the image's."""
+    """The container's command instead of the image's. Default: the image's."""
     readonly_root_filesystem: NotRequired[bool]
     """Whether the container can write to /tmp alone, a volume that ends with the task. Default: false."""
     log_mode: NotRequired[str]
     """`non-blocking`: lines of a log that can't be delivered are lost. `blocking`: the application waits. Default: the
     account's."""
     health_check: NotRequired[HealthCheckArgs]
-    """How ECS finds out whether the container is healthy. Default: not at all."""
+    """How ECS checks the container's health. Default: no check."""
     sidecars: NotRequired[Sequence[Mapping[str, Any]]]
-    """Further containers, as ECS takes them in `containerDefinitions`. Default: none."""
+    """Further containers, in the form of ECS's `containerDefinitions`. Default: none."""
     log_retention_in_days: NotRequired[int]
     """Days that the log is kept. Default: 30."""
     log_kms_key_arn: NotRequired[pulumi.Input[str]]
     """ARN of the customer-managed key of the log group. Default: CloudWatch Logs encrypts with its own."""
     permissions_boundary: NotRequired[pulumi.Input[str]]
-    """ARN of a managed policy that bounds the task role. Default: none."""
+    """ARN of the permissions boundary of the task role. Default: none."""
     prefix: NotRequired[str]
-    """The family, and what the names of the role and the log group start with. Default: `<project>-<stack>-<name>`."""
+    """The family, and the name prefix of the role and the log group. Default: `<project>-<stack>-<name>`."""
     location: NotRequired[Location]
     """The account and Region. Default: the provider's."""
 
 
 class TaskDefinition(pulumi.ComponentResource):
-    """A Fargate task definition of one container, and of whatever sidecars it is given."""
+    """A Fargate task definition of one container and optional sidecars."""
 
     arn: pulumi.Output[str]
     """ARN with the revision."""
@@ -92,7 +92,7 @@ class TaskDefinition(pulumi.ComponentResource):
     log_group_name: pulumi.Output[str]
     """Where the container writes its log."""
     task_role_arn: pulumi.Output[str]
-    """The role of the running application; it has no permissions. Grants for it belong to whoever needs them."""
+    """The role of the running application. It has no permissions: grant them next to the resource that it uses."""
 
     def __init__(self, name: str, args: TaskDefinitionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Create the task definition.
@@ -137,7 +137,8 @@ class TaskDefinition(pulumi.ComponentResource):
             execution_role_arn=args.get("execution_role_arn"),
             task_role_arn=task_role.arn,
             container_definitions=_definitions(args, name, log_group.name, location.region),
-            # A service may still run the revision before, and a rollback goes back to it: ECS starts no task of a deregistered
+            # A service might still run the previous revision, and a rollback returns to it: ECS starts no task of a
+            # deregistered
             # one. A revision holds no value.
             skip_destroy=True,
             volumes=[{"name": SCRATCH_VOLUME}] if readonly else None,
@@ -214,7 +215,7 @@ def _problems(args: TaskDefinitionArgs, names: ServiceNames) -> Iterator[_args.P
     if (mode := args.get("log_mode", "")) not in ("", *LOG_MODES):
         yield "log_mode", f"is {mode!r}", " or ".join(LOG_MODES)
     for variable in sorted(set(args.get("environment", {})) & set(args.get("secrets", {}))):
-        yield "environment", f"has {variable}, which is in secrets, too", "each variable once"
+        yield "environment", f"has {variable}, which is also in secrets", "each variable once"
     yield from _health_check_problems(args.get("health_check"))
     yield from _sidecar_problems(args)
 
@@ -233,7 +234,7 @@ def _sidecar_problems(args: TaskDefinitionArgs) -> Iterator[_args.Problem]:
     for number, sidecar in enumerate(args.get("sidecars", ()), start=1):
         for key in ("name", "image"):
             if sidecar.get(key) is None:
-                yield "sidecars", f"number {number} has no {key}", "name and image, as ECS takes them"
+                yield "sidecars", f"number {number} has no {key}", "name and image, as in ECS"
         if isinstance(name := sidecar.get("name"), str) and name in names:
-            yield "sidecars", f"has {name!r} twice", "a name of its own for each container"
+            yield "sidecars", f"has {name!r} twice", "a different name for each container"
         names.append(sidecar.get("name"))

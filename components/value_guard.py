@@ -1,9 +1,12 @@
-"""Keeps what is live: no change of configuration or catalogue replaces a secret, or sets a value over one that somebody else set.
+"""Protects live values: no change of configuration or catalogue replaces a secret, or a value that was set outside Pulumi.
 
-The state remembers what this program set last: a `pulumi.Stash` for each secret holds its live values (encrypted, as the
-generated passwords beside them) and the record of intent. AWS remembers who set a version: it has the label `pulumi-live`.
-Resource hooks compare both where the engine is about to act, in the preview as well; what a hook refuses, the engine does not
-do. docs/rotation.md, "Who owns a value", describes the whole.
+The state records what this program set last: a `pulumi.Stash` for each secret holds its live values (encrypted, like the
+generated
+passwords) and the record of intent. AWS records who set a version: it has the label `pulumi-live`. Resource hooks compare
+both when
+the engine is about to act, also in the preview; the engine does not run what a hook refuses. docs/rotation.md, "Who owns a
+value",
+describes all of it.
 
 Sources: Pulumi, "Resource hooks" and "Stash"; AWS, Secrets Manager API, PutSecretValue and "Secret versions".
 """
@@ -33,13 +36,13 @@ _DENIED = re.compile("AccessDenied|not authorized|Access to KMS is not allowed")
 _RIGHT = re.compile(r"not authorized to perform: ([A-Za-z0-9]+:[A-Za-z0-9]+)")
 
 _OTHERS_SECONDS = 0.5
-"""How long a refusal waits for others."""
+"""Seconds that a refusal waits for others."""
 
 _Check = Callable[[pulumi.ResourceHookArgs], Awaitable[None] | None]
 
 
 class LiveValueError(Exception):
-    """A step that would take a live value away."""
+    """A step that would destroy a live value."""
 
 
 class _AbsentError(Exception):
@@ -47,29 +50,29 @@ class _AbsentError(Exception):
 
 
 class _DeniedError(Exception):
-    """The caller lacks a right: the error's text."""
+    """The caller lacks a permission: the error's text."""
 
 
 @dataclass(frozen=True, repr=False)
 class _Secret:
-    """A secret whose value the program sets; no repr, for it holds values.
+    """A secret whose value the program sets; without a repr, because it holds values.
 
     Attributes:
         plan: Its plan.
-        values: The values that this `up` sets, by JSON key, the values before among them.
+        values: The values that this `up` sets, by JSON key, previous values included.
     """
 
     plan: SecretPlan
     values: Mapping[str, pulumi.Output[str]]
 
     async def known(self) -> dict[str, str]:
-        """Return the values that are known: in a preview some are not made yet."""
+        """Return the known values: in a preview some do not exist yet."""
         return {key: await value.future() or "" for key, value in self.values.items() if await value.is_known()}
 
 
 @dataclass(frozen=True, repr=False)
 class _Live:
-    """What is live: the version that has each staging label, and the current version's values by JSON key."""
+    """The live state: the version with each staging label, and the current version's values by JSON key."""
 
     holders: Mapping[str, str]
     values: Mapping[str, Any]
@@ -87,9 +90,9 @@ class Guard:
 
         Args:
             component: The parent of the stashes.
-            name: Its name, which the stashes' names start with.
+            name: Its name, the prefix of the stashes' names.
             region: The Region of the secrets, for commands.
-            recovery_window_in_days: What a secret that leaves the program is deleted with.
+            recovery_window_in_days: The recovery window for a secret that leaves the program.
         """
         self._component, self._name, self._region = component, name, region
         self._window, self._stack = recovery_window_in_days, pulumi.get_stack()
@@ -97,14 +100,14 @@ class Guard:
         self._secrets: dict[str, _Secret] = {}
         self._absent: set[str] = set()
         self._passed: dict[str, str] = {}
-        """The current version of each secret whose change this run has let through."""
+        """The current version of each secret whose change this run has accepted."""
         self._on_list = self._hook("list", self._check_list)
         self._on_values = self._hook("values", self._check_values)
         self._on_new = self._hook("new", self._check_new)
         self._on_version = self._hook("version", self._check_version)
 
     def list(self, names: Sequence[str], adopted: Collection[str], key: str = "") -> pulumi.Resource:
-        """Record which secrets the stack has; refuse that one it created leaves without a recovery window.
+        """Record the stack's secrets; refuse to remove one that the stack created without a recovery window.
 
         `key` is whose key they are encrypted with: `own`, `AWS's` on the way back, "" where none is named.
         """
@@ -116,7 +119,7 @@ class Guard:
     def stash(
         self, plan: SecretPlan, values: Mapping[str, pulumi.Output[str]], after: Sequence[pulumi.Resource]
     ) -> pulumi.Stash:
-        """Remember what the program sets; refuse what would take a live value away."""
+        """Record what the program sets; refuse what would destroy a live value."""
         name = f"{self._name}-{plan.name}"
         self._secrets[name] = _Secret(plan, values)
         content = {
@@ -129,24 +132,25 @@ class Guard:
                 parent=self._component,
                 depends_on=list(after),
                 hooks=pulumi.ResourceHookBinding(before_create=[self._on_values], before_update=[self._on_values]),
-                # While a function owns the value, nothing is set.
+                # While a function owns the value, Pulumi sets nothing.
                 ignore_changes=["input.values"] if plan.rotated else None,
             ),
             content,
         )
 
     def new(self) -> pulumi.ResourceHookBinding:
-        """Return the hooks of a secret that would be created: its name must not be taken."""
+        """Return the hooks of a secret to create: its name must not be taken."""
         return pulumi.ResourceHookBinding(before_create=[self._on_new])
 
     def version(self) -> pulumi.ResourceHookBinding:
-        """Return the hooks of a live version: it is not set over a value that somebody else set meanwhile."""
+        """Return the hooks of a live version: it must not replace a value that was set outside Pulumi meanwhile."""
         return pulumi.ResourceHookBinding(before_create=[self._on_version])
 
     def _hook(self, name: str, check: _Check) -> pulumi.ResourceHook:
-        """Register a check as a hook, for previews as well.
+        """Register a check as a hook, also for previews.
 
-        The engine begins nothing after the first error. So a refusal waits a moment: those of other secrets are reported with it.
+        The engine starts nothing after the first error. A refusal therefore waits a moment, so that those of other secrets are
+        reported with it.
         """
 
         async def checked(step: pulumi.ResourceHookArgs) -> None:
@@ -181,7 +185,7 @@ class Guard:
             )
 
     async def _check_values(self, step: pulumi.ResourceHookArgs) -> None:
-        """Compare what is live with what was set last and what is set now, where anything is set or refused."""
+        """Compare the live values with those set last and those to set, if anything is set or refused."""
         secret, state = self._secrets[step.name], await _resolved((step.old_inputs or {}).get("input"))
         plan, new = secret.plan, await secret.known()
         found: list[Refusal] = []
@@ -223,7 +227,7 @@ class Guard:
                 self._passed[plan.name] = live.current
 
     def _unchecked(self, plan: SecretPlan, denied: Exception) -> None:
-        """Name a secret that the caller may not look at: a preview goes on, an `up` does not."""
+        """Report a secret that the caller is not allowed to read: a preview continues, an `up` does not."""
         if not pulumi.runtime.is_dry_run():
             raise LiveValueError(
                 f"{plan.name}: can't check that the live value is the one that Pulumi set last: the permission {denied} on "
@@ -232,7 +236,7 @@ class Guard:
         pulumi.log.warn(f"{plan.name}: not checked: {denied} on {plan.full_name} is missing; `pulumi up` needs it")
 
     def _compare(self, secret: _Secret, live: _Live, last: Mapping[str, str], new: Mapping[str, str]) -> None:
-        """Refuse to set a value over parts that are neither what was set last nor what is set now."""
+        """Refuse to replace parts that are neither what was set last nor what is set now."""
         plan = secret.plan
         pending = live.holders.get(PENDING)
         if pending and pending != live.current:
@@ -244,9 +248,9 @@ class Guard:
             raise LiveValueError(self._lost(plan, live, lost, created=not last))
 
     async def _check_new(self, step: pulumi.ResourceHookArgs) -> None:
-        """Refuse a name that AWS has already: of a secret that waits for its deletion, or that somebody created by hand.
+        """Refuse a name that AWS has already: the secret is pending deletion, or was created outside Pulumi.
 
-        Both are listed: ListSecretVersionIds and DescribeSecret take a secret that is pending deletion, the others do not.
+        ListSecretVersionIds and DescribeSecret accept a secret that is pending deletion; other operations do not.
         Source: AWS, Secrets Manager API, the errors of each operation.
         """
         full_name, name = (step.new_inputs or {})["name"], step.name.removeprefix(f"{self._name}-")
@@ -255,11 +259,11 @@ class Guard:
         try:
             await self._holders(full_name)
         except (_AbsentError, _DeniedError):
-            return  # AWS itself takes no name twice
+            return  # AWS accepts no name twice
         raise LiveValueError(self._taken(name, full_name))
 
     async def _ends(self, full_name: str) -> bool:
-        """Return whether a secret that is deleted without a recovery window is gone, after as long as that may take."""
+        """Wait for the deletion of a secret without a recovery window, and return whether it is gone."""
         for _ in range(0, limits.NAME_TAKEN_SECONDS + 1, limits.NAME_ASKED_EVERY):
             try:
                 await self._ask(_VALUE, {"secretId": full_name}, "GetSecretValue")
@@ -276,7 +280,7 @@ class Guard:
         return False
 
     async def _check_version(self, step: pulumi.ResourceHookArgs) -> None:
-        """Close the gap between the stash and the version: an `up` may have been cut off there, and others may set values."""
+        """Close the gap between stash and version: an `up` might have been interrupted there, or others set values."""
         secret, arn = self._secrets[step.name.removesuffix("-value")], (step.new_inputs or {}).get("secretId")
         plan, new = secret.plan, await secret.known()
         if not isinstance(arn, str) or (pulumi.runtime.is_dry_run() and plan.name in self._passed):
@@ -284,7 +288,7 @@ class Guard:
         try:
             holders = await self._holders(arn)
             current, own = holders.get(CURRENT), holders.get(labels.LIVE)
-            # In a new stack the value before is set first, and AWS makes a secret's first version the current one.
+            # In a new stack the previous value is set first, and AWS makes a secret's first version the current one.
             if current in {None, own or holders.get(labels.PREVIOUS), self._passed.get(plan.name)}:
                 return
             live = await self._live(secret, arn)
@@ -316,7 +320,7 @@ class Guard:
         return _Live(holders, _by_key(text, whole=secret.plan.is_text))
 
     async def _holders(self, secret: str) -> dict[str, str]:
-        """Return the version that has each staging label."""
+        """Return the version with each staging label."""
         found = await self._ask(_VERSIONS, {"secretId": secret}, "ListSecretVersionIds")
         return {stage: v["versionId"] for v in found["versions"] for stage in v.get("versionStages") or ()}
 
@@ -351,7 +355,7 @@ class Guard:
         )
 
     def _lost(self, plan: SecretPlan, live: _Live, lost: Sequence[str], *, created: bool) -> str:
-        """Return what would be lost, by name, and the ways on."""
+        """Return the message: what would be lost, by name, and the commands to continue."""
         own, current = live.holders.get(labels.LIVE), live.current
         if own == current and not created:
             found = f"{plan.name}: an earlier `pulumi up` was interrupted before it set the value that the state has{_at(lost)}"
@@ -407,7 +411,7 @@ def _at(lost: Sequence[str]) -> str:
 
 
 def _by_key(text: str, *, whole: bool) -> dict[str, Any]:
-    """Return a value by JSON key; of a text, or of what is not a JSON object, the whole."""
+    """Return a value by JSON key; a text, or anything that is not a JSON object, as a whole."""
     try:
         content: object = None if whole else json.loads(text)
     except ValueError:
@@ -416,7 +420,7 @@ def _by_key(text: str, *, whole: bool) -> dict[str, Any]:
 
 
 async def _resolved(value: Any) -> Any:
-    """Return what an input of a step is: one that holds a secret comes as an Output."""
+    """Return a step's input: one that holds a secret is an Output."""
     while isinstance(value, pulumi.Output):
         value = await cast("pulumi.Output[Any]", value).future()
     return value

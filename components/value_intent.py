@@ -1,7 +1,8 @@
-"""Which changes of intent are refused although the live value is this program's own.
+"""The changes of intent that are refused although this program set the live value.
 
-A program does not see what its state holds. So the state records of each secret what it is and where its values come from
-(names, kinds of source and numbers, no value), and a hook compares the last record with the new one before anything changes.
+A program does not see its state. The state therefore records what each secret is and where its values come from (names,
+kinds of
+source and numbers, no value), and a hook compares the last record with the new one before anything changes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,8 +23,8 @@ class Record:
         secret: The full name, or the ARN of an adopted secret.
         adopted: Whether the program did not create the secret.
         rotated: Whether a function changes its value.
-        origins: By JSON key (`WHOLE` for a text): `generated KEY NUMBER`, `configured KEY NUMBER`, `constant`, or `previous` for
-            the value before of another key. Empty when others set the value.
+        origins: By JSON key (`WHOLE` for a text): `generated KEY NUMBER`, `configured KEY NUMBER`, `constant`, or
+            `previous` for the previous value of another key. Empty if the value is set outside Pulumi.
         referenced: The JSON keys that a container variable refers to one by one.
     """
 
@@ -61,13 +62,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a change must not be made.
+    """Why a change is refused.
 
     Attributes:
-        text: What is refused and the way on.
-        unless_live: Whether it is let through all the same where every part of the live value is what the program sets: then
-            nothing changes.
-        unless_live_has: A JSON key; it is let through where the live value has it.
+        text: What is refused, and how to continue.
+        unless_live: Whether it is accepted if every part of the live value is what the program sets, so that nothing changes.
+        unless_live_has: A JSON key; the change is accepted if the live value has it.
     """
 
     text: str
@@ -77,7 +77,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Change:
-    """What the state recorded of a secret, and what the program has now.
+    """What the state recorded about a secret, and what the program has now.
 
     Attributes:
         plan: The secret now.
@@ -95,12 +95,15 @@ class Change:
         return self.plan.name
 
     def refusals(self) -> list[Refusal]:
-        """Return why the record must not change this way; empty when it may.
+        """Return why the record must not change this way; empty if it can.
 
-        What may: a value that the configuration now gives; a generated one that follows the last by one number; a JSON key that
-        is new, or that goes after its variable has; a secret whose value others set from now on. What may not: another secret
-        instead of this one; an older or an unasked-for new value instead of a live one; a key that goes together with its
-        variable, because tasks of the last revision could not start any more; a text that becomes JSON, or back.
+        Accepted: a newly configured value; a generated one with the next number; a new JSON key, or one removed after its
+            variable; a
+        secret whose value is now set outside Pulumi. Refused: another secret instead of this one; an older or an
+        unrequested new value
+        instead of a live one; a key removed together with its variable, because tasks of the last revision could no longer
+        start; a
+        text that becomes JSON, or JSON a text.
         """
         before, after = self.before, Record.of(self.plan)
         if before.secret != after.secret:
@@ -117,10 +120,11 @@ class Change:
         return found
 
     def value_refusals(self, last: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Refusal]:
-        """Yield why values must not be set although their record may change.
+        """Yield why values must not be set although their record can change.
 
-        A value before that is kept is the last live value that differs from the current one, and a generated value stays what it
-        is under its number.
+        A kept previous value is the last live value that differs from the current one, and a generated value stays the same
+        under its
+        number.
 
         Args:
             last: The live values that the last `up` set.
@@ -300,6 +304,6 @@ def _number(origin: str) -> int:
 
 
 def _parts(origin: str) -> tuple[str, str, int]:
-    """Return kind, configuration key and number of an origin; of a kind that has neither, empty ones."""
+    """Return kind, configuration key and number of an origin; empty ones for a kind without them."""
     kind, key, number = origin.split() if " " in origin else (origin, "", "0")
     return kind, key, int(number)

@@ -1,6 +1,6 @@
 """The plan of a set of secrets: from plain arguments to values, generated passwords, previous values and versions.
 
-Pure: no Pulumi, no AWS, no value. `components.value_intent` says which changes of a plan are refused.
+Pure: no Pulumi, no AWS, no value. `components.value_intent` decides which changes of a plan are refused.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,13 +13,13 @@ WHOLE = ""
 """The key of a text secret's one value."""
 
 PREVIOUS_SUFFIX = "_PREVIOUS"
-"""What a JSON key or a container variable with the value before ends in."""
+"""The suffix of a JSON key or container variable with the previous value."""
 
 GENERATED, SUPPLIED, CONSTANT = "generated", "supplied", "constant"
 CONFIGURED, PREVIOUS = "configured", "previous"
 
 DEFAULT_LENGTH = 32
-"""Characters of a generated value where nothing else is said."""
+"""The default length of a generated value in characters."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Value:
 
     Attributes:
         source: `generated`, `supplied` or `constant`.
-        config_key: What the value is called: in messages, and in the names of its resources.
-        configured: Whether the program is given the value.
-        number: How many values the user has asked for, 1 at first.
+        config_key: The value's name in messages and in the names of its resources.
+        configured: Whether the configuration sets the value.
+        number: How many values the user has requested, 1 at first.
         length: Characters of a generated value.
-        keeps_previous: Whether the secret keeps the value before, too.
+        keeps_previous: Whether the secret also keeps the previous value.
         referenced: Whether a container variable refers to this JSON key alone.
-        previous_referenced: Whether one refers to the value before.
-        accepted_by: Who checks the value besides the application (`components.acceptance`).
+        previous_referenced: Whether one refers to the previous value.
+        accepted_by: The other system that checks the value (`components.acceptance`).
     """
 
     source: str
@@ -58,19 +58,19 @@ class Value:
 
     @property
     def has_previous(self) -> bool:
-        """Whether the secret has the value before: only once there is one."""
+        """Whether the secret has the previous value: only once there is one."""
         return self.keeps_previous and self.number > 1
 
     @property
     def is_remembered(self) -> bool:
-        """Whether the state remembers the value for the numbers to come.
+        """Whether the state keeps the value for later numbers.
 
-        A first generated value needs no memory: its RandomPassword stays for one number more.
+        A first generated value is not kept: its RandomPassword stays for one more number.
         """
         return self.source == GENERATED and (self.keeps_previous or self.configured or self.number > 1)
 
     def passwords(self) -> Iterable[int]:
-        """Yield the numbers whose generated value exists: the current one, and the one before as its stand-in."""
+        """Yield the numbers whose generated value exists: the current one, and the previous one as its stand-in."""
         if self.source == GENERATED:
             if not self.configured:
                 yield self.number
@@ -85,9 +85,9 @@ class SecretPlan:
     Attributes:
         name: Its name in the program.
         full_name: Its name in AWS.
-        adopt_arn: ARN of a secret that exists already and is imported as it is.
+        adopt_arn: ARN of an existing secret that is imported unchanged.
         rotated: Whether a function changes its value.
-        values: Its values by JSON key, `WHOLE` for a text; empty when others set the value.
+        values: Its values by JSON key, `WHOLE` for a text; empty if the value is set outside Pulumi.
         description: Its description in AWS.
         kms_key_arn: An adopted secret's customer-managed key.
     """
@@ -106,11 +106,11 @@ class SecretPlan:
         return WHOLE in self.values
 
     def previous_keys(self) -> dict[str, str]:
-        """Return the keys whose value before is kept, each with the key that this one stands under."""
+        """Return the keys whose previous value is kept, each with the key that holds it."""
         return {key: key + PREVIOUS_SUFFIX for key, value in self.values.items() if value.has_previous}
 
     def origins(self) -> dict[str, str]:
-        """Return where each part of the value comes from, `previous` for values before."""
+        """Return where each part of the value comes from, `previous` for previous values."""
         found = {key: value.origin for key, value in self.values.items()}
         return found | dict.fromkeys(self.previous_keys().values(), PREVIOUS)
 
@@ -127,7 +127,7 @@ def plan(secrets: Mapping[str, Mapping[str, Any]], prefix: str) -> tuple[SecretP
 
 
 def passwords(secrets: Iterable[SecretPlan]) -> dict[tuple[str, int], int]:
-    """Return the length of each generated value by configuration key and number: one that two secrets have is one value."""
+    """Return the length of each generated value by configuration key and number; secrets with one key share the value."""
     found: dict[tuple[str, int], int] = {}
     for secret in secrets:
         for value in secret.values.values():
@@ -166,7 +166,7 @@ def _value(default_key: str, args: Mapping[str, Any]) -> Value:
 
 
 def problems(secrets: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str, str]]:
-    """Yield the arguments that make no sense: where, what was found, and what is allowed."""
+    """Yield invalid arguments: where, what was found, and what is allowed."""
     for name, args in secrets.items():
         text, json = ([args["text"]] if "text" in args else []), args.get("json") or {}
         if text and json:

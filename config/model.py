@@ -54,7 +54,7 @@ class RotationSettings:
         duration: Length of the window that the schedule opens, such as `1h`.
         strategy: `single-user` changes the password of the user that signs in; `alternating-users` alternates two users.
         subnet_ids: Private subnets that reach the database and Secrets Manager.
-        security_group_ids: Groups of the function; the database's group must let them in.
+        security_group_ids: Groups of the function; the database's group must allow them.
         engine: The kind of database: one of `components.engines`.
         host: The server's host name, as in its certificate.
         port: TCP port.

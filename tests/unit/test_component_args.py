@@ -183,7 +183,7 @@ def test_a_task_definition_takes_a_health_check_and_sidecars_as_they_come(record
         ({"log_mode": "async"}, "non-blocking or blocking"),
         ({"container_port": 0}, "1 to 65535"),
         ({"log_retention_in_days": 2}, "one of 1, 3, 5"),
-        ({"environment": {"A": "1"}, "secrets": {"A": f"{HERE}a-AbCdEf"}}, "has A, which is in secrets, too"),
+        ({"environment": {"A": "1"}, "secrets": {"A": f"{HERE}a-AbCdEf"}}, "has A, which is also in secrets"),
         ({"health_check": {"command": ["curl"]}}, "CMD or CMD-SHELL"),
         ({"health_check": {"command": ["CMD", "x"], "interval": 1}}, "5 to 300 seconds"),
         ({"sidecars": [{"name": "agent"}]}, "number 1 has no image"),
@@ -247,7 +247,7 @@ def test_more_arns_of_outputs_than_a_pattern_has_room_for_are_refused(record: Re
     [
         ({}, "as `reads` or `secret_arns`"),
         ({"reads": [], "cluster": "a cluster"}, "letters, digits, _ and -"),
-        ({"secret_arns": [HERE.replace(REGION, "us-east-1") + "a-AbCdEf"]}, "no other sends events"),
+        ({"secret_arns": [HERE.replace(REGION, "us-east-1") + "a-AbCdEf"]}, "others send no events"),
         ({"reads": [], "family": "web"}, "both, or neither"),
         ({"reads": [], "prefix": "p" * 50}, "at most 49"),
     ],
