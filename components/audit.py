@@ -352,8 +352,8 @@ def _alarms(expected_reads_per_hour: int) -> dict[Metric, _Alarm]:
             "tampering",
             _FIVE_MINUTES,
             0,
-            "a secret, or what its safety rests on (roles, key, function, task, trail, alarms), was changed by somebody who is "
-            "no deployer, or that was tried.",
+            "a secret, or what its safety rests on (roles, key, function, task, trail, alarms), was changed by somebody who "
+            "is not a deployer, or the attempt was denied.",
         ),
         Metric.FAILED_ROTATIONS: _Alarm("failed-rotations", _FIVE_MINUTES, 0, "a rotation failed or was abandoned."),
     }

@@ -1,7 +1,8 @@
-"""Refuses a role of the program what AWS would refuse it: its policies and its boundary are asked, dependent actions included.
+"""Refuses what AWS would refuse to a role of the program: evaluates its policies and boundary, dependent actions included.
 
-Credentials that `AssumeRole` gave for a role that exists in the account are such a role's. All others, the sandbox's own among
-them, may do everything. A call that is not listed below is refused, so that nothing passes that was not looked up.
+Credentials from `AssumeRole` for a role of the account are such a role's. All others, the sandbox's own included, can do
+everything.
+A call that is not listed below is refused.
 
 Source of the actions, resources and condition keys: AWS, Service Authorization Reference, "API operations" of each service.
 Source of the order of decision: AWS, "Policy evaluation logic": an explicit deny wins; identity policies and boundary both allow.
@@ -107,14 +108,14 @@ CALLS: Mapping[str, Callable[[Call], Iterator[Asked]]] = {
     "states:ListExecutions": _on("states:ListExecutions", "stateMachineArn"),
     "states:StartExecution": _on("states:StartExecution", "stateMachineArn"),
 }
-"""By IAM name of the operation, what it asks IAM. These are the calls that the program's own roles make by an API of JSON."""
+"""By operation, the IAM actions to authorize. These are the calls that the program's roles make through a JSON API."""
 
 _UNCHECKED = {"sts:GetCallerIdentity"}
 _SERVICES = {"stepfunctions": "states"}
 
 
 def check(response: Any) -> None:
-    """Refuse what the caller's role may not do.
+    """Refuse what the caller's role is not allowed to do.
 
     Args:
         response: moto's response object, with the request in it.
@@ -126,7 +127,7 @@ def check(response: Any) -> None:
         return
     if operation not in CALLS:
         raise _refused(
-            role, operation, "*", "the local AWS does not know what this call asks IAM (sandbox/authorization.py)"
+            role, operation, "*", "the local AWS does not know the IAM actions of this call (sandbox/authorization.py)"
         )
     call = Call(response.current_account, response.region, response.partition, json.loads(response.body or "{}"))
     identity, boundary = _policies(role, response)

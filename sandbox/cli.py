@@ -1,9 +1,9 @@
 """The command line: `python -m sandbox --help`.
 
-Progress and errors go to the standard error, results to the standard output. Exit status: 0 fine, 1 something failed or
-changed against expectation, 2 the command can't be carried out as given, 130 stopped by Ctrl-C.
+Progress and errors go to the standard error, results to the standard output. Exit status: 0 success, 1 a failure or an
+unexpected change, 2 the command can't be run as given, 130 stopped by Ctrl-C.
 
-The modules that cost time to import (Pulumi, boto3) are imported by the commands that need them.
+The commands import the slow modules (Pulumi, boto3) only when they need them.
 """
 
 import dataclasses
@@ -51,7 +51,9 @@ Config = Annotated[
 ]
 Endpoint = Annotated[
     str | None,
-    typer.Option("--endpoint", metavar="URL", help="An emulator that already runs on this machine, instead of moto."),
+    typer.Option(
+        "--endpoint", metavar="URL", help="An emulator that is already running on this machine, instead of moto."
+    ),
 ]
 ExpectNoChanges = Annotated[
     bool, typer.Option("--expect-no-changes", help="Fail, and change nothing, when a resource would change.")
@@ -76,7 +78,7 @@ Official = Annotated[
 
 
 def _expecting(verb: "Verb", summary: str) -> None:
-    """Add the command of a verb that looks for changes: `up` and `preview` take the same options."""
+    """Add the command of a verb that can expect no changes: `up` and `preview` have the same options."""
 
     def command(  # noqa: PLR0917 - typer makes each one an option
         stack: Stack = "dev",
@@ -95,7 +97,7 @@ def _expecting(verb: "Verb", summary: str) -> None:
 
 
 def _plain(verb: "Verb", summary: str) -> None:
-    """Add the command of a verb that takes what comes: `refresh` and `destroy` take the same options."""
+    """Add the command of a verb without expectations: `refresh` and `destroy` have the same options."""
 
     def command(  # noqa: PLR0917
         stack: Stack = "dev",
@@ -110,9 +112,9 @@ def _plain(verb: "Verb", summary: str) -> None:
     app.command(name=verb, help=summary)(command)
 
 
-_expecting("up", "Create or update the stack, and show what came up.")
+_expecting("up", "Create or update the stack, and show the result.")
 _expecting("preview", "Show what `up` would change.")
-_plain("refresh", "Make the state agree with what is in the local AWS, and show what differed.")
+_plain("refresh", "Update the state to what is in the local AWS, and show the differences.")
 _plain("destroy", "Delete the stack's resources.")
 
 
@@ -216,7 +218,7 @@ def rotate(
     endpoint: Endpoint = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Rotate a secret with its deployed function, against a real PostgreSQL that lives as long as the command."""
+    """Rotate a secret with its deployed function, against a temporary PostgreSQL."""
     from sandbox import environment, local_aws, state  # noqa: PLC0415
     from sandbox.project import Project  # noqa: PLC0415
     from sandbox.rotation import Rotation  # noqa: PLC0415
@@ -237,7 +239,9 @@ def rotate(
         _print_json(result)
 
 
-config_commands = typer.Typer(help="Configuration that each run of a stack gets beside its file.", no_args_is_help=True)
+config_commands = typer.Typer(
+    help="Set configuration for every run of a stack, without changing its file.", no_args_is_help=True
+)
 app.add_typer(config_commands, name="config")
 ConfigKey = Annotated[str, typer.Argument(metavar="KEY", help="The configuration key, such as jwtSecret.")]
 
@@ -253,7 +257,7 @@ def set_config(
         bool, typer.Option("--secret", help="As `pulumi config set` has it; every value is encrypted.")
     ] = True,
 ) -> None:
-    """Set a value, read from the standard input, for each run from now on: `pulumi config set --secret` of the sandbox."""
+    """Set a value, read from the standard input, for every later run: the sandbox's `pulumi config set --secret`."""
     from sandbox import engine  # noqa: PLC0415
     from sandbox.screen import Screen  # noqa: PLC0415
 
@@ -287,7 +291,7 @@ def get_config(
 def remove_config(
     key: ConfigKey, stack: Stack = "dev", project: ProjectDirectory = REPOSITORY, endpoint: Endpoint = None
 ) -> None:
-    """Take a value back that `config set` set."""
+    """Remove a value that `config set` set."""
     from sandbox import engine  # noqa: PLC0415
     from sandbox.screen import Screen  # noqa: PLC0415
 
@@ -297,7 +301,7 @@ def remove_config(
 
 @app.command()
 def status(as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Show what runs and which stacks are up."""
+    """Show what is running and which stacks are up."""
     from sandbox import environment, local_aws, state  # noqa: PLC0415
 
     home = Home.from_environment()
@@ -329,7 +333,7 @@ def status(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 @app.command()
 def down(endpoint: Endpoint = None) -> None:
-    """Stop the local AWS and forget what was in it. With --endpoint: forget what was in that emulator."""
+    """Stop the local AWS and delete its contents. With --endpoint, forget the contents of that emulator."""
     from sandbox import local_aws, state  # noqa: PLC0415
 
     home = Home.from_environment()

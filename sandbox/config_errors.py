@@ -1,4 +1,4 @@
-"""Tells the configuration errors that the CLI raises before the program runs in the project's own style."""
+"""Reports, in the project's style, the configuration errors that the CLI raises before the program runs."""
 
 import re
 from collections.abc import Iterable
@@ -32,24 +32,24 @@ def explain(command_error: str, project: Project, stack: str) -> str:
         problems.append((key, f"has the wrong type; allowed is {_article(kind)}", _command(project, key, stack)))
     elif match := _CLEAR.search(text):
         key = match["key"]
-        problems.append((key, "is a secret and stands in the stack file in the clear", _command(project, key, stack)))
+        problems.append((key, "is a secret, but is in the stack file in the clear", _command(project, key, stack)))
     return render(problems, stack) if problems else ""
 
 
 def is_secret(project: Project, key: str) -> bool:
-    """Tell whether Pulumi.yaml declares a key as a secret."""
+    """Return whether Pulumi.yaml declares a key as a secret."""
     return bool(_declared(project, key.removeprefix(f"{project.name}:")).get("secret"))
 
 
 def is_undeclared(project: Project, key: str) -> bool:
-    """Tell whether a key of the program's own is not among those that Pulumi.yaml declares: nobody knows whether it is secret."""
+    """Return whether Pulumi.yaml does not declare a key of the program, so that it might be secret."""
     own = ":" not in key or key.startswith(f"{project.name}:")
     return own and bool(project.declared) and not _declared(project, key.removeprefix(f"{project.name}:"))
 
 
 def in_the_clear(keys: Iterable[str], stack: str) -> str:
     """The problem with secrets that `-c` was given in the clear, with the option that encrypts them."""
-    return render([(key, "is a secret and was given in the clear", f"-c secret:{key}") for key in keys], stack)
+    return render([(key, "is a secret, but was given in the clear", f"-c secret:{key}") for key in keys], stack)
 
 
 def render(problems: list[tuple[str, str, str]], stack: str) -> str:

@@ -1,6 +1,6 @@
 """Runs a project's program on the real Pulumi engine, against the local AWS, through the Automation API.
 
-Each run works on copies of the project's YAML files, in a backend and a Pulumi home of the sandbox's own.
+Each run works on copies of the project's YAML files, in the sandbox's backend and Pulumi home.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ _EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
 _PROTECTED = re.compile(r"^\S+ (?P<name>\S+): resource .* cannot be deleted\s+because it is protected")
 _CLI_SECONDS = 20.0
 _KILL_SECONDS = 2.0
-# What a run asked of AWS before it was cut off is answered within milliseconds.
+# AWS answers the last calls of an interrupted run within milliseconds.
 _REQUEST_SECONDS = 0.2
 _WORD = {"up": "Updating", "preview": "Previewing", "refresh": "Refreshing", "destroy": "Destroying"}
 
@@ -64,7 +64,7 @@ class Request:
         project: The project whose program runs.
         stack: The stack's name.
         overrides: Configuration of this run only.
-        endpoint: URL of an emulator that runs already; None: the built-in local AWS.
+        endpoint: URL of a running emulator; None: the built-in local AWS.
         expect_no_changes: Whether a change is a failure; `up` then changes nothing.
         stand_ins: Whether to supply stand-ins of secrets that the stack file doesn't hold.
         official: Whether the official plugins run instead of the stand-ins.
@@ -81,7 +81,7 @@ class Request:
 
     @property
     def command(self) -> str:
-        """The run as a lock's holder is told."""
+        """The description of the run for messages about its lock."""
         return f"{self.verb} --stack {self.stack}"
 
 
@@ -95,7 +95,7 @@ class Report:
         same: How many stayed as they were.
         outputs: The stack's outputs afterwards; a secret one reads `[secret]`.
         stand_ins: Configuration keys that the sandbox supplied.
-        notes: What else the user should know, such as what was recovered.
+        notes: Further information for the user, such as what was recovered.
         seconds: Wall-clock time.
         aws: The local AWS.
         settings: The stack's account and region.
@@ -126,11 +126,11 @@ class EngineError(SandboxError):
 
 
 def run(request: Request, screen: Screen) -> Report:
-    """Carry out a request from nothing: builds the CLI and starts the local AWS when they are missing.
+    """Run a request; builds the CLI and starts the local AWS if they are missing.
 
     Raises:
         MisuseError: The request names something that doesn't exist.
-        EngineError: The program, the engine or AWS failed; the message tells each cause once.
+        EngineError: The program, the engine or AWS failed; the message has each cause once.
         InterruptedRunError: Ctrl-C; the engine ended in good order.
     """
     with _prepared(request, screen) as prepared:
@@ -158,7 +158,7 @@ def get_config(request: Request, key: str, screen: Screen) -> str:
 
 
 def remove_config(request: Request, key: str, screen: Screen) -> None:
-    """Take a value back that `set_config` set."""
+    """Remove a value that `set_config` set."""
     with _prepared(request, screen) as prepared:
         prepared.remove_config(key)
 
@@ -166,7 +166,7 @@ def remove_config(request: Request, key: str, screen: Screen) -> None:
 def run_pulumi(request: Request, arguments: Sequence[str], screen: Screen) -> int:
     """Run any command of the Pulumi CLI on the stack, with the standard streams of this process; returns its exit status.
 
-    The program then runs in a process of its own, under the sandbox's language host. What such a command writes into the
+    The program then runs in a separate process, under the sandbox's language host. What such a command writes into the
     configuration is dropped with the copy of the stack's file.
 
     Raises:
@@ -207,16 +207,16 @@ def _prepared(request: Request, screen: Screen) -> Generator["_Run"]:
                     )
                     yield _Run(request, home, aws, settings, pulumi, work, screen, notes, started, configuration)
             finally:
-                # A secret that the user gave in the clear, against the program's rules, must not stay on the disk.
+                # A secret that was given in the clear, against the program's rules, must not stay on the disk.
                 for path in work.glob("Pulumi.*"):
                     path.unlink()
                 state.drop_history(home.state(aws.emulator), request.project.name, request.stack)
 
 
 def end_leftovers(pids: Path) -> None:
-    """End the engine of a run that was cut off, so that nothing changes under the next command.
+    """End the engine of an interrupted run, so that nothing changes during the next command.
 
-    The caller holds the stack's lock: whatever still runs belongs to nobody.
+    The caller holds the stack's lock, so any other running engine is orphaned.
     """
     for path in pids.iterdir():
         pid = int(path.name.rpartition("-")[2])
@@ -292,7 +292,7 @@ class _Run:
     provider_configuration: Mapping[str, Any]
 
     def carry_out(self) -> Report:
-        """Do what was asked, unless an earlier run was cut off: Pulumi's lock is left then, as anywhere else."""
+        """Run the request, unless an earlier run was interrupted and left Pulumi's lock."""
         request = self.request
         if request.verb != "preview":
             self._require_no_lock()
@@ -323,7 +323,7 @@ class _Run:
         return self._supply().value(key, self.work)
 
     def remove_config(self, key: str) -> None:
-        """Take a value back that was set for every run."""
+        """Remove a value that was set for every run."""
         self._supply().forget(key, self.work)
 
     def _supply(self) -> StandIns:
@@ -344,7 +344,7 @@ class _Run:
         return self.pulumi.pass_through(words, self.work, language_host.installed(self.home.root / "bin"))
 
     def _require_no_lock(self) -> None:
-        """Whoever left a lock is gone: this process holds the sandbox's own lock of the stack."""
+        """The process that left a lock is gone: this process holds the sandbox's lock of the stack."""
         folder, request = self.home.state(self.aws.emulator), self.request
         if not state.lock_files(folder, request.project.name, request.stack):
             return
@@ -382,7 +382,7 @@ class _Run:
         ]
         if clear:  # before anything of it is written
             raise EngineError(config_errors.in_the_clear(clear, request.stack))
-        # What nobody declared may be a secret: a run that is killed must not leave it on the disk.
+        # An undeclared key might be a secret: a run that is killed must not leave it on the disk.
         undeclared = [
             override
             for override in plain
@@ -467,7 +467,7 @@ class _Run:
         try:
             title = f"{_WORD[recorder.verb]} {self.request.project.name}/{self.request.stack}"
             with self.screen.working(title), warnings.catch_warnings():
-                # The Automation API warns of a broken event stream when the CLI was killed; we say so ourselves.
+                # The Automation API warns about a broken event stream when the CLI was killed; the sandbox reports this itself.
                 warnings.simplefilter("ignore")
                 operation(on_event=recorder, **options)
         except InterruptedRunError:
@@ -527,7 +527,7 @@ def _ended(command_error: str, echoes: Sequence[str]) -> str:
     status = re.search(r"^\s*code: (-?\d+)", command_error)
     if status and int(status[1]) < 0:
         return "the Pulumi engine was killed; the next command tells how to recover what it had begun"
-    return "\n".join(["the Pulumi engine ended and gave no reason", *dict.fromkeys(echoes)])
+    return "\n".join(["the Pulumi engine ended without giving a reason", *dict.fromkeys(echoes)])
 
 
 class _Stack(automation.Stack):

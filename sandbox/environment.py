@@ -1,4 +1,4 @@
-"""The environment of the engine and the program: an allow-list of the user's variables and our own.
+"""The environment of the engine and the program: an allow-list of the user's variables, and the sandbox's.
 
 Nothing that names an AWS account, a Pulumi backend, a proxy or a home folder of the user's passes.
 """

@@ -1,8 +1,8 @@
-"""What the sandbox tells its user instead of a traceback."""
+"""Errors that the sandbox shows instead of a traceback."""
 
 
 class SandboxError(Exception):
-    """Something failed; the message is for the user: what was found, what is allowed, what fixes it.
+    """A failure. The message is for the user: what was found, what is allowed, and what fixes it.
 
     `status` is the process's exit status.
     """
@@ -11,7 +11,7 @@ class SandboxError(Exception):
 
 
 class MisuseError(SandboxError):
-    """The command line can't be carried out as it was given."""
+    """The command can't be run as given."""
 
     status = 2
 

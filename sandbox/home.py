@@ -1,4 +1,4 @@
-"""The sandbox's own folder: everything that it keeps between two commands, and the locks that order them.
+"""The sandbox's folder: everything that it keeps between commands, and the locks that order them.
 
 moto.json       the local AWS that runs: pid, port
 state/          Pulumi file backend of the built-in local AWS (`state-HOST-PORT/` of another emulator)
@@ -28,7 +28,7 @@ from sandbox.errors import MisuseError, SandboxError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 HOME_LOCK = "home"
-"""The lock of what all stacks share: the local AWS, the plugins."""
+"""The lock of everything that stacks share: the local AWS and the plugins."""
 
 _UNTOLD_SECONDS = 3.0
 _OWN_ENTRIES = (
@@ -69,7 +69,7 @@ class Home:
         """The home that `SANDBOX_HOME` names, else the repository's own.
 
         Raises:
-            MisuseError: Others may write there: they could put a plugin, a passphrase or an endpoint of their own in its place.
+            MisuseError: Others can write there, and could replace a plugin, the passphrase or an endpoint.
         """
         root = Path(os.environ.get("SANDBOX_HOME") or REPOSITORY / ".sandbox").absolute()
         if root.exists():
@@ -77,7 +77,7 @@ class Home:
             if found.st_uid != os.getuid():
                 raise MisuseError(f"{root} belongs to another user; choose another SANDBOX_HOME")
             if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise MisuseError(f"others may write into {root}: chmod go-w {shlex.quote(str(root))}")
+                raise MisuseError(f"others can write into {root}: chmod go-w {shlex.quote(str(root))}")
         return cls(root)
 
     @property
@@ -127,7 +127,8 @@ class Home:
     def lock(self, name: str, command: str, waiting: Callable[[Holder | None], None] | None = None) -> Generator[None]:
         """Hold the lock `name` (`home`, or `PROJECT.STACK`); it ends with this process, however that ends.
 
-        `waiting` is told once who holds the lock, before waiting for it; without it a held lock is an error. The home's lock
+        `waiting` is called once with the lock's holder, before waiting for it; without it a held lock is an error. The
+        home's lock
         is only ever held for a moment, unless the local AWS is being started: a short wait for it is nothing to tell.
         """
         (self.root / "locks").mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -168,7 +169,7 @@ class Home:
             return None if _try_lock(file, seconds=0) else _holder(path)
 
     def remove(self) -> None:
-        """Delete everything that the sandbox made here, and nothing else."""
+        """Delete only what the sandbox created here."""
         for path in [*self.states(), *(self.root / name for name in _OWN_ENTRIES)]:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # not empty: something of the user's lies there
@@ -176,7 +177,7 @@ class Home:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
+    """Write a file that only its owner can read, completely or not at all."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

@@ -1,6 +1,6 @@
 """A language host for Python: the plain Pulumi CLI needs one, and `pulumi-language-python` is in no registry.
 
-It serves what the CLI asks a language host for. Each program runs in a process of its own, as Pulumi's executor runs it: in the
+It serves what the CLI asks a language host for. Each program runs in a separate process, as Pulumi's executor runs it: in the
 main thread, with its configuration in the environment, in the host's process group.
 
 Source: Pulumi, sdk/python/cmd/pulumi-language-python/main.go and pulumi-language-python-exec (3.274).
@@ -70,7 +70,7 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         return empty_pb2.Empty()
 
     def Run(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Run the program and tell how it ended."""
+        """Run the program and return how it ended."""
         del context
         settings = {
             "monitor": request.monitor_address,
@@ -140,7 +140,7 @@ def main() -> None:
 
 
 def _wait_for_the_end_of(parent: int) -> None:
-    """End this process with its parent: whoever kills the CLI leaves no program behind."""
+    """End this process with its parent, so that a killed CLI leaves no program behind."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

@@ -1,7 +1,7 @@
-"""The local AWS: moto as a background process on loopback, or an emulator that somebody else runs there.
+"""The local AWS: moto as a background process on loopback, or an emulator that is already running there.
 
 An emulator keeps its resources in memory. To know whether it is still the one that a Pulumi state belongs to, the sandbox
-leaves a mark in an account that nobody uses and remembers it beside the state.
+leaves a mark in an unused account and records it next to the state.
 """
 
 import contextlib
@@ -59,8 +59,8 @@ class LocalAws:
 
     Attributes:
         endpoint: Its URL, always on loopback.
-        emulator: `HOST-PORT` of an emulator that somebody else runs; empty for the built-in moto.
-        pid: moto's process, None for somebody else's emulator.
+        emulator: `HOST-PORT` of an emulator outside the sandbox; empty for the built-in moto.
+        pid: moto's process, None for an emulator outside the sandbox.
     """
 
     endpoint: str
@@ -112,7 +112,7 @@ class LocalAws:
             return False
 
     def _mark_client(self) -> Any:
-        # A token lives in moto's memory, as long as its process. Somebody else's emulator may have started again.
+        # A token lives in moto's memory, as long as its process. Another emulator might have been restarted.
         return _kept_mark_client(self) if self.pid else _new_mark_client(self)
 
 
@@ -143,7 +143,7 @@ def at(endpoint: str) -> LocalAws:
     try:
         port = address.port or {"http": 80, "https": 443}[address.scheme]
     except (KeyError, ValueError):
-        raise MisuseError(f"--endpoint {endpoint} is no URL; for example http://127.0.0.1:4566") from None
+        raise MisuseError(f"--endpoint {endpoint} is not a URL; for example http://127.0.0.1:4566") from None
     if not is_loopback(address.hostname or ""):
         raise MisuseError(f"--endpoint {endpoint} is not on this machine; allowed are localhost, 127.0.0.0/8 and ::1")
     host = (address.hostname or "").replace(":", "_")
@@ -151,7 +151,7 @@ def at(endpoint: str) -> LocalAws:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address can only mean this machine."""
+    """Return whether a host name or address can only mean this machine."""
     if host == "localhost":
         return True
     with contextlib.suppress(ValueError):
@@ -179,13 +179,13 @@ def ensure(
     say: Callable[[str], None],
     forget: Callable[[Path], list[str]],
 ) -> LocalAws:
-    """Return a local AWS that answers, with no state that claims resources which it doesn't have.
+    """Return a running local AWS, without a state that claims resources which it doesn't have.
 
     Args:
         home: Where moto's pid and port are kept.
         endpoint: URL of an emulator that runs already; None starts and keeps the built-in moto.
-        status: Told what takes a moment.
-        say: Told, one sentence at a time, what the user should know.
+        status: Called with what takes a moment.
+        say: Called with each sentence for the user.
         forget: Empties a state folder, once nobody works on it, and returns the stacks that had resources.
     """
     if endpoint is None:
@@ -265,7 +265,7 @@ def _stop_recorded(home: Home) -> int | None:
 
 
 def is_process(pid: int, words: str, recorded: Path) -> bool:
-    """Tell whether a pid that stands in a file is still the process that it was: with these words in its command line.
+    """Return whether a recorded pid is still the same process: one with these words in its command line.
 
     It started before the file was last written. A later one has only the number of it: Linux gives 32,768 of them by default, and
     uses them again within minutes on a busy machine.
@@ -286,7 +286,7 @@ def is_process(pid: int, words: str, recorded: Path) -> bool:
 
 
 def end_process(pid: int, first: signal.Signals, seconds: float) -> None:
-    """Ask a process to end, and make it end when it hasn't within some seconds."""
+    """Ask a process to end, and kill it if it hasn't ended within some seconds."""
     for number in (first, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)

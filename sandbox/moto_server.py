@@ -113,7 +113,7 @@ def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
 
 
 def _authorize(original: Callable[..., None], response: Any, resource: str = "*") -> None:
-    """A role of the program may do what its policies say."""
+    """A role of the program can do what its policies allow."""
     original(resource)
     authorization.check(response)
 

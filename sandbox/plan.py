@@ -1,4 +1,4 @@
-"""What a project says of its own secrets: `python -m config.plan`, if the project has it. No value is in it."""
+"""What a project says about its secrets: `python -m config.plan`, if the project has it. It holds no value."""
 
 import functools
 import json

@@ -53,7 +53,7 @@ def test_a_home_that_others_may_write_is_refused(own_sandbox: Any, mode: int) ->
     for command in (("status",), ("preview",), ("down",)):
         result = own_sandbox.quick(*command)
         assert (result.status, result.out) == (2, "")
-        assert f"others may write into {own_sandbox.home.root}: chmod go-w " in result.err
+        assert f"others can write into {own_sandbox.home.root}: chmod go-w " in result.err
     assert list(own_sandbox.home.root.iterdir()) == []
 
 
@@ -208,11 +208,11 @@ def test_a_missing_secret_names_the_command(sandbox: Any, tiny: Make) -> None:
         in result.err
     )
     clear = sandbox.quick("preview", "-c", "token=visible-value", *copy.options)
-    assert "token  is a secret and was given in the clear  -c secret:token" in clear.err
+    assert "token  is a secret, but was given in the clear  -c secret:token" in clear.err
     assert "visible-value" not in clear.err
     copy.add_config("throwaway:token: visible-value\n")
     written = sandbox.quick("preview", *copy.options)
-    assert "token  is a secret and stands in the stack file in the clear" in written.err
+    assert "token  is a secret, but is in the stack file in the clear" in written.err
     assert "visible-value" not in written.err
 
 

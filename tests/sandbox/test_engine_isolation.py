@@ -291,7 +291,7 @@ def test_a_program_sends_the_engine_no_debug_messages(sandbox: Any, tiny: Make) 
     ("status", "told"),
     [
         (-9, "the Pulumi engine was killed; the next command tells how to recover what it had begun"),
-        (255, "the Pulumi engine ended and gave no reason\nresource monitor has terminated"),
+        (255, "the Pulumi engine ended without giving a reason\nresource monitor has terminated"),
     ],
 )
 def test_only_an_engine_that_a_signal_ended_was_killed(status: int, told: str) -> None:

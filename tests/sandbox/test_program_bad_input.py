@@ -16,7 +16,7 @@ Make = Callable[..., Any]
     [
         (
             "smtpPassword=hunter2-in-the-clear-0",
-            "smtpPassword is a secret and was given in the clear -c secret:smtpPassword",
+            "smtpPassword is a secret, but was given in the clear -c secret:smtpPassword",
         ),
         ("databaseHost=postgres://db.internal:5432", "databaseHost has a scheme a host name alone"),
         ("image=app", "image has no tag NAME:TAG or NAME@sha256:DIGEST"),
@@ -28,7 +28,7 @@ Make = Callable[..., Any]
         ('replicaRegions=["eu-central-1"]', "replicaRegions holds eu-central-1, where the secrets are"),
         (
             "smtpPassword.part=hunter2",
-            "smtpPassword is a secret and was given in the clear -c secret:smtpPassword",
+            "smtpPassword is a secret, but was given in the clear -c secret:smtpPassword",
         ),
         (
             "secret:environment.PGPASS=hunter2",
