@@ -222,7 +222,7 @@ def test_the_outputs_are_what_the_application_and_the_pipeline_are_given(record:
             {"deployerSubjects": ["repo:example@1/tickets:environment:x"]},
             "deployerSubjects: .* one of two ids.*gh api repos",
         ),
-        ({"deployerPrincipals": ["arn:aws:iam::999999999999:role/x"]}, "of another account"),
+        ({"deployerPrincipals": ["arn:aws:iam::999999999999:role/x"]}, "in another account"),
         ({"applicationActions": ["secretsmanager:GetSecretValue"]}, "declare the secret in catalogue.py"),
         ({"applicationActions": ["kms:Decrypt"]}, "kms:Decrypt@s3"),
         ({"deployerSubjects": ["repo:example/*"]}, "deployerSubjects: .* is a pattern"),

@@ -238,7 +238,7 @@ def test_arns_and_names_that_only_outputs_know_are_watched(record: Recorder) -> 
 
 def test_more_arns_of_outputs_than_a_pattern_has_room_for_are_refused(record: Recorder) -> None:
     arns = Later([f"{HERE}shop-dev-secret-{number:02}-AbCdEf" for number in range(30)])
-    with pytest.raises(pulumi.RunError, match=r"EventBridge takes 2,048: pass the secrets as `reads`"):
+    with pytest.raises(pulumi.RunError, match=r"EventBridge accepts 2,048: pass the secrets as `reads`"):
         run(record, Redeployment, {"cluster": "c", "service": "s", "secret_arns": arns})
 
 

@@ -647,7 +647,7 @@ def test_a_previewers_subject_may_be_a_pattern_behind_the_repository() -> None:
         ({"subjects": ["repo:example/tickets:ref:refs/pull/7/merge"], "patterns": False}, "is every pull request"),
         (
             {"principals": ["arn:aws:iam::999999999999:role/admin"]},
-            "of another account.*Name a role of account 111122223333",
+            "in another account.*Name a role of account 111122223333",
         ),
     ],
 )
