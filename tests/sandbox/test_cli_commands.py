@@ -32,7 +32,7 @@ def test_help_imports_neither_pulumi_nor_boto3() -> None:
         (("up", "--project", "docs"), "no Pulumi.yaml"),
         (("preview", "--endpoint", "http://10.1.2.3:4566"), "not on this machine"),
         (("preview", "--endpoint", "http://aws.amazon.com"), "not on this machine"),
-        (("preview", "--endpoint", "localhost:4566"), "no URL"),
+        (("preview", "--endpoint", "localhost:4566"), "not a URL"),
         (("preview", "-c", "novalue"), "key=value"),
         (("preview", "-c", "=x"), "key=value"),
         (("preview", "--nonsense"), "No such option"),
