@@ -46,7 +46,7 @@ def _terminal(question: str) -> Generator[TextIO]:
         yield sys.stdin
         return
     try:
-        opened = Path(_TERMINAL).open(encoding="utf-8")  # noqa: SIM115 - closed below; only its opening may fail
+        opened = Path(_TERMINAL).open(encoding="utf-8")  # noqa: SIM115 - closed below; only opening it can fail
     except OSError:
         raise MisuseError(f"{question} No terminal can answer here: add --yes to confirm") from None
     with opened:
@@ -69,7 +69,7 @@ def new_value(what: str) -> str:
             raise MisuseError("the two values differ; nothing was changed")
     else:
         try:
-            # One newline is what `echo` and editors add; more may be meant.
+            # `echo` and editors add one newline; more can be intended.
             value = sys.stdin.buffer.read().decode("utf-8").removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError:
             raise MisuseError("the standard input is not UTF-8 text; nothing was changed") from None

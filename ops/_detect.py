@@ -129,7 +129,7 @@ def why_secret(name: str, value: str) -> str | None:
     """Return why a variable must not stay in the clear, None when nothing suggests a secret.
 
     In this order: a key format that is known for certain, an address that holds a password or a key, the variable's name, what
-    the value sets, its randomness. Of a JSON object every value is looked at, under its own key.
+    the value sets, its randomness. In a JSON object every value is checked, under its own key.
     """
     return next(filter(None, (_why(*part) for part in _parts(name, value))), None)
 

@@ -30,7 +30,7 @@ class Target:
     Attributes:
         environment: The stack whose names the secrets get.
         prefix: The beginning of these names, without the hyphen: `<project>-<stack>`.
-        names: Full names that may be touched: those of the application's plan and of the deployed stack.
+        names: Full names that a restore is allowed to touch: those of the application's plan and of the deployed stack.
         secret_key: The KMS key of created secrets; None keeps their own at home and uses the AWS-managed one elsewhere.
         with_policies: Whether resource policies are restored, too.
     """

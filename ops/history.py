@@ -31,7 +31,7 @@ _ACTIONS = (
     "RotationFailed", "RotationAbandoned", "CancelRotateSecret", "DeleteSecret", "RestoreSecret", "PutResourcePolicy",
     "DeleteResourcePolicy",
 )  # fmt: skip
-"""What changes a value, its labels or who may read it. Each is looked up by name: not every record lists its resources."""
+"""What changes a value, its labels or who can read it. Each is looked up by name: not every record lists its resources."""
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,7 @@ class Recovery:
         for name in self.own:
             parts = self._parts_by_password(name)
             key, label = parts.get(_password_key(urn, parts), ("", ""))
-            # Of two secrets that have the value, one may be gone.
+            # Of two secrets that have the value, one can be gone.
             if label and (value := self._live(name, label).get(key)):
                 return value
         return None

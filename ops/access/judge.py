@@ -120,7 +120,7 @@ _DESIGNS: Mapping[Kind, Design] = {
     ),
     "redeploy-start": _granted("events.amazonaws.com", identity.start_execution(_ANY), bound=True),
 }  # fmt: skip
-"""By kind of role. Not bound: Lambda and CloudTrail name no source account; `confusedDeputyProtection` may be off for ECS."""
+"""By kind of role. Not bound: Lambda and CloudTrail name no source account; `confusedDeputyProtection` can be off for ECS."""
 
 
 @dataclass(frozen=True)

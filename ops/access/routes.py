@@ -71,7 +71,7 @@ _PASS: tuple[str, On] = ("iam:PassRole", "role")
 ROUTES: tuple[Route, ...] = (
     Route("changes who assumes the role", (("iam:UpdateAssumeRolePolicy", "role"),), "right", _RHINO),
     Route(
-        "changes what the role may do",
+        "changes the role's permissions",
         (("iam:PutRolePolicy iam:AttachRolePolicy", "role"),),
         "condition",
         _RHINO,

@@ -10,7 +10,7 @@ from ops.doctor.service import Service
 from ops.doctor.snapshot import Snapshot
 
 _DEPLOYMENTS = 2
-"""A rotation and a deployment may fall into the same hour."""
+"""A rotation and a deployment can fall into the same hour."""
 
 
 def check(aws: Aws, snapshots: Sequence[Snapshot], running: Sequence[Service]) -> Iterator[Finding]:

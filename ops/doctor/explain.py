@@ -1,6 +1,6 @@
 """`ops doctor --explain`: what ECS means when a task doesn't start. The texts and their meanings are data: explain.toml.
 
-ECS cuts texts off, so that the decisive part may be missing. Then several causes fit; they are named in the order of likelihood.
+ECS cuts texts off, so the decisive part can be missing. Then several causes fit; the likeliest comes first.
 IAM names the kind of policy at fault, which decides more than the action: a right that a VPC endpoint's policy lacks is not
 missing in the role.
 """

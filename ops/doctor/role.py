@@ -135,7 +135,7 @@ def _wider(statement: Statement, stack: Stack) -> list[str]:
 
 
 def _wanted(snapshot: Snapshot) -> list[str]:
-    """Return the secrets that a start reads: those that the container gets. The stack may have others."""
+    """Return the secrets that a start reads: those that the container gets. The stack can have others."""
     references = snapshot.references()
     return [arn for arn in snapshot.live() if arn in references]
 

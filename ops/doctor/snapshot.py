@@ -121,7 +121,7 @@ class Snapshot:
             Pulumi set last where that is not the current value.
         policies: Statements of the secrets' resource policies by ARN.
         deployed: The stack's revision of the task definition, None when it is gone.
-        others: Further revisions that may run: the family's newest, the service's.
+        others: Further revisions that can run: the family's newest, the service's.
         task_role_exists: Whether the task role exists, as far as it can be read.
         role: The execution role, None when it doesn't exist, or when `role_gap` says why it could not be read.
         keys: Customer-managed keys by the id that the secrets have, None for one that doesn't exist.
@@ -150,7 +150,7 @@ class Snapshot:
 
     @property
     def definitions(self) -> tuple[TaskDefinition, ...]:
-        """All revisions that may run.
+        """All revisions that can run.
 
         Raises:
             UncheckedError: When they could not be read.

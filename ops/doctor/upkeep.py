@@ -18,7 +18,7 @@ from ops.doctor.finding import Finding, guarded, put_back, summed_up
 from ops.doctor.snapshot import Snapshot
 
 _GRACE = timedelta(days=1)
-"""How late a rotation may be: Secrets Manager starts it within the schedule's window, at most a day long."""
+"""How late a rotation can be: Secrets Manager starts it within the schedule's window, at most a day long."""
 
 
 def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:

@@ -207,7 +207,7 @@ _WRAPPERS = {
 
 
 def _in_order(mapping: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield what may hold task definitions; of a Terraform plan the planned state, not the prior one."""
+    """Yield what can hold task definitions; of a Terraform plan the planned state, not the prior one."""
     skipped = {"prior_state", "resource_changes", "configuration"} if "planned_values" in mapping else set[str]()
     skipped |= {"inputs"} if "outputs" in mapping else set[str]()
     yield from ((key, value) for key, value in mapping.items() if key not in skipped)

@@ -145,7 +145,7 @@ def read(source: str, ecs: "ECSClient | None" = None, family: str | None = None)
 
 
 def parse(content: object, source: str) -> TaskDefinition:
-    """Return the task definition in a document of any form that a file may have.
+    """Return the task definition in a document of any form that a file can have.
 
     Raises:
         TaskDefinitionError: When it is not one, or holds several.

@@ -140,7 +140,7 @@ def adopt(
 
 @dataclass(frozen=True)
 class StackPlace:
-    """Where a stack may live, by its file."""
+    """Where a stack is allowed to be, by its file."""
 
     region: str | None
     accounts: tuple[str, ...]
