@@ -184,7 +184,7 @@ class Deployed:
         return _name_in(self.arn(name))
 
     def current(self, name: str) -> str:
-        # moto's default is the version that was put last, also when the label has moved since.
+        # moto's default is the version that was written last, even when the label has moved since.
         return self.secrets.get_secret_value(SecretId=self.arn(name), VersionStage="AWSCURRENT")["SecretString"]
 
     def write_outputs(self, **changes: Any) -> None:
@@ -297,7 +297,7 @@ Deploy = Callable[..., Deployed]
 
 @pytest.fixture
 def deploy(local_aws: str, tmp_path: Path) -> Deploy:
-    """Make a stack: `deploy(environment="dev", catalogue=CATALOGUE, customer_managed_key=False, ecr=True)`."""
+    """Create a stack: `deploy(environment="dev", catalogue=CATALOGUE, customer_managed_key=False, ecr=True)`."""
 
     def make(
         environment: str = "dev",
@@ -458,7 +458,7 @@ def ops() -> Ops:
 
 @pytest.fixture
 def ops_process(python: Path) -> Ops:
-    """As `ops`, in a process of its own, as its user does; 0.2 s slower."""
+    """Like `ops`, in a separate process, as a user runs it; 0.2 s slower."""
 
     def run(
         stack: Deployed | None, *arguments: str, stdin: bytes = b"", env: Mapping[str, str | None] | None = None
@@ -655,7 +655,7 @@ def proxy(local_aws: str) -> Generator[Proxy]:
 
 
 class Terminal:
-    """A command on a terminal of its own.
+    """A command on its own terminal.
 
     Attributes:
         shown: Everything that the terminal showed so far.

@@ -22,7 +22,7 @@ BACKUP = Backup("dev", "service-ticket-system-dev", ACCOUNT, "eu-west-1", "aws",
 
 @pytest.fixture
 def key(local_aws: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A KMS key that the environment's credentials may use."""
+    """A KMS key that the environment's credentials can use."""
     for name, value in {
         "AWS_ENDPOINT_URL": local_aws,
         "AWS_ACCESS_KEY_ID": "test",

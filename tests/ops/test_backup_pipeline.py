@@ -17,7 +17,7 @@ BUCKET, _, FOLDER = place("prod")["backup_folder"].removeprefix("s3://").partiti
 
 @pytest.fixture
 def prod(deploy: Deploy) -> Deployed:
-    """The stack, with the bucket and the key that account/ makes."""
+    """The stack, with the bucket and the key that account/ creates."""
     stack = deploy("prod", region="eu-central-1")
     stack.client("s3").create_bucket(
         Bucket=BUCKET,

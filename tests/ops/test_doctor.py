@@ -646,7 +646,7 @@ def test_expected_reads_without_the_alarm_and_without_the_audit(stack: Stack, op
     assert (found["status"], found["subject"]) == ("warning", name)
 
 
-# --- without a service: the moment of registration, which moto doesn't tell -----------------------------------------------
+# --- without a service: the moment of registration, which moto lacks -----------------------------------------------
 
 
 @pytest.mark.parametrize(

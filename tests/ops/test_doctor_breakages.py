@@ -416,7 +416,7 @@ def test_doctor_names_what_is_broken_and_the_printed_command_fixes_it(
 
 def test_doctor_names_a_deleted_repository(stack: Stack, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     delete_repository(stack)
-    # The local AWS has no repository unless somebody makes one: there it is not a finding.
+    # The local AWS has no repository unless a test creates one: there it is not a finding.
     assert ops(stack, "doctor").status == 0
     monkeypatch.setattr("ops.doctor.task.uses_local_aws", lambda: False)
 

@@ -71,7 +71,7 @@ class Project:
 
 
 def linked(folder: Path) -> Path:
-    """This application in a folder where its configuration may be written."""
+    """This application in a folder where its configuration can be written."""
     folder.mkdir()
     for name in ("config", "components", "catalogue.py", "Pulumi.yaml"):
         (folder / name).symlink_to(ROOT / name)

@@ -55,7 +55,7 @@ def test_unknown_command_is_misuse(ops: Any) -> None:
 )
 def test_the_installed_script_completes_in_bash(tmp_path: Path, typed: str, offered: set[str]) -> None:
     script = tmp_path / "ops"
-    # What pip makes of [project.scripts].
+    # What pip creates from [project.scripts].
     script.write_text(f"#!{sys.executable}\nimport sys\nfrom ops.cli import main\nsys.exit(main())\n", encoding="utf-8")
     script.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}

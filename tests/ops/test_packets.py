@@ -29,7 +29,7 @@ def cidr(*texts: str) -> dict[str, Any]:
         ([rule(first=80, last=80, **cidr("0.0.0.0/0"))], INTERNET, False),
         ([rule("udp", **cidr("0.0.0.0/0"))], INTERNET, False),
         ([rule(first=0, last=65535, **cidr("0.0.0.0/0"))], INTERNET, True),
-        # Nobody knows whether these are the addresses of Secrets Manager.
+        # It is unknown whether these are the addresses of Secrets Manager.
         ([rule(**cidr("52.94.0.0/16"))], INTERNET, None),
         ([rule(PrefixListIds=[{"PrefixListId": "pl-somebody"}])], INTERNET, None),
         ([rule(**cidr("10.0.0.0/8"))], INTERNET, False),

@@ -209,7 +209,7 @@ def browser(tmp_path: Path) -> Browser:
 
 
 def _probed(page: Path, browser: Browser, *options: str) -> Mapping[str, Any]:
-    """What the browser says of a copy of the page that may run the probe."""
+    """What the browser reports about a copy of the page that can run the probe."""
     text = page.read_text(encoding="utf-8")
     copy = page.with_name("probed.html")
     changed = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', lambda _: PROBE, text)

@@ -59,7 +59,7 @@ def test_key_of_a_json_secret(stack: Stack, ops: Any) -> None:
 def test_older_version(stack: Stack, ops: Any, version: str) -> None:
     arn = stack.arn("jwt-secret")
     first = stack.secrets.get_secret_value(SecretId=arn)["VersionId"]
-    # moto takes the program's own label from the older version when a value is put, AWS leaves it there.
+    # moto removes the program's label from the older version when a value is written, AWS keeps it.
     stages = ["AWSCURRENT"] if version != "pulumi-live" else ["other"]
     stack.secrets.put_secret_value(SecretId=arn, SecretString="the-newer-value", VersionStages=stages)
 

@@ -262,7 +262,7 @@ def test_a_change_of_another_key_meanwhile_is_kept(make_world: MakeWorld, ops: A
 
 
 def _put(world: World, text: str) -> None:
-    """Write a new current value in two calls: by one, moto takes the label from where it was put last."""
+    """Write a new current value in two calls: by one, moto takes the label from its last place."""
     secrets, arn = world.stack.secrets, world.stack.arn(world.name)
     current = secrets.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")["VersionId"]
     put = secrets.put_secret_value(SecretId=arn, SecretString=text, VersionStages=["by-hand"])["VersionId"]

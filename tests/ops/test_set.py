@@ -30,7 +30,7 @@ def external(deploy: Any) -> Stack:
 def adopted(stack: Stack) -> Stack:
     """A stack whose secrets are older than it: without Pulumi's label, the operator owns their values."""
     for name in ("app-config", "jwt-secret"):
-        # moto takes the program's label away when a value is put.
+        # moto removes the program's label when a value is written.
         stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString=stack.values[name])
     return stack
 
