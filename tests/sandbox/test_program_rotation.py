@@ -56,7 +56,7 @@ def test_without_the_ignored_changes_an_up_would_put_the_old_value_back(sandbox:
     text = path.read_text(encoding="utf-8")
     for safeguard, without in (
         ('ignore_changes=["versionStages", *ignored],', ""),
-        ('[CURRENT, labels.LIVE] if live else [labels.PREVIOUS]', '["AWSCURRENT"]'),
+        ("[CURRENT, labels.LIVE] if live else [labels.PREVIOUS]", '["AWSCURRENT"]'),
     ):
         assert safeguard in text
         text = text.replace(safeguard, without)
