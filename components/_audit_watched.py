@@ -1,18 +1,14 @@
 """What the audit watches: the table of detections, as data.
 
-A detection is one row of `watched`: the field of a CloudTrail record that names something of this stack, and the calls on
-it that only
-a deployer is allowed to make. `_audit_patterns` makes metric filters of the rows. A new detection is a row here and records
-of it,
-with their source, in tests/unit/corpus/cloudtrail.
+A detection is one row of `watched`: the field of a CloudTrail record that names something of this stack, and the calls on it
+that only a deployer is allowed to make. `_audit_patterns` makes metric filters of the rows. A new detection is a row here
+and records of it, with their source, in tests/unit/corpus/cloudtrail.
 
 The audit recognizes the stack's own resources by their names, which start with `<project>-<stack>-`: a stack called `prod`
-counts
-those of a stack `prod-2` in the same account as well.
+counts those of a stack `prod-2` in the same account as well.
 
 Where a record names the resource: in `requestParameters`, as the caller spelled it (a name, an ARN, an ARN without its
-end). For a denied call, `requestParameters` is null in most services, and only `errorMessage` has the ARN ("User: ... is
-not
+end). For a denied call, `requestParameters` is null in most services, and only `errorMessage` has the ARN ("User: ... is not
 authorized to perform: ... on resource: arn:... because ...").
 
 Source of each record's shape: tests/unit/corpus/cloudtrail. Of `readOnly`: AWS, "CloudTrail record contents".

@@ -17,9 +17,8 @@ def redeploy_service(partition: str, cluster: str, service: str, family: str | N
 
     It checks the service first. A service that runs `family` gets the family's newest active revision, so that a new value
     never meets the variables of an old revision. A service that runs another family, its owner's, gets a new deployment of
-    its current
-    revision, because this role can pass only the family's two roles. So does every service without a `family`. A service that
-    UpdateService can't deploy fails the execution.
+    its current revision, because this role can pass only the family's two roles. So does every service without a `family`. A
+    service that UpdateService can't deploy fails the execution.
 
     ECS accepts one deployment at a time; six retries with doubling waits outlast a running one and a throttled API.
 

@@ -234,10 +234,9 @@ class Secrets(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource] = (),
     ) -> aws.secretsmanager.SecretVersion:
         # A version without a label is collected by AWS some time after two more values were set, by a rotation or outside
-        # Pulumi, and a
-        # refresh would then lose it from the state. The labels are ignored afterwards (an update would move AWSCURRENT back), and
-        # so is the value once a rotation owns it. AWS deletes no version, and the provider's attempt fails when a label has
-        # moved, so none is made.
+        # Pulumi, and a refresh would then lose it from the state. The labels are ignored afterwards (an update would move
+        # AWSCURRENT back), and so is the value once a rotation owns it. AWS deletes no version, and the provider's attempt
+        # fails when a label has moved, so none is made.
         return aws.secretsmanager.SecretVersion(
             name,
             secret_id=secret.id,

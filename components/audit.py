@@ -249,8 +249,7 @@ class Audit(pulumi.ComponentResource):
             self._name,
             name=self._names.topic,
             # Without a customer-managed key, SNS uses its own encryption. Not with alias/aws/sns: that key's policy lets
-            # neither
-            # alarms nor rules publish, and can't be changed, so that every message would be lost.
+            # neither alarms nor rules publish, and can't be changed, so that every message would be lost.
             kms_master_key_id=kms_key_arn,
             opts=self._child,
         )
@@ -293,9 +292,8 @@ class Audit(pulumi.ComponentResource):
                 alarm_description=f"{self._prefix}: {alarm.description} What to do: docs/security.md.",
                 namespace=self._prefix,
                 metric_name=str(metric),
-                # If one is enough, a sum could be cancelled out: a principal with cloudwatch:PutMetricData could add a
-                # minus one,
-                # and no trail of management events shows it.
+                # If one is enough, a sum could be cancelled out: a principal with cloudwatch:PutMetricData could add a minus
+                # one, and no trail of management events shows it.
                 statistic="Maximum" if alarm.threshold == 0 else "Sum",
                 period=alarm.period,
                 evaluation_periods=1,

@@ -44,8 +44,7 @@ class Questions:
     """Calls AWS data sources from hooks, with workers that nothing else uses.
 
     `pulumi.runtime.invoke` uses a worker of the event loop's executor. Each registration keeps one until the engine has
-    finished
-    it, its hook included: if all are in use, a hook's call would wait forever.
+    finished it, its hook included: if all are in use, a hook's call would wait forever.
     """
 
     def __init__(self, component: pulumi.Resource) -> None:

@@ -66,9 +66,9 @@ class NotDeployedByEcsError(Exception):
 class Redeployment(pulumi.ComponentResource):
     """From the event "Secret Label Updated" to one new deployment of one ECS service.
 
-    Secrets Manager sends the event for every change, by a rotation, an operator or `pulumi up`. EventBridge cannot call
-    ECS, so a
-    state machine does. It logs its errors, without the executions' input. A deployment that fails later is also reported.
+    Secrets Manager sends the event for every change, by a rotation, an operator or `pulumi up`. EventBridge cannot call ECS,
+    so a state machine does. It logs its errors, without the executions' input. A deployment that fails later is also
+    reported.
     """
 
     state_machine_arn: pulumi.Output[str]

@@ -138,8 +138,7 @@ class TaskDefinition(pulumi.ComponentResource):
             task_role_arn=task_role.arn,
             container_definitions=_definitions(args, name, log_group.name, location.region),
             # A service might still run the previous revision, and a rollback returns to it: ECS starts no task of a
-            # deregistered
-            # one. A revision holds no value.
+            # deregistered one. A revision holds no value.
             skip_destroy=True,
             volumes=[{"name": SCRATCH_VOLUME}] if readonly else None,
             opts=child,

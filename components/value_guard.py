@@ -1,12 +1,9 @@
 """Protects live values: no change of configuration or catalogue replaces a secret, or a value that was set outside Pulumi.
 
 The state records what this program set last: a `pulumi.Stash` for each secret holds its live values (encrypted, like the
-generated
-passwords) and the record of intent. AWS records who set a version: it has the label `pulumi-live`. Resource hooks compare
-both when
-the engine is about to act, also in the preview; the engine does not run what a hook refuses. docs/rotation.md, "Who owns a
-value",
-describes all of it.
+generated passwords) and the record of intent. AWS records who set a version: it has the label `pulumi-live`. Resource hooks
+compare both when the engine is about to act, also in the preview; the engine does not run what a hook refuses.
+docs/rotation.md, "Who owns a value", describes all of it.
 
 Sources: Pulumi, "Resource hooks" and "Stash"; AWS, Secrets Manager API, PutSecretValue and "Secret versions".
 """

@@ -1,8 +1,7 @@
 """The changes of intent that are refused although this program set the live value.
 
 A program does not see its state. The state therefore records what each secret is and where its values come from (names,
-kinds of
-source and numbers, no value), and a hook compares the last record with the new one before anything changes.
+kinds of source and numbers, no value), and a hook compares the last record with the new one before anything changes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -99,11 +98,9 @@ class Change:
 
         Accepted: a newly configured value; a generated one with the next number; a new JSON key, or one removed after its
             variable; a
-        secret whose value is now set outside Pulumi. Refused: another secret instead of this one; an older or an
-        unrequested new value
-        instead of a live one; a key removed together with its variable, because tasks of the last revision could no longer
-        start; a
-        text that becomes JSON, or JSON a text.
+        secret whose value is now set outside Pulumi. Refused: another secret instead of this one; an older or an unrequested
+        new value instead of a live one; a key removed together with its variable, because tasks of the last revision could
+        no longer start; a text that becomes JSON, or JSON a text.
         """
         before, after = self.before, Record.of(self.plan)
         if before.secret != after.secret:
@@ -123,8 +120,7 @@ class Change:
         """Yield why values must not be set although their record can change.
 
         A kept previous value is the last live value that differs from the current one, and a generated value stays the same
-        under its
-        number.
+        under its number.
 
         Args:
             last: The live values that the last `up` set.

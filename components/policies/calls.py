@@ -167,8 +167,7 @@ BY_KEY_POLICY = "own key"
 """The deployer's rights that only the policy of the stack's own key grants, and no identity policy.
 
 A key has no name, and a tag or an alias can take five minutes to take effect (AWS KMS, "ABAC for AWS KMS"). A key policy
-applies
-from the key's creation.
+applies from the key's creation.
 """
 
 ADMINISTER_KEY = tuple(sorted({

@@ -1,8 +1,7 @@
 """The IAM policies of this project as pure functions from strings to statements.
 
 One statement for each purpose, with exact resources. A wildcard appears only if the action supports no resource-level
-permission;
-a comment says so.
+permission; a comment says so.
 """
 
 import json

@@ -31,8 +31,7 @@ def reader_policy(
     """Return the policy: it denies GetSecretValue to everybody except these, and everything without TLS.
 
     It allows nothing: each of them also needs a right to read. It denies only reading, so that a principal that can change
-    resource
-    policies can undo it.
+    resource policies can undo it.
 
     Args:
         execution_role_arns: The roles that start the tasks.

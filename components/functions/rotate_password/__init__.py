@@ -32,8 +32,7 @@ Environment
 
 Permissions on the rotated secret: DescribeSecret, GetSecretValue, PutSecretValue, UpdateSecretVersionStage; on the
 superuser's secret: GetSecretValue; GetRandomPassword on "*" (the action supports no resource); kms:Decrypt and
-kms:GenerateDataKey
-through Secrets Manager when a customer-managed key is used.
+kms:GenerateDataKey through Secrets Manager when a customer-managed key is used.
 
 Output: JSON lines on standard output with the step, the secret's ARN and the version id, never a value of a
 secret, a user name from one, or text that the database sent. A failed step raises `RotationError`, whose

@@ -10,8 +10,7 @@ creates, out of the original's reach after the next rotation, and default privil
   ones), the connection limit and VALID UNTIL.
 
 The superuser needs only CREATEROLE (Amazon's rds_superuser has it) and, from PostgreSQL 16, the ADMIN option on the
-original, which
-the creator of a role has.
+original, which the creator of a role has.
 """
 
 import re
