@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.sandbox.stack_options import SINGLE_USER, given
 from tests.unit.audit_corpus import ACCOUNT, PREFIX, SUFFIXES, cases
 from tests.unit.pattern_evaluator import filter_matches
@@ -11,6 +13,7 @@ from tests.unit.pattern_evaluator import filter_matches
 Make = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_a_live_stacks_filters_count_what_the_corpus_expects(sandbox: Any, project_copy: Make) -> None:
     copy = project_copy()
     iam = f"arn:aws:iam::{copy.account}"

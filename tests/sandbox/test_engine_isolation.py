@@ -75,6 +75,7 @@ def test_two_commands_on_one_stack_take_turns(sandbox: Any, tiny: Make) -> None:
     assert f"Waiting for `up --stack {copy.stack}` (pid {first.pid}" in second.err
 
 
+@pytest.mark.slow
 def test_two_stacks_go_up_at_once(sandbox: Any, tiny: Make) -> None:
     copies = [tiny(SLOW_PROGRAM), tiny(SLOW_PROGRAM)]
     sandbox.ok("preview", *copies[0].options)
@@ -96,6 +97,7 @@ def test_down_refuses_while_a_command_works(own_sandbox: Any, tiny: Make) -> Non
     assert f"throwaway.{copy.stack} is in use by `up" in result.err
 
 
+@pytest.mark.slow
 def test_after_the_local_aws_died_the_next_up_says_so_and_starts_afresh(own_sandbox: Any, tiny: Make) -> None:
     copy = tiny()
     own_sandbox.ok("up", *copy.options)

@@ -42,6 +42,7 @@ def test_the_versions_are_those_that_the_sdk_packages_ask_for() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_stack_lives_with_installed_plugins(
     own_sandbox: Any, tiny: Callable[..., Copy], installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,14 +18,9 @@ Make = Callable[..., Any]
             "smtpPassword=hunter2-in-the-clear-0",
             "smtpPassword is a secret, but was given in the clear -c secret:smtpPassword",
         ),
-        ("databaseHost=postgres://db.internal:5432", "databaseHost has a scheme a host name alone"),
-        ("image=app", "image has no tag NAME:TAG or NAME@sha256:DIGEST"),
-        ("memory=4096", "cpu 256 with memory 4096 memory for 256 is 512, 1024 or 2048"),
-        ("recoveryWindowInDays=3", "recoveryWindowInDays is 3 0 (delete at once) or 7 to 30 days"),
         ("databseHost=x", "databseHost is not a known key did you mean databaseHost?"),
         ("cpu=lots", "cpu has the wrong type; allowed is an integer python -m sandbox up --stack"),
         ("replicaRegions=eu-west-1", "replicaRegions has the wrong type; allowed is an array"),
-        ('replicaRegions=["eu-central-1"]', "replicaRegions holds eu-central-1, where the secrets are"),
         (
             "smtpPassword.part=hunter2",
             "smtpPassword is a secret, but was given in the clear -c secret:smtpPassword",
@@ -66,28 +61,15 @@ def test_a_value_over_65536_bytes_is_refused_before_anything_is_created(sandbox:
     assert sandbox.aws("secretsmanager", copy).list_secrets()["SecretList"] == []
 
 
-@pytest.mark.parametrize(
-    ("entry", "said"),
-    [
-        ('TextSecret("jwt-secret", Generated("other"))', "jwt-secret is the secret of 2 entries"),
-        ('TextSecret("other", Generated("other"), variable="JWT_SECRET")', "JWT_SECRET is the variable of 2 entries"),
-        ('TextSecret("db-AbC123", Generated("other"))', "db-AbC123 ends in a hyphen and six characters"),
-        (f'TextSecret("{"n" * 500}", Generated("other"))', "characters at most 512 altogether"),
-        (
-            'JsonSecret("other", {"A:B": Generated("other")}, variables={"A:B": "V"})',
-            "references the JSON key 'A:B' a key that is not empty and has no colon",
-        ),
-        ('TextSecret("pager-key", "hunter2")', "pager-key has a value that is not a source"),
-    ],
-)
-def test_a_wrong_catalogue_is_refused(sandbox: Any, project_copy: Make, entry: str, said: str) -> None:
+def test_a_wrong_catalogue_is_refused(sandbox: Any, project_copy: Make) -> None:
     copy = project_copy()
     path = copy.directory / "catalogue.py"
+    entry = 'TextSecret("pager-key", "hunter2")'
     start = "CATALOGUE: Sequence[Entry] = (\n"
     path.write_text(path.read_text(encoding="utf-8").replace(start, f"{start}    {entry},\n"), encoding="utf-8")
     result = sandbox.quick("preview", *copy.options)
     assert result.status == 1
-    assert said in " ".join(result.err.split())
+    assert "pager-key has a value that is not a source" in " ".join(result.err.split())
     assert "hunter2" not in result.err
 
 

@@ -139,6 +139,7 @@ def test_one_entry_in_the_catalogue_adds_a_secret_and_a_changed_length_changes_n
     assert {"name": "PAGER_KEY", "valueFrom": outputs["secret_arns"]["pager-key"]} in secrets
 
 
+@pytest.mark.slow
 def test_a_rotation_on_request_makes_one_new_value_and_keeps_the_previous(sandbox: Any, project_copy: Make) -> None:
     copy = project_copy()
     first = sandbox.ok("up", *copy.options)["outputs"]
@@ -170,6 +171,7 @@ def test_a_rotation_on_request_makes_one_new_value_and_keeps_the_previous(sandbo
     assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *third)["changes"] == []
 
 
+@pytest.mark.slow
 def test_a_stack_that_starts_with_rotations_has_previous_values_at_once(sandbox: Any, project_copy: Make) -> None:
     copy = project_copy()
     outputs = sandbox.ok("up", *copy.options, *given(rotations={"jwtSecret": 2}))["outputs"]
@@ -181,7 +183,13 @@ def test_a_stack_that_starts_with_rotations_has_previous_values_at_once(sandbox:
     assert current != previous
 
 
-@pytest.mark.parametrize("option", [(), given(rotation=SINGLE_USER)], ids=["by-hand", "by-rotation"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        pytest.param((), id="by-hand"),
+        pytest.param(given(rotation=SINGLE_USER), id="by-rotation", marks=pytest.mark.slow),
+    ],
+)
 def test_a_value_that_was_put_since_is_never_put_back(
     sandbox: Any, project_copy: Make, option: tuple[str, ...]
 ) -> None:
@@ -250,6 +258,7 @@ def test_a_changed_supplied_value_is_a_new_version_and_a_new_revision_and_nothin
     assert {**after, "app-config": ""} == {**before, "app-config": ""}
 
 
+@pytest.mark.slow
 def test_another_stack_runs_the_task_definition_from_the_outputs(
     sandbox: Any, project_copy: Make, tmp_path: Path
 ) -> None:

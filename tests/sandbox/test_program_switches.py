@@ -4,9 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER, given, values, with_application_user
 
 Make = Callable[..., Any]
+
+pytestmark = pytest.mark.slow  # long sequences
 
 
 def up(sandbox: Any, copy: Any, *options: str) -> dict[str, Any]:
