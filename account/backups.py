@@ -4,6 +4,7 @@ import pulumi
 import pulumi_aws as aws
 
 from account.roles import SESSION_SECONDS
+from components._private_bucket import keep_private
 from components.policies.backup import (
     backup_bucket_policy,
     backup_key_policy,
@@ -75,43 +76,20 @@ class Backups(pulumi.ComponentResource):
         aws.iam.RolePolicy(name, name="backup", role=role.name, policy=rights, opts=child)
 
         bucket = aws.s3.Bucket(name, bucket=bucket_name(stack), object_lock_enabled=True, opts=kept)
-        aws.s3.BucketOwnershipControls(
-            name, bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=kept
-        )
-        private = aws.s3.BucketPublicAccessBlock(
+        private = keep_private(
             name,
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
+            bucket,
+            keep_days=days + 1,
+            keep_replaced_days=1,
+            policy=backup_bucket_policy(stack),
             opts=kept,
-        )
-        versioned = aws.s3.BucketVersioning(
-            name, bucket=bucket.bucket, versioning_configuration={"status": "Enabled"}, opts=kept
         )
         aws.s3.BucketObjectLockConfiguration(
             name,
-            bucket=versioned.bucket,
+            bucket=private.versioning.bucket,
             rule={"default_retention": {"mode": "COMPLIANCE", "days": days}},
             opts=kept,
         )
-        aws.s3.BucketLifecycleConfiguration(
-            name,
-            bucket=versioned.bucket,
-            rules=[
-                {
-                    "id": "delete-old-backups",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "expiration": {"days": days + 1},
-                    "noncurrent_version_expiration": {"noncurrent_days": 1},
-                    "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
-                }
-            ],
-            opts=kept,
-        )
-        aws.s3.BucketPolicy(name, bucket=private.bucket, policy=backup_bucket_policy(stack), opts=kept)
         self.role_arn, self.bucket, self.key_arn = role.arn, bucket.bucket, key.arn
         self.register_outputs({"role_arn": self.role_arn, "bucket": self.bucket, "key_arn": self.key_arn})
 

@@ -11,6 +11,7 @@ from components import _args, _audit_patterns
 from components._audit_dashboard import dashboard_body
 from components._audit_patterns import Metric, Values
 from components._audit_watched import PulumiState, Subject
+from components._private_bucket import keep_private
 from components.checks import EMAIL, KEY_ARN, LOG_GROUP, PRINCIPAL_ARN
 from components.limits import MIN_LOG_FILE_DAYS
 from components.location import Location
@@ -190,58 +191,16 @@ class Audit(pulumi.ComponentResource):
             force_destroy=not self._args.get("keep_log_files", True),
             opts=self._child,
         )
-        aws.s3.BucketOwnershipControls(
-            name, bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=self._child
-        )
-        private = aws.s3.BucketPublicAccessBlock(
+        # The trail encrypts its files with the stack's key itself; the bucket's encryption is for everything else (digests).
+        private = keep_private(
             name,
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=self._child,
-        )
-        versioned = aws.s3.BucketVersioning(
-            name, bucket=bucket.bucket, versioning_configuration={"status": "Enabled"}, opts=self._child
-        )
-        # The trail encrypts its files with the stack's key itself; this is for everything else (digests).
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            name,
-            bucket=bucket.bucket,
-            rules=[
-                {
-                    "apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"},
-                    # Nobody else could read a file under a key that only the uploader has.
-                    "blocked_encryption_types": ["SSE-C"],
-                }
-            ],
-            opts=self._child,
-        )
-        aws.s3.BucketLifecycleConfiguration(
-            name,
-            # Rules on replaced versions need versioning first.
-            bucket=versioned.bucket,
-            rules=[
-                {
-                    "id": "keep-then-delete",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "expiration": {"days": keep_days},
-                    "noncurrent_version_expiration": {"noncurrent_days": _REPLACED_LOG_FILE_DAYS},
-                    "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
-                }
-            ],
-            opts=self._child,
-        )
-        policy = aws.s3.BucketPolicy(
-            f"{name}-policy",
-            # S3 refuses two concurrent changes of one bucket's access.
-            bucket=private.bucket,
+            bucket,
+            keep_days=keep_days,
+            keep_replaced_days=_REPLACED_LOG_FILE_DAYS,
             policy=trail.bucket_policy(self._names),
             opts=self._child,
         )
-        return policy.bucket
+        return private.policy.bucket
 
     def _topic(self, emails: Sequence[str], kms_key_arn: pulumi.Input[str] | None) -> pulumi.Output[str]:
         """Create the topic and return its ARN, known once its policy is in force."""

@@ -92,7 +92,7 @@ def test_the_state_is_private_versioned_encrypted_and_deleted_by_nobody_by_accid
     ]
     (rule,) = recording.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").inputs["rules"]
     assert rule["noncurrentVersionExpiration"] == {"noncurrentDays": 90}
-    assert "expiration" not in rule
+    assert rule["expiration"] is None
     statements = parse(recording.one("aws:s3/bucketPolicy:BucketPolicy").inputs["policy"], source="bucket")
     file = f"arn:aws:s3:::{name}/.pulumi/meta.yaml"
     plain = Request("s3:GetObject", file, f"arn:aws:iam::{ACCOUNT}:role/x", {"aws:securetransport": "false"})

@@ -105,7 +105,7 @@ def test_the_trail_records_every_region_and_proves_its_files(recording: Recordin
 
 def test_the_trail_waits_for_the_policies_that_cloudtrail_tries(recording: Recording) -> None:
     assert recording.one(TRAIL).options.property_dependencies == {
-        "s3BucketName": {"audit-log-files-policy"},
+        "s3BucketName": {"audit-log-files"},
         "cloudWatchLogsGroupArn": {"audit-events"},
         "cloudWatchLogsRoleArn": {"audit-trail", "audit-write-events"},
     }

@@ -250,7 +250,8 @@ def test_every_statement_is_needed(record: Recorder) -> None:
     requests, key = all_calls(recording), key_policies(recording)
     for statement in parsed(FULL):
         rest = tuple(s for s in parsed(FULL) if s.label != statement.label)
-        assert refused(rest, requests, key), statement.label
+        its = [request for request in requests if request.action.lower() in statement.actions]
+        assert refused(rest, its, key), statement.label
 
 
 @pytest.mark.parametrize("feature", sorted(ALL))

@@ -1,6 +1,6 @@
 """Amazon ElastiCache: replication groups with an AUTH token, and subnet groups.
 
-Source: terraform-provider-aws 6.x (2026), internal/service/elasticache/replication_group.go and subnet_group.go.
+Source: terraform-provider-aws 6.x (2026), internal/service/elasticache/replication_group.go.
 """
 
 import re
@@ -8,76 +8,22 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox.providers._diff import same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, between, given, matches, one_of
+from sandbox.providers._resource import Inputs, Prop, between, given, matches, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, is_arn, retag, tag_list, tag_map
+from sandbox.providers.aws import _subnets
+from sandbox.providers.aws._base import AwsResource, is_arn, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
+from sandbox.providers.aws._subnets import retag_at, subnet_group_inputs
 
 
-def _retag(aws: Aws, arn: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-    client = aws.client("elasticache")
-    retag(
-        old,
-        new,
-        changed,
-        put=lambda added: client.add_tags_to_resource(ResourceName=arn, Tags=tag_list(added)),
-        drop=lambda removed: client.remove_tags_from_resource(ResourceName=arn, TagKeys=removed),
-    )
-
-
-class SubnetGroup(AwsResource):
+class SubnetGroup(_subnets.SubnetGroup):
     """The subnets in which nodes of a replication group may be."""
 
     type_name = "aws:elasticache/subnetGroup:SubnetGroup"
     title = "ElastiCache Subnet Group"
-    tagged = True
-    autoname = Autoname(lower=True)
-    inputs: ClassVar[Inputs] = {
-        "description": Prop(str, default="Managed by Pulumi"),
-        "name": Prop(str, computed=True, force_new=True, check=matches(r"[0-9a-z-]+", 1, 255)),
-        "subnetIds": Prop(list, required=True, same=same_set),
-    }
+    service, kind = "elasticache", "Cache"
+    inputs: ClassVar[Inputs] = subnet_group_inputs(r"[0-9a-z-]+")
     computed = ("arn", "vpcId")
-
-    def create(self, aws: Aws, new: Properties) -> str:
-        """CreateCacheSubnetGroup."""
-        aws.client("elasticache").create_cache_subnet_group(
-            CacheSubnetGroupName=new["name"],
-            CacheSubnetGroupDescription=new["description"],
-            SubnetIds=new["subnetIds"],
-            **given(Tags=tag_list(new["tagsAll"]) or None),
-        )
-        return new["name"]
-
-    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeCacheSubnetGroups, ListTagsForResource."""
-        del state
-        client = aws.client("elasticache")
-        found = client.describe_cache_subnet_groups(CacheSubnetGroupName=resource_id)["CacheSubnetGroups"][0]
-        return {
-            "arn": found["ARN"],
-            "description": found["CacheSubnetGroupDescription"],
-            "name": found["CacheSubnetGroupName"],
-            "subnetIds": [subnet["SubnetIdentifier"] for subnet in found["Subnets"]],
-            "vpcId": found.get("VpcId"),
-            "tagsAll": tag_map(client.list_tags_for_resource(ResourceName=found["ARN"])["TagList"]),
-            "region": aws.region,
-        }
-
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """ModifyCacheSubnetGroup, tags."""
-        if {"description", "subnetIds"} & {*changed}:
-            aws.client("elasticache").modify_cache_subnet_group(
-                CacheSubnetGroupName=resource_id,
-                CacheSubnetGroupDescription=new["description"],
-                SubnetIds=new["subnetIds"],
-            )
-        _retag(aws, old["arn"], old, new, changed)
-
-    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteCacheSubnetGroup."""
-        del old
-        aws.client("elasticache").delete_cache_subnet_group(CacheSubnetGroupName=resource_id)
 
 
 def _token(value: str) -> str | None:
@@ -204,7 +150,7 @@ class ReplicationGroup(AwsResource):
                 AuthToken=new["authToken"],
                 AuthTokenUpdateStrategy=new["authTokenUpdateStrategy"],
             )
-        _retag(aws, old["arn"], old, new, changed)
+        retag_at(client, old["arn"], old, new, changed)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteReplicationGroup."""

@@ -1,30 +1,21 @@
 """Amazon RDS: Aurora clusters, their instances and subnet groups.
 
-Source: terraform-provider-aws 6.x, internal/service/rds/cluster.go, cluster_instance.go and subnet_group.go.
+Source: terraform-provider-aws 6.x, internal/service/rds/cluster.go and cluster_instance.go.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox.providers._diff import same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, matches, one_of
+from sandbox.providers._resource import Inputs, Prop, ProviderError, between, given, matches, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag, tag_list, tag_map
+from sandbox.providers.aws import _subnets
+from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
+from sandbox.providers.aws._subnets import retag_at, subnet_group_inputs
 
 _IDENTIFIER: Final = matches(r"[a-z](-?[0-9a-z])*", 1, 63)
 _ENGINES: Final = ("aurora-mysql", "aurora-postgresql", "mysql", "postgres")
-
-
-def _retag(aws: Aws, arn: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-    client = aws.client("rds")
-    retag(
-        old,
-        new,
-        changed,
-        put=lambda added: client.add_tags_to_resource(ResourceName=arn, Tags=tag_list(added)),
-        drop=lambda removed: client.remove_tags_from_resource(ResourceName=arn, TagKeys=removed),
-    )
 
 
 def _identifier(new: Mapping[str, Any], key: str) -> str:
@@ -32,58 +23,14 @@ def _identifier(new: Mapping[str, Any], key: str) -> str:
     return by_prefix({f"{key}Prefix": "tf-", **new}, key)
 
 
-class SubnetGroup(AwsResource):
+class SubnetGroup(_subnets.SubnetGroup):
     """The subnets in which instances of a cluster may be."""
 
     type_name = "aws:rds/subnetGroup:SubnetGroup"
     title = "RDS DB Subnet Group"
-    tagged = True
-    autoname = Autoname(lower=True)
-    inputs: ClassVar[Inputs] = {
-        "description": Prop(str, default="Managed by Pulumi"),
-        "name": Prop(str, computed=True, force_new=True, check=matches(r"[0-9a-z_. -]+", 1, 255)),
-        "subnetIds": Prop(list, required=True, same=same_set),
-    }
+    service, kind = "rds", "DB"
+    inputs: ClassVar[Inputs] = subnet_group_inputs(r"[0-9a-z_. -]+")
     computed = ("arn",)
-
-    def create(self, aws: Aws, new: Properties) -> str:
-        """CreateDBSubnetGroup."""
-        aws.client("rds").create_db_subnet_group(
-            DBSubnetGroupName=new["name"],
-            DBSubnetGroupDescription=new["description"],
-            SubnetIds=new["subnetIds"],
-            Tags=tag_list(new["tagsAll"]),
-        )
-        return new["name"]
-
-    def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeDBSubnetGroups, ListTagsForResource."""
-        del state
-        client = aws.client("rds")
-        found = client.describe_db_subnet_groups(DBSubnetGroupName=resource_id)["DBSubnetGroups"][0]
-        return {
-            "arn": found["DBSubnetGroupArn"],
-            "description": found["DBSubnetGroupDescription"],
-            "name": found["DBSubnetGroupName"],
-            "subnetIds": [subnet["SubnetIdentifier"] for subnet in found["Subnets"]],
-            "tagsAll": tag_map(client.list_tags_for_resource(ResourceName=found["DBSubnetGroupArn"])["TagList"]),
-            "region": aws.region,
-        }
-
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """ModifyDBSubnetGroup, tags."""
-        if {"description", "subnetIds"} & {*changed}:
-            aws.client("rds").modify_db_subnet_group(
-                DBSubnetGroupName=resource_id,
-                DBSubnetGroupDescription=new["description"],
-                SubnetIds=new["subnetIds"],
-            )
-        _retag(aws, old["arn"], old, new, changed)
-
-    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteDBSubnetGroup."""
-        del old
-        aws.client("rds").delete_db_subnet_group(DBSubnetGroupName=resource_id)
 
 
 _CLUSTER_SENT: Final = {
@@ -198,7 +145,7 @@ class Cluster(AwsResource):
             aws.client("rds").modify_db_cluster(
                 DBClusterIdentifier=resource_id, ApplyImmediately=bool(new.get("applyImmediately")), **given(**sent)
             )
-        _retag(aws, old["arn"], old, new, changed)
+        retag_at(aws.client("rds"), old["arn"], old, new, changed)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteDBCluster, with a last snapshot unless the state says otherwise."""
@@ -281,7 +228,7 @@ class ClusterInstance(AwsResource):
             aws.client("rds").modify_db_instance(
                 DBInstanceIdentifier=resource_id, ApplyImmediately=bool(new.get("applyImmediately")), **given(**sent)
             )
-        _retag(aws, old["arn"], old, new, changed)
+        retag_at(aws.client("rds"), old["arn"], old, new, changed)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteDBInstance; a cluster's has no snapshot of its own."""
