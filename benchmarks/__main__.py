@@ -166,7 +166,9 @@ class _Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = {**os.environ, "SANDBOX_HOME": str(folder / "home"), "CI": "true"}
+        # Without bytecode each run would compile the project again, which no user's does.
+        kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        self.environment = {**kept, "SANDBOX_HOME": str(folder / "home"), "CI": "true"}
         self.run(
             "preview", "--project", str(self._project("empty", 0))
         )  # warm: builds the engine, installs the plugins

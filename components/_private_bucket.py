@@ -12,13 +12,14 @@ import pulumi_aws as aws
 class PrivateBucket(NamedTuple):
     """What further settings of the bucket must wait for."""
 
-    versioning: aws.s3.BucketVersioning
-    policy: aws.s3.BucketPolicy
+    # Quoted, here and elsewhere: the SDK loads a service's classes on first use, and a stack without a bucket needs none.
+    versioning: "aws.s3.BucketVersioning"
+    policy: "aws.s3.BucketPolicy"
 
 
 def keep_private(
     name: str,
-    bucket: aws.s3.Bucket,
+    bucket: "aws.s3.Bucket",
     *,
     keep_days: int | None,
     keep_replaced_days: int,

@@ -353,7 +353,7 @@ def _state(args: AuditArgs) -> PulumiState | None:
     )
 
 
-def _selectors(args: AuditArgs, partition: str) -> list[aws.cloudtrail.TrailEventSelectorArgsDict] | None:
+def _selectors(args: AuditArgs, partition: str) -> "list[aws.cloudtrail.TrailEventSelectorArgsDict] | None":
     """Return the management events and those on the state's objects; None leaves CloudTrail's default, management events."""
     if not args.get("state_bucket_name"):
         return None

@@ -177,7 +177,7 @@ class Rotation(pulumi.ComponentResource):
         role_arn: pulumi.Input[str],
         superuser_arn: pulumi.Input[str] | None,
         log_group_name: pulumi.Input[str],
-    ) -> aws.lambda_.Function:
+    ) -> "aws.lambda_.Function":
         args, bundle, host = self._args, self._args.get("certificate_bundle"), self._args["host"]
         kind = args.get("engine", _DEFAULT_ENGINE)
         engine = ENGINES[kind]
