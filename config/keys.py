@@ -57,7 +57,8 @@ KEYS: tuple[Key, ...] = (
         "Pulumi refuses to delete secrets and generated values; short values and placeholders are refused",
     ),
     Key(
-        "encryption", "string", "aws-managed", "Who owns the key of secrets, logs and topics",
+        "encryption", "string", "aws-managed",
+        "Who owns the key of secrets, logs and topics; `returning-to-aws-managed` is for one `pulumi up` on the way back",
         ("aws-managed", "customer-managed", "returning-to-aws-managed"),
     ),
     Key("replicaRegions", "array", [], "Regions that hold a replica of each secret", check=fields.wrong_region),
