@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
@@ -105,9 +106,9 @@ class SecretsArgs(TypedDict):
 class Secrets(pulumi.ComponentResource):
     """Secrets in AWS Secrets Manager, each with its resource policy, and with a version for a value that Pulumi sets.
 
-        A generated value is generated once and stays: only a higher `number` requests a new one. A live value that this program
-        did not
-    set is never replaced (`components.value_guard`). In Python, `secrets` has a `Secret` by name, which other components take.
+    A generated value is generated once and stays: only a higher `number` requests a new one. A live value that this program
+    did not set is never replaced (`components.value_guard`). In Python, `secrets` has a `Secret` by name, which other
+    components take.
     """
 
     arns: pulumi.Output[dict[str, str]]
@@ -127,40 +128,27 @@ class Secrets(pulumi.ComponentResource):
             ArgsError: When an argument makes no sense.
         """
         super().__init__("ecs-secrets:index:Secrets", name, None, opts)
-        self._name, self._args = name, args
+        self._name, self._args, self._region = name, args, _args.location_of(args, self).region
+        self._window = int(args.get("recovery_window_in_days", 30))
         given = cast("Mapping[str, Mapping[str, Any]]", args["secrets"])
         _args.refuse("Secrets", name, value_plan.problems(given))
         plans = value_plan.plan(given, f"{pulumi.get_project()}-{pulumi.get_stack()}")
-        region = _args.location_of(args, self).region
-        guard = Guard(self, name, region=region, recovery_window_in_days=self._window)
-        listed = guard.list(
+        self._guard = Guard(self, name, region=self._region, recovery_window_in_days=self._window)
+        listed = self._guard.list(
             [plan.name for plan in plans],
             [plan.name for plan in plans if plan.adopt_arn],
             key="AWS's" if "kms_key_id" in args else "own" if args.get("kms_key_arn") is not None else "",
         )
         values = _Values(self, name, plans, args["secrets"])
-        self.secrets: Mapping[str, Secret] = {
-            plan.name: self._secret(plan, values.of(plan), guard, listed, region) for plan in plans
-        }
+        self.secrets: Mapping[str, Secret] = {plan.name: self._secret(plan, values.of(plan), listed) for plan in plans}
         self.arns = pulumi.Output.all(**{key: secret.arn for key, secret in self.secrets.items()})
         self.names = pulumi.Output.from_input({key: secret.full_name for key, secret in self.secrets.items()})
         self.register_outputs({"arns": self.arns, "names": self.names})
 
-    @property
-    def _window(self) -> int:
-        return int(self._args.get("recovery_window_in_days", 30))
-
-    def _secret(
-        self,
-        plan: SecretPlan,
-        values: Mapping[str, pulumi.Output[str]],
-        guard: Guard,
-        listed: pulumi.Resource,
-        region: str,
-    ) -> Secret:
+    def _secret(self, plan: SecretPlan, values: Mapping[str, pulumi.Output[str]], listed: pulumi.Resource) -> Secret:
         """Create a secret, or import it; AWS refuses a resource policy that makes it public."""
         args, resource_name = self._args, f"{self._name}-{plan.name}"
-        stash, adopted_arn = guard.stash(plan, values, after=[listed]), plan.adopt_arn
+        stash, adopted_arn = self._guard.stash(plan, values, after=[listed]), plan.adopt_arn
         full_name = full_name_of(adopted_arn) if adopted_arn else plan.full_name
         replica_keys = args.get("replica_kms_keys", {})
         kms_key_id = args.get("kms_key_id") or args.get("kms_key_arn")
@@ -180,7 +168,7 @@ class Secrets(pulumi.ComponentResource):
                 protect=args.get("protect", False),
                 depends_on=[stash],
                 import_=adopted_arn,
-                hooks=None if adopted_arn else guard.new(),
+                hooks=None if adopted_arn else self._guard.new,
                 # Pulumi never deletes a secret that it did not create.
                 retain_on_delete=adopted_arn is not None,
                 # DescribeSecret omits AWS's own key, or returns its alias: neither is a change.
@@ -200,55 +188,42 @@ class Secrets(pulumi.ComponentResource):
             plan.name,
             full_name,
             secret.arn,
-            region,
+            self._region,
             ADOPTED if adopted_arn else STACK,
             plan.kms_key_arn if adopted_arn else args.get("kms_key_arn"),
-            self._versions(plan, secret, values, guard).version_id if values else None,
+            self._live_version(plan, secret, values).version_id if values else None,
         )
 
-    def _versions(
-        self,
-        plan: SecretPlan,
-        secret: aws.secretsmanager.Secret,
-        values: Mapping[str, pulumi.Output[str]],
-        guard: Guard,
+    def _live_version(
+        self, plan: SecretPlan, secret: aws.secretsmanager.Secret, values: Mapping[str, pulumi.Output[str]]
     ) -> aws.secretsmanager.SecretVersion:
         """Set a secret's value. A text's previous value is set first, so that a reader of both always finds both."""
-        resource_name, ignored = f"{self._name}-{plan.name}", ["secretString"] if plan.rotated else []
-        if not plan.is_text:
-            document = pulumi.Output.from_input(dict(values)).apply(_as_json)
-            return self._set(f"{resource_name}-value", secret, document, ignored, guard.version())
-        before: list[pulumi.Resource] = []
-        if plan.previous_keys():
-            before = [self._set(f"{resource_name}-previous-value", secret, values[PREVIOUS_SUFFIX], ignored)]
-        return self._set(f"{resource_name}-value", secret, values[WHOLE], ignored, guard.version(), after=before)
+        set_, before = partial(self._set, plan, secret), list[pulumi.Resource]()
+        if plan.is_text and plan.previous_keys():
+            before = [set_("previous-value", values[PREVIOUS_SUFFIX], [labels.PREVIOUS])]
+        whole = values[WHOLE] if plan.is_text else pulumi.Output.from_input(dict(values)).apply(_as_json)
+        return set_("value", whole, [CURRENT, labels.LIVE], depends_on=before, hooks=self._guard.version)
 
     def _set(
         self,
-        name: str,
+        plan: SecretPlan,
         secret: aws.secretsmanager.Secret,
+        name: str,
         value: pulumi.Output[str],
-        ignored: Sequence[str],
-        live: pulumi.ResourceHookBinding | None = None,
-        *,
-        after: Sequence[pulumi.Resource] = (),
+        stages: Sequence[str],
+        **options: Any,
     ) -> aws.secretsmanager.SecretVersion:
-        # A version without a label is collected by AWS some time after two more values were set, by a rotation or outside
-        # Pulumi, and a refresh would then lose it from the state. The labels are ignored afterwards (an update would move
-        # AWSCURRENT back), and so is the value once a rotation owns it. AWS deletes no version, and the provider's attempt
-        # fails when a label has moved, so none is made.
+        # AWS collects a version without a label some time after two more values were set, by a rotation or outside Pulumi, and a
+        # refresh would then lose it from the state. The labels are ignored afterwards (an update would move AWSCURRENT back), and
+        # so is the value once a rotation owns it. AWS deletes no version, and the provider's attempt fails when a label has
+        # moved, so none is made.
+        ignored = ["versionStages", "secretString"] if plan.rotated else ["versionStages"]
         return aws.secretsmanager.SecretVersion(
-            name,
+            f"{self._name}-{plan.name}-{name}",
             secret_id=secret.id,
             secret_string=pulumi.Output.secret(value),
-            version_stages=[CURRENT, labels.LIVE] if live else [labels.PREVIOUS],
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                ignore_changes=["versionStages", *ignored],
-                retain_on_delete=True,
-                depends_on=list(after),
-                hooks=live,
-            ),
+            version_stages=stages,
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=ignored, retain_on_delete=True, **options),
         )
 
 

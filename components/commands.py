@@ -1,4 +1,4 @@
-"""Commands that messages print: each can be pasted, and changes nothing if a part of it fails."""
+"""Refusals, and the commands that they print: each can be pasted, and changes nothing if a part of it fails."""
 
 import shlex
 
@@ -16,3 +16,23 @@ def keep_command(name: str, key: str, stack: str, *, version: str = "", config_k
     given = {"key": key, "version": version, "config-key": config_key}
     options = "".join(f" --{option} {shlex.quote(value)}" for option, value in given.items() if value)
     return f"python -m ops keep {shlex.quote(name)}{options} --stack {shlex.quote(stack)}"
+
+
+def number_command(config_key: str, number: int, stack: str) -> str:
+    """Return the command that sets a value's number."""
+    return f"pulumi config set --stack {shlex.quote(stack)} --path rotations.{config_key} {number}"
+
+
+def set_command(config_key: str, stack: str) -> str:
+    """Return the command that sets a value in the stack's configuration; it asks for the value."""
+    return f"pulumi config set --stack {shlex.quote(stack)} --secret {config_key}"
+
+
+def ways(introduction: str, *commands: str) -> str:
+    """Return commands, a line each, under what introduces them."""
+    return "\n  ".join((f"{introduction}{':' if commands else ''}", *commands))
+
+
+def refusal(subject: str, why: str, way: str, *commands: str) -> str:
+    """Return why something is refused, that nothing was changed, and the way on with its commands."""
+    return ways(f"{subject}: {why}. Nothing was changed. {way}", *commands)

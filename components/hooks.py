@@ -82,7 +82,10 @@ def let_hooks_end() -> None:
     When an `apply` of the program fails, the SDK stops the server of the hooks and only then tells the engine of the error. The
     engine's call of a hook fails at that moment ("Cancelling all calls", "connection refused"), and that is all the user sees.
     """
-    stack.wait_for_rpcs = _wait_for_all
+    if (
+        stack.wait_for_rpcs.__name__ != _wait_for_all.__name__
+    ):  # a process may load the program again, as the sandbox's does
+        stack.wait_for_rpcs = _wait_for_all
 
 
 async def _wait_for_all(await_all_outstanding_tasks: bool = True) -> None:  # noqa: FBT001, FBT002 - the SDK's own

@@ -11,17 +11,17 @@ Sources: Pulumi, "Resource hooks" and "Stash"; AWS, Secrets Manager API, PutSecr
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import pulumi
 
 from components import hooks, labels, limits
-from components.commands import keep_command
+from components.commands import keep_command, number_command, refusal, ways
 from components.hooks import QuestionError, Questions
 from components.references import CURRENT, PENDING
-from components.value_intent import Change, Record, Refusal, next_number
+from components.value_intent import Change, Record, Refusal
 from components.value_plan import WHOLE, SecretPlan
 
 _VERSIONS = "aws:secretsmanager/getSecretVersions:getSecretVersions"
@@ -102,6 +102,10 @@ class Guard:
         self._on_values = self._hook("values", self._check_values)
         self._on_new = self._hook("new", self._check_new)
         self._on_version = self._hook("version", self._check_version)
+        self.new = pulumi.ResourceHookBinding(before_create=[self._on_new])
+        """The hooks of a secret to create: its name must not be taken."""
+        self.version = pulumi.ResourceHookBinding(before_create=[self._on_version])
+        """The hooks of a live version: it must not replace a value that was set outside Pulumi meanwhile."""
 
     def list(self, names: Sequence[str], adopted: Collection[str], key: str = "") -> pulumi.Resource:
         """Record the stack's secrets; refuse to remove one that the stack created without a recovery window.
@@ -135,14 +139,6 @@ class Guard:
             content,
         )
 
-    def new(self) -> pulumi.ResourceHookBinding:
-        """Return the hooks of a secret to create: its name must not be taken."""
-        return pulumi.ResourceHookBinding(before_create=[self._on_new])
-
-    def version(self) -> pulumi.ResourceHookBinding:
-        """Return the hooks of a live version: it must not replace a value that was set outside Pulumi meanwhile."""
-        return pulumi.ResourceHookBinding(before_create=[self._on_version])
-
     def _hook(self, name: str, check: _Check) -> pulumi.ResourceHook:
         """Register a check as a hook, also for previews.
 
@@ -165,63 +161,48 @@ class Guard:
 
     def _check_list(self, step: pulumi.ResourceHookArgs) -> None:
         before, after = (step.old_inputs or {})["input"], (step.new_inputs or {})["input"]
+        set_, up = f"pulumi config set --stack {self._stack}", f"pulumi up --stack {self._stack}"
         if before.get("kmsKey") == "own" and not after.get("kmsKey"):
-            raise LiveValueError(
-                "the secrets are encrypted with the stack's own key, which would leave Pulumi while they still need it. "
-                "Nothing was changed. Move them to AWS's key first; then `encryption` can become aws-managed:\n"
-                f"  pulumi config set --stack {self._stack} encryption returning-to-aws-managed\n"
-                f"  pulumi up --stack {self._stack}"
-            )
+            why = "are encrypted with the stack's own key, which would leave Pulumi while they still need it"
+            way = "Move them to AWS's key first; then `encryption` can become aws-managed"
+            raise LiveValueError(refusal("the secrets", why, way, f"{set_} encryption returning-to-aws-managed", up))
         gone = sorted({*before["secrets"]} - {*before["adopted"]} - {*after["secrets"]})
         if gone and not before["recoveryWindowInDays"]:
-            raise LiveValueError(
-                f"{', '.join(gone)}: removed from catalogue.py, and would be deleted at once (recoveryWindowInDays is 0), while "
-                "tasks can still read it. Nothing was changed. Restore the entry and run these commands; then remove it:\n"
-                f"  pulumi config set --stack {self._stack} recoveryWindowInDays 7\n"
-                f"  pulumi up --stack {self._stack}"
+            why = (
+                "removed from catalogue.py, and would be deleted at once (recoveryWindowInDays is 0), while tasks can still read "
+                "it"
             )
+            way = "Restore the entry and run these commands; then remove it"
+            raise LiveValueError(refusal(", ".join(gone), why, way, f"{set_} recoveryWindowInDays 7", up))
 
     async def _check_values(self, step: pulumi.ResourceHookArgs) -> None:
         """Compare the live values with those set last and those to set, if anything is set or refused."""
         secret, state = self._secrets[step.name], await _resolved((step.old_inputs or {}).get("input"))
-        plan, new = secret.plan, await secret.known()
+        plan, new, last = secret.plan, await secret.known(), dict[str, str](state["values"] if state else {})
         found: list[Refusal] = []
-        last: dict[str, str] = {}
         if state:
-            change, last = Change(plan, Record.parse(state), self._stack), dict(state["values"])
-            found += change.refusals()
-            found += () if plan.rotated else change.value_refusals(last, new)
-        if any(not refusal.unless_live and not refusal.unless_live_has for refusal in found):
+            change = Change(plan, Record.parse(state), self._stack)
+            found = [*change.refusals(), *(() if plan.rotated else change.value_refusals(last, new))]
+        if any(not refused.unless_live and not refused.unless_live_has for refused in found):
             _refuse(found)
         sets = bool(secret.values) and not plan.rotated and (not state or new != last or len(new) < len(secret.values))
-        if found or sets:
-            await self._check_live(secret, found, last, new, sets=sets)
-
-    async def _check_live(
-        self,
-        secret: _Secret,
-        found: Sequence[Refusal],
-        last: Mapping[str, str],
-        new: Mapping[str, str],
-        *,
-        sets: bool,
-    ) -> None:
-        plan = secret.plan
+        if not found and not sets:
+            return
         try:
             live = await self._live(secret, plan.adopt_arn or plan.full_name)
         except _AbsentError:
-            self._absent.add(plan.name)
             _refuse(found)
+            self._absent.add(plan.name)
+            return
         except _DeniedError as denied:
             _refuse(found)
             self._unchecked(plan, denied)
-        else:
-            as_new = all(new.get(key) == value for key, value in live.values.items())
-            _refuse([refusal for refusal in found if not _waived(refusal, live, as_new=as_new)])
-            if sets and not as_new:
-                self._compare(secret, live, last, new)
-            if live.current:
-                self._passed[plan.name] = live.current
+            return
+        _refuse([refused for refused in found if not _waived(refused, live, new)])
+        if live.current:
+            if sets and (live.values != new or len(new) < len(secret.values)):
+                self._compare(plan, live, last, new)
+            self._passed[plan.name] = live.current
 
     def _unchecked(self, plan: SecretPlan, denied: Exception) -> None:
         """Report a secret that the caller is not allowed to read: a preview continues, an `up` does not."""
@@ -232,15 +213,15 @@ class Guard:
             )
         pulumi.log.warn(f"{plan.name}: not checked: {denied} on {plan.full_name} is missing; `pulumi up` needs it")
 
-    def _compare(self, secret: _Secret, live: _Live, last: Mapping[str, str], new: Mapping[str, str]) -> None:
-        """Refuse to replace parts that are neither what was set last nor what is set now."""
-        plan = secret.plan
-        pending = live.holders.get(PENDING)
-        if pending and pending != live.current:
-            raise LiveValueError(self._not_ended(plan, pending))
+    def _compare(self, plan: SecretPlan, live: _Live, last: Mapping[str, str], new: Mapping[str, str]) -> None:
+        """Refuse to replace parts that are neither what was set last nor what is set now, or to set any during a rotation."""
         lost = sorted(
             key for key, value in live.values.items() if value not in (last.get(key, _NONE), new.get(key, _NONE))
         )
+        pending = live.holders.get(PENDING, live.current)
+        # Without a state there are no outputs, which `ops rotate` needs: what is lost is kept first.
+        if pending != live.current and (last or not lost):
+            raise LiveValueError(self._not_ended(plan, str(pending), created=not last))
         if lost:
             raise LiveValueError(self._lost(plan, live, lost, created=not last))
 
@@ -266,9 +247,7 @@ class Guard:
                 await self._ask(_VALUE, {"secretId": full_name}, "GetSecretValue")
             except _AbsentError:
                 return True
-            except _DeniedError:
-                return False
-            except QuestionError as error:
+            except (_DeniedError, QuestionError) as error:
                 if not _DELETED.search(str(error)):
                     return False
             else:
@@ -290,10 +269,11 @@ class Guard:
                 return
             live = await self._live(secret, arn)
         except _AbsentError:
-            raise LiveValueError(
-                f"{plan.name}: {plan.full_name} is in the state but no longer in AWS. Nothing was changed. Remove it from "
-                f"the state; `pulumi up` then creates it again:\n  pulumi refresh --stack {self._stack}"
-            ) from None
+            why, way = (
+                f"{plan.full_name} is in the state but no longer in AWS",
+                "Remove it from the state; `pulumi up` then creates it again",
+            )
+            raise LiveValueError(refusal(plan.name, why, way, f"pulumi refresh --stack {self._stack}")) from None
         except _DeniedError as denied:
             self._unchecked(plan, denied)
             return
@@ -334,59 +314,62 @@ class Guard:
             raise
 
     def _taken(self, name: str, full_name: str) -> str:
-        return (
-            f"{name}: AWS has {full_name} already, which is not in this stack's state: it is pending deletion, was created "
-            "outside Pulumi, or the state was lost. Nothing was changed. Import it with its value:\n"
-            f"  python -m ops recover --stack {self._stack}"
+        why = (
+            f"AWS has {full_name} already, which is not in this stack's state: it is pending deletion, was created outside "
+            "Pulumi, or the state was lost"
         )
+        return refusal(name, why, "Import it with its value", f"python -m ops recover --stack {self._stack}")
 
-    def _not_ended(self, plan: SecretPlan, version: str) -> str:
-        secret = f"--region {self._region} --secret-id {plan.adopt_arn or plan.full_name}"
-        return (
-            f"{plan.name}: a rotation is in progress: version {version} has {PENDING}. Nothing was changed. Finish it, with "
-            f"rotation turned on:\n  python -m ops rotate {plan.name} --stack {self._stack}\n"
-            "or, if the database never got that password, cancel it:\n"
-            f"  aws secretsmanager cancel-rotate-secret {secret}\n"
-            f"  aws secretsmanager update-secret-version-stage {secret} --version-stage {PENDING} "
-            f"--remove-from-version-id {version}"
+    def _not_ended(self, plan: SecretPlan, version: str, *, created: bool) -> str:
+        why, way = f"a rotation is in progress: version {version} has {PENDING}", "Finish it, with rotation turned on"
+        finish = [f"python -m ops rotate {plan.name} --stack {self._stack}"]
+        if created:
+            way = "Leave out of catalogue.py what the live value does not have, import the secret, then finish it"
+            finish[:0] = [f"python -m ops recover --stack {self._stack}"]
+        label = self._aws(
+            "update-secret-version-stage", plan, f"--version-stage {PENDING} --remove-from-version-id {version}"
         )
+        cancel = ways(
+            "or, if the database never got that password, cancel it", self._aws("cancel-rotate-secret", plan), label
+        )
+        return f"{refusal(plan.name, why, way, *finish)}\n{cancel}"
 
     def _lost(self, plan: SecretPlan, live: _Live, lost: Sequence[str], *, created: bool) -> str:
         """Return the message: what would be lost, by name, and the commands to continue."""
         own, current = live.holders.get(labels.LIVE), live.current
+        why = f"its live value{_at(lost)}, version {current}, was set outside this stack, and `pulumi up` would replace it"
+        lines = [refusal(plan.name, why, "").rstrip()]
         if own == current and not created:
-            found = f"{plan.name}: an earlier `pulumi up` was interrupted before it set the value that the state has{_at(lost)}"
-            way = "Run that one again with its configuration, then this one."
-            lines = [f"{found}. Nothing was changed. {way}"]
-        else:
-            found = f"{plan.name}: its live value{_at(lost)}, version {current}, was set outside this stack"
-            lines = [f"{found}, and `pulumi up` would replace it. Nothing was changed."]
+            why = f"an earlier `pulumi up` was interrupted before it set the value that the state has{_at(lost)}"
+            lines = [refusal(plan.name, why, "Run that one again with its configuration, then this one.")]
         if created and not own:
-            lines.append("If the stack does not have the secret yet, import it with its values:")
-            lines.append(f"  python -m ops recover --stack {self._stack}")
-        lines.append("To keep it, set it in the configuration:")
-        for key in lost:
-            value = plan.values.get(key)
-            if value and value.config_key:
-                lines.append(f"  {keep_command(plan.name, key, self._stack)}")
-                if value.keeps_previous and not created:
-                    lines.append(f"  {next_number(value.config_key, value.number + 1, self._stack)}")
-            elif value:
-                again = f"`python -m ops rotate {plan.name} --stack {self._stack}`"
-                lines.append(
-                    f"  ({key or 'it'} is a constant: write the live value in catalogue.py. Where a function alternated two "
-                    f"users, turn the rotation on and run {again} once more instead)"
-                )
-            else:
-                lines.append(
-                    f"  (no configuration sets {key or 'it'}: add it to catalogue.py, or leave the secret External())"
-                )
+            recover = f"python -m ops recover --stack {self._stack}"
+            lines.append(ways("If the stack does not have the secret yet, import it with its values", recover))
+        keep = [line for key in lost for line in self._keep(plan, key, created=created)]
+        lines.append(ways("To keep it, set it in the configuration", *keep))
         if own and own != current:
-            secret = f"--region {self._region} --secret-id {plan.adopt_arn or plan.full_name}"
             move = f"--version-stage {CURRENT} --move-to-version-id {own} --remove-from-version-id {current}"
-            lines.append("To drop it, make the version that Pulumi set last the current one again:")
-            lines.append(f"  aws secretsmanager update-secret-version-stage {secret} {move}")
+            drop = self._aws("update-secret-version-stage", plan, move)
+            lines.append(ways("To drop it, make the version that Pulumi set last the current one again", drop))
         return "\n".join(lines)
+
+    def _aws(self, command: str, plan: SecretPlan, options: str = "") -> str:
+        secret = f"--region {self._region} --secret-id {plan.adopt_arn or plan.full_name}"
+        return f"aws secretsmanager {command} {secret} {options}".rstrip()
+
+    def _keep(self, plan: SecretPlan, key: str, *, created: bool) -> Iterator[str]:
+        value = plan.values.get(key)
+        if value is None:
+            yield f"(no configuration sets {key or 'it'}: add it to catalogue.py, or leave the secret External())"
+        elif value.config_key:
+            yield keep_command(plan.name, key, self._stack)
+            if value.keeps_previous and not created:
+                yield number_command(value.config_key, value.number + 1, self._stack)
+        else:
+            yield (
+                f"({key or 'it'} is a constant: write the live value in catalogue.py. Where a function alternated two users, "
+                f"turn the rotation on and run `python -m ops rotate {plan.name} --stack {self._stack}` once more instead)"
+            )
 
 
 _NONE = object()
@@ -394,13 +377,14 @@ _NONE = object()
 
 def _refuse(found: Sequence[Refusal]) -> None:
     if found:
-        raise LiveValueError("\n".join(refusal.text for refusal in found))
+        raise LiveValueError("\n".join(refused.text for refused in found))
 
 
-def _waived(refusal: Refusal, live: _Live, *, as_new: bool) -> bool:
-    if refusal.unless_live_has is not None:
-        return refusal.unless_live_has in live.values
-    return refusal.unless_live and as_new and live.current is not None
+def _waived(refused: Refusal, live: _Live, new: Mapping[str, str]) -> bool:
+    """Return whether AWS already has what a refusal is about."""
+    if refused.unless_live_has is not None:
+        return refused.unless_live_has in live.values
+    return live.current is not None and all(new.get(key) == value for key, value in live.values.items())
 
 
 def _at(lost: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +28,7 @@ from ops._console import counted, print_json, say, working
 from ops._engine import Engine
 from ops._errors import MISSING, AwsError, MisuseError, aws_errors, code_of, explained
 from ops._existing import SECRET, TASK_DEFINITION, VERSION, Existing, Wanted
+from ops._json import json_object
 from ops._plan import Plan, Secret, connect_planned, read_plan
 from ops._secrets import Record, describe
 from ops._stack import in_sandbox
@@ -63,7 +64,7 @@ class Key:
     state: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Recovery:
     """One run on one stack.
 
@@ -152,12 +153,12 @@ class Recovery:
         # The values of a secret that the state doesn't have, or had under another ARN, are those that AWS has.
         for name in records:
             if not any(self._is(resource, SECRET, name) for resource in left.values()):
-                numbers = self._parts_by_password(name)
+                generated = _generated(self.own[name])
                 self.forget(
                     urn
                     for urn, resource in left.items()
                     if self._is(resource, _STASH, name)
-                    or (resource["type"] == _PASSWORD and _password_key(urn, numbers) in numbers)
+                    or (resource["type"] == _PASSWORD and _password_key(urn, generated))
                 )
 
     def forget(self, urns: Iterable[str]) -> None:
@@ -195,7 +196,7 @@ class Recovery:
     def _filled(self, entry: dict[str, Any], step: Mapping[str, Any], existing: Existing) -> dict[str, Any] | None:
         inputs = {k: v for k, v in (step["newState"].get("inputs") or {}).items() if k != "__defaults"}
         if entry["type"] == _PASSWORD:
-            value = self._value_of(step["urn"])
+            value = self._values.get(_password_key(step["urn"], self._values) or ("", 0))
             return {**entry, "id": "none", **_password(inputs, value)} if value else None
         after = step["newState"].get("propertyDependencies") or {}
         found = existing.find(Wanted(step["urn"], entry["type"], inputs, after))
@@ -204,58 +205,30 @@ class Recovery:
         lost = {name: inputs[name] for name in _ONLY_INPUTS if name in inputs}
         return {**entry, "id": found, **({"inputs": lost} if lost else {})}
 
-    def _value_of(self, urn: str) -> str | None:
-        """Return a generated value that AWS has, by the number in the resource's name."""
-        for name in self.own:
-            parts = self._parts_by_password(name)
-            key, label = parts.get(_password_key(urn, parts), ("", ""))
-            # Of two secrets that have the value, one can be gone.
-            if label and (value := self._live(name, label).get(key)):
-                return value
-        return None
-
-    def _parts_by_password(self, name: str) -> dict[tuple[str, int], tuple[str, str]]:
-        """Return by configuration key and number where a secret has a generated value: its JSON key and a staging label."""
-        found: dict[tuple[str, int], tuple[str, str]] = {}
-        for key, part in self.own[name].parts.items():
-            if part.kind != "generated" or part.config_key is None:
-                continue
-            number = part.number
-            found[part.config_key, number] = key, CURRENT
-            if number > 1:
-                found[part.config_key, number - 1] = (f"{key}_PREVIOUS", CURRENT) if key else ("", PREVIOUS)
-        return found
-
-    def _live(self, name: str, label: str) -> Mapping[str, str]:
-        """Return a version's values by JSON key, "" for a text; empty where there is none."""
-        if (name, label) not in self._read:
-            self._read[name, label] = self._get(name, label)
-        return self._read[name, label]
-
     @cached_property
-    def _read(self) -> dict[tuple[str, str], Mapping[str, str]]:
-        return {}
+    def _values(self) -> Mapping[tuple[str, int], str]:
+        """The generated values that AWS has, by configuration key and number: a secret that is gone may share one."""
+        return {
+            generated: value
+            for name, secret in self.own.items()
+            for generated, (key, stages) in _generated(secret).items()
+            if (value := next((v for stage in stages if (v := self._live(name, stage).get(key))), None))
+        }
 
-    def _get(self, name: str, label: str) -> Mapping[str, str]:
-        stages = (label, "AWSPREVIOUS") if label == PREVIOUS else (label,)
-        for stage in stages:
-            try:
-                found = self.aws.client("secretsmanager").get_secret_value(
-                    SecretId=self.full_names[name], VersionStage=stage
-                )
-            except aws_errors() as error:
-                if code_of(error) in MISSING:
-                    continue
-                raise explained(error) from None
-            text = found.get("SecretString") or ""
-            if not self.own[name].json:
-                return {"": text}
-            try:
-                content = json.loads(text)
-            except ValueError:
-                content = None
-            return {k: v for k, v in content.items() if isinstance(v, str)} if isinstance(content, dict) else {}
-        return {}
+    @cache  # noqa: B019 - a run has one
+    def _live(self, name: str, stage: str) -> Mapping[str, str]:
+        """Return a version's values by JSON key, "" for a text; empty where there is none."""
+        try:
+            found = self.aws.client("secretsmanager").get_secret_value(
+                SecretId=self.full_names[name], VersionStage=stage
+            )
+        except aws_errors() as error:
+            if code_of(error) in MISSING:
+                return {}
+            raise explained(error) from None
+        text = found.get("SecretString") or ""
+        parts = json_object(text) if self.own[name].json else {"": text}
+        return {key: value for key, value in (parts or {}).items() if isinstance(value, str)}
 
     def label(self, state: Mapping[str, Any], records: Mapping[str, Record]) -> None:
         """Move the label of the live version to the state's live version: its values are this program's now."""
@@ -434,10 +407,22 @@ def _password(inputs: Mapping[str, Any], value: str) -> dict[str, Any]:
     return {"inputs": given, "outputs": {**given, "id": "none", "result": secret}}
 
 
-def _password_key(urn: str, known: Iterable[tuple[str, int]]) -> tuple[str, int]:
+def _generated(secret: Secret) -> dict[tuple[str, int], tuple[str, tuple[str, ...]]]:
+    """Return where a secret has its generated values, by configuration key and number: the JSON key and staging labels."""
+    found: dict[tuple[str, int], tuple[str, tuple[str, ...]]] = {}
+    for key, part in secret.parts.items():
+        if part.kind == "generated" and part.config_key is not None:
+            found[part.config_key, part.number] = key, (CURRENT,)
+            if part.number > 1:
+                before = (f"{key}_PREVIOUS", (CURRENT,)) if key else ("", (PREVIOUS, "AWSPREVIOUS"))
+                found[part.config_key, part.number - 1] = before
+    return found
+
+
+def _password_key(urn: str, known: Iterable[tuple[str, int]]) -> tuple[str, int] | None:
     """Return configuration key and number of a generated value from its resource's name, `<component>-<key>-<number>`."""
     name = urn.rpartition("::")[2]
-    return next(((key, n) for key, n in known if re.fullmatch(rf"(?:.*-)?{re.escape(key)}-{n}", name)), ("", 0))
+    return next(((key, n) for key, n in known if re.fullmatch(rf"(?:.*-)?{re.escape(key)}-{n}", name)), None)
 
 
 def _show(recovery: Recovery, would: Sequence[str], *, json_: bool) -> None:

@@ -80,10 +80,10 @@ def _values(snapshot: Snapshot) -> Iterator[Finding]:
             yield _unreadable(snapshot, record, value)
         elif value and value.text is None:
             found = "is binary: ECS reads text only"
-            yield Finding("value", "failure", name, found, *_fix_value(snapshot, record))
+            yield Finding("value", "failure", name, found, *_mend(snapshot, record))
         elif value and (wrong := unfit(value.text or "")):
             status = "warning" if (value.text or "").strip() else "failure"
-            yield Finding("value", status, name, wrong, *_fix_value(snapshot, record))
+            yield Finding("value", status, name, wrong, *_mend(snapshot, record))
         elif _changed_by_hand(snapshot, record):
             yield _by_hand(snapshot, record, name)
 
@@ -159,7 +159,7 @@ def _other_user(snapshot: Snapshot, record: Record, text: str) -> Iterator[Findi
 def _json_problems(
     snapshot: Snapshot, record: Record, subject: str, text: str, referenced: set[str]
 ) -> Iterator[Finding]:
-    fix = _fix_value(snapshot, record)
+    fix = _mend(snapshot, record)
     twice: set[str] = set()
 
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
@@ -186,19 +186,17 @@ def _json_problems(
     used = referenced | (_SIGN_IN if record.rotation.lambda_arn else set())
     for key in sorted(referenced - set(values)):
         text = f"has no key {key}, which the container references; it has {', '.join(sorted(values)) or 'none'}"
-        yield Finding("json", "failure", subject, text, *_fix_value(snapshot, record, key))
+        yield Finding("json", "failure", subject, text, *_mend(snapshot, record, key))
     for key, value in sorted(values.items()):
         if not isinstance(value, str):
             kind = "nested" if isinstance(value, dict | list) else f"of type {type(value).__name__}, not text"
             # ECS prints values the way Go does: 1000000 becomes 1e+06.
             text = f"key {key} is {kind}: ECS would pass on something else"
             status = "failure" if key in referenced else "warning"
-            yield Finding("json", status, subject, text, *_fix_value(snapshot, record, key))
+            yield Finding("json", status, subject, text, *_mend(snapshot, record, key))
         elif wrong := unfit(value):
             status = "failure" if key in used and not value.strip() else "warning"
-            signs_in = record.rotation.lambda_arn and key in _SIGN_IN  # a rotation would need it already
-            fix = _set(snapshot, record, key) if signs_in else _fix_value(snapshot, record, key)
-            yield Finding("json", status, subject, f"key {key} {wrong}", *fix)
+            yield Finding("json", status, subject, f"key {key} {wrong}", *_mend(snapshot, record, key))
 
 
 def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:
@@ -231,6 +229,14 @@ def _fix_value(snapshot: Snapshot, record: Record, key: str | None = None) -> tu
     if owner.fix:
         return owner.fix, ""
     return _set(snapshot, record, key)
+
+
+def _mend(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[str, str]:
+    """Return the command that repairs a broken value, and a remark.
+
+    A function repairs none: it signs in with the live value, changes the password alone and keeps every other key.
+    """
+    return (_set if record.rotation.lambda_arn else _fix_value)(snapshot, record, key)
 
 
 def _set(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[str, str]:

@@ -263,9 +263,14 @@ def put_key_twice(stack: Stack) -> None:
     put(APP, f'{{"API_KEY": "another-one", {value[1:]}')(stack)
 
 
-def empty_username(stack: Stack) -> None:
-    stack.rotate_by_function(APP)
-    put_json(username="", password="p-of-the-database")(stack)
+def rotated_json(**changes: Any) -> Break:
+    """Let a function rotate a JSON secret, then break a part that the function does not change."""
+
+    def broken(stack: Stack) -> None:
+        stack.rotate_by_function(APP)
+        put_json(**{"username": "app", "password": "p-of-the-database", **changes})(stack)
+
+    return broken
 
 
 def fail_replica(stack: Stack) -> None:
@@ -360,7 +365,10 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
     "blank JSON key": (put_json(SMTP_PASSWORD=" "), "json", "failure", APP, "SMTP_PASSWORD is empty or blank"),
     "blank value": (put(JWT, "  \n"), "value", "failure", JWT, "empty or blank"),
     "line break in a JSON key": (put_json(SMTP_PASSWORD="pasted\n"), "json", "warning", APP, "SMTP_PASSWORD begins or ends"),
-    "empty username": (empty_username, "json", "failure", APP, "username is empty"),
+    "empty username": (rotated_json(username=""), "json", "failure", APP, "username is empty"),
+    "rotated JSON without a key": (rotated_json(SMTP_PASSWORD=None), "json", "failure", APP, "has no key SMTP_PASSWORD"),
+    "number in a rotated JSON": (rotated_json(SMTP_PASSWORD=1_000_000), "json", "failure", APP, "is of type int"),
+    "line break in a rotated text": (rotating(put(DB, "a-long-password\n")), "value", "warning", DB, "white space"),
     "replica failed": (fail_replica, "replica", "failure", f"{JWT} in eu-central-1", "Failed"),
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ from unittest import mock
 import pytest
 from typer.testing import CliRunner
 
+from ops._plan import _printed
 from ops.cli import app as ops_app
 from sandbox import cli, environment, local_aws, pulumi_cli, state
 from sandbox.home import REPOSITORY, Home
@@ -120,18 +121,16 @@ class Sandbox:
             assert time.monotonic() < until, "it never came"
             time.sleep(0.002)
 
-    def quick(self, *arguments: str) -> Result:
+    def quick(self, *arguments: str, stdin: str = "") -> Result:
         """The same inside the test's process, which has imported already what it needs."""
-        saved = os.environ.get("SANDBOX_HOME")
-        os.environ["SANDBOX_HOME"] = str(self.home.root)
         out, err = io.StringIO(), io.StringIO()
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                status = cli.run(arguments)
-        finally:
-            os.environ.pop("SANDBOX_HOME")
-            if saved is not None:
-                os.environ["SANDBOX_HOME"] = saved
+        with (
+            mock.patch.dict(os.environ, SANDBOX_HOME=str(self.home.root)),
+            mock.patch("sys.stdin", io.StringIO(stdin)),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            status = cli.run(arguments)
         return Result(status, out.getvalue(), err.getvalue())
 
     def ok(self, *arguments: str) -> dict[str, Any]:
@@ -153,8 +152,11 @@ class Sandbox:
             **found.credentials(copy.account).variables(),
             "SANDBOX_HOME": str(self.home.root),
         }
+        _printed.cache_clear()  # the catalogue may be another one since the last command
         with (
             mock.patch("ops.recover.ROOT", copy.directory),
+            # The commands that it runs are processes of their own, which have imported already what they need.
+            mock.patch("sys.executable", str(self.python)),
             mock.patch.dict(os.environ, variables, clear=True),
             contextlib.chdir(copy.directory),
         ):

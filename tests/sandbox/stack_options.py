@@ -1,7 +1,11 @@
-"""Configurations of a stack, as options of the command line, and what a stack then holds."""
+"""Configurations of a stack, as options of the command line, and what a stack then holds or refuses."""
 
 import json
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
+
+from tests.sandbox.account import everything
 
 NETWORK = {
     "schedule": "cron(0 3 ? * SUN *)",
@@ -39,3 +43,26 @@ def values(sandbox: Any, copy: Any) -> dict[str, str]:
     client = sandbox.aws("secretsmanager", copy)
     names = sandbox.ok("outputs", *copy.options)["secrets"]
     return {name: client.get_secret_value(SecretId=one["full_name"])["SecretString"] for name, one in names.items()}
+
+
+def refused(sandbox: Any, copy: Any, *options: str) -> str:
+    """What `up` says when it refuses; nothing in AWS has changed, and no live value is in what it says."""
+    before = everything(partial(sandbox.aws, copy=copy))
+    result = sandbox.quick("up", *copy.options, *options)
+    assert result.status == 1, result.err
+    assert everything(partial(sandbox.aws, copy=copy)) == before
+    assert "Nothing was changed" in result.err
+    assert "Traceback" not in result.err
+    texts = [
+        text for secret in before["secrets"].values() for v in secret.get("values", {}).values() for text in _texts(v)
+    ]
+    assert [text for text in texts if len(text) > _WORD and text in result.err + result.out] == []
+    return result.err
+
+
+_WORD = 9
+"""Characters of a constant, such as a user's name, which a message can have, too."""
+
+
+def _texts(value: str) -> Iterator[str]:
+    yield from json.loads(value).values() if value.startswith("{") else [value]

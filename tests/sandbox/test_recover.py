@@ -118,6 +118,8 @@ def test_a_secret_that_was_deleted_or_created_by_hand(
             sandbox.ok("refresh", *copy.options)
 
     deleted(RecoveryWindowInDays=7)
+    command = f"\n  python -m ops recover --stack {copy.stack}"
+    assert not refreshed or command in sandbox.quick("up", *copy.options).err
     recover(sandbox, copy)
     assert live(sandbox, copy) == before
     assert sandbox.ok("preview", "--expect-no-changes", *copy.options)["changes"] == []
@@ -135,6 +137,7 @@ def test_a_secret_that_was_deleted_or_created_by_hand(
     # Created again by hand: that value counts.
     deleted(ForceDeleteWithoutRecovery=True)
     client.create_secret(Name=name, SecretString="created-by-hand-with-this-value")
+    assert not refreshed or command in sandbox.quick("up", *copy.options).err
     left = sandbox.ops(copy, "recover", "--stack", copy.stack, "--yes")
     assert "imported" in left.err, left.err
     sandbox.ok("up", *copy.options)
@@ -168,4 +171,29 @@ def test_a_configured_value_that_is_not_the_live_one_is_kept_as_the_refusal_says
     recover(sandbox, copy)
 
     assert live(sandbox, copy) == before
+    is_whole(sandbox, copy)
+
+
+def test_a_rotation_that_had_not_ended_can_end_after_a_lost_state(sandbox: Any, project_copy: Make) -> None:
+    """`ops rotate` needs the outputs that `recover` brings back: a refusal of `recover` does not name it."""
+    copy = with_application_user(project_copy())
+    at = ("--stack", copy.stack, "--project", str(copy.directory))
+    sandbox.ok("up", *copy.options)
+    configured = sandbox.command("config", "set", "dbAppUserPassword", "--secret", *at, stdin="not-the-live-one-0001")
+    assert configured.status == 0, configured.err
+    client, name = sandbox.aws("secretsmanager", copy), f"{copy.name}-{copy.stack}-db-app-user"
+    before = live(sandbox, copy)
+    client.put_secret_value(SecretId=name, SecretString=before[name][1], VersionStages=["AWSPENDING", "ops-rotating"])
+    pulumi(sandbox, copy, "stack", "rm", "--force", "--preserve-config", "--yes")
+
+    refused = sandbox.ops(copy, "recover", "--stack", copy.stack, "--yes")
+    assert refused.status != 0
+    assert "ops rotate" not in refused.err, refused.err
+    (command,) = (line.split() for line in refused.err.splitlines() if " ops keep " in line)
+    kept = sandbox.ops(copy, *command[3:])
+    assert kept.status == 0, kept.err
+    recover(sandbox, copy)
+
+    assert live(sandbox, copy) == before
+    assert "db-app-user" in sandbox.ok("outputs", *copy.options)["secret_arns"]
     is_whole(sandbox, copy)

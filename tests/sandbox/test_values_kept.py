@@ -3,13 +3,12 @@
 import json
 import shlex
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 import pytest
 
-from tests.sandbox.account import everything
-from tests.sandbox.stack_options import ALTERNATING, given, values, with_application_user
+from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER, given, refused, values, with_application_user
 
 Make = Callable[..., Any]
 
@@ -22,9 +21,10 @@ class Stack:
         self.numbers: dict[str, int] = {}
         self.config: dict[str, Any] = {}
         self.secret: dict[str, str] = {}
-        self.client: Any = (
-            sandbox.aws("secretsmanager", copy) if sandbox.quick("preview", *copy.options).status == 0 else None
-        )
+
+    @cached_property
+    def client(self) -> Any:
+        return self.sandbox.aws("secretsmanager", self.copy)
 
     def _options(self) -> tuple[str, ...]:
         secret = tuple(part for key, value in self.secret.items() for part in ("-c", f"secret:{key}={value}"))
@@ -34,19 +34,10 @@ class Stack:
         return self.sandbox.ok("up", *self._options())
 
     def refused(self) -> list[str]:
-        """What `up` says when it refuses: nothing in AWS has changed, and no value is in what it says."""
-        before = everything(partial(self.sandbox.aws, copy=self.copy))
-        result = self.sandbox.quick("up", *self._options())
-        assert result.status == 1, result.err
-        assert everything(partial(self.sandbox.aws, copy=self.copy)) == before
-        assert "Nothing was changed" in result.err
-        found = [text for secret in before["secrets"].values() for text in secret.get("values", {}).values()]
-        texts = [t for v in found for t in (json.loads(v).values() if v.startswith("{") else [v])]
-        assert [text for text in texts if len(text) > 9 and text in result.err + result.out] == []
-        return result.err.splitlines()
+        return refused(self.sandbox, self.copy, *self._options()[len(self.copy.options) :]).splitlines()
 
     def paste(self, said: list[str], *, stdin: str = "", last: int = 0) -> list[str]:
-        """Run the commands of a refusal (the last of them), each in its own way here."""
+        """Run the commands of a refusal (the last of them), each in its own way here; `stdin` is what is typed."""
         commands = [shlex.split(line) for line in said if line.startswith("  ") and line.split()[0] in _TOOLS][-last:]
         for words in commands:
             options = dict(zip(words, [*words[1:], ""], strict=True))
@@ -57,9 +48,12 @@ class Stack:
                 done = self.sandbox.ops(self.copy, *words[3:], "--outputs", str(file), *yes, stdin=stdin)
                 assert done.status == 0, done.err
             elif words[:4] == ["python", "-m", "sandbox", "up"]:
-                # What `pulumi config set --path rotations.KEY NUMBER` is here.
-                given_ = [words[i + 1].split("=") for i, word in enumerate(words) if word == "-c"]
-                self.numbers |= {key.removeprefix("rotations."): int(number) for key, number in given_}
+                # What `pulumi config set --path rotations.KEY NUMBER` and `pulumi config set --secret KEY` are here.
+                for key, _, number in (words[i + 1].partition("=") for i, word in enumerate(words) if word == "-c"):
+                    if key.startswith("secret:"):
+                        self.secret[key.removeprefix("secret:")] = stdin
+                    else:
+                        self.numbers[key.removeprefix("rotations.")] = int(number)
             elif words[:4] == ["python", "-m", "sandbox", "refresh"]:
                 self.sandbox.ok("refresh", *self._options())
             elif words[:3] == ["aws", "secretsmanager", "cancel-rotate-secret"]:
@@ -98,8 +92,14 @@ class Stack:
     def put(self, name: str, value: str) -> None:
         self.client.put_secret_value(SecretId=f"{self.copy.name}-{self.copy.stack}-{name}", SecretString=value)
 
-    def edit(self, old: str, new: str) -> None:
-        path = self.copy.directory / "catalogue.py"
+    def is_healthy_with(self, app: dict[str, str]) -> None:
+        """`up` passes, changes no value of app-config, and leaves nothing to do."""
+        self.up()
+        assert {key: value for key, value in self.app().items() if key in app} == app
+        assert self.sandbox.ok("preview", "--expect-no-changes", *self._options())["changes"] == []
+
+    def edit(self, old: str, new: str, *, file: str = "catalogue.py") -> None:
+        path = self.copy.directory / file
         text = path.read_text(encoding="utf-8")
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
@@ -115,27 +115,25 @@ _TOOLS = {"python", "pulumi", "aws"}
 
 def test_the_value_before_is_the_last_live_one_that_differs(sandbox: Any, project_copy: Make) -> None:
     stack = Stack(sandbox, project_copy())
+    stack.secret = {"apiKey": "a-configured-api-key-0123456789"}
     stack.up()
     first, jwt = stack.app(), [stack.text()]
-
-    # A configured value that stays while its number goes up: the value before stays, too.
     stack.secret |= {"encryptionKey": "a-configured-key-of-32-bytes-001", "jwtSecret": "a-configured-jwt-secret-0001"}
     stack.numbers = {"encryptionKey": 2, "jwtSecret": 2}
     stack.up()
-    stack.numbers = {"encryptionKey": 3, "jwtSecret": 3}
+
+    # A configured value that stays while its number goes up: the value before stays, too. keeps_previous together with the next
+    # number, of a value that was configured and is generated from now on.
+    stack.edit('Generated("apiKey", length=40)', 'Generated("apiKey", length=40, keeps_previous=True)')
+    configured = stack.secret.pop("apiKey")
+    stack.numbers = {"encryptionKey": 3, "jwtSecret": 3, "apiKey": 2}
     stack.up()
     assert stack.app()["ENCRYPTION_KEY"] == stack.secret["encryptionKey"]
     assert stack.app()["ENCRYPTION_KEY_PREVIOUS"] == first["ENCRYPTION_KEY"]
     assert (stack.text(), stack.previous_of_the_text()) == (stack.secret["jwtSecret"], jwt[0])
-
-    # keeps_previous together with the next number, of a value that was configured and is generated from now on.
-    stack.secret["apiKey"] = "a-configured-api-key-0123456789"
-    stack.up()
-    stack.edit('Generated("apiKey", length=40)', 'Generated("apiKey", length=40, keeps_previous=True)')
-    configured = stack.secret.pop("apiKey")
-    stack.numbers["apiKey"] = 2
-    stack.up()
     assert stack.app()["API_KEY_PREVIOUS"] == configured != stack.app()["API_KEY"]
+    state = sandbox.checkpoint_path(stack.copy).read_text(encoding="utf-8")
+    assert [value for value in stack.app().values() if value in state] == []
 
     # A text's value before survives a value that was set by hand and dropped, as the refusal says.
     stack.put("jwt-secret", "set-by-hand-and-dropped-1")
@@ -148,6 +146,7 @@ def test_the_value_before_is_the_last_live_one_that_differs(sandbox: Any, projec
     assert stack.app()["ENCRYPTION_KEY_PREVIOUS"] == first["ENCRYPTION_KEY"]
 
 
+@pytest.mark.slow
 def test_a_number_raised_by_mistake_is_lowered_by_the_printed_commands(sandbox: Any, project_copy: Make) -> None:
     """One that was only refused is lowered as it is; one that is live gives its value back under the next number."""
     stack = Stack(sandbox, project_copy())
@@ -180,6 +179,94 @@ def test_a_number_raised_by_mistake_is_lowered_by_the_printed_commands(sandbox: 
     assert stack.app()["WEBHOOK_SECRET"] == first["WEBHOOK_SECRET"]
 
 
+@pytest.mark.slow
+def test_refusals_of_another_source_print_commands_that_keep_the_value(sandbox: Any, project_copy: Make) -> None:
+    stack = Stack(sandbox, project_copy())
+    stack.secret["apiKey"] = "a-configured-api-key-0123456789"
+    stack.up()
+    live = stack.app()
+
+    # A configured value that is missing: the last line has the commands of both ways, which go together.
+    configured = stack.secret.pop("apiKey")
+    said = stack.refused()
+    assert any("apiKey was set and is no longer" in line for line in said)
+    stack.paste(said, stdin=configured, last=1)
+    assert (stack.secret, stack.numbers) == ({"apiKey": configured}, {"apiKey": 2})
+    stack.is_healthy_with(live)
+
+    # Another configuration key in the catalogue.
+    stack.edit('Generated("webhookSecret")', 'Generated("hookSecret")')
+    said = stack.refused()
+    assert any("is now generated for hookSecret, no longer for webhookSecret" in line for line in said)
+    stack.paste(said, stdin=live["WEBHOOK_SECRET"])
+    stack.is_healthy_with(live)
+
+    # A value that a server accepts, too; tests/ops/test_rotate_both_sides.py has the command that changes both.
+    both_sides = f"  python -m ops rotate app-config --key REDIS_PASSWORD --stack {stack.copy.stack}"
+    stack.numbers["redisPassword"] = 2
+    said = stack.refused()
+    assert said[-1] == both_sides
+    stack.paste(said[:-1])
+    assert stack.numbers["redisPassword"] == 1
+    stack.is_healthy_with(live)
+    stack.secret["redisPassword"] = "a-redis-password-of-nobody-01"
+    said = stack.refused()
+    assert said[-1] == both_sides
+    del stack.secret["redisPassword"]  # it was for one run; `ops keep` sets it for all
+    assert stack.paste(said[:-1]) == ["python -m ops keep"]
+    stack.is_healthy_with(live)
+
+
+@pytest.mark.slow
+def test_refusals_of_a_lost_value_or_number_print_commands_that_keep_the_value(
+    sandbox: Any, project_copy: Make
+) -> None:
+    stack = Stack(sandbox, project_copy())
+    stack.numbers["jwtSecret"] = 2
+    stack.up()
+    live, text, previous = stack.app(), stack.text(), stack.previous_of_the_text()
+
+    # The state has lost a generated value.
+    state = stack.exported()
+    resources = state["deployment"]["resources"]
+    (urn,) = (r["urn"] for r in resources if r["urn"].endswith("-encryptionKey-1") and "RandomPassword" in r["type"])
+    state["deployment"]["resources"] = [r for r in resources if r["urn"] != urn]
+    for r in resources:
+        by_property = r.get("propertyDependencies", {}).values()
+        for after in (r.get("dependencies") or [], *(found or [] for found in by_property)):
+            after[:] = [one for one in after if one != urn]
+    stack.imported(state)
+    said = stack.refused()
+    assert any("ENCRYPTION_KEY: the state has lost its generated value" in line for line in said)
+    assert stack.paste(said) == ["python -m ops keep"]
+    stack.is_healthy_with(live)
+
+    # A number while a function rotates the value.
+    stack.config["rotation"] = SINGLE_USER
+    stack.up()
+    stack.numbers["dbMasterPassword"] = 2
+    said = stack.refused()
+    assert said[-1].startswith("  python -m ops rotate db-master-password")
+    stack.paste(said[:-1])
+    assert stack.numbers["dbMasterPassword"] == 1
+    stack.is_healthy_with(live)
+
+    # The value before is kept under the configuration key that it has.
+    def renamed(old: str, new: str) -> None:
+        stack.edit(f"  {old}:", f"  {new}:", file="Pulumi.yaml")
+        stack.edit(f'Generated("{old}"', f'Generated("{new}"')
+
+    renamed("jwtSecret", "otherSecret")
+    stack.secret["otherSecret"], numbers = "another-jwt-secret-0123456789", stack.numbers
+    stack.numbers = {**numbers, "otherSecret": numbers.pop("jwtSecret")}
+    assert any("Set jwtSecret again" in line for line in stack.refused())
+    renamed("otherSecret", "jwtSecret")
+    stack.secret, stack.numbers = {}, {**numbers, "jwtSecret": 2}
+    stack.is_healthy_with(live)
+    assert (stack.text(), stack.previous_of_the_text()) == (text, previous)
+
+
+@pytest.mark.slow
 def test_an_older_value_that_came_back_is_kept_and_named(sandbox: Any, project_copy: Make, tmp_path: Any) -> None:
     """Backup, a new value, restore of the backup, then an unrelated `up`."""
     stack = Stack(sandbox, project_copy())
@@ -208,6 +295,7 @@ def test_an_older_value_that_came_back_is_kept_and_named(sandbox: Any, project_c
 JSON = 'JsonSecret("jwt-secret", {"TOKEN": Generated("KEY")}, variables={"TOKEN": "JWT_SECRET"})'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config_key", ["jwtSecret", "otherSecret"])
 def test_a_text_becomes_json_in_steps_that_keep_every_revision_alive(
     sandbox: Any, project_copy: Make, config_key: str
@@ -241,6 +329,7 @@ def test_a_text_becomes_json_in_steps_that_keep_every_revision_alive(
     assert json.loads(values(sandbox, copy)["jwt-json"])["TOKEN"] == token
 
 
+@pytest.mark.slow
 def test_a_key_of_a_rotated_secret_is_live_before_anything_refers_to_it(sandbox: Any, project_copy: Make) -> None:
     stack = Stack(sandbox, with_application_user(project_copy()))
     stack.config["rotation"] = ALTERNATING
@@ -260,7 +349,7 @@ def test_a_key_of_a_rotated_secret_is_live_before_anything_refers_to_it(sandbox:
     assert found["DB_SCHEMA"].endswith(":schema::")
 
 
-@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize("number", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_texts_value_before_outlives_an_interrupted_put_that_is_put_again(
     sandbox: Any, project_copy: Make, number: int
 ) -> None:
@@ -286,6 +375,7 @@ def test_a_texts_value_before_outlives_an_interrupted_put_that_is_put_again(
     assert sandbox.ok("preview", "--expect-no-changes", *stack._options())["changes"] == []
 
 
+@pytest.mark.slow
 def test_a_secret_that_is_gone_is_created_again_as_the_refusal_says(sandbox: Any, project_copy: Make) -> None:
     stack = Stack(sandbox, project_copy())
     stack.up()
@@ -299,6 +389,7 @@ def test_a_secret_that_is_gone_is_created_again_as_the_refusal_says(sandbox: Any
     assert sandbox.ok("preview", "--expect-no-changes", *stack._options())["changes"] == []
 
 
+@pytest.mark.slow
 def test_a_rotation_that_has_not_ended_is_cancelled_as_the_refusal_says(sandbox: Any, project_copy: Make) -> None:
     stack = Stack(sandbox, with_application_user(project_copy()))
     stack.edit('Generated("dbAppUserPassword", accepted_by=DATABASE)', 'Generated("dbAppUserPassword")')

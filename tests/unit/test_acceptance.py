@@ -2,9 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
-from components import acceptance
 from components.names import Names
 from components.value_intent import Change, Record
 from components.value_plan import SecretPlan, Value
@@ -67,43 +64,6 @@ def test_every_kind_of_source_names_one() -> None:
     assert [declarations.accepted_by(source) for source in secret.sources()] == [DATABASE]
 
 
-@pytest.mark.parametrize(
-    ("accepted_by", "ending"),
-    [
-        (REDIS, "Change both sides: python -m ops rotate app-config --key REDIS_PASSWORD --stack prod"),
-        (
-            {"partner": "Cloudflare"},
-            "Agree on a new value with Cloudflare, then set it here:\n  pulumi config set --stack prod --secret redisPassword",
-        ),
-    ],
-)
-def test_a_new_number_is_refused_with_the_command_that_changes_both_sides(
-    accepted_by: dict[str, str], ending: str
-) -> None:
-    refusal = acceptance.new_number(
-        "app-config key REDIS_PASSWORD",
-        accepted_by,
-        secret="app-config",
-        key="REDIS_PASSWORD",
-        config_key="redisPassword",
-        stack="prod",
-    )
-    assert refusal.startswith("app-config key REDIS_PASSWORD: ")
-    assert refusal.endswith(ending)
-
-
-def test_another_configured_value_is_refused_only_where_a_server_checks_it() -> None:
-    def refusal(accepted_by: acceptance.AcceptedBy) -> str:
-        return acceptance.other_value("db", accepted_by, secret="db", key="", stack="dev")
-
-    assert refusal(DATABASE).endswith("\n  python -m ops keep db --stack dev\n  python -m ops rotate db --stack dev")
-    assert refusal({"partner": "Cloudflare"}) == refusal(None) == ""
-
-
-def test_what_the_application_alone_checks_is_free() -> None:
-    assert acceptance.new_number("x", None, secret="x", key="", config_key="x", stack="dev") == ""
-
-
 def change(before: Value, after: Value) -> Change:
     def secret(value: Value) -> SecretPlan:
         return SecretPlan("app-config", "p-app-config", values={"REDIS_PASSWORD": value})
@@ -118,14 +78,20 @@ LAST, OTHER = {"REDIS_PASSWORD": "live"}, {"REDIS_PASSWORD": "another"}
 
 def test_the_next_number_of_a_value_that_a_server_checks_is_refused_unless_nothing_changes() -> None:
     (refusal,) = change(ONE, replace(ONE, number=2)).refusals()
-    assert "python -m ops rotate app-config --key REDIS_PASSWORD --stack prod" in refusal.text
+    assert refusal.text.splitlines()[1:] == [
+        "  pulumi config set --stack prod --path rotations.redisPassword 1",
+        "  python -m ops rotate app-config --key REDIS_PASSWORD --stack prod",
+    ]
     assert refusal.unless_live
     assert change(replace(ONE, accepted_by=None), replace(ONE, number=2, accepted_by=None)).refusals() == []
 
 
 def test_another_configured_value_is_refused_unless_it_is_the_live_one() -> None:
     (refusal,) = change(SET, SET).value_refusals(LAST, OTHER)
-    assert "python -m ops rotate app-config --key REDIS_PASSWORD --stack prod" in refusal.text
+    assert refusal.text.splitlines()[1:] == [
+        "  python -m ops keep app-config --key REDIS_PASSWORD --stack prod",
+        "  python -m ops rotate app-config --key REDIS_PASSWORD --stack prod",
+    ]
     assert refusal.unless_live
     assert list(change(ONE, SET).value_refusals(LAST, LAST)) == []
     assert list(change(SET, SET).value_refusals({}, OTHER)) == []  # the first value is for the server to take
@@ -137,6 +103,7 @@ def test_a_partner_s_value_is_changed_there_first_and_then_configured() -> None:
     made = replace(partner, configured=False)
     (refusal,) = change(made, replace(made, number=2)).refusals()
     assert "Agree on a new value with Cloudflare" in refusal.text
+    assert refusal.text.endswith("\n  pulumi config set --stack prod --secret redisPassword")
 
 
 def test_a_configured_value_that_is_missing_is_not_replaced_by_a_generated_one() -> None:

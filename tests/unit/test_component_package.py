@@ -88,6 +88,19 @@ assert (stack.wait_for_rpcs, signal.getsignal(signal.SIGINT)) == before
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
 
 
+def test_a_process_that_loads_the_program_again_patches_the_sdk_once() -> None:
+    code = """
+import importlib
+from pulumi.runtime import stack
+from components import hooks
+hooks.let_hooks_end()
+patched = stack.wait_for_rpcs
+importlib.reload(hooks).let_hooks_end()
+assert stack.wait_for_rpcs is patched
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
+
+
 def test_the_package_is_complete_in_a_folder_of_another_name(tmp_path: Path) -> None:
     """Pulumi fetches the folder alone and runs it from where it has put it."""
     folder = tmp_path / "resource-1.2.3"

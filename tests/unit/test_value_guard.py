@@ -236,6 +236,24 @@ def test_nothing_is_set_while_a_rotation_has_not_ended(record: Recorder) -> None
     assert f"cancel-rotate-secret --region eu-central-1 --secret-id {FULL}" in str(refused.value)
 
 
+def test_a_rotation_that_has_not_ended_is_finished_once_a_lost_state_is_recovered(record: Recorder) -> None:
+    """`ops rotate` needs the stack's outputs: first what is live is kept and imported."""
+    pending = Aws({"1": (["AWSCURRENT"], LAST), "2": (["AWSPENDING"], LAST)})
+    guarded(record, put(LAST, None), pending)
+    with pytest.raises(LiveValueError, match="To keep it, set it in the configuration") as refused:
+        guarded(record, put(NEW, None), pending)
+    assert WAYS[0] in str(refused.value)
+    assert "rotate" not in str(refused.value)
+    # A key that is new would be set amid the rotation, and be lost with its end.
+    fewer = Aws({"1": (["AWSCURRENT"], {"TOKEN": "a"}), "2": (["AWSPENDING"], LAST)})
+    with pytest.raises(LiveValueError, match="a rotation is in progress") as refused:
+        guarded(record, put(LAST, None), fewer)
+    ordered = ["Leave out of catalogue.py", "python -m ops recover", "python -m ops rotate config"]
+    assert sorted(ordered, key=str(refused.value).index) == ordered
+    with pytest.raises(LiveValueError, match="a rotation is in progress"):
+        guarded(record, put(LAST, {"TOKEN": "a"}), fewer)
+
+
 def numbered(number: int) -> SecretPlan:
     return SecretPlan("config", FULL, values={"TOKEN": Value("generated", "token", number=number)})
 

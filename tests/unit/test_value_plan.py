@@ -62,7 +62,7 @@ def test_names_adoption_and_what_others_set() -> None:
 def test_a_record_survives_the_state() -> None:
     values = {"A": {"config_key": "a", "referenced": True}, "B": {"constant": "b"}}
     record = Record.of(secret(json=values, rotated=True))
-    assert record == Record("tickets-dev-db", False, True, {"A": "generated a 1", "B": "constant"}, frozenset({"A"}))
+    assert record == Record("tickets-dev-db", False, True, {"A": "generated a 1", "B": "constant"}, ["A"])
     assert Record.parse(record.as_state()) == record
 
 
