@@ -8,3 +8,7 @@ LIVE = f"{OF_PULUMI}live"
 
 PREVIOUS = f"{OF_PULUMI}previous"
 """The version with the previous value of a text secret that keeps it. AWS moves its own AWSPREVIOUS with every version."""
+
+RECOVERED = f"{OF_PULUMI}recovered"
+"""The version that `ops recover` imported of a secret that a function rotates. The label keeps AWS from deleting it, no more: its
+value is the function's, and must not be replaced by what the program sets once the rotation is turned off."""

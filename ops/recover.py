@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
-from components.labels import LIVE, PREVIOUS
+from components.labels import LIVE, PREVIOUS, RECOVERED
 from components.location import Location, partition_of
 from components.outputs import STACK
 from components.references import CURRENT
@@ -231,12 +231,19 @@ class Recovery:
         return {key: value for key, value in (parts or {}).items() if isinstance(value, str)}
 
     def label(self, state: Mapping[str, Any], records: Mapping[str, Record]) -> None:
-        """Move the label of the live version to the state's live version: its values are this program's now."""
-        ids = {str(r.get("id")) for r in state.get("resources") or () if r["type"] == VERSION}
-        for record in records.values():
+        """Move the label of the live version to the state's live version: its values are this program's now.
+
+        Those of a rotated secret are not, even if the program's differ only in the user's name.
+        """
+        resources = state.get("resources") or ()
+        ids = {str(r.get("id")) for r in resources if r["type"] == VERSION}
+        for name, record in records.items():
+            stashed = [r["inputs"]["input"] for r in resources if self._is(r, _STASH, name)]
+            label = RECOVERED if not stashed or stashed[0]["rotated"] else LIVE
             current = record.version(CURRENT)
-            if current and f"{record.arn}|{current}" in ids and LIVE not in record.stages[current]:
-                self._move(record, LIVE, current)
+            labels = [at for at in record.stages.get(current or "", ()) if at in {label, LIVE}]
+            if current and f"{record.arn}|{current}" in ids and not labels:
+                self._move(record, label, current)
             before = next((v for v in record.stages if v != current and f"{record.arn}|{v}" in ids), None)
             if before and not record.version(PREVIOUS):
                 self._move(record, PREVIOUS, before)
@@ -249,7 +256,9 @@ class Recovery:
             MoveToVersionId=version,
             **({"RemoveFromVersionId": holder} if holder else {}),
         )
-        self.done.append(f"{record.name}: {label} is on the version {'that is live' if label == LIVE else 'before'}")
+        self.done.append(
+            f"{record.name}: {label} is on the version {'before' if label == PREVIOUS else 'that is live'}"
+        )
 
     def _described_key(self, key: str) -> Mapping[str, Any] | None:
         try:

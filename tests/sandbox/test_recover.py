@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.account import everything
-from tests.sandbox.stack_options import given, with_application_user
+from tests.sandbox.stack_options import ALTERNATING, given, refused, with_application_user
 
 pytestmark = pytest.mark.slow
 
@@ -197,3 +197,24 @@ def test_a_rotation_that_had_not_ended_can_end_after_a_lost_state(sandbox: Any, 
     assert live(sandbox, copy) == before
     assert "db-app-user" in sandbox.ok("outputs", *copy.options)["secret_arns"]
     is_whole(sandbox, copy)
+
+
+def test_what_a_function_set_is_not_replaced_once_the_rotation_is_off_after_a_recovery(
+    sandbox: Any, project_copy: Make
+) -> None:
+    """The program's constant is the first of two alternating users; live can be the second one, with its password."""
+    copy, rotation = with_application_user(project_copy()), given(rotation=ALTERNATING)
+    sandbox.ok("up", *copy.options, *rotation)
+    client, name = sandbox.aws("secretsmanager", copy), f"{copy.name}-{copy.stack}-db-app-user"
+    rotated = {"username": "ticketing_clone", "password": "a-password-of-the-clone-01"}
+    client.put_secret_value(SecretId=name, SecretString=json.dumps(rotated))
+    pulumi(sandbox, copy, "stack", "rm", "--force", "--preserve-config", "--yes")
+    recover(sandbox, copy, *rotation)
+    is_whole(sandbox, copy, *rotation)
+
+    said = refused(sandbox, copy)
+
+    assert "db-app-user: its live value at username" in said
+    assert "turn the rotation on and run `python -m ops rotate db-app-user" in said
+    sandbox.ok("up", *copy.options, *rotation)
+    assert json.loads(live(sandbox, copy)[name][1]) == rotated
