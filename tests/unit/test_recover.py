@@ -8,7 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ops._plan import Part, Plan, Secret
-from ops.recover import Recovery
+from ops._secrets import Record
+from ops.recover import VERSION, Recovery
 
 PASSWORD = "random:index/randomPassword:RandomPassword"
 URN = f"urn:pulumi:dev::tickets::ecs-secrets:index:Secrets${PASSWORD}::app-apiKey-"
@@ -49,9 +50,7 @@ def test_a_generated_value_is_imported_from_any_secret_that_has_it(
         for name, key in (("one", "KEY"), ("two", "API"))
     }
     aws: Any = _SecretsManager({(name, "AWSCURRENT"): json.dumps(parts) for name, parts in live.items()})
-    engine: Any = None
-    plan = Plan("tickets-dev", None, (), secrets, {}, {}, frozenset(), "alias/tickets-dev", "the stack's key")
-    recovery = Recovery(engine, aws, "111122223333", plan)
+    recovery = _recovery(aws, secrets)
     step = {"urn": f"{URN}{number}", "newState": {"type": PASSWORD, "inputs": {"length": 32}}}
     listed = {"resources": [{"type": PASSWORD, "name": f"app-apiKey-{number}"}]}
     existing: Any = None
@@ -60,3 +59,54 @@ def test_a_generated_value_is_imported_from_any_secret_that_has_it(
 
     assert [json.loads(entry["outputs"]["result"]["plaintext"]) for entry in found] == ([value] if value else [])
     assert [entry["id"] for entry in found] == (["none"] if value else [])
+
+
+@pytest.mark.parametrize(
+    ("rotated", "has", "moved"),
+    [
+        (False, [], ["pulumi-live"]),
+        (False, ["pulumi-recovered"], ["pulumi-live"]),
+        (True, [], ["pulumi-recovered"]),
+        (None, [], ["pulumi-recovered"]),  # its `up` is left to do
+        (False, ["pulumi-live"], []),
+        (True, ["pulumi-live"], []),
+        (True, ["pulumi-recovered"], []),
+    ],
+)
+def test_only_what_the_program_sets_is_labelled_as_its_own(
+    rotated: bool | None,  # noqa: FBT001
+    has: list[str],
+    moved: list[str],
+) -> None:
+    """Of a rotated secret, the program's values may differ from the function's."""
+    arn, base = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:tickets-dev-db-AbCdEf", "urn:pulumi:dev::tickets"
+    state = {
+        "resources": [
+            {"type": VERSION, "urn": f"{base}::{VERSION}::app-db-value", "id": f"{arn}|v1"},
+            *([] if rotated is None else [{
+                "type": "pulumi:index:Stash", "urn": f"{base}::pulumi:index:Stash::app-db",
+                "inputs": {"input": {"rotated": rotated}},
+            }]),
+        ]
+    }  # fmt: skip
+    labels: list[str] = []
+
+    class Aws:
+        def client(self, _service: str) -> Any:
+            return self
+
+        def update_secret_version_stage(self, **call: str) -> None:
+            assert (call["SecretId"], call["MoveToVersionId"]) == (arn, "v1")
+            labels.append(call["VersionStage"])
+
+    recovery = _recovery(
+        Aws(), {"db": Secret("db", "tickets-dev-db", "stack", None, json=False, variable=None, parts={})}
+    )
+    recovery.label(state, {"db": Record(arn, "tickets-dev-db", stages={"v1": ("AWSCURRENT", *has)})})
+    assert labels == moved
+
+
+def _recovery(aws: Any, secrets: dict[str, Secret]) -> Recovery:
+    plan = Plan("tickets-dev", None, (), secrets, {}, {}, frozenset(), "alias/tickets-dev", "the stack's key")
+    engine: Any = None
+    return Recovery(engine, aws, "111122223333", plan)
