@@ -95,10 +95,10 @@ def _first_account(config: Mapping[str, Any]) -> str:
 
 
 def _load_yaml(path: Path) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415 - `--help` need not pay for it
+    from sandbox import safe_yaml  # noqa: PLC0415 - `--help` need not pay for it
 
     with yaml_problems(path):
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = safe_yaml.read(path)
     return content if isinstance(content, dict) else {}
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from sandbox import safe_yaml
 from sandbox.errors import MisuseError
 from sandbox.home import Home, write_private
 from sandbox.project import Project, yaml_problems
@@ -78,7 +79,7 @@ class StackConfig:
         self.stack = stack
         path = project.stack_file(stack)
         with yaml_problems(path):
-            root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+            root = yaml.compose(path.read_text(encoding="utf-8"), Loader=safe_yaml.LOADER)
         self.root = root if isinstance(root, yaml.MappingNode) else _node({})
         self.root.value = [(key, value) for key, value in self.root.value if key.value not in _OWN_TOP_LEVEL]
         self.config = _child(self.root, "config")
@@ -125,7 +126,7 @@ class StackConfig:
         if salt is not None:
             _put(self.root, "encryptionsalt", _node(salt))
         path = directory / f"Pulumi.{self.stack}.yaml"
-        write_private(path, yaml.serialize(self.root, Dumper=yaml.SafeDumper))
+        write_private(path, yaml.serialize(self.root, Dumper=safe_yaml.DUMPER))
         return path
 
     def _takes_text(self, path: Sequence[str | int]) -> bool:
@@ -213,20 +214,20 @@ class StandIns:
     def _read(self) -> dict[str, Any]:
         if not self._path.exists():
             return {}
-        content = yaml.safe_load(self._path.read_text(encoding="utf-8"))
+        content = safe_yaml.read(self._path)
         return content if isinstance(content, dict) else {}
 
 
 def write_project_file(project: Project, directory: Path, *, main: Path | None = None) -> None:
     """Copy `Pulumi.yaml` without a backend of its own: the sandbox's is the one that counts. `main` is where the program is."""
-    root = yaml.compose((project.directory / "Pulumi.yaml").read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    root = yaml.compose((project.directory / "Pulumi.yaml").read_text(encoding="utf-8"), Loader=safe_yaml.LOADER)
     if isinstance(root, yaml.MappingNode):
         root.value = [
             (key, value) for key, value in root.value if key.value not in {"backend", "stackConfigDir", "main"}
         ]
         if main is not None:
             _put(root, "main", _node(str(main)))
-    write_private(directory / "Pulumi.yaml", yaml.serialize(root, Dumper=yaml.SafeDumper))
+    write_private(directory / "Pulumi.yaml", yaml.serialize(root, Dumper=safe_yaml.DUMPER))
 
 
 def _steps(key: str) -> Iterator[str | int]:
