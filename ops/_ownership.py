@@ -85,7 +85,8 @@ def _change(stack: Stack, name: str, parts: Mapping[str, Part], key: str | None)
     ways = {k: _ways(part, name, k, stack.environment) for k, part in chosen.items()}
     how = [f"{c}   # {remark}{f' for {k}' if k else ''}" for k, found in ways.items() for c, remark in found]
     at_servers = all(acceptance.is_server(part.accepted_by) for part in chosen.values())
-    up = [] if in_sandbox() or at_servers else [f"pulumi up --stack {stack.environment}"]
+    tool = "python -m sandbox" if in_sandbox() else "pulumi"
+    up = [] if at_servers else [f"{tool} up --stack {stack.environment}"]
     fix = [found[-1][0] for found in ways.values() if found] + up
     return Ownership("configuration", (*how, *up), " && ".join(fix))
 
@@ -97,11 +98,13 @@ def _ways(part: Part, name: str, key: str, stack: str) -> list[tuple[str, str]]:
     at, acceptor = f"--stack {stack}", acceptance.named(part.accepted_by)
     if acceptance.is_server(part.accepted_by):
         return [(acceptance.rotate_command(name, key, stack), f"a new value, at {acceptor} and here")]
-    if in_sandbox():
-        run, given, made = "python -m sandbox up", f"-c secret:{part.config_key}", f"-c rotations.{part.config_key}="
-    else:
-        run, given, made = "pulumi config set", f"--secret {part.config_key}", f"--path rotations.{part.config_key} "
-    own = [(f"{run} {at} {given}", f"the value that {acceptor} accepts" if acceptor else "a value of your own")]
+    run, path = ("python -m sandbox config set", "") if in_sandbox() else ("pulumi config set", "--path ")
+    own = [
+        (
+            f"{run} {at} --secret {part.config_key}",
+            f"the value that {acceptor} accepts" if acceptor else "a value of your own",
+        )
+    ]
     if part.kind == "supplied" or acceptor:
         return own
-    return [*own, (f"{run} {at} {made}{part.number + 1}", "a new random value")]
+    return [*own, (f"{run} {at} {path}rotations.{part.config_key} {part.number + 1}", "a new random value")]

@@ -243,28 +243,29 @@ config_commands = typer.Typer(
     help="Set configuration for every run of a stack, without changing its file.", no_args_is_help=True
 )
 app.add_typer(config_commands, name="config")
-ConfigKey = Annotated[str, typer.Argument(metavar="KEY", help="The configuration key, such as jwtSecret.")]
+ConfigKey = Annotated[
+    str, typer.Argument(metavar="KEY", help="The key, or a way into its value, such as rotations.jwtSecret.")
+]
 
 
 @config_commands.command("set")
 def set_config(
     key: ConfigKey,
+    value: Annotated[
+        str | None, typer.Argument(metavar="VALUE", help="The value; a secret's comes from the standard input.")
+    ] = None,
     stack: Stack = "dev",
     project: ProjectDirectory = REPOSITORY,
     endpoint: Endpoint = None,
     *,
-    secret: Annotated[
-        bool, typer.Option("--secret", help="As `pulumi config set` has it; every value is encrypted.")
-    ] = True,
+    secret: Annotated[bool, typer.Option("--secret", help="Encrypt it; declared secrets always are.")] = False,
 ) -> None:
-    """Set a value, read from the standard input, for every later run: the sandbox's `pulumi config set --secret`."""
+    """Set a value for every later run of the stack: the sandbox's `pulumi config set`."""
     from sandbox import engine  # noqa: PLC0415
     from sandbox.screen import Screen  # noqa: PLC0415
 
-    del secret
-    value = sys.stdin.read().removesuffix("\n")
     with Screen() as screen:
-        engine.set_config(_request(stack, project, endpoint), key, value, screen)
+        engine.set_config(_request(stack, project, endpoint), key, value, screen, secret=secret)
 
 
 @config_commands.command("get")

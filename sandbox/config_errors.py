@@ -1,5 +1,6 @@
 """Reports, in the project's style, the configuration errors that the CLI raises before the program runs."""
 
+import difflib
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -45,6 +46,12 @@ def is_undeclared(project: Project, key: str) -> bool:
     """Return whether Pulumi.yaml does not declare a key of the program, so that it might be secret."""
     own = ":" not in key or key.startswith(f"{project.name}:")
     return own and bool(project.declared) and not _declared(project, key.removeprefix(f"{project.name}:"))
+
+
+def unknown(project: Project, key: str, known: Iterable[str]) -> str:
+    """The problem with a key that the project does not have."""
+    near = difflib.get_close_matches(key, {*known, *project.declared}, n=1)
+    return f"{key} is not a known key{f'; did you mean {near[0]}?' if near else ' of this project'}"
 
 
 def in_the_clear(keys: Iterable[str], stack: str) -> str:

@@ -30,7 +30,7 @@ from sandbox import (
     pulumi_cli,
     state,
 )
-from sandbox.errors import InterruptedRunError, SandboxError
+from sandbox.errors import InterruptedRunError, MisuseError, SandboxError
 from sandbox.home import HOME_LOCK, REPOSITORY, Holder, Home
 from sandbox.local_aws import LocalAws, end_process, is_process
 from sandbox.local_commands import local
@@ -43,7 +43,7 @@ from sandbox.providers.random_ import RandomPlugin
 from sandbox.pulumi_process import PulumiProcess
 from sandbox.report import Change, Recorder, Silent, Watcher
 from sandbox.screen import Screen
-from sandbox.stack_config import Override, StackConfig, StandIns, write_project_file
+from sandbox.stack_config import Override, StackConfig, StandIns, standard_input, steps, write_project_file
 
 Verb = Literal["up", "preview", "refresh", "destroy"]
 _EPOCH = dt.datetime.fromtimestamp(0, dt.UTC)
@@ -137,14 +137,21 @@ def run(request: Request, screen: Screen) -> Report:
         return prepared.carry_out()
 
 
-def set_config(request: Request, key: str, value: str, screen: Screen) -> None:
-    """Set a secret configuration value for every run of a stack from now on.
+def set_config(request: Request, key: str, value: str | None, screen: Screen, *, secret: bool) -> None:
+    """Set a configuration value for every run of a stack from now on.
+
+    Args:
+        request: The stack.
+        key: The key, and the way into its value, such as `rotations.jwtSecret`.
+        value: The value; None: it comes from the standard input.
+        screen: Where notes go.
+        secret: Whether to encrypt a value of a key that is not declared as a secret.
 
     Raises:
-        EngineError: When the stack is not up.
+        MisuseError: The project has no such key, or the value of a secret was given as an argument.
     """
     with _prepared(request, screen) as prepared:
-        prepared.set_config(key, value)
+        prepared.set_config(key, value, secret=secret)
 
 
 def get_config(request: Request, key: str, screen: Screen) -> str:
@@ -314,8 +321,24 @@ class _Run:
             self.settings,
         )
 
-    def set_config(self, key: str, value: str) -> None:
-        """Set a secret configuration value for every run from now on."""
+    def set_config(self, key: str, value: str | None, *, secret: bool) -> None:
+        """Set a configuration value for every run from now on."""
+        project, name = self.request.project, str(steps(key)[0])
+        plan = ApplicationPlan.read(project, self.request.stack)
+        known = {*plan.secret_keys, *plan.plain_keys}
+        if config_errors.is_undeclared(project, name) and self._own(name) not in known:
+            raise MisuseError(config_errors.unknown(project, name, known))
+        secret = secret or self._own(name) in plan.secret_keys or config_errors.is_secret(project, name)
+        if secret and value is not None:
+            raise MisuseError(f"{key} is a secret: give its value on the standard input, not as an argument")
+        if value is None:
+            value = standard_input(key)
+        if not secret:
+            self._supply().keep_plain(key, value)
+            return
+        write_project_file(project, self.work)
+        if not self._checkpoint().exists:
+            self._create_stack()
         self._supply().keep(key, value, self.work, new_salt=self._checkpoint().salt)
 
     def get_config(self, key: str) -> str:
@@ -327,15 +350,15 @@ class _Run:
         self._supply().forget(key, self.work)
 
     def _supply(self) -> StandIns:
-        if not self._checkpoint().exists:
-            raise EngineError(
-                f"stack {self.request.stack} is not up: python -m sandbox up --stack {self.request.stack}"
-            )
         write_project_file(self.request.project, self.work)
         return StandIns(self.home, self.request.project, self.request.stack, self.pulumi)
 
     def pass_through(self, arguments: Sequence[str]) -> int:
         """Run a command of the CLI, and return its exit status."""
+        if tuple(arguments[:1]) == ("config",) and {"set", "set-all", "rm", "rm-all", "cp"} & {*arguments[1:2]}:
+            raise MisuseError(
+                "it would change a copy that is dropped: `python -m sandbox config set KEY VALUE` keeps a value for every run"
+            )
         write_project_file(self.request.project, self.work, main=self.request.project.directory)
         self._create_stack()
         self._configure()
@@ -373,7 +396,8 @@ class _Run:
         request = self.request
         config = StackConfig(request.project, request.stack)
         config.update(self.provider_configuration)
-        plain = [override for override in request.overrides if not override.secret]
+        supply = StandIns(self.home, request.project, request.stack, self.pulumi)
+        plain = [*supply.plain(), *(override for override in request.overrides if not override.secret)]
         plan = ApplicationPlan.read(request.project, request.stack)
         clear = [
             override.key
@@ -402,7 +426,6 @@ class _Run:
             for text, path in missing.items()
             if str(path[0]) not in overridden and str(path[0]).rpartition(":")[2] not in overridden
         }
-        supply = StandIns(self.home, request.project, request.stack, self.pulumi)
         kept = {key: text for key, text in supply.kept().items() if key not in overridden}
         wanted = {text: path for text, path in wanted.items() if self._own(str(path[0])) not in kept}
         if not request.stand_ins:
@@ -411,9 +434,9 @@ class _Run:
         for text, path in wanted.items():
             config.set(path, {"secure": encrypted[text]})
         for key, text in kept.items():
-            config.set((key,), {"secure": text})
+            config.set(steps(key), {"secure": text})
         written = config.write(self.work, salt)
-        self._set_encrypted([o for o in request.overrides if o.secret or o in undeclared], written)
+        self._set_encrypted([*undeclared, *(override for override in request.overrides if override.secret)], written)
         stand_ins = tuple(text.removeprefix(f"{request.project.name}:") for text in wanted)
         if stand_ins and request.verb in {"up", "preview"}:
             self.screen.say(f"{', '.join(stand_ins)}: stand-in{'s' if len(stand_ins) > 1 else ''} of the sandbox")

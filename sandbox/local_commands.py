@@ -4,7 +4,6 @@ The sandbox never writes a stack's file, and its state is separate from the user
 """
 
 import re
-import shlex
 
 _QUOTE = "'"
 
@@ -19,7 +18,7 @@ _RUN = re.compile(r"pulumi (?P<verb>up --refresh|up|refresh|preview|destroy)\b(?
 
 
 def local(message: str, stack: str, options: str = "") -> str:
-    """Return a message with the sandbox's commands instead of Pulumi's. Several `config set` become one run, on a last line.
+    """Return a message with the sandbox's commands instead of Pulumi's.
 
     Args:
         message: The message of the program or a plugin.
@@ -27,11 +26,10 @@ def local(message: str, stack: str, options: str = "") -> str:
         options: Further options of the sandbox's commands, each with a leading space.
     """
     at = f"--stack {stack}{options}"
-    given = list(dict.fromkeys(map(_override, _SET.finditer(message))))
-    together = len(given) > 1
 
     def set_here(found: re.Match[str]) -> str:
-        return _override(found) if together else f"python -m sandbox up {at} {_override(found)}"
+        secret = " --secret" if "--secret" in found["options"] else ""
+        return f"python -m sandbox config set{secret} {found['key']}{found['value']} {at}"
 
     def remove_here(found: re.Match[str]) -> str:
         return f"remove {found['key'].strip(_QUOTE)} from Pulumi.{stack}.yaml"
@@ -40,11 +38,4 @@ def local(message: str, stack: str, options: str = "") -> str:
         verbs = ("refresh", "up") if "--refresh" in found["verb"] else (found["verb"],)
         return " && ".join(f"python -m sandbox {verb} {at}" for verb in verbs)
 
-    message = _RUN.sub(run_here, _REMOVE.sub(remove_here, _SET.sub(set_here, message)))
-    return f"{message}\n  python -m sandbox up {at} {' '.join(given)}" if together else message
-
-
-def _override(found: re.Match[str]) -> str:
-    """Return the sandbox's option for one `pulumi config set`."""
-    key, value = found["key"].strip(_QUOTE), found["value"].strip().strip(_QUOTE)
-    return "-c " + shlex.quote(f"secret:{key}" if "--secret" in found["options"] else f"{key}={value}")
+    return _RUN.sub(run_here, _REMOVE.sub(remove_here, _SET.sub(set_here, message)))

@@ -21,7 +21,7 @@ import yaml
 
 from sandbox import safe_yaml
 from sandbox.errors import MisuseError
-from sandbox.home import Home, write_private
+from sandbox.home import Home, read_json, write_private
 from sandbox.project import Project, yaml_problems
 from sandbox.pulumi_process import PulumiProcess
 
@@ -60,7 +60,7 @@ def parse_override(text: str) -> Override:
     """
     secret = text.startswith(_SECRET)
     key, equals, value = text.removeprefix(_SECRET).partition("=")
-    path = tuple(_steps(key))
+    path = steps(key)
     if not path or not (equals or secret):
         raise MisuseError(
             "-c takes key=value, secret:key=value, or secret:key to read the value from the standard input"
@@ -68,6 +68,11 @@ def parse_override(text: str) -> Override:
     if not equals:
         value = getpass.getpass(f"{key}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     return Override(path, value, secret)
+
+
+def standard_input(key: str) -> str:
+    """Read a value without showing it; without its last line break."""
+    return getpass.getpass(f"{key}: ") if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
 
 
 class StackConfig:
@@ -175,6 +180,14 @@ class StandIns:
         config = self._read().get("config") or {}
         return {key.removeprefix(_KEPT): value["secure"] for key, value in config.items() if key.startswith(_KEPT)}
 
+    def plain(self) -> tuple[Override, ...]:
+        """Return what the user set for every run and is not secret."""
+        return tuple(Override(steps(key), str(value), secret=False) for key, value in read_json(self._plain).items())
+
+    def keep_plain(self, key: str, value: str) -> None:
+        """Set a value that is not secret for every run from now on."""
+        write_private(self._plain, json.dumps({**read_json(self._plain), key: value}))
+
     def keep(self, key: str, value: str, directory: Path, *, new_salt: str | None) -> None:
         """Set a value for every run from now on, encrypted."""
         self.encrypted((), directory, new_salt=new_salt)
@@ -187,6 +200,8 @@ class StandIns:
         Raises:
             MisuseError: When there is none.
         """
+        if key in read_json(self._plain):
+            return str(read_json(self._plain)[key])
         if key not in self.kept():
             raise MisuseError(
                 f"{key} is not set for every run of {self.stack}; `python -m sandbox config set` does that"
@@ -194,7 +209,17 @@ class StandIns:
         return str(json.loads(self.pulumi.execute([*self._config("get", key), "--json"], directory))["value"])
 
     def forget(self, key: str, directory: Path) -> None:
-        """Set a value for no further run."""
+        """Set a value for no further run.
+
+        Raises:
+            MisuseError: `config set` did not set it.
+        """
+        plain = read_json(self._plain)
+        if key in plain:
+            write_private(self._plain, json.dumps({name: value for name, value in plain.items() if name != key}))
+            return
+        if key not in self.kept():
+            raise MisuseError(f"`config set` did not set {key}; remove it from Pulumi.{self.stack}.yaml")
         self.pulumi.execute(self._config("rm", key), directory)
 
     def _config(self, verb: str, key: str) -> list[str]:
@@ -203,6 +228,10 @@ class StandIns:
     @property
     def _path(self) -> Path:
         return self.home.root / "stand-ins" / f"{self.project.name}.{self.stack}.yaml"
+
+    @property
+    def _plain(self) -> Path:
+        return self._path.with_suffix(".plain.json")
 
     def _value(self, key: str) -> str:
         message = f"{self.project.name}/{self.stack}/{key}".encode()
@@ -230,10 +259,10 @@ def write_project_file(project: Project, directory: Path, *, main: Path | None =
     write_private(directory / "Pulumi.yaml", yaml.serialize(root, Dumper=safe_yaml.DUMPER))
 
 
-def _steps(key: str) -> Iterator[str | int]:
+def steps(key: str) -> tuple[str | int, ...]:
+    """Return the key and the way into its value: `environment.LOG_LEVEL` is `("environment", "LOG_LEVEL")`."""
     # A namespace's colon belongs to the first step: `aws:defaultTags.tags.team`.
-    for match in _STEP.finditer(key):
-        yield int(match[1]) if match[1] is not None else match[2]
+    return tuple(int(match[1]) if match[1] is not None else match[2] for match in _STEP.finditer(key))
 
 
 def _same(one: str, other: str) -> bool:

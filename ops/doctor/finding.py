@@ -93,7 +93,7 @@ def summed_up(check: str, problems: Iterable[Finding], *, ok: str | Callable[[],
 def take_anew(stack: Stack) -> str:
     """Return the command that imports a secret of the stack's that was created again outside Pulumi, with its value."""
     command = f"python -m ops recover --stack {stack.environment}"
-    # The sandbox keeps no configuration: the first command prints the second one.
+    # In the sandbox the first command prints the second one.
     return command if in_sandbox() else f"{command} && pulumi up --refresh --stack {stack.environment}"
 
 

@@ -10,7 +10,7 @@ from ops._errors import aws_errors
 from ops._roles import Role
 from ops._stack import Stack, in_sandbox
 from ops.access.evaluator import Decision, Request, Statement, decide, matches_action, principal_match, trusts
-from ops.doctor.finding import Finding, guarded, put_back, summed_up
+from ops.doctor.finding import Finding, again, guarded, put_back, summed_up
 from ops.doctor.snapshot import Key, Snapshot, image_in_ecr
 from ops.migrate._pulumi import property_path
 
@@ -247,12 +247,8 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
 def name_key(stack: Stack, name: str, key_arn: str) -> str:
     """Return the command that gives every role that reads an adopted secret the right to decrypt with its key."""
     path = property_path("secretKmsKeys", name)
-    if in_sandbox():
-        return f"python -m sandbox up --stack {stack.environment} -c {path}={key_arn}"
-    return (
-        f"pulumi config set --stack {stack.environment} --plaintext --path '{path}' {key_arn} && "
-        f"pulumi up --stack {stack.environment}"
-    )
+    set_it = "python -m sandbox config set" if in_sandbox() else "pulumi config set --plaintext --path"
+    return f"{set_it} --stack {stack.environment} '{path}' {key_arn} && {again(stack)}"
 
 
 def _fix_key(key: Key) -> str:

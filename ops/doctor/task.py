@@ -13,7 +13,7 @@ from ops._errors import MISSING, aws_errors, code_of
 from ops._json import json_object
 from ops._stack import Stack, in_sandbox, uses_local_aws
 from ops.access.evaluator import Request, decide, parse
-from ops.doctor.finding import Finding, guarded, put_back, summed_up
+from ops.doctor.finding import Finding, again, guarded, put_back, summed_up
 from ops.doctor.role import request_context
 from ops.doctor.snapshot import Image, Snapshot, TaskDefinition, image_in_ecr
 
@@ -278,13 +278,9 @@ def _rebuild(stack: Stack, name: str, built: set[str]) -> tuple[str, str]:
     build = f"docker buildx build --platform linux/amd64,linux/arm64 --push -t {name} ."
     if ours is None:
         return build, "in the folder of the image's Dockerfile"
-    if in_sandbox():
-        return (
-            f"python -m sandbox up --stack {stack.environment} -c cpuArchitecture={ours}",
-            f"or build it for both: {build}",
-        )
-    set_it = f"pulumi config set cpuArchitecture {ours} --stack {stack.environment}"
-    return f"{set_it} && pulumi up --stack {stack.environment}", f"or build it for both: {build}"
+    tool = "python -m sandbox" if in_sandbox() else "pulumi"
+    set_it = f"{tool} config set cpuArchitecture {ours} --stack {stack.environment}"
+    return f"{set_it} && {again(stack)}", f"or build it for both: {build}"
 
 
 def _rekey(stack: Stack, group: str, region: str) -> str:

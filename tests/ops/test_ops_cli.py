@@ -178,8 +178,8 @@ def test_owner_of_a_value(stack: Stack, stages: dict[str, tuple[str, ...]], rota
 
 
 _BY_THE_SANDBOX = (
-    "python -m sandbox up --stack dev -c secret:jwtSecret   # a value of your own",
-    "python -m sandbox up --stack dev -c rotations.jwtSecret=2",
+    "python -m sandbox config set --stack dev --secret jwtSecret   # a value of your own",
+    "python -m sandbox config set --stack dev rotations.jwtSecret 2 && python -m sandbox up --stack dev",
 )
 _BY_PULUMI = (
     "pulumi config set --stack dev --secret jwtSecret   # a value of your own",

@@ -186,8 +186,8 @@ def test_an_error_of_the_program_is_told_once(sandbox: Any, tiny: Make, program:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("count=many", "count  has the wrong type; allowed is an integer  {up} -c count=NUMBER"),
-        ("names=a", "names  has the wrong type; allowed is an array<string>  {up} -c 'names[0]=VALUE'"),
+        ("count=many", "count  has the wrong type; allowed is an integer  {set} count NUMBER {at}"),
+        ("names=a", "names  has the wrong type; allowed is an array<string>  {set} 'names[0]' VALUE {at}"),
     ],
 )
 def test_a_wrong_type_names_key_allowed_type_and_command(sandbox: Any, tiny: Make, override: str, said: str) -> None:
@@ -195,7 +195,8 @@ def test_a_wrong_type_names_key_allowed_type_and_command(sandbox: Any, tiny: Mak
     result = sandbox.quick("up", "-c", override, *copy.options)
     assert result.status == 1
     assert f'1 configuration problem in stack "{copy.stack}":' in result.err
-    assert said.format(up=f"python -m sandbox up --stack {copy.stack} --project {copy.directory}") in result.err
+    at = f"--stack {copy.stack} --project {copy.directory}"
+    assert said.format(set="python -m sandbox config set", at=at) in result.err
 
 
 def test_a_missing_secret_names_the_command(sandbox: Any, tiny: Make) -> None:
@@ -204,7 +205,7 @@ def test_a_missing_secret_names_the_command(sandbox: Any, tiny: Make) -> None:
         file.write("  token: {type: string, secret: true}\n")
     result = sandbox.quick("preview", *copy.options)
     assert (
-        f"token  is required  python -m sandbox up --stack {copy.stack} --project {copy.directory} -c secret:token"
+        f"token  is required  python -m sandbox config set --secret token --stack {copy.stack} --project {copy.directory}"
         in result.err
     )
     clear = sandbox.quick("preview", "-c", "token=visible-value", *copy.options)

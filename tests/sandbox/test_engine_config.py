@@ -1,6 +1,8 @@
 """What becomes of a stack's file on its way to the engine."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -159,10 +161,52 @@ def test_without_stand_ins_the_program_asks_for_the_secrets(sandbox: Any, projec
     result = sandbox.quick("preview", "--no-stand-ins", *copy.options)
     assert result.status == 1
     assert "pulumi config set" not in result.err
-    (together,) = [
-        line for line in result.err.splitlines() if line.startswith(f"  python -m sandbox up --stack {copy.stack} ")
-    ]
-    assert together.endswith(" -c secret:cloudflareToken -c secret:smtpPassword")
+    printed = re.findall(r"python -m sandbox (config set .*)", result.err)
+    assert [command.split()[3] for command in printed] == ["cloudflareToken", "smtpPassword"]
+    for command in printed:  # before the stack exists
+        assert sandbox.command(*shlex.split(command), stdin="given-by-hand-01\n").status == 0
+    assert sandbox.ok("preview", "--no-stand-ins", *copy.options)["stand_ins"] == []
+
+
+def test_a_configuration_counts_for_every_later_run(sandbox: Any, tiny: Make) -> None:
+    copy = tiny("import pulumi\npulumi.export('names', pulumi.Config().get_object('names'))\n")
+    assert sandbox.quick("config", "set", "names[0]", "first", *copy.options).status == 0
+    assert sandbox.ok("up", *copy.options)["outputs"]["names"] == ["first"]
+    assert sandbox.ok("up", *copy.options, "-c", "names[0]=once")["outputs"]["names"] == ["once"]
+    assert sandbox.quick("config", "get", "names[0]", *copy.options).out == "first\n"
+    assert sandbox.quick("config", "rm", "names[0]", *copy.options).status == 0
+    assert sandbox.ok("up", *copy.options)["outputs"]["names"] == []
+    assert (copy.directory / f"Pulumi.{copy.stack}.yaml").read_text(encoding="utf-8").count("names") == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("config", "set", "nams[0]", "a"), "nams is not a known key; did you mean names?"),
+        (("config", "set", "rotations.jwtSecret", "2"), "rotations is not a known key of this project"),
+        (("config", "set", "token", "visible-value"), "token is a secret: give its value on the standard input"),
+        (
+            ("config", "set", "--secret", "names[0]", "visible-value"),
+            "is a secret: give its value on the standard input",
+        ),
+        (("config", "rm", "names"), "`config set` did not set names; remove it from Pulumi."),
+        (("config", "get", "names"), "names is not set for every run"),
+        (("pulumi", "--", "config", "set", "names", "a"), "it would change a copy that is dropped"),
+    ],
+)
+def test_a_configuration_that_would_not_work_is_refused(
+    sandbox: Any, tiny: Make, command: tuple[str, ...], said: str
+) -> None:
+    copy = tiny()
+    with (copy.directory / "Pulumi.yaml").open("a") as file:
+        file.write("  token: {type: string, secret: true}\n")
+    verb, *rest = command
+    cut = rest.index("--") if "--" in rest else len(rest)
+    options = copy.options if cut < len(rest) else ()
+    result = sandbox.quick(verb, *options, *rest, *(() if options else copy.options))
+    assert result.status != 0
+    assert said in result.err
+    assert "visible-value" not in result.out + result.err
 
 
 def test_a_secret_encrypted_for_aws_gets_a_stand_in(sandbox: Any, tiny: Make) -> None:

@@ -19,7 +19,7 @@ Make = Callable[..., Any]
             "smtpPassword is a secret, but was given in the clear -c secret:smtpPassword",
         ),
         ("databseHost=x", "databseHost is not a known key did you mean databaseHost?"),
-        ("cpu=lots", "cpu has the wrong type; allowed is an integer python -m sandbox up --stack"),
+        ("cpu=lots", "cpu has the wrong type; allowed is an integer python -m sandbox config set cpu NUMBER"),
         ("replicaRegions=eu-west-1", "replicaRegions has the wrong type; allowed is an array"),
         (
             "smtpPassword.part=hunter2",

@@ -47,13 +47,12 @@ class Stack:
                 yes = () if words[3] == "keep" else ("--yes",)
                 done = self.sandbox.ops(self.copy, *words[3:], "--outputs", str(file), *yes, stdin=stdin)
                 assert done.status == 0, done.err
-            elif words[:4] == ["python", "-m", "sandbox", "up"]:
-                # What `pulumi config set --path rotations.KEY NUMBER` and `pulumi config set --secret KEY` are here.
-                for key, _, number in (words[i + 1].partition("=") for i, word in enumerate(words) if word == "-c"):
-                    if key.startswith("secret:"):
-                        self.secret[key.removeprefix("secret:")] = stdin
-                    else:
-                        self.numbers[key.removeprefix("rotations.")] = int(number)
+            elif words[:6] == ["python", "-m", "sandbox", "config", "set", "--secret"]:
+                assert self.sandbox.command(*words[3:], stdin=stdin).status == 0
+                self.secret[words[6]] = stdin
+            elif words[:5] == ["python", "-m", "sandbox", "config", "set"]:
+                assert self.sandbox.quick(*words[3:]).status == 0
+                self.numbers[words[5].removeprefix("rotations.")] = int(words[6])
             elif words[:4] == ["python", "-m", "sandbox", "refresh"]:
                 self.sandbox.ok("refresh", *self._options())
             elif words[:3] == ["aws", "secretsmanager", "cancel-rotate-secret"]:
