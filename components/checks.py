@@ -44,13 +44,19 @@ PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Names that a plain variable can have."""
 
 SECRET_NAME = re.compile(
-    r".*(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)_?KEY|CREDENTIALS?)",
+    r".*(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)_?KEY|CREDENTIALS?)|(.*_)?PASS",
     re.IGNORECASE,
 )
 """Names that a plain variable can't have, whatever its value."""
 
 PASSWORD_IN_URL = re.compile(r"://[^\s/:@]*:[^\s/@]+@")
 """Values that a plain variable can't have."""
+
+ISSUED_SECRET = re.compile(
+    r"(AKIA|ASIA)[0-9A-Z]{16}|gh[opsu]_[0-9A-Za-z]{36,}|github_pat_\w{22,}|glpat-[\w-]{20,}|(sk|rk)_(live|test)_\w{16,}"
+    r"|xox[abposr]-[\w-]{10,}|SG\.[\w-]{16,}\.[\w-]{16,}|AIza[\w-]{35}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+"""Keys and tokens by the forms that their issuers document: AWS, GitHub, GitLab, Stripe, Slack, SendGrid, Google."""
 
 _PLACEHOLDER = re.compile(
     r"change[-_ ]?(me|it)?|replace[-_ ]?me|placeholder|example|dummy|todo|tbd|password|secret|test"

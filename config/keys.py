@@ -177,7 +177,7 @@ def page() -> str:
             "# Configuration",
             "",
             "Set a key with `pulumi config set KEY VALUE`, a nested one with `--path`, a secret with `--secret`.",
-            "Every problem is reported at once, with the command that fixes it.",
+            "`up` and `preview` report all problems together, each with what is allowed; a wrong type stops them earlier.",
             "`config/keys.py` is the source of this page.",
             "",
             *_rows(key for key in KEYS if not key.section),

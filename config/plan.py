@@ -10,6 +10,7 @@ import importlib
 import json
 import re
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, cast
@@ -185,7 +186,11 @@ def main() -> None:
         application: Application = importlib.import_module("catalogue").APPLICATION
         found = plan(application, Names(str(project), stack), config if isinstance(config, dict) else {})
     except Exception as error:  # noqa: BLE001 - a catalogue is anybody's code
-        sys.exit(f"catalogue.py can't be read: {type(error).__name__}: {error}")
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename.endswith("catalogue.py")]
+        place = f" (line {lines[-1]})" if lines else ""
+        hint = "; import it at the top" if isinstance(error, NameError) else ""
+        sys.exit(f"catalogue.py can't be read: {type(error).__name__}: {error}{place}{hint}")
     print(json.dumps(found, indent=2))  # noqa: T201 - what the command is for
 
 

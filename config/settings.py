@@ -221,6 +221,8 @@ def _environment(reader: Reader, *, encrypted: bool) -> dict[str, str]:
             reader.report(key, "looks like a secret", readable)
         elif isinstance(value, str) and checks.PASSWORD_IN_URL.search(value):
             reader.report(key, "holds a password in a URL", readable)
+        elif isinstance(value, str) and checks.ISSUED_SECRET.search(value):
+            reader.report(key, "holds an access key or a token", readable)
         elif isinstance(value, bool):
             found[name] = str(value).lower()
         elif isinstance(value, str | int):

@@ -69,7 +69,9 @@ def ownership(stack: Stack, record: Record, key: str | None = None) -> Ownership
         return Ownership("rotation", (command,), command)
     parts = parts_of(stack, record.arn)
     if not any(part.kind in _CONFIGURED for part in parts.values()) or not _written_by_pulumi(record.stages):
-        return Ownership("operator")
+        name = stack.name_of(record.arn)
+        command = f"python -m ops set {name}{f' --key {key}' if key else ''} --stack {stack.environment}"
+        return Ownership("operator", (command,), command)
     return _change(stack, stack.name_of(record.arn), parts, key)
 
 

@@ -206,7 +206,7 @@ def _why_not(stack: Stack, record: Record, key: str | None = None) -> str:
     if owner.owner == "configuration":
         how = "\n  ".join(owner.how)
         return f"no function rotates {name}: Pulumi's configuration owns its value, change it there:\n  {how}"
-    return f"no function rotates {name}; give it a new value: python -m ops set {name} --stack {stack.environment}"
+    return f"no function rotates {name}; give it a new value: {owner.fix}"
 
 
 def _refuse_moto(stack: Stack, name: str) -> None:

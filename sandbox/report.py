@@ -19,7 +19,7 @@ VERBS = {
     "delete": ("deleting", "deleted"),
     "replace": ("replacing", "replaced"),
     "create-replacement": ("creating its replacement", "replacement created"),
-    "delete-replaced": ("deleting the replaced one", "replaced one deleted"),
+    "delete-replaced": ("letting the replaced one go", "replaced one let go"),
     "refresh": ("reading", "read"),
     "read": ("reading", "read"),
     "import": ("importing", "imported"),

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import unquote
@@ -102,7 +102,11 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         yield allowed
     yield Text()
     yield Text.assemble(("Monthly cost on AWS", "bold"), f"  {outputs.get('monthly_cost_usd', 0):.2f} USD\n")
-    yield _next_commands(report, min(secret["arn"] for secret in found.values()).split(":")[-1][:-7])
+    yield _next_commands(
+        report,
+        min(secret["arn"] for secret in found.values()).split(":")[-1][:-7],
+        [name for name, secret in sorted(found.items()) if _kinds(secret) == "external" and _is_empty(report, secret)],
+    )
 
 
 def _headline(report: Report) -> Text:
@@ -136,11 +140,13 @@ def _plain_outputs(outputs: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield table
 
 
-def _next_commands(report: Report, secret_name: str | None) -> Text:
+def _next_commands(report: Report, secret_name: str | None, empty: Sequence[str]) -> Text:
     options = "" if report.request.stack == "dev" else f" --stack {report.request.stack}"
     if report.request.project.directory != REPOSITORY:
         options += f" --project {shlex.quote(str(report.request.project.directory))}"
     lines = [f'eval "$(python -m sandbox env{options})"']
+    if (report.request.project.directory / "ops").is_dir():
+        lines += [f"python -m ops set {name} --stack {report.request.stack}" for name in empty]
     if secret_name:
         lines.append(
             f"aws secretsmanager get-secret-value --secret-id {secret_name} --query SecretString --output text"
@@ -163,6 +169,13 @@ def _objects(outputs: Mapping[str, Any], name: str, field: str) -> dict[str, Any
     if not isinstance(found, dict):
         return {}
     return {key: one for key, one in found.items() if isinstance(one, dict) and isinstance(one.get(field), str)}
+
+
+def _is_empty(report: Report, secret: Mapping[str, Any]) -> bool:
+    """Return whether a secret has no value yet: no task that refers to it would start."""
+    account = report.aws.credentials(report.settings.account)
+    client = report.aws.client("secretsmanager", region=report.settings.region, credentials=account)
+    return not client.describe_secret(SecretId=secret["arn"]).get("VersionIdsToStages")
 
 
 def _kinds(secret: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ The requirements are the project's own lock, so that both install the same bytes
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -78,7 +79,9 @@ def _type(found: Mapping[str, Any]) -> str:
 
 
 def _sentence(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    # The docstrings name Python's arguments; these tables are for every other language.
+    camel = re.sub(r"`[a-z]+(?:_[a-z]+)+`", lambda name: re.sub("_([a-z])", lambda one: one[1].upper(), name[0]), text)
+    return " ".join(camel.split()).replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -210,12 +210,12 @@ def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:
 
 
 def _fix_current(snapshot: Snapshot, record: Record) -> tuple[str, str]:
-    owner = ownership(snapshot.stack, record).owner
+    owner = ownership(snapshot.stack, record)
     version = _version_of_pulumi(record) or record.version(PREVIOUS) or next(iter(record.stages), None)
     if version:
         return _move(snapshot, record, version), ""
-    if owner == "operator":
-        return _set(snapshot, record)
+    if owner.owner == "operator":
+        return owner.fix, ""
     return put_back(snapshot.stack), ""
 
 
@@ -226,9 +226,7 @@ def _fix_value(snapshot: Snapshot, record: Record, key: str | None = None) -> tu
     version = _version_of_pulumi(record)
     if owner.owner == "configuration" and version and version != record.version(CURRENT):
         return _move(snapshot, record, version), ""
-    if owner.fix:
-        return owner.fix, ""
-    return _set(snapshot, record, key)
+    return owner.fix, ""
 
 
 def _mend(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[str, str]:

@@ -217,8 +217,8 @@ def _images(aws: Aws, snapshot: Snapshot, names: list[str], told: list[str]) -> 
         yield from guarded("image", partial(_repository, aws, snapshot, image, told), image.in_words)
         built = _processors(aws, image)
         whose = "" if image.account == snapshot.stack.account else f" in the registry of account {image.account}"
-        for_what = f"for {', '.join(sorted(built))}" if built else "for a processor that its manifest doesn't name"
-        told.append(f"{image.name} exists{whose}, {for_what}")
+        for_what = f"for {', '.join(sorted(built))}"
+        told.append(f"{image.name} exists{whose}" + (f", {for_what}" if built else "; its manifest names no processor"))
         for definition in snapshot.definitions:
             wanted = _PROCESSORS.get(definition.architecture, "")
             if built and wanted not in built and image.name in {c.image for c in definition.containers}:
