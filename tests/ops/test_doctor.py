@@ -133,7 +133,7 @@ def test_an_image_in_the_registry_of_another_account_is_told(stack: Stack, proxy
 
     found = image_line(stack, ops)
 
-    whose = "exists in the registry of account 210987654321, for a processor that its manifest doesn't name"
+    whose = "exists in the registry of account 210987654321; its manifest names no processor"
     unseen = "left out: the repository's policy, which belongs to account 210987654321"
     assert (found["status"], found["found"]) == ("ok", f"{unseen}; {stack.image} {whose}")
 
