@@ -83,8 +83,7 @@ class Change:
         """Return why the record must not change this way; empty if it can.
 
         Accepted: a newly configured value; a generated one with the next number; a new JSON key, or one removed after its
-            variable; a
-        secret whose value is now set outside Pulumi. Refused: another secret instead of this one; an older or an unrequested
+        variable; a secret whose value is now set outside Pulumi. Refused: another secret instead of this one; an older or an unrequested
         new value instead of a live one; a key removed together with its variable, because tasks of the last revision could
         no longer start; a text that becomes JSON, or JSON a text.
         """
@@ -115,7 +114,7 @@ class Change:
             old = self.before.origins.get(key)
             if old is None or key not in last:
                 continue
-            _, old_key, old_number = _parts(old)
+            kind, old_key, old_number = _parts(old)
             told, name = partial(refusal, self._subject(key)), value.config_key
             keep = keep_command(self.plan.name, key, self.stack)
             if key in new and new[key] != last[key] and is_server(value.accepted_by):
@@ -129,7 +128,9 @@ class Change:
             elif value.keeps_previous and old_number <= value.number and _loses(key, last, new):
                 why = f"{name} gets another value, and the application needs the previous one to read what it wrote with it"
                 way = "Set its next number as well, so that the application gets both"
-                next_one = told(why, way, number_command(name, value.number + 1, self.stack))
+                # A generated value can't skip a number, which is refused besides.
+                number = old_number if value.origin.startswith(GENERATED) and kind == GENERATED else value.number
+                next_one = told(why, way, number_command(name, number + 1, self.stack))
                 yield Refusal(next_one if old_key in {"", name} else self._renamed(key, old_key, name))
 
     def _origin(self, key: str, after: Record) -> str:

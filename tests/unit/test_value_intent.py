@@ -214,8 +214,9 @@ def of_values(before: SecretPlan, after: SecretPlan, last: dict[str, str], new: 
         ("generated k 1", "generated k 1", ["1"], ""),
         ("generated k 1", "generated k 1", ["lost"], "the state has lost its generated value"),
         ("generated k 1", "generated k 1", [], "the state has lost its generated value"),
-        # A lowered number is refused anyway.
+        # A lowered number is refused anyway, and a skipped one, with the number that may follow.
         ("generated k 2", "generated k 1", ["9"], ""),
+        ("generated k 2", "generated k 4", ["4", "3"], "rotations.k 3"),
     ],
 )
 def test_the_value_before_is_the_last_live_one_that_differs(
