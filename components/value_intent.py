@@ -83,9 +83,9 @@ class Change:
         """Return why the record must not change this way; empty if it can.
 
         Accepted: a newly configured value; a generated one with the next number; a new JSON key, or one removed after its
-        variable; a secret whose value is now set outside Pulumi. Refused: another secret instead of this one; an older or an unrequested
-        new value instead of a live one; a key removed together with its variable, because tasks of the last revision could
-        no longer start; a text that becomes JSON, or JSON a text.
+        variable; a secret whose value is now set outside Pulumi. Refused: another secret instead of this one; an older or an
+        unrequested new value instead of a live one; a key removed together with its variable, because tasks of the last
+        revision could no longer start; a text that becomes JSON, or JSON a text.
         """
         name, before, after = self.plan.name, self.before, Record.of(self.plan)
         if before.secret != after.secret:
