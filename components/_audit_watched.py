@@ -14,6 +14,7 @@ authorized to perform: ... on resource: arn:... because ...").
 Source of each record's shape: tests/unit/corpus/cloudtrail. Of `readOnly`: AWS, "CloudTrail record contents".
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -24,6 +25,19 @@ MAX_FILTERS = {"create": 100, "existing": 50}
 
 ALARMS = ("reads", "unexpected-reads", "denied-reads", "tampering", "failed-rotations")
 """The names of the audit's alarms, after the stack's prefix."""
+
+_FILTERS = re.compile(r" Metric filters: (\d+)\.")
+
+
+def with_filters(description: str, count: int) -> str:
+    """Return an alarm's description with the number of its metric filters, so that a missing one is noticed."""
+    return f"{description} Metric filters: {count}."
+
+
+def filters_of(description: str) -> int:
+    """Return the number of metric filters in an alarm's description, 1 where it has none."""
+    found = _FILTERS.search(description)
+    return int(found[1]) if found else 1
 
 
 @dataclass(frozen=True)

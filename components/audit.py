@@ -10,7 +10,7 @@ import pulumi_aws as aws
 from components import _args, _audit_patterns
 from components._audit_dashboard import dashboard_body
 from components._audit_patterns import Metric, Values
-from components._audit_watched import PulumiState, Subject
+from components._audit_watched import PulumiState, Subject, with_filters
 from components._private_bucket import keep_private
 from components.checks import EMAIL, KEY_ARN, LOG_GROUP, PRINCIPAL_ARN
 from components.limits import MIN_LOG_FILE_DAYS
@@ -248,7 +248,9 @@ class Audit(pulumi.ComponentResource):
             aws.cloudwatch.MetricAlarm(
                 f"{self._name}-{alarm.name}",
                 name=f"{self._prefix}-{alarm.name}",
-                alarm_description=f"{self._prefix}: {alarm.description} What to do: docs/security.md.",
+                alarm_description=with_filters(
+                    f"{self._prefix}: {alarm.description} What to do: docs/security.md.", numbers[metric]
+                ),
                 namespace=self._prefix,
                 metric_name=str(metric),
                 # If one is enough, a sum could be cancelled out: a principal with cloudwatch:PutMetricData could add a minus

@@ -4,6 +4,7 @@ They refuse what AWS would refuse, before anything is created; `ops migrate` run
 """
 
 import re
+from collections.abc import Mapping
 
 from components.limits import FARGATE_MEMORY, MAX_VALUE_BYTES
 
@@ -64,6 +65,48 @@ _PLACEHOLDER = re.compile(
     r"|(your|my|insert|enter|put|some)[-_ ].*|.*(change|replace)[-_ ]?me.*",
     re.IGNORECASE | re.DOTALL,
 )
+
+
+SIDECAR_FIELDS: Mapping[str, type] = {
+    "command": list, "entryPoint": list, "essential": bool, "cpu": int, "memory": int, "memoryReservation": int,
+    "portMappings": list, "healthCheck": dict, "dependsOn": list, "user": str, "workingDirectory": str,
+    "readonlyRootFilesystem": bool, "startTimeout": int, "stopTimeout": int, "ulimits": list, "linuxParameters": dict,
+    "dockerLabels": dict, "systemControls": list, "restartPolicy": dict,
+}  # fmt: skip
+"""What a further container of a task may have beside its image and plain variables, in ECS's names and JSON types."""
+
+NOT_IN_SIDECARS: Mapping[str, str] = {
+    "name": "its key is its name",
+    "secrets": "secrets reach the service's own container alone: let the sidecar ask it, or run the sidecar as a service",
+    "environmentFiles": "the execution role reads no bucket: set environment",
+    "repositoryCredentials": "an image in ECR or a public registry",
+    "logConfiguration": "it logs to the service's log group",
+    "firelensConfiguration": "the service's own container logs to CloudWatch Logs",
+    "mountPoints": "the task has no volumes",
+    "volumesFrom": "the task has no volumes",
+    **dict.fromkeys(
+        (
+            "links", "hostname", "privileged", "dnsServers", "dnsSearchDomains", "extraHosts", "dockerSecurityOptions",
+            "resourceRequirements", "disableNetworking", "credentialSpecs",
+        ),
+        "Fargate has none",
+    ),
+}  # fmt: skip
+"""What it can't have, and what is allowed instead."""
+
+_JSON_TYPES = {list: "an array", dict: "an object", str: "a string", int: "a whole number", bool: "true or false"}
+
+
+def wrong_in_sidecar(field: str, value: object) -> Wrong:
+    """Return what is wrong with a sidecar's field and what is allowed, or None."""
+    if field in NOT_IN_SIDECARS:
+        return "is not for a sidecar", NOT_IN_SIDECARS[field]
+    if field not in SIDECAR_FIELDS:
+        return "is not a field of a sidecar", f"image, environment, {', '.join(sorted(SIDECAR_FIELDS))}"
+    kind = SIDECAR_FIELDS[field]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        return f"is not {_JSON_TYPES[kind]}", f"{_JSON_TYPES[kind]}, as ECS takes it"
+    return None
 
 
 def wrong_secret(value: str, *, strict: bool) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 
@@ -310,7 +310,7 @@ def _execution_role(settings: Settings, own: ServiceSettings, common: _OfService
     args: ExecutionRoleArgs = {
         "prefix": common["prefix"],
         "reads": common["reads"],
-        "images": [own.image],
+        "images": [own.image, *(sidecar["image"] for sidecar in own.sidecars.values())],
         "bind_trust_to_account": settings.confused_deputy_protection,
         "location": common["location"],
     }
@@ -340,7 +340,21 @@ def _task_definition(
     }
     if own.health_check:
         args["health_check"] = cast("HealthCheckArgs", own.health_check)
+    if own.sidecars:
+        log_group, region = ServiceNames(common["prefix"]).log_group, common["location"].region
+        args["sidecars"] = [_sidecar(name, sidecar, log_group, region) for name, sidecar in own.sidecars.items()]
     return args
+
+
+def _sidecar(name: str, sidecar: Mapping[str, Any], log_group: str, region: str) -> dict[str, Any]:
+    """Return a further container as ECS takes it; it logs where the service does."""
+    options = {"awslogs-group": log_group, "awslogs-region": region, "awslogs-stream-prefix": name}
+    return {
+        **sidecar,
+        "name": name,
+        "environment": [{"name": key, "value": value} for key, value in sorted(sidecar["environment"].items())],
+        "logConfiguration": {"logDriver": "awslogs", "options": options},
+    }
 
 
 def _redeployment(

@@ -39,6 +39,11 @@ KEYS: tuple[Key, ...] = (
         "healthCheck", "object", {},
         "The container's health check: command (CMD or CMD-SHELL first), interval, timeout, retries, startPeriod", shown="none",
     ),
+    Key(
+        "sidecars", "object", {},
+        "Further containers of the task, by name: image, plain variables (environment), other fields as ECS takes them",
+        shown="none",
+    ),
     Key("services", "object", {}, "By service the keys above that differ from the common ones, such as worker.cpu"),
     Key("logRetentionInDays", "integer", 30, "Days that the containers' logs are kept", LOG_RETENTION_DAYS, _RETENTION),
     Key(

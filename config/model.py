@@ -29,6 +29,7 @@ class ServiceSettings:
         readonly_root_filesystem: Whether the container can write to /tmp alone.
         log_mode: `non-blocking` or `blocking`; "" takes the account's default.
         health_check: How ECS checks the container's health, if at all.
+        sidecars: The further containers by name: `image`, `environment` by variable, and fields as ECS takes them.
     """
 
     image: str
@@ -41,6 +42,7 @@ class ServiceSettings:
     readonly_root_filesystem: bool
     log_mode: str
     health_check: Mapping[str, Any] | None
+    sidecars: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
 
 @dataclass(frozen=True)

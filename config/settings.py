@@ -64,7 +64,7 @@ def parse(
     catalogue = declarations.adopted(declared, adopt)
     foreign = application.foreign(names.stack)
     services = {
-        service.name: _service(reader, service.name, application.variables, encrypted="environment" in encrypted)
+        service.name: _service(reader, service.name, application.variables, encrypted)
         for service in application.services
     }
     rotation = _rotation(reader, catalogue, foreign, application.variables)
@@ -117,7 +117,9 @@ def parse(
     return settings
 
 
-def _service(reader: Reader, name: str, variables: Sequence[PlainVariable], *, encrypted: bool) -> ServiceSettings:
+def _service(
+    reader: Reader, name: str, variables: Sequence[PlainVariable], encrypted: Collection[str]
+) -> ServiceSettings:
     """Return one service's settings: its own keys over the common ones."""
     services = reader.section("services")
     own = services.section(name) if services else None
@@ -128,8 +130,8 @@ def _service(reader: Reader, name: str, variables: Sequence[PlainVariable], *, e
     sizes = from_["cpu" if cpu not in FARGATE_MEMORY else "memory"]
     if wrong := wrong_size(cpu, memory):
         sizes.report("cpu", *wrong)
-    environment = _environment(reader, encrypted=encrypted)
-    environment |= _environment(own, encrypted=False) if own else {}
+    environment = _environment(reader, encrypted="environment" in encrypted)
+    environment |= _environment(own, encrypted="services" in encrypted and own.has("environment")) if own else {}
     for variable in variables:
         host = reader.text(variable.config_key, check=wrong_host)
         if variable.readers is None or name in variable.readers:
@@ -147,6 +149,7 @@ def _service(reader: Reader, name: str, variables: Sequence[PlainVariable], *, e
         readonly_root_filesystem=from_["readonlyRootFilesystem"].value("readonlyRootFilesystem"),
         log_mode=from_["logMode"].value("logMode"),
         health_check=_health_check(from_["healthCheck"].section("healthCheck")),
+        sidecars=_sidecars(from_["sidecars"], name, memory, encrypted={"sidecars", "services"} & set(encrypted)),
     )
 
 
@@ -166,6 +169,45 @@ def _health_check(section: Reader | None) -> Mapping[str, Any] | None:
         "command": command, "interval": number("interval"), "timeout": number("timeout"), "retries": number("retries"),
         "start_period": number("startPeriod"),
     }  # fmt: skip
+
+
+def _sidecars(reader: Reader, service: str, memory: int, *, encrypted: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the further containers of a service's task by name; what ECS refuses is reported."""
+    section = reader.section("sidecars")
+    if section is None:
+        return {}
+    found: dict[str, dict[str, Any]] = {}
+    given = reader.object("sidecars")
+    for name in given:
+        if name == service:
+            section.report(name, "is the name of the service's own container", "another name")
+        elif wrong := fields.wrong_ecs_name(name):
+            section.report(name, *wrong)
+        if one := section.section(name):
+            found[name] = _sidecar(one, section.object(name), {service, *given} - {name}, encrypted=bool(encrypted))
+        else:
+            section.report(name, "has no image", "image: NAME:TAG or NAME@sha256:DIGEST")
+    reserved = sum(one.get("memory", 0) for one in found.values())
+    if reserved >= memory:
+        section.report("memory", f"of all together is {reserved} MiB of the task's {memory}", "less, or a larger task")
+    return found
+
+
+def _sidecar(one: Reader, given: Mapping[str, Any], others: Collection[str], *, encrypted: bool) -> dict[str, Any]:
+    environment = _environment(one, encrypted=encrypted and one.has("environment"))
+    found = {"image": one.text("image", check=checks.wrong_image), "environment": environment}
+    for key in sorted(given.keys() & {*checks.SIDECAR_FIELDS, *checks.NOT_IN_SIDECARS}):
+        value = one.raw(key)
+        if value is not None and (wrong := checks.wrong_in_sidecar(key, value)):
+            one.report(key, *wrong)
+        elif value is not None:
+            found[key] = value
+    for needed in found.get("dependsOn", ()):
+        other = needed.get("containerName") if isinstance(needed, dict) else None
+        if other not in others:
+            rule = f"a container of the task: {', '.join(sorted(others))}"
+            one.report("dependsOn", f"names {other!r:.60}", rule)
+    return found
 
 
 def _values(

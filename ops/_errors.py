@@ -4,12 +4,13 @@ Exit status: 0 healthy, 1 a finding, 2 the command failed (misuse, credentials, 
 reachable), 130 Ctrl-C. Only 1 is about the stack.
 """
 
+import http
 import re
 import traceback
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
 
@@ -93,10 +94,26 @@ def is_aws(error: BaseException) -> bool:
     return any(kind.__module__.partition(".")[0] in {"botocore", "boto3"} for kind in type(error).__mro__)
 
 
-def explained(error: Exception) -> AwsError:
-    """Return what an exception of botocore means to the operator. Its text is quoted only where it can't hold a value."""
+def explained(error: Exception, *, unless: str = "") -> AwsError:
+    """Return what an exception of botocore means to the operator. Its text is quoted only where it can't hold a value.
+
+    Args:
+        error: The exception.
+        unless: For a call that changes something: how to find out whether AWS did it although its answer is lost.
+    """
     code = code_of(error)
-    return AwsError(_of_code(error, code) if code else _of_kind(error), code)
+    text = _of_code(error, code) if code else _of_kind(error)
+    if unless and _may_be_done(error):
+        text += f"; AWS may have done it nevertheless, see: {unless}"
+    return AwsError(text, code)
+
+
+def _may_be_done(error: Any) -> bool:
+    """Return whether AWS may have done what a call asked for: its answer was lost, or it failed on AWS's side."""
+    if isinstance(error, ReadTimeoutError | ConnectionClosedError | ResponseParserError):
+        return True
+    response: Any = getattr(error, "response", None) or {}
+    return response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= http.HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def unexpected(error: Exception) -> MisuseError:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from components import acceptance
 from components.labels import OF_PULUMI
 from components.outputs import Part
+from ops._aws import Aws, connect
 from ops._errors import MisuseError
 from ops._secrets import Record
-from ops._stack import Stack, in_sandbox
+from ops._stack import Stack, in_sandbox, load
 
 Owner = Literal["configuration", "rotation", "operator", "foreign"]
 
@@ -44,17 +46,20 @@ def owner_of(stack: Stack, arn: str) -> str:
     return found.owner if found else "another owner"
 
 
-def refuse_foreign(stack: Stack, arn: str) -> None:
-    """Refuse to change a secret that the stack does not own.
+def own_secret(name: str, stack: str | None, outputs: Path | None) -> tuple[Stack, str, Aws]:
+    """Return a stack, the ARN of the secret that is meant, and its AWS.
 
     Raises:
-        MisuseError: When it is foreign.
+        MisuseError: When the stack does not own it, and so can't change it.
     """
-    if stack.is_foreign(arn):
+    where = load(stack, outputs)
+    arn = where.arn_of(name)
+    if where.is_foreign(arn):
         raise MisuseError(
-            f"{owner_of(stack, arn)} owns {stack.name_of(arn)}; only its owner can change it (ForeignSecret in catalogue.py); "
+            f"{owner_of(where, arn)} owns {where.name_of(arn)}; only its owner can change it (ForeignSecret in catalogue.py); "
             "the tasks read it when they start"
         )
+    return where, arn, connect(where)
 
 
 def ownership(stack: Stack, record: Record, key: str | None = None) -> Ownership:

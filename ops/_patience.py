@@ -1,18 +1,23 @@
 """How long a command waits for an endpoint: as long as a person does, and it says what it waits for.
 
 botocore retries a call that got no answer as often as one that was throttled: with its own time-outs a command that reaches
-nothing writes nothing for minutes. Here an endpoint that gave no answer twice is left alone for a while.
+nothing writes nothing for minutes. Here an endpoint that gave no answer twice is left alone for a while. The same for other
+programs, such as `pulumi` with a backend that does not answer.
 """
 
+import contextlib
+import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     ConnectionClosedError,
+    ConnectionError,  # noqa: A004 - botocore's
     ConnectTimeoutError,
     EndpointConnectionError,
     HTTPClientError,
@@ -22,9 +27,13 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from ops._console import say
+from ops._errors import MisuseError
 
 CONNECT_SECONDS, READ_SECONDS = 5, 15
 """AWS answers within a second or two; FilterLogEvents and LookupEvents take several."""
+
+COMMAND_SECONDS = 30
+"""`pulumi` answers within a second or two, more slowly with a state in S3."""
 
 _PAGES, _START = (b"<!doctype html", b"<html"), 20
 _TELL_SECONDS = 4.0
@@ -83,11 +92,59 @@ class _Watch:
             for one in late:  # several threads wait for one host; a line for it is enough
                 if now - told.get(one.host, -_REST_SECONDS) >= _REST_SECONDS:
                     told[one.host] = now
-                    self._tell(f"waiting for {one.text} ({one.host})")
+                    self._tell(f"waiting for {one.text}{one.host and f' ({one.host})'}")
             time.sleep(_TELL_SECONDS / 8)
 
 
 _watch = _Watch()
+
+
+@contextlib.contextmanager
+def _waiting_for(what: str) -> Generator[None]:
+    _watch.begin("", what)
+    try:
+        yield
+    finally:
+        _watch.end()
+
+
+def run_command(
+    command: Sequence[str],
+    what: str,
+    *,
+    stdin: str = "",
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    seconds: float | None = None,
+    instead: str = "",
+) -> "subprocess.CompletedProcess[str]":
+    """Run another program, whatever its exit status.
+
+    Args:
+        command: Its words.
+        what: What it is called in messages.
+        stdin: Its standard input.
+        folder: Where it runs, by default here.
+        environment: Its environment, by default this one.
+        seconds: How long it may take, by default as long as a person waits.
+        instead: What the operator can do when it does not answer.
+
+    Raises:
+        MisuseError: When it can't be started, or does not answer in time.
+    """
+    seconds = seconds or COMMAND_SECONDS
+    try:
+        with _waiting_for(what):
+            return subprocess.run(  # noqa: S603 - words that this project chose, and names that it checked; no shell
+                command, input=stdin, capture_output=True, text=True, encoding="utf-8", check=False, cwd=folder,
+                env=environment, timeout=seconds,
+            )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise MisuseError(
+            f"{what} did not answer within {seconds:g} s: check the network and its backend{instead}"
+        ) from None
+    except OSError as error:
+        raise MisuseError(f"{what} can't be started: {error.strerror}") from None
 
 
 class Patience:
@@ -114,7 +171,7 @@ class Patience:
 
     def _again(self, attempts: int, caught_exception: Exception | None, request_dict: Any, **_: Any) -> None:
         """Raise the error in place of an answer after enough attempts; botocore decides about everything else."""
-        if not isinstance(caught_exception, HTTPClientError):
+        if not isinstance(caught_exception, HTTPClientError | ConnectionError):  # botocore's own two families
             return
         times = next((times for kind, times in _TIMES.items() if isinstance(caught_exception, kind)), None)
         host = urlsplit(request_dict["url"]).netloc

@@ -7,7 +7,6 @@ import functools
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 from ops._aws import Aws
 from ops._errors import MisuseError
+from ops._patience import run_command
 from ops._stack import ROOT
 
 SCHEMA = 1
@@ -24,7 +24,6 @@ SCHEMA = 1
 WHOLE = ""
 """The part of a secret that is one text, or a JSON whose keys the application does not know."""
 
-_SECONDS = 60
 _NO_PLAN = re.compile(r"No module named '?config\b|there is no catalogue\.py here")
 _ARN_NAME = re.compile(r".*:secret:(.+)-\w{6}")
 
@@ -198,18 +197,8 @@ def _printed(stack: str, directory: Path, *, without_file: bool) -> str:
     command = [sys.executable, "-m", "config.plan", f"--stack={stack}"]
     command += ["--config-file", os.devnull] if without_file else []
     paths = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(ROOT))))
-    try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter, no shell
-            command,
-            cwd=directory,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_SECONDS,
-            env={**os.environ, "PYTHONPATH": paths},
-        )
-    except subprocess.TimeoutExpired:
-        raise MisuseError(f"{directory} printed no plan within {_SECONDS} s") from None
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = run_command(command, f"`python -m config.plan` in {directory}", folder=directory, environment=environment)
     if done.returncode:
         said = done.stderr.strip().rpartition("error: ")[2]
         kind = NoPlanError if _NO_PLAN.search(said) else MisuseError

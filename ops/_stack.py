@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,10 +16,10 @@ from components.names import Names
 from components.outputs import Outputs, Secret, Service, home_of, names_of
 from components.references import parse_value_from
 from ops._errors import MisuseError
+from ops._patience import run_command
 
 ROOT = Path(__file__).parents[1]
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_COMMAND_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -245,12 +244,7 @@ def _from_pulumi(stack: str | None) -> Mapping[str, Any]:
 
 
 def _run(command: list[str], source: str, environment: Mapping[str, str]) -> Mapping[str, Any]:
-    try:
-        done = subprocess.run(  # noqa: S603 - a fixed command and a stack's name, no shell
-            command, capture_output=True, text=True, check=False, env=environment, timeout=_COMMAND_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        raise MisuseError(f"{source} did not answer within {_COMMAND_SECONDS} s; give --outputs FILE") from None
+    done = run_command(command, source, environment=environment, instead=", or give --outputs FILE")
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()]
         raise MisuseError(f"{source}: {said[-1].strip() if said else 'failed'}")

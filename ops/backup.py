@@ -243,12 +243,14 @@ def restore(
         _confirm_outsiders(works, target, allow or ())
     failures = [] if dry_run else _restore_all(aws, works)
     if json_:
-        done = {"dry_run": dry_run, "secrets": [work.document() for work in works], "failures": failures}
+        done = {
+            "dry_run": dry_run,
+            "secrets": [work.document() for work in works],
+            "failures": list(map(str, failures)),
+        }
         print_json(done)
-    for failure in failures:
-        say(failure)
     if failures:
-        raise typer.Exit(1)
+        raise type(max(failures, key=lambda one: one.status))("\n".join(map(str, failures)))
     if not dry_run:
         _tell_next(works, target)
 
@@ -339,19 +341,21 @@ def _key_arns(aws: Aws, keys: Sequence[str]) -> list[str]:
     return [key if ":key/" in key else resolve_keys(aws, [key])[0] for key in keys]
 
 
-def _restore_all(aws: Aws, works: list[Work]) -> list[str]:
-    failures: list[str] = []
+def _restore_all(aws: Aws, works: list[Work]) -> list[OpsError]:
+    failures: list[OpsError] = []
     for work in works:
         with working(f"Restoring {work.name}"):
+            what = "not restored completely"
             try:
                 if work.action != "nothing":
                     restore_secret(aws, work)
+                what = "restored, but not read back"
                 wrong = differing_versions(aws, work.saved, work.name)
             except aws_errors() as error:
-                failures.append(f"{work.name}: {explained(error)}; run it again to continue")
+                failures.append(AwsError(f"{work.name} is {what}: {explained(error)}; run it again to continue"))
                 continue
         if wrong:
-            failures.append(f"{work.name}: version {', '.join(wrong)} does not read back as saved")
+            failures.append(OpsError(f"{work.name}: version {', '.join(wrong)} does not read back as saved"))
     return failures
 
 

@@ -12,16 +12,16 @@ import typer
 from components.limits import MAX_VALUE_BYTES
 from components.references import CURRENT, PREVIOUS
 from ops._ask import confirm, new_value
-from ops._aws import Aws, connect
+from ops._aws import Aws
 from ops._console import print_json, say
 from ops._env_file import read_env_file
 from ops._errors import AwsError, MisuseError, aws_errors, explained
 from ops._json import json_object
 from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
-from ops._ownership import ownership, refuse_foreign
+from ops._ownership import own_secret, ownership
 from ops._pending import settle, unfinished, way_out
 from ops._secrets import Record, Value, describe, read_value
-from ops._stack import Stack, load
+from ops._stack import Stack
 from ops.doctor.service import replace_tasks
 
 
@@ -60,10 +60,7 @@ def set_value(
     json_: JsonOption = False,
 ) -> None:
     """Give a secret a new value, from a hidden prompt or the standard input; the old one stays as AWSPREVIOUS."""
-    where = load(stack, outputs)
-    arn = where.arn_of(name)
-    refuse_foreign(where, arn)
-    aws = connect(where)
+    where, arn, aws = own_secret(name, stack, outputs)
     record = _changeable(aws, where, arn, key)
     if key is not None and not where.secrets[where.name_of(arn)].json:
         raise MisuseError(f"{where.name_of(arn)} is plain text; leave --key out")
@@ -90,12 +87,11 @@ def set_value(
     if before and (now := describe(aws, arn)) and now.version(CURRENT) != before.version_id:
         raise MisuseError(f"{where.name_of(arn)} was changed elsewhere meanwhile; nothing was done, try again")
     settle(aws, record)
-    current = _put(aws, arn, text)
-    if (after := describe(aws, arn)) and after.version(CURRENT) != current:
-        raise AwsError(
-            f"AWS stored the value as version {current}, but {CURRENT} is at {after.version(CURRENT)}: try again"
-        )
+    current = _put(aws, where, arn, text)
+    unchecked = _refuse_another_version(aws, arn, current)
     _report(Change(where.name_of(arn), arn, current, before.version_id if before else None), json_=json_)
+    if unchecked:
+        say(unchecked)
     if from_env_file:
         say(f"{from_env_file} still has the values: delete it.")
     if record.rotation.enabled:
@@ -112,10 +108,7 @@ def rollback(
     json_: JsonOption = False,
 ) -> None:
     """Go back to the value before the last one: AWSCURRENT and AWSPREVIOUS change places."""
-    where = load(stack, outputs)
-    arn = where.arn_of(name)
-    refuse_foreign(where, arn)
-    aws = connect(where)
+    where, arn, aws = own_secret(name, stack, outputs)
     record = _changeable(aws, where, arn, None)
     current, previous = record.version(CURRENT), record.version(PREVIOUS)
     if previous is None:
@@ -129,7 +122,7 @@ def rollback(
             SecretId=arn, VersionStage=CURRENT, MoveToVersionId=previous, **remove
         )
     except aws_errors() as error:
-        raise explained(error) from None
+        raise explained(error, unless=_look(where, arn, f"{previous} is {CURRENT} if it went back")) from None
     _report(Change(where.name_of(arn), arn, previous, current), json_=json_)
     if record.rotation.enabled:
         say("The database still has the newer password, unless you reset it there as well: docs/rotation.md.")
@@ -224,16 +217,35 @@ def _merged(before: Value | None, parts: Mapping[str, str]) -> str:
     return json.dumps({**found, **parts}, sort_keys=True, ensure_ascii=False)
 
 
-def _put(aws: Aws, arn: str, text: str) -> str:
+def _put(aws: Aws, stack: Stack, arn: str, text: str) -> str:
     # Its own token: a retry after a lost answer writes no second version.
     token = f"{random_values.token_hex(16)}-ops"
     try:
-        answer = aws.client("secretsmanager").put_secret_value(
-            SecretId=arn, SecretString=text, ClientRequestToken=token
-        )
+        aws.client("secretsmanager").put_secret_value(SecretId=arn, SecretString=text, ClientRequestToken=token)
     except aws_errors() as error:
-        raise explained(error) from None
-    return str(answer["VersionId"])
+        raise explained(error, unless=_look(stack, arn, f"{token} is {CURRENT} if the value was stored")) from None
+    return token
+
+
+def _look(stack: Stack, arn: str, meaning: str) -> str:
+    return f"python -m ops describe {stack.name_of(arn)} --stack {stack.environment} ({meaning})"
+
+
+def _refuse_another_version(aws: Aws, arn: str, current: str) -> str:
+    """Return why it is not known that a version which was just written is current, "" when it is.
+
+    Raises:
+        AwsError: When another one is.
+    """
+    try:
+        after = describe(aws, arn)
+    except aws_errors() as error:
+        return f"AWS stored the value; that no other value was written at the same time could not be checked: {explained(error)}"
+    if after and after.version(CURRENT) != current:
+        raise AwsError(
+            f"AWS stored the value as version {current}, but {CURRENT} is at {after.version(CURRENT)}: try again"
+        )
+    return ""
 
 
 def _report(change: Change, *, json_: bool) -> None:

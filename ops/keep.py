@@ -7,9 +7,8 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, cast
@@ -20,17 +19,17 @@ from components.outputs import STACK, Secret
 from components.references import CURRENT
 from ops._aws import Aws, connect
 from ops._console import say
-from ops._errors import AwsError, MisuseError
+from ops._errors import AwsError, MisuseError, aws_errors, explained
 from ops._json import json_object
 from ops._options import KeyOption, NameArgument, OutputsOption, StackOption
 from ops._ownership import parts_of
+from ops._patience import run_command
 from ops._plan import connect_planned, project_directory, read_plan
 from ops._secrets import Value, describe, read_value
 from ops._stack import ROOT, Stack, in_sandbox, load
 from ops._unfit import unfit_to_keep
 from ops.doctor.finding import again
 
-_COMMAND_SECONDS = 120
 _CONFIG_DIRECTORY = re.compile(r"^stackConfigDir:(.+)$", re.MULTILINE)
 
 
@@ -109,7 +108,10 @@ def _version(aws: Aws, name: str, arn: str, version: str | None) -> Value:
 
 
 def _still_current(aws: Aws, name: str, value: Value) -> None:
-    record = describe(aws, value.arn)
+    try:
+        record = describe(aws, value.arn)
+    except aws_errors() as error:
+        raise AwsError(f"{explained(error)}; the configuration is as it was: run this command again") from None
     if record is None or record.version(CURRENT) != value.version_id:
         raise AwsError(f"{name} was changed meanwhile; the configuration is as it was: run this command again")
 
@@ -255,21 +257,14 @@ class Configuration:
         command = [*self.command, "config", verb, key, *options, "--stack", self.stack]
         if self.path is None and self.folder != ROOT:
             command += ["--project", str(self.folder)]
-        done = self._process(command, f"{value}\n" if value is not None else "")
+        environment = dict(os.environ)
+        if self.path is None:  # the sandbox is found in this repository, wherever the project is
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
+        what = "`pulumi config`" if self.path else "`python -m sandbox config`"
+        stdin = f"{value}\n" if value is not None else ""
+        done = run_command(command, what, stdin=stdin, folder=self.folder, environment=environment)
         if done.returncode:
             said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
             why = said[-1] if said and not (value and value in said[-1]) else "it failed"
             raise MisuseError(f"config {verb} {key}: {why}; the configuration is as it was")
         return done.stdout
-
-    def _process(self, command: Sequence[str], stdin: str) -> "subprocess.CompletedProcess[str]":
-        environment = dict(os.environ)
-        if self.path is None:  # the sandbox is found in this repository, wherever the project is
-            environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
-        try:
-            return subprocess.run(  # noqa: S603 - fixed words, names of a stack and a key, no shell
-                command, input=stdin, capture_output=True, text=True, encoding="utf-8", check=False, cwd=self.folder,
-                timeout=_COMMAND_SECONDS, env=environment,
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise MisuseError(f"{Path(command[0]).name} did not answer ({type(error).__name__})") from None

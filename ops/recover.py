@@ -31,8 +31,7 @@ from ops._existing import SECRET, TASK_DEFINITION, VERSION, Existing, Wanted
 from ops._json import json_object
 from ops._plan import Plan, Secret, connect_planned, read_plan
 from ops._secrets import Record, describe
-from ops._stack import in_sandbox
-from ops.migrate._pulumi import ROOT
+from ops._stack import ROOT, in_sandbox
 
 LIST_ONLY = "ECS_SECRETS_LIST_ONLY"
 """The components' hooks refuse nothing in a preview with this variable (components/hooks.py)."""

@@ -17,14 +17,14 @@ from components.acceptance import is_server
 from components.commands import keep_command
 from components.references import CURRENT, PENDING
 from ops._ask import confirm
-from ops._aws import Aws, connect
+from ops._aws import Aws
 from ops._console import print_json, say
 from ops._errors import AwsError, MisuseError, OpsError, aws_errors, code_of, explained
 from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
-from ops._ownership import ownership, parts_of, refuse_foreign
+from ops._ownership import own_secret, ownership, parts_of
 from ops._pending import settle, unfinished, way_out
 from ops._secrets import Record, describe
-from ops._stack import Stack, load, uses_local_aws
+from ops._stack import Stack, uses_local_aws
 from ops.both_sides.change import Change, plan
 from ops.both_sides.progress import Step
 from ops.both_sides.servers import of_host
@@ -59,10 +59,7 @@ def rotate(
     json_: JsonOption = False,
 ) -> None:
     """Rotate a secret now, and follow it to the end: by its function, or at the server that checks it and in the secret."""
-    where = load(stack, outputs)
-    arn = where.arn_of(name)
-    refuse_foreign(where, arn)
-    aws = connect(where)
+    where, arn, aws = own_secret(name, stack, outputs)
     short, record = where.name_of(arn), describe(aws, arn)
     if record is None or record.deleted:
         state = "is marked for deletion" if record else "doesn't exist"
@@ -82,10 +79,15 @@ def rotate(
     try:
         follow(lambda: describe(aws, arn), begun, deadline=began + timeout, say_step=say, pause=_POLL_SECONDS)
     except RotationError as error:
-        last = describe(aws, arn)
+        last = _described(aws, arn)
         pending = unfinished(last) if last else None
         out = f"\n{way_out(where, last, pending)}" if last and pending else ""
         raise OpsError(f"{error}{_last_words(aws, record.rotation.lambda_arn, timeout)}{out}") from None
+    except aws_errors() as error:
+        raise AwsError(
+            f"the rotation goes on as version {begun}, but can't be followed: {explained(error)}. Follow it with:\n"
+            f"  python -m ops rotate {short} --stack {where.environment}"
+        ) from None
     done = Rotated(short, arn, begun, round(time.monotonic() - began, 1))
     if json_:
         print_json(asdict(done))
@@ -244,8 +246,18 @@ def _begin(aws: Aws, stack: Stack, record: Record, *, yes: bool) -> str:
     except aws_errors() as error:
         if code_of(error) == "InvalidRequestException":
             raise MisuseError(f"Secrets Manager doesn't start a rotation of {name} now: {explained(error)}") from None
-        raise explained(error) from None
+        raise explained(
+            error, unless=f"python -m ops rotate {name} --stack {stack.environment} follows it then"
+        ) from None
     return token
+
+
+def _described(aws: Aws, arn: str) -> Record | None:
+    """Return the secret, None when it can't be read either: why the rotation failed is worth more."""
+    try:
+        return describe(aws, arn)
+    except aws_errors():
+        return None
 
 
 def _last_words(aws: Aws, function_arn: str, seconds: int) -> str:

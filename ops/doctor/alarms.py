@@ -3,12 +3,13 @@
 A broken link is silent: nothing reports that reports are missing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from components._audit_watched import ALARMS
+from components._audit_watched import ALARMS, filters_of
 from components.location import Location
+from components.names import ServiceNames
 from ops._aws import Aws
 from ops._console import counted
 from ops._errors import MISSING, aws_errors, code_of
@@ -30,6 +31,7 @@ class Chain:
         subscriptions: Of the topic; None when the topic doesn't exist.
         logs: Whether the stack's own trail is logging; None when it has none, but reads an existing log group.
         rules: EventBridge rules of redeployment.
+        redeployments: Alarms of redeployment, by name.
     """
 
     alarms: Mapping[str, Any]
@@ -37,6 +39,7 @@ class Chain:
     subscriptions: Sequence[Any] | None
     logs: bool | None
     rules: Sequence[Any]
+    redeployments: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def read(aws: Aws, stack: Stack) -> Chain:
@@ -48,15 +51,29 @@ def read(aws: Aws, stack: Stack) -> Chain:
         for metric in raw["metricTransformations"]:
             if metric["metricNamespace"] == stack.names.prefix:
                 filters.setdefault(metric["metricName"], []).append(raw)
-    families = [f"{service.task_definition_family}-" for service in stack.services.values()]
+    services = _services(stack)
     rules = [
         raw
-        for raw in aws.client("events").list_rules(NamePrefix=f"{stack.names.prefix}-")["Rules"]
-        if any(raw["Name"].startswith((f"{family}changed-", f"{family}failed")) for family in families)
+        for raw in aws.pages("events", "list_rules", "Rules", NamePrefix=f"{stack.names.prefix}-")
+        if any(raw["Name"].startswith((names.changed_rule(""), names.failed_rule)) for names in services)
     ]
+    redeployments = {
+        raw["AlarmName"]: raw
+        for names in services
+        for raw in aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=f"{names.redeploy}-")
+    }
     return Chain(
-        {raw["AlarmName"]: raw for raw in described}, filters, _subscriptions(aws, stack), _logs(aws, stack), rules
+        {raw["AlarmName"]: raw for raw in described},
+        filters,
+        _subscriptions(aws, stack),
+        _logs(aws, stack),
+        rules,
+        redeployments,
     )
+
+
+def _services(stack: Stack) -> list[ServiceNames]:
+    return [ServiceNames(service.task_definition_family) for service in stack.services.values()]
 
 
 def _subscriptions(aws: Aws, stack: Stack) -> list[Any] | None:
@@ -93,7 +110,10 @@ def _broken(stack: Stack, chain: Chain) -> Iterator[Finding]:
         fix = f"aws cloudtrail start-logging --name {stack.names.prefix} --region {stack.region}"
         yield Finding(CHECK, "failure", stack.names.prefix, "the trail isn't logging: no alarm can fire", fix)
     for name in (f"{stack.names.prefix}-{one}" for one in ALARMS):
-        yield from _alarm(stack, chain, name)
+        yield from _alarm(stack, chain.alarms.get(name), name)
+        yield from _filters(stack, chain, name)
+    for names in _services(stack):
+        yield from _redeployment(stack, chain, names)
     if chain.subscriptions is None:
         yield Finding(CHECK, "failure", "topic", "the alarm topic doesn't exist: nobody is notified", put_back(stack))
     elif not chain.subscriptions:
@@ -113,8 +133,7 @@ def _broken(stack: Stack, chain: Chain) -> Iterator[Finding]:
             yield Finding(CHECK, "warning", raw["Name"], "is disabled: a new value restarts no task", fix)
 
 
-def _alarm(stack: Stack, chain: Chain, name: str) -> Iterator[Finding]:
-    alarm = chain.alarms.get(name)
+def _alarm(stack: Stack, alarm: Any, name: str) -> Iterator[Finding]:
     if alarm is None:
         yield Finding(CHECK, "failure", name, "the alarm doesn't exist", put_back(stack))
         return
@@ -123,10 +142,39 @@ def _alarm(stack: Stack, chain: Chain, name: str) -> Iterator[Finding]:
         yield Finding(CHECK, "failure", name, "its actions are switched off: nobody is notified", fix)
     if stack.alarm_topic_arn not in alarm.get("AlarmActions", ()):
         yield Finding(CHECK, "failure", name, "doesn't send to the stack's topic", put_back(stack))
-    filters = chain.filters.get(alarm.get("MetricName", ""), ())
-    numbers = {int(end) for raw in filters if (end := raw["filterName"].rpartition("-")[2]).isdecimal()}
-    gone = sorted(set(range(1, max(numbers, default=1) + 1)) - numbers)
-    if gone:
-        missing = ", ".join(f"{name}-{number}" for number in gone)
-        found = f"its metric filter {missing} doesn't exist: it misses events"
+
+
+def _filters(stack: Stack, chain: Chain, name: str) -> Iterator[Finding]:
+    alarm = chain.alarms.get(name) or {}
+    filters = chain.filters.get(alarm.get("MetricName", ""), ()) if alarm else ()
+    numbers = _numbers((raw["filterName"] for raw in filters), f"{name}-")
+    wanted = max(filters_of(alarm.get("AlarmDescription", "")), *numbers, 1)
+    gone = ", ".join(f"{name}-{number}" for number in range(1, wanted + 1) if number not in numbers)
+    if alarm and gone:
+        found = f"its metric filter {gone} doesn't exist: it misses events"
         yield Finding(CHECK, "failure", name, found, put_back(stack))
+
+
+def _redeployment(stack: Stack, chain: Chain, names: ServiceNames) -> Iterator[Finding]:
+    """Yield what is missing of the redeployment of one service, of which anything is left: the rest names what there was."""
+    rules = {raw["Name"] for raw in chain.rules}
+    rule, alarm = names.changed_rule(""), f"{names.redeploy}-not-started-"
+    numbers = _numbers(rules, rule) | _numbers(chain.redeployments, alarm)
+    failed = f"{names.redeploy}-failed"
+    if not numbers and not {names.failed_rule, failed} & {*rules, *chain.redeployments}:
+        return
+    every = range(1, max(numbers, default=1) + 1)
+    for name in (f"{rule}{number}" for number in every):
+        if name not in rules:
+            found = "the rule doesn't exist: a new value restarts no task"
+            yield Finding(CHECK, "failure", name, found, put_back(stack))
+    if names.failed_rule not in rules:
+        found = "the rule doesn't exist: nobody hears of a deployment that fails"
+        yield Finding(CHECK, "failure", names.failed_rule, found, put_back(stack))
+    for name in (failed, *(f"{alarm}{number}" for number in every)):
+        yield from _alarm(stack, chain.redeployments.get(name), name)
+
+
+def _numbers(names: Iterable[str], start: str) -> set[int]:
+    ends = (name.removeprefix(start) for name in names if name.startswith(start))
+    return {int(end) for end in ends if end.isdecimal()}

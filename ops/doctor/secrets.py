@@ -111,7 +111,8 @@ def _by_hand(snapshot: Snapshot, record: Record, name: str) -> Finding:
     keys = {key: config_key for key in changed if (config_key := parts[key].config_key)}
     at = f" at {', '.join(keys)}" if any(keys) else ""
     found = f"was changed outside Pulumi{at}; Pulumi's configuration owns it, and `up` sets no other value until it has this one"
-    wrong = {key for key in keys if key and unfit(str(_object(live or "").get(key, "")))}
+    # `keep` refuses what is not a string, too: a printed command must not stop half-way.
+    wrong = {key for key in keys if key and (not isinstance(part := now.get(key), str) or unfit(part))}
     commands = [keep_command(name, key, stack.environment) for key in keys if key not in wrong]
     back, remark = _fix_value(snapshot, record) if wrong or not commands else ("", "")
     return Finding("value", "warning", name, found, " && ".join([*commands, *([back] if back else [])]), remark)

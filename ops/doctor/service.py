@@ -331,7 +331,8 @@ def check(snapshot: Snapshot, service: Service, *, closed: bool = False) -> Iter
         text = f"the deployment controller is {service.controller}: a changed value does not start a deployment of this service"
         yield Finding("redeploy", "warning", service.label, text, remark=_BY_ANOTHER_CONTROLLER)
     if snapshot.values_read:
-        ok = f"{service.label}: every running task is newer than every value"
+        newer = "every running task is newer than every value" if service.active else "no task runs"
+        ok = f"{service.label}: {newer}"
         yield from summed_up("redeploy", _stale(snapshot, service), ok=ok)
 
 

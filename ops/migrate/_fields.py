@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from components import limits
+from components import checks, limits
 from ops._detect import why_text_is_secret
 from ops.migrate._task_definition import Container, TaskDefinition
 from ops.migrate._values import Unread
@@ -54,14 +54,14 @@ CONTAINER_FIELDS: Mapping[str, str] = {
     "cpu": "",
     "memory": "",
     "memoryReservation": "",
-    "essential": "the only container of a task is essential; leave it out",
+    "essential": "the service's own container is essential; leave it out",
     "repositoryCredentials": "the new task pulls from ECR or a public registry: use an ECR pull-through cache, or copy the image",
     "links": "use the other service's own address (Cloud Map, Service Connect) instead of a link",
     "restartPolicy": "the service starts a stopped task again; leave it out",
     "mountPoints": "the new task has no volumes: see volumes",
-    "volumesFrom": "the new task has one container: see volumes",
+    "volumesFrom": "the new task has no volumes: see volumes",
     "linuxParameters": "add to components/_containers.py what the application needs (capabilities, init, tmpfs)",
-    "dependsOn": "the new task has one container: let the application wait for its dependencies",
+    "dependsOn": "the service's own container waits for no other: let the application wait for its dependencies",
     "startTimeout": "only dependsOn uses it; leave it out",
     "stopTimeout": "the new container is killed after 30 s: add it to components/_containers.py if it needs longer",
     "versionConsistency": "ECS resolves the image's digest; leave it out",
@@ -130,6 +130,58 @@ def health_check(container: Container) -> str | None:
         return None
     found = {"command": words, **{key: int(number) for key, number in numbers.items()}}
     return json.dumps(found, sort_keys=True, separators=(",", ":"))
+
+
+def sidecar(
+    task: TaskDefinition, container: Container, renamed: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a further container for the configuration, and what is not carried: by field, with what to do.
+
+    Args:
+        task: The old task definition.
+        container: Its container.
+        renamed: What containers are called in the new task definition, by old name.
+    """
+    found: dict[str, Any] = {"image": container.image, "environment": dict(sorted(container.plain.items()))}
+    left: dict[str, str] = {}
+    sizes = {key: container.document.get(key) for key in ("cpu", "memory", "memoryReservation") if task.memory}
+    texts = {key: value for key, value in container.document.items() if checks.SIDECAR_FIELDS.get(key) is str}
+    for field, value in _present(container_fields(container) | _canonical(sizes) | texts):
+        if isinstance(value, Unread):
+            left[field] = f"is not read: {value.why}"
+            continue
+        if field == "logConfiguration" and value == _awslogs({}):
+            continue  # the program's own
+        carried = _as_ecs_takes_it(container, field, value, renamed)
+        if wrong := checks.wrong_in_sidecar(field, carried):
+            left[field] = wrong[1] if field in checks.NOT_IN_SIDECARS else _advice(CONTAINER_FIELDS, field, value)
+        elif field == "dependsOn" and (gone := {one["containerName"] for one in carried} - set(renamed.values())):
+            left[field] = f"{', '.join(sorted(gone))} is not run"
+        else:
+            found[field] = carried
+    return found, left
+
+
+def _as_ecs_takes_it(container: Container, field: str, value: Any, renamed: Mapping[str, str]) -> Any:
+    if field == "portMappings":  # awsvpc has no other host ports
+        return [
+            {key: item for key, item in _canonical(mapping).items() if key != "hostPort"}
+            for mapping in container.document[field]
+        ]
+    if field == "dependsOn":
+        return [{**one, "containerName": renamed.get(one["containerName"], one["containerName"])} for one in value]
+    return bool(value) if field == "essential" else value
+
+
+def different_sidecar(wanted: Mapping[str, Any], new: Container) -> list[str]:
+    """Return the fields of a carried container that the new one has differently."""
+    fields = container_fields(new) | {key: new.document.get(key) for key in ("cpu", "memory", "memoryReservation")}
+    own = {**fields, "image": new.image, "environment": dict(new.plain)}
+    own["portMappings"] = [
+        {key: item for key, item in _canonical(mapping).items() if key != "hostPort"}
+        for mapping in new.document.get("portMappings") or ()
+    ]
+    return [key for key, value in wanted.items() if _text(_canonical(value)) != _text(_canonical(own.get(key)))]
 
 
 def lost(task: TaskDefinition, container: Container) -> dict[str, str]:

@@ -16,7 +16,7 @@ from components import limits
 from ops._detect import why_refused, why_secret, why_text_is_secret
 from ops._json import json_object, read_json
 from ops._plan import Secret
-from ops.migrate._fields import CONTAINER_FIELDS, health_check, lost
+from ops.migrate._fields import CONTAINER_FIELDS, health_check, lost, sidecar
 from ops.migrate._pulumi import property_path
 from ops.migrate._target import Place, Target, target_of
 from ops.migrate._task_definition import Container, TaskDefinition
@@ -139,8 +139,13 @@ class Plan:
         return [part for part in self.parts if part.verdict == "undecided"]
 
     def settings(self) -> dict[str, str]:
-        """Return the configuration beside variables and secrets."""
+        """Return the configuration beside the variables and secrets of services, without a value of a sidecar's variables."""
         return {key: value for part in self.parts if part.verdict == "carried" for key, value in part.settings.items()}
+
+    def sidecars(self, task: TaskDefinition) -> dict[str, str]:
+        """Return the configuration of the sidecars, with the values of their variables in the old task definition."""
+        carried = [(part, sidecar_of(part, task)) for part in self.parts if part.verdict == "carried"]
+        return {key: _compact(found) for part, found in carried if found for key in part.settings}
 
     def label(self, step: Step) -> str:
         """Return a step's name, with its container where there are several."""
@@ -167,8 +172,12 @@ class Plan:
         path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load(path: Path) -> Plan:
+def load(path: Path, project: Path | None = None) -> Plan:
     """Return the plan in a file. `_source.reread` checks whether it still matches its source.
+
+    Args:
+        path: The file.
+        project: The application's folder, by default the current one.
 
     Raises:
         PlanError: When it is not a plan of this version, or an edit made it invalid.
@@ -184,7 +193,7 @@ def load(path: Path) -> Plan:
     plan = _parsed(cast("Mapping[str, Any]", document))
     if plan is None:
         raise PlanError(f"{path} has been changed in more than its verdicts: scan again")
-    hosts = target_of(plan.stack).hosts if any(step.verdict == "plain" for step in plan.steps) else {}
+    hosts = target_of(plan.stack, project).hosts if any(step.verdict == "plain" for step in plan.steps) else {}
     for wrong in (*(_wrong_verdict(step, hosts) for step in plan.steps), *map(_wrong_part, plan.parts)):
         if wrong:
             raise PlanError(f"{path}: {wrong}")
@@ -287,7 +296,11 @@ def make(
         for step in _steps(container, variable, variables[container], target.of(containers[container]))
     ]
     steps = list(_with_keys(steps, containers, variables, target))
-    parts = [*_sidecars(task, containers), *_settings(task, containers, target), *_not_carried(task, containers)]
+    parts = [
+        *_sidecars(task, containers, target),
+        *_settings(task, containers, target),
+        *_not_carried(task, containers),
+    ]
     return Plan(
         source=task.source,
         stack=stack,
@@ -398,19 +411,56 @@ def _with_shared_values(steps: Iterable[Step], variables: Mapping[str, Variables
         yield step
 
 
-def _sidecars(task: TaskDefinition, containers: Mapping[str, str]) -> Iterator[Part]:
+def _sidecars(task: TaskDefinition, containers: Mapping[str, str], target: Target) -> Iterator[Part]:
+    renamed = {container.name: containers.get(container.name, container.name) for container in task.containers}
     for container in task.containers:
         if container.name in containers:
             continue
-        held = [
-            *(f"environment.{v} {why}" for v, value in container.plain.items() if (why := why_secret(v, value))),
-            *(f"{where} {why}" for where, text in container.texts.items() if (why := why_text_is_secret(text))),
-        ]
-        why = (
-            "is not run: declare it as a service (SERVICES in catalogue.py, then scan with --container "
-            f"{container.name}=SERVICE), or leave it out"
-        )
-        yield Part(f"container {container.name}", "undecided", "; ".join((why, *held)))
+        where = f"container {container.name}"
+        if held := list(_not_for_a_sidecar(container, containers)):
+            why = (
+                "is not run: declare it as a service (SERVICES in catalogue.py, then scan with --container "
+                f"{container.name}=SERVICE), or leave it out"
+            )
+            yield Part(where, "undecided", "; ".join((why, *held)))
+            continue
+        key = target.setting_key(property_path("sidecars", container.name), next(iter(containers.values())))
+        carried, left = sidecar(task, container, renamed)
+        # The values of its variables are read again when the plan is applied.
+        carried["environment"] = dict.fromkeys(carried["environment"], "")
+        yield Part(where, "carried", "from the task definition", {key: _compact(carried)})
+        for part, why in left.items():
+            yield Part(f"{where}: {part}", "undecided", why)
+
+
+def _not_for_a_sidecar(container: Container, containers: Mapping[str, str]) -> Iterator[str]:
+    """Yield why a container can't be a sidecar as it is."""
+    if len(containers) > 1:
+        yield "it could belong to any of the services"
+    if not container.image or rules.wrong_image(container.image):
+        yield "its image is built, or comes from elsewhere"
+    for variable in (*container.references, *container.unread):
+        yield f"{variable} is a reference or not in the file, and a sidecar has plain variables only"
+    for variable, value in container.plain.items():
+        if why := why_secret(variable, value) or why_refused(variable, value):
+            yield f"environment.{variable} {why}"
+    for where, text in container.texts.items():
+        if why := why_text_is_secret(text):
+            yield f"{where} {why}"
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def sidecar_of(part: Part, task: TaskDefinition) -> dict[str, Any] | None:
+    """Return the container that a part carries, with the values of its variables; None for any other part."""
+    kind, _, name = part.where.partition(" ")
+    if kind != "container" or ": " in name or not part.settings:
+        return None
+    carried: dict[str, Any] = json.loads(next(iter(part.settings.values())))
+    plain = task.container(name).plain
+    return carried | {"environment": {variable: plain[variable] for variable in carried["environment"]}}
 
 
 def _settings(task: TaskDefinition, containers: Mapping[str, str], target: Target) -> Iterator[Part]:

@@ -12,12 +12,9 @@ from typing import Any
 
 import yaml
 
-from ops._errors import MisuseError, OpsError
-from ops._stack import uses_local_aws
-
-ROOT = Path(__file__).parents[2]
-
-_SECONDS = 120
+from ops._errors import MisuseError
+from ops._patience import run_command
+from ops._stack import ROOT, uses_local_aws
 
 
 @dataclass(frozen=True)
@@ -77,19 +74,9 @@ class Configuration:
         return [find_pulumi(), *arguments[:cut], *at, *arguments[cut:]]
 
     def _run(self, *arguments: str, stdin: str = "") -> str:
-        try:
-            done = subprocess.run(  # noqa: S603 - the user's own pulumi, no shell
-                self.command(*arguments),
-                input=stdin,
-                capture_output=True,
-                text=True,
-                check=False,
-                cwd=self.directory,
-                timeout=_SECONDS,
-                env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
-            )
-        except subprocess.TimeoutExpired:
-            raise OpsError(f"`pulumi {arguments[0]}` did not answer within {_SECONDS} s") from None
+        environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        command, what = self.command(*arguments), f"`pulumi {arguments[0]}`"
+        done = run_command(command, what, stdin=stdin, folder=self.directory, environment=environment)
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if line.strip()]
             raise MisuseError(

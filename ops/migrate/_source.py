@@ -98,14 +98,14 @@ def assigned(task: TaskDefinition, given: Sequence[str], services: Sequence[str]
     return found
 
 
-def reread(plan: Plan, region: str | None = None) -> Source:
-    """Return the source of a plan, as it is now.
+def reread(plan: Plan, region: str | None = None, project: Path | None = None) -> Source:
+    """Return the source of a plan, as it is now; `project` is the application's folder, by default the current one.
 
     Raises:
         MisuseError: When it can't be read, or the plan differs from a new scan in more than the verdicts.
     """
     given = [f"{name}={service}" for name, service in plan.containers.items()]
-    target = target_of(plan.stack)
+    target = target_of(plan.stack, project)
     several = Path(plan.source).is_file()
     source = read_source(plan.source, given, region, plan.name if several else None, target)
     for step in plan.steps:

@@ -19,9 +19,10 @@ from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MisuseError, aws_errors
 from ops._json import read_json
 from ops._options import JsonOption, YesOption, stack_name
+from ops._plan import project_directory
 from ops._secrets import Record, describe
-from ops._stack import load
-from ops.migrate._pulumi import ROOT, Configuration, project_file, property_path, runs_in_sandbox
+from ops._stack import ROOT, load
+from ops.migrate._pulumi import Configuration, project_file, property_path, runs_in_sandbox
 from ops.migrate._source import open_aws
 from ops.migrate._target import target_of
 from ops.migrate.apply import ProjectOption
@@ -95,7 +96,7 @@ def adopt(
     stack: Annotated[
         str, typer.Option("--stack", "-s", metavar="NAME", callback=stack_name, help="The stack that adopts them.")
     ] = "dev",
-    project: ProjectOption = ROOT,
+    project: ProjectOption = None,
     region: RegionOption = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be configured.")] = False,
@@ -107,6 +108,7 @@ def adopt(
     It writes their ARNs into the stack's configuration (`adopt`), with those of their customer-managed keys (`secretKmsKeys`), no
     value; the next `up` imports them and leaves value, ARN, name and key as they are. Exit status 1: one can't be adopted.
     """
+    project = project or project_directory()
     expected = stack_place(project, stack)
     aws = open_aws(region=region or expected.region)
     account = aws.caller().account
@@ -114,12 +116,14 @@ def adopt(
         raise MisuseError(
             f"your credentials belong to account {account}, Pulumi.{stack}.yaml allows {', '.join(expected.accounts)} only"
         )
-    named = _named(secret or (), stack)
+    target = target_of(stack, project)
+    named = _named(secret or (), target.own)
     resources = read_terraform(terraform_state) if terraform_state else []
     with working("Looking for the secrets"):
         live, own = _live(aws), _own(stack, project)
         place = str(project_file(project)["name"]), stack, other_stacks(project, stack)
-        checked = [_checked(aws, adoption, account, own) for adoption in find(*place, live, resources, named)]
+        found = find(target.own, *place, live, resources, named)
+        checked = [_checked(aws, adoption, account, own) for adoption in found]
         checked = list(_each_once(checked))
     good = [adoption for adoption in checked if adoption.arn and not adoption.problem]
     removals = [r.address for r in resources if r.secret in {adoption.arn for adoption in good}]
@@ -167,6 +171,7 @@ def other_stacks(directory: Path, stack: str) -> set[str]:
 
 
 def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
+    names: Sequence[str],
     project: str,
     stack: str,
     others: Collection[str],
@@ -177,6 +182,7 @@ def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
     """Yield which secret is meant by each entry of the catalogue; with an empty ARN where none is found.
 
     Args:
+        names: The catalogue's secrets.
         project: The Pulumi project's name.
         stack: The stack's name.
         others: Names of the project's other stacks, whose secrets are not meant.
@@ -187,7 +193,7 @@ def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
     short = stack.rpartition("/")[2]
     in_terraform = {r.name: r.secret for r in resources if r.kind == _SECRET}
     addresses = {r.address: r.secret for r in resources if r.kind == _SECRET}
-    for name in target_of(short).own:
+    for name in names:
         if name in named:
             given = named[name]
             yield Adoption(name, given if given.startswith("arn:") else live.get(given, ""), "named")
@@ -260,8 +266,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def _named(given: Sequence[str], stack: str) -> dict[str, str]:
-    known = target_of(stack).own
+def _named(given: Sequence[str], known: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in given:
         name, equals, secret = text.partition("=")

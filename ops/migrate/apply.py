@@ -18,8 +18,9 @@ from ops._console import counted, print_json, print_table, say
 from ops._errors import MisuseError, OpsError
 from ops._json import json_object
 from ops._options import JsonOption, YesOption, stack_name
+from ops._plan import project_directory
 from ops.migrate._plan import Plan, value_of
-from ops.migrate._pulumi import ROOT, Configuration, Configured, SandboxRun, runs_in_sandbox
+from ops.migrate._pulumi import Configuration, Configured, SandboxRun, runs_in_sandbox
 from ops.migrate._source import reread
 from ops.migrate._target import target_of
 from ops.migrate.scan import PlanArgument, RegionOption, load_plan
@@ -30,7 +31,10 @@ StackName = Annotated[
         "--stack", "-s", metavar="NAME", callback=stack_name, help="The stack; by default Pulumi's selected one."
     ),
 ]
-ProjectOption = Annotated[Path, typer.Option("--project", metavar="DIR", help="The Pulumi project's folder.")]
+ProjectOption = Annotated[
+    Path | None,
+    typer.Option("--project", metavar="DIR", help="The Pulumi project's folder, by default the current one."),
+]
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Change:
 def apply(
     plan: PlanArgument,
     stack: StackName = None,
-    project: ProjectOption = ROOT,
+    project: ProjectOption = None,
     region: RegionOption = None,
     *,
     preview: Annotated[bool, typer.Option(help="Run Pulumi's preview afterwards.")] = True,
@@ -64,7 +68,8 @@ def apply(
     Values are read from the old task definition again and reach `pulumi config set --secret` by its standard input. With the
     sandbox's AWS nothing is written: the sandbox previews (--up: deploys) with the values.
     """
-    loaded = load_plan(plan)
+    project = project or project_directory()
+    loaded = load_plan(plan, project)
     if undecided := loaded.undecided():
         raise OpsError(
             f"needs a decision first: {', '.join(s.name for s in undecided)} (python -m ops migrate plan {plan})"
@@ -72,13 +77,13 @@ def apply(
     stack = stack or loaded.stack
     if stack.rpartition("/")[2] != loaded.stack.rpartition("/")[2]:
         raise MisuseError(f"{plan} is for stack {loaded.stack}: scan again with --stack {stack}")
-    wanted = wanted_configuration(loaded, region)
+    wanted = wanted_configuration(loaded, region, project)
     for step in loaded.steps:
         if step.verdict == "secret" and step.config_key is None:
             say(
                 f"{step.name} is not set by the configuration: python -m ops set {step.secret} after the first `pulumi up`"
             )
-    hosts = target_of(loaded.stack).hosts.values()
+    hosts = target_of(loaded.stack, project).hosts.values()
     if runs_in_sandbox():
         _refuse_wrong(wanted, hosts, strict=False)
         _in_sandbox(wanted, stack, project, "up" if up else "preview", json_=json_)
@@ -113,14 +118,16 @@ def _set(configuration: Configuration, changes: Sequence[Change], *, yes: bool) 
     return len(todo)
 
 
-def wanted_configuration(plan: Plan, region: str | None = None) -> dict[str, tuple[str, bool]]:
+def wanted_configuration(
+    plan: Plan, region: str | None = None, project: Path | None = None
+) -> dict[str, tuple[str, bool]]:
     """Return the values that a plan needs by key, and whether each is a secret.
 
     Raises:
         MisuseError: When the plan no longer matches its source, or two values have one key.
     """
-    source = reread(plan, region)
-    wanted = {key: (value, False) for key, value in plan.settings().items()}
+    source = reread(plan, region, project)
+    wanted = {key: (value, False) for key, value in (plan.settings() | plan.sidecars(source.task)).items()}
     for step in plan.steps:
         if step.config_key is None or step.verdict not in {"secret", "plain"}:
             continue

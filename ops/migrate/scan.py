@@ -33,7 +33,7 @@ def scan(  # noqa: PLR0917 - typer's options
         typer.Option(
             "--container",
             metavar="NAME[=SERVICE]",
-            help="The application's container, and the service it becomes; repeatable. The others are sidecars.",
+            help="The application's container, and the service it becomes; repeatable. The others are its sidecars.",
         ),
     ] = None,
     family: Annotated[
@@ -87,14 +87,14 @@ def show(plan: PlanArgument, *, json_: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def load_plan(path: Path) -> Plan:
-    """Return a plan.
+def load_plan(path: Path, project: Path | None = None) -> Plan:
+    """Return a plan; `project` is the application's folder, by default the current one.
 
     Raises:
         MisuseError: When the file holds none.
     """
     try:
-        return load(path)
+        return load(path, project)
     except PlanError as error:
         raise MisuseError(str(error)) from None
 

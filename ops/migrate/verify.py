@@ -14,8 +14,8 @@ from ops._errors import MisuseError
 from ops._json import json_object
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import Stack, load
-from ops.migrate._fields import CONTAINER_FIELDS, different, health_check
-from ops.migrate._plan import Part, Plan, PlanError, Step, Variables, value_of
+from ops.migrate._fields import CONTAINER_FIELDS, different, different_sidecar, health_check
+from ops.migrate._plan import Part, Plan, PlanError, Step, Variables, sidecar_of, value_of
 from ops.migrate._source import Source, reread, variables_of
 from ops.migrate._target import Target, target_of
 from ops.migrate._task_definition import Container, TaskDefinition, TaskDefinitionError, read
@@ -76,7 +76,10 @@ def verify(
             new = task.containers[0]
             findings += compare(loaded, name, old.variables, new, variables_of(new, aws), target)
             findings += compare_parts(loaded, name, old, task, new)
-        findings += _sidecars(loaded)
+            if len(loaded.containers) == 1:
+                findings += _sidecars(loaded, old, task)
+        if len(loaded.containers) > 1:
+            findings += _sidecars(loaded, old, None)
     bad = [finding for finding in findings if finding.state in _BAD]
     if json_:
         print_json({"ok": not bad, "task_definitions": arns, "findings": [asdict(f) for f in findings]})
@@ -200,7 +203,8 @@ def compare_parts(plan: Plan, name: str, old: Source, task: TaskDefinition, new:
         else:
             yield Finding(where, "missing", wrong[field], "part")
     for part in plan.parts:
-        for key in part.settings if part.where.startswith(label) else ():
+        own = part.where.startswith(label) if label else not part.where.startswith("container ")
+        for key in part.settings if own else ():
             yield Finding(part.where, *_setting(part, key.rpartition(".")[2], task, new), "part")
 
 
@@ -224,11 +228,23 @@ def _setting(part: Part, key: str, task: TaskDefinition, new: Container) -> tupl
     )
 
 
-def _sidecars(plan: Plan) -> Iterator[Finding]:
-    """Yield each container that did not become a service."""
+def _sidecars(plan: Plan, old: Source, new: TaskDefinition | None) -> Iterator[Finding]:
+    """Yield each container that did not become a service, and each of its fields that is not carried."""
     for part in plan.parts:
-        if part.where.startswith("container ") and ": " not in part.where:
-            yield Finding(part.where, "left out" if part.verdict == "drop" else "missing", part.why, "part")
+        kind, _, name = part.where.partition(" ")
+        if kind != "container" or name.partition(": ")[0] in plan.containers:
+            continue
+        carried = sidecar_of(part, old.task)
+        found = next((one for one in new.containers if one.name == name), None) if new else None
+        if part.verdict == "drop":
+            yield Finding(part.where, "left out", part.why, "part")
+        elif carried is None or found is None:
+            why = part.why if carried is None else "the new task definition lacks it"
+            yield Finding(part.where, "missing", why, "part")
+        elif wrong := different_sidecar(carried, found):
+            yield Finding(part.where, "different", f"in {', '.join(wrong)}", "part")
+        else:
+            yield Finding(part.where, "equal", "", "part")
 
 
 def _in_the_clear(plan: Plan, container: str, old: Mapping[str, Variables], new: Container) -> Iterator[Finding]:

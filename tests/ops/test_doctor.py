@@ -686,20 +686,36 @@ def test_value_changed_by_hand_is_taken_into_the_configuration_and_not_away(stac
     assert changed.fix == "python -m ops keep jwt-secret --stack dev"
 
 
+def two_versions(stack: Stack, labels: Any, *, mine: dict[str, Any], pulumi: dict[str, Any]) -> Any:
+    """What the doctor sees of app-config when Pulumi wrote one version, and somebody the live one."""
+    arn = stack.arn("app-config")
+    made = {
+        v: Value(arn, "app-config", v, labels[v], datetime(2026, 11, 24, tzinfo=UTC), json.dumps(value))
+        for v, value in {"mine": mine, "pulumi": pulumi}.items()
+    }
+    snapshot = picture(stack, "app-config", labels)
+    return replace(snapshot, values={arn: made["mine"]}, staged={(arn, "pulumi-live"): made["pulumi"]})
+
+
 def test_keys_changed_by_hand_are_named_and_only_they(stack: Stack) -> None:
     labels = {"mine": ("AWSCURRENT",), "pulumi": ("AWSPREVIOUS", "pulumi-live")}
-    snapshot = picture(stack, "app-config", labels)
-    arn, was = stack.arn("app-config"), json.loads(stack.values["app-config"])
-    values = {"mine": json.dumps({**was, "SMTP_PASSWORD": "by-hand"}), "pulumi": json.dumps(was)}
-    made = {
-        v: Value(arn, "app-config", v, labels[v], datetime(2026, 11, 24, tzinfo=UTC), text)
-        for v, text in values.items()
-    }
-    seen = replace(snapshot, values={arn: made["mine"]}, staged={(arn, "pulumi-live"): made["pulumi"]})
+    was = json.loads(stack.values["app-config"])
+    seen = two_versions(stack, labels, mine=was | {"SMTP_PASSWORD": "by-hand"}, pulumi=was)
 
     (changed,) = [finding for finding in check_secrets(seen, None) if finding.status != "ok"]
     assert "outside Pulumi at SMTP_PASSWORD;" in changed.found
     assert changed.fix == "python -m ops keep app-config --key SMTP_PASSWORD --stack dev"
+
+
+def test_a_key_that_was_changed_into_an_object_is_not_kept(stack: Stack) -> None:
+    labels = {"mine": ("AWSCURRENT",), "pulumi": ("AWSPREVIOUS", "pulumi-live")}
+    was = json.loads(stack.values["app-config"])
+    seen = two_versions(stack, labels, mine=was | {"SMTP_PASSWORD": {"a": "b"}}, pulumi=was)
+
+    (changed, *_) = [finding for finding in check_secrets(seen, None) if finding.check == "value"]
+    assert "outside Pulumi at SMTP_PASSWORD;" in changed.found
+    assert "ops keep" not in changed.fix
+    assert changed.fix.startswith("aws secretsmanager update-secret-version-stage")
 
 
 @pytest.mark.parametrize(("user", "status"), [("app", None), ("app_clone", None), ("somebody", "failure")])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from components._audit_watched import ALARMS
+from components._audit_watched import ALARMS, with_filters
 from ops._aws import Aws
 from ops._stack import Stack as Outputs
 from ops._stack import parse
@@ -43,6 +43,7 @@ def outputs() -> Outputs:
 def alarm(name: str, **changes: Any) -> dict[str, Any]:
     return {
         "AlarmName": f"{PREFIX}-{name}",
+        "AlarmDescription": with_filters("What happened.", 3),
         "MetricName": name,
         "ActionsEnabled": True,
         "AlarmActions": [TOPIC],
@@ -58,10 +59,20 @@ WHOLE = Chain(
     filters={name: named(name, 1, 2, 3) for name in ALARMS},
     subscriptions=[{"SubscriptionArn": f"{TOPIC}:1", "Protocol": "email", "Endpoint": "a@example.com"}],
     logs=True,
-    rules=[{"Name": f"{PREFIX}-app-changed-1", "State": "ENABLED"}],
+    rules=[{"Name": f"{PREFIX}-app-{end}", "State": "ENABLED"} for end in ("changed-1", "changed-2", "failed")],
+    redeployments={
+        f"{PREFIX}-{name}": alarm(name)
+        for name in ("app-redeploy-failed", "app-redeploy-not-started-1", "app-redeploy-not-started-2")
+    },
 )
 READS = f"{PREFIX}-reads"
 RULE = f"{PREFIX}-app-changed-1"
+
+
+def without_rule(end: str) -> Chain:
+    return replace(WHOLE, rules=[raw for raw in WHOLE.rules if not raw["Name"].endswith(end)])
+
+
 UP = "pulumi up --refresh"
 PENDING = {"SubscriptionArn": "PendingConfirmation", "Protocol": "email", "Endpoint": "b@example.com"}
 
@@ -79,10 +90,20 @@ BROKEN: dict[str, tuple[Chain, str, str, str]] = {
         replace(WHOLE, alarms={**WHOLE.alarms, READS: alarm("reads", AlarmActions=[])}), READS, "doesn't send to", UP
     ),
     "all filters deleted": (
-        replace(WHOLE, filters={**WHOLE.filters, "reads": []}), READS, f"metric filter {READS}-1 doesn't exist", UP,
+        replace(WHOLE, filters={**WHOLE.filters, "reads": []}), READS, f"filter {READS}-1, {READS}-2, {READS}-3 doesn't", UP,
     ),
     "one filter deleted": (
         replace(WHOLE, filters={**WHOLE.filters, "reads": named("reads", 1, 3)}), READS, f"{READS}-2 doesn't exist", UP,
+    ),
+    "the last filter deleted": (
+        replace(WHOLE, filters={**WHOLE.filters, "reads": named("reads", 1, 2)}), READS, f"{READS}-3 doesn't exist", UP,
+    ),
+    "rule deleted": (without_rule("changed-1"), RULE, "the rule doesn't exist: a new value restarts no task", UP),
+    "the last rule deleted": (without_rule("changed-2"), f"{PREFIX}-app-changed-2", "the rule doesn't exist", UP),
+    "rule of failed deployments deleted": (without_rule("failed"), f"{PREFIX}-app-failed", "nobody hears of", UP),
+    "redeployment's alarm deleted": (
+        replace(WHOLE, redeployments={k: v for k, v in WHOLE.redeployments.items() if not k.endswith("-2")}),
+        f"{PREFIX}-app-redeploy-not-started-2", "the alarm doesn't exist", UP,
     ),
     "topic deleted": (replace(WHOLE, subscriptions=None), "topic", "doesn't exist", UP),
     "nobody subscribes": (replace(WHOLE, subscriptions=[]), "topic", "has no subscriber", ""),
@@ -91,7 +112,7 @@ BROKEN: dict[str, tuple[Chain, str, str, str]] = {
         f"aws sns subscribe --topic-arn {TOPIC} --protocol email --notification-endpoint b@example.com",
     ),
     "rule disabled": (
-        replace(WHOLE, rules=[{"Name": RULE, "State": "DISABLED"}]), RULE, "is disabled",
+        replace(WHOLE, rules=[{"Name": RULE, "State": "DISABLED"}, *WHOLE.rules[1:]]), RULE, "is disabled",
         "aws events enable-rule --name",
     ),
 }  # fmt: skip
@@ -139,11 +160,20 @@ def test_it_is_read_as_aws_has_it(stack: Stack, monkeypatch: pytest.MonkeyPatch)
             AlarmName=f"{stack.prefix}-{name}", MetricName=name, Namespace=stack.prefix, Period=300, EvaluationPeriods=1,
             ComparisonOperator="GreaterThanThreshold", Threshold=0, Statistic="Sum", AlarmActions=[topic],
         )  # fmt: skip
-    for name in (f"{stack.family}-changed-1", f"{stack.family}2-changed-1"):
+    for name in ("failed", "not-started-1"):
+        stack.client("cloudwatch").put_metric_alarm(
+            AlarmName=f"{stack.family}-redeploy-{name}", MetricName="x", Namespace="AWS/States", Period=300, EvaluationPeriods=1,
+            ComparisonOperator="GreaterThanThreshold", Threshold=0, Statistic="Sum", AlarmActions=[topic],
+        )  # fmt: skip
+    for name in (f"{stack.family}-changed-1", f"{stack.family}-failed", f"{stack.family}2-changed-1"):
         stack.client("events").put_rule(Name=name, EventPattern='{"source": ["aws.secretsmanager"]}', State="DISABLED")
     where = parse(stack.outputs, "the test")
 
     chain = read(Aws(stack.region), where)
 
-    assert [raw["Name"] for raw in chain.rules] == [f"{stack.family}-changed-1"]
-    assert {(f.status, f.subject) for f in check(where, chain)} == {("warning", f"{stack.family}-changed-1")}
+    names = [f"{stack.family}-changed-1", f"{stack.family}-failed"]
+    assert [raw["Name"] for raw in chain.rules] == names
+    assert {(f.status, f.subject) for f in check(where, chain)} == {("warning", name) for name in names}
+    stack.client("events").delete_rule(Name=names[0])
+    gone = [f for f in check(where, read(Aws(stack.region), where)) if f.subject == names[0]]
+    assert [f.found for f in gone] == ["the rule doesn't exist: a new value restarts no task"]

@@ -18,6 +18,8 @@ PULL = "ResourceInitializationError: unable to pull secrets or registry auth: ex
 ASM = f"{PULL} unable to retrieve secret from asm:"
 
 CASES = {
+    "ResourceInitializationError: failed to configure ENI: failed to setup regular eni: netplugin failed with no error message":
+    "network-interface",
     f"{ASM} service call has been retried 5 time(s): failed to fetch secret {ARN} from secrets manager: RequestCanceled: "
     "request context canceled caused by: context deadline exceeded": "network",
     f"{PULL} The task can't retrieve the secret with ARN '{ARN}' from AWS Secrets Manager. There is a connection issue between "
@@ -87,6 +89,20 @@ def test_corpus_of_real_texts_is_explained() -> None:
 
     assert len(CORPUS) >= 170
     assert len(right) / len(CORPUS) > 0.95
+
+
+def test_every_source_can_be_opened() -> None:
+    data = known()
+    sources = [text["source"] for text in CORPUS]
+    sources += [sign.source for sign in (*data.signs, *data.later, *data.denials)]
+
+    for source in sources:
+        assert re.fullmatch(_PLACE, source), source
+
+
+# A page, or of GitHub a thread or a file, with its path.
+_OF_GITHUB = r"github\.com/[\w.-]+/[\w.-]+(/(issues|pull|discussions|blob|tree)/\S+| \(\S+/\S+\))"
+_PLACE = rf"https://({_OF_GITHUB}|(?!github\.com/)\S+).*"
 
 
 def test_every_explanation_has_a_fix_or_a_remark_and_no_gap() -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from ops._errors import MisuseError
 from ops.migrate.adopt import NOT_FOUND, Adoption, Resource, find, read_terraform, stack_place
+from tests.conftest import TICKETS
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
 Ops = Any
@@ -25,7 +26,7 @@ def _live(*names: str) -> dict[str, str]:
 
 def _found(live: dict[str, str], resources: list[Resource] | None = None, **named: str) -> dict[str, Adoption]:
     by_name = {name.replace("_", "-"): secret for name, secret in named.items()}
-    return {a.name: a for a in find("service-ticket-system", "dev", {"prod"}, live, resources or [], by_name)}
+    return {a.name: a for a in find(NAMES, "service-ticket-system", "dev", {"prod"}, live, resources or [], by_name)}
 
 
 @pytest.mark.parametrize(
@@ -167,6 +168,7 @@ def _project(tmp_path: Path, account: str) -> Path:
     directory = tmp_path / "project"
     directory.mkdir()
     (directory / "Pulumi.yaml").write_text("name: service-ticket-system\nruntime: python\n")
+    (directory / "catalogue.py").symlink_to(TICKETS / "catalogue.py")
     (directory / "Pulumi.qa.yaml").write_text(
         f'config:\n  aws:region: eu-west-1\n  aws:allowedAccountIds: ["{account}"]\n'
     )
@@ -186,6 +188,21 @@ def test_adopt_tells_the_sandboxs_arguments(stack: Deployed, ops: Ops, old: dict
     assert done.json["adopt"] == old
     assert done.json["sandbox_arguments"] == [part for n in NAMES for part in ("-c", f"adopt.{n}={old[n]}")]
     assert "python -m sandbox up --stack qa" in done.err
+
+
+def test_adopt_follows_the_catalogue_of_the_project_that_is_given(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+    project = _project(tmp_path, stack.account)
+    (project / "catalogue.py").unlink()
+    (project / "catalogue.py").write_text(
+        "from config.declarations import Application, Generated, Service, TextSecret\n"
+        'APPLICATION = Application((Service("web"),), (TextSecret("session-key", Generated("sessionKey")),))\n'
+    )
+    made = stack.secrets.create_secret(Name="ticketing/qa/session-key", SecretString="v")["ARN"]
+
+    done = _adopt(stack, ops, project, "--json")
+
+    assert done.status == 0, done.err
+    assert done.json["adopt"] == {"session-key": made}
 
 
 def test_adopt_tells_what_terraform_forgets(stack: Deployed, ops: Ops, old: dict[str, str], tmp_path: Path) -> None:

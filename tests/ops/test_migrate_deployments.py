@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from catalogue import APPLICATION
+from components.names import Names
+from config.settings import parse
+
 Ops = Any
 
 FOLDER = Path(__file__).parent / "corpus" / "deployments"
@@ -39,7 +43,7 @@ DEPLOYMENTS: dict[str, tuple[str | None, list[str], list[str], list[str]]] = {
         "register",
         [],
         ["JwtAuth__SecurityKey", "POSTGRES_CREDENTIALS"],
-        ["container nginx", "container permissions", "image", "copilot.variables"],
+        ["container permissions: mountPoints", "image", "copilot.variables"],
     ),
     "copilot-rental.yml": ("--family=production", ["SENDER_SECRET_HEADER_"], [], ["image", "copilot.variables"]),
     "copilot-reports.yml": (
@@ -142,6 +146,25 @@ def test_a_containers_health_check_is_carried(ops: Ops, tmp_path: Path, name: st
     assert parts["healthCheck"]["verdict"] == "carried"
     assert check["command"][0].startswith("CMD")
     assert check["startPeriod"] == CHECKS[name]
+
+
+def test_a_containers_neighbours_are_carried_as_sidecars_that_the_program_takes(ops: Ops, tmp_path: Path) -> None:
+    parts = {part["where"]: part for part in _scan(ops, tmp_path, "copilot-register.yml", "register").json["parts"]}
+    assert [parts[f"container {name}"]["verdict"] for name in ("nginx", "permissions")] == ["carried", "carried"]
+    carried = {**parts["container nginx"]["settings"], **parts["container permissions"]["settings"]}
+    assert json.loads(carried["sidecars.nginx"]) == {
+        "image": "public.ecr.aws/example/nginx-platform:latest", "environment": {}, "portMappings": [{"containerPort": 443}]
+    }  # fmt: skip
+    sidecars = {key.removeprefix("sidecars."): value for key, value in carried.items()}
+    values = {
+        "image": "a:1",
+        "databaseHost": "db.internal",
+        "redisHost": "redis.internal",
+        "sidecars": json.dumps(sidecars),
+    }
+    supplied = {"smtpPassword": "x", "cloudflareToken": "y"}
+    settings = parse(values | supplied, set(supplied), APPLICATION, Names("service-ticket-system", "dev"))
+    assert set(settings.services["app"].sidecars) == {"nginx", "permissions"}
 
 
 def test_what_has_no_containers_is_refused(ops: Ops, tmp_path: Path) -> None:

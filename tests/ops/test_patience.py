@@ -3,15 +3,19 @@
 `ops list` wrote nothing for 150 s.
 """
 
+import os
 import socket
 import threading
 import time
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.retries.standard import ExponentialBackoff
 
-from ops._patience import READ_SECONDS, _Watch
+from ops._aws import Aws
+from ops._patience import COMMAND_SECONDS, READ_SECONDS, _Watch
 
 Stack = Any  # conftest.Deployed
 
@@ -58,15 +62,41 @@ def test_an_endpoint_that_gave_no_answer_is_left_alone(
     assert all("could not be checked: " in f["found"] for f in done.json["findings"] if f["status"] != "ok")
 
 
-def test_a_refused_connection_is_tried_three_times(stack: Stack, ops: Any) -> None:
+def test_a_refused_connection_is_tried_three_times(stack: Stack, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[Any]()
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)  # nobody waits here
+    monkeypatch.setattr("ops._ownership.connect", lambda where: asked.append(aws := Aws(where.region)) or aws.caller())
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))  # bound, but not listening
         stack.endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
 
-        done = ops(stack, "list")
+        done = ops(stack, "set", "jwt-secret", "--yes")
 
     assert done.status == 2
     assert done.err.startswith("error: Could not connect to the endpoint URL")
+    assert asked[0].calls["sts:GetCallerIdentity"] == 3
+
+
+def test_a_pulumi_that_hangs_is_one_error(
+    stack: Stack, ops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops._patience.COMMAND_SECONDS", 0.6)
+    monkeypatch.setattr("ops._patience._TELL_SECONDS", 0.1)
+    (tmp_path / "pulumi").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "pulumi").chmod(0o755)
+    environment = {
+        **stack.variables,
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "SANDBOX_HOME": str(tmp_path),
+    }
+
+    done = ops(None, "list", "--stack", "dev", env=environment)
+
+    assert (done.status, done.out) == (2, "")
+    assert done.err.splitlines() == [
+        "waiting for `pulumi stack output`",
+        "error: `pulumi stack output` did not answer within 0.6 s: check the network and its backend, or give --outputs FILE",
+    ]
 
 
 def test_it_is_said_once_what_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,4 +117,4 @@ def test_it_is_said_once_what_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_time_is_one_that_a_person_waits() -> None:
-    assert READ_SECONDS * 2 <= 30
+    assert max(READ_SECONDS * 2, COMMAND_SECONDS) <= 30

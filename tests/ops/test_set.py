@@ -52,6 +52,33 @@ def test_new_value_from_a_pipe(external: Stack, ops: Any) -> None:
     assert "the-second-value" not in done.err
 
 
+def test_a_value_that_was_stored_is_reported_although_a_later_check_fails(
+    external: Stack, ops: Any, proxy: Any
+) -> None:
+    _ = external.secrets
+    external.endpoint = proxy.url
+    denied = 403, json.dumps({"__type": "AccessDeniedException", "message": "no"}).encode()
+    proxy.before("DescribeSecret", lambda: denied if "PutSecretValue" in proxy.seen else None)
+
+    done = ops(external, "set", "payment-token", "--yes", "--json", stdin=b"the-second-value")
+
+    assert done.status == 0
+    assert done.json["current"] == labels(external, "payment-token")["AWSCURRENT"]
+    assert external.current("payment-token") == "the-second-value"
+    assert "AWS stored the value; that no other value was written at the same time could not be checked" in done.err
+
+
+def test_a_lost_answer_says_how_to_find_out_whether_the_value_was_stored(external: Stack, ops: Any, proxy: Any) -> None:
+    external.endpoint = proxy.url
+    proxy.before("PutSecretValue", lambda: (500, b'{"__type": "InternalFailure"}'))
+
+    done = ops(external, "set", "payment-token", "--yes", stdin=b"another-value-1", env={"AWS_MAX_ATTEMPTS": "1"})
+
+    assert done.status == 2
+    command = "python -m ops describe payment-token --stack dev ("
+    assert f"AWS may have done it nevertheless, see: {command}" in done.err
+
+
 def test_the_services_that_read_it_are_named_with_the_command(external: Stack, ops: Any) -> None:
     ecs = external.client("ecs")
     ecs.create_cluster(clusterName="main")

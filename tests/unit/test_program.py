@@ -287,6 +287,25 @@ def test_container_gets_plain_hosts_and_further_variables(record: Recorder) -> N
     ]
 
 
+def test_a_sidecar_is_pulled_by_the_execution_role_and_logs_to_the_services_group(record: Recorder) -> None:
+    image = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/agent:7"
+    agent = {"image": image, "environment": {"LEVEL": "info"}, "essential": False, "memory": 128}
+
+    recording = main(record, sidecars=json.dumps({"agent": agent}))
+
+    app, found = recording.one("aws:ecs/taskDefinition:TaskDefinition").document("containerDefinitions")
+    assert found == {
+        "name": "agent", "image": image, "essential": False, "memory": 128,
+        "environment": [{"name": "LEVEL", "value": "info"}],
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {**app["logConfiguration"]["options"], "awslogs-stream-prefix": "agent"},
+        },
+    }  # fmt: skip
+    policies = json.dumps([one.inputs.get("policy") for one in recording.of("aws:iam/rolePolicy:RolePolicy")])
+    assert "repository/agent" in policies
+
+
 def test_outputs_are_the_contract_and_hold_no_value(record: Recorder) -> None:
     recording = main(record)
     assert set(recording.exports) == set(outputs.NAMES) - {"kms_key_arn", "alarm_topic_arn"}

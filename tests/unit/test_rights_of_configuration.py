@@ -66,7 +66,7 @@ LEADS_TO: Mapping[str, Mapping[str, Any]] = {
 NOTHING = {
     "command", "confusedDeputyProtection", "containerPort", "cpu", "cpuArchitecture", "environment", "healthCheck",
     "image", "logMode", "memory", "permissionsBoundary", "readonlyRootFilesystem", "recoveryWindowInDays", "rotations",
-    "services",
+    "services", "sidecars",
 }  # fmt: skip
 """Keys that change a property of what every stack has: the same calls on the same resources."""
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,7 @@ def parsed(
     *,
     catalogue: Sequence[Entry] | None = None,
     plain: tuple[str, ...] = (),
+    encrypted: Sequence[str] = (),
     region: str | None = None,
     services: tuple[str, ...] = (),
     services_: Mapping[str, Any] | None = None,
@@ -54,8 +56,8 @@ def parsed(
     if services:
         entries = tuple(replace(entry, readers=services) for entry in application.secrets)
         application = replace(application, services=tuple(Service(name) for name in services), secrets=entries)
-    encrypted = {*declarations.secret_config_keys(application.every_secret())} - set(plain)
-    return parse(values, encrypted, application, Names("service-ticket-system", stack), region=region)
+    secret = {*declarations.secret_config_keys(application.every_secret()), *encrypted} - set(plain)
+    return parse(values, secret, application, Names("service-ticket-system", stack), region=region)
 
 
 def refusal(stack: str = "dev", **config: Any) -> str:
@@ -478,6 +480,54 @@ def test_a_service_may_have_a_health_check() -> None:
 )
 def test_a_health_check_that_ecs_refuses(check: dict[str, object], said: str) -> None:
     assert said in refusal(healthCheck=check)
+
+
+AGENT = {"image": "public.ecr.aws/datadog/agent:7", "environment": {"DD_ENV": "dev"}, "memory": 128, "essential": False}
+
+
+def test_a_service_may_have_sidecars() -> None:
+    proxy = json.dumps({"image": "envoy:1", "dependsOn": [{"containerName": "web", "condition": "START"}]})
+    settings = parsed(services=("web", "worker"), services_={"web": {"sidecars": {"agent": AGENT, "proxy": proxy}}})
+    assert settings.services["web"].sidecars == {
+        "agent": AGENT,
+        "proxy": {
+            "image": "envoy:1", "environment": {}, "dependsOn": [{"containerName": "web", "condition": "START"}]
+        },
+    }  # fmt: skip
+    assert settings.services["worker"].sidecars == {}
+
+
+@pytest.mark.parametrize(
+    ("sidecars", "said"),
+    [
+        ({"agent": {}}, "sidecars.agent  has no image"),
+        ({"agent": "agent:7"}, "sidecars.agent  is not an object"),
+        ({"agent": {"image": "agent"}}, "sidecars.agent.image  has no tag"),
+        ({"the agent": AGENT}, "sidecars.the agent  is 'the agent'"),
+        ({"app": AGENT}, "sidecars.app  is the name of the service's own container"),
+        (
+            {"agent": AGENT | {"environment": {"DD_API_KEY": "x"}}},
+            "sidecars.agent.environment.DD_API_KEY  looks like a secret",
+        ),
+        (
+            {"agent": AGENT | {"secrets": [{"name": "A", "valueFrom": "b"}]}},
+            "sidecars.agent.secrets  is not for a sidecar",
+        ),
+        ({"agent": AGENT | {"privileged": True}}, "sidecars.agent.privileged  is not for a sidecar  Fargate has none"),
+        ({"agent": AGENT | {"command": "run"}}, "sidecars.agent.command  is not an array"),
+        ({"agent": AGENT | {"essentials": True}}, "did you mean sidecars.agent.essential?"),
+        ({"agent": AGENT | {"memory": 512}}, "is 512 MiB of the task's 512"),
+        ({"agent": AGENT | {"dependsOn": [{"containerName": "db"}]}}, "sidecars.agent.dependsOn  names 'db'"),
+    ],
+)
+def test_a_sidecar_that_is_refused(sidecars: dict[str, object], said: str) -> None:
+    assert re.sub(" {2,}", "  ", said) in re.sub(" {2,}", "  ", refusal(sidecars=sidecars))
+
+
+def test_a_plain_variable_that_is_encrypted_is_refused_everywhere() -> None:
+    assert "sidecars.agent.environment" in refusal(sidecars={"agent": AGENT}, encrypted=["sidecars"])
+    services = {"app": {"environment": {"A": "b"}}}
+    assert "services.app.environment" in refusal(services_=services, encrypted=["services"])
 
 
 def test_a_service_may_have_a_read_only_file_system_and_a_log_mode() -> None:
