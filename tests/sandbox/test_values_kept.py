@@ -252,11 +252,11 @@ def test_refusals_of_a_lost_value_or_number_print_commands_that_keep_the_value(
 
     # The value before is kept under the configuration key that it has.
     stack.edit('Generated("jwtSecret"', 'Generated("otherSecret"')
-    stack.secret["otherSecret"], numbers = "another-jwt-secret-0123456789", stack.numbers
-    stack.numbers = {**numbers, "otherSecret": numbers.pop("jwtSecret")}
+    stack.secret["otherSecret"] = "another-jwt-secret-0123456789"
+    stack.numbers["otherSecret"] = stack.numbers.pop("jwtSecret")
     assert any("Set jwtSecret again" in line for line in stack.refused())
     stack.edit('Generated("otherSecret"', 'Generated("jwtSecret"')
-    stack.secret, stack.numbers = {}, {**numbers, "jwtSecret": 2}
+    stack.secret, stack.numbers["jwtSecret"] = {}, stack.numbers.pop("otherSecret")
     stack.is_healthy_with(live)
     assert (stack.text(), stack.previous_of_the_text()) == (text, previous)
 
