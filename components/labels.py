@@ -12,3 +12,6 @@ PREVIOUS = f"{OF_PULUMI}previous"
 RECOVERED = f"{OF_PULUMI}recovered"
 """The version that `ops recover` imported of a secret that a function rotates. The label keeps AWS from deleting it, no more: its
 value is the function's, and must not be replaced by what the program sets once the rotation is turned off."""
+
+ROTATING = "ops-rotating"
+"""The prefix of a label that marks the version of an unfinished `ops rotate`, which changes a server and the secret."""

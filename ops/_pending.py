@@ -5,15 +5,13 @@ than AWSCURRENT's, Secrets Manager considers the rotation unfinished and starts 
 Source: AWS, Secrets Manager API, RotateSecret.
 """
 
+from components.labels import ROTATING
 from components.references import CURRENT, PENDING, PREVIOUS
 from ops._aws import Aws
 from ops._errors import aws_errors, explained
 from ops._secrets import Record
 from ops._stack import Stack
 from ops.doctor.finding import put_back
-
-BY_OPS = "ops-rotating"
-"""Label of a version that `ops rotate` wrote for a value that a server also checks (`ops.both_sides.progress`)."""
 
 
 def unfinished(record: Record) -> str | None:
@@ -29,6 +27,11 @@ def left_over(record: Record) -> str | None:
     """
     pending = record.version(PENDING)
     return pending if pending and pending == record.version(PREVIOUS) else None
+
+
+def is_of_ops(record: Record, version: str) -> bool:
+    """Return whether `ops rotate` wrote a version for a value that a server also checks, and has not finished."""
+    return any(label.startswith(ROTATING) for label in record.stages.get(version, ()))
 
 
 def settle(aws: Aws, record: Record) -> None:
@@ -71,7 +74,7 @@ def cancel_commands(stack: Stack, record: Record, version: str) -> tuple[str, ..
 def way_out(stack: Stack, record: Record, version: str) -> str:
     """Return what to do about an unfinished rotation: follow it, or cancel it when it is stuck."""
     name = stack.name_of(record.arn)
-    if any(label.startswith(BY_OPS) for label in record.stages.get(version, ())):
+    if is_of_ops(record, version):
         return f"resume it:\n  python -m ops rotate {name} --stack {stack.environment}"
     cancel = "\n  ".join(cancel_commands(stack, record, version))
     return (

@@ -5,6 +5,7 @@ Amazon S3 API operations", for IAM's names; AWS, "Granting a user permissions to
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,14 +43,17 @@ _EVERYTHING = {
         "DeregisterTaskDefinition",
         "ListClusters",
         "ListServices",
+        "ListTasks",
     },
     "cloudtrail": {"DescribeTrails", "LookupEvents"},
     "cloudwatch": {"ListDashboards"},
+    "elasticache": {"DescribeReplicationGroups"},
     "events": {"ListRules"},
     "iam": {"ListRoles"},
     "kms": {"CreateKey", "ListAliases"},
     "logs": {"GetQueryResults"},
-    "secretsmanager": {"ListSecrets"},
+    "rds": {"DescribeDBClusters"},
+    "secretsmanager": {"GetRandomPassword", "ListSecrets"},
     "sns": {"GetSubscriptionAttributes", "SetSubscriptionAttributes", "Unsubscribe"},
     "states": {"ValidateStateMachineDefinition"},
     "sts": {"GetCallerIdentity"},
@@ -130,9 +134,10 @@ class Account:
             return [self.location.arn(service, f"trail/{self.prefix}")]
         if (service, operation) == ("ecs", "RegisterTaskDefinition"):
             return [self.location.arn(service, f"task-definition/{given['family']}:*")]
-        if (service, operation) == ("ecs", "DescribeServices") and "services" in given:
-            cluster = str(given["cluster"]).rpartition("/")[2]
-            return [self.location.arn(service, f"service/{cluster}/{given['services']}")]
+        if (service, operation) in {("ecs", "DescribeServices"), ("ecs", "UpdateService")}:
+            cluster, names = str(given["cluster"]).rpartition("/")[2], given.get("services") or given["service"]
+            short = [str(name).rpartition("/")[2] for name in (names if isinstance(names, list) else [names])]
+            return [self.location.arn(service, f"service/{cluster}/{name}") for name in short]
         name = next((name for name in _NAMES[service] if name in given), "")
         assert name, f"{service}:{operation} names its resource by none of {sorted(given)} that this knows"
         values = given[name] if isinstance(given[name], list) else [given[name]]
@@ -160,6 +165,8 @@ class Account:
             "states": arn(service, f"stateMachine:{value}"),
             "cloudwatch": arn(service, f"alarm:{value}"),
             "ecr": arn(service, f"repository/{value}"),
+            "rds": arn(service, f"cluster:{value}"),
+            "elasticache": arn(service, f"replicationgroup:{value}"),
         }
         if name.startswith("Dashboard"):
             return f"arn:{self.location.partition}:cloudwatch::{account}:dashboard/{value}"
@@ -180,6 +187,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "sns": ("TopicArn", "Name", "ResourceArn"),
     "states": ("stateMachineArn", "resourceArn", "name"),
     "ecr": ("repositoryName",),
+    "rds": ("DBClusterIdentifier",),
+    "elasticache": ("ReplicationGroupId",),
 }
 """By service the parameters that name what a call acts on; the first one that is there counts."""
 
@@ -195,3 +204,11 @@ def rights(iam: Any, role: str) -> tuple[Statement, ...]:
         found = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
         documents.append(found["PolicyVersion"]["Document"])
     return tuple(statement for text in documents for statement in parse(text, source=role))
+
+
+def documented_policy(page: Path, renamed: Mapping[str, str]) -> tuple[Statement, ...]:
+    """The one policy that a page prints, for another account or stack."""
+    (text,) = re.findall(r"^```json\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    for old, new in renamed.items():
+        text = text.replace(old, new)
+    return parse(text, source=page.name)

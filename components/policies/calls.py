@@ -220,7 +220,8 @@ REVIEW: Mapping[Feature | Literal[""], Mapping[str, str]] = {
                "ec2:DescribeInternetGateways ec2:DescribeNatGateways ec2:DescribeNetworkAcls ec2:DescribePrefixLists "
                "ec2:DescribeRouteTables ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcAttribute "
                "ec2:DescribeVpcEndpoints ecs:ListClusters ecs:ListServices ecs:ListTasks iam:ListRoles "
-               "events:ListRules logs:GetQueryResults secretsmanager:ListSecrets",
+               "events:ListRules elasticache:DescribeReplicationGroups logs:GetQueryResults rds:DescribeDBClusters "
+               "secretsmanager:ListSecrets",
         "any alarm": "cloudwatch:DescribeAlarms",
         "any log group": "logs:DescribeLogGroups logs:DescribeMetricFilters",
         "any key": "kms:DescribeKey kms:GetKeyPolicy kms:ListGrants",

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
+from components.labels import ROTATING
 from components.references import CURRENT, PENDING
-from ops._pending import BY_OPS
+from ops._pending import is_of_ops
 from ops._secrets import Record
 from ops.both_sides.servers import State
 
-ROTATING, ACCEPTED, CURRENT_SINCE = BY_OPS, "ops-accepted", "ops-current-"
+ACCEPTED, CURRENT_SINCE = "ops-accepted", "ops-current-"
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -76,7 +77,7 @@ def progress(record: Record, state: State, *, takes_two: bool) -> Progress:
 
 def rotating(record: Record) -> str | None:
     """Return the version that a change has written, None when none is under way."""
-    return next((v for v, labels in record.stages.items() if any(label.startswith(ROTATING) for label in labels)), None)
+    return next((version for version in record.stages if is_of_ops(record, version)), None)
 
 
 def _after(labels: tuple[str, ...], state: State, since: datetime, *, takes_two: bool) -> Step:

@@ -30,24 +30,32 @@ class State:
     changed: datetime | None = None
 
 
+class NoServerError(MisuseError):
+    """The server can't be found: no variable holds its host name, or it is not in this account and Region."""
+
+
 class Server(ABC):
     """A server of one kind.
 
     Attributes:
         kind: What it is, for people.
         takes_two: Whether it accepts the previous value beside the new one until one is removed.
+        wait_command: The AWS CLI's command that waits until no change is under way, without the server's name.
+        user: The one user whose password is changed, "" where a password is the server's.
     """
 
     kind: str
     takes_two: bool
+    wait_command: str
+    user: str = ""
 
-    def __init__(self, aws: Aws, name: str) -> None:
-        self.aws, self.name = aws, name
+    def __init__(self, aws: Aws, name: str, user: str = "") -> None:
+        self.aws, self.name, self.user = aws, name, user
 
     @property
     def label(self) -> str:
-        """Kind and name."""
-        return f"{self.kind} {self.name}"
+        """Kind and name, and the user."""
+        return f"{self.kind} {self.name}" + (f" (user {self.user})" if self.user else "")
 
     @abstractmethod
     def state(self) -> State:
@@ -66,6 +74,7 @@ class ReplicationGroup(Server):
     """An ElastiCache replication group with an AUTH token. ROTATE adds a token beside the one before, SET leaves one."""
 
     kind, takes_two = "ElastiCache replication group", True
+    wait_command = "aws elasticache wait replication-group-available --replication-group-id"
 
     def state(self) -> State:
         """DescribeReplicationGroups."""
@@ -96,6 +105,7 @@ class Cluster(Server):
     """An Aurora cluster: its master user has one password."""
 
     kind, takes_two = "Aurora cluster", False
+    wait_command = "aws rds wait db-cluster-available --db-cluster-identifier"
 
     def state(self) -> State:
         """DescribeDBClusters."""
@@ -117,7 +127,8 @@ def of_host(aws: Aws, stack: Stack, variable: str) -> Server:
     """Return the server whose host name a plain variable of the stack's task definitions holds.
 
     Raises:
-        MisuseError: When there is none, or it does not check this value.
+        NoServerError: When there is none.
+        MisuseError: When it does not check this value.
     """
     host = _host(aws, stack, variable)
     try:
@@ -137,7 +148,7 @@ def _host(aws: Aws, stack: Stack, variable: str) -> str:
             for plain in container.get("environment") or ():
                 if plain["name"] == variable:
                     return str(plain["value"])
-    raise MisuseError(
+    raise NoServerError(
         f"no task definition of {stack.environment} has the plain variable {variable}: run `pulumi up` first"
     )
 
@@ -145,13 +156,15 @@ def _host(aws: Aws, stack: Stack, variable: str) -> str:
 def _replication_group(aws: Aws, host: str) -> ReplicationGroup:
     for group in aws.pages("elasticache", "describe_replication_groups", "ReplicationGroups"):
         if host in _endpoints(group):
-            if not group.get("AuthTokenEnabled"):
-                raise MisuseError(
-                    f"ElastiCache replication group {group['ReplicationGroupId']} has no AUTH token: it accepts every password, "
-                    "or those of its user groups (RBAC)"
+            label = f"ElastiCache replication group {group['ReplicationGroupId']}"
+            if group.get("UserGroupIds"):
+                raise NoServerError(
+                    f"{label} checks the passwords of the users in its user groups (RBAC), no AUTH token"
                 )
+            if not group.get("AuthTokenEnabled"):
+                raise MisuseError(f"{label} has no AUTH token: it accepts every password")
             return ReplicationGroup(aws, group["ReplicationGroupId"])
-    raise MisuseError(f"no ElastiCache replication group of this account and Region has the endpoint {host}")
+    raise NoServerError(f"no ElastiCache replication group of this account and Region has the endpoint {host}")
 
 
 def _endpoints(group: Mapping[str, Any]) -> Iterator[str]:
@@ -166,5 +179,5 @@ def _cluster(aws: Aws, host: str) -> Cluster:
         if host in {cluster.get("Endpoint"), cluster.get("ReaderEndpoint"), *(cluster.get("CustomEndpoints") or ())}:
             if secret := (cluster.get("MasterUserSecret") or {}).get("SecretArn"):
                 raise MisuseError(f"Amazon RDS manages the master user's password of {name} itself, in {secret}")
-            return Cluster(aws, name)
-    raise MisuseError(f"no Aurora cluster of this account and Region has the endpoint {host}")
+            return Cluster(aws, name, str(cluster.get("MasterUsername") or ""))
+    raise NoServerError(f"no Aurora cluster of this account and Region has the endpoint {host}")

@@ -15,7 +15,7 @@ from ops._console import counted, print_json, say, working
 from ops._errors import MisuseError
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import Stack, load
-from ops.doctor import alarms, audit, foreign, network, role, secrets, service, task, upkeep
+from ops.doctor import alarms, audit, foreign, network, role, secrets, servers, service, task, upkeep
 from ops.doctor.explain import Explanation, explain
 from ops.doctor.finding import Finding, guarded
 from ops.doctor.snapshot import Snapshot, take
@@ -118,6 +118,7 @@ def examine(
         yield from guarded("log-group", partial(task.check_logs, aws, snapshot))
     yield from guarded("foreign", lambda: foreign.check(aws, snapshots, values=values))
     yield from guarded("rotation", lambda: upkeep.check(aws, snapshots[0]))
+    yield from guarded("server", lambda: servers.check(aws, snapshots[0]))
     yield from guarded("expected-reads", lambda: audit.check(aws, snapshots, running))
     if stack.alarm_topic_arn:
         yield from guarded("alarms", lambda: alarms.check(stack, alarms.read(aws, stack)))

@@ -10,7 +10,7 @@ from components.references import CURRENT, PENDING, PREVIOUS
 from ops._aws import Aws
 from ops._console import counted
 from ops._errors import MISSING, aws_errors, code_of
-from ops._pending import left_over, remove_label_command, unfinished
+from ops._pending import is_of_ops, left_over, remove_label_command, unfinished
 from ops._restoring import RESTORED
 from ops._secrets import Record, Value
 from ops.access.evaluator import Request, parse, trusts
@@ -59,7 +59,7 @@ def _rotation(aws: Aws, snapshot: Snapshot, record: Record) -> Iterator[Finding]
         yield Finding("rotation", "warning", name, "its rotation was cancelled", fix)
     if not rotation.enabled:
         pending = record.version(PENDING)
-        if pending and pending != record.version(CURRENT):
+        if pending and pending != record.version(CURRENT) and not is_of_ops(record, pending):
             found = (
                 "has AWSPENDING at a version that isn't current, and no rotation that would end it: `ops set` refuses"
             )

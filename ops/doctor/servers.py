@@ -1,0 +1,127 @@
+"""Checks of the values that a server accepts, too: what AWS reports of the server, compared with the secret's dates and labels.
+
+Sources: Amazon ElastiCache, ReplicationGroup (AuthTokenLastModifiedDate); Amazon RDS, DBCluster (Status, MasterUserSecret,
+PendingModifiedValues), which has no such date; AWS, Secrets Manager API, DescribeSecret (LastRotatedDate).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+
+from components.acceptance import is_server, named, rotate_command
+from components.outputs import Part
+from components.references import CURRENT, PREVIOUS
+from ops._aws import Aws
+from ops._errors import MisuseError
+from ops._json import json_object
+from ops._secrets import Record, Value, read_value
+from ops.both_sides.progress import rotating
+from ops.both_sides.servers import NoServerError, Server, of_host
+from ops.doctor.finding import Finding, guarded
+from ops.doctor.snapshot import Snapshot
+
+_CHECK = "server"
+_ROUNDED = timedelta(seconds=1)
+
+
+def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield a finding for each value that a server accepts."""
+    for arn, record in snapshot.live().items():
+        name = snapshot.stack.name_of(arn)
+        for key, part in snapshot.stack.secrets[name].parts.items() if name in snapshot.stack.secrets else ():
+            if is_server(part.accepted_by):
+                subject = f"{name} key {key}" if key else name
+                yield from guarded(_CHECK, partial(_value, aws, snapshot, record, key, part, subject), subject)
+
+
+def _value(  # noqa: PLR0917 - one value of one secret
+    aws: Aws, snapshot: Snapshot, record: Record, key: str, part: Part, subject: str
+) -> Iterator[Finding]:
+    stack = snapshot.stack
+    fix = rotate_command(stack.name_of(record.arn), key, stack.environment)
+    if rotating(record):
+        found = f"a change at {named(part.accepted_by)} and in the secret is unfinished"
+        yield Finding(_CHECK, "failure", subject, found, fix, "it resumes where it stopped")
+        return
+    written = _written(aws, snapshot, record)
+    if record.rotation.lambda_arn:
+        yield _by_function(record, part, written, subject)
+        return
+    try:
+        server = of_host(aws, stack, (part.accepted_by or {})["host"])
+    except NoServerError as error:
+        yield Finding(_CHECK, "ok", subject, f"not checked: {error}")
+        return
+    except MisuseError as error:
+        yield Finding(_CHECK, "warning", subject, str(error), remark="nothing checks this value: docs/rotation.md")
+        return
+    yield _at_server(aws, snapshot, record, key, server, written, fix, subject)
+
+
+def _written(aws: Aws, snapshot: Snapshot, record: Record) -> datetime | None:
+    """Return when the current version was written."""
+    value = snapshot.values.get(record.arn)
+    if isinstance(value, Value):
+        return value.created
+    # Without deprecated ones there are as many versions as labels: twenty at most, one page.
+    versions = aws.client("secretsmanager").list_secret_version_ids(SecretId=record.arn)["Versions"]
+    return next((one.get("CreatedDate") for one in versions if CURRENT in one.get("VersionStages", ())), None)
+
+
+def _by_function(record: Record, part: Part, written: datetime | None, subject: str) -> Finding:
+    last, server = record.rotation.last, named(part.accepted_by)
+    if last is None:
+        found = f"not checked: its function has not rotated it yet, and only a sign-in shows what {server} accepts"
+        return Finding(_CHECK, "ok", subject, found)
+    if written and written > last + _ROUNDED:
+        found = (
+            f"not checked: it was written on {_when(written)}, after its function's last rotation on {_when(last)}; the next "
+            f"rotation fails if {server} does not accept it"
+        )
+        return Finding(_CHECK, "ok", subject, found)
+    return Finding(_CHECK, "ok", subject, f"its function set it at {server} on {_when(last)}")
+
+
+def _at_server(  # noqa: PLR0917 - one value at one server
+    aws: Aws,
+    snapshot: Snapshot,
+    record: Record,
+    key: str,
+    server: Server,
+    written: datetime | None,
+    fix: str,
+    subject: str,
+) -> Finding:
+    state = server.state()
+    if not state.settled:
+        found = f"{server.label} is applying a change: until then it can accept another value"
+        return Finding(_CHECK, "warning", subject, found, f"{server.wait_command} {server.name}")
+    if state.changed is None:
+        found = f"{server.label} is applying no change; AWS does not report when its password was changed"
+        return Finding(_CHECK, "ok", subject, found)
+    at = f"the value of {server.label} was changed on {_when(state.changed)}"
+    if written is None or written <= state.changed + _ROUNDED:
+        return Finding(_CHECK, "ok", subject, f"{at}, after the secret")
+    same = _is_as_before(aws, snapshot, record, key, state.changed) if key else False
+    if same is None:
+        found = f"not checked: {at}, before the secret, of which another key may have changed since"
+        return Finding(_CHECK, "ok", subject, found)
+    if same:
+        return Finding(_CHECK, "ok", subject, f"{at}; other keys of the secret have changed since")
+    found = f"was changed in the secret on {_when(written)}; {at}: it accepts another value"
+    return Finding(_CHECK, "failure", subject, found, fix, "it sets a new value at both sides")
+
+
+def _is_as_before(aws: Aws, snapshot: Snapshot, record: Record, key: str, changed: datetime) -> bool | None:
+    """Return whether a key has the value of the version that the server's is as old as, None where that is unknown."""
+    live = json_object(snapshot.text(record.arn) or "")
+    if live is None or not record.version(PREVIOUS):
+        return None
+    before = read_value(aws, record.arn, stage=PREVIOUS)
+    if (json_object(before.text or "") or {}).get(key) != live.get(key):
+        return False
+    return True if before.created <= changed + _ROUNDED else None
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
