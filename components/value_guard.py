@@ -221,7 +221,7 @@ class Guard:
         pending = live.holders.get(PENDING, live.current)
         # Without a state there are no outputs, which `ops rotate` needs: what is lost is kept first.
         if pending != live.current and (last or not lost):
-            raise LiveValueError(self._not_ended(plan, str(pending), created=not last))
+            raise LiveValueError(self._not_ended(plan, live, str(pending), created=not last))
         if lost:
             raise LiveValueError(self._lost(plan, live, lost, created=not last))
 
@@ -320,12 +320,17 @@ class Guard:
         )
         return refusal(name, why, "Import it with its value", f"python -m ops recover --stack {self._stack}")
 
-    def _not_ended(self, plan: SecretPlan, version: str, *, created: bool) -> str:
-        why, way = f"a rotation is in progress: version {version} has {PENDING}", "Finish it, with rotation turned on"
+    def _not_ended(self, plan: SecretPlan, live: _Live, version: str, *, created: bool) -> str:
+        # The server may already accept the value of a version that `ops rotate` wrote: that change is never cancelled.
+        by_ops = any(label.startswith(labels.ROTATING) and held == version for label, held in live.holders.items())
+        why = f"a rotation is in progress: version {version} has {PENDING}"
+        way = "Finish it" if by_ops else "Finish it, with rotation turned on"
         finish = [f"python -m ops rotate {plan.name} --stack {self._stack}"]
         if created:
             way = "Leave out of catalogue.py what the live value does not have, import the secret, then finish it"
             finish[:0] = [f"python -m ops recover --stack {self._stack}"]
+        if by_ops:
+            return refusal(plan.name, why, way, *finish)
         label = self._aws(
             "update-secret-version-stage", plan, f"--version-stage {PENDING} --remove-from-version-id {version}"
         )

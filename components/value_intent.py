@@ -169,7 +169,9 @@ class Change:
             )
             restore = "To restore the previous value, set it in the configuration, with the next number"
             commands = ways(restore, self._take_previous(key, config_key), following)
-            refused = f"{told(why, 'Set the number again', again)}\n{commands}"
+            refused = told(why, "Set the number again", again)
+            # A server no longer accepts the previous value.
+            refused += "" if is_server(accepted_by) else f"\n{commands}"
         elif kind == GENERATED and old_kind == CONFIGURED and number != old_number + 1:
             why = f"{config_key} was set and is no longer, so a generated value {unlike}"
             or_ = "" if accepted_by else "\n" + ways("or ask for a new generated value", following)

@@ -20,10 +20,11 @@ from ops._ask import confirm
 from ops._aws import Aws
 from ops._console import print_json, say
 from ops._errors import AwsError, MisuseError, OpsError, aws_errors, code_of, explained
+from ops._json import json_object
 from ops._options import JsonOption, KeyOption, NameArgument, OutputsOption, StackOption, YesOption
 from ops._ownership import own_secret, ownership, parts_of
 from ops._pending import settle, unfinished, way_out
-from ops._secrets import Record, describe
+from ops._secrets import Record, describe, read_value
 from ops._stack import Stack, uses_local_aws
 from ops.both_sides.change import Change, plan
 from ops.both_sides.progress import Step
@@ -113,6 +114,14 @@ def _both_sides(aws: Aws, stack: Stack, record: Record, key: str | None, *, dead
     chosen = next(iter(parts)) if key is None else key
     accepted_by = parts[chosen].accepted_by or {}
     server = of_host(aws, stack, accepted_by["host"])
+    user = (
+        (json_object(read_value(aws, record.arn).text or "") or {}).get("username") if chosen and server.user else None
+    )
+    if user not in {None, server.user}:
+        raise MisuseError(
+            f"{name} is the password of another user, and this command changes only that of {server.label}. Let a function "
+            "rotate it: configure `rotation` (docs/rotation.md)"
+        )
     return Change(aws, stack, record.arn, chosen, parts[chosen], server, say, deadline, deployed)
 
 

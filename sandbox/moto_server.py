@@ -39,7 +39,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from moto.rds.models import RDSBackend
 from moto.rds.responses import RDSResponse
 from moto.s3.models import FakeBucket
-from moto.secretsmanager.exceptions import InvalidRequestException, SecretNotFoundException
+from moto.secretsmanager.exceptions import InvalidRequestException, ResourceExistsException, SecretNotFoundException
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 from werkzeug.serving import make_server
@@ -60,6 +60,7 @@ def fill_gaps() -> None:
     _wrap(SecretsManagerBackend, "rotate_secret", _schedule_rotation)
     _wrap(SecretsManagerBackend, "get_secret_value", _get_current_value)
     _wrap(SecretsManagerBackend, "update_secret_version_stage", _move_label)
+    _wrap(SecretsManagerBackend, "_check_with_existing_secrets_and_versions", _keep_value_of_version)
     _wrap(SecretsManagerBackend, "list_secret_version_ids", _list_versions)
     _wrap(LambdaFunction, "get_code", _give_code)
     _wrap(Service, "_validate_network", _take_network_for_granted)
@@ -177,6 +178,23 @@ def _get_current_value(
     """Without a version it is AWSCURRENT that counts; moto forgets that UpdateSecretVersionStage has moved it."""
     stage = version_stage or (None if version_id else "AWSCURRENT")
     return original(secret_id=secret_id, version_id=version_id, version_stage=stage)
+
+
+def _keep_value_of_version(
+    original: Callable[..., Any],
+    backend: SecretsManagerBackend,
+    secret_name: str,
+    token: str | None,
+    string: str | None,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    """A version that has a value keeps it; moto lets another one replace it while the version has AWSPENDING."""
+    secret = backend.secrets.get(secret_name)
+    version = secret.versions.get(token or "", {}) if isinstance(secret, FakeSecret) else {}
+    if string is not None and version.get("secret_string") not in {None, string}:
+        raise ResourceExistsException(f"You can't use ClientRequestToken {token}: it is a version with another value.")
+    return original(secret_name, token, string, *args, **kwargs)
 
 
 def _move_label(  # noqa: PLR0917 - moto's own signature

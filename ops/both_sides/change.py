@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,6 +34,7 @@ from ops.both_sides.servers import Server, State
 from ops.doctor.service import Service, find, read
 
 _CHARACTERS = 32
+_ATTEMPTS = 20
 _SETTLE_SECONDS = 5.0
 """The pause before AWS is asked whether the server has applied a change: its state lags behind for a moment."""
 _POLL_SECONDS = 3.0
@@ -116,16 +118,20 @@ class Change:
                 if at.step in {Step.FINISH, Step.CLEAR}:
                     return version
                 at = self.where()
+                if at.step is Step.PUT and version:
+                    self.say("Another run of this command has taken the last steps.")
+                    return version
         except OpsError as error:
             raise type(error)(f"{error}\n{self._stopped(at)}") from None
         except aws_errors() as error:
             raise AwsError(f"{explained(error)}\n{self._stopped(at)}") from None
-        except KeyboardInterrupt:
+        except BaseException:  # Ctrl-C, or a bug
             self.say(self._stopped(at))
             raise
 
     def _stopped(self, at: Progress) -> str:
-        return f"{self.subject} stopped at: {self.told(at.step)}. {_SAFE[at.step]} Resume:\n  {self.again}"
+        safe = _MAYBE if at.step is Step.ACCEPT and not self.server.takes_two else _SAFE[at.step]
+        return f"{self.subject} stopped at: {self.told(at.step)}. {safe} Resume:\n  {self.again}"
 
     def told(self, step: Step) -> str:
         """Return a step in words, with the server's name."""
@@ -142,9 +148,27 @@ class Change:
         time.sleep(_POLL_SECONDS)
 
     def _put(self, _: Progress) -> None:
-        settle(self.aws, self.record())
+        record = self.record()
+        settle(self.aws, record)
         value = self._with(self._current(), self._random())
-        self._put_version(value, (PENDING, label_rotating(self.server.state())))
+        labels = PENDING, label_rotating(self.server.state())
+        for attempt in range(_ATTEMPTS):
+            # Two runs that start at the same moment choose the same id, and AWS takes one value for it.
+            name = f"{self.arn} {self.key} {record.version(CURRENT)} {attempt}"
+            token = str(uuid.uuid5(uuid.NAMESPACE_URL, name))
+            try:
+                self._put_version(value, labels, token)
+            except AwsError as error:
+                if error.code != "ResourceExistsException":
+                    raise
+                now = self.record()
+                if token in now.stages and not rotating(now):
+                    raise MisuseError(f"another run of this command has changed {self.subject} meanwhile") from None
+                if not rotating(now):
+                    continue  # a version of a change that somebody cancelled
+                self.say("    another run of this command was faster; following its change")
+            return
+        raise AwsError(f"{_ATTEMPTS} changes of {self.subject} were cancelled before: remove them first")
 
     def _accept(self, at: Progress) -> None:
         self.server.accept(self._value(self._version(at)))
@@ -153,10 +177,13 @@ class Change:
         self._mark(at)
 
     def _mark(self, at: Progress) -> None:
-        self._label(ACCEPTED, to=at.version)
+        if rotating(self.record()) == at.version:  # otherwise another run has ended the change meanwhile
+            self._label(ACCEPTED, to=at.version)
 
     def _promote(self, at: Progress) -> None:
         record, version = self.record(), at.version
+        if rotating(record) != version:
+            return  # another run has ended the change meanwhile
         current = record.version(CURRENT)
         if current != version:
             wanted = self._with(self._current(), self._value(self._version(at)))
@@ -247,10 +274,11 @@ class Change:
             raise MisuseError(f"{self.stack.name_of(self.arn)} has no key {self.key} in its JSON")
         return dict(found)
 
-    def _put_version(self, text: str, labels: tuple[str, ...]) -> str:
+    def _put_version(self, text: str, labels: tuple[str, ...], token: str = "") -> str:
+        given = {"ClientRequestToken": token} if token else {}
         try:
             put = self.aws.client("secretsmanager").put_secret_value(
-                SecretId=self.arn, SecretString=text, VersionStages=list(labels)
+                SecretId=self.arn, SecretString=text, VersionStages=list(labels), **given
             )
         except aws_errors() as error:
             raise explained(error) from None
@@ -258,7 +286,7 @@ class Change:
 
     def _label(self, label: str, *, to: str | None = None, away: str | None = None) -> None:
         holder = self.record().version(label)
-        if to is not None and holder == to:
+        if holder == to or (to is None and away not in {None, holder}):
             return
         given = {"MoveToVersionId": to} if to else {}
         given |= {"RemoveFromVersionId": away or holder} if away or holder else {}
@@ -278,6 +306,7 @@ class Change:
             raise explained(error) from None
 
 
+_MAYBE = "Until it has taken the new value, which the secret holds as AWSPENDING, the server accepts the current one."
 _SAFE = {
     Step.PUT: "Nothing was changed.",
     Step.ACCEPT: "The secret's current value is the one before, and the server accepts it.",

@@ -10,14 +10,19 @@ from typing import Any
 
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
+from ops._errors import AwsError
 from ops._pending import way_out
 from ops._secrets import Record
+from ops.access.evaluator import Request, decide
 from ops.both_sides import change as both_sides
 from ops.both_sides import servers
 from ops.both_sides.progress import Progress, Step, label_rotating, label_since, progress
 from ops.both_sides.servers import Cluster, ReplicationGroup, Server, State
 from ops.doctor.service import Found, Service, Task
+from tests.ops.conftest import ROOT
+from tests.recorded_calls import documented_policy
 
 Stack = Any  # conftest.Deployed
 NOW = datetime(2026, 1, 29, 1, 0, 0, tzinfo=UTC)
@@ -417,6 +422,12 @@ HOSTS = [
     ("db.internal", {}, {}, "no Aurora cluster of this account and Region has the endpoint db.internal"),
     ("master.tickets.a1b2c3.euc1.cache.amazonaws.com", {"AuthTokenEnabled": False}, {}, "has no AUTH token"),
     (
+        "master.tickets.a1b2c3.euc1.cache.amazonaws.com",
+        {"UserGroupIds": ["g"]},
+        {},
+        "the users in its user groups (RBAC)",
+    ),
+    (
         "tickets.cluster-x.eu-west-1.rds.amazonaws.com",
         {},
         {"MasterUserSecret": {"SecretArn": "arn:rds!"}},
@@ -455,3 +466,146 @@ def test_time_is_up(make_world: MakeWorld, ops: Any, monkeypatch: pytest.MonkeyP
     assert "tasks of main/web still have the previous value; timed out" in done.err
     assert time.monotonic() - began < 20
     assert {world.held, world.current()} == set(world.accepted)
+
+
+OPERATOR = documented_policy(ROOT / "docs" / "rotation.md", {})
+PROD = "arn:aws:{}:eu-central-1:222222222222:{}{}".format
+SECRETS = "secret:service-ticket-system-prod-"
+
+
+def decrypted(secret: str) -> dict[str, str | None]:
+    """What Secrets Manager tells KMS."""
+    arn = PROD("secretsmanager", SECRETS, secret)
+    return {"kms:viaservice": "secretsmanager.eu-central-1.amazonaws.com", "kms:encryptioncontext:secretarn": arn}
+
+
+RIGHTS: list[tuple[str, str, dict[str, str | None], bool]] = [
+    ("secretsmanager:GetSecretValue", PROD("secretsmanager", SECRETS, "app-config-AbCdEf"), {}, True),
+    ("secretsmanager:PutSecretValue", PROD("secretsmanager", SECRETS, "db-master-password-AbCdEf"), {}, True),
+    ("secretsmanager:GetSecretValue", PROD("secretsmanager", SECRETS, "jwt-secret-AbCdEf"), {}, False),
+    ("secretsmanager:GetSecretValue", PROD("secretsmanager", SECRETS, "db-app-user-AbCdEf"), {}, False),
+    ("secretsmanager:GetSecretValue", PROD("secretsmanager", SECRETS, "app-config-2-AbCdEf"), {}, False),
+    ("secretsmanager:GetSecretValue", PROD("secretsmanager", SECRETS.replace("prod", "dev"), "app-config-AbCdEf"), {}, False),
+    ("secretsmanager:DeleteSecret", PROD("secretsmanager", SECRETS, "app-config-AbCdEf"), {}, False),
+    ("kms:Decrypt", PROD("kms", "key/", "1"), decrypted("app-config-AbCdEf"), True),
+    ("kms:Decrypt", PROD("kms", "key/", "1"), decrypted("jwt-secret-AbCdEf"), False),
+    ("kms:Decrypt", PROD("kms", "key/", "1"), {"kms:viaservice": None}, False),
+    ("rds:ModifyDBCluster", PROD("rds", "cluster:", "ticketing-prod"), {}, True),
+    ("rds:ModifyDBCluster", PROD("rds", "cluster:", "ticketing-dev"), {}, False),
+    ("elasticache:ModifyReplicationGroup", PROD("elasticache", "replicationgroup:", "ticketing-prod"), {}, True),
+    ("elasticache:ModifyReplicationGroup", PROD("elasticache", "replicationgroup:", "others"), {}, False),
+    ("ecs:UpdateService", PROD("ecs", "service/", "ticketing-prod/web"), {}, True),
+    ("ecs:UpdateService", PROD("ecs", "service/", "ticketing-prod/other"), {}, False),
+    ("secretsmanager:RotateSecret", PROD("secretsmanager", SECRETS, "db-app-user-AbCdEf"), {}, True),
+    ("iam:PassRole", "arn:aws:iam::222222222222:role/service-ticket-system-prod-app-execution", {}, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("action", "resource", "context", "allowed"), RIGHTS)
+def test_the_documented_policy_of_the_operator_is_enough_and_no_wider(
+    action: str, resource: str, context: dict[str, str | None], *, allowed: bool
+) -> None:
+    known: dict[str, str | None] = {"kms:encryptioncontext:*": None, **context}
+    decision = decide(Request(action, resource, "", known), identity=OPERATOR)
+    assert (decision.outcome == "allowed") is allowed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [TOKEN, MASTER])
+def test_two_runs_at_once_make_one_change(
+    make_world: MakeWorld, ops: Any, monkeypatch: pytest.MonkeyPatch, first: tuple[str, str]
+) -> None:
+    world = make_world(*first)
+    before, seen, at = world.current(), list[int](), 0
+    server_state = Fake.state
+
+    def meanwhile(server: Fake) -> State:
+        """Let the other run start and end between this run's look at the labels and its next step."""
+        state = server_state(server)
+        seen.append(1)
+        if len(seen) == at:
+            assert ops(world.stack, "rotate", world.name, "--yes").status == 0
+        return state
+
+    monkeypatch.setattr(Fake, "state", meanwhile)
+    for at in range(1, 30):
+        seen.clear()
+        done = ops(world.stack, "rotate", world.name, "--yes")
+        if len(seen) < at:
+            break
+        assert {*world.accepted} == {world.current(), world.held} == {world.held}, (at, done.err)
+        assert not {label for label in labels(world.stack, world.name) if label.startswith("ops-")}, (at, done.err)
+    assert at > 3
+    assert world.current() != before
+
+
+def test_two_runs_that_choose_a_value_at_the_same_moment_agree_on_one(
+    make_world: MakeWorld, ops: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(*TOKEN)
+    put = both_sides.Change._put_version
+    others: list[str] = []
+
+    def second(change: Any, text: str, labels: tuple[str, ...], token: str = "") -> str:
+        if token and not others:
+            others.append(json.dumps(json.loads(text) | {"REDIS_PASSWORD": "the-other-run-was-faster-0001"}))
+            put(change, others[0], labels, token)
+            # moto takes another value for the same id while the version has AWSPENDING.
+            raise AwsError("already in use", "ResourceExistsException")
+        return put(change, text, labels, token)
+
+    monkeypatch.setattr(both_sides.Change, "_put_version", second)
+    done = ops(world.stack, "rotate", "app-config", "--yes")
+    assert done.status == 0, done.err
+    assert "another run of this command was faster" in done.err
+    assert world.accepted == [world.current()] == [world.held] == ["the-other-run-was-faster-0001"]
+
+
+@pytest.mark.parametrize("at", [6, 12, 18])
+def test_credentials_that_expire_half_way_are_said_and_the_next_run_resumes(
+    make_world: MakeWorld, ops: Any, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    world = make_world(*TOKEN)
+    call = world.call
+
+    def expiring(name: str, do: Callable[[], Any]) -> Any:
+        if len(world.calls) + 1 >= at:
+            raise ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}, name)
+        return call(name, do)
+
+    monkeypatch.setattr(world, "call", expiring)
+    done = ops(world.stack, "rotate", "app-config", "--yes")
+    monkeypatch.setattr(world, "call", call)
+    assert done.status == 2
+    assert "your AWS credentials have expired: sign in again" in done.err
+    assert "Resume:\n  python -m ops rotate app-config --key REDIS_PASSWORD --stack dev" in done.err
+    assert {world.held, world.current()} <= set(world.accepted)
+    assert ops(world.stack, "rotate", "app-config", "--yes").status == 0
+    assert world.accepted == [world.current()] == [world.held]
+
+
+def test_the_outputs_of_another_stack_or_account_change_nothing(make_world: MakeWorld, ops: Any) -> None:
+    world = make_world(*TOKEN)
+    done = ops(world.stack, "rotate", "app-config", "--yes", "--stack", "prod")
+    assert done.status == 2
+    assert "holds the outputs of stack dev, not of prod" in done.err
+    assert not {"PutSecretValue", "accept"} & set(world.calls)
+
+
+def test_the_password_of_another_user_than_the_masters_is_refused(
+    deploy: Any, ops: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = deploy("prod")
+    cluster = Cluster(Answers(describe_db_clusters={"DBClusters": [CLUSTER]}), "tickets", "postgres")  # type: ignore[arg-type]
+
+    def found(*_: Any) -> Cluster:
+        return cluster
+
+    monkeypatch.setattr("ops.rotate.of_host", found)
+    done = ops(stack, "rotate", "db-app-user", "--yes")
+    assert done.status == 2
+    assert (
+        "db-app-user is the password of another user, and this command changes only that of Aurora cluster" in done.err
+    )
+    shown = ops(stack, "rotate", "db-master-password", "--dry-run")
+    assert "set the new value at Aurora cluster tickets (user postgres)" in shown.err

@@ -53,6 +53,16 @@ def test_a_label_that_is_nowhere_can_be_put_back(secrets: Any) -> None:
     assert secrets.get_secret_value(SecretId="s")["SecretString"] == "one"
 
 
+def test_a_version_keeps_its_value_while_it_is_pending(secrets: Any) -> None:
+    secrets.create_secret(Name="s", SecretString="one")
+    again = {"SecretId": "s", "ClientRequestToken": "0" * 32, "VersionStages": ["AWSPENDING"]}
+    secrets.put_secret_value(**again, SecretString="two")
+    secrets.put_secret_value(**again, SecretString="two")
+    with pytest.raises(secrets.exceptions.ResourceExistsException):
+        secrets.put_secret_value(**again, SecretString="three")
+    assert labels(secrets, "s") == {"AWSCURRENT": "one", "AWSPENDING": "two"}
+
+
 @pytest.fixture
 def client(sandbox: Any, tiny: Make) -> Callable[[str], Any]:
     copy = tiny()

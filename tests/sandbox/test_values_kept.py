@@ -38,7 +38,8 @@ class Stack:
 
     def paste(self, said: list[str], *, stdin: str = "", last: int = 0) -> list[str]:
         """Run the commands of a refusal (the last of them), each in its own way here; `stdin` is what is typed."""
-        commands = [shlex.split(line) for line in said if line.startswith("  ") and line.split()[0] in _TOOLS][-last:]
+        lines = [line for line in said if line.startswith("  ") and line.split()[0] in _TOOLS][-last:]
+        commands = [shlex.split(line, comments=True) for line in lines]
         for words in commands:
             options = dict(zip(words, [*words[1:], ""], strict=True))
             if words[:3] == ["python", "-m", "ops"]:

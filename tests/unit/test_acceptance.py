@@ -110,3 +110,11 @@ def test_a_configured_value_that_is_missing_is_not_replaced_by_a_generated_one()
     (refusal,) = change(SET, ONE).refusals()
     assert "pulumi config set --stack prod --secret redisPassword" in refusal.text
     assert "rotations" not in refusal.text
+
+
+def test_a_lower_number_of_a_value_that_a_server_checks_has_no_way_back_to_a_value_that_it_refuses() -> None:
+    (refusal,) = change(replace(ONE, number=2), ONE).refusals()
+    assert refusal.text.endswith("  pulumi config set --stack prod --path rotations.redisPassword 2")
+    free = replace(ONE, accepted_by=None)
+    (refusal,) = change(replace(free, number=2), free).refusals()
+    assert "To restore the previous value" in refusal.text

@@ -254,6 +254,15 @@ def test_a_rotation_that_has_not_ended_is_finished_once_a_lost_state_is_recovere
         guarded(record, put(LAST, {"TOKEN": "a"}), fewer)
 
 
+def test_a_change_of_both_sides_that_has_not_ended_is_only_finished(record: Recorder) -> None:
+    """The server may have the value already: to take AWSPENDING off its version would lose it."""
+    pending = Aws({"1": OURS, "2": (["AWSPENDING", "ops-rotating-20260129T010000Z"], LAST)})
+    with pytest.raises(LiveValueError, match="a rotation is in progress: version 2") as refused:
+        guarded(record, put(), pending)
+    assert str(refused.value).endswith("Finish it:\n  python -m ops rotate config --stack dev")
+    assert "cancel" not in str(refused.value)
+
+
 def numbered(number: int) -> SecretPlan:
     return SecretPlan("config", FULL, values={"TOKEN": Value("generated", "token", number=number)})
 
