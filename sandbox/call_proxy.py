@@ -9,8 +9,9 @@ import http.client
 import json
 import re
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -20,22 +21,45 @@ from sandbox.providers.aws import _record
 _SCOPE = re.compile(r"Credential=[^/]*/[0-9]*/(?P<region>[^/]*)/(?P<service>[^/]*)/aws4_request")
 _SERVICES = {"monitoring": "cloudwatch", "states": "stepfunctions"}
 """botocore's names of services that sign with another one."""
-_HOP = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
+_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request and its answer; header names are in lower case. `repr` shows no body and no header."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    status: int
+    answer: bytes = field(repr=False)
 
 
 @contextmanager
 def recording(endpoint: str, path: Path) -> Generator[str]:
     """Forward to an endpoint and add a line to a file for each request; yields the proxy's URL."""
+
+    def note(one: Exchange) -> None:
+        service, operation, region = called(one.method, one.path, one.headers, one.body)
+        line = {"service": service, "operation": operation, "region": region, "parameters": {}}
+        _record.append(path, json.dumps(line, sort_keys=True))
+
+    with forwarding(endpoint, note) as url:
+        yield url
+
+
+@contextmanager
+def forwarding(endpoint: str, note: Callable[[Exchange], None]) -> Generator[str]:
+    """Forward to an endpoint and note each exchange before it is answered; yields the proxy's URL."""
     target = urlsplit(endpoint).netloc
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # an answer is two writes
 
         def forward(self) -> None:
             body, headers = self._body(), {key.lower(): value for key, value in self.headers.items()}
-            service, operation, region = called(self.command, self.path, headers, body)
-            line = {"service": service, "operation": operation, "region": region, "parameters": {}}
-            _record.append(path, json.dumps(line, sort_keys=True))
             sent = {key: value for key, value in headers.items() if key not in _HOP} | {
                 "content-length": str(len(body))
             }
@@ -46,6 +70,7 @@ def recording(endpoint: str, path: Path) -> Generator[str]:
                 content = answer.read()
             finally:
                 connection.close()
+            note(Exchange(self.command, self.path, headers, body, answer.status, content))
             self.send_response_only(answer.status)
             for key, value in answer.getheaders():
                 if key.lower() not in _HOP:

@@ -93,9 +93,10 @@ class Rotation:
             FunctionName=described["RotationLambdaARN"]
         )
         configuration: Any = function["Configuration"]
-        # As on AWS, the function has its role's rights and no others: sandbox/authorization.py asks its policies.
+        # As on AWS, the function has its role's rights and no others, in a session of its own name: sandbox/authorization.py asks
+        # its policies.
         assumed = session.client("sts", endpoint_url=endpoint).assume_role(
-            RoleArn=configuration["Role"], RoleSessionName="rotation"
+            RoleArn=configuration["Role"], RoleSessionName=configuration["FunctionName"]
         )["Credentials"]
         connection = {
             "AWS_ACCESS_KEY_ID": assumed["AccessKeyId"],
