@@ -123,6 +123,12 @@ def test_a_build_says_how_far_it_is(tmp_path: Path, log: str, progress: str) -> 
     assert cli._progress(tmp_path / "build.log") == progress
 
 
+@pytest.mark.parametrize(("given", "used"), [({}, "400"), ({"GOGC": "50"}, "50")])
+def test_a_build_collects_less_garbage_unless_told(given: dict[str, str], used: str) -> None:
+    found = pulumi_cli._build_environment({"GOFLAGS": "-mod=mod", "GOWORK": "/w", "HOME": "/h", **given})
+    assert found == {"GOGC": used, "GOWORK": "off", "HOME": "/h"}
+
+
 def test_a_failed_build_shows_its_last_lines_and_leaves_nothing(machine: Path) -> None:
     _go(machine, "echo 'no module' >&2; exit 1")
     with pytest.raises(SandboxError, match=r"building the Pulumi CLI failed:\n  no module"):
