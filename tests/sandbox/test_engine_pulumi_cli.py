@@ -125,7 +125,7 @@ def test_a_build_says_how_far_it_is(tmp_path: Path, log: str, progress: str) -> 
 
 @pytest.mark.parametrize(("given", "used"), [({}, "400"), ({"GOGC": "50"}, "50")])
 def test_a_build_collects_less_garbage_unless_told(given: dict[str, str], used: str) -> None:
-    found = pulumi_cli._build_environment({"GOFLAGS": "-mod=mod", "GOWORK": "/w", "HOME": "/h", **given})
+    found = cli._build_environment({"GOFLAGS": "-mod=mod", "GOWORK": "/w", "HOME": "/h", **given})
     assert found == {"GOGC": used, "GOWORK": "off", "HOME": "/h"}
 
 
