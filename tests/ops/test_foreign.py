@@ -131,7 +131,7 @@ def test_doctor_says_that_the_role_may_not_decrypt_it(stack: Stack, ops: Any) ->
     (problem,) = problems(ops(stack, "doctor", "--json"))
 
     assert problem["found"] == f"no policy allows kms:Decrypt with {stack.rds_key}"
-    configure = f"pulumi config set --stack dev --plaintext --path 'secretKmsKeys.{NAME}' {stack.rds_key}"
+    configure = f"pulumi config set --plaintext --path --stack dev 'secretKmsKeys.{NAME}' {stack.rds_key}"
     assert problem["fix"] == f"{configure} && pulumi up --stack dev"
 
 
@@ -229,7 +229,7 @@ def test_doctor_names_the_key_that_no_role_may_use(adopted: Stack, ops: Any) -> 
 
     assert [f["check"] for f in found] == ["key"]
     assert "which the configuration doesn't name" in found[0]["found"]
-    configure = f"pulumi config set --stack dev --plaintext --path 'secretKmsKeys.jwt-secret' {adopted.other_key}"
+    configure = f"pulumi config set --plaintext --path --stack dev 'secretKmsKeys.jwt-secret' {adopted.other_key}"
     assert found[0]["fix"] == f"{configure} && pulumi up --stack dev"
 
 
