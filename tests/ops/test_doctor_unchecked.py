@@ -37,6 +37,7 @@ PARTS = {
 """What fails, and the checks that are expected to report it."""
 
 
+@pytest.mark.slow
 def test_a_check_that_fails_takes_no_other_with_it(stack: Stack, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     run_service(stack)
     subnet = stack.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]

@@ -51,7 +51,7 @@ def refused(sandbox: Any, copy: Any, *options: str) -> str:
     result = sandbox.quick("up", *copy.options, *options)
     assert result.status == 1, result.err
     assert everything(partial(sandbox.aws, copy=copy)) == before
-    assert "Nothing was changed" in result.err
+    assert "Nothing was changed" in result.err, result.err
     assert "Traceback" not in result.err
     texts = [
         text for secret in before["secrets"].values() for v in secret.get("values", {}).values() for text in _texts(v)

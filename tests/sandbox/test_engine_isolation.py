@@ -86,6 +86,7 @@ def test_two_stacks_go_up_at_once(sandbox: Any, tiny: Make) -> None:
         assert "Waiting" not in err
 
 
+@pytest.mark.slow
 def test_down_refuses_while_a_command_works(own_sandbox: Any, tiny: Make) -> None:
     copy = tiny(SLOW_PROGRAM)
     process = own_sandbox.start("up", *copy.options)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.sandbox.stack_options import given
 
 ENTRY = """\
@@ -11,6 +13,7 @@ ENTRY = """\
 """
 
 
+@pytest.mark.slow
 def test_up_change_and_destroy_leave_it_as_it_is(sandbox: Any, project_copy: Any) -> None:
     copy = project_copy()
     sandbox.ok("preview", *copy.options)  # starts the local AWS

@@ -91,6 +91,7 @@ def test_a_redeployment_as_its_role_deploys_the_newest_revision(sandbox: Any, up
         machine.run()
 
 
+@pytest.mark.slow
 def test_a_boundary_without_the_dependent_action_refuses_it(sandbox: Any, up: tuple[Any, str]) -> None:
     copy, family = up
     iam = sandbox.aws("iam", copy)
