@@ -37,7 +37,8 @@ from botocore.client import ClientCreator
 from botocore.httpsession import URLLib3Session
 from moto.backends import list_of_moto_modules
 from moto.core.base_backend import BackendDict
-from moto.server import DomainDispatcherApplication, ThreadedMotoServer, create_backend_app
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from typer.main import get_command
 from typer.testing import CliRunner
 from werkzeug.exceptions import InternalServerError
@@ -87,7 +88,8 @@ def _without_socket(url: str, send: Callable[..., AWSResponse]) -> Callable[...,
         headers = {k: v.decode() if isinstance(v, bytes) else str(v) for k, v in request.headers.items()}
         body = request.body.read() if hasattr(request.body, "read") else request.body
         answer = _ask_moto(url, request.method, request.url.removeprefix(url), headers, body or b"")
-        return AWSResponse(request.url, answer.status_code, dict(answer.headers), _Raw(answer.data))
+        told: Any = dict(answer.headers)
+        return AWSResponse(request.url, answer.status_code, told, _Raw(answer.data))
 
     return direct
 
@@ -457,7 +459,7 @@ def deploy(local_aws: str, pictures: dict[Any, Picture], tmp_path: Path) -> Gene
         region: str = REGION,
     ) -> Deployed:
         catalogue = APPLICATION.catalogue(environment) if catalogue is None else catalogue
-        options = {"customer_managed_key": customer_managed_key, "ecr": ecr, "region": region}
+        options: dict[str, Any] = {"customer_managed_key": customer_managed_key, "ecr": ecr, "region": region}
         key = (local_aws, environment, repr(catalogue), *options.values())
         if key not in pictures:
             pictures[key] = Picture.of(build(environment, catalogue, **options))
@@ -791,10 +793,13 @@ def proxy(local_aws: str) -> Generator[Proxy]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    # A client did not wait for the answer: the traceback would be in a later command's output.
-    server.handle_error = lambda *_: None
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client did not wait for the answer: the traceback would be in a later command's output."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     found = Proxy(f"http://127.0.0.1:{server.server_address[1]}")
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield found

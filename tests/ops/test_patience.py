@@ -64,8 +64,16 @@ def test_an_endpoint_that_gave_no_answer_is_left_alone(
 
 def test_a_refused_connection_is_tried_three_times(stack: Stack, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[Any]()
-    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)  # nobody waits here
-    monkeypatch.setattr("ops._ownership.connect", lambda where: asked.append(aws := Aws(where.region)) or aws.caller())
+
+    def at_once(*_: Any) -> int:  # nobody waits here
+        return 0
+
+    def connected(where: Stack) -> Any:
+        asked.append(aws := Aws(where.region))
+        return aws.caller()
+
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", at_once)
+    monkeypatch.setattr("ops._ownership.connect", connected)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))  # bound, but not listening
         stack.endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
