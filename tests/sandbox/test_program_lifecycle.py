@@ -183,13 +183,8 @@ def test_a_stack_that_starts_with_rotations_has_previous_values_at_once(sandbox:
     assert current != previous
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        pytest.param((), id="by-hand"),
-        pytest.param(given(rotation=SINGLE_USER), id="by-rotation", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("option", [(), given(rotation=SINGLE_USER)], ids=["by-hand", "by-rotation"])
 def test_a_value_that_was_put_since_is_never_put_back(
     sandbox: Any, project_copy: Make, option: tuple[str, ...]
 ) -> None:
