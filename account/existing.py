@@ -10,16 +10,20 @@ does not exist.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from typing import Any
 
 import pulumi
-import pulumi_aws as aws
+
+from components.hooks import QuestionError, Questions
 
 _ABSENT = re.compile(r"couldn't find resource|empty result|NoSuchEntity", re.IGNORECASE)
 _TAKE_OVER = "pulumi import --yes --generate-code=false"
+
+
+_questions = cache(Questions)
 
 
 class ExistsError(Exception):
@@ -32,18 +36,20 @@ class Lookup:
 
     Attributes:
         what: Its description in messages.
-        ask: Asks AWS; fails when it does not exist.
+        token: The data source, which fails when the resource does not exist.
+        arguments: What it is asked for.
         found: The ids of the resources found, by type and name in the program, in the order in which they are imported.
     """
 
     what: str
-    ask: Callable[[], Any]
-    found: Callable[[Any], Sequence[tuple[str, str, str]]]
+    token: str
+    arguments: Mapping[str, str]
+    found: Callable[[Mapping[str, Any]], Sequence[tuple[str, str, str]]]
 
 
 def bucket(resource_name: str, name: str) -> Lookup:
     """Return how to look for a bucket."""
-    ask = partial(aws.s3.get_bucket, bucket=name)
+    ask = ("aws:s3/getBucket:getBucket", {"bucket": name})
     return _by_id(f"the bucket {name}", ask, "aws:s3/bucket:Bucket", resource_name, name)
 
 
@@ -51,9 +57,10 @@ def key(resource_name: str, alias: str) -> Lookup:
     """Return how to look for a key by its alias."""
     return Lookup(
         f"the key {alias}",
-        lambda: aws.kms.get_alias(name=alias),
+        "aws:kms/getAlias:getAlias",
+        {"name": alias},
         lambda found: [
-            ("aws:kms/key:Key", resource_name, found.target_key_id),
+            ("aws:kms/key:Key", resource_name, found["targetKeyId"]),
             ("aws:kms/alias:Alias", resource_name, alias),
         ],
     )
@@ -63,26 +70,27 @@ def provider(resource_name: str, url: str) -> Lookup:
     """Return how to look for an OpenID Connect provider: an account has one for each issuer, and others may use it."""
     return Lookup(
         f"the identity provider of {url}",
-        lambda: aws.iam.get_open_id_connect_provider(url=url),
-        lambda found: [("aws:iam/openIdConnectProvider:OpenIdConnectProvider", resource_name, found.arn)],
+        "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider",
+        {"url": url},
+        lambda found: [("aws:iam/openIdConnectProvider:OpenIdConnectProvider", resource_name, found["arn"])],
     )
 
 
 def role(resource_name: str, name: str) -> Lookup:
     """Return how to look for a role."""
-    ask = partial(aws.iam.get_role, name=name)
+    ask = ("aws:iam/getRole:getRole", {"name": name})
     return _by_id(f"the role {name}", ask, "aws:iam/role:Role", resource_name, name)
 
 
 def policy(resource_name: str, arn: str) -> Lookup:
     """Return how to look for a managed policy."""
-    ask = partial(aws.iam.get_policy, arn=arn)
+    ask = ("aws:iam/getPolicy:getPolicy", {"arn": arn})
     return _by_id(f"the policy {arn.rpartition('/')[2]}", ask, "aws:iam/policy:Policy", resource_name, arn)
 
 
-def _by_id(what: str, ask: Callable[[], Any], kind: str, resource_name: str, id_: str) -> Lookup:
+def _by_id(what: str, ask: tuple[str, Mapping[str, str]], kind: str, resource_name: str, id_: str) -> Lookup:
     """Return how to look for a single resource whose id is known."""
-    return Lookup(what, ask, lambda _: [(kind, resource_name, id_)])
+    return Lookup(what, *ask, lambda _: [(kind, resource_name, id_)])
 
 
 def refused(name: str, lookup: Lookup) -> pulumi.ResourceHookBinding:
@@ -93,10 +101,10 @@ def refused(name: str, lookup: Lookup) -> pulumi.ResourceHookBinding:
         lookup: How to find out.
     """
 
-    def check(_: pulumi.ResourceHookArgs) -> None:
+    async def check(_: pulumi.ResourceHookArgs) -> None:
         try:
-            found = lookup.ask()
-        except Exception as error:  # noqa: BLE001 - an invoke fails with nothing more precise
+            found = await _questions().ask(lookup.token, lookup.arguments)
+        except QuestionError as error:
             if _ABSENT.search(str(error)):
                 return
             # Another account's bucket answers with an access error.

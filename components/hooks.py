@@ -47,8 +47,8 @@ class Questions:
     finished it, its hook included: if all are in use, a hook's call would wait forever.
     """
 
-    def __init__(self, component: pulumi.Resource) -> None:
-        """Use the component's provider."""
+    def __init__(self, component: pulumi.Resource | None = None) -> None:
+        """Use the component's provider, or the program's."""
         self._component = component
         self._workers = ThreadPoolExecutor(max_workers=_QUESTIONS_AT_ONCE)
         self._version = version("pulumi-aws")
@@ -59,7 +59,7 @@ class Questions:
         Raises:
             QuestionError: When the call fails, with the plugin's message.
         """
-        provider = self._component.get_provider(token)
+        provider = self._component.get_provider(token) if self._component else None
         reference = f"{await provider.urn.future()}::{await provider.id.future()}" if provider else ""
         wire = struct_pb2.Struct()
         wire.update(arguments)

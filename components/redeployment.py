@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
@@ -12,6 +11,7 @@ import pulumi_aws as aws
 from components import _args
 from components._state_machines import redeploy_service
 from components.checks import ECS_NAME
+from components.hooks import QuestionError, Questions
 from components.limits import NOT_UPDATED_BY_ECS, why_not_redeployed
 from components.location import Location
 from components.names import ServiceNames
@@ -163,6 +163,7 @@ class Redeployment(pulumi.ComponentResource):
 
         Each execution checks a service that does not exist yet.
         """
+        questions = Questions(self)
 
         async def check(step: pulumi.ResourceHookArgs) -> None:
             definition: Any = (step.new_inputs or {}).get("definition")
@@ -172,13 +173,8 @@ class Redeployment(pulumi.ComponentResource):
             cluster, (service,) = described["Cluster"], described["Services"]
             asked = {"clusterArn": self._location.arn("ecs", f"cluster/{cluster}"), "serviceName": service}
             try:
-                # Not aws.ecs.get_service: it blocks the event loop. The version selects the component's provider.
-                found: Any = await pulumi.runtime.invoke_async(
-                    "aws:ecs/getService:getService",
-                    asked,
-                    pulumi.InvokeOptions(parent=self, version=version("pulumi-aws")),
-                )
-            except Exception as error:  # noqa: BLE001 - an invoke fails with nothing more precise
+                found: Any = await questions.ask("aws:ecs/getService:getService", asked)
+            except QuestionError as error:
                 if not _ABSENT.search(str(error)):
                     pulumi.log.warn(f"ECS service {cluster}/{service} was not checked: {error}", self)
                 return
