@@ -240,7 +240,8 @@ class Recovery:
             stashed = [r["inputs"]["input"] for r in resources if self._is(r, _STASH, name)]
             label = RECOVERED if not stashed or stashed[0]["rotated"] else LIVE
             current = record.version(CURRENT)
-            labels = [at for at in record.stages.get(current or "", ()) if at in {label, LIVE}]
+            # Either keeps the version; what an earlier recovery labelled stays as it is.
+            labels = [at for at in record.stages.get(current or "", ()) if at in {LIVE, RECOVERED}]
             if current and f"{record.arn}|{current}" in ids and not labels:
                 self._move(record, label, current)
             before = next((v for v in record.stages if v != current and f"{record.arn}|{v}" in ids), None)
