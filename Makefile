@@ -50,8 +50,8 @@ check: style               ## formatting, lint, import rules, the types of what 
 	{ git diff --name-only --diff-filter=d $$(git merge-base HEAD origin/main 2>/dev/null || echo HEAD) -- '*.py'; git ls-files -o --exclude-standard '*.py'; } | xargs -r $(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit
 test: style                ## formatting, lint, types, import rules, the tests of every room: under five minutes
-	@# Four on two cores: most tests wait for the engine or the local AWS a good part of their time.
-	$(BIN)/pyright --pythonpath $(BIN)/python & types=$$!; $(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow"; tests=$$?; wait $$types && exit $$tests
+	@# Three on two cores: tests wait for the engine and the local AWS now and then, and pyright runs beside them.
+	$(BIN)/pyright --pythonpath $(BIN)/python & types=$$!; $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"; tests=$$?; wait $$types && exit $$tests
 test-all: $(VENV)/installed other-pythons emulator ## the rest: kills, long sequences, documents as written, the plain CLI, other Pythons, a second emulator
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m slow
 other-pythons: $(VENV)/installed ## the unit tests on each later Python of this machine

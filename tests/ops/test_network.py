@@ -255,7 +255,10 @@ BREAKAGES: dict[str, tuple[str, Callable[[Net], object], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", BREAKAGES)
+@pytest.mark.parametrize(
+    "case",  # `make test` tries every third
+    [pytest.param(case, marks=[pytest.mark.slow] if number % 3 else []) for number, case in enumerate(BREAKAGES)],
+)
 def test_what_is_closed_is_named_and_the_fix_opens_it(case: str, stack: Stack, ops: Any, paste: Any) -> None:
     shape, broken, text = BREAKAGES[case]
     net = build(stack, shape)

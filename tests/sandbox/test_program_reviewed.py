@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+import pytest
 from typer.testing import CliRunner
 
 from ops.cli import app
@@ -17,6 +18,7 @@ Make = Callable[..., Any]
 OTHER = "arn:aws:iam::999999999999:root"
 
 
+@pytest.mark.slow
 def test_each_role_of_the_stack_is_reviewed(sandbox: Any, project_copy: Make) -> None:
     copy = with_application_user(project_copy("prod"))
     outputs = sandbox.ok("up", *copy.options)["outputs"]

@@ -185,6 +185,7 @@ def test_an_account_that_is_not_allowed_is_refused(stack: Any, tmp_path: Path) -
         made.up()
 
 
+@pytest.mark.slow
 def test_an_import_takes_a_secret_over_as_it_is(stack: Any, boto: Any) -> None:
     existing = boto("secretsmanager").create_secret(Name="made-by-hand", SecretString="its value", Description="old")
     version = f"{existing['ARN']}|{existing['VersionId']}"
@@ -209,6 +210,7 @@ def test_an_import_takes_a_secret_over_as_it_is(stack: Any, boto: Any) -> None:
     made.destroy()
 
 
+@pytest.mark.slow
 def test_each_provider_of_a_program_has_a_configuration_of_its_own(stack: Any, boto: Any) -> None:
     def two_regions() -> None:
         other = aws.Provider("other", region="eu-west-1", default_tags={"tags": {"from": "other"}})
