@@ -83,7 +83,7 @@ class Wish:
     """ARNs of secrets that somebody else owns: one to adopt, one to read."""
 
     numbers: Mapping[str, int] = field(default_factory=dict[str, int])
-    configured: Mapping[str, str] = field(default_factory=dict[str, str])
+    configured: dict[str, str] = field(default_factory=dict[str, str])
     rotation: str = ""  # single-user, alternating-users
     jwt: str = "generated"  # external, absent, renamed, adopted, json
     api: str = "app-config"  # other-config, both, unreferenced, absent
@@ -760,22 +760,32 @@ class ValuesModel(RuleBasedStateMachine):
         return self._clients[service]
 
     def _write(self, wish: Wish) -> None:
+        # A key that the catalogue is about to lose can be set before only.
+        self._configure(wish.configured, last=False)
         (self.copy.directory / "catalogue.py").write_text(wish.catalogue(), encoding="utf-8")
         lines = [f"  service-ticket-system:{key}: {json.dumps(value)}\n" for key, value in wish.in_file().items()]
         text = (self.committed + "".join(lines)).replace("service-ticket-system:", f"{self.copy.name}:")
         self._stack_file().write_text(text, encoding="utf-8")
         self._configure(wish.configured)
 
-    def _configure(self, wanted: Mapping[str, str]) -> None:
-        """Set the secret values for every run: the CLI encrypts each once, not again for each run."""
+    def _configure(self, wanted: dict[str, str], *, last: bool = True) -> None:
+        """Set the secret values for every run: the CLI encrypts each once, not again for each run.
+
+        A key that neither catalogue has can't be set: nobody wishes it then.
+        """
         given = self.given.setdefault((self.copy.name, self.copy.stack), {})
         for key in sorted(given.keys() | wanted.keys()):
             if given.get(key) == wanted.get(key):
                 continue
             verb = "set" if key in wanted else "rm"
             done = self.sandbox.quick("config", verb, key, *self.copy.options, stdin=wanted.get(key, ""))
-            assert done.status == 0, done.err
-        self.given[self.copy.name, self.copy.stack] = dict(wanted)
+            if done.status == 0:
+                given = {**given, key: wanted[key]} if key in wanted else {k: v for k, v in given.items() if k != key}
+            else:
+                assert "is not a known key" in done.err, done.err
+                if last:
+                    del wanted[key]
+        self.given[self.copy.name, self.copy.stack] = given
 
     def _stack_file(self) -> Path:
         return self.copy.directory / f"Pulumi.{self.copy.stack}.yaml"
