@@ -16,9 +16,8 @@ DELETION_WINDOW_DAYS = 30
 class ConfigKey(pulumi.ComponentResource):
     """A KMS key with an alias, for Pulumi's secrets provider `awskms`.
 
-        IAM decides who uses it, and its policy denies decryption to everybody except the readers. It has a separate tag: the
-        deployer
-    recognizes the stack's keys by their tags, and this key must never be one of them.
+    IAM decides who uses it, and its policy denies decryption to everybody except the readers. It has a separate tag: the
+    deployer recognizes the stack's keys by their tags, and this key must never be one of them.
     """
 
     arn: pulumi.Output[str]

@@ -74,10 +74,14 @@ def ownership(stack: Stack, record: Record, key: str | None = None) -> Ownership
         return Ownership("rotation", (command,), command)
     parts = parts_of(stack, record.arn)
     if not any(part.kind in _CONFIGURED for part in parts.values()) or not _written_by_pulumi(record.stages):
-        name = stack.name_of(record.arn)
-        command = f"python -m ops set {name}{f' --key {key}' if key else ''} --stack {stack.environment}"
+        command = set_command(stack, record, key)
         return Ownership("operator", (command,), command)
     return _change(stack, stack.name_of(record.arn), parts, key)
+
+
+def set_command(stack: Stack, record: Record, key: str | None = None) -> str:
+    """Return the command that sets a value, or one key of it."""
+    return f"python -m ops set {stack.name_of(record.arn)}{f' --key {key}' if key else ''} --stack {stack.environment}"
 
 
 def _written_by_pulumi(stages: Mapping[str, tuple[str, ...]]) -> bool:

@@ -11,7 +11,7 @@ from components.labels import LIVE, OF_PULUMI
 from components.references import CURRENT, PREVIOUS
 from ops._console import counted
 from ops._errors import DENIED
-from ops._ownership import ownership, parts_of
+from ops._ownership import ownership, parts_of, set_command
 from ops._secrets import Record, Unreadable, Value
 from ops._unfit import unfit
 from ops.doctor.finding import Finding, put_back, summed_up, take_anew
@@ -239,9 +239,7 @@ def _mend(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[s
 
 
 def _set(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[str, str]:
-    option = f" --key {key}" if key else ""
-    stack = snapshot.stack
-    return f"python -m ops set {stack.name_of(record.arn)}{option} --stack {stack.environment}", ""
+    return set_command(snapshot.stack, record, key), ""
 
 
 def _version_of_pulumi(record: Record) -> str | None:
