@@ -8,7 +8,7 @@ missing in the role.
 import functools
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -49,43 +49,31 @@ class Sign:
     """Parts of texts that indicate a cause."""
 
     cause: str
-    texts: tuple[str, ...]
+    texts: tuple[str, ...] = ()
     sure: Sure = "certain"
     otherwise: tuple[str, ...] = ()
     source: str = ""
 
 
-@dataclass(frozen=True)
-class Knowledge:
-    """What explain.toml holds."""
-
-    causes: Mapping[str, Mapping[str, str]]
-    signs: tuple[Sign, ...]
-    later: tuple[Sign, ...]
-    denials: tuple[Sign, ...]
-    denied: Mapping[str, str]
-    undecided: tuple[Mapping[str, Any], ...]
+@functools.cache
+def known() -> Any:
+    """Return what explain.toml holds."""
+    return tomllib.loads(Path(__file__).with_name("explain.toml").read_text(encoding="utf-8"))
 
 
 @functools.cache
-def known() -> Knowledge:
-    """Return the texts and their meanings."""
-    data: Any = tomllib.loads(Path(__file__).with_name("explain.toml").read_text(encoding="utf-8"))
-
-    def signs(kind: str) -> tuple[Sign, ...]:
-        return tuple(
-            Sign(
-                raw["cause"],
-                tuple(raw["texts"]),
-                raw.get("sure", "certain"),
-                tuple(raw.get("otherwise", ())),
-                raw["source"],
-            )
-            for raw in data[kind]
+def signs(when: str = "") -> tuple[Sign, ...]:
+    """Return the signs in their order: those of a denial, those that count later, or else all others."""
+    return tuple(
+        Sign(
+            raw.get("of", name),
+            tuple(raw["texts"]),
+            raw.get("sure", "certain"),
+            tuple(raw.get("otherwise", ())),
+            raw["source"],
         )
-
-    return Knowledge(
-        data["cause"], signs("sign"), signs("later"), signs("denial"), data["denied"], tuple(data["undecided"])
+        for name, raw in known()["cause"].items()
+        if "texts" in raw and raw.get("when", "") == when
     )
 
 
@@ -96,9 +84,6 @@ _NO_ANSWER = re.compile(r"retried ([2-9]|\d\d) time")
 _NOT_FOUND = re.compile(r"(manifest|tag|image|repository|ref|reference)\b.{0,250}?(not found|unknown)")
 _DENIED = re.compile(r"not authorized to perform:?\s*\"?([a-z0-9-]+):([a-z*]+)", re.IGNORECASE)
 _PLACE = re.compile(r"explicit deny in (?:an?|the) ([a-z -]*(?:policy|boundary))", re.IGNORECASE)
-_RESOURCE_BASED = "no resource-based policy allows"
-_EXPLICIT = "with an explicit deny"
-
 _KEY = re.compile(r"json key\s*:?\s*[\"'`]?([^\s\"'`:,]+)", re.IGNORECASE)
 _HOST = re.compile(r"(?:https?://|dial tcp: lookup |lookup )([a-z0-9.-]+\.[a-z]{2,})", re.IGNORECASE)
 _IMAGE = re.compile(r"([a-z0-9.-]+\.[a-z]+/[a-z0-9._/-]+:[\w.-]+)")
@@ -118,58 +103,52 @@ def explain(text: str) -> Explanation | None:
 
 def _recognized(lower: str, *, cut: bool) -> Sign | None:
     """Return the cause that fits, with the others that do."""
-    signs = known().signs
     # The network comes before the denials, whose texts hold none of its words; a denial before the words around it.
-    network = next(at for at, sign in enumerate(signs) if sign.cause == "network")
-    found = _first(signs[: network + 1], lower) or _denial(lower, cut=cut) or _first(signs, lower)
+    network = next(at for at, sign in enumerate(signs()) if sign.cause == "network")
+    found = _first(signs()[: network + 1], lower) or _denial(lower, cut=cut) or _first(signs(), lower)
     if found is None and "cannotpull" in lower and _NOT_FOUND.search(lower):
-        found = Sign("image-missing", ())
+        found = Sign("image-missing")
     if found is None and cut:
-        found = next((sign for sign in signs if _ends_in_part(lower, sign.texts)), None)
-    return found or _undecided(lower) or _first(known().later, lower)
+        found = next((sign for sign in signs() if _ends_in_part(lower, sign.texts)), None)
+    return found or _undecided(lower) or _first(signs("later"), lower)
 
 
 def _undecided(lower: str) -> Sign | None:
     """Return the causes of a text whose decisive part is missing."""
-    for raw in known().undecided:
-        if raw["part"] in lower:
-            causes = raw["no_answer"] if _NO_ANSWER.search(lower) else raw["answered"]
-            return Sign(causes[0], (), "open" if causes[1:] else "likely", tuple(causes[1:]))
+    for part, causes in known()["undecided"].items():
+        if part in lower:
+            first, *others = causes.get("no_answer" if _NO_ANSWER.search(lower) else "answered", causes["answered"])
+            return Sign(first, sure="open" if others else "likely", otherwise=tuple(others))
     return None
 
 
-def _first(signs: Iterable[Sign], lower: str) -> Sign | None:
-    return next((sign for sign in signs if any(text in lower for text in sign.texts)), None)
+def _first(among: Iterable[Sign], lower: str) -> Sign | None:
+    return next((sign for sign in among if any(text in lower for text in sign.texts)), None)
 
 
 def _denial(lower: str, *, cut: bool) -> Sign | None:
     """Return the cause of a denial by IAM: by its own reason, else by the action."""
     match = _DENIED.search(lower)
-    data = known()
-    if _EXPLICIT in lower:
-        return Sign("explicit-deny", ())
-    if found := _first(data.denials, lower):
+    if "with an explicit deny" in lower:
+        return Sign("explicit-deny")
+    if (found := _first(signs("denial"), lower)) or match is None:
         return found
-    if match is None:
-        return None
-    cause = data.denied.get(match[1], "denied")
-    if _RESOURCE_BASED in lower and cause == "permission":
-        return Sign("resource-policy", ())
+    cause = known()["denied"].get(match[1], "denied")
+    if "no resource-based policy allows" in lower and cause == "permission":
+        return Sign("resource-policy")
     if "because" in lower:
-        return Sign(cause, ())
+        return Sign(cause)
     return Sign(cause, (), "open" if cut else "likely", _CUT_OFF_DENIAL if cut else ())
 
 
-def _ends_in_part(lower: str, signs: Iterable[str]) -> bool:
-    """Return whether a text ends in the beginning of a sign."""
-    return any(
-        lower.endswith(sign[:length]) for sign in signs for length in range(_WORDS_CUT, len(sign)) if len(sign) > length
-    )
+def _ends_in_part(lower: str, texts: Iterable[str]) -> bool:
+    """Return whether a text ends in the beginning of a sign's."""
+    return any(lower.endswith(text[:length]) for text in texts for length in range(_WORDS_CUT, len(text)))
 
 
 def _explanation(found: Sign, plain: str, *, cut: bool) -> Explanation:
-    cause = known().causes[found.cause]
-    means, fix = cause["means"], cause["fix"].replace("DOCTOR", DOCTOR)
+    cause = known()["cause"][found.cause]
+    means, fix = cause["means"], cause.get("fix", "").replace("DOCTOR", DOCTOR)
     arn, key, host, image = (p.search(plain) for p in (WHOLE_SECRET_ARN, _KEY, _HOST, _IMAGE))
     pulls = "cannotpull" in plain.lower()
     action, place = _DENIED.search(plain), _PLACE.search(plain)
@@ -192,7 +171,7 @@ def _explanation(found: Sign, plain: str, *, cut: bool) -> Explanation:
         found.cause,
         means.format_map(filled),
         fix.format_map(filled),
-        cause["remark"],
+        cause.get("remark", ""),
         found.otherwise,
         "open" if found.otherwise and found.sure == "certain" else found.sure,
         found.source,
