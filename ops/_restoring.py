@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from components.labels import OF_PULUMI
@@ -12,6 +13,7 @@ from components.references import CURRENT, PREVIOUS
 from ops._aws import Aws
 from ops._backup_file import Backup, SavedSecret, SavedVersion
 from ops._errors import MISSING, MisuseError, aws_errors, code_of
+from ops._secrets import Record
 from ops.access.evaluator import parse
 
 RESTORED = "ops-restored"
@@ -302,6 +304,12 @@ def list_versions(aws: Aws, secret: str) -> Iterator[Mapping[str, Any]]:
         if not page.get("NextToken"):
             return
         token = {"NextToken": page["NextToken"]}
+
+
+def written(aws: Aws, record: Record) -> datetime | None:
+    """Return when a secret's current version was written, None without one."""
+    current = record.version(CURRENT)
+    return next((v["CreatedDate"] for v in list_versions(aws, record.arn) if v["VersionId"] == current), None)
 
 
 def _move_labels(client: Any, work: Work) -> None:

@@ -1,11 +1,14 @@
 """IAM roles with everything that decides their permissions."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.location import region_of
 from ops._aws import Aws
 from ops._errors import MISSING, aws_errors, code_of
-from ops.access.evaluator import Statement, parse
+from ops._stack import Stack
+from ops.access.evaluator import Decision, Request, Statement, decide, parse
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,47 @@ class Role:
     identity: tuple[Statement, ...]
     boundary: tuple[Statement, ...] | None
     attached: tuple[str, ...] = ()
+
+    def may(
+        self,
+        action: str,
+        resource: str,
+        context: Mapping[str, str | None],
+        policy: Iterable[Statement] = (),
+        *,
+        policy_must_allow: bool = False,
+    ) -> Decision:
+        """Return whether the role can do something to a resource, which can have a policy (`decide`)."""
+        return decide(
+            Request(action, resource, self.arn, context),
+            identity=self.identity,
+            boundary=self.boundary,
+            resource=policy,
+            resource_must_allow=policy_must_allow,
+        )
+
+    def context(self, stack: Stack, arn: str | None = None) -> dict[str, str | None]:
+        """Return what is known of a request by the role, and with an ARN of one for a secret, or for a secret's key.
+
+        Not the version: any one can be the live one elsewhere.
+        """
+        user = ":user/" in self.arn
+        known: dict[str, str | None] = {
+            "aws:principalarn": self.arn,
+            "aws:principalaccount": stack.account,
+            "aws:principaltype": "User" if user else "AssumedRole",
+            "aws:username": self.name if user else None,
+            "aws:securetransport": "true",
+            "kms:calleraccount": stack.account,
+        }
+        if arn is None:
+            return known
+        return known | {
+            "aws:resourceaccount": arn.split(":")[4],
+            "aws:requestedregion": region_of(arn),
+            "kms:viaservice": f"secretsmanager.{region_of(arn)}.{stack.location.dns_suffix}",
+            "kms:encryptioncontext:secretarn": arn,
+        }
 
 
 def read_role(aws: Aws, arn: str) -> Role | None:

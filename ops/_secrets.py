@@ -216,6 +216,13 @@ def resource_policies(aws: Aws, arns: Iterable[str]) -> dict[str, str | None]:
     return aws.each(read, arns)
 
 
+def key_arn(secret_arn: str, key: str) -> str:
+    """Return the ARN of a key that a secret names by ARN, id or alias: in the secret's own account and Region."""
+    resource = key if key.startswith("alias/") else f"key/{key}"
+    _, partition, _, region, account = secret_arn.split(":")[:5]
+    return key if key.startswith("arn:") else f"arn:{partition}:kms:{region}:{account}:{resource}"
+
+
 def _region(arn: str) -> str | None:
     fields = arn.split(":")
     return fields[3] if fields[0] == "arn" else None

@@ -12,6 +12,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from components import outputs
+from components.location import Location
 from components.names import Names
 from components.outputs import Outputs, Secret, Service, home_of, names_of
 from components.references import parse_value_from
@@ -71,6 +72,12 @@ class Stack(Outputs[str]):
     def account(self) -> str:
         """Twelve digits."""
         return home_of(self).account
+
+    @property
+    def location(self) -> Location:
+        """Its account and Region, for ARNs."""
+        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        return Location(self.partition, self.region, self.account, suffix)
 
     @property
     def references(self) -> frozenset[str]:

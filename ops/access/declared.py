@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -12,6 +12,8 @@ from ops._stack import ROOT, Stack
 
 PipelineKind = Literal["deployer", "previewer", "reviewer"]
 """The kinds of the roles that account/ creates; their names end with them."""
+
+PIPELINE: tuple[PipelineKind, ...] = get_args(PipelineKind)
 
 _ISSUER = "https://token.actions.githubusercontent.com"
 _AUDIENCE = "sts.amazonaws.com"
@@ -63,11 +65,7 @@ def read(stack: Stack, root: Path | None = None) -> Declared | None:
         file=file,
         issuer=str(config.get(f"{account}:issuer") or _ISSUER).removeprefix("https://").rstrip("/"),
         audience=str(config.get(f"{account}:audience") or _AUDIENCE),
-        subjects={
-            "deployer": texts(config, f"{account}:deployerSubjects"),
-            "previewer": texts(config, f"{account}:previewerSubjects"),
-            "reviewer": texts(config, f"{account}:reviewerSubjects"),
-        },
+        subjects={kind: texts(config, f"{account}:{kind}Subjects") for kind in PIPELINE},
         principals=texts(config, f"{account}:deployerPrincipals"),
         decrypt=(
             *texts(config, f"{account}:configurationPrincipals"),

@@ -46,6 +46,16 @@ class Statement:
     def __str__(self) -> str:
         return f"{self.label} of {self.source}"
 
+    @property
+    def named(self) -> list[str]:
+        """The principals that it names, of every kind."""
+        return [value for values in self.principals.values() for value in values]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The AWS services to which it applies by name."""
+        return () if "principal" in self.negated else self.principals.get("Service", ())
+
 
 @dataclass(frozen=True)
 class Request:

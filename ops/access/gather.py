@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
-from components.location import Location
+from components.location import in_region, region_of
 from components.names import AuditNames
 from components.policies.deployer import Deployment
-from components.references import CURRENT
+from components.references import parse_value_from
 from ops._aws import Aws
 from ops._errors import DENIED, MISSING, aws_errors, code_of
 from ops._ownership import owner_of
-from ops._restoring import list_versions
+from ops._restoring import written
 from ops._roles import Role, read_key_policy, read_managed_policy, read_role
-from ops._secrets import Record
+from ops._secrets import Record, key_arn
 from ops._stack import Stack
 from ops.access import declared, pipeline
 from ops.access.declared import Declared, PipelineKind
@@ -30,8 +30,6 @@ READ = "secretsmanager:getsecretvalue"
 ROTATE = frozenset(
     {READ, "secretsmanager:describesecret", "secretsmanager:putsecretvalue", "secretsmanager:updatesecretversionstage"}
 )
-_ARN_FIELDS = 7
-"""Fields of a secret's ARN; in a `valueFrom`, key, stage and version follow."""
 
 
 @dataclass(frozen=True)
@@ -41,23 +39,29 @@ class Secret:
     Attributes:
         name: Its name in the catalogue.
         policy: Its resource policy; None when it can't be read.
-        key_arn: Its customer-managed key; None for the AWS-managed one.
         since: When its current value was written; None without one.
-        replica_key_arns: The replicas' customer-managed keys by Region.
     """
 
     name: str
-    arn: str
     record: Record
     policy: tuple[Statement, ...] | None
-    key_arn: str | None
     since: datetime | None
-    replica_key_arns: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def key_of(self, arn: str) -> str | None:
-        """Return the customer-managed key of the secret or one of its replicas."""
-        region = arn.split(":")[3]
-        return self.key_arn if region == self.arn.split(":")[3] else self.replica_key_arns.get(region)
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        return self.record.arn
+
+    @property
+    def key_arns(self) -> dict[str, str]:
+        """Its customer-managed keys by Region: its own, and those of its replicas."""
+        keys = {region_of(self.arn): self.record.kms_key_id}
+        keys |= {replica.region: replica.kms_key_id for replica in self.record.replicas}
+        return {
+            region: key_arn(in_region(self.arn, region), key)
+            for region, key in keys.items()
+            if key and not key.endswith("alias/aws/secretsmanager")
+        }
 
 
 @dataclass(frozen=True)
@@ -138,38 +142,18 @@ def gather(aws: Aws, stack: Stack, *, everybody: bool = False) -> Facts:
     """Read a stack. No value is read."""
     records = {stack.name_of(arn): record for arn, record in records_of(aws, stack).items()}
     live = {name: record for name, record in records.items() if record}
-    policies = aws.each(lambda name: _as_allowed(lambda: _resource_policy(aws, live[name])), live)
-    since = aws.each(lambda name: _put(aws, live[name]), live)
-    secrets = tuple(
-        Secret(
-            name,
-            record.arn,
-            record,
-            policies[name],
-            _key_arn(stack, record.kms_key_id),
-            since[name],
-            {
-                replica.region: key
-                for replica in record.replicas
-                if (key := _key_arn(stack, replica.kms_key_id, replica.region))
-            },
-        )
-        for name, record in sorted(live.items())
-    )
+    secrets = tuple(aws.each(lambda name: _secret(aws, name, live[name]), sorted(live)).values())
     foreign = tuple(
-        Secret(stack.name_of(arn), arn, record, None, stack.foreign_key_arns.get(stack.name_of(arn)), record.changed)
+        Secret(stack.name_of(arn), record, None, record.changed)
         for arn, record in sorted(foreign_records(aws, stack).items())
         if record
     )
-    keys = {arn: _key(aws, arn) for arn in sorted(_keys(stack, secrets))}
+    used = {stack.kms_key_arn, *(arn for secret in secrets for arn in secret.key_arns.values())}
+    keys = {arn: _key(aws, arn) for arn in sorted(filter(None, used))}
     roles = _stack_roles(aws, stack, live.values())
     known = {found.role.arn for found in roles}
     others = tuple(role for role in _account(aws) if role.arn not in known) if everybody else ()
     state, account = _state(aws, stack), declared.read(stack)
-    gaps = [
-        *_gaps(stack, secrets, keys.values(), roles, everybody=everybody),
-        *_other_gaps(stack, roles, state, account),
-    ]
     return Facts(
         stack=stack,
         secrets=secrets,
@@ -179,7 +163,10 @@ def gather(aws: Aws, stack: Stack, *, everybody: bool = False) -> Facts:
         roles=roles,
         others=others,
         everybody=everybody,
-        not_looked_at=tuple(gaps),
+        not_looked_at=(
+            *_gaps(stack, secrets, keys.values(), roles, everybody=everybody),
+            *_other_gaps(stack, roles, state, account),
+        ),
         state=state,
         declared=account,
     )
@@ -218,41 +205,38 @@ def _other_gaps(
     stack: Stack, roles: Iterable[StackRole], state: State | None, account: Declared | None
 ) -> Iterator[str]:
     """Yield the parts of the account's project that were not read."""
+    made = _deployment(stack)
     if account is None and any(found.kind in pipeline.PIPELINE for found in roles):
         yield (
             f"the principals that the pipeline's roles should trust: there is no account/Pulumi.{stack.environment}.yaml of "
             f"{stack.names.project} here; the report above names who assumes them"
         )
     if state is None:
-        bucket = _deployment(stack).state_bucket
-        yield f"who can read Pulumi's state: there is no bucket {bucket}; `pulumi whoami -v` says where the state is"
+        yield f"who can read Pulumi's state: there is no bucket {made.state_bucket}; `pulumi whoami -v` says where the state is"
         return
     if state.policy is None:
         yield f"the policy of the state's bucket {state.bucket}: you are not allowed to read it"
     if state.key is None:
-        yield f"the key of the state: there is no {_deployment(stack).config_alias}, or you are not allowed to describe it"
+        yield f"the key of the state: there is no {made.config_alias}, or you are not allowed to describe it"
     else:
         yield from _key_gaps(state.key)
 
 
 def _deployment(stack: Stack) -> Deployment:
-    location = Location(stack.partition, stack.region, stack.account)
-    return Deployment(stack.names, location, frozenset(), config_key_arn="", key_tags={})
+    return Deployment(stack.names, stack.location, frozenset(), config_key_arn="", key_tags={})
 
 
 def _state(aws: Aws, stack: Stack) -> State | None:
     made = _deployment(stack)
-    policy = None
     try:
         text = aws.client("s3").get_bucket_policy(Bucket=made.state_bucket)["Policy"]
         policy = parse(text, source="bucket policy")
     except aws_errors() as error:
         if code_of(error) == "NoSuchBucket":
             return None
-        if code_of(error) == "NoSuchBucketPolicy":
-            policy = ()
-        elif code_of(error) not in DENIED:
+        if code_of(error) not in {"NoSuchBucketPolicy", *DENIED}:
             raise
+        policy = () if code_of(error) == "NoSuchBucketPolicy" else None
     kms = aws.client("kms")
     arn = _as_allowed(lambda: str(kms.describe_key(KeyId=made.config_alias)["KeyMetadata"]["Arn"]))
     file = (
@@ -271,33 +255,13 @@ def _as_allowed(read: Callable[[], T]) -> T | None:
         raise
 
 
-def _resource_policy(aws: Aws, record: Record) -> tuple[Statement, ...]:
-    region = record.arn.split(":")[3]
-    text = aws.client("secretsmanager", region).get_resource_policy(SecretId=record.arn).get("ResourcePolicy")
-    return parse(text, source="resource policy") if text else ()
+def _secret(aws: Aws, name: str, record: Record) -> Secret:
+    def policy() -> tuple[Statement, ...]:
+        client = aws.client("secretsmanager", region_of(record.arn))
+        text = client.get_resource_policy(SecretId=record.arn).get("ResourcePolicy")
+        return parse(text, source="resource policy") if text else ()
 
-
-def _put(aws: Aws, record: Record) -> datetime | None:
-    current = record.version(CURRENT)
-    return next((v["CreatedDate"] for v in list_versions(aws, record.arn) if v["VersionId"] == current), None)
-
-
-def _keys(stack: Stack, secrets: Iterable[Secret]) -> set[str]:
-    """Return the ARNs of the customer-managed keys: the stack's, the secrets', their replicas'."""
-    found = {stack.kms_key_arn, *(secret.key_arn for secret in secrets)}
-    for secret in secrets:
-        found |= set(secret.replica_key_arns.values())
-    return {arn for arn in found if arn}
-
-
-def _key_arn(stack: Stack, key: str | None, region: str | None = None) -> str | None:
-    """Return the ARN of a key that a secret names by ARN, id or alias; None for the AWS-managed one."""
-    if not key or key.endswith("alias/aws/secretsmanager"):
-        return None
-    if key.startswith("arn:"):
-        return key
-    resource = key if key.startswith("alias/") else f"key/{key}"
-    return f"arn:{stack.partition}:kms:{region or stack.region}:{stack.account}:{resource}"
+    return Secret(name, record, _as_allowed(policy), written(aws, record))
 
 
 def _key(aws: Aws, arn: str) -> Key:
@@ -306,7 +270,7 @@ def _key(aws: Aws, arn: str) -> Key:
 
 
 def _key_grants(aws: Aws, arn: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    client = aws.client("kms", arn.split(":")[3])
+    client = aws.client("kms", region_of(arn))
     for page in client.get_paginator("list_grants").paginate(KeyId=arn):
         for grant in page["Grants"]:
             yield grant["GranteePrincipal"], tuple(grant["Operations"])
@@ -317,13 +281,12 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
     kinds: dict[str, Kind] = {}
     meant: dict[str, dict[str, frozenset[str]]] = {}
     functions: dict[str, str] = {}
-    prefix = stack.names.prefix
     made: dict[str, Kind] = {trail_of(stack).role: "trail", **pipeline.names(stack)}
     for name in stack.services:
         own = stack.names.service(name)
         made |= {own.redeploy: "redeploy", own.redeploy_start: "redeploy-start"}
     for role in aws.pages("iam", "list_roles", "Roles"):
-        if role["RoleName"] in made or role["RoleName"].startswith(f"{prefix}-"):
+        if role["RoleName"] in made or role["RoleName"].startswith(f"{stack.names.prefix}-"):
             kinds[role["Arn"]] = made.get(role["RoleName"], "other")
     for record in records:
         if record.rotation.lambda_arn:
@@ -331,9 +294,10 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
             kinds[role_arn], functions[role_arn] = "rotation", record.rotation.lambda_arn
             rights = meant.setdefault(role_arn, {})
             rights |= {arn: rights.get(arn, frozenset()) | {READ} for arn in signs_in} | {record.arn: ROTATE}
-    for execution, task, references in _services(stack):
-        kinds |= {execution: "execution", task: "task"}
-        meant[execution] = dict.fromkeys(references, frozenset({READ}))
+    for service in stack.services.values():
+        kinds |= {service.execution_role_arn: "execution", service.task_role_arn: "task"}
+        referenced = {parse_value_from(text).arn for text in service.container_secrets.values()}
+        meant[service.execution_role_arn] = dict.fromkeys(referenced, frozenset({READ}))
     meant |= {arn: pipeline.meant(kind, stack) for arn, kind in kinds.items() if kind in pipeline.PIPELINE}
     read = aws.each(lambda arn: read_role(aws, arn), sorted(kinds))
     return tuple(
@@ -343,14 +307,7 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
 
 def trail_of(stack: Stack) -> AuditNames:
     """Return the names of the stack's trail and its parts, whether or not there is one."""
-    return stack.names.audit(Location(stack.partition, stack.region, stack.account))
-
-
-def _services(stack: Stack) -> Iterator[tuple[str, str, set[str]]]:
-    """Yield execution role, task role and referenced secrets of each service."""
-    for service in stack.services.values():
-        referenced = {":".join(text.split(":")[:_ARN_FIELDS]) for text in service.container_secrets.values()}
-        yield service.execution_role_arn, service.task_role_arn, referenced
+    return stack.names.audit(stack.location)
 
 
 def _function(aws: Aws, stack: Stack, arn: str) -> tuple[str, set[str]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from components.location import in_region, region_of
 from components.policies import identity
 from ops._roles import Role
 from ops._stack import Stack
@@ -277,45 +278,15 @@ def _role_grants(facts: Facts, secret: Secret, role: Role, meant: frozenset[str]
 
 def _with_replicas(secret: Secret) -> tuple[str, ...]:
     """Return the secret's ARN and those of its replicas, whose policies are its own."""
-    arn, partition, service, _, rest = secret.arn.split(":", 4)
-    return secret.arn, *(f"{arn}:{partition}:{service}:{replica.region}:{rest}" for replica in secret.record.replicas)
+    return secret.arn, *(in_region(secret.arn, replica.region) for replica in secret.record.replicas)
 
 
 def _decided(facts: Facts, secret: Secret, role: Role, action: str, arn: str) -> Decision:
-    context = _context(facts.stack, role, secret, arn)
-    found = decide(
-        Request(action, arn, role.arn, context),
-        identity=role.identity,
-        boundary=role.boundary,
-        resource=secret.policy or (),
-    )
+    context = role.context(facts.stack, arn) | resource_tags(secret.record.tags, "secretsmanager")
+    found = role.may(action, arn, context, secret.policy or ())
     if action in RIGHTS["read"] and found.allows:
-        found = _with_key(found, facts.keys.get(secret.key_of(arn) or ""), role, context)
+        found = _with_key(found, facts.keys.get(secret.key_arns.get(region_of(arn), "")), role, context)
     return found
-
-
-def _context(stack: Stack, role: Role, secret: Secret, arn: str) -> dict[str, str | None]:
-    suffix = "amazonaws.com.cn" if stack.partition == "aws-cn" else "amazonaws.com"
-    region, account = arn.split(":")[3:5]
-    return {
-        **_of_principal(stack, role),
-        "aws:resourceaccount": account,
-        "aws:requestedregion": region,
-        "kms:viaservice": f"secretsmanager.{region}.{suffix}",
-        "kms:encryptioncontext:secretarn": arn,
-    } | resource_tags(secret.record.tags, "secretsmanager")
-
-
-def _of_principal(stack: Stack, role: Role) -> dict[str, str | None]:
-    """Return what is known about the caller. Not the version: any one can be the live one elsewhere."""
-    return {
-        "aws:principalarn": role.arn,
-        "aws:principalaccount": stack.account,
-        "aws:principaltype": "User" if ":user/" in role.arn else "AssumedRole",
-        "aws:username": role.name if ":user/" in role.arn else None,
-        "aws:securetransport": "true",
-        "kms:calleraccount": stack.account,
-    }
 
 
 def _with_key(read: Decision, key: Key | None, role: Role, context: Mapping[str, str | None]) -> Decision:
@@ -325,10 +296,7 @@ def _with_key(read: Decision, key: Key | None, role: Role, context: Mapping[str,
     # The tags are the secret's, not the key's.
     of_key = {name: value for name, value in context.items() if "resourcetag/" not in name}
     # In a key policy the resource "*" is the key itself.
-    opened = decide(
-        Request("kms:Decrypt", key.arn, role.arn, of_key),
-        identity=role.identity, boundary=role.boundary, resource=key.policy, resource_must_allow=True,
-    )  # fmt: skip
+    opened = role.may("kms:Decrypt", key.arn, of_key, key.policy, policy_must_allow=True)
     if not opened.allows:
         return opened
     outcome = read.outcome if opened.outcome == "allowed" else opened.outcome
@@ -363,8 +331,7 @@ def _around(facts: Facts, trusted: frozenset[str]) -> Iterator[Finding]:
     known = trusted | {found.role.arn for found in facts.roles if found.kind == "deployer"}
     stack = facts.stack
     machines = [
-        f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{stack.names.service(name).redeploy}"
-        for name in stack.services
+        stack.location.arn("states", f"stateMachine:{stack.names.service(name).redeploy}") for name in stack.services
     ]
     keys = [*facts.keys, *([facts.state.key.arn] if facts.state and facts.state.key else [])]
     for role in (*(found.role for found in facts.roles), *facts.others):
@@ -388,36 +355,31 @@ def _direct_grants(secret: Secret, known: set[str]) -> Iterator[Grant]:
 
 
 def _principals(statement: Statement) -> list[str]:
-    if "principal" in statement.negated:
-        return ["everybody but " + ", ".join(v for values in statement.principals.values() for v in values)]
-    return [value for values in statement.principals.values() for value in values]
+    return [f"everybody but {', '.join(statement.named)}"] if "principal" in statement.negated else statement.named
 
 
 def _assuming(statement: Statement) -> list[str]:
     """Return who assumes a role by a statement, AWS services left out."""
-    services = () if "principal" in statement.negated else statement.principals.get("Service", ())
-    return [principal for principal in _principals(statement) if principal not in services]
+    return [principal for principal in _principals(statement) if principal not in statement.services]
 
 
 def trust_findings(stack: Stack, found: StackRole) -> Iterator[Finding]:
     """Yield who can assume a role beside the one AWS service of its design."""
     if found.kind not in _DESIGNS:
         return
-    design = _DESIGNS[found.kind]
-    for statement in found.role.trust:
-        if not statement.allows:
-            continue
-        problems = [f"lets {principal} assume the role{_whose(stack, principal)}" for principal in _assuming(statement)]
-        services = () if "principal" in statement.negated else statement.principals.get("Service", ())
-        problems += _beside_bound(found.role.trust, statement)
-        problems += [
-            f"lets {service} assume the role: only {design.trusts} needs it"
-            for service in services
-            if service != design.trusts
+    design, trust = _DESIGNS[found.kind], [statement for statement in found.role.trust if statement.allows]
+    for statement in trust:
+        problems = [
+            *(f"lets {principal} assume the role{_whose(stack, principal)}" for principal in _assuming(statement)),
+            *_beside_bound(trust, statement),
+            *(
+                f"lets {service} assume the role: only {design.trusts} needs it"
+                for service in statement.services
+                if service != design.trusts
+            ),
+            *_unbound(stack, statement, must=design.bound),
         ]
-        problems += _unbound(stack, statement, must=design.bound)
-        for problem in problems:
-            yield Finding(found.role.arn, str(statement), problem)
+        yield from (Finding(found.role.arn, str(statement), problem) for problem in problems)
 
 
 def _pipeline_findings(facts: Facts, found: StackRole) -> Iterator[Finding]:
@@ -443,10 +405,10 @@ def _whose(stack: Stack, principal: str) -> str:
     return f": {problem.removeprefix('allows ')}" if problem else ""
 
 
-def _beside_bound(trust: Sequence[Statement], statement: Statement) -> Iterator[str]:
+def _beside_bound(trust: Iterable[Statement], statement: Statement) -> Iterator[str]:
     """Yield statements that are not bound to the account while another one for the same service is."""
-    for service in statement.principals.get("Service", ()):
-        others = [one for one in trust if one.allows and service in one.principals.get("Service", ())]
+    for service in statement.services:
+        others = [one for one in trust if service in one.services]
         if not _sources(statement) and any(_sources(one) for one in others):
             yield f"lets {service} assume the role for any account, beside a statement that binds it to this one"
 
@@ -489,7 +451,8 @@ def _action_problems(statement: Statement, found: StackRole, design: Design) -> 
         yield "the task role needs no permission: the application gets its values when the task starts"
         return
     if "action" in statement.negated:
-        if any(matches_action(statement, action) for action in (*_ON_SECRETS, *_escalating())):
+        escalating = (action for actions in _ESCALATIONS.values() for action in actions)
+        if any(matches_action(statement, action) for action in (*_ON_SECRETS, *escalating)):
             yield "NotAction allows everything else, reading and changing secrets included"
         return
     for pattern in statement.actions:
@@ -497,16 +460,9 @@ def _action_problems(statement: Statement, found: StackRole, design: Design) -> 
         wild = "*" in pattern or "?" in pattern
         dangerous = bool(means) or any(glob(pattern, action.lower()) for action in _ON_SECRETS)
         fits = pattern in design.actions if design.actions is not None else not dangerous
-        reason = f": {means[0]}" if means else ""
-        if wild and not fits:
-            yield f"the action {pattern} has a wildcard{reason}"
-        elif not fits:
-            yield f"{pattern} is not needed{reason}"
-
-
-def _escalating() -> Iterator[str]:
-    for actions in _ESCALATIONS.values():
-        yield from actions
+        if not fits:
+            reason = f": {means[0]}" if means else ""
+            yield f"the action {pattern} has a wildcard{reason}" if wild else f"{pattern} is not needed{reason}"
 
 
 def _resource_problems(statement: Statement, stack: Stack, design: Design, keys: Iterable[str]) -> Iterator[str]:
@@ -519,31 +475,21 @@ def _resource_problems(statement: Statement, stack: Stack, design: Design, keys:
         yield "NotResource allows every other secret"
         return
     own_keys = {*keys, *stack.foreign_key_arns.values()}
-    secrets = {_without_region(arn) for arn in stack.every_secret_arn.values()}
+    secrets = {in_region(arn, "") for arn in stack.every_secret_arn.values()}
     for resource in statement.resources:
         service = resource.split(":")[2] if resource.startswith("arn:") else ""
         if "*" in resource or "?" in resource:
             yield f"the resource {resource} has a wildcard"
-        elif service == "secretsmanager" and _without_region(resource) not in secrets:
+        elif service == "secretsmanager" and in_region(resource, "") not in secrets:
             yield f"{resource} is not a secret of this stack"
-        elif service == "kms" and resource not in own_keys and not _replica_key(resource, own_keys):
+        # A key in another Region than the stack's is one of a replica.
+        elif service == "kms" and resource not in own_keys and region_of(resource) in set(map(region_of, own_keys)):
             yield f"{resource} is not a key of this stack"
-
-
-def _without_region(arn: str) -> str:
-    """Return account and name of a secret: what its replicas have in common with it."""
-    return ":".join(arn.split(":")[4:])
 
 
 def _decrypts_directly(statement: Statement) -> bool:
     through = any(key.lower() == "kms:viaservice" for _, key, _ in statement.conditions)
     return not through and "action" not in statement.negated and matches_action(statement, "kms:Decrypt")
-
-
-def _replica_key(resource: str, keys: Iterable[str]) -> bool:
-    """Return whether a key is in another Region than the stack's: one of a replica."""
-    regions = {key.split(":")[3] for key in keys}
-    return resource.split(":")[3] not in regions
 
 
 def secret_findings(stack: Stack, secret: Secret) -> Iterator[Finding]:
@@ -558,16 +504,21 @@ def secret_findings(stack: Stack, secret: Secret) -> Iterator[Finding]:
                 yield Finding(secret.name, str(statement), problem)
         if any("*" in action for action in statement.actions) or "action" in statement.negated:
             yield Finding(secret.name, str(statement), "its actions have a wildcard")
-    somebody = f"arn:{stack.partition}:iam::{stack.account}:role/somebody"
-    without = {"aws:securetransport": "false"}
-    denied = [
-        decide(Request(action, secret.arn, somebody, without), identity=(), resource=secret.policy).outcome
-        for action in _ON_SECRETS
-    ]
-    if any(outcome != "explicit-deny" for outcome in denied):
-        yield Finding(
-            secret.name, "resource policy", "requests without TLS are not denied: no Deny on aws:SecureTransport"
-        )
+    if not _denies_somebody(stack, secret.policy, _ON_SECRETS, secret.arn, {"aws:securetransport": "false"}):
+        problem = "requests without TLS are not denied: no Deny on aws:SecureTransport"
+        yield Finding(secret.name, "resource policy", problem)
+
+
+def _somebody(stack: Stack) -> str:
+    return stack.location.role_arn("somebody")
+
+
+def _denies_somebody(
+    stack: Stack, policy: Iterable[Statement], actions: Iterable[str], arn: str, context: Mapping[str, str | None]
+) -> bool:
+    """Return whether a resource's policy denies all actions to a role of the account that it doesn't know."""
+    asked = [Request(action, arn, _somebody(stack), context) for action in actions]
+    return all(decide(one, identity=(), resource=policy).outcome == "explicit-deny" for one in asked)
 
 
 def key_findings(stack: Stack, key: Key) -> Iterator[Finding]:
@@ -575,26 +526,22 @@ def key_findings(stack: Stack, key: Key) -> Iterator[Finding]:
     where = f"key {key.arn.rpartition('/')[2]}"
     for principal, operations in key.grants or ():
         if any(operation in {"Decrypt", "ReEncryptFrom", "CreateGrant"} for operation in operations):
-            yield Finding(
-                where, "a grant of the key", f"{principal} can {', '.join(operations)}, beside the key's policy"
-            )
-    root = f"arn:{stack.partition}:iam::{stack.account}:root"
+            found = f"{principal} can {', '.join(operations)}, beside the key's policy"
+            yield Finding(where, "a grant of the key", found)
     for statement in key.policy or ():
         if not statement.allows or not matches_action(statement, "kms:Decrypt"):
             continue
         bound = {name.lower() for _, name, _ in statement.conditions}
         for principal in _principals(statement):
-            service = principal in statement.principals.get("Service", ())
-            if service and not bound:
-                yield Finding(where, str(statement), f"{principal} can decrypt for anyone: no condition")
+            if principal in statement.services:
+                if not bound:
+                    yield Finding(where, str(statement), f"{principal} can decrypt for anyone: no condition")
+                continue
             wide = _principal_problem(stack, principal)
-            if not service and principal not in {root, stack.account} and wide:
+            if wide and not _is_account(stack, principal):
                 yield Finding(where, str(statement), wide)
-            if not service and "kms:viaservice" not in bound:
+            if "kms:viaservice" not in bound:
                 yield Finding(where, str(statement), f"{principal} can decrypt directly: no condition kms:ViaService")
-
-
-_DECRYPTING = ("kms:Decrypt", "kms:ReEncryptFrom")
 
 
 def _state_grants(facts: Facts, state: State, trusted: frozenset[str]) -> Iterator[Grant]:
@@ -602,11 +549,8 @@ def _state_grants(facts: Facts, state: State, trusted: frozenset[str]) -> Iterat
     known = trusted | {found.role.arn for found in facts.roles if found.kind in pipeline.PIPELINE}
     known |= set(facts.declared.decrypt) if facts.declared else set()
     for role in (*(found.role for found in facts.roles), *facts.others):
-        context = {**_of_principal(facts.stack, role), "kms:viaservice": None}
-        found = decide(
-            Request("s3:GetObject", state.file, role.arn, context),
-            identity=role.identity, boundary=role.boundary, resource=state.policy or (),
-        )  # fmt: skip
+        context = role.context(facts.stack) | {"kms:viaservice": None}
+        found = role.may("s3:GetObject", state.file, context, state.policy or ())
         if found.allows:
             found = _with_key(found, state.key, role, context)
         if found.allows:
@@ -619,26 +563,18 @@ def state_findings(stack: Stack, state: State) -> Iterator[Finding]:
         if statement.allows:
             for principal in _principals(statement):
                 yield Finding(f"bucket {state.bucket}", str(statement), f"allows {principal}: account/ allows nobody")
-    if state.key:
-        yield from _state_key_findings(stack, state.key)
-
-
-def _state_key_findings(stack: Stack, key: Key) -> Iterator[Finding]:
-    where = f"key {key.arn.rpartition('/')[2]} of Pulumi's state"
-    root = f"arn:{stack.partition}:iam::{stack.account}:root"
-    for principal, operations in key.grants or ():
-        yield Finding(
-            where, "a grant of the key", f"{principal} can {', '.join(operations)}: account/ creates no grants"
-        )
-    if key.policy is None:
+    if state.key is None:
         return
-    for statement in key.policy:
+    key, where = state.key, f"key {state.key.arn.rpartition('/')[2]} of Pulumi's state"
+    for principal, operations in key.grants or ():
+        found = f"{principal} can {', '.join(operations)}: account/ creates no grants"
+        yield Finding(where, "a grant of the key", found)
+    for statement in key.policy or ():
         for principal in _principals(statement) if statement.allows else ():
-            if principal not in {root, stack.account}:
+            if not _is_account(stack, principal):
                 yield Finding(where, str(statement), f"allows {principal}: account/ allows only the account")
-    somebody = f"arn:{stack.partition}:iam::{stack.account}:role/somebody"
-    asked = [Request(action, key.arn, somebody, {"aws:principalarn": somebody}) for action in _DECRYPTING]
-    if any(decide(one, identity=(), resource=key.policy).outcome != "explicit-deny" for one in asked):
+    decrypting, known = ("kms:Decrypt", "kms:ReEncryptFrom"), {"aws:principalarn": _somebody(stack)}
+    if key.policy is not None and not _denies_somebody(stack, key.policy, decrypting, key.arn, known):
         problem = "IAM policies alone decide who decrypts Pulumi's state: no Deny of kms:Decrypt to everybody else"
         yield Finding(where, "key policy", problem)
 
@@ -649,6 +585,8 @@ def _principal_problem(stack: Stack, principal: str) -> str | None:
     account = principal if principal.isdigit() else principal.split(":")[4] if principal.startswith("arn:") else ""
     if account and account != stack.account:
         return f"allows {principal}, of another account"
-    if principal in {stack.account, f"arn:{stack.partition}:iam::{stack.account}:root"}:
-        return "allows the whole account"
-    return None
+    return "allows the whole account" if _is_account(stack, principal) else None
+
+
+def _is_account(stack: Stack, principal: str) -> bool:
+    return principal in {stack.account, stack.location.root_arn()}

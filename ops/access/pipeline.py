@@ -4,17 +4,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import get_args
 
-from components.location import Location
 from components.policies.calls import CALLS, Feature
 from components.policies.deployer import Deployment, deployer_statements, previewer_statements, reviewer_statements
 from components.policies.federation import federated_trust
 from components.policies.identity import PolicyError, document
 from ops._roles import Role
 from ops._stack import Stack
-from ops.access.declared import Declared, PipelineKind
+from ops.access.declared import PIPELINE, Declared, PipelineKind
 from ops.access.evaluator import Statement, parse
-
-PIPELINE: tuple[PipelineKind, ...] = get_args(PipelineKind)
 
 _STATEMENTS = {"deployer": deployer_statements, "previewer": previewer_statements, "reviewer": reviewer_statements}
 _PURPOSES: Mapping[str, str] = {
@@ -46,26 +43,15 @@ def meant(kind: str, stack: Stack) -> dict[str, frozenset[str]]:
 
 def explained(kind: str, role: Role) -> str:
     """Return in a sentence what the role is for and who assumes it."""
-    who = sorted(
-        {
-            value
-            for statement in role.trust
-            if statement.allows
-            for value in (_subjects(statement) or _principals(statement))
-        }
-    )
-    return f"{role.name} {_PURPOSES[kind]}. Assumed by {', '.join(who) or 'nobody'}"
+    who: set[str] = set()
+    for statement in role.trust:
+        subjects = [value for _, key, values in statement.conditions if key.endswith(":sub") for value in values]
+        who.update((subjects or statement.named) if statement.allows else ())
+    return f"{role.name} {_PURPOSES[kind]}. Assumed by {', '.join(sorted(who)) or 'nobody'}"
 
 
 def rights_problems(kind: str, stack: Stack, role: Role, tags: Mapping[str, str]) -> Iterator[tuple[Statement, str]]:
-    """Yield what the role's policies have that account/ does not grant.
-
-    Args:
-        kind: One of `PIPELINE`.
-        stack: The stack.
-        role: The role.
-        tags: The tags of the stack's resources, by which its own key is known.
-    """
+    """Yield what the role's policies have that account/ does not grant; `tags` are those by which the stack's key is known."""
     design = {statement.label: statement for statement in _design(kind, stack, tags)}
     for statement in role.identity:
         if statement.allows:
@@ -75,10 +61,7 @@ def rights_problems(kind: str, stack: Stack, role: Role, tags: Mapping[str, str]
 def trust_problems(kind: PipelineKind, role: Role, declared: Declared | None) -> Iterator[tuple[Statement, str]]:
     """Yield who can assume the role beside the principals that account/ declares.
 
-    Args:
-        kind: Which of the roles it is.
-        role: The role.
-        declared: What account/Pulumi.<stack>.yaml declares. Without it only what account/ never creates is found.
+    Without the declarations only what account/ never creates is found.
     """
     for statement in role.trust:
         if statement.allows:
@@ -88,15 +71,13 @@ def trust_problems(kind: PipelineKind, role: Role, declared: Declared | None) ->
 
 
 def _design(kind: str, stack: Stack, tags: Mapping[str, str]) -> Iterable[Statement]:
-    location = Location(stack.partition, stack.region, stack.account)
-    adopted = tuple(arn for name, arn in stack.secret_arns.items() if stack.is_adopted(name))
     deployment = Deployment(
         names=stack.names,
-        location=location,
+        location=stack.location,
         features=frozenset(get_args(Feature)),
-        config_key_arn=location.arn("kms", "key/"),
+        config_key_arn=stack.location.arn("kms", "key/"),
         key_tags=tags,
-        adopted_arns=adopted,
+        adopted_arns=tuple(arn for name, arn in stack.secret_arns.items() if stack.is_adopted(name)),
         foreign_arns=tuple(stack.foreign_arns.values()),
     )
     return parse(document(_STATEMENTS[kind](deployment)), source="account/")
@@ -175,11 +156,3 @@ def _values(statement: Statement, key: str) -> tuple[str, ...]:
         if found.lower() == key.lower() and operator in {"StringEquals", "StringLike"}
         for value in values
     )
-
-
-def _subjects(statement: Statement) -> list[str]:
-    return [value for _, key, values in statement.conditions if key.endswith(":sub") for value in values]
-
-
-def _principals(statement: Statement) -> list[str]:
-    return [value for values in statement.principals.values() for value in values]

@@ -11,9 +11,9 @@ from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of
 from ops._json import json_object
 from ops._ownership import owner_of, parts_of
 from ops._roles import Role
-from ops._secrets import Record, describe, read_value, resource_policies
+from ops._secrets import Record, describe, key_arn, read_value, resource_policies
 from ops._stack import Stack
-from ops.access.evaluator import Request, Statement, decide, parse
+from ops.access.evaluator import Statement, parse
 from ops.doctor.finding import Finding, guarded, put_back, summed_up, unchecked
 from ops.doctor.role import READ, name_key, request_context
 from ops.doctor.snapshot import Key, Snapshot, read_key
@@ -23,37 +23,32 @@ CHECK = "foreign"
 
 def check(aws: Aws, snapshots: tuple[Snapshot, ...], *, values: bool) -> Iterator[Finding]:
     """Yield the findings; none when the stack has no foreign secret."""
-    stack = snapshots[0].stack
-    if not stack.foreign_secrets:
+    foreign = snapshots[0].stack.foreign_arns
+    if not foreign:
         return
     found = [
         finding
-        for name, arn in sorted(stack.foreign_arns.items())
+        for name, arn in sorted(foreign.items())
         for finding in guarded(CHECK, partial(_examined, aws, snapshots, name, arn, values=values), name)
     ]
-    count = len(stack.foreign_secrets)
-    yield from summed_up(
-        CHECK,
-        found,
-        ok=f"{counted(count, 'secret')} of other owners: they exist, have what is referenced, and can be read",
-    )
+    ok = f"{counted(len(foreign), 'secret')} of other owners: they exist, have what is referenced, and can be read"
+    yield from summed_up(CHECK, found, ok=ok)
 
 
 def _examined(aws: Aws, snapshots: tuple[Snapshot, ...], name: str, arn: str, *, values: bool) -> Iterator[Finding]:
-    stack = snapshots[0].stack
-    ask = f"ask {owner_of(stack, arn)}"
+    ask, failure = f"ask {owner_of(snapshots[0].stack, arn)}", partial(Finding, CHECK, "failure", name)
     try:
         record = describe(aws, arn)
     except aws_errors() as error:
         yield replace(unchecked(CHECK, error, name), remark=f"{ask} for secretsmanager:DescribeSecret")
         return
     if record is None:
-        found = "doesn't exist (any more): nothing can read it"
-        yield Finding(CHECK, "failure", name, found, remark=f"{ask} for its ARN, then foreignSecrets.{name}")
+        remark = f"{ask} for its ARN, then foreignSecrets.{name}"
+        yield failure("doesn't exist (any more): nothing can read it", remark=remark)
         return
     if record.deleted:
         found = f"is pending deletion, until {record.deleted:%Y-%m-%d %H:%M} UTC: nothing can read it"
-        yield Finding(CHECK, "failure", name, found, remark=f"{ask} to restore it")
+        yield failure(found, remark=f"{ask} to restore it")
         return
     if values:
         yield from _value(aws, snapshots, name, arn, ask)
@@ -61,38 +56,28 @@ def _examined(aws: Aws, snapshots: tuple[Snapshot, ...], name: str, arn: str, *,
 
 
 def _value(aws: Aws, snapshots: tuple[Snapshot, ...], name: str, arn: str, ask: str) -> Iterator[Finding]:
-    stack = snapshots[0].stack
+    failure = partial(Finding, CHECK, "failure", name)
     keys = {reference.key for reference in snapshots[0].used.get(arn, ()) if reference.key}
-    keys |= {key for key in parts_of(stack, arn) if key}
+    keys |= {key for key in parts_of(snapshots[0].stack, arn) if key}
     try:
         text = read_value(aws, arn).text
     except AwsError as error:
         status = "warning" if error.code in DENIED else "failure"
-        yield Finding(
-            CHECK,
-            status,
-            name,
-            f"can't be read: {error}",
-            remark=f"{ask} for a value at {CURRENT}, or for the right to read it",
-        )
+        remark = f"{ask} for a value at {CURRENT}, or for the right to read it"
+        yield Finding(CHECK, status, name, f"can't be read: {error}", remark=remark)
         return
     if text is None:
-        yield Finding(CHECK, "failure", name, "is binary: ECS reads text only", remark=f"{ask} for a text")
+        yield failure("is binary: ECS reads text only", remark=f"{ask} for a text")
         return
     content = json_object(text)
     if keys and content is None:
-        yield Finding(
-            CHECK,
-            "failure",
-            name,
-            "is not a JSON object, and the container references keys of it",
-            remark=f"{ask} what it holds",
-        )
+        found = "is not a JSON object, and the container references keys of it"
+        yield failure(found, remark=f"{ask} what it holds")
         return
     for key in sorted(keys):
         if not isinstance((content or {}).get(key), str):
             found = f"has no text under the key {key}; it has {', '.join(sorted(content or {})) or 'none'}"
-            yield Finding(CHECK, "failure", name, found, remark=f"{ask} what it holds, then correct catalogue.py")
+            yield failure(found, remark=f"{ask} what it holds, then correct catalogue.py")
 
 
 def _rights(aws: Aws, snapshots: tuple[Snapshot, ...], name: str, record: Record, ask: str) -> Iterator[Finding]:
@@ -107,41 +92,23 @@ def _rights(aws: Aws, snapshots: tuple[Snapshot, ...], name: str, record: Record
     policy = parse(text, source="the secret's resource policy") if text else ()
     for snapshot in snapshots:
         if snapshot.role and record.arn in snapshot.references():
-            yield from _may_read(snapshot.stack, snapshot.role, name, record.arn, policy, ask)
-            if key and key.policy is not None:
-                yield from _may_decrypt(snapshot.stack, snapshot.role, name, record.arn, key, ask)
+            yield from _of_role(snapshot.stack, snapshot.role, name, record.arn, policy, key, ask)
 
 
-def _may_read(  # noqa: PLR0917 - what decides, in the order in which it does
-    stack: Stack, role: Role, name: str, arn: str, policy: tuple[Statement, ...], ask: str
+def _of_role(  # noqa: PLR0917 - what decides, in the order in which it does
+    stack: Stack, role: Role, name: str, arn: str, policy: tuple[Statement, ...], key: Key | None, ask: str
 ) -> Iterator[Finding]:
-    elsewhere = arn.split(":")[4] != stack.account
-    decision = decide(
-        Request(READ, arn, role.arn, request_context(stack, role, arn)),
-        identity=role.identity,
-        boundary=role.boundary,
-        resource=policy,
-        # A policy in another account that can't be read counts as open.
-        resource_must_allow=elsewhere and bool(policy),
-    )
+    elsewhere, known = arn.split(":")[4] != stack.account, request_context(stack, role, arn)
+    # A policy in another account that can't be read counts as open.
+    decision = role.may(READ, arn, known, policy, policy_must_allow=elsewhere and bool(policy))
     if not decision.allows:
         denied = decision.outcome == "explicit-deny" or elsewhere
         found = f"{READ} is denied by {decision.statement}" if decision.statement else f"no policy allows {READ}"
         fix, remark = ("", f"{ask} to let {role.arn} read it") if denied else (put_back(stack), "")
         yield Finding(CHECK, "failure", f"{role.name} on {name}", found, fix, remark)
-
-
-def _may_decrypt(  # noqa: PLR0917 - as above
-    stack: Stack, role: Role, name: str, arn: str, key: Key, ask: str
-) -> Iterator[Finding]:
-    decision = decide(
-        Request("kms:Decrypt", key.arn, role.arn, request_context(stack, role, arn)),
-        identity=role.identity,
-        boundary=role.boundary,
-        resource=key.policy or (),
-        resource_must_allow=True,
-    )
-    if not decision.allows:
+    if key is None or key.policy is None:
+        return
+    if not role.may("kms:Decrypt", key.arn, known, key.policy, policy_must_allow=True).allows:
         found = f"no policy allows kms:Decrypt with {key.arn}"
         configured = stack.foreign_key_arns.get(name) == key.arn
         fix, remark = ("", f"{ask} to let the role use the key") if configured else (name_key(stack, name, key.arn), "")
@@ -151,15 +118,9 @@ def _may_decrypt(  # noqa: PLR0917 - as above
 def _key(aws: Aws, record: Record) -> Key | None:
     """Return a secret's key, None for one that doesn't exist or can't be described."""
     try:
-        return read_key(aws, _in_place(record))
+        # As it is asked for in the secret's own account and Region.
+        return read_key(aws, key_arn(record.arn, record.kms_key_id or ""))
     except aws_errors() as error:
         if code_of(error) not in DENIED | MISSING:
             raise
         return None
-
-
-def _in_place(record: Record) -> str:
-    """Return the key as it is asked for in the secret's own account and Region."""
-    key, fields = record.kms_key_id or "", record.arn.split(":")
-    resource = key if key.startswith("alias/") else f"key/{key}"
-    return key if key.startswith("arn:") else f"{fields[0]}:{fields[1]}:kms:{fields[3]}:{fields[4]}:{resource}"

@@ -7,19 +7,18 @@ Manager calls KMS itself, so that no task needs an endpoint of it), "Fargate tas
 for VPC endpoint services".
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from typing import Any
 
-from components.references import parse_value_from
 from ops._aws import Aws
 from ops.access.evaluator import Request, decide, parse
 from ops.doctor._packets import HTTPS, REPLIES, Peer, acl_allows, groups_allow
 from ops.doctor.finding import Finding, summed_up
-from ops.doctor.role import request_context
+from ops.doctor.role import Call, calls_at_start, request_context
 from ops.doctor.service import Placement, Service
-from ops.doctor.snapshot import Snapshot, TaskDefinition, image_in_ecr
+from ops.doctor.snapshot import Snapshot
 
 CHECK = "network"
 
@@ -111,17 +110,19 @@ def check(aws: Aws, snapshot: Snapshot, service: Service) -> Iterator[Finding]:
         return
     vpc = _read(aws, next(iter(subnets.values()))["VpcId"], service, placement)
     yield from _gone(service, set(placement.groups) - set(vpc.groups), "security group", "securityGroups")
-    needs = _needs(snapshot, service)
-    asks = _asks(snapshot, service)
+    # Of the revision that runs.
+    running = [d for d in snapshot.definitions if d.arn == service.definition_arn] or snapshot.definitions[:1]
+    calls = [call for definition in running for call in calls_at_start(snapshot.stack, definition)]
+    needs = dict.fromkeys(Need(call.service, call.region) for call in calls)
     ways = {
-        (subnet, need): _allowed(vpc, _way(vpc, subnet, need), asks) for subnet in sorted(subnets) for need in needs
+        (subnet, need): _allowed(vpc, _way(vpc, subnet, need), snapshot, calls)
+        for subnet in sorted(subnets)
+        for need in needs
     }
     if vpc.resolves[0]:
         problems = _problems(service, ways)
     else:
-        fix = (
-            f"aws ec2 modify-vpc-attribute --vpc-id {vpc.vpc_id} --region {vpc.region} --enable-dns-support Value=true"
-        )
+        fix = _named(vpc, "support")
         found = f"VPC {vpc.vpc_id} resolves no names (enableDnsSupport): tasks find Secrets Manager only with a custom DNS server"
         problems = iter([Finding(CHECK, "failure", service.label, found, fix)])
     reached = ", ".join(dict.fromkeys(f"{need.name} by {way.how}" for (_, need), way in ways.items()))
@@ -153,88 +154,31 @@ def _problems(service: Service, ways: Mapping[tuple[str, Need], Way]) -> Iterato
         yield Finding(CHECK, "warning" if works is None else "failure", service.label, found, fix, known)
 
 
-def _needs(snapshot: Snapshot, service: Service) -> list[Need]:
-    """Return what a task of the revision that runs reaches while it starts."""
-    running = [d for d in snapshot.definitions if d.arn == service.definition_arn] or snapshot.definitions[:1]
-    found: dict[Need, None] = {}
-    for definition in running:
-        for _, text in definition.references():
-            try:
-                found[Need("secretsmanager", parse_value_from(text).arn.split(":")[3])] = None
-            except ValueError:  # the check `value-from` names it
-                continue
-        for container in definition.containers:
-            if image := image_in_ecr(container.image):
-                found |= dict.fromkeys(Need(name, image.region) for name in ("ecr.api", "ecr.dkr", "s3"))
-            else:
-                found[Need(_registry(container.image), "")] = None
-            if container.log_group:
-                found[Need("logs", container.log_region or snapshot.stack.region)] = None
-    return list(found)
-
-
-def _asks(snapshot: Snapshot, service: Service) -> list[tuple[str, Request]]:
-    """Return what a starting task asks for through endpoints: the endpoint's service, and the request."""
-    role, stack = snapshot.role, snapshot.stack
-    if role is None:
-        return []
-
-    def ask(name: str, action: str, resource: str) -> tuple[str, Request]:
-        return name, Request(action, resource, role.arn, request_context(stack, role, resource))
-
-    found = [
-        ask("secretsmanager", "secretsmanager:GetSecretValue", arn) for arn in sorted(_running(snapshot, service)[0])
-    ]
-    for definition in _running(snapshot, service)[1]:
-        for container in definition.containers:
-            if image := image_in_ecr(container.image):
-                home = f"{stack.partition}:ecr:{image.region}:{image.account}"
-                found.append(ask("ecr.api", "ecr:GetAuthorizationToken", f"arn:{home}:*"))
-                found.append(ask("ecr.dkr", "ecr:BatchGetImage", f"arn:{home}:repository/{image.repository}"))
-                layers = f"arn:{stack.partition}:s3:::prod-{image.region}-starport-layer-bucket/layer"
-                context = request_context(stack, role, f"arn:aws:s3:{image.region}:{stack.account}:x")
-                # The layers belong to AWS: the caller is outside the account.
-                found.append(("s3", Request("s3:GetObject", layers, "*", context)))
-            if container.log_group:
-                region = container.log_region or stack.region
-                group = f"arn:{stack.partition}:logs:{region}:{stack.account}:log-group:{container.log_group}"
-                found.append(ask("logs", "logs:PutLogEvents", f"{group}:log-stream:app/0"))
-    return found
-
-
-def _allowed(vpc: Vpc, way: Way, asks: Iterable[tuple[str, Request]]) -> Way:
+def _allowed(vpc: Vpc, way: Way, snapshot: Snapshot, calls: Iterable[Call]) -> Way:
     """Return the way, closed where the policy of its endpoint doesn't allow what a start asks for."""
-    text = (way.endpoint or {}).get("PolicyDocument")
-    if not way.works or not text:
+    stack, role, endpoint = snapshot.stack, snapshot.role, way.endpoint
+    text = (endpoint or {}).get("PolicyDocument")
+    if not way.works or not text or role is None:
         return way
-    endpoint = way.endpoint
-    policy = parse(text, source=f"the policy of endpoint {endpoint['VpcEndpointId']}")
-    for name, request in asks:
-        if not endpoint["ServiceName"].endswith(f".{vpc.region}.{name}"):
+    name = endpoint["VpcEndpointId"]
+    policy = parse(text, source=f"the policy of endpoint {name}")
+    for call in calls:
+        if not endpoint["ServiceName"].endswith(f".{vpc.region}.{call.service}"):
             continue
-        decision = decide(request, identity=_EVERYTHING, resource=policy, resource_must_allow=True)
+        # The layers in S3 belong to AWS: the caller is outside the account, and the ARN names neither account nor Region.
+        layers = call.service == "s3"
+        about = f"arn:aws:s3:{call.region}:{stack.account}:x" if layers else call.resource
+        asked = Request(call.action, call.resource, "*" if layers else role.arn, request_context(stack, role, about))
+        decision = decide(asked, identity=_EVERYTHING, resource=policy, resource_must_allow=True)
         if decision.outcome != "allowed":
-            found = f"the policy of endpoint {endpoint['VpcEndpointId']} doesn't allow {request.action}"
             remark = (
-                f"aws ec2 describe-vpc-endpoints --vpc-endpoint-ids {endpoint['VpcEndpointId']} --region {vpc.region} shows it; "
+                f"aws ec2 describe-vpc-endpoints --vpc-endpoint-ids {name} --region {vpc.region} shows it; "
                 "its owner must allow the execution role"
             )
-            conditional = decision.outcome == "conditional"
-            return replace(way, works=None if conditional else False, how=found, remark=remark)
+            works = None if decision.outcome == "conditional" else False
+            how = f"the policy of endpoint {name} doesn't allow {call.action}"
+            return replace(way, works=works, how=how, remark=remark)
     return way
-
-
-def _running(snapshot: Snapshot, service: Service) -> tuple[set[str], Sequence[TaskDefinition]]:
-    """Return the secrets that a task of the running revision reads, and that revision."""
-    running = [d for d in snapshot.definitions if d.arn == service.definition_arn] or snapshot.definitions[:1]
-    texts = [text for definition in running for _, text in definition.references()]
-    arns = {arn for arn in snapshot.references() if any(text.startswith(arn) for text in texts)}
-    return arns, running
-
-
-def _registry(image: str) -> str:
-    host = image.partition("/")[0]
-    return host if "/" in image and ("." in host or ":" in host) else "registry-1.docker.io"
 
 
 def _ask(aws: Aws, operation: str, result: str, name: str, values: Iterable[str]) -> tuple[Any, ...]:
@@ -317,25 +261,35 @@ def _table(vpc: Vpc, subnet: str) -> Any:
 
 
 def _default_route(table: Any) -> Any:
-    routes = (
-        route for route in (table or {"Routes": ()})["Routes"] if route.get("DestinationCidrBlock") == "0.0.0.0/0"
-    )
-    return next(routes, None)
+    routes = (table or {"Routes": ()})["Routes"]
+    return next((route for route in routes if route.get("DestinationCidrBlock") == "0.0.0.0/0"), None)
 
 
 def _ec2(vpc: Vpc, operation: str, options: str) -> str:
     return f"aws ec2 {operation} --region {vpc.region} {options}"
 
 
+def _route_to(vpc: Vpc, verb: str, table: str, target: str) -> str:
+    return _ec2(vpc, f"{verb}-route", f"--route-table-id {table} --destination-cidr-block 0.0.0.0/0 {target}")
+
+
+def _open_group(vpc: Vpc, direction: str, group: str, to: str) -> str:
+    options = f"--group-id {group} --protocol tcp --port 443 {to}"
+    return _ec2(vpc, f"authorize-security-group-{direction}", options)
+
+
+def _named(vpc: Vpc, what: str) -> str:
+    return f"aws ec2 modify-vpc-attribute --vpc-id {vpc.vpc_id} --region {vpc.region} --enable-dns-{what} Value=true"
+
+
 def _by_endpoint(vpc: Vpc, subnet: str, endpoint: Any) -> Way:
     name = endpoint["VpcEndpointId"]
     if endpoint["State"].lower() != "available":
-        return Way(
-            False, f"endpoint {name} is {endpoint['State']}", remark="wait while it is pending; else create it again"
-        )
+        remark = "wait while it is pending; else create it again"
+        return Way(False, f"endpoint {name} is {endpoint['State']}", remark=remark)
     if not vpc.resolves[1]:
-        fix = f"aws ec2 modify-vpc-attribute --vpc-id {vpc.vpc_id} --region {vpc.region} --enable-dns-hostnames Value=true"
-        return Way(False, f"VPC {vpc.vpc_id} gives endpoints no private names (enableDnsHostnames)", (fix,))
+        found = f"VPC {vpc.vpc_id} gives endpoints no private names (enableDnsHostnames)"
+        return Way(False, found, (_named(vpc, "hostnames"),))
     own, groups = _groups(vpc), [group["GroupId"] for group in endpoint.get("Groups") or ()]
     cidr = vpc.subnets[subnet]["CidrBlock"]
     comes_in = groups_allow([vpc.groups[g] for g in groups if g in vpc.groups], "IpPermissions", _peer([cidr], own))
@@ -343,12 +297,7 @@ def _by_endpoint(vpc: Vpc, subnet: str, endpoint: Any) -> Way:
         return Way(None, f"the security group of the tasks, or of endpoint {name}, can't be read")
     if not comes_in:
         found = f"the security group {', '.join(groups)} of endpoint {name} doesn't let the tasks in on port 443"
-        fix = _ec2(
-            vpc,
-            "authorize-security-group-ingress",
-            f"--group-id {groups[0]} --protocol tcp --port 443 --source-group {own[0]}",
-        )
-        return Way(comes_in, found, (fix,))
+        return Way(comes_in, found, (_open_group(vpc, "ingress", groups[0], f"--source-group {own[0]}"),))
     places = [vpc.subnets[one] for one in endpoint.get("SubnetIds") or () if one in vpc.subnets]
     how, others = f"endpoint {name}", [one for one in places if one["SubnetId"] != subnet]
     closed = _group_closed(vpc, _peer([one["CidrBlock"] for one in places], groups), how)
@@ -388,15 +337,8 @@ def _by_nat(vpc: Vpc, subnet: str, table: str, route: Any) -> Way:
         return Way(None, f"the route table of {nat['SubnetId']}, where the NAT gateway is, can't be read")
     if not (_default_route(outside) or {}).get("GatewayId", "").startswith("igw-"):
         found = f"NAT gateway {nat['NatGatewayId']} is in {nat['SubnetId']}, whose route table has no internet gateway"
-        verb = "replace-route" if _default_route(outside) else "create-route"
-        fixes = tuple(
-            _ec2(
-                vpc,
-                verb,
-                f"--route-table-id {outside['RouteTableId']} --destination-cidr-block 0.0.0.0/0 --gateway-id {one}",
-            )
-            for one in vpc.internet[:1]
-        )
+        verb, table = "replace" if _default_route(outside) else "create", outside["RouteTableId"]
+        fixes = tuple(_route_to(vpc, verb, table, f"--gateway-id {one}") for one in vpc.internet[:1])
         return Way(False, found, fixes, "" if fixes else f"VPC {vpc.vpc_id} has no internet gateway")
     way = _let_through(vpc, subnet, Peer(), f"NAT gateway {nat['NatGatewayId']}")
     if way.works and nat["SubnetId"] != subnet:
@@ -407,13 +349,11 @@ def _by_nat(vpc: Vpc, subnet: str, table: str, route: Any) -> Way:
 
 
 def _dead_end(vpc: Vpc, table: str, route: Any) -> Way:
-    """Return a default route that leads to what is gone."""
     target = route.get("NatGatewayId") or route.get("GatewayId") or "what is gone"
     state = f"is {vpc.nats[target]['State']}" if target in vpc.nats else "no longer exists"
     found = f"the default route of {table} leads to {target}, which {state}"
     for other in _working_nats(vpc):
-        options = f"--route-table-id {table} --destination-cidr-block 0.0.0.0/0 --nat-gateway-id {other}"
-        return Way(False, found, (_ec2(vpc, "replace-route", options),))
+        return Way(False, found, (_route_to(vpc, "replace", table, f"--nat-gateway-id {other}"),))
     return Way(False, found, remark="create another NAT gateway, then replace the route: aws ec2 replace-route")
 
 
@@ -431,8 +371,7 @@ def _opened(vpc: Vpc, need: Need, table: Any) -> tuple[tuple[str, ...], str]:
     """Return the commands that open a way, and a remark."""
     gateways = [f"--gateway-id {one}" for one in vpc.internet if vpc.tasks.public_ip]
     for target in (*gateways, *(f"--nat-gateway-id {one}" for one in _working_nats(vpc))):
-        options = f"--route-table-id {table['RouteTableId']} --destination-cidr-block 0.0.0.0/0 {target}"
-        return (_ec2(vpc, "create-route", options),), ""
+        return (_route_to(vpc, "create", table["RouteTableId"], target),), ""
     if need.region != vpc.region:
         return (), "endpoints serve one Region: use a NAT gateway"
     there = next(iter(_endpoints(vpc, need)), None)
@@ -442,9 +381,8 @@ def _opened(vpc: Vpc, need: Need, table: Any) -> tuple[tuple[str, ...], str]:
         new = f"--vpc-id {vpc.vpc_id} --service-name com.amazonaws.{vpc.region}.s3 --route-table-ids {table['RouteTableId']}"
         return (_ec2(vpc, "modify-vpc-endpoint", add) if name else _ec2(vpc, "create-vpc-endpoint", new),), ""
     if there:
-        return (
-            _ec2(vpc, "modify-vpc-endpoint", f"--vpc-endpoint-id {there['VpcEndpointId']} --private-dns-enabled"),
-        ), ""
+        named = f"--vpc-endpoint-id {there['VpcEndpointId']} --private-dns-enabled"
+        return (_ec2(vpc, "modify-vpc-endpoint", named),), ""
     own = _groups(vpc)
     if not own:
         return (), "the service needs a security group first: the endpoint allows tasks by theirs"
@@ -456,25 +394,15 @@ def _opened(vpc: Vpc, need: Need, table: Any) -> tuple[tuple[str, ...], str]:
         f"--subnet-ids {' '.join(sorted(by_zone.values()))} --security-group-ids {own[0]} --private-dns-enabled",
     )
     opened = groups_allow([vpc.groups[own[0]]], "IpPermissions", Peer(groups=frozenset(own)))
-    let_in = _ec2(
-        vpc,
-        "authorize-security-group-ingress",
-        f"--group-id {own[0]} --protocol tcp --port 443 --source-group {own[0]}",
-    )
-    return (
-        *(() if opened else (let_in,)),
-        make,
-    ), "an endpoint costs by the hour and zone; a NAT gateway is the other way"
+    let_in = _open_group(vpc, "ingress", own[0], f"--source-group {own[0]}")
+    remark = "an endpoint costs by the hour and zone; a NAT gateway is the other way"
+    return (make,) if opened else (let_in, make), remark
 
 
 def _public_ip(vpc: Vpc) -> str:
-    network = (
-        f"subnets=[{','.join(vpc.tasks.subnets)}],securityGroups=[{','.join(vpc.tasks.groups)}],assignPublicIp=ENABLED"
-    )
-    return (
-        f"aws ecs update-service --region {vpc.region} --cluster {vpc.service.cluster} --service {vpc.service.name} "
-        f"--network-configuration 'awsvpcConfiguration={{{network}}}'"
-    )
+    subnets, groups = ",".join(vpc.tasks.subnets), ",".join(vpc.tasks.groups)
+    network = f"subnets=[{subnets}],securityGroups=[{groups}],assignPublicIp=ENABLED"
+    return f"{vpc.service.update(vpc.region)} --network-configuration 'awsvpcConfiguration={{{network}}}'"
 
 
 def _groups(vpc: Vpc) -> list[str]:
@@ -488,12 +416,10 @@ def _peer(cidrs: Iterable[str], groups: Iterable[str]) -> Peer:
 
 
 def _let_through(vpc: Vpc, subnet: str, peer: Peer, how: str) -> Way:
-    """Return the way, or what in the tasks' security groups and network ACL blocks it."""
     return _group_closed(vpc, peer, how) or _acl_closed(vpc, subnet, peer, serving=False) or Way(True, how)
 
 
 def _group_closed(vpc: Vpc, peer: Peer, how: str) -> Way | None:
-    """Return what in the tasks' security groups blocks HTTPS to a peer."""
     own = _groups(vpc)
     if not own:  # a missing group is a finding already
         return None
@@ -502,8 +428,7 @@ def _group_closed(vpc: Vpc, peer: Peer, how: str) -> Way | None:
         return None
     found = f"the security group {', '.join(own)} of the tasks lets nothing out on port 443 to {how}"
     to = f"--source-group {min(peer.groups)}" if peer.groups else "--cidr 0.0.0.0/0"
-    fix = _ec2(vpc, "authorize-security-group-egress", f"--group-id {own[0]} --protocol tcp --port 443 {to}")
-    return Way(goes_out, found, (fix,))
+    return Way(goes_out, found, (_open_group(vpc, "egress", own[0], to),))
 
 
 def _acl_closed(vpc: Vpc, subnet: str, peer: Peer, *, serving: bool) -> Way | None:
@@ -523,14 +448,8 @@ def _acl_closed(vpc: Vpc, subnet: str, peer: Peer, *, serving: bool) -> Way | No
         taken = {entry["RuleNumber"] for entry in acl["Entries"] if entry["Egress"] == outgoing}
         free = next((number for number in range(rule - 1, 0, -1) if number not in taken), None)
         where = f"--network-acl-id {name} {'--egress' if outgoing else '--ingress'}"
-        entry = (
-            f"--rule-number {free} --protocol tcp --port-range From={ports[0]},To={ports[1]} --cidr-block {cidr} "
-            "--rule-action allow"
-        )
-        fix = (
-            _ec2(vpc, "create-network-acl-entry", f"{where} {entry}")
-            if free
-            else _ec2(vpc, "delete-network-acl-entry", f"{where} --rule-number {rule}")
-        )
+        span = f"--protocol tcp --port-range From={ports[0]},To={ports[1]} --cidr-block {cidr} --rule-action allow"
+        verb, entry = ("create", f"{free} {span}") if free else ("delete", f"{rule}")
+        fix = _ec2(vpc, f"{verb}-network-acl-entry", f"{where} --rule-number {entry}")
         return Way(allows, found, (fix,))
     return None

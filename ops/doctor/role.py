@@ -1,22 +1,26 @@
 """Checks of the execution role: can ECS assume it, and can it read exactly this stack's secrets and what a start needs?"""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from components.references import CURRENT
+from components.location import in_region, region_of
+from components.references import CURRENT, parse_value_from
 from ops._aws import Aws
 from ops._console import counted
 from ops._errors import aws_errors
 from ops._roles import Role
 from ops._stack import Stack, in_sandbox
-from ops.access.evaluator import Decision, Request, Statement, decide, matches_action, principal_match, trusts
+from ops.access.evaluator import Decision, Request, Statement, matches_action, principal_match, trusts
 from ops.doctor.finding import Finding, again, guarded, put_back, summed_up
-from ops.doctor.snapshot import Key, Snapshot, image_in_ecr
+from ops.doctor.snapshot import Key, Snapshot, TaskDefinition, image_in_ecr
 from ops.migrate._pulumi import property_path
 
 READ = "secretsmanager:GetSecretValue"
 _SERVICE = "ecs-tasks.amazonaws.com"
 _SIMULATED_AT_ONCE = 50
+_ORDER = ("logs", "ecr.dkr", "ecr.api")
+"""Of what is said about the rights of a start."""
 
 _Simulated = Mapping[str, bool] | None
 
@@ -55,11 +59,8 @@ def _permission(aws: Aws, snapshot: Snapshot, role: Role) -> Iterator[Finding]:
 
 
 def _key_in_use(snapshot: Snapshot, role: Role) -> str:
-    customer_managed = len(snapshot.keys)
     return (
-        f"{role.name} can decrypt with the customer-managed key"
-        if customer_managed
-        else "AWS-managed: nothing to grant"
+        f"{role.name} can decrypt with the customer-managed key" if snapshot.keys else "AWS-managed: nothing to grant"
     )
 
 
@@ -85,7 +86,7 @@ def simulate(aws: Aws, role_arn: str, action: str, arns: Sequence[str]) -> _Simu
 
 
 def _trust(stack: Stack, role: Role) -> Iterator[Finding]:
-    source = f"arn:{stack.partition}:ecs:{stack.region}:{stack.account}:task/cluster/0123456789abcdef"
+    source = stack.location.arn("ecs", "task/cluster/0123456789abcdef")
     context = {"aws:sourceaccount": stack.account, "aws:sourcearn": source}
     decision = trusts(role.trust, Request("sts:AssumeRole", role.arn, _SERVICE, context))
     if not decision.allows:
@@ -96,7 +97,7 @@ def _trust(stack: Stack, role: Role) -> Iterator[Finding]:
         found = f"trusts {_SERVICE} under conditions that can't be checked here: {'; '.join(decision.conditions)}"
         yield Finding("role", "warning", role.name, found, put_back(stack))
     for statement in role.trust:
-        others = [v for values in statement.principals.values() for v in values if v != _SERVICE]
+        others = [principal for principal in statement.named if principal != _SERVICE]
         if statement.allows and (others or principal_match(statement, _SERVICE) == "everybody"):
             found = f"can also be assumed by {', '.join(others) or 'everybody'} ({statement.label})"
             yield Finding("role", "warning", role.name, found, put_back(stack))
@@ -105,10 +106,7 @@ def _trust(stack: Stack, role: Role) -> Iterator[Finding]:
 def _reads(snapshot: Snapshot, role: Role, simulated: _Simulated) -> Iterator[Finding]:
     stack = snapshot.stack
     for arn in _wanted(snapshot):
-        request = Request(READ, arn, role.arn, _context(stack, role))
-        decision = decide(
-            request, identity=role.identity, boundary=role.boundary, resource=snapshot.policies.get(arn, ())
-        )
+        decision = role.may(READ, arn, request_context(stack, role), snapshot.policies.get(arn, ()))
         if simulated is not None and decision.outcome != "explicit-deny":
             if not simulated[arn]:
                 decision = Decision("implicit-deny")
@@ -130,23 +128,14 @@ def _wider(statement: Statement, stack: Stack) -> list[str]:
     if "resource" in statement.negated:
         return [f"everything but {', '.join(statement.resources)}"]
     # Another Region's ARN of the same name and suffix is a replica.
-    own = {_without_region(_arn_of(text)) for text in stack.service.container_secrets.values()}
-    return [pattern for pattern in statement.resources if _without_region(pattern) not in own]
+    own = {in_region(parse_value_from(text).arn, "") for text in stack.service.container_secrets.values()}
+    return [pattern for pattern in statement.resources if in_region(pattern, "") not in own]
 
 
 def _wanted(snapshot: Snapshot) -> list[str]:
     """Return the secrets that a start reads: those that the container gets. The stack can have others."""
     references = snapshot.references()
     return [arn for arn in snapshot.live() if arn in references]
-
-
-def _arn_of(value_from: str) -> str:
-    return ":".join(value_from.split(":")[:7])
-
-
-def _without_region(arn: str) -> str:
-    fields = arn.split(":")
-    return ":".join([*fields[:3], *fields[4:]])
 
 
 def _denied(check_name: str, subject: str, action: str, decision: Decision, snapshot: Snapshot) -> Iterator[Finding]:
@@ -178,26 +167,56 @@ def _take_off(stack: Stack, role: Role, statement: Statement) -> str:
     return f"aws iam detach-role-policy --region {stack.region} --role-name {role.name} --policy-arn {arn}"
 
 
-def _start(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
-    stack = snapshot.stack
-    wanted: dict[tuple[str, str], str] = {}
-    for container in (c for d in snapshot.definitions for c in d.containers):
-        if container.log_group:
-            region = container.log_region or stack.region
-            stream = (
-                f"arn:{stack.partition}:logs:{region}:{stack.account}:log-group:{container.log_group}:log-stream:app/0"
-            )
-            for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
-                wanted[action, stream] = container.log_group
+@dataclass(frozen=True)
+class Call:
+    """A call that a task makes while it starts, by its execution role.
+
+    Attributes:
+        service: As VPC endpoints call it, such as `ecr.api`; the host of a registry outside ECR, which takes no call.
+        region: "" for a host without an endpoint.
+        about: The log group or the repository.
+    """
+
+    service: str
+    region: str
+    action: str = ""
+    resource: str = ""
+    about: str = ""
+
+
+def calls_at_start(stack: Stack, definition: TaskDefinition) -> Iterator[Call]:
+    """Yield what a task of a revision asks for while it starts."""
+    for _, text in definition.references():
+        try:
+            arn = parse_value_from(text).arn
+        except ValueError:  # the check `value-from` names it
+            continue
+        yield Call("secretsmanager", region_of(arn), READ, arn)
+    for container in definition.containers:
         if image := image_in_ecr(container.image):
-            repository = f"arn:{stack.partition}:ecr:{image.region}:{image.account}:repository/{image.repository}"
+            home, about = f"{stack.partition}:ecr:{image.region}:{image.account}", image.repository
+            yield Call("ecr.api", image.region, "ecr:GetAuthorizationToken", f"arn:{home}:*", "ECR")
             for action in ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"):
-                wanted[action, repository] = image.repository
-            wanted["ecr:GetAuthorizationToken", "*"] = "ECR"
-    for (action, resource), subject in wanted.items():
-        request = Request(action, resource, role.arn, _context(stack, role))
-        decision = decide(request, identity=role.identity, boundary=role.boundary)
-        yield from _denied("start", f"{role.name} on {subject}", action, decision, snapshot)
+                yield Call("ecr.dkr", image.region, action, f"arn:{home}:repository/{about}", about)
+            layers = f"arn:{stack.partition}:s3:::prod-{image.region}-starport-layer-bucket/layer"
+            yield Call("s3", image.region, "s3:GetObject", layers)
+        else:
+            host = container.image.partition("/")[0]
+            named = "/" in container.image and ("." in host or ":" in host)
+            yield Call(host if named else "registry-1.docker.io", "")
+        if group := container.log_group:
+            region = container.log_region or stack.region
+            stream = f"arn:{stack.partition}:logs:{region}:{stack.account}:log-group:{group}:log-stream:app/0"
+            for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+                yield Call("logs", region, action, stream, group)
+
+
+def _start(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
+    calls = [call for definition in snapshot.definitions for call in calls_at_start(snapshot.stack, definition)]
+    for call in sorted(dict.fromkeys(call for call in calls if call.about), key=lambda one: _ORDER.index(one.service)):
+        resource = "*" if call.service == "ecr.api" else call.resource  # IAM limits a token to no repository
+        decision = role.may(call.action, resource, request_context(snapshot.stack, role))
+        yield from _denied("start", f"{role.name} on {call.about}", call.action, decision, snapshot)
 
 
 def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
@@ -214,13 +233,8 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
             remark = "then restore the values from a backup: python -m ops restore FILE"
             yield Finding("key", "failure", name, found, put_back(stack), remark)
         elif key.state != "Enabled":
-            yield Finding(
-                "key",
-                "failure",
-                name,
-                f"its key is {key.state}: nothing can be decrypted",
-                _fix_key(key),
-            )
+            found = f"its key is {key.state}: nothing can be decrypted"
+            yield Finding("key", "failure", name, found, _fix_key(key))
         elif stack.is_adopted(name) and stack.foreign_key_arns.get(name) != key.arn:
             found = f"is encrypted with {key.arn}, which the configuration doesn't name: no role can decrypt with it"
             yield Finding("key", "failure" if arn in wanted else "warning", name, found, name_key(stack, name, key.arn))
@@ -232,15 +246,8 @@ def _keys(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
                 found = "could not be checked: you are not allowed to read the key's policy"
                 yield Finding("key", "unchecked", name, found, remark="ask for kms:GetKeyPolicy")
                 continue
-            via = {
-                "kms:viaservice": f"secretsmanager.{stack.region}.{_dns_suffix(stack)}",
-                "kms:calleraccount": stack.account,
-                "kms:encryptioncontext:secretarn": arn,
-            }
-            request = Request("kms:Decrypt", key.arn, role.arn, _context(stack, role) | via)
-            decision = decide(
-                request, identity=role.identity, boundary=role.boundary, resource=key.policy, resource_must_allow=True
-            )
+            known = request_context(stack, role, arn)
+            decision = role.may("kms:Decrypt", key.arn, known, key.policy, policy_must_allow=True)
             yield from _denied("key", f"{role.name} on the key of {name}", "kms:Decrypt", decision, snapshot)
 
 
@@ -257,30 +264,8 @@ def _fix_key(key: Key) -> str:
     return f"{cancel}aws kms enable-key {which}"
 
 
-def request_context(stack: Stack, role: Role, secret_arn: str) -> dict[str, str | None]:
-    """Return the context of a request for a secret, or of Secrets Manager's request for its key."""
-    region, account = secret_arn.split(":")[3:5]
-    return _context(stack, role) | {
-        "aws:requestedregion": region,
-        "aws:resourceaccount": account,
-        "kms:viaservice": f"secretsmanager.{region}.{_dns_suffix(stack)}",
-        "kms:calleraccount": stack.account,
-        "kms:encryptioncontext:secretarn": secret_arn,
-    }
-
-
-def _context(stack: Stack, role: Role) -> dict[str, str | None]:
-    return {
-        "aws:securetransport": "true",
-        "aws:principalarn": role.arn,
-        "aws:principalaccount": stack.account,
-        "aws:principaltype": "AssumedRole",
-        "aws:requestedregion": stack.region,
-        "aws:resourceaccount": stack.account,
-        "secretsmanager:versionstage": CURRENT,
-        "aws:multifactorauthpresent": None,
-    }
-
-
-def _dns_suffix(stack: Stack) -> str:
-    return "amazonaws.com.cn" if stack.partition == "aws-cn" else "amazonaws.com"
+def request_context(stack: Stack, role: Role, secret_arn: str | None = None) -> dict[str, str | None]:
+    """Return the context of a request of a start: for a secret, or by Secrets Manager for its key; else for the stack's own."""
+    here = {"aws:requestedregion": stack.region, "aws:resourceaccount": stack.account}
+    of_ecs = {"secretsmanager:versionstage": CURRENT, "aws:multifactorauthpresent": None}
+    return here | role.context(stack, secret_arn) | of_ecs

@@ -10,10 +10,11 @@ from functools import partial
 
 from components.acceptance import is_server, named, rotate_command
 from components.outputs import Part
-from components.references import CURRENT, PREVIOUS
+from components.references import PREVIOUS
 from ops._aws import Aws
 from ops._errors import MisuseError
 from ops._json import json_object
+from ops._restoring import written
 from ops._secrets import Record, Value, read_value
 from ops.both_sides.progress import rotating
 from ops.both_sides.servers import NoServerError, Server, of_host
@@ -63,9 +64,7 @@ def _written(aws: Aws, snapshot: Snapshot, record: Record) -> datetime | None:
     value = snapshot.values.get(record.arn)
     if isinstance(value, Value):
         return value.created
-    # Without deprecated ones there are as many versions as labels: twenty at most, one page.
-    versions = aws.client("secretsmanager").list_secret_version_ids(SecretId=record.arn)["Versions"]
-    return next((one.get("CreatedDate") for one in versions if CURRENT in one.get("VersionStages", ())), None)
+    return written(aws, record)
 
 
 def _by_function(record: Record, part: Part, written: datetime | None, subject: str) -> Finding:

@@ -95,6 +95,10 @@ class Service:
         """The family of the task definition that it runs."""
         return _family(self.definition_arn)
 
+    def update(self, region: str) -> str:
+        """Return the beginning of the command that changes it."""
+        return f"aws ecs update-service --region {region} --cluster {self.cluster} --service {self.name}"
+
 
 @dataclass(frozen=True)
 class Found:
@@ -338,7 +342,7 @@ def check(snapshot: Snapshot, service: Service, *, closed: bool = False) -> Iter
 
 def _state(snapshot: Snapshot, service: Service, *, blocked: bool) -> Iterator[Finding]:
     stack = snapshot.stack
-    update = f"aws ecs update-service --region {stack.region} --cluster {service.cluster} --service {service.name}"
+    update = service.update(stack.region)
     if service.definition_arn != stack.service.task_definition_arn:
         label = service.definition_arn.rpartition("/")[2]
         found = f"runs {label}, but the stack's revision is {stack.service.task_definition_arn.rpartition('/')[2]}"

@@ -61,7 +61,7 @@ def _of_trust(kind: Kind, **statement: Any) -> list[str]:
 def _of_secret(**statement: Any) -> list[str]:
     raw = [{"Effect": "Allow", "Action": READ, "Resource": "*", **statement}, identity.require_tls()]
     record = Record(SECRET, "service-ticket-system-dev-jwt-secret")
-    secret = Secret("jwt-secret", SECRET, record, parse({"Statement": raw}, source="policy"), None, None)
+    secret = Secret("jwt-secret", record, parse({"Statement": raw}, source="policy"), None)
     return [f.problem for f in secret_findings(STACK, secret)]
 
 

@@ -35,7 +35,7 @@ class Aws:
         return self
 
     def list_secret_version_ids(self, **_: Any) -> dict[str, Any]:
-        return {"Versions": [{"VersionStages": ["AWSCURRENT"], "CreatedDate": self.written}]}
+        return {"Versions": [{"VersionId": "new", "CreatedDate": self.written}]}
 
     def get_secret_value(self, **asked: str) -> dict[str, Any]:
         self.reads.append(asked["VersionStage"])

@@ -77,14 +77,11 @@ def _judged(
     execution = Role(EXECUTION, f"{PREFIX}-app-execution", trust or _trust("ecs-tasks.amazonaws.com"), READS, None)
     rotation = Role(ROTATION, f"{PREFIX}-rotation", _trust("lambda.amazonaws.com"), READS, None)
     meant = {SECRET: frozenset({"secretsmanager:getsecretvalue"})}
-    record = Record(SECRET, f"{PREFIX}-jwt-secret", replicas=tuple(Replica(region, "InSync") for region in replicas))
+    copies = tuple(Replica(region, "InSync") for region in replicas)
+    record = Record(SECRET, f"{PREFIX}-jwt-secret", kms_key_id=key_arn, replicas=copies)
     facts = Facts(
         stack=STACK,
-        secrets=(
-            Secret(
-                "jwt-secret", SECRET, record, parse({"Statement": [identity.require_tls()]}, source="p"), key_arn, None
-            ),
-        ),
+        secrets=(Secret("jwt-secret", record, parse({"Statement": [identity.require_tls()]}, source="p"), None),),
         foreign=(),
         missing=(),
         keys={KEY: Key(KEY, KEY_POLICY, ())} if key_arn else {},
@@ -246,7 +243,7 @@ def test_the_pattern_that_tags_give_is_a_right_with_a_condition() -> None:
     eve = _eve(_allow("secretsmanager:*", "*", Condition=condition))
     execution = Role(EXECUTION, "x", _trust("ecs-tasks.amazonaws.com"), READS, None)
     record = Record(SECRET, f"{PREFIX}-jwt-secret", tags={"team": "tickets"})
-    secret = Secret("jwt-secret", SECRET, record, (), None, None)
+    secret = Secret("jwt-secret", record, (), None)
     facts = Facts(
         STACK, (secret,), (), (), {}, (StackRole(execution, "execution"),), (eve,), everybody=True, not_looked_at=()
     )
