@@ -7,25 +7,34 @@ scheduled-job) and site/content/docs/developing/manifest-env-var.
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
 from ops._env_file import Elsewhere, parse_env
-from ops.migrate._values import Unread, as_words, health_check
+from ops.migrate._values import Unread, as_words, health_check, items, mapping
 
-TYPES = {
+TYPES = (
     "Load Balanced Web Service", "Backend Service", "Worker Service", "Request-Driven Web Service", "Scheduled Job",
-}  # fmt: skip
+)  # fmt: skip
 """Types of a manifest that has a container."""
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _TASK = ("cpu", "memory")
+_OF_A_CONTAINER = ("variables", "secrets", "env_file", "command", "entrypoint")
 _NOT_OF_A_TASK = {
     "name", "type", "http", "nlb", "count", "exec", "network", "environments", "deployment", "observability", "image",
-    "variables", "secrets", "env_file", "sidecars", "command", "entrypoint", "platform", "storage", "logging", *_TASK,
+    "sidecars", "platform", "storage", "logging", *_TASK, *_OF_A_CONTAINER,
 }  # fmt: skip
 """What is around the task (load balancer, scaling, network), or is read separately."""
+
+_FIELDS = {
+    "essential": "essential", "labels": "dockerLabels", "depends_on": "dependsOn", "mount_points": "mountPoints",
+    "credentials": "repositoryCredentials",
+}  # fmt: skip
+"""ECS's field by Copilot's."""
+
+_ARCHITECTURES = {"x86_64": "X86_64", "amd64": "X86_64", "arm64": "ARM64", "arm": "ARM64"}
 
 _OWN_VARIABLES = (
     "Copilot sets further variables (COPILOT_..., the outputs of addons/): add those that the application reads"
@@ -34,8 +43,7 @@ _OWN_VARIABLES = (
 
 def environments(manifest: Mapping[str, Any]) -> list[str]:
     """Return the environments that a manifest has overrides for, only "" without any."""
-    found = manifest.get("environments")
-    return list(cast("Mapping[str, Any]", found)) if isinstance(found, dict) and found else [""]
+    return list(mapping(manifest.get("environments"))) or [""]
 
 
 def task_definition(manifest: Mapping[str, Any], environment: str, path: Path) -> dict[str, Any]:
@@ -46,65 +54,58 @@ def task_definition(manifest: Mapping[str, Any], environment: str, path: Path) -
         environment: One of `environments`.
         path: The manifest's file: env_file is relative to the folder that `copilot/` is in.
     """
-    overrides: Any = manifest.get("environments") or {}
-    merged = _merged(manifest, overrides.get(environment) or {}) if environment else manifest
-    known = {"COPILOT_ENVIRONMENT_NAME": environment, "COPILOT_APPLICATION_NAME": _application(path)}
-    filled = cast("Mapping[str, Any]", _filled(merged, {name: value for name, value in known.items() if value}))
-    root = next((folder.parent for folder in path.parents if folder.name == "copilot"), path.parent)
-    image = _mapping(filled.get("image"), "location")
-    own = {**image, **{key: filled[key] for key in _OF_A_CONTAINER if key in filled}}
-    storage = _mapping(filled.get("storage"))
-    sidecars = _mapping(filled.get("sidecars"))
-    found: dict[str, Any] = {
+    overrides = mapping(manifest.get("environments")).get(environment)
+    folder = next((folder for folder in path.parents if folder.name == "copilot"), path.parent / "copilot")
+    known = {"COPILOT_ENVIRONMENT_NAME": environment, "COPILOT_APPLICATION_NAME": _application(folder)}
+    filled = mapping(_filled(_merged(manifest, overrides), {name: value for name, value in known.items() if value}))
+    own = {**mapping(filled.get("image"), "location"), **{k: filled[k] for k in _OF_A_CONTAINER if k in filled}}
+    storage = mapping(filled.get("storage"))
+    volumes = mapping(storage.get("volumes"))
+    sidecars = mapping(filled.get("sidecars"))
+    return {
         **{key: filled[key] for key in _TASK if key in filled},
         "networkMode": "awsvpc",
         "requiresCompatibilities": ["FARGATE"],
         "runtimePlatform": _platform(filled.get("platform")),
         "ephemeralStorage": {"sizeInGiB": storage["ephemeral"]} if storage.get("ephemeral") else None,
-        "volumes": [{"name": name} for name in _mapping(storage.get("volumes"))],
+        "volumes": [{"name": name} for name in volumes],
         "copilot.variables": Unread(_OWN_VARIABLES),
         "containerDefinitions": [
             {
-                **_container(str(filled.get("name") or "app"), own, root),
+                **_container(str(filled.get("name") or "app"), own, folder.parent),
                 "readonlyRootFilesystem": storage.get("readonly_fs"),
-                "mountPoints": [{"sourceVolume": name} for name in _mapping(storage.get("volumes"))],
-                "logConfiguration": _log(_mapping(filled.get("logging"))),
+                "mountPoints": [{"sourceVolume": name} for name in volumes],
+                "logConfiguration": _log(mapping(filled.get("logging"))),
             },
-            *(_container(name, _mapping(raw), root) for name, raw in sidecars.items()),
+            *(_container(name, mapping(raw), folder.parent) for name, raw in sidecars.items()),
         ],
+        **{f"copilot.{key}": value for key, value in filled.items() if key not in _NOT_OF_A_TASK},
     }
-    return {**found, **{f"copilot.{key}": value for key, value in filled.items() if key not in _NOT_OF_A_TASK}}
-
-
-_OF_A_CONTAINER = ("variables", "secrets", "env_file", "command", "entrypoint")
 
 
 def _merged(base: Any, override: Any) -> Any:
     """Return the manifest with an environment's overrides: mappings are merged, everything else is replaced."""
     if isinstance(base, dict) and isinstance(override, dict):
-        ours, theirs = cast("Mapping[str, Any]", base), cast("Mapping[str, Any]", override)
+        ours, theirs = mapping(base), mapping(override)
         return {**ours, **{key: _merged(ours.get(key), value) for key, value in theirs.items()}}
     return base if override is None else override
 
 
-def _application(path: Path) -> str:
+def _application(folder: Path) -> str:
     """Return the application's name from `copilot/.workspace`, "" without one."""
-    for folder in path.parents:
-        if folder.name == "copilot":
-            try:
-                found: Any = yaml.safe_load((folder / ".workspace").read_text(encoding="utf-8"))
-                return str(found["application"])
-            except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-                return ""
-    return ""
+    try:
+        found: Any = yaml.safe_load((folder / ".workspace").read_text(encoding="utf-8"))
+        return str(found["application"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return ""
 
 
 def _filled(value: Any, known: Mapping[str, str]) -> Any:
     """Return a value with `${NAME}` filled in, Unread where only the shell of `copilot deploy` knows it."""
     if isinstance(value, dict):
-        return {key: _filled(item, known) for key, item in cast("Mapping[str, Any]", value).items()}
+        return {key: _filled(item, known) for key, item in mapping(value).items()}
     if isinstance(value, list):
-        return [_filled(item, known) for item in cast("list[Any]", value)]
+        return [_filled(item, known) for item in items(value)]
     if not isinstance(value, str):
         return value
     if missing := [name for name in _VARIABLE.findall(value) if name not in known]:
@@ -113,16 +114,16 @@ def _filled(value: Any, known: Mapping[str, str]) -> Any:
 
 
 def _container(name: str, raw: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    image = _mapping(raw.get("image"), "location") or raw
+    image = mapping(raw.get("image"), "location") or raw
     environment, unread_files = _from_file(raw.get("env_file"), root)
-    environment |= {key: _export(value) or value for key, value in _mapping(raw.get("variables")).items()}
+    environment |= {key: _export(value) or value for key, value in mapping(raw.get("variables")).items()}
     port, _, protocol = str(raw.get("port") or "").partition("/")
     found = {
         "name": name,
         "image": image.get("location"),
         "environment": [{"name": key, "value": value} for key, value in environment.items()],
         "secrets": [
-            {"name": key, "valueFrom": _reference(value)} for key, value in _mapping(raw.get("secrets")).items()
+            {"name": key, "valueFrom": _reference(value)} for key, value in mapping(raw.get("secrets")).items()
         ],
         "environmentFiles": unread_files,
         "portMappings": [{"containerPort": port, "protocol": protocol or "tcp"}] if port else [],
@@ -132,13 +133,6 @@ def _container(name: str, raw: Mapping[str, Any], root: Path) -> dict[str, Any]:
         **{ecs: raw.get(key) for key, ecs in _FIELDS.items()},
     }
     return {key: value for key, value in found.items() if value is not None}
-
-
-_FIELDS = {
-    "essential": "essential", "labels": "dockerLabels", "depends_on": "dependsOn", "mount_points": "mountPoints",
-    "credentials": "repositoryCredentials",
-}  # fmt: skip
-"""ECS's field by Copilot's."""
 
 
 def _from_file(file: Any, root: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -154,37 +148,28 @@ def _from_file(file: Any, root: Path) -> tuple[dict[str, Any], list[dict[str, An
 
 def _reference(value: Any) -> Any:
     """Return a secret's `valueFrom`: a parameter's name or ARN, or `secretsmanager:` and a secret's name."""
-    found = _mapping(value).get("secretsmanager")
+    found = mapping(value).get("secretsmanager")
     return _export(value) or (f"secretsmanager:{found}" if isinstance(found, str) else value)
 
 
 def _export(value: Any) -> Unread | None:
-    found = _mapping(value).get("from_cfn")
+    found = mapping(value).get("from_cfn")
     return Unread("an export of CloudFormation gives it: aws cloudformation list-exports") if found else None
 
 
 def _platform(value: Any) -> dict[str, Any] | None:
     """Return the platform: `linux/arm64`, or a mapping of osfamily and architecture."""
-    found = _mapping(value)
+    found = mapping(value)
     if isinstance(value, str):
-        system, _, architecture = value.partition("/")
-        found = {"osfamily": system, "architecture": architecture}
+        found = dict(zip(("osfamily", "architecture"), value.split("/", 1), strict=False))
     if not found:
         return None
-    architectures = {"x86_64": "X86_64", "amd64": "X86_64", "arm64": "ARM64", "arm": "ARM64"}
     architecture = str(found.get("architecture") or "x86_64").lower()
     system = str(found.get("osfamily") or "linux").upper()
-    return {"cpuArchitecture": architectures.get(architecture, architecture), "operatingSystemFamily": system}
+    return {"cpuArchitecture": _ARCHITECTURES.get(architecture, architecture), "operatingSystemFamily": system}
 
 
 def _log(raw: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the options of FireLens; the retention of CloudWatch Logs alone changes nothing."""
     others = {key: value for key, value in raw.items() if key != "retention" and value is not None}
     return {"logDriver": "awsfirelens", "options": others.get("destination"), **others} if others else None
-
-
-def _mapping(value: Any, key: str = "") -> dict[str, Any]:
-    """Return a mapping as it is; a text as the value of `key`, where there is one."""
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value)
-    return {key: value} if key and isinstance(value, str) else {}

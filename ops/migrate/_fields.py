@@ -6,12 +6,12 @@ that a field which AWS adds is noticed. A field that is in neither table is trea
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 from components import checks, limits
 from ops._detect import why_text_is_secret
 from ops.migrate._task_definition import Container, TaskDefinition
-from ops.migrate._values import Unread
+from ops.migrate._values import Unread, items, mapping
 
 FILLED_BY_ECS = {
     "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "deregisteredAt",
@@ -112,24 +112,24 @@ def health_check(container: Container) -> str | None:
 
     One that holds a secret, or a number that ECS rejects, can't be.
     """
-    raw: Any = container.document.get("healthCheck")
-    if not isinstance(raw, dict):
-        return None
-    check = cast("Mapping[str, Any]", raw)
-    command: Any = check.get("command")
-    if not isinstance(command, list) or not all(isinstance(word, str) for word in cast("list[Any]", command)):
-        return None
-    words = cast("list[str]", command)
-    given = {key: check.get(key) for key in limits.HEALTH_CHECK}
-    numbers = {key: str(limits.HEALTH_CHECK[key][0] if value is None else value) for key, value in given.items()}
+    check = mapping(container.document.get("healthCheck"))
+    words = items(check.get("command"))
+    numbers = {key: check.get(key) for key in limits.HEALTH_CHECK}
+    numbers = {key: str(limits.HEALTH_CHECK[key][0] if value is None else value) for key, value in numbers.items()}
     fine = all(
         numbers[key].isdecimal() and lowest <= int(numbers[key]) <= highest
         for key, (_, lowest, highest) in limits.HEALTH_CHECK.items()
     )
-    if words[:1] not in (["CMD"], ["CMD-SHELL"]) or not fine or why_text_is_secret(" ".join(words)):
+    if words[:1] not in (["CMD"], ["CMD-SHELL"]) or not all(isinstance(word, str) for word in words) or not fine:
         return None
-    found = {"command": words, **{key: int(number) for key, number in numbers.items()}}
-    return json.dumps(found, sort_keys=True, separators=(",", ":"))
+    if why_text_is_secret(" ".join(words)):
+        return None
+    return compact({"command": words, **{key: int(number) for key, number in numbers.items()}})
+
+
+def compact(value: object) -> str:
+    """Return a value as the configuration has it."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def sidecar(
@@ -163,24 +163,23 @@ def sidecar(
 
 
 def _as_ecs_takes_it(container: Container, field: str, value: Any, renamed: Mapping[str, str]) -> Any:
-    if field == "portMappings":  # awsvpc has no other host ports
-        return [
-            {key: item for key, item in _canonical(mapping).items() if key != "hostPort"}
-            for mapping in container.document[field]
-        ]
+    if field == "portMappings":
+        return _ports(container)
     if field == "dependsOn":
         return [{**one, "containerName": renamed.get(one["containerName"], one["containerName"])} for one in value]
     return bool(value) if field == "essential" else value
 
 
+def _ports(container: Container) -> list[dict[str, Any]]:
+    """Return a container's ports without the host's: awsvpc has no others."""
+    ports = items(_canonical(container.document.get("portMappings")))
+    return [{key: item for key, item in mapping(port).items() if key != "hostPort"} for port in ports]
+
+
 def different_sidecar(wanted: Mapping[str, Any], new: Container) -> list[str]:
     """Return the fields of a carried container that the new one has differently."""
     fields = container_fields(new) | {key: new.document.get(key) for key in ("cpu", "memory", "memoryReservation")}
-    own = {**fields, "image": new.image, "environment": dict(new.plain)}
-    own["portMappings"] = [
-        {key: item for key, item in _canonical(mapping).items() if key != "hostPort"}
-        for mapping in new.document.get("portMappings") or ()
-    ]
+    own = {**fields, "image": new.image, "environment": dict(new.plain), "portMappings": _ports(new)}
     return [key for key, value in wanted.items() if _text(_canonical(value)) != _text(_canonical(own.get(key)))]
 
 
@@ -214,17 +213,14 @@ def _differences(
 
 
 def _advice(table: Mapping[str, str], field: str, value: Any) -> str:
-    if field == "portMappings":
-        ports = cast("list[str]", value)
-        if len(ports) == 1 and "tcp (" in ports[0]:
-            return (
-                f"{ports[0]}: only Service Connect uses a port's protocol; leave it out where the service is not in it"
-            )
-        return f"{', '.join(ports[1:]) or ports[0]}: {table[field]}"
     tool, dot, _ = field.partition(".")
-    return table.get(field) or (
-        f"only {tool.capitalize()} has it: do what it did yourself, or leave it out" if dot else UNKNOWN
-    )
+    if field == "portMappings" and len(value) == 1 and "tcp (" in value[0]:
+        return f"{value[0]}: only Service Connect uses a port's protocol; leave it out where the service is not in it"
+    if field == "portMappings":
+        return f"{', '.join(value[1:]) or value[0]}: {table[field]}"
+    if dot:
+        return f"only {tool.capitalize()} has it: do what it did yourself, or leave it out"
+    return table.get(field) or UNKNOWN
 
 
 _NEW_TASK: Mapping[str, Any] = {"networkMode": _ON_FARGATE, "requiresCompatibilities": ["FARGATE"]}
@@ -242,16 +238,14 @@ def _task_fields(task: TaskDefinition) -> dict[str, Any]:
     """Return a task's fields that are compared, without what ECS would fill in."""
     skipped = FILLED_BY_ECS | MADE_BY_THE_PROGRAM | {"cpu", "memory"}
     found = {key: _canonical(value) for key, value in task.document.items() if key not in skipped}
-    platform: Any = found.get("runtimePlatform")
-    if isinstance(platform, dict):  # the architecture is a setting of the plan
-        found["runtimePlatform"] = {k: v for k, v in cast("dict[str, Any]", platform).items() if k != "cpuArchitecture"}
+    if platform := mapping(found.get("runtimePlatform")):  # the architecture is a setting of the plan
+        found["runtimePlatform"] = {key: value for key, value in platform.items() if key != "cpuArchitecture"}
     if task.whole:
         mode = found.setdefault("networkMode", _ON_EC2)
-        compatible = found.get("requiresCompatibilities")
-        if not compatible:
-            found["requiresCompatibilities"] = ["FARGATE"] if mode == _ON_FARGATE else ["EC2"]
-    compatible = found.get("requiresCompatibilities")
-    if isinstance(compatible, list) and "FARGATE" in compatible:
+        found["requiresCompatibilities"] = found.get("requiresCompatibilities") or [
+            "FARGATE" if mode == _ON_FARGATE else "EC2"
+        ]
+    if "FARGATE" in items(found.get("requiresCompatibilities")):
         found["requiresCompatibilities"] = ["FARGATE"]
     return found
 
@@ -262,38 +256,25 @@ def container_fields(container: Container) -> dict[str, Any]:
     found = {key: _canonical(value) for key, value in document.items() if key not in _NOT_COMPARED}
     for section in ("environment", "secrets"):
         entries = document.get(section)
-        if isinstance(entries, Unread):
-            found[section] = entries
-        elif isinstance(entries, list) and (unread := [e for e in entries if isinstance(e, Unread)]):
+        if unread := [one for one in (entries, *items(entries)) if isinstance(one, Unread)]:
             found[section] = unread[0]
-    if isinstance(document.get("portMappings"), list):
+    if ports := items(document.get("portMappings")):
+        # The console names every port; only Service Connect uses a port's protocol.
+        protocols = [mapping(port).get("appProtocol") for port in ports]
         found["portMappings"] = [
-            f"{port}/{protocol}{_named(mapping)}"
-            for (port, protocol), mapping in zip(container.ports, document["portMappings"], strict=False)
+            f"{port}/{protocol}{f' ({other})' if other else ''}"
+            for (port, protocol), other in zip(container.ports, protocols, strict=False)
         ]
-    log: Any = document.get("logConfiguration")
-    if isinstance(log, dict) and log.get("logDriver") == "awslogs":
-        found["logConfiguration"] = _awslogs(cast("Mapping[str, Any]", log))
-    labels: Any = found.get("dockerLabels")
-    if isinstance(labels, dict):
-        found["dockerLabels"] = {k: v for k, v in cast("dict[str, Any]", labels).items() if k != "secret-versions"}
+    log = mapping(document.get("logConfiguration"))
+    if log.get("logDriver") == "awslogs":
+        found["logConfiguration"] = _awslogs(log)
+    if labels := mapping(found.get("dockerLabels")):
+        found["dockerLabels"] = {key: value for key, value in labels.items() if key != "secret-versions"}
     return found
 
 
-def _named(mapping: Any) -> str:
-    """Return what Service Connect adds to a port."""
-    if not isinstance(mapping, dict):
-        return ""
-    port = cast("Mapping[str, Any]", mapping)
-    protocol = port.get("appProtocol")
-    # The console names every port; only Service Connect uses a port's protocol.
-    return f" ({protocol})" if protocol else ""
-
-
 def _awslogs(log: Mapping[str, Any]) -> dict[str, Any]:
-    options: Any = log.get("options") or {}
-    given = cast("Mapping[str, Any]", options).items() if isinstance(options, dict) else ()
-    others = {key: value for key, value in given if key not in _AWSLOGS}
+    others = {key: value for key, value in mapping(log.get("options")).items() if key not in _AWSLOGS}
     return {"logDriver": "awslogs", **({"options": others} if others else {})}
 
 
@@ -312,20 +293,20 @@ def _is_default(field: str, value: Any) -> bool:
 def _canonical(value: Any) -> Any:
     """Return a value without what ECS would fill in, with quoted numbers and switches as such."""
     if isinstance(value, dict):
-        items = {key: _canonical(item) for key, item in cast("Mapping[str, Any]", value).items()}
-        return {key: item for key, item in sorted(items.items()) if not _is_default(key, item)}
+        found = {key: _canonical(item) for key, item in sorted(mapping(value).items())}
+        return {key: item for key, item in found.items() if not _is_default(key, item)}
     if isinstance(value, list):
-        return [_canonical(item) for item in cast("list[Any]", value)]
+        return [_canonical(item) for item in items(value)]
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value, int(value) if value.isdecimal() else value)
     return value
 
 
 def _same(field: str, old: Any, new: Any) -> bool:
-    if field == "dockerLabels" and isinstance(old, dict) and isinstance(new, dict):
-        return cast("dict[str, Any]", old).items() <= cast("dict[str, Any]", new).items()
+    if field == "dockerLabels" and isinstance(new, dict):
+        return mapping(old).items() <= mapping(new).items()
     if field == "portMappings":
-        return set(cast("list[str]", old)) <= set(cast("list[str]", new or ()))
+        return set(old) <= set(new or ())
     return _text(old) == _text(new)
 
 

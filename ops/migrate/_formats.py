@@ -4,6 +4,7 @@ Each becomes the document that `describe-task-definition` prints for it. A refer
 that owns the file can resolve is `Unread`, with the reason. No message quotes a file's content.
 """
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,11 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import botocore.session
 import yaml
 
 from ops._env_file import Elsewhere, parse_env
+from ops._errors import MisuseError
+from ops._json import read_json
 from ops.migrate import _copilot as copilot
-from ops.migrate._values import Unread, as_words, health_check
+from ops.migrate._values import Unread, as_words, health_check, items, mapping
 
 _MAX_NODES = 200_000
 """Parts of a document above which it is refused: YAML's aliases can expand a small file endlessly."""
@@ -23,7 +27,7 @@ _MAX_NODES = 200_000
 _DEFINITIONS = "containerDefinitions"
 
 
-class FormatError(ValueError):
+class TaskDefinitionError(MisuseError):
     """The text is not a task definition; the message never quotes its content."""
 
 
@@ -46,18 +50,18 @@ def read_documents(path: Path) -> list[Document]:
     """Return the task definitions in a file, in the file's order.
 
     Raises:
-        FormatError: When there is none, or the file can't be read.
+        TaskDefinitionError: When there is none, or the file can't be read.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise FormatError(f"{path} can't be read: {error.strerror}") from None
+        raise TaskDefinitionError(f"{path} can't be read: {error.strerror}") from None
     except ValueError:
-        raise FormatError(f"{path} is not JSON: it is not UTF-8 text") from None
+        raise TaskDefinitionError(f"{path} is not JSON: it is not UTF-8 text") from None
     if path.name.startswith(".env") or path.suffix == ".env":
         return [_from_env(text, path)]
     if other := _named_otherwise(path, text):
-        raise FormatError(f"{path} is {other}")
+        raise TaskDefinitionError(f"{path} is {other}")
     yaml_file = path.suffix in {".yaml", ".yml"}
     return documents(_yaml(text, path) if yaml_file else _json(text, path), path.name, str(path))
 
@@ -91,53 +95,50 @@ def documents(content: object, name: str, source: str) -> list[Document]:
     """Return the task definitions in a parsed document.
 
     Raises:
-        FormatError: When there is none.
+        TaskDefinitionError: When there is none.
     """
     _check_size(content, source)
     # `terraform output -json` of jsonencode(...) is JSON in a JSON string.
     content = _parsed_again(content)
-    if isinstance(content, list) and _are_containers(cast("list[Any]", content)):
+    top = mapping(content)
+    if _are_containers(items(content)):
         return [Document(name, {_DEFINITIONS: content}, whole=False)]
-    if isinstance(content, dict):
-        mapping = cast("Mapping[str, Any]", content)
-        if mapping.get("type") in copilot.TYPES:
-            return _from_copilot(mapping, name, source)
-        if isinstance(mapping.get("services"), dict):
-            return [_from_compose(mapping, name, source)]
-        if isinstance(mapping.get("image"), str) and isinstance(mapping.get("environment", []), list):
-            return [Document(name, {_DEFINITIONS: [mapping]}, whole=False)]
+    if top.get("type") in copilot.TYPES:
+        path = Path(source).absolute()
+        contents = {one: copilot.task_definition(top, one, path) for one in copilot.environments(top)}
+        return [Document(one or str(top.get("name") or name), found, whole=False) for one, found in contents.items()]
+    if isinstance(top.get("services"), dict):
+        return [_from_compose(top, name, source)]
+    if isinstance(top.get("image"), str) and isinstance(top.get("environment", []), list):
+        return [Document(name, {_DEFINITIONS: [top]}, whole=False)]
     found: list[Document] = []
     try:
-        for document in _found(content, name, _parameters(content)):
+        for document in _found(content, name, _parameters(top)):
             if document.content not in [other.content for other in found]:
                 found.append(document)
     except RecursionError:
-        raise FormatError(f"{source} is nested too deeply") from None
+        raise TaskDefinitionError(f"{source} is nested too deeply") from None
     if not found:
-        raise FormatError(f"{source} {_instead(content)}")
+        raise TaskDefinitionError(f"{source} {_instead(top)}")
     return found
 
 
 def _parsed_again(content: Any) -> Any:
     """Return a text's JSON; anything else, and a text that is not JSON, as it is."""
-    if not isinstance(content, str):
-        return content
     try:
-        return json.loads(content)
+        return json.loads(content) if isinstance(content, str) else content
     except (ValueError, RecursionError):
         return content
 
 
-def _instead(content: object) -> str:
+def _instead(found: Mapping[str, Any]) -> str:
     """Return what a document without containers is, and what to do."""
-    kinds = cast("Mapping[str, Any]", content) if isinstance(content, dict) else {}
-    if kinds.get("planned_values") or "terraform_version" in kinds:
+    if found.get("planned_values") or "terraform_version" in found:
         return "has no task definition yet: Terraform knows it only after the apply; `terraform show -json > FILE` then"
-    if "Resources" in kinds:
+    if "Resources" in found:
         return f"is a CloudFormation template without AWS::ECS::TaskDefinition; {READ}"
-    for kind, is_it in _OTHERS.items():
-        if is_it(kinds):
-            return f"is {kind}, which is not supported; {READ}"
+    if kind := next((kind for kind, is_it in _OTHERS.items() if is_it(found)), ""):
+        return f"is {kind}, which is not supported; {READ}"
     return f"has no containerDefinitions: it is not a task definition; {READ}"
 
 
@@ -160,43 +161,38 @@ _OTHERS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
 """Formats that people try, by what they are called."""
 
 
-def _are_containers(items: Sequence[Any]) -> bool:
-    return bool(items) and all(
-        isinstance(item, dict)
-        and any(isinstance(item.get(key), str) for key in ("name", "image"))
-        and _key_of(cast("Mapping[str, Any]", item)) is None
-        for item in items
+def _are_containers(found: Sequence[Any]) -> bool:
+    return bool(found) and all(
+        any(isinstance(mapping(item).get(key), str) for key in ("name", "image")) and _key_of(mapping(item)) is None
+        for item in found
     )
 
 
-def _key_of(mapping: Mapping[str, Any]) -> str | None:
+def _key_of(raw: Mapping[str, Any]) -> str | None:
     """Return the key of a task definition's containers, in any spelling."""
-    return next((k for k in mapping if k.replace("_", "").lower() == _DEFINITIONS.lower()), None)
+    return next((k for k in raw if k.replace("_", "").lower() == _DEFINITIONS.lower()), None)
 
 
-def _found(node: object, name: str, parameters: Mapping[str, Any] | None) -> Iterator[Document]:
-    if isinstance(node, list):
-        for item in cast("list[Any]", node):
-            yield from _found(item, name, parameters)
-        return
-    if not isinstance(node, dict):
-        return
-    mapping = cast("Mapping[str, Any]", node)
-    key = _key_of(mapping)
-    definitions: Any = _parsed_again(mapping.get(key)) if key else None
-    if parameters is not None:
-        definitions = _resolved(definitions, parameters)
-    if isinstance(definitions, list) and definitions and all(isinstance(d, dict) for d in definitions):
-        rest = {k: v for k, v in mapping.items() if k != key}
-        if parameters is not None:
-            rest = {k: _resolved(v, parameters) for k, v in rest.items()}
-        content = {**_task(rest, key == "container_definitions"), _DEFINITIONS: [_camel(d) for d in definitions]}
-        family = content.get("family")
-        yield Document(family if isinstance(family, str) and family else name, content)
-        return
-    for key, value in _in_order(mapping):
-        label = mapping.get("address") or (key if key not in _WRAPPERS else name)
-        yield from _found(value, str(label), parameters)
+def _found(node: Any, name: str, parameters: Mapping[str, Any] | None) -> Iterator[Document]:
+    for item in items(node):
+        yield from _found(item, name, parameters)
+    raw = mapping(node)
+    if key := _key_of(raw):
+        # A template's functions are resolved where its containers are.
+        task = raw if parameters is None else mapping(_resolved(raw, parameters))
+        definitions = items(_parsed_again(task.get(key)))
+        if definitions and all(isinstance(definition, dict) for definition in definitions):
+            content = _task(task, key, definitions)
+            family = content.get("family")
+            yield Document(family if isinstance(family, str) and family else name, content)
+            return
+    # Of a Terraform plan the planned state, not the prior one.
+    skipped = {"prior_state", "resource_changes", "configuration"} if "planned_values" in raw else set[str]()
+    skipped |= {"inputs"} if "outputs" in raw else set[str]()
+    for key, value in raw.items():
+        if key not in skipped:
+            label = raw.get("address") or (key if key not in _WRAPPERS else name)
+            yield from _found(value, str(label), parameters)
 
 
 _WRAPPERS = {
@@ -205,29 +201,6 @@ _WRAPPERS = {
 }  # fmt: skip
 """Keys that name no task definition."""
 
-
-def _in_order(mapping: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield what can hold task definitions; of a Terraform plan the planned state, not the prior one."""
-    skipped = {"prior_state", "resource_changes", "configuration"} if "planned_values" in mapping else set[str]()
-    skipped |= {"inputs"} if "outputs" in mapping else set[str]()
-    yield from ((key, value) for key, value in mapping.items() if key not in skipped)
-
-
-def _task(rest: Mapping[str, Any], terraform: bool) -> dict[str, Any]:  # noqa: FBT001 - one caller
-    """Return the task's own fields, as ECS calls them."""
-    if not terraform:
-        return {_ecs_name(key): _camel(value) for key, value in rest.items()}
-    found = {_from_snake(key): value for key, value in rest.items() if key not in _OF_TERRAFORM}
-    for block in ("runtimePlatform", "ephemeralStorage", "proxyConfiguration"):
-        value = found.get(block)
-        if isinstance(value, list):
-            found[block] = {_from_snake(k): v for k, v in cast("Any", value[0]).items()} if value else None
-    volumes = cast("list[Any]", found.pop("volume", None) or [])
-    found["volumes"] = [_volume(volume) for volume in volumes if isinstance(volume, dict)]
-    found["taskDefinitionArn"] = rest.get("arn")
-    return found
-
-
 _OF_TERRAFORM = {
     "arn", "arn_without_revision", "id", "skip_destroy", "tags_all", "track_latest", "region", "timeouts", "address", "name",
     "type", "mode", "provider_name", "schema_version", "sensitive_values",
@@ -235,123 +208,89 @@ _OF_TERRAFORM = {
 """What Terraform adds to a task definition. Source: hashicorp/terraform-provider-aws, aws_ecs_task_definition."""
 
 
-def _volume(raw: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": raw.get("name")}
-    if raw.get("host_path"):
-        found["host"] = {"sourcePath": raw["host_path"]}
-    for key, value in raw.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            inner = cast("Mapping[str, Any]", value[0])
-            found[_from_snake(key)] = {
-                _from_snake(k): ({_from_snake(a): b for a, b in v[0].items()} if isinstance(v, list) and v else v)
-                for k, v in inner.items()
-            }
-    return found
+def _task(raw: Mapping[str, Any], key: str, definitions: list[Any]) -> dict[str, Any]:
+    """Return a task definition with ECS's names; `key` is that of its containers."""
+    terraform = key == "container_definitions"
+    rest = {k: v for k, v in raw.items() if k != key and not (terraform and k in _OF_TERRAFORM)}
+    if terraform:
+        volumes = [mapping(volume) for volume in items(rest.pop("volume", None))]
+        hosts = ({"host": {"sourcePath": one["host_path"]}} if one.get("host_path") else {} for one in volumes)
+        rest["volumes"] = [volume | host for volume, host in zip(volumes, hosts, strict=True)]
+    return {**_as_ecs(rest, _model(), blocks=terraform), **_as_ecs({_DEFINITIONS: definitions}, _model())}
 
 
-def _from_snake(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(word.capitalize() for word in rest)
+@functools.cache
+def _model() -> Any:
+    """Return botocore's model of a task definition."""
+    untyped: Any = botocore.session.get_session()
+    return untyped.get_service_model("ecs").shape_for("RegisterTaskDefinitionRequest")
 
 
-_NAMES = {
-    "EFSVolumeConfiguration": "efsVolumeConfiguration",
-    "FSxWindowsFileServerVolumeConfiguration": "fsxWindowsFileServerVolumeConfiguration",
-    "FilesystemId": "fileSystemId",
-}
-"""CloudFormation's names that differ from ECS's in more than the first letter."""
+def _as_ecs(value: Any, shape: Any, *, blocks: bool = False) -> Any:
+    """Return a value with ECS's names in place of the tool's; keys that are the user's own stay as they are.
 
-
-def _ecs_name(name: str) -> str:
-    return _NAMES.get(name) or name[:1].lower() + name[1:]
-
-
-_MAPS = {"options", "dockerLabels", "driverOpts", "labels"}
-"""Fields whose keys are the user's own."""
-
-
-def _camel(value: Any, *, own: bool = False) -> Any:
-    """Return a value with CloudFormation's capitals as ECS's; the user's own keys stay as they are."""
+    Args:
+        value: The value.
+        shape: Its shape in botocore's model, None for what ECS does not have.
+        blocks: Whether an object is written as a list of one, as Terraform's state has it.
+    """
+    kind = shape.type_name if shape else ""
+    if blocks and kind == "structure" and isinstance(value, list):
+        value = next(iter(items(value)), None)
     if isinstance(value, list):
-        return [_camel(item) for item in cast("list[Any]", value)]
-    if not isinstance(value, dict):
+        return [_as_ecs(item, shape.member if kind == "list" else None, blocks=blocks) for item in items(value)]
+    if not isinstance(value, dict) or kind not in {"structure", ""}:
         return value
-    items = cast("Mapping[str, Any]", value).items()
-    if own:
-        return dict(items)
-    return {_ecs_name(str(key)): _camel(item, own=_ecs_name(str(key)) in _MAPS) for key, item in items}
+    members: Mapping[str, Any] = shape.members if shape else {}
+    names = {name.lower(): name for name in members}
+    found: dict[str, Any] = {}
+    for key, item in mapping(value).items():
+        head, *rest = str(key).split("_")
+        other = head[:1].lower() + head[1:] + "".join(word.capitalize() for word in rest)
+        name = names.get(other.lower(), other)
+        found[name] = _as_ecs(item, members.get(name), blocks=blocks)
+    return found
 
 
 # CloudFormation
 
 
-def _parameters(content: object) -> Mapping[str, Any] | None:
+def _parameters(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return a template's parameters with their defaults, None when it is not a template."""
-    if not isinstance(content, dict) or not isinstance(content.get("Resources"), dict):
+    if not isinstance(content.get("Resources"), dict):
         return None
-    found = cast("Mapping[str, Any]", content).get("Parameters")
-    given = cast("Mapping[str, Any]", found).items() if isinstance(found, dict) else ()
-    return {name: p["Default"] for name, p in given if isinstance(p, dict) and isinstance(p.get("Default"), str | int)}
+    defaults = {name: mapping(one).get("Default") for name, one in mapping(content.get("Parameters")).items()}
+    return {name: default for name, default in defaults.items() if isinstance(default, str | int)}
 
 
 def _resolved(value: Any, parameters: Mapping[str, Any]) -> Any:
     """Return a value with a template's functions worked out, Unread where only CloudFormation can."""
     if isinstance(value, list):
-        items = [_resolved(item, parameters) for item in cast("list[Any]", value)]
-        return [item for item in items if item is not None]
-    if not isinstance(value, dict):
-        return value
-    mapping = cast("Mapping[str, Any]", value)
-    name = next(iter(mapping)) if len(mapping) == 1 else ""
-    if name == "Ref" or name.startswith("Fn::"):
-        return _called(name, mapping[name], parameters)
-    return {key: _resolved(item, parameters) for key, item in mapping.items()}
-
-
-def _called(name: str, argument: Any, parameters: Mapping[str, Any]) -> Any:
-    if name == "Ref" and argument == "AWS::NoValue":
-        return None
-    if name == "Ref" and isinstance(argument, str) and argument in parameters:
-        return str(parameters[argument])
-    joined = _joined(argument, parameters) if name == "Fn::Join" else None
-    return joined if joined is not None else Unread(f"CloudFormation's {name} returns it when the stack is created")
-
-
-def _joined(arguments: Any, parameters: Mapping[str, Any]) -> str | None:
-    if not isinstance(arguments, list) or len(cast("list[Any]", arguments)) != 2:  # noqa: PLR2004 - delimiter and list
-        return None
-    delimiter, parts = cast("list[Any]", arguments)
-    texts: Any = _resolved(parts, parameters)
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in cast("list[Any]", texts)):
-        return None
-    return str(delimiter).join(texts)
-
-
-# AWS Copilot
-
-
-def _from_copilot(manifest: Mapping[str, Any], name: str, source: str) -> list[Document]:
-    """Return a task definition for each environment; of several, `--family` names one."""
-    found: list[Document] = []
-    for environment in copilot.environments(manifest):
-        content = copilot.task_definition(manifest, environment, Path(source).absolute())
-        found.append(Document(environment or str(manifest.get("name") or name), content, whole=False))
-    return found
+        resolved = [_resolved(item, parameters) for item in items(value)]
+        return [item for item in resolved if item is not None]
+    raw = mapping(value)
+    name = next(iter(raw)) if len(raw) == 1 else ""
+    if name != "Ref" and not name.startswith("Fn::"):
+        return {key: _resolved(item, parameters) for key, item in raw.items()} if isinstance(value, dict) else value
+    match name, _resolved(raw[name], parameters):
+        case "Ref", "AWS::NoValue":
+            return None
+        case "Ref", str(parameter) if parameter in parameters:
+            return str(parameters[parameter])
+        case "Fn::Join", [delimiter, [*texts]] if all(isinstance(text, str) for text in texts):
+            return str(delimiter).join(texts)
+        case _:
+            return Unread(f"CloudFormation's {name} returns it when the stack is created")
 
 
 # Docker Compose
 
+_READ = {
+    "environment", "image", "env_file", "command", "entrypoint", "ports", "healthcheck", "logging", "labels",
+}  # fmt: skip
 _IGNORED = {
-    "container_name",
-    "restart",
-    "networks",
-    "profiles",
-    "build",
-    "pull_policy",
-    "develop",
-    "expose",
-    "x-common",
-}
+    "container_name", "restart", "networks", "profiles", "build", "pull_policy", "develop", "expose",
+}  # fmt: skip
 """What an ECS service has in another form or does not need."""
 
 _COMPOSE = {
@@ -369,66 +308,50 @@ _INTERPOLATION = re.compile(r"\$(?:\$|\{(\w+)(?::?([-?+])([^}]*))?\}|(\w+))")
 
 
 def _from_compose(content: Mapping[str, Any], name: str, source: str) -> Document:
-    services = cast("Mapping[str, Any]", content["services"])
-    definitions = [_service(key, raw) for key, raw in services.items() if isinstance(raw, dict)]
+    definitions = [_service(key, mapping(raw)) for key, raw in content["services"].items() if isinstance(raw, dict)]
     if not definitions:
-        raise FormatError(f"{source} has no services")
+        raise TaskDefinitionError(f"{source} has no services")
     family = content.get("name")
     return Document(family if isinstance(family, str) else Path(name).stem, {_DEFINITIONS: definitions}, whole=False)
 
 
 def _service(name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": name, "environment": list(_compose_environment(raw.get("environment")))}
-    image = _interpolated(raw.get("image"))
-    if image is not None:
-        found["image"] = image
-    files: Any = raw.get("env_file") or []
-    found["environmentFiles"] = [
-        {"value": str(file.get("path", "")) if isinstance(file, dict) else str(file), "type": "file"}
-        for file in (files if isinstance(files, list) else [files])
-    ]
-    for key, ecs in (("command", "command"), ("entrypoint", "entryPoint")):
-        if words := as_words(raw.get(key)):
-            found[ecs] = words
-    found["portMappings"] = list(_compose_ports(raw.get("ports")))
-    found["healthCheck"] = health_check(raw.get("healthcheck"), "test")
-    logging: Any = raw.get("logging")
-    if isinstance(logging, dict):
-        found["logConfiguration"] = {"logDriver": logging.get("driver"), "options": logging.get("options")}
-    labels: Any = raw.get("labels")
-    if labels:
-        found["dockerLabels"] = dict(_compose_pairs(labels))
-    known = _IGNORED | {
-        "environment",
-        "image",
-        "env_file",
-        "command",
-        "entrypoint",
-        "ports",
-        "healthcheck",
-        "logging",
-        "labels",
+    files = raw.get("env_file") or []
+    logging = mapping(raw.get("logging"))
+    found: dict[str, Any] = {
+        "name": name,
+        "environment": [
+            {"name": variable, "value": _FROM_SHELL if value is None else _interpolated(value)}
+            for variable, value in _compose_pairs(raw.get("environment"))
+        ],
+        "image": _interpolated(raw.get("image")),
+        "environmentFiles": [
+            {"value": str(mapping(file, "path").get("path", "")), "type": "file"}
+            for file in (files if isinstance(files, list) else [files])
+        ],
+        "command": as_words(raw.get("command")),
+        "entryPoint": as_words(raw.get("entrypoint")),
+        "portMappings": [_compose_port(entry) for entry in items(raw.get("ports"))],
+        "healthCheck": health_check(raw.get("healthcheck"), "test"),
+        "logConfiguration": {"logDriver": logging.get("driver"), "options": logging.get("options")}
+        if logging
+        else None,
+        "dockerLabels": dict(_compose_pairs(raw.get("labels"))),
     }
     for key, value in raw.items():
-        if key in known or key.startswith("x-") or value in (None, "", [], {}):
+        if key in _READ | _IGNORED or key.startswith("x-") or value in (None, "", [], {}):
             continue
         ecs = _COMPOSE.get(key, f"compose.{key}")
         found[ecs] = {**found.get(ecs, {}), key: value} if ecs == "linuxParameters" else value
     return found
 
 
-def _compose_environment(raw: Any) -> Iterator[dict[str, Any]]:
-    for name, value in _compose_pairs(raw):
-        if value is None:
-            yield {"name": name, "value": Unread("Compose takes it from the shell that starts it")}
-        else:
-            yield {"name": name, "value": _interpolated(value)}
+_FROM_SHELL = Unread("Compose takes it from the shell that starts it")
 
 
 def _compose_pairs(raw: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(raw, dict):
-        yield from ((str(k), v) for k, v in cast("Mapping[str, Any]", raw).items())
-    for entry in cast("list[Any]", raw) if isinstance(raw, list) else ():
+    yield from ((str(k), v) for k, v in mapping(raw).items())
+    for entry in items(raw):
         name, equals, value = str(entry).partition("=")
         yield name, value if equals else None
 
@@ -445,18 +368,13 @@ def _interpolated(value: Any) -> Any:
     return _INTERPOLATION.sub(lambda m: "$" if m[0] == "$$" else m[3] or "", value)
 
 
-def _compose_ports(raw: Any) -> Iterator[dict[str, Any]]:
-    for entry in cast("list[Any]", raw) if isinstance(raw, list) else ():
-        if isinstance(entry, dict):
-            yield {"containerPort": entry.get("target"), "protocol": entry.get("protocol") or "tcp"}
-            continue
-        ports, _, protocol = str(entry).partition("/")
-        port = str(_interpolated(ports.rpartition(":")[2]))
-        first, dash, last = port.partition("-")
-        if dash:
-            yield {"containerPortRange": f"{first}-{last}", "protocol": protocol or "tcp"}
-        else:
-            yield {"containerPort": port, "protocol": protocol or "tcp"}
+def _compose_port(entry: Any) -> dict[str, Any]:
+    if isinstance(entry, dict):
+        raw = mapping(entry)
+        return {"containerPort": raw.get("target"), "protocol": raw.get("protocol") or "tcp"}
+    ports, _, protocol = str(entry).partition("/")
+    port = str(_interpolated(ports.rpartition(":")[2]))
+    return {"containerPortRange" if "-" in port else "containerPort": port, "protocol": protocol or "tcp"}
 
 
 # `.env`, JSON and YAML as texts
@@ -466,7 +384,7 @@ def _from_env(text: str, path: Path) -> Document:
     try:
         found = parse_env(text, str(path))
     except ValueError as error:
-        raise FormatError(str(error)) from None
+        raise TaskDefinitionError(str(error)) from None
     entries = [
         {"name": name, "value": Unread(f"the file takes it from {value}") if isinstance(value, Elsewhere) else value}
         for name, value in found.items()
@@ -476,14 +394,12 @@ def _from_env(text: str, path: Path) -> Document:
 
 def _json(text: str, path: Path) -> object:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        hint = ""
-        if re.search(r"\$\{[\w.]+\}|<%|\{\{", text):
-            hint = "; it is a template: scan what it renders to"
-        raise FormatError(f"{path} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}{hint}") from None
-    except RecursionError:
-        raise FormatError(f"{path} can't be read as JSON: it is nested too deeply") from None
+        return read_json(path)
+    except ValueError as error:
+        template = ": line " in str(error) and re.search(r"\$\{[\w.]+\}|<%|\{\{", text)
+        raise TaskDefinitionError(
+            f"{error}{'; it is a template: scan what it renders to' if template else ''}"
+        ) from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -515,9 +431,9 @@ def _yaml(text: str, path: Path) -> object:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise FormatError(f"{path} is not YAML{where}") from None
+        raise TaskDefinitionError(f"{path} is not YAML{where}") from None
     except (RecursionError, ValueError):
-        raise FormatError(f"{path} can't be read as YAML") from None
+        raise TaskDefinitionError(f"{path} can't be read as YAML") from None
 
 
 def _check_size(content: object, source: str) -> None:
@@ -526,8 +442,5 @@ def _check_size(content: object, source: str) -> None:
         node = todo.pop()
         left -= 1
         if left < 0:
-            raise FormatError(f"{source} is too large: more than {_MAX_NODES} parts")
-        if isinstance(node, dict):
-            todo += cast("Mapping[str, Any]", node).values()
-        elif isinstance(node, list):
-            todo += cast("list[Any]", node)
+            raise TaskDefinitionError(f"{source} is too large: more than {_MAX_NODES} parts")
+        todo += [*mapping(node).values(), *items(node)]

@@ -6,20 +6,22 @@ An operator can edit one field of it: the verdict of a variable or of a part.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from components import checks as rules
 from components import limits
 from ops._detect import why_refused, why_secret, why_text_is_secret
+from ops._errors import MisuseError
 from ops._json import json_object, read_json
-from ops._plan import Secret
-from ops.migrate._fields import CONTAINER_FIELDS, health_check, lost, sidecar
+from ops.migrate._fields import CONTAINER_FIELDS, compact, health_check, lost, sidecar
 from ops.migrate._pulumi import property_path
 from ops.migrate._target import Place, Target, target_of
-from ops.migrate._task_definition import Container, TaskDefinition
+from ops.migrate._task_definition import Container, TaskDefinition, text_of
+from ops.migrate._values import mapping
 
 FORMAT = "service-ticket-system migration plan"
 VERSION = 2
@@ -35,24 +37,26 @@ PartVerdict = Literal["carried", "undecided", "drop"]
 _MIN_SHARED_CHARACTERS = 8
 """Characters below which two equal values can be a coincidence."""
 
-_TYPES = {
-    "source": str, "stack": str, "name": str, "containers": dict, "steps": list, "parts": list,
-}  # fmt: skip
+_TEXTS = {"": str}
+_STEP: Mapping[str, Any] = {
+    **dict.fromkeys(("container", "variable", "verdict", "why"), str),
+    **dict.fromkeys(("json_key", "config_key", "secret", "secret_key"), str | None),
+}
+_PART = {"where": str, "verdict": str, "why": str, "settings": _TEXTS}
+_PLAN = {"source": str, "stack": str, "name": str, "containers": _TEXTS, "steps": [_STEP], "parts": [_PART]}
+"""The types that `save` writes: `[kind]` is a list, and the key "" stands for any."""
 
 
-class PlanError(ValueError):
+class PlanError(MisuseError):
     """The plan's file is not a plan, or no longer matches its source."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where one variable, or one key of a variable that holds JSON, goes.
+    """Where one variable of a container, or one key of a variable that holds JSON, goes.
 
     Attributes:
-        container: The container of the old task definition.
-        variable: Its variable.
         json_key: The key in its JSON, None for the whole value.
-        verdict: See Verdict.
         why: The reason, for people.
         config_key: What to set in the stack's configuration, None for nothing (`set` names an external secret).
         secret: The catalogue's name of the secret that gets the value.
@@ -99,7 +103,6 @@ class Part:
 
     Attributes:
         where: What it is: a field of the task, a field of a container, a whole container.
-        verdict: See PartVerdict.
         why: What is lost and what to do, or where it came from.
         settings: The configuration that carries it, by key.
     """
@@ -145,7 +148,7 @@ class Plan:
     def sidecars(self, task: TaskDefinition) -> dict[str, str]:
         """Return the configuration of the sidecars, with the values of their variables in the old task definition."""
         carried = [(part, sidecar_of(part, task)) for part in self.parts if part.verdict == "carried"]
-        return {key: _compact(found) for part, found in carried if found for key in part.settings}
+        return {key: compact(found) for part, found in carried if found for key in part.settings}
 
     def label(self, step: Step) -> str:
         """Return a step's name, with its container where there are several."""
@@ -185,14 +188,16 @@ def load(path: Path, project: Path | None = None) -> Plan:
     if not path.exists():
         raise PlanError(f"there is no plan {path}: python -m ops migrate scan ... --to {path}")
     try:
-        document: Any = read_json(path)
+        document = mapping(read_json(path))
     except ValueError as error:
         raise PlanError(str(error)) from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT or document.get("version") != VERSION:
+    if document.get("format") != FORMAT or document.get("version") != VERSION:
         raise PlanError(f"{path} is not a migration plan of version {VERSION}: scan again")
-    plan = _parsed(cast("Mapping[str, Any]", document))
-    if plan is None:
+    found: dict[str, Any] = {name: document.get(name) for name in _PLAN}
+    if not _fits(found, _PLAN):
         raise PlanError(f"{path} has been changed in more than its verdicts: scan again")
+    steps, parts = (Step(**step) for step in found.pop("steps")), (Part(**part) for part in found.pop("parts"))
+    plan = Plan(steps=tuple(steps), parts=tuple(parts), **found)
     hosts = target_of(plan.stack, project).hosts if any(step.verdict == "plain" for step in plan.steps) else {}
     for wrong in (*(_wrong_verdict(step, hosts) for step in plan.steps), *map(_wrong_part, plan.parts)):
         if wrong:
@@ -200,42 +205,17 @@ def load(path: Path, project: Path | None = None) -> Plan:
     return plan
 
 
-def _parsed(document: Mapping[str, Any]) -> Plan | None:
-    """Return the plan in a document, None when a part is missing, unknown or of another type than `save` writes."""
-    found: dict[str, Any] = {name: document.get(name) for name in _TYPES}
-    if not all(isinstance(found[name], kind) for name, kind in _TYPES.items()):
-        return None
-    if (
-        not _are_texts(found["containers"])
-        or not all(map(_is_step, found["steps"]))
-        or not all(map(_is_part, found["parts"]))
-    ):
-        return None
-    steps, parts = found.pop("steps"), found.pop("parts")
-    return Plan(steps=tuple(Step(**step) for step in steps), parts=tuple(Part(**part) for part in parts), **found)
-
-
-def _are_texts(mapping: Mapping[str, Any]) -> bool:
-    return all(isinstance(value, str) for value in mapping.values())
-
-
-def _is_step(step: Any) -> bool:
-    may_be_none = {"json_key", "config_key", "secret", "secret_key"}
-    return (
-        isinstance(step, dict)
-        and set(cast("dict[str, Any]", step)) == {field.name for field in fields(Step)}
-        and all(isinstance(step[name], str) or (step[name] is None and name in may_be_none) for name in step)
-    )
-
-
-def _is_part(part: Any) -> bool:
-    return (
-        isinstance(part, dict)
-        and set(cast("dict[str, Any]", part)) == {field.name for field in fields(Part)}
-        and all(isinstance(part[name], str) for name in ("where", "verdict", "why"))
-        and isinstance(part["settings"], dict)
-        and _are_texts(part["settings"])
-    )
+def _fits(value: Any, kind: Any) -> bool:
+    """Return whether a part of a document has a type in the form of `_PLAN`."""
+    if isinstance(kind, list):
+        return isinstance(value, list) and all(_fits(item, *kind) for item in value)
+    if isinstance(kind, Mapping):
+        return (
+            isinstance(value, dict)
+            and ("" in kind or set(value) == set(kind))
+            and all(_fits(item, kind.get(key) or kind[""]) for key, item in value.items())
+        )
+    return isinstance(value, kind)
 
 
 def _wrong_verdict(step: Step, hosts: Mapping[str, str]) -> str | None:
@@ -293,22 +273,15 @@ def make(
         step
         for container in containers
         for variable in sorted({*variables[container].values, *variables[container].unread})
-        for step in _steps(container, variable, variables[container], target.of(containers[container]))
+        for step in _steps(container, variable, containers, variables, target)
     ]
-    steps = list(_with_keys(steps, containers, variables, target))
     parts = [
         *_sidecars(task, containers, target),
         *_settings(task, containers, target),
         *_not_carried(task, containers),
     ]
-    return Plan(
-        source=task.source,
-        stack=stack,
-        name=task.name,
-        containers=dict(containers),
-        steps=tuple(_with_shared_values(steps, variables)),
-        parts=tuple(parts),
-    )
+    steps = tuple(_with_shared_values(steps, variables))
+    return Plan(task.source, stack, task.name, dict(containers), steps, tuple(parts))
 
 
 def value_of(step: Step, variables: Mapping[str, Variables]) -> str:
@@ -317,8 +290,7 @@ def value_of(step: Step, variables: Mapping[str, Variables]) -> str:
     Raises:
         PlanError: When the source no longer has it.
     """
-    found = variables.get(step.container)
-    value = found.values.get(step.variable) if found else None
+    value = variables[step.container].values.get(step.variable) if step.container in variables else None
     if value is not None and step.json_key is not None:
         value = (json_object(value) or {}).get(step.json_key)
     if value is None:
@@ -326,38 +298,53 @@ def value_of(step: Step, variables: Mapping[str, Variables]) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _steps(container: str, variable: str, variables: Variables, target: Target) -> Iterator[Step]:
-    place, value = target.places.get(variable), variables.values.get(variable)
+def _steps(
+    container: str,
+    variable: str,
+    containers: Mapping[str, str],
+    variables: Mapping[str, Variables],
+    application: Target,
+) -> Iterator[Step]:
+    target, own = application.of(containers[container]), variables[container]
+    place, value = target.places.get(variable), own.values.get(variable)
+    step = partial(Step, container, variable, None)
     if declared := target.foreign_of(variable):
         # Nothing to set: the owner keeps the value, and the container reads it there.
         why = f"comes from {declared.name}, which {declared.owner} owns: set foreignSecrets.{declared.name} to its ARN"
-        yield Step(container, variable, None, "drop", why)
-    elif (place is None or place.config_key) and (service := variables.managed.get(variable)):
+        yield step("drop", why)
+    elif (place is None or place.config_key) and (service := own.managed.get(variable)):
         name = variable.lower().replace("_", "-")
         why = (
             f'refers to a secret that {service} manages and changes: declare it in catalogue.py as ForeignSecret("{name}", '
             f'"{service}") and scan again'
         )
-        yield Step(container, variable, None, "undecided", why)
+        yield step("undecided", why)
     elif value is None:
         found = place or Place("")
-        why = variables.unread[variable]
-        yield Step(container, variable, None, "not read", why, found.config_key, found.secret or None, found.key)
-    elif place is not None and place.whole is None:
-        yield Step(container, variable, None, "secret", place.why, place.config_key, place.secret, place.key)
-    elif place is not None and place.whole and (content := json_object(value)) is not None:
-        yield from (_json_step(place.whole, container, variable, key, target) for key in sorted(content))
+        yield step("not read", own.unread[variable], found.config_key, found.secret or None, found.key)
+    elif place and not place.whole:
+        yield step("secret", place.why, place.config_key, place.secret, place.key)
+    elif place and place.whole and (content := json_object(value)) is not None:
+        for key in sorted(content):
+            if key in place.whole.parts:
+                part = target.place(place.whole, key)
+                yield Step(container, variable, key, "secret", part.why, part.config_key, part.secret, part.key)
+            else:
+                why = f"is not a key of {place.secret} in the catalogue"
+                yield Step(container, variable, key, "undecided", why)
     elif not value:
         # The configuration treats an empty value as unset, so `apply` could not set it.
-        yield Step(container, variable, None, "drop", "is empty")
-    elif place is not None:
-        yield Step(container, variable, None, "undecided", "is not a JSON object, as the catalogue says")
+        yield step("drop", "is empty")
+    elif place:
+        yield step("undecided", "is not a JSON object, as the catalogue says")
     else:
         refused = why_refused(variable, value) or _wrong_host(variable, value, target)
         why = why_secret(variable, value) or refused
         fine = "is a setting of the program" if variable in target.hosts else "nothing suggests a secret"
-        config_key = None if refused else target.variable_key(variable, None)
-        yield Step(container, variable, None, "undecided" if why else "plain", why or fine, config_key)
+        everywhere = set(containers.values()) == set(target.services)
+        common = everywhere and len({variables[one].values.get(variable) for one in containers}) == 1
+        config_key = None if refused else target.variable_key(variable, None if common else target.service)
+        yield step("undecided" if why else "plain", why or fine, config_key)
 
 
 def _wrong_host(variable: str, value: str, target: Target) -> str | None:
@@ -365,50 +352,20 @@ def _wrong_host(variable: str, value: str, target: Target) -> str | None:
     return wrong and f"{wrong[0]}; {target.hosts[variable]} accepts {wrong[1]}"
 
 
-def _json_step(secret: Secret, container: str, variable: str, key: str, target: Target) -> Step:
-    if key not in secret.parts:
-        return Step(container, variable, key, "undecided", f"is not a key of {secret.name} in the catalogue")
-    place = target.place(secret, key)
-    return Step(container, variable, key, "secret", place.why, place.config_key, place.secret, place.key)
-
-
-def _with_keys(
-    steps: Sequence[Step], containers: Mapping[str, str], variables: Mapping[str, Variables], target: Target
-) -> Iterator[Step]:
-    """Yield the steps, plain variables that not every service has alike with the service's own key."""
-    for step in steps:
-        if step.secret or step.json_key or step.config_key is None or step.variable in target.hosts:
-            yield step
-            continue
-        values = {variables[container].values.get(step.variable) for container in containers}
-        common = len(values) == 1 and set(containers.values()) == set(target.services)
-        service = None if common else containers[step.container]
-        yield replace(step, config_key=target.variable_key(step.variable, service))
-
-
-def _with_shared_values(steps: Iterable[Step], variables: Mapping[str, Variables]) -> Iterator[Step]:
+def _with_shared_values(steps: Sequence[Step], variables: Mapping[str, Variables]) -> Iterator[Step]:
     """Yield the steps, undecided where a plain value holds a secret's or two values of one place differ."""
-    steps = list(steps)
-    secrets = {step: value_of(step, variables) for step in steps if step.verdict == "secret"}
-    by_place: dict[tuple[str | None, str | None], str] = {}
-    by_key: dict[str | None, str] = {}
+    values = {step: value_of(step, variables) for step in steps if step.verdict in {"secret", "plain"}}
+    secrets = [(s.name, v) for s, v in values.items() if s.verdict == "secret" and len(v) >= _MIN_SHARED_CHARACTERS]
+    by_place: dict[tuple[str | None, ...], str] = {}
     for step in steps:
-        place = (step.secret, step.secret_key)
-        if step.verdict == "plain":
-            value = value_of(step, variables)
-            shared = [s.name for s, v in secrets.items() if len(v) >= _MIN_SHARED_CHARACTERS and v in value]
-            if shared:
-                yield replace(step, verdict="undecided", why=f"holds the value of {shared[0]}")
-                continue
-            if by_key.setdefault(step.config_key, value) != value:
-                yield replace(
-                    step, verdict="undecided", why=f"differs from another container's, and {step.config_key} is one"
-                )
-                continue
-        elif step.verdict == "secret" and by_place.setdefault(place, secrets[step]) != secrets[step]:
-            yield replace(step, verdict="undecided", why=f"differs from another variable that goes to {step.goes_to}")
-            continue
-        yield step
+        plain, value, why = step.verdict == "plain", values.get(step, ""), ""
+        place = (step.config_key,) if plain else (step.secret, step.secret_key)
+        if shared := [name for name, secret in secrets if plain and secret in value]:
+            why = f"holds the value of {shared[0]}"
+        elif step in values and by_place.setdefault(place, value) != value:
+            other = f"container's, and {step.config_key} is one" if plain else f"variable that goes to {step.goes_to}"
+            why = f"differs from another {other}"
+        yield replace(step, verdict="undecided", why=why) if why else step
 
 
 def _sidecars(task: TaskDefinition, containers: Mapping[str, str], target: Target) -> Iterator[Part]:
@@ -428,7 +385,7 @@ def _sidecars(task: TaskDefinition, containers: Mapping[str, str], target: Targe
         carried, left = sidecar(task, container, renamed)
         # The values of its variables are read again when the plan is applied.
         carried["environment"] = dict.fromkeys(carried["environment"], "")
-        yield Part(where, "carried", "from the task definition", {key: _compact(carried)})
+        yield Part(where, "carried", "from the task definition", {key: compact(carried)})
         for part, why in left.items():
             yield Part(f"{where}: {part}", "undecided", why)
 
@@ -449,10 +406,6 @@ def _not_for_a_sidecar(container: Container, containers: Mapping[str, str]) -> I
             yield f"{where} {why}"
 
 
-def _compact(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
 def sidecar_of(part: Part, task: TaskDefinition) -> dict[str, Any] | None:
     """Return the container that a part carries, with the values of its variables; None for any other part."""
     kind, _, name = part.where.partition(" ")
@@ -464,88 +417,72 @@ def sidecar_of(part: Part, task: TaskDefinition) -> dict[str, Any] | None:
 
 
 def _settings(task: TaskDefinition, containers: Mapping[str, str], target: Target) -> Iterator[Part]:
-    several = len(containers) > 1
     for name, service in containers.items():
-        container = task.container(name)
-        label = f"container {name}: " if several else ""
-
-        def key(setting: str, service: str = service) -> str:
-            return target.setting_key(setting, service)
-
-        if container.image:
-            wrong = rules.wrong_image(container.image)
-            given = {} if wrong else {key("image"): container.image}
-            why = f"{wrong[0]}: set {key('image')} yourself ({wrong[1]})" if wrong else "from the task definition"
-            yield Part(f"{label}image", "undecided" if wrong else "carried", why, given)
-        elif set(container.document) - {"name", "environment"}:
-            yield Part(f"{label}image", "undecided", f"is built, or comes from elsewhere: set {key('image')} yourself")
-        if container.port is not None and container.ports[0][1] == "tcp":
-            yield Part(
-                f"{label}containerPort",
-                "carried",
-                "from the task definition",
-                {key("containerPort"): str(container.port)},
-            )
-        if check := health_check(container):
-            yield Part(f"{label}healthCheck", "carried", "from the task definition", {key("healthCheck"): check})
-        if size := _size(task, container):
-            cpu, memory, why = size
-            sizes = {key("cpu"): cpu, key("memory"): memory} if cpu else {}
-            yield Part(f"{label}cpu, memory", "carried" if cpu else "undecided", why, sizes)
-        if task.architecture in {"X86_64", "ARM64"}:
-            yield Part(
-                f"{label}cpuArchitecture",
-                "carried",
-                "from the task definition",
-                {key("cpuArchitecture"): task.architecture},
-            )
-        elif task.architecture:
-            yield Part(f"{label}cpuArchitecture", "undecided", "is unknown to ECS: X86_64 or ARM64")
+        label = f"container {name}: " if len(containers) > 1 else ""
+        for where, why, settings in _settings_of(task, task.container(name), target.setting_key("image", service)):
+            keys = {target.setting_key(key, service): value for key, value in settings.items()}
+            yield Part(label + where, "carried" if keys else "undecided", why, keys)
 
 
-def _size(task: TaskDefinition, container: Container) -> tuple[str, str, str] | None:
-    """Return CPU units, MiB and where they come from: the task's own, or Fargate's next larger size; None without any."""
-    own = [_text_of(container, name) for name in ("cpu", "memory", "memoryReservation")]
+def _settings_of(
+    task: TaskDefinition, container: Container, image_key: str
+) -> Iterator[tuple[str, str, Mapping[str, str]]]:
+    """Yield what it is, where it comes from or what to do, and the settings that carry it, none where they can't."""
+    here = "from the task definition"
+    if container.image and (wrong := rules.wrong_image(container.image)):
+        yield "image", f"{wrong[0]}: set {image_key} yourself ({wrong[1]})", {}
+    elif container.image:
+        yield "image", here, {"image": container.image}
+    elif set(container.document) - {"name", "environment"}:
+        yield "image", f"is built, or comes from elsewhere: set {image_key} yourself", {}
+    if container.port is not None and container.ports[0][1] == "tcp":
+        yield "containerPort", here, {"containerPort": str(container.port)}
+    if check := health_check(container):
+        yield "healthCheck", here, {"healthCheck": check}
+    if size := _size(task, container):
+        yield "cpu, memory", *size
+    if task.architecture in {"X86_64", "ARM64"}:
+        yield "cpuArchitecture", here, {"cpuArchitecture": task.architecture}
+    elif task.architecture:
+        yield "cpuArchitecture", "is unknown to ECS: X86_64 or ARM64", {}
+
+
+def _size(task: TaskDefinition, container: Container) -> tuple[str, Mapping[str, str]] | None:
+    """Return where the size comes from, and its settings: the task's own, or Fargate's next larger; None without any."""
+    own = [text_of(container.document.get(name)) for name in ("cpu", "memory", "memoryReservation")]
     cpu, memory = task.cpu or own[0], task.memory or own[1] or own[2]
-    if not (cpu and cpu != "0") and not memory:
+    if cpu in {"", "0"} and not memory:
         return None
     if not all(re.fullmatch(r"[0-9]{0,7}", size) for size in (cpu, memory)):
-        return "", "", "is not a size that ECS supports: set cpu and memory yourself"
+        return "is not a size that ECS supports: set cpu and memory yourself", {}
     wanted = int(cpu or 0), int(memory or 0)
     for units, sizes in limits.FARGATE_MEMORY.items():
         for size in sizes:
             if units >= wanted[0] and size >= wanted[1]:
                 exact = (units, size) == wanted
                 why = "from the task definition" if exact else "Fargate has no such size; the next larger"
-                return str(units), str(size), why
-    return "", "", "is larger than any task on Fargate: set cpu and memory yourself"
-
-
-def _text_of(container: Container, name: str) -> str:
-    value = container.document.get(name)
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+                return why, {"cpu": str(units), "memory": str(size)}
+    return "is larger than any task on Fargate: set cpu and memory yourself", {}
 
 
 def _not_carried(task: TaskDefinition, containers: Mapping[str, str]) -> Iterator[Part]:
     found: dict[str, str] = {}
     held: dict[str, list[str]] = {}
-    several = len(containers) > 1
-    for where, text in task.texts.items():
-        if why := why_text_is_secret(text):
-            held.setdefault(where.partition(".")[0], []).append(f"{where} {why}")
-    for name in containers:
-        container = task.container(name)
-        label = f"container {name}: " if several else ""
-        for where, why in lost(task, container).items():
-            found.setdefault(label + where if where in CONTAINER_FIELDS else where, why)
-        for where, text in container.texts.items():
+
+    def search(texts: Mapping[str, str], label: str) -> None:
+        for where, text in texts.items():
             if why := why_text_is_secret(text):
                 held.setdefault(label + where.partition(".")[0], []).append(f"{where} {why}")
+
+    search(task.texts, "")
+    for name in containers:
+        container, label = task.container(name), f"container {name}: " if len(containers) > 1 else ""
+        for where, why in lost(task, container).items():
+            found.setdefault(label + where if where in CONTAINER_FIELDS else where, why)
+        search(container.texts, label)
     for where in {**found, **held}:
-        secrets = held.get(where, [])
-        lead = "; ".join(secrets)
         # A field that the program has in another form can still hold a secret in the clear.
-        yield Part(where, "undecided", "; ".join(filter(None, (lead, found.get(where, "")))))
+        yield Part(where, "undecided", "; ".join(filter(None, (*held.get(where, ()), found.get(where)))))
 
 
 def proposal(step: Step) -> str:

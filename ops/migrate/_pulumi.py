@@ -14,7 +14,7 @@ import yaml
 
 from ops._errors import MisuseError
 from ops._patience import run_command
-from ops._stack import ROOT, uses_local_aws
+from ops._stack import ROOT
 
 
 @dataclass(frozen=True)
@@ -27,25 +27,15 @@ class Configured:
 
 @dataclass(frozen=True)
 class Configuration:
-    """The configuration of one stack.
+    """The configuration of one stack in the Pulumi project's folder."""
 
-    Attributes:
-        stack: The stack's name, None for the one that is selected.
-        directory: The Pulumi project's folder.
-    """
-
-    stack: str | None
-    directory: Path = ROOT
-
-    @property
-    def project(self) -> str:
-        """The Pulumi project's name."""
-        return str(project_file(self.directory)["name"])
+    stack: str
+    directory: Path
 
     def read(self) -> dict[str, Configured]:
         """Return what is configured, by key without the project's name; empty values are left out."""
         raw: Mapping[str, Any] = json.loads(self._run("config", "--json", "--show-secrets"))
-        prefix = f"{self.project}:"
+        prefix = f"{project_name(self.directory)}:"
         return {
             key.removeprefix(prefix): Configured(str(found.get("value", "")), bool(found.get("secret")))
             for key, found in raw.items()
@@ -62,16 +52,11 @@ class Configuration:
         # --plaintext: the CLI rejects what looks like a secret, such as a secret's long ARN.
         self._run("config", "set", "--plaintext", *(("--path",) if "." in path else ()), path, "--", value)
 
-    def remove(self, path: str) -> None:
-        """Remove a value, or an object with everything in it, from the stack's file."""
-        self._run("config", "rm", "--path", path)
-
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of `pulumi` for this stack."""
-        at = ("--stack", self.stack) if self.stack else ()
         # Options end at `--`; the value follows.
         cut = arguments.index("--") if "--" in arguments else len(arguments)
-        return [find_pulumi(), *arguments[:cut], *at, *arguments[cut:]]
+        return [find_pulumi(), *arguments[:cut], "--stack", self.stack, *arguments[cut:]]
 
     def _run(self, *arguments: str, stdin: str = "") -> str:
         environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
@@ -85,57 +70,57 @@ class Configuration:
         return done.stdout
 
 
-@dataclass(frozen=True)
-class SandboxRun:
-    """The sandbox's configuration: it applies to one run, since the sandbox never writes a stack file."""
+def sandbox_command(
+    stack: str, directory: Path, verb: str, plain: Mapping[str, str], secrets: Sequence[str]
+) -> list[str]:
+    """Return the sandbox's command line; the values of `secrets` follow on its standard input, one a line.
 
-    stack: str
-    directory: Path = ROOT
+    The configuration applies to one run: the sandbox never writes a stack file.
+    """
+    parts = {key: value for key, value in plain.items() if key.startswith("environment.")}
+    overrides = [f"{key}={value}" for key, value in plain.items() if key not in parts]
+    if parts:
+        # As one object: a value that is JSON text would otherwise be parsed.
+        own = {key.removeprefix("environment."): value for key, value in parts.items()}
+        overrides.append(f"environment={json.dumps({**_environment(stack, directory), **own})}")
+    overrides += [f"secret:{key}" for key in secrets]
+    project = () if directory == ROOT else ("--project", str(directory))
+    pairs = [part for override in overrides for part in ("-c", override)]
+    return [sys.executable, "-m", "sandbox", verb, "--stack", stack, *project, *pairs]
 
-    def command(self, verb: str, plain: Mapping[str, str], secrets: Sequence[str]) -> list[str]:
-        """Return the command line; the values of `secrets` follow on the standard input, one a line."""
-        parts = {key: value for key, value in plain.items() if key.startswith("environment.")}
-        overrides = [f"{key}={value}" for key, value in plain.items() if key not in parts]
-        if parts:
-            # As one object: a value that is JSON text would otherwise be parsed.
-            own = {key.removeprefix("environment."): value for key, value in parts.items()}
-            overrides.append(f"environment={json.dumps({**self._environment(), **own})}")
-        overrides += [f"secret:{key}" for key in secrets]
-        project = () if self.directory == ROOT else ("--project", str(self.directory))
-        pairs = [part for override in overrides for part in ("-c", override)]
-        return [sys.executable, "-m", "sandbox", verb, "--stack", self.stack, *project, *pairs]
 
-    def _environment(self) -> Mapping[str, str | int]:
-        """Return the plain variables in the stack's file, {} when it has none or can't be read: the sandbox reports why.
+def _environment(stack: str, directory: Path) -> Mapping[str, str | int]:
+    """Return the plain variables in the stack's file, {} when it has none or can't be read: the sandbox reports why.
 
-        What is encrypted is left out, as the sandbox does.
-        """
-        files = (self.directory / f"Pulumi.{self.stack}{end}" for end in (".yaml", ".yml"))
-        try:
-            path = next(file for file in files if file.exists())
-            config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
-            found = config.get(f"{project_file(self.directory)['name']}:environment") or {}
-            return {k: value for k, value in found.items() if k != "secure" and isinstance(value, str | int)}
-        except (StopIteration, OSError, ValueError, KeyError, TypeError, AttributeError, MisuseError, yaml.YAMLError):
-            return {}
+    What is encrypted is left out, as the sandbox does.
+    """
+    files = (directory / f"Pulumi.{stack}{end}" for end in (".yaml", ".yml"))
+    try:
+        path = next(file for file in files if file.exists())
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
+        found = config.get(f"{project_name(directory)}:environment") or {}
+        return {k: value for k, value in found.items() if k != "secure" and isinstance(value, str | int)}
+    except (StopIteration, OSError, ValueError, KeyError, TypeError, AttributeError, MisuseError, yaml.YAMLError):
+        return {}
 
-    def run(self, verb: str, plain: Mapping[str, str], secrets: Mapping[str, str]) -> int:
-        """Run the sandbox and return its exit status; its output goes to the standard error.
 
-        Raises:
-            MisuseError: When a value has several lines, which the sandbox rejects.
-        """
-        if several := [key for key, value in secrets.items() if "\n" in value or "\r" in value]:
-            raise MisuseError(f"{', '.join(several)}: the sandbox accepts values of one line only")
-        paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
-        return subprocess.run(  # noqa: S603 - our own command, no shell
-            self.command(verb, plain, list(secrets)),
-            input="".join(f"{value}\n" for value in secrets.values()),
-            text=True,
-            check=False,
-            stdout=sys.stderr,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        ).returncode
+def run_sandbox(stack: str, directory: Path, verb: str, plain: Mapping[str, str], secrets: Mapping[str, str]) -> int:
+    """Run the sandbox and return its exit status; its output goes to the standard error.
+
+    Raises:
+        MisuseError: When a value has several lines, which the sandbox rejects.
+    """
+    if several := [key for key, value in secrets.items() if "\n" in value or "\r" in value]:
+        raise MisuseError(f"{', '.join(several)}: the sandbox accepts values of one line only")
+    paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
+    return subprocess.run(  # noqa: S603 - our own command, no shell
+        sandbox_command(stack, directory, verb, plain, list(secrets)),
+        input="".join(f"{value}\n" for value in secrets.values()),
+        text=True,
+        check=False,
+        stdout=sys.stderr,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    ).returncode
 
 
 def find_pulumi() -> str:
@@ -151,20 +136,15 @@ def find_pulumi() -> str:
     return found
 
 
-def runs_in_sandbox() -> bool:
-    """Return whether AWS is local, so that the sandbox's configuration applies and not the user's."""
-    return uses_local_aws()
-
-
-def project_file(directory: Path) -> Mapping[str, Any]:
-    """Return `Pulumi.yaml`.
+def project_name(directory: Path) -> str:
+    """Return the name in `Pulumi.yaml`.
 
     Raises:
         MisuseError: When the folder is not a Pulumi project.
     """
     try:
         found: Any = yaml.safe_load((directory / "Pulumi.yaml").read_text(encoding="utf-8"))
-        return {"name": str(found["name"])}
+        return str(found["name"])
     except (OSError, KeyError, TypeError, yaml.YAMLError):
         raise MisuseError(f"{directory} is not a Pulumi project: it has no Pulumi.yaml") from None
 

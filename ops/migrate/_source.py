@@ -11,7 +11,10 @@ from ops._errors import AwsError, MisuseError, OpsError, aws_errors, explained, 
 from ops._references import References
 from ops.migrate._plan import Plan, Variables, make
 from ops.migrate._target import Target, target_of
-from ops.migrate._task_definition import Container, TaskDefinition, TaskDefinitionError, read
+from ops.migrate._task_definition import Container, TaskDefinition, read
+
+_MANAGED = re.compile(r":secret:(\w+)!")
+"""The AWS service that gave a secret its name, such as `rds!cluster-...`, and the only one that can change it."""
 
 
 @dataclass(frozen=True)
@@ -28,45 +31,28 @@ class Source:
     variables: Mapping[str, Variables] = field(repr=False)
 
 
-def read_task(source: str, region: str | None = None, family: str | None = None) -> TaskDefinition:
-    """Return the task definition that a file, a family, `family:revision` or an ARN names.
-
-    Args:
-        source: See above; AWS is asked only when the source is not a file.
-        region: The Region of ECS, by default the ARN's or the environment's.
-        family: Which one, of a file with several.
-
-    Raises:
-        MisuseError: When it can't be read or is not a task definition.
-    """
-    aws = None if Path(source).is_file() else open_aws(source, region)
-    try:
-        return read(source, aws and aws.client("ecs"), family)
-    except TaskDefinitionError as error:
-        raise MisuseError(str(error)) from None
-
-
 def read_source(
     source: str,
-    given: Sequence[str] = (),
-    region: str | None = None,
-    family: str | None = None,
-    target: Target | None = None,
+    given: Sequence[str],
+    region: str | None,
+    family: str | None,
+    target: Target,
 ) -> Source:
     """Return the old deployment.
 
     Args:
-        source: See `read_task`.
+        source: A file, a family, `family:revision` or an ARN; AWS is asked only when it is not a file.
         given: The application's containers, as NAME or NAME=SERVICE.
-        region: See `read_task`.
-        family: See `read_task`.
-        target: The application, by default that of the sandbox's stack.
+        region: The Region of ECS, by default the ARN's or the environment's.
+        family: Which one, of a file with several.
+        target: The application.
 
     Raises:
         MisuseError: When it can't be read, or it isn't clear which container becomes which service.
     """
-    task = read_task(source, region, family)
-    containers = assigned(task, given, list((target or target_of("dev")).services))
+    aws = None if Path(source).is_file() else open_aws(source, region)
+    task = read(source, aws and aws.client("ecs"), family)
+    containers = assigned(task, given, list(target.services))
     reader = _Reader(region)
     return Source(task, containers, {name: reader.variables(task.container(name)) for name in containers})
 
@@ -106,8 +92,7 @@ def reread(plan: Plan, region: str | None = None, project: Path | None = None) -
     """
     given = [f"{name}={service}" for name, service in plan.containers.items()]
     target = target_of(plan.stack, project)
-    several = Path(plan.source).is_file()
-    source = read_source(plan.source, given, region, plan.name if several else None, target)
+    source = read_source(plan.source, given, region, plan.name if Path(plan.source).is_file() else None, target)
     for step in plan.steps:
         unread = source.variables[step.container].unread if step.container in source.variables else {}
         if step.variable in unread and step.verdict in {"secret", "plain"}:
@@ -142,10 +127,6 @@ def variables_of(container: Container, aws: Aws) -> Variables:
     return _Reader(aws=aws).variables(container)
 
 
-_MANAGED = re.compile(r":secret:(\w+)!")
-"""The AWS service that gave a secret its name, such as `rds!cluster-...`, and the only one that can change it."""
-
-
 class _Reader:
     """Reads references; when AWS can't be reached, it is called only once."""
 
@@ -159,12 +140,10 @@ class _Reader:
         for variable, reference in container.references.items():
             try:
                 values[variable] = self._read(reference)
-            except (OpsError, ValueError, *aws_errors()) as error:
-                unread[variable] = str(explained(error) if is_aws(error) else error)
-        managed = {
-            v: found[1] for v, reference in container.references.items() if (found := _MANAGED.search(reference))
-        }
-        return Variables(values, unread, managed)
+            except (OpsError, ValueError) as error:
+                unread[variable] = str(error)
+        found = {variable: _MANAGED.search(reference) for variable, reference in container.references.items()}
+        return Variables(values, unread, {variable: service[1] for variable, service in found.items() if service})
 
     def _read(self, reference: str) -> str:
         if self._unreachable:
@@ -179,4 +158,4 @@ class _Reader:
             told = explained(error) if is_aws(error) else error
             if not getattr(told, "code", ""):
                 self._unreachable = str(told)
-            raise
+            raise ValueError(str(told)) from None

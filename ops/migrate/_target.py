@@ -1,6 +1,6 @@
 """Where a migration leads: the application, by its plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,49 +33,40 @@ class Place:
 
 @dataclass(frozen=True)
 class Target:
-    """The application, seen from one of its services or from all.
+    """The application, seen from one of its services where `of` chose it.
 
     Attributes:
         services: What fills the variables of each service, by service.
         secrets: Its secrets and the foreign ones, by name in the catalogue.
         hosts: Configuration keys of the plain variables that every stack must set, by variable.
-        service: The service that it is seen from, None for all.
     """
 
     services: Mapping[str, Mapping[str, Reference]]
     secrets: Mapping[str, Secret]
     hosts: Mapping[str, str] = field(default_factory=dict[str, str])
-    service: str | None = None
+    service: str = ""
 
     def of(self, service: str) -> "Target":
         """Return the application as one service sees it."""
         return replace(self, service=service)
 
-    @property
-    def own(self) -> Sequence[str]:
-        """The names in the catalogue of the secrets that the stack creates or adopts."""
-        return [name for name, secret in self.secrets.items() if not secret.foreign]
-
     @cached_property
     def places(self) -> Mapping[str, Place]:
         """The catalogue's place for a variable."""
         found: dict[str, Place] = {}
-        own = {variable: ref for variable, ref in self._references.items() if not self.secrets[ref.secret].foreign}
-        for name in dict.fromkeys(reference.secret for reference in own.values()):
-            if self.secrets[name].keys_are_known:
-                for key in self.secrets[name].parts:
-                    found.setdefault(key, self.place(self.secrets[name], key))
-        for variable, reference in own.items():
-            secret = self.secrets[reference.secret]
-            if reference.key is None and secret.keys_are_known:
-                found[variable] = Place(secret.name, whole=secret)
-            else:
-                found[variable] = self.place(secret, reference.key)
+        references = self.services[self.service].items()
+        own = [(name, ref.key, self.secrets[ref.secret]) for name, ref in references if not self.foreign_of(name)]
+        for _, _, secret in own:
+            for key in secret.parts if secret.keys_are_known else ():
+                found.setdefault(key, self.place(secret, key))
+        for variable, key, secret in own:
+            whole = key is None and secret.keys_are_known
+            found[variable] = Place(secret.name, whole=secret) if whole else self.place(secret, key)
         return found
 
     def foreign_of(self, variable: str) -> Secret | None:
         """Return the foreign secret that a variable comes from."""
-        reference = self._references.get(variable)
+        reference = self.services[self.service].get(variable)
         found = self.secrets[reference.secret] if reference else None
         return found if found and found.foreign else None
 
@@ -98,13 +89,6 @@ class Target:
         """Return a setting's key: the common one, or a service's own."""
         return key if service is None or len(self.services) == 1 else f"{property_path('services', service)}.{key}"
 
-    @property
-    def _references(self) -> Mapping[str, Reference]:
-        """What fills each variable of the service, of every service when none is chosen."""
-        if self.service is not None:
-            return self.services.get(self.service, {})
-        return {variable: ref for service in self.services.values() for variable, ref in service.items()}
-
 
 def target_of(stack: str, directory: Path | None = None) -> Target:
     """Return the application as one stack has it.
@@ -115,8 +99,3 @@ def target_of(stack: str, directory: Path | None = None) -> Target:
     """
     plan = read_plan(stack.rpartition("/")[2], directory)
     return Target(plan.services, plan.secrets, plan.hosts)
-
-
-def secret_variables() -> frozenset[str]:
-    """Return the container variables that get a secret in any stack of the application."""
-    return read_plan("dev").secret_variables

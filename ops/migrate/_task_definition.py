@@ -5,20 +5,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ops._detect import texts_in
-from ops.migrate._formats import Document, FormatError, documents, read_documents
-from ops.migrate._values import Unread
+from ops.migrate._formats import Document, TaskDefinitionError, documents, read_documents
+from ops.migrate._values import Unread, items, mapping
 
 if TYPE_CHECKING:  # the stubs are a development requirement
     from mypy_boto3_ecs import ECSClient
 
-TaskDefinitionError = FormatError
-
 _VCPU = re.compile(r"([0-9]*\.?[0-9]+) *vcpu", re.IGNORECASE)
 _GB = re.compile(r"([0-9]*\.?[0-9]+) *gb", re.IGNORECASE)
-_UNITS = 1024
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,6 @@ class Container:
     """One container.
 
     Attributes:
-        name: Its name.
         document: Its definition as ECS prints it: kept out of `repr`.
         plain: Values in the clear by variable: kept out of `repr`.
         references: `valueFrom` by variable.
@@ -44,7 +40,7 @@ class Container:
     @property
     def image(self) -> str:
         """The image as ECS runs it (without tag or digest that is `latest`), "" when the file leaves it out."""
-        image = _text(self.document.get("image"))
+        image = text_of(self.document.get("image"))
         named = "@" in image or ":" in image.rpartition("/")[2]
         return image if named or not image else f"{image}:latest"
 
@@ -52,9 +48,9 @@ class Container:
     def ports(self) -> list[tuple[str, str]]:
         """Every port or range with its protocol, in the file's order."""
         found: list[tuple[str, str]] = []
-        for mapping in _objects(self.document, "portMappings", f"container {self.name}"):
-            port = _text(mapping.get("containerPort")) or _text(mapping.get("containerPortRange"))
-            found.append((port, _text(mapping.get("protocol")).lower() or "tcp"))
+        for one in _objects(self.document, "portMappings", f"container {self.name}"):
+            port = text_of(one.get("containerPort")) or text_of(one.get("containerPortRange"))
+            found.append((port, text_of(one.get("protocol")).lower() or "tcp"))
         return found
 
     @property
@@ -73,7 +69,6 @@ class TaskDefinition:
         document: All of it as ECS prints it, except the containers: kept out of `repr`.
         whole: Whether the source says everything about the task.
         texts: What could hold a secret outside the containers, by its place: kept out of `repr`.
-        containers: Its containers, in order.
     """
 
     source: str
@@ -86,7 +81,7 @@ class TaskDefinition:
     @property
     def family(self) -> str:
         """Its family, "" when the file has none."""
-        return _text(self.document.get("family"))
+        return text_of(self.document.get("family"))
 
     @property
     def cpu(self) -> str:
@@ -101,19 +96,11 @@ class TaskDefinition:
     @property
     def architecture(self) -> str:
         """The CPU architecture, "" when the file leaves it out."""
-        return _text(_object(self.document, "runtimePlatform", self.source).get("cpuArchitecture"))
+        return text_of(_object(self.document, "runtimePlatform", self.source).get("cpuArchitecture"))
 
     def container(self, name: str) -> Container:
-        """Return the named container.
-
-        Raises:
-            TaskDefinitionError: When there is no such container.
-        """
-        for container in self.containers:
-            if container.name == name:
-                return container
-        names = ", ".join(container.name for container in self.containers)
-        raise TaskDefinitionError(f"there is no container {name}; {self.name} has {names}")
+        """Return the named container."""
+        return next(container for container in self.containers if container.name == name)
 
 
 def read(source: str, ecs: "ECSClient | None" = None, family: str | None = None) -> TaskDefinition:
@@ -157,7 +144,7 @@ def parse(content: object, source: str) -> TaskDefinition:
 
 
 def _parsed(found: Document, source: str) -> TaskDefinition:
-    definitions = cast("Sequence[Mapping[str, Any]]", found.content["containerDefinitions"])
+    definitions = items(found.content["containerDefinitions"])
     document = {key: value for key, value in found.content.items() if key != "containerDefinitions"}
     task = TaskDefinition(
         source=source,
@@ -175,7 +162,7 @@ def _parsed(found: Document, source: str) -> TaskDefinition:
 
 
 def _container(definition: Mapping[str, Any], index: int) -> Container:
-    name = _text(definition.get("name")) or f"container-{index}"
+    name = text_of(definition.get("name")) or f"container-{index}"
     where = f"container {name}"
     plain, unread = _pairs(definition, "environment", "value", where)
     references, unread_references = _pairs(definition, "secrets", "valueFrom", where)
@@ -189,19 +176,17 @@ def _container(definition: Mapping[str, Any], index: int) -> Container:
         unread={**unread, **unread_references},
         texts=dict(_texts(definition, _NO_SECRETS_IN_CONTAINER)),
     )
+    ports = [mapping(one) for one in items(definition.get("portMappings"))]
+    unread_port = any(isinstance(value, Unread) for one in ports for value in one.values())
     for port, _ in container.ports:
-        if port and not re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", port) and not _is_unread(definition, "portMappings"):
+        if port and not re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", port) and not unread_port:
             raise TaskDefinitionError(f"{where}: the containerPort is not a port number")
-    for section in ("healthCheck", "dockerLabels", "logConfiguration", "firelensConfiguration", "linuxParameters"):
-        found = _object(definition, section, where)
-        if section in {"logConfiguration", "firelensConfiguration"}:
-            _object(found, "options", where)
+    for section in ("healthCheck", "dockerLabels", "linuxParameters"):
+        _object(definition, section, where)
+    for section in ("logConfiguration", "firelensConfiguration"):
+        _object(_object(definition, section, where), "options", where)
     _objects(definition, "environmentFiles", where)
     return container
-
-
-def _is_unread(definition: Mapping[str, Any], section: str) -> bool:
-    return any(isinstance(value, Unread) for entry in definition.get(section) or () for value in entry.values())
 
 
 def _pairs(
@@ -219,7 +204,7 @@ def _pairs(
         if isinstance(value, Unread):
             unread[variable] = value.why
         else:
-            found[variable] = _text(value)
+            found[variable] = text_of(value)
     return found, unread
 
 
@@ -241,33 +226,26 @@ def _texts(document: Mapping[str, Any], left_out: set[str]) -> Iterator[tuple[st
 
 def _units(value: object, unit: re.Pattern[str]) -> str:
     """Return how ECS reads a size. Source: AWS, "Amazon ECS task definition parameters for Fargate", task size."""
-    text = _text(value).strip()
+    text = text_of(value).strip()
     with_unit = unit.fullmatch(text)
-    return str(round(float(with_unit[1]) * _UNITS)) if with_unit else text
+    return str(round(float(with_unit[1]) * 1024)) if with_unit else text
 
 
 def _object(parent: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
     found = parent.get(key) or {}
-    if isinstance(found, Unread):
-        return {}
-    if not isinstance(found, dict):
+    if not isinstance(found, Unread | dict):
         raise TaskDefinitionError(f"{where}: {key} is not an object")
-    return cast("Mapping[str, Any]", found)
+    return mapping(found)
 
 
 def _objects(parent: Mapping[str, Any], key: str, where: str) -> list[Mapping[str, Any]]:
-    found: Any = parent.get(key) or []
-    if isinstance(found, Unread):
-        return []
-    if not isinstance(found, list):
+    found = parent.get(key) or []
+    if not isinstance(found, Unread | list) or not all(isinstance(item, Unread | dict) for item in items(found)):
         raise TaskDefinitionError(f"{where}: {key} is not a list of objects")
-    items = [item for item in cast("list[Any]", found) if not isinstance(item, Unread)]
-    if not all(isinstance(item, dict) for item in items):
-        raise TaskDefinitionError(f"{where}: {key} is not a list of objects")
-    return items
+    return [mapping(item) for item in items(found) if isinstance(item, dict)]
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
     """Return how ECS would read a value, "" for none; anything that is not a text stays as in the JSON."""
     if isinstance(value, str):
         return value

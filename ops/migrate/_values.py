@@ -11,23 +11,31 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|)")
 
 @dataclass(frozen=True)
 class Unread:
-    """Stands for a value that the file does not hold.
-
-    Attributes:
-        why: Where it comes from instead.
-    """
+    """Stands for a value that the file does not hold; `why` says where it comes from instead."""
 
     why: str
 
 
+def mapping(value: Any, key: str = "") -> dict[str, Any]:
+    """Return an object as it is, a text as the value of `key` where one is given, {} for anything else."""
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value)
+    return {key: value} if key and isinstance(value, str) else {}
+
+
+def items(value: Any) -> list[Any]:
+    """Return a list as it is, [] for anything else."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
 def as_words(raw: Any) -> list[Any]:
     """Return the words of a command that is given as a list or as one line for a shell."""
-    if isinstance(raw, str):
-        try:
-            return shlex.split(raw)
-        except ValueError:
-            return [raw]
-    return cast("list[Any]", raw) if isinstance(raw, list) else []
+    if not isinstance(raw, str):
+        return items(raw)
+    try:
+        return shlex.split(raw)
+    except ValueError:
+        return [raw]
 
 
 def seconds(raw: Any) -> Any:
@@ -40,18 +48,12 @@ def seconds(raw: Any) -> Any:
 
 
 def health_check(raw: Any, command: str) -> dict[str, Any] | None:
-    """Return a health check of Compose or Copilot as ECS has it, None for none.
-
-    Args:
-        raw: With `interval`, `timeout`, `start_period` as durations, and `retries`.
-        command: The key of its command.
-    """
-    if not isinstance(raw, dict) or not raw:
+    """Return a health check of Compose or Copilot as ECS has it, None for none; `command` is the key of its command."""
+    found = mapping(raw)
+    if not found:
         return None
-    found = cast("dict[str, Any]", raw)
-    test: Any = found.get(command)
-    words: Any = ["CMD-SHELL", test] if isinstance(test, str) else test or []
+    test = found.get(command)
     names = {"interval": "interval", "timeout": "timeout", "start_period": "startPeriod"}
     times = {ecs: seconds(found[key]) for key, ecs in names.items() if key in found}
     rest = {key: value for key, value in found.items() if key not in {*names, command}}
-    return {"command": words, **times, **rest}
+    return {"command": ["CMD-SHELL", test] if isinstance(test, str) else test or [], **times, **rest}

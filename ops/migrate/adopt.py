@@ -4,14 +4,13 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
-import yaml
 
 from components.labels import OF_PULUMI
-from components.names import Names
 from components.references import CURRENT
 from ops._ask import confirm
 from ops._aws import Aws
@@ -19,22 +18,18 @@ from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MisuseError, aws_errors
 from ops._json import read_json
 from ops._options import JsonOption, YesOption, stack_name
-from ops._plan import project_directory
+from ops._plan import project_directory, read_plan
 from ops._secrets import Record, describe
-from ops._stack import ROOT, load
-from ops.migrate._pulumi import Configuration, project_file, property_path, runs_in_sandbox
+from ops._stack import ROOT, load, uses_local_aws
+from ops.migrate._pulumi import Configuration, property_path
 from ops.migrate._source import open_aws
-from ops.migrate._target import target_of
 from ops.migrate.apply import ProjectOption
 from ops.migrate.scan import RegionOption
 
 _SECRET = "aws_secretsmanager_secret"  # noqa: S105 - a Terraform type
-_ARNS: Mapping[str, Sequence[str]] = {
-    _SECRET: ("arn",),
-    f"{_SECRET}_version": ("secret_id",),
-    f"{_SECRET}_policy": ("secret_arn",),
-    f"{_SECRET}_rotation": ("secret_id",),
-}
+_ARNS = {
+    _SECRET: "arn", f"{_SECRET}_version": "secret_id", f"{_SECRET}_policy": "secret_arn", f"{_SECRET}_rotation": "secret_id",
+}  # fmt: skip
 """Terraform's resources of one secret, and the attribute that holds its ARN. Source: Terraform Registry, hashicorp/aws,
 Secrets Manager."""
 
@@ -71,7 +66,6 @@ class Adoption:
 
     Attributes:
         name: Its name in the catalogue.
-        arn: Its ARN.
         found: Where: `live`, `Terraform`, `named` by the operator, NOT_FOUND or OWN.
         problem: Why it can't be adopted, empty when it can.
         kms_key_arn: The customer-managed key that it is encrypted with, empty for the AWS-managed one: readers need it.
@@ -109,31 +103,42 @@ def adopt(
     value; the next `up` imports them and leaves value, ARN, name and key as they are. Exit status 1: one can't be adopted.
     """
     project = project or project_directory()
-    expected = stack_place(project, stack)
-    aws = open_aws(region=region or expected.region)
+    short = stack.rpartition("/")[2]
+    if not (file := project / f"Pulumi.{short}.yaml").is_file():
+        raise MisuseError(f"there is no {file}: is {stack!r} the stack's name?")
+    plan = read_plan(short, project)
+    aws = open_aws(region=region or plan.region)
     account = aws.caller().account
-    if expected.accounts and account not in expected.accounts:
+    if plan.account_ids and account not in plan.account_ids:
         raise MisuseError(
-            f"your credentials belong to account {account}, Pulumi.{stack}.yaml allows {', '.join(expected.accounts)} only"
+            f"your credentials belong to account {account}, Pulumi.{stack}.yaml allows {', '.join(plan.account_ids)} only"
         )
-    target = target_of(stack, project)
-    named = _named(secret or (), target.own)
+    wanted = {name: one.full_name for name, one in plan.secrets.items() if one.full_name}
+    named = _named(secret or (), list(wanted))
     resources = read_terraform(terraform_state) if terraform_state else []
     with working("Looking for the secrets"):
         live, own = _live(aws), _own(stack, project)
-        place = str(project_file(project)["name"]), stack, other_stacks(project, stack)
-        found = find(target.own, *place, live, resources, named)
-        checked = [_checked(aws, adoption, account, own) for adoption in found]
-        checked = list(_each_once(checked))
+        found = find(wanted, short, other_stacks(project, short), live, resources, named)
+        checked = list(_each_once(_checked(aws, adoption, account, own) for adoption in found))
     good = [adoption for adoption in checked if adoption.arn and not adoption.problem]
     removals = [r.address for r in resources if r.secret in {adoption.arn for adoption in good}]
+    paths = {property_path("adopt", a.name): a.arn for a in good}
+    paths |= {property_path("secretKmsKeys", a.name): a.kms_key_arn for a in good if a.kms_key_arn}
     if json_:
-        print_json(_document(checked, removals, stack))
+        document = {
+            "stack": stack,
+            "adopt": {a.name: a.arn for a in good},
+            "kms_keys": {a.name: a.kms_key_arn for a in good if a.kms_key_arn},
+            "secrets": [asdict(a) for a in checked],
+            "sandbox_arguments": [part for path, arn in paths.items() for part in ("-c", f"{path}={arn}")],
+            "terraform_state_rm": removals,
+        }
+        print_json(document)
     else:
         rows = [(a.name, a.arn, a.found, a.problem or ("can be adopted" if a.arn else "")) for a in checked]
         print_table(f"Stack {stack}, account {account}, {aws.region}", ("secret", "ARN", "found", ""), rows)
     if good:
-        _configure(good, stack, project, dry_run=dry_run, yes=yes)
+        _configure(paths, len(good), Configuration(stack, project), dry_run=dry_run, yes=yes)
     if removals:
         say("\nAfter the `up` (Terraform then no longer owns them; nothing is deleted):")
         for address in removals:
@@ -142,37 +147,14 @@ def adopt(
         raise typer.Exit(1)
 
 
-@dataclass(frozen=True)
-class StackPlace:
-    """Where a stack is allowed to be, by its file."""
-
-    region: str | None
-    accounts: tuple[str, ...]
-
-
-def stack_place(directory: Path, stack: str) -> StackPlace:
-    """Return the Region and the accounts that a stack's file allows.
-
-    Raises:
-        MisuseError: When the stack has no file.
-    """
-    path = directory / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
-    if not path.is_file():
-        raise MisuseError(f"there is no {path}: is {stack!r} the stack's name?")
-    content: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    config = cast("Mapping[str, Any]", content.get("config") or {})
-    return StackPlace(config.get("aws:region"), tuple(map(str, config.get("aws:allowedAccountIds") or ())))
-
-
 def other_stacks(directory: Path, stack: str) -> set[str]:
     """Return the names of the project's other stacks, by their files."""
     names = {path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in directory.glob("Pulumi.*.yaml")}
-    return names - {stack.rpartition("/")[2]}
+    return names - {stack}
 
 
 def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
-    names: Sequence[str],
-    project: str,
+    names: Mapping[str, str],
     stack: str,
     others: Collection[str],
     live: Mapping[str, str],
@@ -182,33 +164,31 @@ def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
     """Yield which secret is meant by each entry of the catalogue; with an empty ARN where none is found.
 
     Args:
-        names: The catalogue's secrets.
-        project: The Pulumi project's name.
+        names: The names that the stack would give its secrets, by name in the catalogue.
         stack: The stack's name.
         others: Names of the project's other stacks, whose secrets are not meant.
         live: ARNs of the account's secrets by name.
         resources: Terraform's resources.
         named: ARNs or names by name in the catalogue, from the operator.
     """
-    short = stack.rpartition("/")[2]
-    in_terraform = {r.name: r.secret for r in resources if r.kind == _SECRET}
-    addresses = {r.address: r.secret for r in resources if r.kind == _SECRET}
-    for name in names:
-        if name in named:
-            given = named[name]
+    secrets = [resource for resource in resources if resource.kind == _SECRET]
+    places = (
+        ("Terraform", {resource.name: resource.secret for resource in secrets}),
+        ("Terraform", {resource.address: resource.secret for resource in secrets}),
+        ("live", live),
+    )
+    for name, wanted in names.items():
+        if given := named.get(name):
             yield Adoption(name, given if given.startswith("arn:") else live.get(given, ""), "named")
             continue
-        for where, candidates in (("Terraform", in_terraform), ("Terraform", addresses), ("live", live)):
-            wanted = Names(project, short).secret(name)
-            if wanted in candidates:
-                yield Adoption(name, candidates[wanted], where)
-                break
-            alike = [n for n in candidates if _fits(n, name, short, others, one_environment=where == "Terraform")]
+        for where, candidates in places:
+            fit = partial(_fits, name=name, stack=stack, others=others, one_environment=where == "Terraform")
+            alike = [wanted] if wanted in candidates else sorted(filter(fit, candidates))
             if len(alike) == 1:
                 yield Adoption(name, candidates[alike[0]], where)
-                break
+            elif alike:
+                yield Adoption(name, "", where, f"several fit ({', '.join(alike)}): --secret {name}=ARN")
             if alike:
-                yield Adoption(name, "", where, f"several fit ({', '.join(sorted(alike))}): --secret {name}=ARN")
                 break
         else:
             yield Adoption(name, "", NOT_FOUND)
@@ -240,8 +220,8 @@ def _resources(raw: Mapping[str, Any]) -> Iterator[Resource]:
         attributes = instance.get("attributes") or {}
         index = instance.get("index_key")
         suffix = "" if index is None else f"[{json.dumps(index)}]"
-        secret = next((attributes[key] for key in _ARNS[raw["type"]] if attributes.get(key)), None)
-        yield Resource(base + suffix, raw["type"], str(secret), str(attributes.get("name", "")))
+        secret = str(attributes.get(_ARNS[raw["type"]]))
+        yield Resource(base + suffix, raw["type"], secret, str(attributes.get("name", "")))
 
 
 def _fits(secret: str, name: str, stack: str, others: Collection[str], *, one_environment: bool) -> bool:
@@ -306,7 +286,8 @@ def _checked(aws: Aws, adoption: Adoption, account: str, own: Collection[str]) -
     if adoption.problem or adoption.found == NOT_FOUND:
         return adoption
     record = describe(aws, adoption.arn) if adoption.arn else None
-    if (problem := _problem(aws, adoption, record, account)) or record is None or record.kms_key_id is None:
+    problem = _problem(aws, adoption, record, account)
+    if problem or record is None or record.kms_key_id is None:
         return replace(adoption, problem=problem)
     key = key_arn(aws, record)
     problem = "" if key else f"is encrypted with {record.kms_key_id}, which can't be looked up: ask for kms:DescribeKey"
@@ -324,81 +305,48 @@ def key_arn(aws: Aws, record: Record) -> str:
         return ""
 
 
-def _problem(aws: Aws, adoption: Adoption, record: Record | None, account: str) -> str:
+def _problem(aws: Aws, adoption: Adoption, record: Record | None, account: str) -> str:  # noqa: PLR0911 - one each
     if record is None:
         return "doesn't exist here (another Region or account? deleted?)"
-    fields = record.arn.split(":")
+    fields, at = record.arn.split(":"), f"--secret-id {record.arn} --region {aws.region}"
     if (fields[3], fields[4]) != (aws.region, account):
         return f"is in account {fields[4]}, {fields[3]}; a stack only adopts secrets of its own account and Region"
     if record.arn != adoption.arn:
         return f"needs its full ARN: {record.arn}"
     if record.deleted:
-        return f"is pending deletion: aws secretsmanager restore-secret --secret-id {record.arn} --region {aws.region}"
+        return f"is pending deletion: aws secretsmanager restore-secret {at}"
     if record.primary_region not in {None, aws.region}:
         return f"is a replica; the original is in {record.primary_region}"
-    managed = record.owning_service
-    return _managed(adoption.name, managed) if managed else _problem_of_versions(aws, record)
-
-
-def _managed(name: str, service: str) -> str:
-    """Return the problem of a secret that an AWS service manages: only that service changes its policy, value, key and name."""
-    return (
-        f'is managed by {service}, the only one to change it: declare it in catalogue.py as ForeignSecret("{name}", "{service}") '
-        f"and set foreignSecrets.{name} to its ARN"
-    )
-
-
-def _problem_of_versions(aws: Aws, record: Record) -> str:
+    if service := record.owning_service:  # only that service changes its policy, value, key and name
+        return (
+            f"is managed by {service}, the only one to change it: declare it in catalogue.py as "
+            f'ForeignSecret("{adoption.name}", "{service}") and set foreignSecrets.{adoption.name} to its ARN'
+        )
     if record.version(CURRENT) is None:
         return "has no value: python -m ops set after the `up`, or let the stack create its own"
-    labels = [(label, version) for version, labels in record.stages.items() for label in labels]
+    labels = ((label, version) for version, found in record.stages.items() for label in found)
     for label, version in labels:
         if label.startswith(OF_PULUMI):
             return (
                 f"has Pulumi's label {label}: another stack owns it, or its state is lost; if lost, first: aws "
-                f"secretsmanager update-secret-version-stage --secret-id {record.arn} --region {aws.region} "
-                f"--version-stage {label} --remove-from-version-id {version}"
+                f"secretsmanager update-secret-version-stage {at} --version-stage {label} --remove-from-version-id {version}"
             )
     return ""
 
 
-def _paths(good: Sequence[Adoption]) -> dict[str, str]:
-    """Return what to configure: the ARNs of the secrets, and of their customer-managed keys."""
-    secrets = {property_path("adopt", a.name): a.arn for a in good}
-    return secrets | {property_path("secretKmsKeys", a.name): a.kms_key_arn for a in good if a.kms_key_arn}
-
-
-def _configure(good: Sequence[Adoption], stack: str, project: Path, *, dry_run: bool, yes: bool) -> None:
-    paths = _paths(good)
-    if runs_in_sandbox():
+def _configure(paths: Mapping[str, str], count: int, configuration: Configuration, *, dry_run: bool, yes: bool) -> None:
+    stack = configuration.stack
+    if uses_local_aws():
+        arguments = "".join(f" \\\n        -c {path}={arn}" for path, arn in paths.items())
         say("\nLocal AWS: nothing is written. Bring the stack up with them:")
-        say(
-            "    python -m sandbox up --stack "
-            + stack
-            + "".join(f" \\\n        -c {path}={arn}" for path, arn in paths.items())
-        )
-        return
-    if not dry_run:
+        say(f"    python -m sandbox up --stack {stack}{arguments}")
+    elif dry_run:
+        say("\nWould write:")
+        for path, arn in paths.items():
+            say(f"    pulumi config set --stack {stack} --plaintext --path '{path}' {arn}")
+    else:
         confirm(f"Write {counted(len(paths), 'ARN')} into the configuration of stack {stack}?", yes=yes)
-        configuration = Configuration(stack, project)
         for path, arn in paths.items():
             configuration.set_plain(path, arn)
-        imports = counted(len(good), "import")
+        imports = counted(count, "import")
         say(f"\nWritten. Next: pulumi preview --stack {stack} (it shows {imports} and no replacement), then pulumi up")
-        return
-    say("\nWould write:")
-    for path, arn in paths.items():
-        say(f"    pulumi config set --stack {stack} --plaintext --path '{path}' {arn}")
-
-
-def _document(checked: Sequence[Adoption], removals: Sequence[str], stack: str) -> dict[str, Any]:
-    good = [a for a in checked if a.arn and not a.problem]
-    overrides = [f"{path}={arn}" for path, arn in _paths(good).items()]
-    return {
-        "stack": stack,
-        "adopt": {a.name: a.arn for a in good},
-        "kms_keys": {a.name: a.kms_key_arn for a in good if a.kms_key_arn},
-        "secrets": [asdict(a) for a in checked],
-        "sandbox_arguments": [part for override in overrides for part in ("-c", override)],
-        "terraform_state_rm": list(removals),
-    }

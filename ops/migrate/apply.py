@@ -1,29 +1,30 @@
 """`ops migrate apply`: sets the plan's values in the configuration without showing them; then Pulumi's preview."""
 
-import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
-from components import checks as values
+from components.checks import wrong_secret
 from ops._ask import confirm
 from ops._console import counted, print_json, print_table, say
 from ops._errors import MisuseError, OpsError
 from ops._json import json_object
 from ops._options import JsonOption, YesOption, stack_name
 from ops._plan import project_directory
-from ops.migrate._plan import Plan, value_of
-from ops.migrate._pulumi import Configuration, Configured, SandboxRun, runs_in_sandbox
+from ops._stack import uses_local_aws
+from ops.migrate._fields import compact
+from ops.migrate._plan import Plan, load, value_of
+from ops.migrate._pulumi import Configuration, Configured, run_sandbox
 from ops.migrate._source import reread
-from ops.migrate._target import target_of
-from ops.migrate.scan import PlanArgument, RegionOption, load_plan
+from ops.migrate._values import mapping
+from ops.migrate.scan import PlanArgument, RegionOption
 
 StackName = Annotated[
     str | None,
@@ -69,7 +70,7 @@ def apply(
     sandbox's AWS nothing is written: the sandbox previews (--up: deploys) with the values.
     """
     project = project or project_directory()
-    loaded = load_plan(plan, project)
+    loaded = load(plan, project)
     if undecided := loaded.undecided():
         raise OpsError(
             f"needs a decision first: {', '.join(s.name for s in undecided)} (python -m ops migrate plan {plan})"
@@ -77,20 +78,19 @@ def apply(
     stack = stack or loaded.stack
     if stack.rpartition("/")[2] != loaded.stack.rpartition("/")[2]:
         raise MisuseError(f"{plan} is for stack {loaded.stack}: scan again with --stack {stack}")
-    wanted = wanted_configuration(loaded, region, project)
+    wanted = _wanted(loaded, region, project)
     for step in loaded.steps:
         if step.verdict == "secret" and step.config_key is None:
             say(
                 f"{step.name} is not set by the configuration: python -m ops set {step.secret} after the first `pulumi up`"
             )
-    hosts = target_of(loaded.stack, project).hosts.values()
-    if runs_in_sandbox():
-        _refuse_wrong(wanted, hosts, strict=False)
+    if uses_local_aws():
+        _refuse_wrong(wanted, strict=False)
         _in_sandbox(wanted, stack, project, "up" if up else "preview", json_=json_)
         return
     configuration = Configuration(stack, project)
     configured = configuration.read()
-    _refuse_wrong(wanted, hosts, strict="protect" in configured and configured["protect"].value == "true")
+    _refuse_wrong(wanted, strict="protect" in configured and configured["protect"].value == "true")
     changes = compare(wanted, configured)
     if not json_:
         rows = [(c.key, "secret" if c.secret else c.value, c.state) for c in changes]
@@ -99,75 +99,60 @@ def apply(
     if json_:
         print_json({"set": [{"key": c.key, "secret": c.secret, "state": c.state} for c in changes]})
     say(f"{counted(count, 'value')} set. Next: pulumi up, then python -m ops migrate verify {plan}")
-    if preview or up:
-        _run_pulumi(configuration, "up" if up else "preview", yes=yes, quiet=json_)
+    if up:
+        _run_pulumi(configuration, "up", *(("--yes",) if yes else ()), quiet=json_)
+    elif preview:
+        _run_pulumi(configuration, "preview", quiet=json_)
 
 
 def _set(configuration: Configuration, changes: Sequence[Change], *, yes: bool) -> int:
     todo = [change for change in changes if change.state != "same"]
     if todo:
-        name = configuration.stack or "the selected stack"
-        replaced = [change.key for change in todo if change.state == "replaces"]
-        warning = f" {', '.join(replaced)} had another value, which is lost." if replaced else ""
-        confirm(f"Set {counted(len(todo), 'value')} in the configuration of {name}?{warning}", yes=yes)
+        replaced = ", ".join(change.key for change in todo if change.state == "replaces")
+        warning = f" {replaced} had another value, which is lost." if replaced else ""
+        confirm(f"Set {counted(len(todo), 'value')} in the configuration of {configuration.stack}?{warning}", yes=yes)
     for change in todo:
-        if change.secret:
-            configuration.set_secret(change.key, change.value)
-        else:
-            configuration.set_plain(change.key, change.value)
+        (configuration.set_secret if change.secret else configuration.set_plain)(change.key, change.value)
     return len(todo)
 
 
-def wanted_configuration(
-    plan: Plan, region: str | None = None, project: Path | None = None
-) -> dict[str, tuple[str, bool]]:
-    """Return the values that a plan needs by key, and whether each is a secret.
+def _wanted(plan: Plan, region: str | None, project: Path) -> dict[str, Configured]:
+    """Return the values that a plan needs by key.
 
     Raises:
         MisuseError: When the plan no longer matches its source, or two values have one key.
     """
     source = reread(plan, region, project)
-    wanted = {key: (value, False) for key, value in (plan.settings() | plan.sidecars(source.task)).items()}
+    wanted = {key: Configured(value, False) for key, value in (plan.settings() | plan.sidecars(source.task)).items()}
     for step in plan.steps:
         if step.config_key is None or step.verdict not in {"secret", "plain"}:
             continue
-        value = (value_of(step, source.variables), step.verdict == "secret")
-        if not value[0]:
+        value = Configured(value_of(step, source.variables), step.verdict == "secret")
+        if not value.value:
             continue  # empty, like unset, means that Pulumi generates or requires the value
         if wanted.setdefault(step.config_key, value) != value:
             raise MisuseError(f"{step.name} and another variable have different values for {step.config_key}")
     return wanted
 
 
-def _refuse_wrong(wanted: Mapping[str, tuple[str, bool]], hosts: Collection[str], *, strict: bool) -> None:
-    """Refuse what the program would refuse, before the first value is set; `hosts` are keys that hold a host name.
+def _refuse_wrong(wanted: Mapping[str, Configured], *, strict: bool) -> None:
+    """Refuse secrets that the program would refuse, before the first value is set. The plan judged everything else.
 
     Raises:
         MisuseError: It names every key that is wrong, and no value.
     """
-    problems: list[str] = []
-    for key, (value, secret) in wanted.items():
-        if secret:
-            wrong = values.wrong_secret(value, strict=strict)
-        else:
-            name = key.rpartition(".")[2]
-            check = {"image": values.wrong_image, **dict.fromkeys(hosts, values.wrong_host)}.get(name)
-            said = check(value) if check and "environment" not in key else None
-            wrong = said and f"{said[0]}; allowed is {said[1]}"
-        if wrong:
-            problems.append(f"{key} {wrong}")
-    if problems:
-        raise MisuseError(f"the program would reject these, so nothing was set: {'; '.join(problems)}")
+    problems = {key: wrong_secret(found.value, strict=strict) for key, found in wanted.items() if found.secret}
+    if wrong := "; ".join(f"{key} {problem}" for key, problem in problems.items() if problem):
+        raise MisuseError(f"the program would reject these, so nothing was set: {wrong}")
 
 
-def compare(wanted: Mapping[str, tuple[str, bool]], configured: Mapping[str, Configured]) -> list[Change]:
+def compare(wanted: Mapping[str, Configured], configured: Mapping[str, Configured]) -> list[Change]:
     """Return what to set, compared with what is set."""
-    changes: list[Change] = []
-    for key, (value, secret) in wanted.items():
-        found = _configured(configured, key)
-        same = found is not None and found.value == value and found.secret == secret
-        changes.append(Change(key, value, secret, "new" if found is None else "same" if same else "replaces"))
-    return changes
+    found = {key: _configured(configured, key) for key in wanted}
+    states = {
+        key: "new" if found[key] is None else "same" if found[key] == wanted[key] else "replaces" for key in wanted
+    }
+    return [Change(key, value.value, value.secret, states[key]) for key, value in wanted.items()]
 
 
 def _configured(configured: Mapping[str, Configured], key: str) -> Configured | None:
@@ -175,41 +160,32 @@ def _configured(configured: Mapping[str, Configured], key: str) -> Configured | 
     found = configured.get(parent[1])
     if found is None or not path:
         return found
-    value: Any = json_object(found.value) or {}
+    value: Any = json_object(found.value)
     for quoted, plain in path:
-        value = cast("Mapping[str, Any]", value).get(quoted or plain) if isinstance(value, dict) else None
-    if isinstance(value, dict | list):
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    else:
-        text = str(value).lower() if isinstance(value, bool) else str(value)
+        value = mapping(value).get(quoted or plain)
+    text = value if isinstance(value, str) else compact(value)
     return None if value is None else Configured(text, found.secret)
 
 
-def _in_sandbox(wanted: Mapping[str, tuple[str, bool]], stack: str, project: Path, verb: str, *, json_: bool) -> None:
-    plain = {key: value for key, (value, secret) in wanted.items() if not secret}
-    secrets = {key: value for key, (value, secret) in wanted.items() if secret}
-    run = SandboxRun(stack, project)
+def _in_sandbox(wanted: Mapping[str, Configured], stack: str, project: Path, verb: str, *, json_: bool) -> None:
+    plain, secrets = ({k: v.value for k, v in wanted.items() if v.secret is secret} for secret in (False, True))
     say(f"Local AWS: `python -m sandbox {verb} --stack {stack}` with these values; no stack file is written.")
     say("Every user of this machine can read what the local AWS holds: no real values.")
-    status = run.run(verb, plain, secrets)
+    status = run_sandbox(stack, project, verb, plain, secrets)
     if json_:
-        print_json(
-            {"set": [{"key": key, "secret": secret, "state": "this run"} for key, (_, secret) in wanted.items()]}
-        )
+        print_json({"set": [{"key": k, "secret": v.secret, "state": "this run"} for k, v in wanted.items()]})
     if status:
         raise typer.Exit(status)
     say("Next: " + ("python -m ops migrate verify with this plan" if verb == "up" else "the same command with --up"))
 
 
-def _run_pulumi(configuration: Configuration, verb: str, *, yes: bool, quiet: bool) -> None:
-    arguments = [verb, *(("--yes",) if verb == "up" and yes else ())]
-    environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+def _run_pulumi(configuration: Configuration, *arguments: str, quiet: bool) -> None:
     done = subprocess.run(  # noqa: S603 - the user's own pulumi, no shell
         configuration.command(*arguments),
         check=False,
         cwd=configuration.directory,
-        env=environment,
+        env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
         stdout=sys.stderr if quiet else None,
     )
     if done.returncode:
-        raise OpsError(f"`pulumi {verb}` failed; the values stay set")
+        raise OpsError(f"`pulumi {arguments[0]}` failed; the values stay set")

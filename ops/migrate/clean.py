@@ -3,8 +3,8 @@
 import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -14,11 +14,13 @@ from ops._console import counted, print_json, print_table, say, working
 from ops._detect import why_secret, why_text_is_secret
 from ops._errors import MISSING, MisuseError, aws_errors, code_of, explained
 from ops._options import JsonOption, YesOption
+from ops._plan import read_plan
 from ops._stack import uses_local_aws
 from ops.migrate._source import open_aws
-from ops.migrate._target import secret_variables
-from ops.migrate._task_definition import TaskDefinitionError, parse
+from ops.migrate._task_definition import parse
 from ops.migrate.scan import RegionOption
+
+T = TypeVar("T")
 
 BATCH = 10
 """Revisions that one DeleteTaskDefinitions takes. Source: AWS, Amazon ECS API."""
@@ -30,11 +32,17 @@ Amazon ECS API"."""
 _FAMILY = re.compile(r"[A-Za-z0-9_-]{1,255}")
 """Source: AWS, Amazon ECS API, RegisterTaskDefinition, family."""
 
-_SERVICES = 10
-"""Services that one DescribeServices takes."""
+_SERVICES, _TASKS = 10, 100
+"""What one DescribeServices and one DescribeTasks take."""
 
-_TASKS = 100
-"""Tasks that one DescribeTasks takes."""
+_ELSEWHERE = (
+    "the repository and CI that registered the task definition: their history and logs",
+    "the state of Terraform or another tool that created it: `terraform state list`, older versions of the state file",
+    "CloudTrail's RegisterTaskDefinition events, as long as the trail's bucket keeps them",
+    "logs of an application that prints its environment",
+)
+_IN_CONFIG = "AWS Config records resources here: its history keeps AWS::ECS::TaskDefinition items for up to seven years"
+_NOT_ALLOWED = "AWS Config, if it records here (these credentials are not allowed to check)"
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ def clean(
     """
     if not _FAMILY.fullmatch(family):
         raise MisuseError(f"give a family without revision or ARN, not {family!r}")
-    known = secret_variables()
+    known = read_plan("dev").secret_variables
     aws = open_aws(region=region)
     place = f"account {aws.caller().account}, Region {aws.region}"
     with working(f"Reading every revision of {family}"):
@@ -94,14 +102,8 @@ def clean(
             failures = delete(aws, free)
     others = elsewhere(aws)
     if json_:
-        document = {
-            "dry_run": dry_run,
-            "looked_at": len(revisions),
-            "revisions": [asdict(r) for r in found],
-            "failures": failures,
-            "elsewhere": others,
-        }
-        print_json(document)
+        listed = {"looked_at": len(revisions), "revisions": [asdict(revision) for revision in found]}
+        print_json({"dry_run": dry_run, **listed, "failures": failures, "elsewhere": others})
     else:
         _tell_rest(failures, used, others if found else ())
     if failures or used:
@@ -110,19 +112,20 @@ def clean(
 
 def list_revisions(aws: Aws, family: str) -> list[str]:
     """Return the ARNs of all revisions of a family that ECS still knows."""
-    arns: list[str] = []
-    for status in ("ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"):
+    return [
+        arn
+        for status in ("ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS")
         # Despite its name the prefix is the whole family.
-        arns += aws.pages("ecs", "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status=status)
-    return arns
+        for arn in aws.pages("ecs", "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status=status)
+    ]
 
 
 def find(aws: Aws, arns: Iterable[str], known: Collection[str]) -> list[Revision]:
     """Return the revisions that hold something in the clear, oldest first; `known` are variables that get a secret."""
     holding = [r for r in aws.each(lambda arn: _revision(aws, arn, known), arns).values() if r and r.holds]
-    users = _users(aws, [r.arn for r in holding]) if holding else {}
+    users = [*_in_clusters(aws), *_scheduled(aws)] if holding else []
     holding.sort(key=lambda revision: int(revision.arn.rpartition(":")[2]))
-    return [Revision(r.arn, r.status, r.holds, tuple(users.get(r.arn, ()))) for r in holding]
+    return [replace(r, used_by=tuple(dict.fromkeys(user for arn, user in users if arn == r.arn))) for r in holding]
 
 
 def _revision(aws: Aws, arn: str, known: Collection[str]) -> Revision | None:
@@ -132,36 +135,21 @@ def _revision(aws: Aws, arn: str, known: Collection[str]) -> Revision | None:
         if code_of(error) in MISSING | {"ClientException"}:  # deleted in between
             return None
         raise
-    try:
-        return Revision(arn, raw["status"], tuple(_held(raw, arn, known)))
-    except TaskDefinitionError as error:
-        raise MisuseError(str(error)) from None
+    return Revision(arn, raw["status"], tuple(_held(raw, arn, known)))
 
 
 def _held(raw: Mapping[str, Any], arn: str, known: Collection[str]) -> Iterator[str]:
     task = parse(raw, arn)
-    for where, text in task.texts.items():
-        if why_text_is_secret(text):
-            yield where
+    yield from (where for where, text in task.texts.items() if why_text_is_secret(text))
     for container in task.containers:
         for variable, value in container.plain.items():
             if (variable in known and value) or why_secret(variable, value):
                 yield f"{container.name}: environment.{variable}"
-        for where, text in container.texts.items():
-            if why_text_is_secret(text):
-                yield f"{container.name}: {where}"
-
-
-def _users(aws: Aws, arns: Sequence[str]) -> dict[str, list[str]]:
-    """Return what runs each revision: services, tasks, EventBridge rules and schedules."""
-    found = {arn: list[str]() for arn in arns}
-    for arn, user in (*_in_clusters(aws), *_scheduled(aws)):
-        if arn in found and user not in found[arn]:
-            found[arn].append(user)
-    return found
+        yield from (f"{container.name}: {where}" for where, text in container.texts.items() if why_text_is_secret(text))
 
 
 def _in_clusters(aws: Aws) -> Iterator[tuple[str | None, str]]:
+    """Yield revisions with what runs them: services, tasks and EventBridge rules."""
     ecs, events = aws.client("ecs"), aws.client("events")
     for cluster in aws.pages("ecs", "list_clusters", "clusterArns"):
         name = cluster.rpartition("/")[2]
@@ -183,7 +171,7 @@ def _scheduled(aws: Aws) -> Iterator[tuple[str | None, str]]:
         yield full["Target"].get("EcsParameters", {}).get("TaskDefinitionArn"), f"schedule {schedule['Name']}"
 
 
-def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     listed = list(items)
     for at in range(0, len(listed), size):
         yield listed[at : at + size]
@@ -203,8 +191,7 @@ def delete(aws: Aws, revisions: Sequence[Revision]) -> list[str]:
             inactive.append(revision)
         except aws_errors() as error:
             failures.append(f"{revision.name}: {explained(error)}")
-    for at in range(0, len(inactive), BATCH):
-        batch = inactive[at : at + BATCH]
+    for batch in _chunks(inactive, BATCH):
         try:
             done = ecs.delete_task_definitions(taskDefinitions=[revision.arn for revision in batch])
         except aws_errors() as error:
@@ -217,33 +204,20 @@ def delete(aws: Aws, revisions: Sequence[Revision]) -> list[str]:
 
 def elsewhere(aws: Aws) -> list[str]:
     """Return where else a task definition's values are kept, as far as is known from here."""
-    lines = [
-        "the repository and CI that registered the task definition: their history and logs",
-        "the state of Terraform or another tool that created it: `terraform state list`, older versions of the state file",
-        "CloudTrail's RegisterTaskDefinition events, as long as the trail's bucket keeps them",
-        "logs of an application that prints its environment",
-    ]
     try:
         recorders = aws.client("config").describe_configuration_recorders()["ConfigurationRecorders"]
     except aws_errors():
-        return [*lines, "AWS Config, if it records here (these credentials are not allowed to check)"]
-    if recorders:
-        lines.append(
-            "AWS Config records resources here: its history keeps AWS::ECS::TaskDefinition items for up to seven years"
-        )
-    return lines
+        return [*_ELSEWHERE, _NOT_ALLOWED]
+    return [*_ELSEWHERE, _IN_CONFIG] if recorders else [*_ELSEWHERE]
 
 
 def _show(family: str, found: Sequence[Revision], looked_at: str) -> None:
     if not found:
         say(f"No revision of {family} holds a secret in the clear ({looked_at}).")
         return
+    title = f"Revisions of {family} with secrets in the clear ({looked_at})"
     rows = [(r.name, r.status, ", ".join(r.holds), ", ".join(r.used_by)) for r in found]
-    print_table(
-        f"Revisions of {family} with secrets in the clear ({looked_at})",
-        ("revision", "status", "holds", "run by"),
-        rows,
-    )
+    print_table(title, ("revision", "status", "holds", "run by"), rows)
 
 
 def _tell_rest(failures: Sequence[str], used: Sequence[Revision], others: Sequence[str]) -> None:

@@ -1,16 +1,15 @@
 """`ops migrate scan` and `plan`: what an old task definition holds, and where each part goes."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ops._console import print_json, print_table, say
 from ops._errors import MisuseError
 from ops._options import JsonOption, stack_name
-from ops.migrate._plan import Plan, PlanError, Step, load, make, proposal
+from ops.migrate._plan import Plan, load, make, proposal
 from ops.migrate._source import read_source
 from ops.migrate._target import target_of
 
@@ -66,10 +65,8 @@ def scan(  # noqa: PLR0917 - typer's options
         plan.save(to)
     except OSError as error:
         raise MisuseError(f"{to} can't be written: {error.strerror}") from None
-    if json_:
-        _print_json(plan, to)
-    else:
-        _print(plan)
+    _print(plan, to, json_=json_)
+    if not json_:
         say(f"The plan is in {to}; it holds no value. Next: python -m ops migrate plan {to}")
     if plan.undecided() or plan.not_carried():
         raise typer.Exit(1)
@@ -77,70 +74,60 @@ def scan(  # noqa: PLR0917 - typer's options
 
 def show(plan: PlanArgument, *, json_: JsonOption = False) -> None:
     """Show a plan part by part, and what still needs a decision (then exit status 1)."""
-    loaded = load_plan(plan)
-    if json_:
-        _print_json(loaded, plan)
-    else:
-        _print(loaded)
+    loaded = load(plan)
+    _print(loaded, plan, json_=json_)
+    if not json_:
         _tell_decisions(loaded, plan)
     if loaded.undecided() or loaded.not_carried():
         raise typer.Exit(1)
 
 
-def load_plan(path: Path, project: Path | None = None) -> Plan:
-    """Return a plan; `project` is the application's folder, by default the current one.
-
-    Raises:
-        MisuseError: When the file holds none.
-    """
-    try:
-        return load(path, project)
-    except PlanError as error:
-        raise MisuseError(str(error)) from None
-
-
 def _check_place(to: Path, source: str, *, force: bool) -> None:
     """Refuse a place for the plan before anything is read, which CloudTrail might record."""
-    if to.is_symlink():
-        raise MisuseError(f"{to} is a symbolic link: name the file itself")
-    if to.is_dir():
-        raise MisuseError(f"{to} is a folder: name a file in it")
-    if not to.parent.is_dir():
-        raise MisuseError(f"there is no folder {to.parent} for the plan")
-    if to.exists() and Path(source).exists() and to.samefile(source):
-        raise MisuseError(f"{to} is the task definition itself: choose another name")
-    if to.exists() and not force:
-        raise MisuseError(f"{to} exists: add --force to replace it, verdicts included, or choose another name")
+    exists = to.exists()
+    wrong = {
+        f"{to} is a symbolic link: name the file itself": to.is_symlink(),
+        f"{to} is a folder: name a file in it": to.is_dir(),
+        f"there is no folder {to.parent} for the plan": not to.parent.is_dir(),
+        f"{to} is the task definition itself: choose another name": exists
+        and Path(source).exists()
+        and to.samefile(source),
+        f"{to} exists: add --force to replace it, verdicts included, or choose another name": exists and not force,
+    }
+    for message in (message for message, found in wrong.items() if found):
+        raise MisuseError(message)
 
 
-def _print(plan: Plan) -> None:
+def _print(plan: Plan, path: Path, *, json_: bool) -> None:
+    if json_:
+        decisions = {
+            "undecided": [plan.label(step) for step in plan.undecided()],
+            "not_carried": [part.where for part in plan.not_carried()],
+        }
+        print_json({"plan": str(path), **asdict(plan), **decisions})
+        return
     become = ", ".join(f"{name} -> service {service}" for name, service in plan.containers.items())
     say(f"{plan.source}: container {become}")
     rows = [(plan.label(step), step.verdict, step.goes_to, step.why) for step in plan.steps]
     print_table("Variables", ("variable", "verdict", "goes to", "because it"), rows)
-    carried = [
-        (key, value, part.why)
-        for part in plan.parts
-        if part.verdict == "carried"
-        for key, value in part.settings.items()
-    ]
-    if carried:
+    parts = [part for part in plan.parts if part.verdict == "carried"]
+    if carried := [(key, value, part.why) for part in parts for key, value in part.settings.items()]:
         print_table("\nSettings", ("setting", "value", ""), carried)
-    lost = [(part.where, part.verdict, part.why) for part in plan.parts if part.verdict != "carried"]
-    if lost:
+    if lost := [(part.where, part.verdict, part.why) for part in plan.parts if part.verdict != "carried"]:
         print_table("\nNot carried over", ("what", "verdict", "what to do"), lost)
 
 
 def _tell_decisions(plan: Plan, path: Path) -> None:
-    undecided = [step for step in plan.undecided() if step.verdict == "undecided"]
-    if undecided:
+    if undecided := [step for step in plan.undecided() if step.verdict == "undecided"]:
+        hosts = target_of(plan.stack).hosts
         say("\nUndecided. Either a secret: an entry of catalogue.py each, then scan again, such as")
         for step in undecided:
             say(
                 f'    {proposal(step)},   in the keys of a JsonSecret, and "{step.json_key or step.variable}" in its variables'
             )
         say(f'or not a secret: change its "verdict" in {path} to "plain" (a plain variable) or "drop" (left out).')
-        _tell_never_plain(undecided, target_of(plan.stack).hosts)
+        if never := [step.name for step in undecided if not step.can_be_plain(hosts)]:
+            say(f'"plain" does not apply to {", ".join(never)}: the program rejects such a plain variable.')
     if unread := [step.name for step in plan.undecided() if step.verdict == "not read"]:
         say(
             f"\nNot read: {', '.join(unread)}. Scan again where they can be read, or set their values yourself and change their "
@@ -153,18 +140,3 @@ def _tell_decisions(plan: Plan, path: Path) -> None:
         )
     if not plan.undecided():
         say(f"\nNext: python -m ops migrate apply {path}")
-
-
-def _tell_never_plain(undecided: list[Step], hosts: Mapping[str, str]) -> None:
-    if never := [step.name for step in undecided if not step.can_be_plain(hosts)]:
-        say(f'"plain" does not apply to {", ".join(never)}: the program rejects such a plain variable.')
-
-
-def _print_json(plan: Plan, path: Path) -> None:
-    document: dict[str, Any] = {
-        "plan": str(path),
-        **asdict(plan),
-        "undecided": [plan.label(step) for step in plan.undecided()],
-        "not_carried": [part.where for part in plan.not_carried()],
-    }
-    print_json(document)

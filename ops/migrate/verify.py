@@ -7,19 +7,20 @@ from typing import Literal
 
 import typer
 
-from ops._aws import connect
+from ops._aws import Aws, connect
 from ops._console import counted, print_json, print_table, say, working
 from ops._detect import why_secret, why_text_is_secret
 from ops._errors import MisuseError
 from ops._json import json_object
 from ops._options import JsonOption, OutputsOption, StackOption
-from ops._stack import Stack, load
+from ops._stack import load
 from ops.migrate._fields import CONTAINER_FIELDS, different, different_sidecar, health_check
 from ops.migrate._plan import Part, Plan, PlanError, Step, Variables, sidecar_of, value_of
+from ops.migrate._plan import load as load_plan
 from ops.migrate._source import Source, reread, variables_of
 from ops.migrate._target import Target, target_of
 from ops.migrate._task_definition import Container, TaskDefinition, TaskDefinitionError, read
-from ops.migrate.scan import PlanArgument, RegionOption, load_plan
+from ops.migrate.scan import PlanArgument, RegionOption
 
 State = Literal["equal", "moved", "left out", "added", "missing", "different", "in the clear", "not read"]
 """`moved`: no longer a variable, but a key of one that holds JSON. `left out`: as the plan says."""
@@ -67,19 +68,14 @@ def verify(
     findings: list[Finding] = []
     with working("Reading both task definitions and every value"):
         old = reread(loaded, region)
-        arns = {service: _arn_of(deployed, service) for service in loaded.containers.values()}
-        for name, service in loaded.containers.items():
-            try:
-                task = read(arns[service], aws.client("ecs"))
-            except TaskDefinitionError as error:
-                raise MisuseError(f"{arns[service]}: {error}") from None
+        arns = {one: deployed.each(one)[0].service.task_definition_arn for one in loaded.containers.values()}
+        tasks = {name: _read(arns[service], aws) for name, service in loaded.containers.items()}
+        for name, task in tasks.items():
             new = task.containers[0]
             findings += compare(loaded, name, old.variables, new, variables_of(new, aws), target)
-            findings += compare_parts(loaded, name, old, task, new)
-            if len(loaded.containers) == 1:
-                findings += _sidecars(loaded, old, task)
-        if len(loaded.containers) > 1:
-            findings += _sidecars(loaded, old, None)
+            findings += _compare_parts(loaded, name, old, task)
+        # Of several services none is known to have an old container beside it.
+        findings += _sidecars(loaded, old, next(iter(tasks.values())).containers if len(tasks) == 1 else ())
     bad = [finding for finding in findings if finding.state in _BAD]
     if json_:
         print_json({"ok": not bad, "task_definitions": arns, "findings": [asdict(f) for f in findings]})
@@ -92,9 +88,11 @@ def verify(
         raise typer.Exit(1)
 
 
-def _arn_of(deployed: Stack, service: str) -> str:
-    (seen,) = deployed.each(service)
-    return seen.service.task_definition_arn
+def _read(arn: str, aws: Aws) -> TaskDefinition:
+    try:
+        return read(arn, aws.client("ecs"))
+    except TaskDefinitionError as error:
+        raise MisuseError(f"{arn}: {error}") from None
 
 
 def _rows(findings: Sequence[Finding], kind: str) -> list[tuple[str, str, str]]:
@@ -125,16 +123,7 @@ def compare(  # noqa: PLR0917 - the old and the new side
     found: Variables,
     target: Target,
 ) -> Iterator[Finding]:
-    """Yield what became of each variable of one container.
-
-    Args:
-        plan: The plan.
-        container: The old container.
-        old: What the variables of the old containers hold.
-        new: The new container.
-        found: What its variables hold.
-        target: The application.
-    """
+    """Yield what became of each variable of one container; `old` is what the old ones hold, `found` what the new one's do."""
     steps = [step for step in plan.steps if step.container == container]
     for step in steps:
         yield Finding(plan.label(step), *_compared(step, old, new, found, target))
@@ -178,19 +167,11 @@ def _judged(expected: str, found: str | None, good: tuple[State, str]) -> tuple[
     return good if found == expected else ("different", "has another value than before")
 
 
-def compare_parts(plan: Plan, name: str, old: Source, task: TaskDefinition, new: Container) -> Iterator[Finding]:
-    """Yield what became of everything in the old task definition that is not a variable of a container.
-
-    Args:
-        plan: The plan.
-        name: The old container.
-        old: The old deployment.
-        task: The new task definition.
-        new: Its container.
-    """
+def _compare_parts(plan: Plan, name: str, old: Source, task: TaskDefinition) -> Iterator[Finding]:
+    """Yield what became of everything in the old task definition that is not a variable of a container."""
     accepted = {part.where: part for part in plan.parts if part.verdict == "drop"}
     label = f"container {name}: " if len(plan.containers) > 1 else ""
-    wrong, same = different(old.task, old.task.container(name), task, new)
+    wrong, same = different(old.task, old.task.container(name), task, task.containers[0])
     settings = {part.where for part in plan.parts if part.settings}
     for field in sorted({*wrong, *same}):
         where = label + field if field in CONTAINER_FIELDS else field
@@ -204,11 +185,12 @@ def compare_parts(plan: Plan, name: str, old: Source, task: TaskDefinition, new:
             yield Finding(where, "missing", wrong[field], "part")
     for part in plan.parts:
         own = part.where.startswith(label) if label else not part.where.startswith("container ")
-        for key in part.settings if own else ():
-            yield Finding(part.where, *_setting(part, key.rpartition(".")[2], task, new), "part")
+        for key, wanted in part.settings.items() if own else ():
+            yield Finding(part.where, *_setting(part, key.rpartition(".")[2], wanted, task), "part")
 
 
-def _setting(part: Part, key: str, task: TaskDefinition, new: Container) -> tuple[State, str]:
+def _setting(part: Part, key: str, wanted: str, task: TaskDefinition) -> tuple[State, str]:
+    new = task.containers[0]
     found = {
         "image": new.image,
         "containerPort": str(new.port or ""),
@@ -217,34 +199,30 @@ def _setting(part: Part, key: str, task: TaskDefinition, new: Container) -> tupl
         "cpuArchitecture": task.architecture,
         "healthCheck": health_check(new) or "",
     }[key]
-    wanted = next(value for name, value in part.settings.items() if name.rpartition(".")[2] == key)
     if found == wanted:
         return "equal", f"{key} {found}"
     if part.verdict == "drop":
         return "left out", "as the plan says"
-    return (
-        "different",
-        f'{key} is {found or "not set"}, was {wanted}; if that is intended, change the verdict of this part to "drop"',
-    )
+    now = f"{key} is {found or 'not set'}, was {wanted}"
+    return "different", f'{now}; if that is intended, change the verdict of this part to "drop"'
 
 
-def _sidecars(plan: Plan, old: Source, new: TaskDefinition | None) -> Iterator[Finding]:
+def _sidecars(plan: Plan, old: Source, new: Sequence[Container]) -> Iterator[Finding]:
     """Yield each container that did not become a service, and each of its fields that is not carried."""
     for part in plan.parts:
         kind, _, name = part.where.partition(" ")
         if kind != "container" or name.partition(": ")[0] in plan.containers:
             continue
         carried = sidecar_of(part, old.task)
-        found = next((one for one in new.containers if one.name == name), None) if new else None
+        found = next((one for one in new if one.name == name), None)
         if part.verdict == "drop":
             yield Finding(part.where, "left out", part.why, "part")
         elif carried is None or found is None:
             why = part.why if carried is None else "the new task definition lacks it"
             yield Finding(part.where, "missing", why, "part")
-        elif wrong := different_sidecar(carried, found):
-            yield Finding(part.where, "different", f"in {', '.join(wrong)}", "part")
         else:
-            yield Finding(part.where, "equal", "", "part")
+            wrong = ", ".join(different_sidecar(carried, found))
+            yield Finding(part.where, *(("different", f"in {wrong}") if wrong else ("equal", "")), "part")
 
 
 def _in_the_clear(plan: Plan, container: str, old: Mapping[str, Variables], new: Container) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ops._errors import MisuseError
-from ops.migrate.adopt import NOT_FOUND, Adoption, Resource, find, read_terraform, stack_place
+from ops.migrate.adopt import NOT_FOUND, Adoption, Resource, find, read_terraform
 from tests.conftest import TICKETS
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
@@ -18,6 +18,7 @@ Ops = Any
 
 PREFIX = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:"
 NAMES = ("db-master-password", "jwt-secret", "app-config")
+WANTED = {name: f"service-ticket-system-dev-{name}" for name in NAMES}
 
 
 def _live(*names: str) -> dict[str, str]:
@@ -26,7 +27,7 @@ def _live(*names: str) -> dict[str, str]:
 
 def _found(live: dict[str, str], resources: list[Resource] | None = None, **named: str) -> dict[str, Adoption]:
     by_name = {name.replace("_", "-"): secret for name, secret in named.items()}
-    return {a.name: a for a in find(NAMES, "service-ticket-system", "dev", {"prod"}, live, resources or [], by_name)}
+    return {a.name: a for a in find(WANTED, "dev", {"prod"}, live, resources or [], by_name)}
 
 
 @pytest.mark.parametrize(
@@ -146,14 +147,6 @@ def test_what_is_no_terraform_state_is_refused(tmp_path: Path, content: str) -> 
     path.write_text(content)
     with pytest.raises(MisuseError, match="is not a Terraform state"):
         read_terraform(path)
-
-
-def test_the_stack_file_says_where_a_stack_lives(tmp_path: Path) -> None:
-    (tmp_path / "Pulumi.dev.yaml").write_text('config:\n  aws:region: eu-west-1\n  aws:allowedAccountIds: ["1"]\n')
-    place = stack_place(tmp_path, "organization/p/dev")
-    assert (place.region, place.accounts) == ("eu-west-1", ("1",))
-    with pytest.raises(MisuseError, match=r"there is no .*Pulumi\.nope\.yaml"):
-        stack_place(tmp_path, "nope")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from config.plan import plan as printed_plan
 from ops._errors import MisuseError
 from ops._plan import parse as parse_plan
 from ops.migrate._plan import Plan, PlanError, Variables, load, make, proposal, value_of
-from ops.migrate._pulumi import Configured, SandboxRun, property_path
+from ops.migrate._pulumi import Configured, property_path, sandbox_command
 from ops.migrate._source import assigned
 from ops.migrate._target import Target, target_of
 from ops.migrate._task_definition import TaskDefinition, TaskDefinitionError, parse, read
@@ -489,15 +489,15 @@ def test_configuration_is_compared_before_it_is_set() -> None:
         "cpu": Configured("256", secret=False),
         "environment": Configured('{"LOG_LEVEL": "info", "DEBUG": true}', secret=False),
     }
-    wanted = {
-        "dbMasterPassword": ("same", True),
-        "apiKey": ("clear", True),
-        "cpu": ("512", False),
-        "memory": ("1024", False),
-        "environment.LOG_LEVEL": ("info", False),
-        "environment.DEBUG": ("true", False),
-        "environment.TZ": ("UTC", False),
+    secret = {"dbMasterPassword": "same", "apiKey": "clear"}
+    plain = {
+        "cpu": "512",
+        "memory": "1024",
+        "environment.LOG_LEVEL": "info",
+        "environment.DEBUG": "true",
+        "environment.TZ": "UTC",
     }
+    wanted = {key: Configured(value, key in secret) for key, value in (secret | plain).items()}
     assert {change.key: change.state for change in compare(wanted, configured)} == {
         "dbMasterPassword": "same",
         "apiKey": "replaces",
@@ -507,7 +507,7 @@ def test_configuration_is_compared_before_it_is_set() -> None:
         "environment.DEBUG": "same",
         "environment.TZ": "new",
     }
-    assert "same" not in repr(compare({"k": ("same", True)}, {}))
+    assert "same" not in repr(compare({"k": Configured("same", secret=True)}, {}))
 
 
 @pytest.mark.parametrize(
@@ -524,7 +524,7 @@ def test_the_sandbox_gets_plain_variables_as_texts_beside_those_of_the_file(tmp_
         "config:\n  app:environment: {LOG_LEVEL: debug, NODE_ENV: development, OLD: {secure: x}}\n"
     )
     plain = {"cpu": "256", "environment.JS": '{"a": 1}', "environment.NODE_ENV": "production"}
-    command = SandboxRun("dev", tmp_path).command("up", plain, ["jwtSecret"])
+    command = sandbox_command("dev", tmp_path, "up", plain, ["jwtSecret"])
     overrides = [parse_override(text) for option, text in pairwise(command) if option == "-c" and "=" in text]
     assert {override.path: override.value for override in overrides if override.key == "cpu"} == {("cpu",): "256"}
     assert command[-2:] == ["-c", "secret:jwtSecret"]
