@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -90,6 +90,11 @@ class Aws:
         service, operation = event_name.split(".")[1:]
         with self._lock:
             self.calls[f"{service}:{operation}"] += 1
+
+
+def chunks(items: Sequence[T], size: int) -> list[list[T]]:
+    """Return items in lists of at most some: what one call takes."""
+    return [list(items[at : at + size]) for at in range(0, len(items), size)]
 
 
 def _check_endpoint(url: str) -> None:

@@ -7,7 +7,7 @@ from os.path import commonprefix
 from typing import Any
 
 from components.references import CURRENT
-from ops._aws import Aws
+from ops._aws import Aws, chunks
 from ops._errors import DENIED, EXPIRED, INVALID, MISSING, AwsError, aws_errors, code_of, explained
 
 BATCH = 20
@@ -143,7 +143,7 @@ def _prefixes(names: Sequence[str]) -> list[list[str]]:
     common = commonprefix(list(names))  # noqa: RUF071 - names, not paths: the characters are what the filter compares
     if len(common) >= _MIN_PREFIX and len(names) > _FILTER_VALUES:
         return [[common]]
-    return [list(names[at : at + _FILTER_VALUES]) for at in range(0, len(names), _FILTER_VALUES)]
+    return chunks(names, _FILTER_VALUES)
 
 
 def read_value(aws: Aws, arn: str, *, stage: str | None = None, version_id: str | None = None) -> Value:
@@ -168,8 +168,7 @@ def read_values(aws: Aws, arns: Iterable[str]) -> dict[str, Value | Unreadable]:
         AwsError: When the credentials are invalid, which a single read would not fix.
     """
     listed = list(dict.fromkeys(arns))
-    chunks = [tuple(listed[at : at + BATCH]) for at in range(0, len(listed), BATCH)]
-    batches = aws.each(lambda chunk: _read_batch(aws, chunk), chunks)
+    batches = aws.each(lambda chunk: _read_batch(aws, chunk), map(tuple, chunks(listed, BATCH)))
     found: dict[str, Value | Unreadable] = {arn: value for values in batches.values() for arn, value in values.items()}
     found |= aws.each(lambda arn: _read_alone(aws, arn), [arn for arn in listed if arn not in found])
     return {arn: found[arn] for arn in listed}

@@ -1,6 +1,6 @@
-"""Check of the way from a record of CloudTrail to a person: trail, metric filters, alarms, topic, and the rules of redeployment.
+"""Checks of the way from a record of CloudTrail to a person: trail, metric filters, alarms, topic, and the rules of redeployment.
 
-A broken link is silent: nothing reports that reports are missing.
+A broken link is silent: nothing reports that reports are missing. Nor does an alarm on reads help that each deployment sets off.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,17 +8,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components._audit_watched import ALARMS, filters_of
-from components.location import Location
 from components.names import ServiceNames
+from components.references import parse_value_from
 from ops._aws import Aws
 from ops._console import counted
 from ops._errors import MISSING, aws_errors, code_of
 from ops._stack import Stack
-from ops.doctor.finding import Finding, put_back, summed_up
+from ops.doctor.finding import Finding, again, put_back, summed_up
+from ops.doctor.service import Service
+from ops.doctor.snapshot import Snapshot
 
 CHECK = "alarms"
 _PENDING = {"PendingConfirmation", "Deleted"}
 _NO_TRAIL = {"TrailNotFoundException", "InvalidTrailNameException"}
+_DEPLOYMENTS = 2
+"""A rotation and a deployment can fall into the same hour."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,7 @@ class Chain:
 
 def read(aws: Aws, stack: Stack) -> Chain:
     """Return the chain of a stack that has an alarm topic."""
-    names = [f"{stack.names.prefix}-{name}" for name in ALARMS]
-    described = aws.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    alarms = _described(aws, *(f"{stack.names.prefix}-{name}" for name in ALARMS))
     filters: dict[str, list[Any]] = {}
     for raw in aws.pages("logs", "describe_metric_filters", "metricFilters", filterNamePrefix=f"{stack.names.prefix}-"):
         for metric in raw["metricTransformations"]:
@@ -62,14 +65,12 @@ def read(aws: Aws, stack: Stack) -> Chain:
         for names in services
         for raw in aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=f"{names.redeploy}-")
     }
-    return Chain(
-        {raw["AlarmName"]: raw for raw in described},
-        filters,
-        _subscriptions(aws, stack),
-        _logs(aws, stack),
-        rules,
-        redeployments,
-    )
+    return Chain(alarms, filters, _subscriptions(aws, stack), _logs(aws, stack), rules, redeployments)
+
+
+def _described(aws: Aws, *names: str) -> dict[str, Any]:
+    found = aws.client("cloudwatch").describe_alarms(AlarmNames=list(names))["MetricAlarms"]
+    return {raw["AlarmName"]: raw for raw in found}
 
 
 def _services(stack: Stack) -> list[ServiceNames]:
@@ -78,9 +79,8 @@ def _services(stack: Stack) -> list[ServiceNames]:
 
 def _subscriptions(aws: Aws, stack: Stack) -> list[Any] | None:
     try:
-        return list(
-            aws.pages("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=stack.alarm_topic_arn or "")
-        )
+        topic = stack.alarm_topic_arn or ""
+        return list(aws.pages("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic))
     except aws_errors() as error:
         if code_of(error) not in MISSING | {"NotFound"}:
             raise
@@ -88,7 +88,7 @@ def _subscriptions(aws: Aws, stack: Stack) -> list[Any] | None:
 
 
 def _logs(aws: Aws, stack: Stack) -> bool | None:
-    trail = stack.names.audit(Location(stack.partition, stack.region, stack.account)).trail
+    trail = stack.names.audit(stack.location).trail
     try:
         return bool(aws.client("cloudtrail").get_trail_status(Name=trail)["IsLogging"])
     except aws_errors() as error:
@@ -178,3 +178,56 @@ def _redeployment(stack: Stack, chain: Chain, names: ServiceNames) -> Iterator[F
 def _numbers(names: Iterable[str], start: str) -> set[int]:
     ends = (name.removeprefix(start) for name in names if name.startswith(start))
     return {int(end) for end in ends if end.isdecimal()}
+
+
+def check_expected_reads(aws: Aws, snapshots: Sequence[Snapshot], running: Sequence[Service]) -> Iterator[Finding]:
+    """Yield whether `audit.expectedReadsPerHour` is enough for the tasks that start in an hour.
+
+    ECS reads once for every entry under `secrets` and task.
+
+    Args:
+        aws: The stack's account.
+        snapshots: The stack as seen from its services.
+        running: The ECS services that run them, whose tasks count; without any, one task of each service does.
+    """
+    stack = snapshots[0].stack
+    if not stack.alarm_topic_arn:
+        return
+    name = f"{stack.names.prefix}-reads"
+    alarm = _described(aws, name).get(name)
+    if not alarm:
+        yield Finding("expected-reads", "warning", name, "the alarm on reads doesn't exist", put_back(stack))
+        return
+    known = {one.arn: one for snapshot in snapshots for one in snapshot.definitions}
+    deployed = [(snapshot.deployed, 1) for snapshot in snapshots if snapshot.deployed]
+    started = [(known[one.definition_arn], one.desired) for one in running if one.definition_arn in known]
+    own = set(stack.secret_arns.values())
+    each = [
+        (sum(_arn(text) in own for _, text in definition.references()), tasks)
+        for definition, tasks in (started if running else deployed)
+    ]
+    entries, tasks = sum(count for count, _ in each), sum(tasks for _, tasks in each)
+    reads = sum(count * tasks for count, tasks in each)
+    expected, problem = int(alarm["Threshold"]), list[Finding]()
+    if expected < reads:
+        found = (
+            f"{expected} reads an hour are expected, and one deployment causes {reads}: {entries} entries under secrets, "
+            f"{counted(tasks, 'task')}"
+        )
+        set_it = (
+            f"pulumi config set --path audit.expectedReadsPerHour {reads * _DEPLOYMENTS} --stack {stack.environment}"
+        )
+        problem.append(Finding("expected-reads", "warning", name, found, f"{set_it} && {again(stack)}"))
+    enough = (
+        f"{expected} an hour: {expected // entries} starting tasks, {entries} reads each"
+        if entries
+        else "no task reads"
+    )
+    yield from summed_up("expected-reads", problem, ok=enough)
+
+
+def _arn(value_from: str) -> str | None:
+    try:
+        return parse_value_from(value_from).arn
+    except ValueError:
+        return None

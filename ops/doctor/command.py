@@ -15,7 +15,7 @@ from ops._console import counted, print_json, say, working
 from ops._errors import MisuseError
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import Stack, load
-from ops.doctor import alarms, audit, foreign, network, role, secrets, servers, service, task, upkeep
+from ops.doctor import alarms, foreign, network, role, secrets, servers, service, task, upkeep
 from ops.doctor.explain import Explanation, explain
 from ops.doctor.finding import Finding, guarded
 from ops.doctor.snapshot import Snapshot, take
@@ -62,16 +62,8 @@ def doctor(
     where = load(stack, outputs)
     aws = connect(where)
     with working(f"Examining {where.place}"):
-        findings = list(
-            examine(
-                aws,
-                where,
-                service_name=service_name,
-                ecs_service=ecs_service,
-                max_age_days=max_age_days,
-                values=values,
-            )
-        )
+        options = {"service_name": service_name, "ecs_service": ecs_service}
+        findings = list(examine(aws, where, **options, max_age_days=max_age_days, values=values))
     counts = Counter(finding.status for finding in findings)
     if json_:
         print_json(
@@ -119,7 +111,7 @@ def examine(
     yield from guarded("foreign", lambda: foreign.check(aws, snapshots, values=values))
     yield from guarded("rotation", lambda: upkeep.check(aws, snapshots[0]))
     yield from guarded("server", lambda: servers.check(aws, snapshots[0]))
-    yield from guarded("expected-reads", lambda: audit.check(aws, snapshots, running))
+    yield from guarded("expected-reads", lambda: alarms.check_expected_reads(aws, snapshots, running))
     if stack.alarm_topic_arn:
         yield from guarded("alarms", lambda: alarms.check(stack, alarms.read(aws, stack)))
     yield from guarded("service", lambda: service.check_found(stack, found, ecs_service))

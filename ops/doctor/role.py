@@ -6,7 +6,7 @@ from typing import Any
 
 from components.location import in_region, region_of
 from components.references import CURRENT, parse_value_from
-from ops._aws import Aws
+from ops._aws import Aws, chunks
 from ops._console import counted
 from ops._errors import aws_errors
 from ops._roles import Role
@@ -71,10 +71,10 @@ def simulate(aws: Aws, role_arn: str, action: str, arns: Sequence[str]) -> _Simu
     """
     found: dict[str, bool] = {}
     try:
-        for at in range(0, len(arns), _SIMULATED_AT_ONCE):
+        for some in chunks(arns, _SIMULATED_AT_ONCE):
             # One attempt: an endpoint without the call answers with an error that would be retried.
             answer: Any = aws.client("iam", attempts=1).simulate_principal_policy(
-                PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=list(arns[at : at + _SIMULATED_AT_ONCE])
+                PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=some
             )
             for result in answer["EvaluationResults"]:
                 found[result.get("EvalResourceName", "")] = result["EvalDecision"] == "allowed"

@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import cast
 
 from components.commands import keep_command
@@ -11,6 +12,7 @@ from components.labels import LIVE, OF_PULUMI
 from components.references import CURRENT, PREVIOUS
 from ops._console import counted
 from ops._errors import DENIED
+from ops._json import json_object
 from ops._ownership import ownership, parts_of, set_command
 from ops._secrets import Record, Unreadable, Value
 from ops._unfit import unfit
@@ -75,15 +77,14 @@ def _values(snapshot: Snapshot) -> Iterator[Finding]:
         current = record.version(CURRENT)
         if current is None:
             found = f"no version has {CURRENT}: ECS finds no value" if record.stages else "has no value yet"
-            yield Finding("value", "failure", name, found, *_fix_current(snapshot, record))
+            yield Finding("value", "failure", name, found, _fix_current(snapshot, record))
         elif isinstance(value, Unreadable):
             yield _unreadable(snapshot, record, value)
         elif value and value.text is None:
-            found = "is binary: ECS reads text only"
-            yield Finding("value", "failure", name, found, *_mend(snapshot, record))
+            yield Finding("value", "failure", name, "is binary: ECS reads text only", _mend(snapshot, record))
         elif value and (wrong := unfit(value.text or "")):
             status = "warning" if (value.text or "").strip() else "failure"
-            yield Finding("value", status, name, wrong, *_mend(snapshot, record))
+            yield Finding("value", status, name, wrong, _mend(snapshot, record))
         elif _changed_by_hand(snapshot, record):
             yield _by_hand(snapshot, record, name)
 
@@ -106,7 +107,7 @@ def _by_hand(snapshot: Snapshot, record: Record, name: str) -> Finding:
     """Report which values were changed outside Pulumi, with the commands that keep them in the configuration."""
     stack, parts = snapshot.stack, parts_of(snapshot.stack, record.arn)
     live, own = snapshot.text(record.arn), snapshot.text(record.arn, live_label(record) or "")
-    before, now = _object(own or ""), _object(live or "")
+    before, now = json_object(own or "") or {}, json_object(live or "") or {}
     changed = [key for key in parts if not key or (live and own and before.get(key) != now.get(key))]
     keys = {key: config_key for key in changed if (config_key := parts[key].config_key)}
     at = f" at {', '.join(keys)}" if any(keys) else ""
@@ -114,16 +115,8 @@ def _by_hand(snapshot: Snapshot, record: Record, name: str) -> Finding:
     # `keep` refuses what is not a string, too: a printed command must not stop half-way.
     wrong = {key for key in keys if key and (not isinstance(part := now.get(key), str) or unfit(part))}
     commands = [keep_command(name, key, stack.environment) for key in keys if key not in wrong]
-    back, remark = _fix_value(snapshot, record) if wrong or not commands else ("", "")
-    return Finding("value", "warning", name, found, " && ".join([*commands, *([back] if back else [])]), remark)
-
-
-def _object(text: str) -> Mapping[str, object]:
-    try:
-        found: object = json.loads(text)
-    except ValueError:
-        return {}
-    return cast("Mapping[str, object]", found) if isinstance(found, dict) else {}
+    back = _fix_value(snapshot, record) if wrong or not commands else ""
+    return Finding("value", "warning", name, found, " && ".join(filter(None, [*commands, back])))
 
 
 def _json(snapshot: Snapshot) -> Iterator[Finding]:
@@ -147,20 +140,20 @@ def _json(snapshot: Snapshot) -> Iterator[Finding]:
 def _other_user(snapshot: Snapshot, record: Record, text: str) -> Iterator[Finding]:
     """Yield whether a rotated secret names another database user than the one that Pulumi set: the function changes that one."""
     label = live_label(record)
-    own = _object(snapshot.text(record.arn, label) or "") if record.rotation.lambda_arn and label else {}
-    before, now = str(own.get("username", "")), str(_object(text).get("username", ""))
+    own = snapshot.text(record.arn, label) if record.rotation.lambda_arn and label else None
+    before, now = (str((json_object(one or "") or {}).get("username", "")) for one in (own, text))
     if before and now and before.removesuffix(_CLONE) != now.removesuffix(_CLONE):
         found = (
             "names another database user than the one that Pulumi set: the next rotation changes that user's password"
         )
-        name = snapshot.stack.name_of(record.arn)
-        yield Finding("json", "failure", name, found, *_set(snapshot, record, "username"))
+        fix = set_command(snapshot.stack, record, "username")
+        yield Finding("json", "failure", snapshot.stack.name_of(record.arn), found, fix)
 
 
 def _json_problems(
     snapshot: Snapshot, record: Record, subject: str, text: str, referenced: set[str]
 ) -> Iterator[Finding]:
-    fix = _mend(snapshot, record)
+    failure = partial(Finding, "json", "failure", subject)
     twice: set[str] = set()
 
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
@@ -173,31 +166,29 @@ def _json_problems(
     except (ValueError, RecursionError) as error:  # thousands of nested objects are refused, too
         # Only the position: the text around it is the value.
         position = f" (position {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
-        yield Finding("json", "failure", subject, f"is not valid JSON{position}", *fix)
+        yield failure(f"is not valid JSON{position}", _mend(snapshot, record))
         return
     if not isinstance(found, dict):
-        yield Finding("json", "failure", subject, "is JSON, but not an object with keys", *fix)
+        yield failure("is JSON, but not an object with keys", _mend(snapshot, record))
         return
     values = cast("dict[str, object]", found)
     for key in sorted(twice):
-        yield Finding(
-            "json", "failure", subject, f"has the key {key} twice: either value could be the intended one", *fix
-        )
+        yield failure(f"has the key {key} twice: either value could be the intended one", _mend(snapshot, record))
     # The rotation function signs in with these, although no container references them.
     used = referenced | (_SIGN_IN if record.rotation.lambda_arn else set())
     for key in sorted(referenced - set(values)):
         text = f"has no key {key}, which the container references; it has {', '.join(sorted(values)) or 'none'}"
-        yield Finding("json", "failure", subject, text, *_mend(snapshot, record, key))
+        yield failure(text, _mend(snapshot, record, key))
     for key, value in sorted(values.items()):
         if not isinstance(value, str):
             kind = "nested" if isinstance(value, dict | list) else f"of type {type(value).__name__}, not text"
             # ECS prints values the way Go does: 1000000 becomes 1e+06.
             text = f"key {key} is {kind}: ECS would pass on something else"
             status = "failure" if key in referenced else "warning"
-            yield Finding("json", status, subject, text, *_mend(snapshot, record, key))
+            yield Finding("json", status, subject, text, _mend(snapshot, record, key))
         elif wrong := unfit(value):
             status = "failure" if key in used and not value.strip() else "warning"
-            yield Finding("json", status, subject, f"key {key} {wrong}", *_mend(snapshot, record, key))
+            yield Finding("json", status, subject, f"key {key} {wrong}", _mend(snapshot, record, key))
 
 
 def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:
@@ -207,39 +198,31 @@ def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:
         days = (datetime.now(UTC) - since) // timedelta(days=1) if since else 0
         if days > limit:
             found = f"unchanged for {counted(days, 'day')}, the limit is {limit}"
-            yield Finding("age", "warning", snapshot.stack.name_of(arn), found, *_fix_value(snapshot, record))
+            yield Finding("age", "warning", snapshot.stack.name_of(arn), found, _fix_value(snapshot, record))
 
 
-def _fix_current(snapshot: Snapshot, record: Record) -> tuple[str, str]:
+def _fix_current(snapshot: Snapshot, record: Record) -> str:
     owner = ownership(snapshot.stack, record)
     version = _version_of_pulumi(record) or record.version(PREVIOUS) or next(iter(record.stages), None)
     if version:
-        return _move(snapshot, record, version), ""
-    if owner.owner == "operator":
-        return owner.fix, ""
-    return put_back(snapshot.stack), ""
+        return _move(snapshot, record, version)
+    return owner.fix if owner.owner == "operator" else put_back(snapshot.stack)
 
 
-def _fix_value(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[str, str]:
-    """Return the command that gives a secret another value, or restores the configuration's, and a remark."""
-    stack = snapshot.stack
-    owner = ownership(stack, record, key)
-    version = _version_of_pulumi(record)
+def _fix_value(snapshot: Snapshot, record: Record, key: str | None = None) -> str:
+    """Return the command that gives a secret another value, or restores the configuration's."""
+    owner, version = ownership(snapshot.stack, record, key), _version_of_pulumi(record)
     if owner.owner == "configuration" and version and version != record.version(CURRENT):
-        return _move(snapshot, record, version), ""
-    return owner.fix, ""
+        return _move(snapshot, record, version)
+    return owner.fix
 
 
-def _mend(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[str, str]:
-    """Return the command that repairs a broken value, and a remark.
+def _mend(snapshot: Snapshot, record: Record, key: str | None = None) -> str:
+    """Return the command that repairs a broken value.
 
     A function repairs none: it signs in with the live value, changes the password alone and keeps every other key.
     """
-    return (_set if record.rotation.lambda_arn else _fix_value)(snapshot, record, key)
-
-
-def _set(snapshot: Snapshot, record: Record, key: str | None = None) -> tuple[str, str]:
-    return set_command(snapshot.stack, record, key), ""
+    return set_command(snapshot.stack, record, key) if record.rotation.lambda_arn else _fix_value(snapshot, record, key)
 
 
 def _version_of_pulumi(record: Record) -> str | None:

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from components.limits import NOT_UPDATED_BY_ECS
 from components.references import parse_value_from
-from ops._aws import Aws
+from ops._aws import Aws, chunks
 from ops._console import counted
 from ops._errors import MISSING, MisuseError, aws_errors, code_of, explained
 from ops._stack import Stack
@@ -144,10 +145,8 @@ def _of_cluster(aws: Aws, cluster: str) -> tuple[list[Any], str]:
     found: list[Any] = []
     try:
         arns = list(aws.pages("ecs", "list_services", "serviceArns", cluster=cluster, maxResults=_LISTED_AT_ONCE))
-        for at in range(0, len(arns), _SERVICES_AT_ONCE):
-            found += aws.client("ecs").describe_services(cluster=cluster, services=arns[at : at + _SERVICES_AT_ONCE])[
-                "services"
-            ]
+        for some in chunks(arns, _SERVICES_AT_ONCE):
+            found += aws.client("ecs").describe_services(cluster=cluster, services=some)["services"]
     except aws_errors() as error:
         return found, f"services of cluster {cluster.rpartition('/')[2]}: {explained(error)}"
     return [one for one in found if one.get("status") == "ACTIVE"], ""
@@ -234,15 +233,12 @@ def _placement(raw: Any) -> Placement | None:
 
 def redeploy(region: str, found: Found) -> tuple[str, str]:
     """Return the command that replaces the tasks of services, and a remark about those that weren't found."""
-    commands = [
-        f"aws ecs update-service --force-new-deployment --region {region} --cluster {_cluster(raw)} "
-        f"--service {raw['serviceName']}"
-        for raw in found.services
-        if _controller(raw) not in NOT_UPDATED_BY_ECS
-    ]
-    others = [
-        f"{_cluster(raw)}/{raw['serviceName']}" for raw in found.services if _controller(raw) in NOT_UPDATED_BY_ECS
-    ]
+    commands, others = list[str](), list[str]()
+    for raw in found.services:
+        if _controller(raw) in NOT_UPDATED_BY_ECS:
+            others.append(f"{_cluster(raw)}/{raw['serviceName']}")
+        else:
+            commands.append(_new_tasks(region, _cluster(raw), raw["serviceName"]))
     if found.gaps:
         remark = (
             f"left out: {'; '.join(found.gaps)}; aws ecs list-clusters --region {region} and aws ecs list-services "
@@ -253,6 +249,10 @@ def redeploy(region: str, found: Found) -> tuple[str, str]:
     if others:
         remark = "; ".join(filter(None, [remark, f"{', '.join(others)}: {_BY_ANOTHER_CONTROLLER}"]))
     return " && ".join(commands), remark
+
+
+def _new_tasks(region: str, cluster: str, service: str) -> str:
+    return f"aws ecs update-service --force-new-deployment --region {region} --cluster {cluster} --service {service}"
 
 
 def replace_tasks(aws: Aws, stack: Stack, arn: str) -> str:
@@ -288,9 +288,8 @@ def _rolled_back(raw: Any, events: list[Any]) -> str:
 def _tasks(aws: Aws, cluster: str, service: str, status: str) -> tuple[Task, ...]:
     arns = list(aws.pages("ecs", "list_tasks", "taskArns", cluster=cluster, serviceName=service, desiredStatus=status))
     found: list[Task] = []
-    for at in range(0, len(arns), _DESCRIBED_AT_ONCE):
-        described = aws.client("ecs").describe_tasks(cluster=cluster, tasks=arns[at : at + _DESCRIBED_AT_ONCE])
-        for raw in described["tasks"]:
+    for some in chunks(arns, _DESCRIBED_AT_ONCE):
+        for raw in aws.client("ecs").describe_tasks(cluster=cluster, tasks=some)["tasks"]:
             texts = [raw.get("stoppedReason", ""), *(c.get("reason", "") for c in raw.get("containers") or ())]
             found.append(Task(raw.get("startedAt") or raw.get("createdAt"), tuple(dict.fromkeys(filter(None, texts)))))
     return tuple(found)
@@ -325,9 +324,8 @@ def check(snapshot: Snapshot, service: Service, *, closed: bool = False) -> Iter
             yield Finding(name, "unchecked", service.label, f"could not be checked: {service.gap}")
     else:
         yield from summed_up("stopped", stopped, ok=f"{service.label}: no task stopped for a reason that matters")
-    ok = (
-        f"{service.label}: {service.running} of {service.desired} tasks run {service.definition_arn.rpartition('/')[2]}"
-    )
+    revision = service.definition_arn.rpartition("/")[2]
+    ok = f"{service.label}: {service.running} of {service.desired} tasks run {revision}"
     yield from summed_up("service", _state(snapshot, service, blocked=closed or bool(stopped)), ok=ok)
     if service.gap:
         return
@@ -341,25 +339,19 @@ def check(snapshot: Snapshot, service: Service, *, closed: bool = False) -> Iter
 
 
 def _state(snapshot: Snapshot, service: Service, *, blocked: bool) -> Iterator[Finding]:
-    stack = snapshot.stack
-    update = service.update(stack.region)
-    if service.definition_arn != stack.service.task_definition_arn:
+    warning, failure = (partial(Finding, "service", status, service.label) for status in ("warning", "failure"))
+    update, own = service.update(snapshot.stack.region), snapshot.stack.service.task_definition_arn
+    if service.definition_arn != own:
         label = service.definition_arn.rpartition("/")[2]
-        found = f"runs {label}, but the stack's revision is {stack.service.task_definition_arn.rpartition('/')[2]}"
-        fix = f"{update} --task-definition {stack.service.task_definition_arn}"
-        if not service.is_deployed_by_ecs:
-            fix = ""
+        found = f"runs {label}, but the stack's revision is {own.rpartition('/')[2]}"
+        fix = f"{update} --task-definition {own}" if service.is_deployed_by_ecs else ""
         if service.rolled_back:
             found += f"; ECS went back to it, as the new one failed: {service.rolled_back}"
-            remark = f"once the cause is fixed: {fix or _BY_ANOTHER_CONTROLLER}"
-            yield Finding("service", "failure", service.label, found, remark=remark)
+            yield failure(found, remark=f"once the cause is fixed: {fix or _BY_ANOTHER_CONTROLLER}")
         else:
-            remark = "" if fix else _BY_ANOTHER_CONTROLLER
-            yield Finding("service", "warning", service.label, found, fix, remark)
+            yield warning(found, fix, "" if fix else _BY_ANOTHER_CONTROLLER)
     if service.desired == 0:
-        yield Finding(
-            "service", "warning", service.label, "runs no task: its desired count is 0", f"{update} --desired-count 1"
-        )
+        yield warning("runs no task: its desired count is 0", f"{update} --desired-count 1")
     if service.running < service.desired:
         found = f"only {service.running} of {service.desired} tasks run"
         if service.events:
@@ -370,12 +362,12 @@ def _state(snapshot: Snapshot, service: Service, *, blocked: bool) -> Iterator[F
         fix = known.fix if known and known.fix != DOCTOR else again
         if blocked:  # a new deployment would fail in the same way
             fix, remark = "", f"once the findings above are fixed: {again or _BY_ANOTHER_CONTROLLER}"
-        yield Finding("service", "failure", service.label, found, fix, remark)
+        yield failure(found, fix, remark)
     numbers = (service.platform or "LATEST").split(".")
     keyed = any(reference.key for references in snapshot.references().values() for reference in references)
     if keyed and all(number.isdigit() for number in numbers) and tuple(map(int, numbers)) < _MIN_PLATFORM:
         found = f"Fargate platform {service.platform} doesn't take JSON keys in references; 1.4.0 does"
-        yield Finding("service", "failure", service.label, found, f"{update} --platform-version LATEST")
+        yield failure(found, f"{update} --platform-version LATEST")
 
 
 def _stopped(service: Service) -> Iterator[Finding]:
@@ -385,20 +377,14 @@ def _stopped(service: Service) -> Iterator[Finding]:
         if task.reasons and not any(task.reasons[0].lower().startswith(ordinary) for ordinary in _ORDINARY)
     )
     for reason, count in counts.most_common():
-        known = explain(reason)
-        tasks = f"{counted(count, 'task')} stopped"
-        if known:
-            means = f"{known.means}{' (or: ' + ', '.join(known.otherwise) + ')' if known.otherwise else ''}"
-            fix = "" if known.fix == DOCTOR else known.fix  # that is this very report
-            yield Finding("stopped", "failure", known.cause, f"{tasks}: {means}. ECS said: {reason}", fix, known.remark)
-        else:
-            yield Finding(
-                "stopped",
-                "failure",
-                "unknown",
-                f"{tasks}. ECS said: {reason}",
-                remark="ops doctor --explain knows no such text",
-            )
+        known, tasks = explain(reason), f"{counted(count, 'task')} stopped"
+        if known is None:
+            remark = "ops doctor --explain knows no such text"
+            yield Finding("stopped", "failure", "unknown", f"{tasks}. ECS said: {reason}", remark=remark)
+            continue
+        means = f"{known.means}{' (or: ' + ', '.join(known.otherwise) + ')' if known.otherwise else ''}"
+        fix = "" if known.fix == DOCTOR else known.fix  # that is this very report
+        yield Finding("stopped", "failure", known.cause, f"{tasks}: {means}. ECS said: {reason}", fix, known.remark)
 
 
 def _stale(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
@@ -407,13 +393,6 @@ def _stale(snapshot: Snapshot, service: Service) -> Iterator[Finding]:
         return
     fix, remark = "", _BY_ANOTHER_CONTROLLER
     if service.is_deployed_by_ecs:
-        fix, remark = (
-            (
-                f"aws ecs update-service --force-new-deployment --region {snapshot.stack.region} "
-                f"--cluster {service.cluster} --service {service.name}"
-            ),
-            "",
-        )
-    for name in changed_after(snapshot, oldest):
-        found = f"changed after the oldest running task started on {oldest:%Y-%m-%d %H:%M} UTC: it has the old value"
-        yield Finding("redeploy", "warning", name, found, fix, remark)
+        fix, remark = _new_tasks(snapshot.stack.region, service.cluster, service.name), ""
+    found = f"changed after the oldest running task started on {oldest:%Y-%m-%d %H:%M} UTC: it has the old value"
+    yield from (Finding("redeploy", "warning", name, found, fix, remark) for name in changed_after(snapshot, oldest))

@@ -202,18 +202,9 @@ def take(
     namesakes = _part(lambda: _namesakes(aws, stack, records))
     policies = _part(lambda: _policies(aws, records))
     keys = _part(lambda: _keys(aws, records))
-    snapshots = [
-        replace(
-            _of_service(aws, seen, also),
-            records=records,
-            namesakes=namesakes,
-            values=read,
-            policies=policies,
-            keys=keys,
-            values_read=values,
-        )
-        for seen in stack.each(service)
-    ]
+    shared: dict[str, Any] = {"values": read, "values_read": values, "records": records, "namesakes": namesakes}
+    shared |= {"policies": policies, "keys": keys, "staged": {}}
+    snapshots = [_of_service(aws, seen, also, shared) for seen in stack.each(service)]
     used = _part(lambda: _used(snapshots))
     staged = _part(lambda: _staged(aws, used, list(snapshots[0].live().values()))) if values else {}
     return tuple(replace(snapshot, staged=staged, used=used) for snapshot in snapshots)
@@ -227,7 +218,7 @@ def _part(read: Callable[[], Mapping[Any, _R]]) -> Mapping[Any, _R]:
         return Unread(reason(error))
 
 
-def _of_service(aws: Aws, stack: Stack, also: Iterable[str]) -> Snapshot:
+def _of_service(aws: Aws, stack: Stack, also: Iterable[str], shared: Mapping[str, Any]) -> Snapshot:
     """Return a snapshot with what belongs to one service: its task definitions and roles."""
     own, gap = stack.service, ""
     deployed, others = None, dict[str, TaskDefinition]()
@@ -241,17 +232,13 @@ def _of_service(aws: Aws, stack: Stack, also: Iterable[str]) -> Snapshot:
     role, role_gap = _role(aws, own.execution_role_arn)
     return Snapshot(
         stack=stack,
-        records={},
-        values={},
-        staged={},
-        policies={},
         deployed=deployed,
         others=tuple(others.values()),
         role=role,
-        keys={},
         role_gap=role_gap,
         task_role_exists=any(_role(aws, own.task_role_arn)),
         definitions_gap=gap,
+        **shared,
     )
 
 

@@ -12,7 +12,7 @@ from ops._detect import why_secret, why_text_is_secret
 from ops._errors import MISSING, aws_errors, code_of
 from ops._json import json_object
 from ops._stack import Stack, in_sandbox, uses_local_aws
-from ops.access.evaluator import Request, decide, parse
+from ops.access.evaluator import parse
 from ops.doctor.finding import Finding, again, guarded, put_back, summed_up
 from ops.doctor.role import request_context
 from ops.doctor.snapshot import Image, Snapshot, TaskDefinition, image_in_ecr
@@ -45,13 +45,11 @@ def _state(snapshot: Snapshot) -> Iterator[Finding]:
     elif not deployed.active:
         yield Finding("task-definition", "failure", label, "is deregistered: no new task can use it", put_back(stack))
     for other in snapshot.others:
-        if other.arn.rpartition(":")[0] == stack.service.task_definition_arn.rpartition(":")[0] and _newer(
-            other, stack
-        ):
+        own = stack.service.task_definition_arn
+        if other.arn.rpartition(":")[0] == own.rpartition(":")[0] and _newer(other, stack):
             found = f"{other.label} is newer than this stack's {label}: it was registered outside Pulumi"
             found += _differences(other, deployed)
-            fix = f"aws ecs deregister-task-definition --task-definition {other.label} --region {stack.region}"
-            yield Finding("task-definition", "warning", other.label, found, fix)
+            yield Finding("task-definition", "warning", other.label, found, _deregister(stack, other))
     for definition in definitions:
         if not definition.execution_role_arn:
             found = "has no execution role: ECS can read no secret"
@@ -81,29 +79,36 @@ def _remedy(stack: Stack, definition: TaskDefinition) -> tuple[str, str]:
     if definition.arn == stack.service.task_definition_arn:
         return put_back(stack), ""
     if _newer(definition, stack):
-        label = definition.label
-        return f"aws ecs deregister-task-definition --task-definition {label} --region {stack.region}", ""
+        return _deregister(stack, definition), ""
     return "", "the check `service` has the command that moves the ECS service to the stack's own revision"
+
+
+def _deregister(stack: Stack, definition: TaskDefinition) -> str:
+    return f"aws ecs deregister-task-definition --task-definition {definition.label} --region {stack.region}"
 
 
 def _references(snapshot: Snapshot) -> Iterator[Finding]:
     stack = snapshot.stack
     for definition in snapshot.definitions:
-        given, remedy = dict(definition.references()), _remedy(stack, definition)
-        for variable, text in definition.references():
-            if wrong := _wrong_reference(snapshot, text):
-                yield Finding("value-from", "failure", f"{variable} in {definition.label}", wrong, *remedy)
-            elif variable in stack.service.container_secrets and text != stack.service.container_secrets[variable]:
-                found = f"takes {text}; the stack's outputs say {stack.service.container_secrets[variable]}"
-                yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, *remedy)
-        for variable in sorted(set(stack.service.container_secrets) - set(given)):
-            found = "is not among the container's secrets: the application starts without it"
-            yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, *remedy)
-        for container in definition.containers:
-            names = Counter(name for name, _ in (*container.secrets, *container.environment))
-            for variable in sorted(name for name, count in names.items() if count > 1):
-                found = f"is set more than once in container {container.name}: ECS refuses to start it"
-                yield Finding("value-from", "failure", f"{variable} in {definition.label}", found, *remedy)
+        for variable, found in _wrong_variables(snapshot, definition):
+            subject = f"{variable} in {definition.label}"
+            yield Finding("value-from", "failure", subject, found, *_remedy(stack, definition))
+
+
+def _wrong_variables(snapshot: Snapshot, definition: TaskDefinition) -> Iterator[tuple[str, str]]:
+    """Yield the variables that don't lead where the outputs say, and why."""
+    meant = snapshot.stack.service.container_secrets
+    for variable, text in definition.references():
+        if wrong := _wrong_reference(snapshot, text):
+            yield variable, wrong
+        elif text != meant.get(variable, text):
+            yield variable, f"takes {text}; the stack's outputs say {meant[variable]}"
+    for variable in sorted(set(meant) - set(dict(definition.references()))):
+        yield variable, "is not among the container's secrets: the application starts without it"
+    for container in definition.containers:
+        names = Counter(name for name, _ in (*container.secrets, *container.environment))
+        for variable in sorted(name for name, count in names.items() if count > 1):
+            yield variable, f"is set more than once in container {container.name}: ECS refuses to start it"
 
 
 def _wrong_reference(snapshot: Snapshot, text: str) -> str | None:
@@ -111,11 +116,8 @@ def _wrong_reference(snapshot: Snapshot, text: str) -> str | None:
     try:
         reference = parse_value_from(text)
     except ValueError as error:
-        return (
-            f"{error}"
-            if text.startswith("arn:")
-            else f"{text!r} is not the ARN of a secret: ECS reads it as the name of a parameter"
-        )
+        unread = f"{text!r} is not the ARN of a secret: ECS reads it as the name of a parameter"
+        return str(error) if text.startswith("arn:") else unread
     if reference.arn not in stack.every_secret_arn.values():
         return _stranger(stack, reference.arn)
     record = snapshot.records.get(reference.arn)
@@ -141,14 +143,12 @@ def _leaks(snapshot: Snapshot) -> Iterator[Finding]:
     for definition in snapshot.definitions:
         for container in definition.containers:
             for variable, plain in container.environment:
-                subject = f"{variable} in {definition.label}"
-                found = ""
+                names = [name for text, name in known.items() if text in plain]
+                found = f"holds the value of {names[0]} in the clear" if names else ""
                 if variable in stack.service.container_secrets:
                     found = "is in the clear, it should be a reference"
-                elif names := [name for text, name in known.items() if text in plain]:
-                    found = f"holds the value of {names[0]} in the clear"
                 if found:
-                    yield _in_the_clear(stack, definition, subject, found)
+                    yield _in_the_clear(stack, definition, f"{variable} in {definition.label}", found)
 
 
 def _written_by_hand(snapshot: Snapshot) -> Iterator[Finding]:
@@ -165,9 +165,8 @@ def _written_by_hand(snapshot: Snapshot) -> Iterator[Finding]:
             for variable, plain in container.environment if by_hand else ():
                 reported = variable in stack.service.container_secrets or any(value in plain for value in known)
                 if not reported and (why := why_secret(variable, plain)):
-                    yield _in_the_clear(
-                        stack, definition, f"{variable} in {definition.label}", f"{why} and is in the clear"
-                    )
+                    subject = f"{variable} in {definition.label}"
+                    yield _in_the_clear(stack, definition, subject, f"{why} and is in the clear")
 
 
 def _known(snapshot: Snapshot) -> dict[str, str]:
@@ -245,10 +244,8 @@ def _repository(aws: Aws, snapshot: Snapshot, image: Image, told: list[str]) -> 
         text = ""
     policy = parse(text, source="the repository's policy") if text else ()
     arn = f"arn:{stack.partition}:ecr:{image.region}:{image.account}:repository/{image.repository}"
-    request = Request("ecr:BatchGetImage", arn, role.arn, request_context(stack, role, arn))
-    decision = decide(
-        request, identity=role.identity, boundary=role.boundary, resource=policy, resource_must_allow=elsewhere
-    )
+    known = request_context(stack, role, arn)
+    decision = role.may("ecr:BatchGetImage", arn, known, policy, policy_must_allow=elsewhere)
     who = f"aws ecr get-repository-policy --repository-name {image.repository} --registry-id {image.account} "
     remark = f"{who}--region {image.region} shows it; its owner must allow {role.arn} to pull"
     if decision.statement and decision.outcome == "explicit-deny" and decision.statement in policy:
