@@ -5,7 +5,7 @@ An ID of a missing object would fail the whole import. Source: Pulumi Registry, 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,39 +81,54 @@ class Existing:
             self.ids[wanted.urn] = found
         return found
 
-    def knows(self, kind: str) -> bool:
-        """Return whether objects of a type can be looked up."""
-        return kind in _ROWS
-
 
 @dataclass(frozen=True)
 class _Given:
-    """The inputs of one resource, with the IDs of others in place of what a preview doesn't know."""
+    """The inputs of one resource, with the IDs of others in place of what a preview doesn't know, and where it is."""
 
     existing: Existing
     wanted: Wanted
 
     def __getitem__(self, name: str) -> str:
+        if name in {"partition", "region", "account_id"}:
+            return str(getattr(self.existing.location, name))
         value = self.wanted.inputs[name]
         if value != UNKNOWN:
             return str(value)
         return self.existing.ids[self.wanted.after[name][0]]
 
-    def arn(self, service: str, resource: str) -> str:
-        return self.existing.location.arn(service, resource)
-
-    def call(self, service: str, operation: str, **parameters: object) -> Any:
-        return getattr(self.existing.aws.client(service), operation)(**parameters)
-
-    def all(self, service: str, operation: str, result: str, **parameters: object) -> Iterable[Any]:
-        return self.existing.aws.pages(service, operation, result, **parameters)
+    def client(self, service: str) -> Any:
+        return self.existing.aws.client(service)
 
 
-_Row = Callable[[_Given], str | None]
+@dataclass(frozen=True)
+class _Read:
+    """A read that shows whether an object exists. `{name}` stands for an input, the partition, the Region or the account.
 
+    Attributes:
+        parameters: The read's.
+        id: The ID's form.
+        result: What the answer must have; "" when a missing object is an error.
+        match: What one item of the result must have, when it is a list.
+    """
 
-def _if(found: object, resource_id: str) -> str | None:
-    return resource_id if found else None
+    service: str
+    operation: str
+    parameters: Mapping[str, str]
+    id: str
+    result: str = ""
+    match: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __call__(self, given: _Given) -> str | None:
+        parameters = {name: text.format_map(given) for name, text in self.parameters.items()}
+        if self.match:
+            match = {name: text.format_map(given) for name, text in self.match.items()}
+            pages = given.existing.aws.pages(self.service, self.operation, self.result, **parameters)
+            found = any(match.items() <= item.items() for item in pages)
+        else:
+            answer = getattr(given.client(self.service), self.operation)(**parameters)
+            found = not self.result or answer.get(self.result)
+        return self.id.format_map(given) if found else None
 
 
 def _secret(given: _Given) -> Record | None:
@@ -143,14 +158,9 @@ def _rotation_id(given: _Given) -> str | None:
     return record.arn if record and record.rotation.lambda_arn else None
 
 
-def _policy_id(given: _Given) -> str | None:
-    arn = given["secretArn"]
-    return _if(given.call("secretsmanager", "get_resource_policy", SecretId=arn).get("ResourcePolicy"), arn)
-
-
 def _task_definition_id(given: _Given) -> str | None:
     family = given["family"]
-    pages = given.all(
+    pages = given.existing.aws.pages(
         "ecs", "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status="ACTIVE", sort="DESC"
     )
     return next((arn for arn in pages if arn.rpartition("/")[2].rpartition(":")[0] == family), None)
@@ -161,132 +171,85 @@ def _key_id(given: _Given) -> str | None:
     return key and key.rpartition("/")[2]
 
 
-def _alias_id(given: _Given) -> str | None:
-    given.call("kms", "describe_key", KeyId=given["name"])
-    return given["name"]
-
-
 def _permission_id(given: _Given) -> str | None:
-    policy = json.loads(given.call("lambda", "get_policy", FunctionName=given["function"])["Policy"])
-    return _if(
-        any(s["Sid"] == given["statementId"] for s in policy["Statement"]),
-        f"{given['function']}/{given['statementId']}",
-    )
+    policy = json.loads(given.client("lambda").get_policy(FunctionName=given["function"])["Policy"])
+    found = any(statement["Sid"] == given["statementId"] for statement in policy["Statement"])
+    return f"{given['function']}/{given['statementId']}" if found else None
 
 
 def _subscription_id(given: _Given) -> str | None:
     """An e-mail subscription has an ARN only once it is confirmed."""
     wanted = given["protocol"], given["endpoint"]
-    pages = given.all("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=given["topic"])
+    pages = given.existing.aws.pages("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=given["topic"])
     found = (s["SubscriptionArn"] for s in pages if (s["Protocol"], s["Endpoint"]) == wanted)
     return next((arn for arn in found if arn.startswith("arn:")), None)
 
 
-def _attachment_id(given: _Given) -> str | None:
-    role, arn = given["role"], given["policyArn"]
-    attached = given.all("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=role)
-    return _if(any(p["PolicyArn"] == arn for p in attached), f"{role}/{arn}")
-
-
-def _log_group_id(given: _Given) -> str | None:
-    name = given["name"]
-    return _if(
-        any(g["logGroupName"] == name for g in given.all("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=name)),
-        name,
-    )  # fmt: skip
-
-
-def _filter_id(given: _Given) -> str | None:
-    group, name = given["logGroupName"], given["name"]
-    found = given.call("logs", "describe_metric_filters", logGroupName=group, filterNamePrefix=name)["metricFilters"]
-    return _if(any(f["filterName"] == name for f in found), f"{group}:{name}")
-
-
-def _target_id(given: _Given) -> str | None:
-    rule, target = given["rule"], given["targetId"]
-    found = given.call("events", "list_targets_by_rule", Rule=rule)["Targets"]
-    return _if(any(t["Id"] == target for t in found), f"{rule}/{target}")
-
-
-def _alarm_id(given: _Given) -> str | None:
-    found = given.call("cloudwatch", "describe_alarms", AlarmNames=[given["name"]])
-    return _if(found["MetricAlarms"], given["name"])
-
-
-def _versioning_id(given: _Given) -> str | None:
-    return _if(given.call("s3", "get_bucket_versioning", Bucket=given["bucket"]).get("Status"), given["bucket"])
-
-
-def _read(service: str, operation: str, parameter: str, property_name: str) -> _Row:
-    """Return the row of a type whose ID is one of its inputs, which the read takes."""
-
-    def row(given: _Given) -> str | None:
-        given.call(service, operation, **{parameter: given[property_name]})
-        return given[property_name]
-
-    return row
-
-
-def _read_arn(service: str, operation: str, parameter: str, resource: str) -> _Row:
-    """Return the row of a type whose ID is its ARN. `resource` is the ARN's last part, with a placeholder for the name."""
-
-    def row(given: _Given) -> str | None:
-        arn = given.arn(service, resource.format(given["name"]))
-        given.call("stepfunctions" if service == "states" else service, operation, **{parameter: arn})
-        return arn
-
-    return row
-
-
-def _iam_policy_id(given: _Given) -> str | None:
-    arn = given.existing.location.policy_arn(given["name"])
-    given.call("iam", "get_policy", PolicyArn=arn)
-    return arn
-
-
-def _role_policy_id(given: _Given) -> str | None:
-    given.call("iam", "get_role_policy", RoleName=given["role"], PolicyName=given["name"])
-    return f"{given['role']}:{given['name']}"
-
-
-_ROWS: Mapping[str, _Row] = {
+_POLICY, _MACHINE, _TOPIC, _TRAIL = (
+    f"arn:{{partition}}:{end}"
+    for end in (
+        "iam::{account_id}:policy/{name}",
+        "states:{region}:{account_id}:stateMachine:{name}",
+        "sns:{region}:{account_id}:{name}",
+        "cloudtrail:{region}:{account_id}:trail/{name}",
+    )
+)
+_ROWS: Mapping[str, Callable[[_Given], str | None]] = {
     SECRET: _secret_id,
     VERSION: _version_id,
-    "aws:secretsmanager/secretPolicy:SecretPolicy": _policy_id,
-    "aws:secretsmanager/secretRotation:SecretRotation": _rotation_id,
-    "aws:iam/role:Role": _read("iam", "get_role", "RoleName", "name"),
-    "aws:iam/policy:Policy": _iam_policy_id,
-    "aws:iam/rolePolicy:RolePolicy": _role_policy_id,
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _attachment_id,
-    "aws:cloudwatch/logGroup:LogGroup": _log_group_id,
-    "aws:cloudwatch/logMetricFilter:LogMetricFilter": _filter_id,
-    "aws:cloudwatch/metricAlarm:MetricAlarm": _alarm_id,
-    "aws:cloudwatch/dashboard:Dashboard": _read("cloudwatch", "get_dashboard", "DashboardName", "dashboardName"),
-    "aws:cloudwatch/eventRule:EventRule": _read("events", "describe_rule", "Name", "name"),
-    "aws:cloudwatch/eventTarget:EventTarget": _target_id,
-    "aws:kms/key:Key": _key_id,
-    "aws:kms/alias:Alias": _alias_id,
-    "aws:lambda/function:Function": _read("lambda", "get_function", "FunctionName", "name"),
-    "aws:lambda/permission:Permission": _permission_id,
-    "aws:sfn/stateMachine:StateMachine": _read_arn(
-        "states", "describe_state_machine", "stateMachineArn", "stateMachine:{}"
+    "aws:secretsmanager/secretPolicy:SecretPolicy": _Read(
+        "secretsmanager", "get_resource_policy", {"SecretId": "{secretArn}"}, "{secretArn}", "ResourcePolicy"
     ),
-    "aws:sns/topic:Topic": _read_arn("sns", "get_topic_attributes", "TopicArn", "{}"),
+    "aws:secretsmanager/secretRotation:SecretRotation": _rotation_id,
+    "aws:iam/role:Role": _Read("iam", "get_role", {"RoleName": "{name}"}, "{name}"),
+    "aws:iam/policy:Policy": _Read("iam", "get_policy", {"PolicyArn": _POLICY}, _POLICY),
+    "aws:iam/rolePolicy:RolePolicy": _Read(
+        "iam", "get_role_policy", {"RoleName": "{role}", "PolicyName": "{name}"}, "{role}:{name}"
+    ),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _Read(
+        "iam", "list_attached_role_policies", {"RoleName": "{role}"}, "{role}/{policyArn}",
+        "AttachedPolicies", {"PolicyArn": "{policyArn}"},
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": _Read(
+        "logs", "describe_log_groups", {"logGroupNamePrefix": "{name}"}, "{name}", "logGroups", {"logGroupName": "{name}"}
+    ),
+    "aws:cloudwatch/logMetricFilter:LogMetricFilter": _Read(
+        "logs", "describe_metric_filters", {"logGroupName": "{logGroupName}", "filterNamePrefix": "{name}"},
+        "{logGroupName}:{name}", "metricFilters", {"filterName": "{name}"},
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": _Read(
+        "cloudwatch", "describe_alarms", {"AlarmNamePrefix": "{name}"}, "{name}", "MetricAlarms", {"AlarmName": "{name}"}
+    ),
+    "aws:cloudwatch/dashboard:Dashboard": _Read(
+        "cloudwatch", "get_dashboard", {"DashboardName": "{dashboardName}"}, "{dashboardName}"
+    ),
+    "aws:cloudwatch/eventRule:EventRule": _Read("events", "describe_rule", {"Name": "{name}"}, "{name}"),
+    "aws:cloudwatch/eventTarget:EventTarget": _Read(
+        "events", "list_targets_by_rule", {"Rule": "{rule}"}, "{rule}/{targetId}", "Targets", {"Id": "{targetId}"}
+    ),
+    "aws:kms/key:Key": _key_id,
+    "aws:kms/alias:Alias": _Read("kms", "describe_key", {"KeyId": "{name}"}, "{name}"),
+    "aws:lambda/function:Function": _Read("lambda", "get_function", {"FunctionName": "{name}"}, "{name}"),
+    "aws:lambda/permission:Permission": _permission_id,
+    "aws:sfn/stateMachine:StateMachine": _Read(
+        "stepfunctions", "describe_state_machine", {"stateMachineArn": _MACHINE}, _MACHINE
+    ),
+    "aws:sns/topic:Topic": _Read("sns", "get_topic_attributes", {"TopicArn": _TOPIC}, _TOPIC),
     # A topic has a policy from the beginning.
-    "aws:sns/topicPolicy:TopicPolicy": _read("sns", "get_topic_attributes", "TopicArn", "arn"),
+    "aws:sns/topicPolicy:TopicPolicy": _Read("sns", "get_topic_attributes", {"TopicArn": "{arn}"}, "{arn}"),
     "aws:sns/topicSubscription:TopicSubscription": _subscription_id,
-    "aws:cloudtrail/trail:Trail": _read_arn("cloudtrail", "get_trail", "Name", "trail/{}"),
+    "aws:cloudtrail/trail:Trail": _Read("cloudtrail", "get_trail", {"Name": _TRAIL}, _TRAIL),
     TASK_DEFINITION: _task_definition_id,
-    "aws:s3/bucketVersioning:BucketVersioning": _versioning_id,
     **{
-        f"aws:s3/{kind[0].lower()}{kind[1:]}:{kind}": _read("s3", operation, "Bucket", "bucket")
-        for kind, operation in {
-            "Bucket": "head_bucket",
-            "BucketPolicy": "get_bucket_policy",
-            "BucketPublicAccessBlock": "get_public_access_block",
-            "BucketLifecycleConfiguration": "get_bucket_lifecycle_configuration",
-            "BucketOwnershipControls": "get_bucket_ownership_controls",
-            "BucketServerSideEncryptionConfiguration": "get_bucket_encryption",
-        }.items()
+        f"aws:s3/{kind[0].lower()}{kind[1:]}:{kind}": _Read("s3", operation, {"Bucket": "{bucket}"}, "{bucket}", result)
+        for kind, operation, result in (
+            ("Bucket", "head_bucket", ""),
+            ("BucketPolicy", "get_bucket_policy", ""),
+            ("BucketPublicAccessBlock", "get_public_access_block", ""),
+            ("BucketLifecycleConfiguration", "get_bucket_lifecycle_configuration", ""),
+            ("BucketOwnershipControls", "get_bucket_ownership_controls", ""),
+            ("BucketServerSideEncryptionConfiguration", "get_bucket_encryption", ""),
+            ("BucketVersioning", "get_bucket_versioning", "Status"),
+        )
     },
-}
+}  # fmt: skip

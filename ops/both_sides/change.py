@@ -13,7 +13,7 @@ from components.acceptance import named, rotate_command
 from components.outputs import Part
 from components.references import CURRENT, PENDING, parse_value_from
 from ops._aws import Aws
-from ops._errors import AwsError, MisuseError, OpsError, aws_errors, explained
+from ops._errors import AwsError, MisuseError, OpsError, aws_errors, code_of, explained
 from ops._json import json_object
 from ops._pending import left_over, settle
 from ops._secrets import Record, Value, describe, read_value
@@ -150,7 +150,10 @@ class Change:
     def _put(self, _: Progress) -> None:
         record = self.record()
         settle(self.aws, record)
-        value = self._with(self._current(), self._random())
+        made = self.aws.client("secretsmanager").get_random_password(
+            PasswordLength=_CHARACTERS, ExcludePunctuation=True
+        )
+        value = self._with(self._current(), str(made["RandomPassword"]))
         labels = PENDING, label_rotating(self.server.state())
         for attempt in range(_ATTEMPTS):
             # Two runs that start at the same moment choose the same id, and AWS takes one value for it.
@@ -158,8 +161,8 @@ class Change:
             token = str(uuid.uuid5(uuid.NAMESPACE_URL, name))
             try:
                 self._put_version(value, labels, token)
-            except AwsError as error:
-                if error.code != "ResourceExistsException":
+            except aws_errors() as error:
+                if code_of(error) != "ResourceExistsException":
                     raise
                 now = self.record()
                 if token in now.stages and not rotating(now):
@@ -171,9 +174,7 @@ class Change:
         raise AwsError(f"{_ATTEMPTS} changes of {self.subject} were cancelled before: remove them first")
 
     def _accept(self, at: Progress) -> None:
-        self.server.accept(self._value(self._version(at)))
-        time.sleep(_SETTLE_SECONDS)
-        self._settled()
+        self._at_server(self.server.accept, at)
         self._mark(at)
 
     def _mark(self, at: Progress) -> None:
@@ -200,10 +201,13 @@ class Change:
         self._label(PENDING, away=at.version)
 
     def _finish(self, at: Progress) -> None:
-        self.server.accept_only(self._value(self._version(at)))
+        self._at_server(self.server.accept_only, at)
+        self._clear(at)
+
+    def _at_server(self, change: Callable[[str], None], at: Progress) -> None:
+        change(self._value(self._version(at)))
         time.sleep(_SETTLE_SECONDS)
         self._settled()
-        self._clear(at)
 
     def _clear(self, at: Progress) -> None:
         labels = labels_of(self.record(), at.version or "")
@@ -240,18 +244,7 @@ class Change:
                 f"replaced: {self.again} --deployed"
             )
         self.say(f"    deploying {service.label}")
-        try:
-            self.aws.client("ecs").update_service(
-                cluster=service.cluster, service=service.name, forceNewDeployment=True
-            )
-        except aws_errors() as error:
-            raise explained(error) from None
-
-    def _random(self) -> str:
-        made = self.aws.client("secretsmanager").get_random_password(
-            PasswordLength=_CHARACTERS, ExcludePunctuation=True
-        )
-        return str(made["RandomPassword"])
+        self.aws.client("ecs").update_service(cluster=service.cluster, service=service.name, forceNewDeployment=True)
 
     def _current(self) -> Value | None:
         return read_value(self.aws, self.arn) if self.key else None
@@ -276,12 +269,9 @@ class Change:
 
     def _put_version(self, text: str, labels: tuple[str, ...], token: str = "") -> str:
         given = {"ClientRequestToken": token} if token else {}
-        try:
-            put = self.aws.client("secretsmanager").put_secret_value(
-                SecretId=self.arn, SecretString=text, VersionStages=list(labels), **given
-            )
-        except aws_errors() as error:
-            raise explained(error) from None
+        put = self.aws.client("secretsmanager").put_secret_value(
+            SecretId=self.arn, SecretString=text, VersionStages=list(labels), **given
+        )
         return str(put["VersionId"])
 
     def _label(self, label: str, *, to: str | None = None, away: str | None = None) -> None:
@@ -290,20 +280,12 @@ class Change:
             return
         given = {"MoveToVersionId": to} if to else {}
         given |= {"RemoveFromVersionId": away or holder} if away or holder else {}
-        try:
-            self.aws.client("secretsmanager").update_secret_version_stage(
-                SecretId=self.arn, VersionStage=label, **given
-            )
-        except aws_errors() as error:
-            raise explained(error) from None
+        self.aws.client("secretsmanager").update_secret_version_stage(SecretId=self.arn, VersionStage=label, **given)
 
     def _now(self) -> datetime:
         """Return the time of AWS's clock."""
-        try:
-            answer = self.aws.client("secretsmanager").describe_secret(SecretId=self.arn)
-            return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-        except aws_errors() as error:
-            raise explained(error) from None
+        answer = self.aws.client("secretsmanager").describe_secret(SecretId=self.arn)
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
 
 
 _MAYBE = "Until it has taken the new value, which the secret holds as AWSPENDING, the server accepts the current one."

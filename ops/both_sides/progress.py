@@ -66,12 +66,18 @@ def progress(record: Record, state: State, *, takes_two: bool) -> Progress:
     labels = record.stages[version]
     since = _moment(labels, CURRENT_SINCE)
     if since is not None:
-        return Progress(_after(labels, state, since, takes_two=takes_two), version, since)
+        if takes_two and state.changed is not None and state.changed > since:
+            step = Step.CLEAR
+        elif PENDING in labels:
+            step = Step.DEPLOY
+        else:
+            step = Step.FINISH if takes_two else Step.CLEAR
+        return Progress(step, version, since)
     if CURRENT in labels or ACCEPTED in labels:
         return Progress(Step.PROMOTE, version)
     # The server was changed after the value was written, and this command was cut off before it recorded that.
     before = _moment(labels, f"{ROTATING}-")
-    known = takes_two and state.changed is not None and before is not None and _whole(state.changed) != before
+    known = takes_two and state.changed is not None and before not in {None, state.changed.replace(microsecond=0)}
     return Progress(Step.MARK if known else Step.ACCEPT, version)
 
 
@@ -80,13 +86,6 @@ def rotating(record: Record) -> str | None:
     return next((version for version in record.stages if is_of_ops(record, version)), None)
 
 
-def _after(labels: tuple[str, ...], state: State, since: datetime, *, takes_two: bool) -> Step:
-    """Return the next step once the new value is AWSCURRENT."""
-    if takes_two and state.changed is not None and state.changed > since:
-        return Step.CLEAR
-    if PENDING in labels:
-        return Step.DEPLOY
-    return Step.FINISH if takes_two else Step.CLEAR
 
 
 def label_rotating(state: State) -> str:
@@ -109,8 +108,6 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime(_TIME)
 
 
-def _whole(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(microsecond=0)
 
 
 def _moment(labels: tuple[str, ...], beginning: str) -> datetime | None:

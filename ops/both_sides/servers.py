@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from ops._aws import Aws
-from ops._errors import MisuseError, aws_errors, explained
+from ops._errors import MisuseError, aws_errors
 from ops._stack import Stack
 
 _UNCHANGED = "No modifications were requested"
@@ -69,6 +69,11 @@ class Server(ABC):
         """Remove the previous value, where it takes two."""
         del value
 
+    def _state(self, found: Mapping[str, Any], pending: str, changed: str = "") -> State:
+        """Return the state in AWS's description; `pending` is what AWS lists while the value is being changed."""
+        changing = (found.get("PendingModifiedValues") or {}).get(pending)
+        return State(found["Status"] == "available" and not changing, found.get(changed))
+
 
 class ReplicationGroup(Server):
     """An ElastiCache replication group with an AUTH token. ROTATE adds a token beside the one before, SET leaves one."""
@@ -78,10 +83,8 @@ class ReplicationGroup(Server):
 
     def state(self) -> State:
         """DescribeReplicationGroups."""
-        client = self.aws.client("elasticache")
-        found: Any = client.describe_replication_groups(ReplicationGroupId=self.name)["ReplicationGroups"][0]
-        pending = (found.get("PendingModifiedValues") or {}).get("AuthTokenStatus")
-        return State(found["Status"] == "available" and not pending, found.get("AuthTokenLastModifiedDate"))
+        found = self.aws.client("elasticache").describe_replication_groups(ReplicationGroupId=self.name)
+        return self._state(found["ReplicationGroups"][0], "AuthTokenStatus", "AuthTokenLastModifiedDate")
 
     def accept(self, value: str) -> None:
         """ModifyReplicationGroup, ROTATE."""
@@ -98,7 +101,7 @@ class ReplicationGroup(Server):
             )
         except aws_errors() as error:
             if _UNCHANGED not in str(error):
-                raise explained(error) from None
+                raise
 
 
 class Cluster(Server):
@@ -109,18 +112,14 @@ class Cluster(Server):
 
     def state(self) -> State:
         """DescribeDBClusters."""
-        found: Any = self.aws.client("rds").describe_db_clusters(DBClusterIdentifier=self.name)["DBClusters"][0]
-        pending = (found.get("PendingModifiedValues") or {}).get("MasterUserPassword")
-        return State(found["Status"] == "available" and not pending)
+        found = self.aws.client("rds").describe_db_clusters(DBClusterIdentifier=self.name)
+        return self._state(found["DBClusters"][0], "MasterUserPassword")
 
     def accept(self, value: str) -> None:
         """ModifyDBCluster; the same password again changes nothing."""
-        try:
-            self.aws.client("rds").modify_db_cluster(
-                DBClusterIdentifier=self.name, MasterUserPassword=value, ApplyImmediately=True
-            )
-        except aws_errors() as error:
-            raise explained(error) from None
+        self.aws.client("rds").modify_db_cluster(
+            DBClusterIdentifier=self.name, MasterUserPassword=value, ApplyImmediately=True
+        )
 
 
 def of_host(aws: Aws, stack: Stack, variable: str) -> Server:
@@ -130,24 +129,13 @@ def of_host(aws: Aws, stack: Stack, variable: str) -> Server:
         NoServerError: When there is none.
         MisuseError: When it does not check this value.
     """
-    host = _host(aws, stack, variable)
-    try:
-        return _replication_group(aws, host) if ".cache." in host else _cluster(aws, host)
-    except aws_errors() as error:
-        raise explained(error) from None
-
-
-def _host(aws: Aws, stack: Stack, variable: str) -> str:
     for service in stack.services.values():
-        definition = service.task_definition_arn
-        try:
-            found = aws.client("ecs").describe_task_definition(taskDefinition=definition)["taskDefinition"]
-        except aws_errors() as error:
-            raise explained(error) from None
-        for container in found["containerDefinitions"]:
+        found = aws.client("ecs").describe_task_definition(taskDefinition=service.task_definition_arn)
+        for container in found["taskDefinition"]["containerDefinitions"]:
             for plain in container.get("environment") or ():
                 if plain["name"] == variable:
-                    return str(plain["value"])
+                    host = str(plain["value"])
+                    return _replication_group(aws, host) if ".cache." in host else _cluster(aws, host)
     raise NoServerError(
         f"no task definition of {stack.environment} has the plain variable {variable}: run `pulumi up` first"
     )
