@@ -108,6 +108,11 @@ def explained(error: Exception, *, unless: str = "") -> AwsError:
     return AwsError(text, code)
 
 
+def told(error: Exception) -> str:
+    """Return what an exception of botocore's or of this tool's means to the operator."""
+    return str(explained(error)) if is_aws(error) else str(error)
+
+
 def _may_be_done(error: Any) -> bool:
     """Return whether AWS may have done what a call asked for: its answer was lost, or it failed on AWS's side."""
     if isinstance(error, ReadTimeoutError | ConnectionClosedError | ResponseParserError):

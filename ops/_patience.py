@@ -5,12 +5,10 @@ nothing writes nothing for minutes. Here an endpoint that gave no answer twice i
 programs, such as `pulumi` with a backend that does not answer.
 """
 
-import contextlib
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,64 +46,34 @@ _TIMES = {
 """How often a call without an answer is sent in total."""
 
 
-@dataclass
-class _Open:
-    """A request that is on its way."""
-
-    host: str
-    text: str
-    since: float
-    told: bool = False
-
-
 class _Watch:
-    """Reports which request is late: one thread for all clients, which sleeps while no request is open."""
+    """Reports which request is late."""
 
     def __init__(self, tell: Callable[[str], None] = say) -> None:
         self._tell = tell
-        self._open: dict[int, _Open] = {}
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._timers: dict[int, threading.Timer] = {}
+        self._told: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def begin(self, host: str, text: str) -> None:
-        with self._changed:
-            self._open[threading.get_ident()] = _Open(host, text, time.monotonic())
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, daemon=True)
-                self._thread.start()
-            self._changed.notify()
+        self.end()
+        timer = self._timers[threading.get_ident()] = threading.Timer(_TELL_SECONDS, self._late, (host, text))
+        timer.daemon = True
+        timer.start()
 
     def end(self) -> None:
-        with self._changed:
-            self._open.pop(threading.get_ident(), None)
+        if timer := self._timers.pop(threading.get_ident(), None):
+            timer.cancel()
 
-    def _run(self) -> None:
-        told: dict[str, float] = {}
-        while True:
-            with self._changed:
-                while not self._open:
-                    self._changed.wait()
-                now = time.monotonic()
-                late = [one for one in self._open.values() if not one.told and now - one.since >= _TELL_SECONDS]
-                for one in late:
-                    one.told = True
-            for one in late:  # several threads wait for one host; a line for it is enough
-                if now - told.get(one.host, -_REST_SECONDS) >= _REST_SECONDS:
-                    told[one.host] = now
-                    self._tell(f"waiting for {one.text}{one.host and f' ({one.host})'}")
-            time.sleep(_TELL_SECONDS / 8)
+    def _late(self, host: str, text: str) -> None:
+        with self._lock:  # several threads wait for one host; a line for it is enough
+            now = time.monotonic()
+            if now - self._told.get(host, -_REST_SECONDS) >= _REST_SECONDS:
+                self._told[host] = now
+                self._tell(f"waiting for {text}{host and f' ({host})'}")
 
 
 _watch = _Watch()
-
-
-@contextlib.contextmanager
-def _waiting_for(what: str) -> Generator[None]:
-    _watch.begin("", what)
-    try:
-        yield
-    finally:
-        _watch.end()
 
 
 def run_command(
@@ -115,7 +83,6 @@ def run_command(
     stdin: str = "",
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
-    seconds: float | None = None,
     instead: str = "",
 ) -> "subprocess.CompletedProcess[str]":
     """Run another program, whatever its exit status.
@@ -126,25 +93,25 @@ def run_command(
         stdin: Its standard input.
         folder: Where it runs, by default here.
         environment: Its environment, by default this one.
-        seconds: How long it may take, by default as long as a person waits.
         instead: What the operator can do when it does not answer.
 
     Raises:
         MisuseError: When it can't be started, or does not answer in time.
     """
-    seconds = seconds or COMMAND_SECONDS
+    _watch.begin("", what)
     try:
-        with _waiting_for(what):
-            return subprocess.run(  # noqa: S603 - words that this project chose, and names that it checked; no shell
-                command, input=stdin, capture_output=True, text=True, encoding="utf-8", check=False, cwd=folder,
-                env=environment, timeout=seconds,
-            )  # fmt: skip
+        return subprocess.run(  # noqa: S603 - words that this project chose, and names that it checked; no shell
+            command, input=stdin, capture_output=True, text=True, encoding="utf-8", check=False, cwd=folder,
+            env=environment, timeout=COMMAND_SECONDS,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise MisuseError(
-            f"{what} did not answer within {seconds:g} s: check the network and its backend{instead}"
+            f"{what} did not answer within {COMMAND_SECONDS:g} s: check the network and its backend{instead}"
         ) from None
     except OSError as error:
         raise MisuseError(f"{what} can't be started: {error.strerror}") from None
+    finally:
+        _watch.end()
 
 
 class Patience:

@@ -8,7 +8,6 @@ Source: AWS, Secrets Manager API, RotateSecret.
 from components.labels import ROTATING
 from components.references import CURRENT, PENDING, PREVIOUS
 from ops._aws import Aws
-from ops._errors import aws_errors, explained
 from ops._secrets import Record
 from ops._stack import Stack
 from ops.doctor.finding import put_back
@@ -39,19 +38,12 @@ def settle(aws: Aws, record: Record) -> None:
 
     At a version that is no longer current it would mean an unfinished rotation: no other one starts, and the one that
     Secrets Manager resumes would set the former value again.
-
-    Raises:
-        AwsError: When AWS refuses it.
     """
     version = record.version(PENDING)
-    if version is None or unfinished(record):
-        return
-    try:
+    if version and not unfinished(record):
         aws.client("secretsmanager").update_secret_version_stage(
             SecretId=record.arn, VersionStage=PENDING, RemoveFromVersionId=version
         )
-    except aws_errors() as error:
-        raise explained(error) from None
 
 
 def remove_label_command(stack: Stack, record: Record, version: str, label: str = PENDING) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.outputs import Part
 from ops._aws import Aws
 from ops._errors import MisuseError
 from ops._patience import run_command
@@ -30,21 +31,6 @@ _ARN_NAME = re.compile(r".*:secret:(.+)-\w{6}")
 
 class NoPlanError(MisuseError):
     """The project prints no plan."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Where one part of a value comes from.
-
-    Attributes:
-        kind: `generated`, `supplied`, `constant` or `external`.
-        config_key: The configuration key that sets it, None where no key does.
-        number: The generation that the configuration asks for.
-    """
-
-    kind: str
-    config_key: str | None
-    number: int
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from components.references import CURRENT, PREVIOUS
 from ops._aws import Aws
 from ops._backup_file import Backup, SavedSecret, SavedVersion
 from ops._errors import MISSING, MisuseError, aws_errors, code_of
-from ops._secrets import Record
+from ops._secrets import Record, describe
 from ops.access.evaluator import parse
 
 RESTORED = "ops-restored"
@@ -111,11 +111,6 @@ def plan(
             another account.
     """
     chosen = [secret for secret in backup.secrets if not names or secret.name in names]
-    _check(backup, target, chosen)
-    return [_work(aws, backup, target, secret, rotated=secret.name in rotated) for secret in chosen]
-
-
-def _check(backup: Backup, target: Target, chosen: Sequence[SavedSecret]) -> None:
     # The file is only as trustworthy as its creator: it can name any secret of the account.
     wanted = [target.name_of(saved, backup) for saved in chosen]
     if strange := sorted(set(wanted) - target.names):
@@ -126,11 +121,10 @@ def _check(backup: Backup, target: Target, chosen: Sequence[SavedSecret]) -> Non
         )
     if len(set(wanted)) < len(wanted):
         raise MisuseError("the backup holds two secrets for one name; nothing was restored")
-    foreign = {
-        key for key in (saved.kms_key_id for saved in chosen) if key and _account(key) not in {"", target.account}
-    }
+    foreign = {s.kms_key_id for s in chosen if s.kms_key_id and _account(s.kms_key_id) not in {"", target.account}}
     if foreign and backup.account == target.account and not target.secret_key:
         raise MisuseError(f"the backup names keys of another account: {', '.join(sorted(foreign))}; give --secret-key")
+    return [_work(aws, backup, target, secret, rotated=secret.name in rotated) for secret in chosen]
 
 
 def restore(aws: Aws, work: Work) -> None:
@@ -150,7 +144,7 @@ def restore(aws: Aws, work: Work) -> None:
             VersionStages=list(version.stages) or [_TEMPORARY],
             **version.value(),
         )
-    _move_labels(client, work)
+    _move_labels(aws, work)
     if work.tags and work.action != "create":
         client.tag_resource(SecretId=work.name, Tags=[{"Key": key, "Value": value} for key, value in work.tags.items()])
     if work.policy is not None:
@@ -190,22 +184,28 @@ def translated(policy: str, backup: Backup, target: Target) -> str:
 
 def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret, *, rotated: bool) -> Work:
     name = target.name_of(saved, backup)
-    client = aws.client("secretsmanager")
-    found = _described(client, name)
-    existing = _existing(aws, name, found) if found else {}
+    found = describe(aws, name)
+    existing = _existing(aws, found) if found else {}
     have = {label: version for version, labels in existing.items() for label in labels}
-    saved, database = _without_owner(saved, have), ""
-    by_function = bool(found and found.get("RotationLambdaARN"))
-    if by_function:
-        # AWS moves it to the version that is current now: `ops rollback` then goes back to the function's value.
-        saved = _with_stages(saved, lambda stages: tuple(stage for stage in stages if stage != PREVIOUS))
-    if have.get(CURRENT) != saved.labels.get(CURRENT):
-        if by_function and not rotated:
-            database = _LEFT.format(saved.name)
-            saved = replace(saved, versions=())
-        else:
-            database = _OLDER.format(saved.name) if saved.rotates or by_function else ""
-            saved = _as_restored(saved)
+    by_function = bool(found and found.rotation.lambda_arn)
+    older = have.get(CURRENT) != saved.labels.get(CURRENT)
+    left = older and by_function and not rotated
+    database = _LEFT.format(saved.name) if left else ""
+    if older and not left and (saved.rotates or by_function):
+        database = _OLDER.format(saved.name)
+
+    def relabelled(version: SavedVersion) -> SavedVersion:
+        # Pulumi did not set what is restored: its labels are left out, except for a previous value that the secret lacks.
+        stages = [s for s in version.stages if not s.startswith(OF_PULUMI) or (s == PREVIOUS_VALUE and s not in have)]
+        if by_function and PREVIOUS in stages:
+            # AWS moves it to the version that is current now: `ops rollback` then goes back to the function's value.
+            stages.remove(PREVIOUS)
+        if older and CURRENT in stages:
+            # It comes first, so that it is there even after an interruption.
+            stages = [RESTORED, *(stage for stage in stages if stage != RESTORED)]
+        return replace(version, stages=tuple(stages))
+
+    saved = replace(saved, versions=() if left else tuple(map(relabelled, saved.versions)))
     wanted = saved.labels
     tags = {key: value for key, value in saved.tags.items() if not key.startswith(_SYSTEM_TAGS)}
     policy = translated(saved.policy, backup, target) if saved.policy and target.with_policies else None
@@ -215,15 +215,14 @@ def _work(aws: Aws, backup: Backup, target: Target, saved: SavedSecret, *, rotat
         return Work(
             saved, name, "create", saved.versions, wanted, tags, policy, key, _outsiders(policy, target), database
         )
-    deleted = bool(found.get("DeletedDate"))
     puts = tuple(version for version in saved.versions if version.id not in existing)
     moves = {label: version for label, version in wanted.items() if have.get(label) != version}
-    found_tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", ())}
-    tags = {key: value for key, value in tags.items() if found_tags.get(key) != value}
+    tags = {key: value for key, value in tags.items() if found.tags.get(key) != value}
     # The policy of a secret that is pending deletion can't be read.
-    if policy and not deleted and _same_policy(client.get_resource_policy(SecretId=name).get("ResourcePolicy"), policy):
-        policy = None
-    action = "recover" if deleted else "change" if puts or moves or tags or policy else "nothing"
+    if policy and not found.deleted:
+        live = aws.client("secretsmanager").get_resource_policy(SecretId=name).get("ResourcePolicy")
+        policy = None if live is not None and json.loads(live) == json.loads(policy) else policy
+    action = "recover" if found.deleted else "change" if puts or moves or tags or policy else "nothing"
     return Work(saved, name, action, puts, moves, tags, policy, None, _outsiders(policy, target), database)
 
 
@@ -256,43 +255,10 @@ def _account(principal: str) -> str:
     return principal.split(":")[4] if principal.startswith("arn:") else principal if principal.isdigit() else ""
 
 
-def _described(client: Any, name: str) -> Any:
-    """Return what DescribeSecret says, None for a secret that doesn't exist."""
-    try:
-        return client.describe_secret(SecretId=name)
-    except aws_errors() as error:
-        if code_of(error) in MISSING:
-            return None
-        raise
-
-
-def _without_owner(saved: SavedSecret, have: Mapping[str, str]) -> SavedSecret:
-    """Leave out Pulumi's labels, except for a previous value that the secret lacks: Pulumi did not set what is restored."""
-    return _with_stages(
-        saved,
-        lambda stages: tuple(
-            s for s in stages if not s.startswith(OF_PULUMI) or (s == PREVIOUS_VALUE and s not in have)
-        ),
-    )
-
-
-def _as_restored(saved: SavedSecret) -> SavedSecret:
-    """Label the version that becomes the current one; the label comes first, so that it is there even after an interruption."""
-    return _with_stages(
-        saved, lambda stages: (RESTORED, *(s for s in stages if s != RESTORED)) if CURRENT in stages else stages
-    )
-
-
-def _with_stages(saved: SavedSecret, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> SavedSecret:
-    return replace(saved, versions=tuple(replace(v, stages=change(tuple(v.stages))) for v in saved.versions))
-
-
-def _existing(aws: Aws, name: str, described: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _existing(aws: Aws, record: Record) -> dict[str, tuple[str, ...]]:
     """Return the labels of the target's versions by id; versions without a label are among them."""
-    found = {version: tuple(labels) for version, labels in described.get("VersionIdsToStages", {}).items()}
-    if described.get("DeletedDate"):
-        return found
-    return {version["VersionId"]: () for version in list_versions(aws, name)} | found
+    listed = () if record.deleted else list_versions(aws, record.arn)
+    return {version["VersionId"]: () for version in listed} | dict(record.stages)
 
 
 def list_versions(aws: Aws, secret: str) -> Iterator[Mapping[str, Any]]:
@@ -312,25 +278,14 @@ def written(aws: Aws, record: Record) -> datetime | None:
     return next((v["CreatedDate"] for v in list_versions(aws, record.arn) if v["VersionId"] == current), None)
 
 
-def _move_labels(client: Any, work: Work) -> None:
+def _move_labels(aws: Aws, work: Work) -> None:
     """Move each label to its version. Moving AWSCURRENT moves AWSPREVIOUS along, so that one comes after it."""
-    wanted = work.saved.labels
-    order = sorted(wanted, key=lambda label: (label != RESTORED, label != CURRENT, label != PREVIOUS, label))
-    for label in order:
-        holder = _holder(client, work.name, label)
+    wanted: dict[str, str | None] = {**work.saved.labels, _TEMPORARY: None}
+    order = (RESTORED, CURRENT, PREVIOUS)
+    for label in (*(label for label in order if label in wanted), *sorted(wanted.keys() - {*order})):
+        record = describe(aws, work.name)
+        holder = record.version(label) if record else None
         if holder != wanted[label]:
-            remove = {"RemoveFromVersionId": holder} if holder else {}
-            client.update_secret_version_stage(
-                SecretId=work.name, VersionStage=label, MoveToVersionId=wanted[label], **remove
-            )
-    if holder := _holder(client, work.name, _TEMPORARY):
-        client.update_secret_version_stage(SecretId=work.name, VersionStage=_TEMPORARY, RemoveFromVersionId=holder)
-
-
-def _holder(client: Any, name: str, label: str) -> str | None:
-    stages = client.describe_secret(SecretId=name).get("VersionIdsToStages", {})
-    return next((version for version, labels in stages.items() if label in labels), None)
-
-
-def _same_policy(first: str | None, second: str) -> bool:
-    return first is not None and json.loads(first) == json.loads(second)
+            given = {"MoveToVersionId": wanted[label]} if wanted[label] else {}
+            given |= {"RemoveFromVersionId": holder} if holder else {}
+            aws.client("secretsmanager").update_secret_version_stage(SecretId=work.name, VersionStage=label, **given)

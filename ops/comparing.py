@@ -9,7 +9,7 @@ import typer
 
 from ops._aws import connect
 from ops._console import print_json, print_table, say, working
-from ops._errors import AwsError, aws_errors, explained, is_aws
+from ops._errors import AwsError, aws_errors, told
 from ops._options import JsonOption, stack_name
 from ops._stack import Stack, load
 from ops.listing import days_since, foreign_records, records_of
@@ -120,7 +120,7 @@ def _ages(stack: Stack, profile: str | None) -> tuple[dict[str, int | None], str
         aws = connect(stack, profile)
         records = records_of(aws, stack) | foreign_records(aws, stack)
     except (AwsError, *aws_errors()) as error:
-        return {}, f"ages of {stack.environment} are not known: {explained(error) if is_aws(error) else error}"
+        return {}, f"ages of {stack.environment} are not known: {told(error)}"
     found = {name: records[arn] for name, arn in stack.every_secret_arn.items()}
     return {name: days_since(record.changed) if record else None for name, record in found.items()}, ""
 

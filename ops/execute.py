@@ -11,7 +11,7 @@ import typer
 from ops._ask import confirm
 from ops._aws import Aws, connect
 from ops._console import counted, say, working
-from ops._errors import MisuseError, OpsError, aws_errors, explained, is_aws
+from ops._errors import MisuseError, OpsError, aws_errors, told
 from ops._options import OutputsOption, StackOption, YesOption
 from ops._references import References
 from ops._stack import Stack, load
@@ -74,7 +74,7 @@ def _read(aws: Aws, references: Mapping[str, str]) -> dict[str, str]:
         try:
             values[variable] = reader.value(reference)
         except (OpsError, ValueError, *aws_errors()) as error:
-            problems.append(f"{variable}: {explained(error) if is_aws(error) else error}")
+            problems.append(f"{variable}: {told(error)}")
     problems += [f"{variable}: its value has a zero byte" for variable, value in values.items() if "\0" in value]
     if problems:
         raise OpsError(f"nothing was run; a task would not start either: {'; '.join(problems)}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from ops._aws import Aws, connect
 from ops._console import print_json, print_table, say, working
-from ops._errors import aws_errors, explained
+from ops._errors import AwsError, aws_errors, told
 from ops._options import JsonOption, NameArgument, OutputsOption, StackOption
 from ops._restoring import list_versions
 from ops._secrets import Record
@@ -67,15 +67,47 @@ def history(
         events, gap = _events(aws, record)
         changes = sorted(_merged(events, list(list_versions(aws, arn))), key=lambda change: change.at, reverse=True)
     if json_:
-        document = {"secret": where.name_of(arn), "arn": arn, "changes": [asdict(c) for c in changes], "gap": gap}
-        print_json(document)
+        print_json({"secret": where.name_of(arn), "arn": arn, "changes": [asdict(c) for c in changes], "gap": gap})
         return
     rows = [
-        (f"{c.at:%Y-%m-%d %H:%M}", c.what + (f" ({c.error})" if c.error else ""), _short(c.who), _version(c))
+        (
+            f"{c.at:%Y-%m-%d %H:%M}", c.what + (f" ({c.error})" if c.error else ""),
+            # The part of an ARN that identifies a person: `user/maria`, `deployer/pipeline-17`.
+            c.who.rpartition(":")[2].removeprefix("assumed-role/") or "not recorded", ", ".join((c.version[:8], *c.labels)),
+        )
         for c in changes
-    ]
+    ]  # fmt: skip
     print_table(f"History of {where.name_of(arn)} of {where.place}", ("UTC", "what", "who", "version"), rows)
     say(gap or f"CloudTrail's event history keeps {_DAYS} days; who wrote an older version is in the trail's bucket.")
+
+
+class CutOffError(Exception):
+    """CloudTrail has more events than were read."""
+
+
+def look_up(aws: Aws, action: str, since: datetime, *, pages: int, attempts: int) -> Iterator[Mapping[str, Any]]:
+    """Yield CloudTrail's records of an API action in this Region, newest first.
+
+    Args:
+        aws: The account.
+        action: Such as `GetSecretValue`.
+        since: 90 days ago at most.
+        pages: How many are read, 50 events each.
+        attempts: How often each page is asked for.
+
+    Raises:
+        CutOffError: After the last page, when there are more.
+    """
+    found = aws.client("cloudtrail", attempts=attempts).get_paginator("lookup_events")
+    asked = [{"AttributeKey": "EventName", "AttributeValue": action}]
+    for number, page in enumerate(found.paginate(LookupAttributes=asked, StartTime=since), start=1):
+        if "Events" not in page:
+            raise AwsError("CloudTrail's answer is empty")
+        yield from (json.loads(event["CloudTrailEvent"]) for event in page["Events"])
+        if page.get("NextToken"):
+            time.sleep(_PAUSE_SECONDS)
+            if number == pages:
+                raise CutOffError
 
 
 def _events(aws: Aws, record: Record) -> tuple[list[Change], str]:
@@ -84,25 +116,15 @@ def _events(aws: Aws, record: Record) -> tuple[list[Change], str]:
     gaps: list[str] = []
     since = datetime.now(UTC) - timedelta(days=_DAYS)
     for action in _ACTIONS:
-        token: dict[str, str] = {}
-        for page_number in range(_MOST_PAGES):
-            try:
-                page = aws.client("cloudtrail", attempts=_ATTEMPTS).lookup_events(
-                    LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": action}],
-                    StartTime=since, MaxResults=50, **token,
-                )  # fmt: skip
-            except aws_errors() as error:
-                return found, f"who changed it is not known: {explained(error)}"
-            if "Events" not in page:
-                return found, "who changed it is not known: CloudTrail's answer is empty"
-            events = ((event["EventTime"], json.loads(event["CloudTrailEvent"])) for event in page["Events"])
-            found += [_change(at, event) for at, event in events if _is_about(record, event)]
-            time.sleep(_PAUSE_SECONDS)
-            if not page.get("NextToken"):
-                break
-            token = {"NextToken": page["NextToken"]}
-            if page_number == _MOST_PAGES - 1:
-                gaps.append(action)
+        try:
+            for event in look_up(aws, action, since, pages=_MOST_PAGES, attempts=_ATTEMPTS):
+                if _is_about(record, event):
+                    found.append(_change(event))  # noqa: PERF401 - what was found stays when a later page fails
+        except CutOffError:
+            gaps.append(action)
+        except (AwsError, *aws_errors()) as error:
+            return found, f"who changed it is not known: {told(error)}"
+        time.sleep(_PAUSE_SECONDS)
     return found, f"only the newest {_MOST_PAGES * 50:,} were read of: {', '.join(gaps)}" if gaps else ""
 
 
@@ -116,12 +138,17 @@ def _is_about(record: Record, event: Mapping[str, Any]) -> bool:
         response.get("arn"),
         *map(details.get, ("SecretId", "secretId")),
     }
-    # A refusal's record has no request; only the message has the ARN, `... on resource: ARN because ...`.
-    _, _, refused = str(event.get("errorMessage") or "").partition(" on resource: ")
-    return bool({record.arn, record.arn.rpartition("-")[0], record.name} & {*named, refused.split(" ", 1)[0]})
+    refused = refused_resource(str(event.get("errorMessage") or ""))
+    return bool({record.arn, record.arn.rpartition("-")[0], record.name} & {*named, refused})
 
 
-def _change(at: datetime, event: Mapping[str, Any]) -> Change:
+def refused_resource(message: str) -> str:
+    """Return the ARN in the message of a refusal, whose record has no request, "" in another text."""
+    return message.partition(" on resource: ")[2].split(" ", 1)[0]
+
+
+def _change(event: Mapping[str, Any]) -> Change:
+    at = datetime.fromisoformat(event["eventTime"])
     who, request = event.get("userIdentity") or {}, event.get("requestParameters") or {}
     # A write's token is the id of the version that it creates.
     version = request.get("clientRequestToken") or request.get("moveToVersionId") or ""
@@ -139,12 +166,3 @@ def _merged(events: Sequence[Change], versions: Sequence[Mapping[str, Any]]) -> 
         if version["VersionId"] not in written:
             at = version["CreatedDate"].astimezone(UTC)
             yield Change(at, "version", "", version["VersionId"], labels[version["VersionId"]])
-
-
-def _version(change: Change) -> str:
-    return ", ".join((change.version[:8], *change.labels))
-
-
-def _short(arn: str) -> str:
-    """Return the part of an ARN that identifies a person: `user/maria`, `deployer/pipeline-17`."""
-    return arn.rpartition(":")[2].removeprefix("assumed-role/") or "not recorded"

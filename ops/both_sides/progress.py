@@ -86,8 +86,6 @@ def rotating(record: Record) -> str | None:
     return next((version for version in record.stages if is_of_ops(record, version)), None)
 
 
-
-
 def label_rotating(state: State) -> str:
     """Return the label of the version that a change writes."""
     return f"{ROTATING}-{_text(state.changed)}" if state.changed else ROTATING
@@ -106,8 +104,6 @@ def labels_of(record: Record, version: str) -> tuple[str, ...]:
 
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime(_TIME)
-
-
 
 
 def _moment(labels: tuple[str, ...], beginning: str) -> datetime | None:

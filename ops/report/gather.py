@@ -1,16 +1,16 @@
 """Gathers the content of the report. No value is read."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from components import pricing
-from components.references import parse_value_from
+from components.references import CURRENT, parse_value_from
 from ops import cost
 from ops._aws import Aws
 from ops._console import counted
-from ops._errors import AwsError, aws_errors, explained
+from ops._errors import AwsError, aws_errors, told
 from ops._ownership import ownership
 from ops._restoring import list_versions
 from ops._secrets import Record
@@ -56,6 +56,11 @@ class Secret:
     next_rotation: datetime | None
     replicas: tuple[str, ...]
     versions: tuple[Version, ...]
+
+    @property
+    def current(self) -> datetime | None:
+        """When the current version was written."""
+        return next((version.created for version in self.versions if CURRENT in version.labels), None)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def review(aws: Aws, stack: Stack, *, everybody: bool, trusted: Sequence[str]) -
     gaps: list[str] = list(access.not_looked_at)
     health = _allowed(gaps, "the health of the stack", lambda: tuple(examine(aws, stack, values=False)), ())
     gaps.append("the values themselves: a JSON secret that lacks a key is found by `ops doctor`, which reads them")
-    gaps += [f"{finding.check}: {finding.found}" for finding in health if _not_looked_at(finding)]
+    gaps += [f"{f.check}: {f.found}" for f in health if f.status == "unchecked" or "not checked" in f.found]
     readings = reads.read(aws, stack, trail_of(stack).log_group)
     if readings.gap:
         gaps.append(f"reads: {readings.gap}")
@@ -130,7 +135,15 @@ def review(aws: Aws, stack: Stack, *, everybody: bool, trusted: Sequence[str]) -
         health=health,
         secrets=tuple(sorted((life for life in lives.values() if life), key=lambda life: life.name)),
         missing=facts.missing,
-        ways=tuple(_ways(stack)),
+        ways=tuple(
+            Way(
+                service=name,
+                task_definition=service.task_definition_arn.rpartition("/")[2],
+                execution_role=service.execution_role_arn.rpartition("/")[2],
+                variables=tuple(_variable(stack, *one) for one in sorted(service.container_secrets.items())),
+            )
+            for name, service in stack.services.items()
+        ),
         readings=readings,
         costs=costs,
         not_looked_at=tuple(dict.fromkeys(gaps)),
@@ -141,15 +154,9 @@ def _allowed(gaps: list[str], what: str, ask: Callable[[], T], otherwise: T) -> 
     """Return what AWS answers; a failed call becomes a gap in the report and does not end it."""
     try:
         return ask()
-    except AwsError as error:
-        gaps.append(f"{what}: {error}")
-    except aws_errors() as error:
-        gaps.append(f"{what}: {explained(error)}")
+    except (AwsError, *aws_errors()) as error:
+        gaps.append(f"{what}: {told(error)}")
     return otherwise
-
-
-def _not_looked_at(finding: Finding) -> bool:
-    return finding.status == "unchecked" or "not checked" in finding.found
 
 
 def _life(aws: Aws, stack: Stack, record: Record | None) -> Secret | None:
@@ -170,24 +177,10 @@ def _life(aws: Aws, stack: Stack, record: Record | None) -> Secret | None:
         next_rotation=rotation.next if rotation.enabled else None,
         replicas=tuple(f"{replica.region} ({replica.status})" for replica in record.replicas),
         versions=tuple(
-            sorted(
-                (Version(raw["CreatedDate"], tuple(sorted(raw.get("VersionStages", ())))) for raw in versions),
-                key=lambda version: version.created,
-            )
+            Version(raw["CreatedDate"], tuple(sorted(raw.get("VersionStages", ()))))
+            for raw in sorted(versions, key=lambda version: version["CreatedDate"])
         ),
     )
-
-
-def _ways(stack: Stack) -> Iterable[Way]:
-    for name, service in stack.services.items():
-        yield Way(
-            service=name,
-            task_definition=service.task_definition_arn.rpartition("/")[2],
-            execution_role=service.execution_role_arn.rpartition("/")[2],
-            variables=tuple(
-                _variable(stack, variable, text) for variable, text in sorted(service.container_secrets.items())
-            ),
-        )
 
 
 def _variable(stack: Stack, name: str, value_from: str) -> Variable:

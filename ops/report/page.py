@@ -1,70 +1,48 @@
 """The report as one HTML page that loads nothing: no script, no font, no picture, no link that loads."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from components import pricing
-from components.references import CURRENT
 from ops._console import counted
 from ops.access import show
 from ops.access.judge import STATE, Grant
 from ops.listing import age
-from ops.report.gather import Review, Secret, Way
+from ops.report.gather import Review, Secret
 from terminal import plain
 
 _MIN_SPAN = timedelta(days=60)
 _TICKS = 6
 _RIGHTS = ("read", "change", "delete", "take over")
-_ROW, _TOP = 34, 44
-"""Heights in the drawings, in pixels."""
 _SHOWN_CHARACTERS = 34
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What a principal can do with a secret: rights, with `wider` where the design does not include one."""
-
-    rights: tuple[tuple[str, bool], ...]
-
-
-@dataclass(frozen=True)
-class Line:
-    """A secret on the time line; positions in percent of its width.
-
-    Attributes:
-        start: Where its current value begins.
-        versions: Where versions were written, with a text.
-        due: Where the next rotation is; None without one.
-    """
-
-    name: str
-    y: int
-    start: float
-    versions: tuple[tuple[float, str], ...]
-    due: float | None
-
-
-@dataclass(frozen=True)
 class Timeline:
-    """All secrets over the same time."""
+    """The time that the drawing of all secrets spans."""
 
-    height: int
-    now: float
-    ticks: tuple[tuple[float, str], ...]
-    lines: tuple[Line, ...]
+    first: datetime
+    last: datetime
 
+    @classmethod
+    def of(cls, secrets: Sequence[Secret], now: datetime) -> "Timeline":
+        """Return the time from the oldest version to the last rotation that is planned."""
+        first = min([*(version.created for one in secrets for version in one.versions), now - _MIN_SPAN])
+        dues = [secret.next_rotation for secret in secrets if secret.next_rotation]
+        return cls(first, max([*dues, now + (now - first) / 10]))
 
-@dataclass(frozen=True)
-class Drawing:
-    """The way from one container to its values: a row for each variable."""
+    def at(self, moment: datetime) -> float:
+        """Return a position in percent of the width."""
+        return round(100 * ((moment - self.first) / (self.last - self.first)), 2)
 
-    way: Way
-    height: int
-    rows: tuple[tuple[int, str, str], ...]
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """Positions with their dates."""
+        return [(100 * n / _TICKS, _day(self.first + (self.last - self.first) * n / _TICKS)) for n in range(_TICKS + 1)]
 
 
 def render(review: Review) -> str:
@@ -90,11 +68,8 @@ def render(review: Review) -> str:
         sentences=show.sentences(review.access),
         headline=show.headline(review.access),
         names=names,
-        matrix=[
-            (principal, [_cell(review.access.grants, principal, name) for name in names]) for principal in principals
-        ],
-        timeline=timeline(review.secrets, review.made_at),
-        drawings=[_drawing(way) for way in review.ways],
+        matrix=[(one, [_rights(review.access.grants, one, name) for name in names]) for one in principals],
+        timeline=Timeline.of(review.secrets, review.made_at),
         total=pricing.total(review.costs),
         prices_as_of=pricing.AS_OF,
         counts={
@@ -126,47 +101,7 @@ def short(text: str, characters: int = _SHOWN_CHARACTERS) -> str:
     return text if len(text) <= characters else f"{text[: characters // 2 - 1]}…{text[-(characters // 2) :]}"
 
 
-def _cell(grants: Sequence[Grant], principal: str, name: str) -> Cell:
+def _rights(grants: Sequence[Grant], principal: str, name: str) -> dict[str, bool]:
+    """Return what a principal can do with a secret, with whether the design does not include it."""
     own = [grant for grant in grants if (grant.principal, grant.secret) == (principal, name)]
-    found = {
-        right: any(g.wider for g in own if g.right == right) for right in _RIGHTS if any(g.right == right for g in own)
-    }
-    return Cell(tuple(found.items()))
-
-
-def timeline(secrets: Iterable[Secret], now: datetime) -> Timeline:
-    """Return the positions on the time line."""
-    secrets = tuple(secrets)
-    moments = [version.created for secret in secrets for version in secret.versions]
-    dues = [secret.next_rotation for secret in secrets if secret.next_rotation]
-    first = min([*moments, now - _MIN_SPAN])
-    last = max([*dues, now + (now - first) / 10])
-    span = last - first
-
-    def at(moment: datetime) -> float:
-        return round(100 * ((moment - first) / span), 2)
-
-    lines: list[Line] = []
-    for number, secret in enumerate(secrets):
-        current = next((v.created for v in secret.versions if CURRENT in v.labels), None)
-        lines.append(
-            Line(
-                name=secret.name,
-                y=_TOP + number * _ROW,
-                start=at(current) if current else at(now),
-                versions=tuple(
-                    (at(v.created), f"{_day(v.created)}: {', '.join(v.labels) or 'no label'}") for v in secret.versions
-                ),
-                due=at(secret.next_rotation) if secret.next_rotation else None,
-            )
-        )
-    ticks = tuple((100 * n / _TICKS, _day(first + span * n / _TICKS)) for n in range(_TICKS + 1))
-    return Timeline(_TOP + len(lines) * _ROW, at(now), ticks, tuple(lines))
-
-
-def _drawing(way: Way) -> Drawing:
-    rows = tuple(
-        (_TOP + number * _ROW, variable.name, f"{variable.secret}{f' · {variable.key}' if variable.key else ''}")
-        for number, variable in enumerate(way.variables)
-    )
-    return Drawing(way, _TOP + max(len(rows), 1) * _ROW, rows)
+    return {r: any(g.wider for g in own if g.right == r) for r in _RIGHTS if any(g.right == r for g in own)}

@@ -1,22 +1,20 @@
 """Who read which secret in the last weeks, as CloudTrail recorded it: from the trail's log group, else from CloudTrail itself."""
 
-import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ops._aws import Aws
-from ops._errors import MISSING, aws_errors, code_of, explained
+from ops._errors import MISSING, AwsError, aws_errors, code_of, told
 from ops._stack import Stack
+from ops.history import CutOffError, look_up, refused_resource
 
 WEEKS = 4
 
 _MOST_PAGES = 60
-"""Pages of LookupEvents, 50 events each; AWS answers two a second. Source: AWS, CloudTrail API, LookupEvents."""
-
-_PAUSE_SECONDS = 0.5
+"""Pages of LookupEvents, 50 events each."""
 
 _SECONDS = 60
 """How long a query of Logs Insights is allowed to take."""
@@ -72,7 +70,7 @@ def read(aws: Aws, stack: Stack, log_group: str) -> Readings:
         source, gap = f"the log group {log_group}", "" if rows is not None else f"the query took more than {_SECONDS} s"
     except aws_errors() as error:
         if code_of(error) not in MISSING:
-            return Readings(since, until, f"the log group {log_group}", (), str(explained(error)))
+            return Readings(since, until, f"the log group {log_group}", (), told(error))
         return _looked_up(aws, stack, since, until)
     return Readings(since, until, source, _counted(stack, rows or ()), gap)
 
@@ -94,22 +92,13 @@ def _from_logs(aws: Aws, log_group: str, since: datetime, until: datetime) -> li
 def _looked_up(aws: Aws, stack: Stack, since: datetime, until: datetime) -> Readings:
     source, gap = "CloudTrail's event history (this Region)", ""
     found: list[Mapping[str, str]] = []
-    token: dict[str, str] = {}
     try:
-        for _ in range(_MOST_PAGES):
-            page = aws.client("cloudtrail", attempts=2).lookup_events(
-                LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "GetSecretValue"}],
-                StartTime=since, EndTime=until, MaxResults=50, **token,
-            )  # fmt: skip
-            found += [_row(json.loads(event["CloudTrailEvent"])) for event in page["Events"]]
-            if not page.get("NextToken"):
-                break
-            token = {"NextToken": page["NextToken"]}
-            time.sleep(_PAUSE_SECONDS)
-        else:
-            gap = f"only the newest {len(found):,} reads of the account were checked"
-    except aws_errors() as error:
-        gap = str(explained(error))
+        for event in look_up(aws, "GetSecretValue", since, pages=_MOST_PAGES, attempts=2):
+            found.append(_row(event))  # noqa: PERF401 - what was found stays when a later page fails
+    except CutOffError:
+        gap = f"only the newest {len(found):,} reads of the account were checked"
+    except (AwsError, *aws_errors()) as error:
+        gap = told(error)
     return Readings(since, until, source, _counted(stack, found), gap)
 
 
@@ -138,15 +127,9 @@ def _counted(stack: Stack, rows: Iterable[Mapping[str, str]]) -> tuple[Reads, ..
 
 
 def _name(stack: Stack, secret: str) -> str | None:
-    """Return the catalogue name of a secret by what a request said: its ARN, with or without the suffix, or its name.
-
-    A refusal's record has no request; only the message has the ARN, `... on resource: ARN because ...`.
-    """
-    _, refused, rest = secret.partition(" on resource: ")
-    secret = rest.split(" ", 1)[0] if refused else secret
-    return next((name for name, forms in _forms(stack) if secret in forms), None)
-
-
-def _forms(stack: Stack) -> Iterator[tuple[str, set[str]]]:
-    for name, arn in stack.secret_arns.items():
-        yield name, {arn, arn.rpartition("-")[0], stack.full_names[name]}
+    """Return the catalogue name of a secret by what a request said: its ARN, with or without the suffix, or its name."""
+    secret = refused_resource(secret) or secret
+    return next(
+        (name for name, arn in stack.secret_arns.items() if secret in {arn, arn.rpartition("-")[0], stack.full_names[name]}),
+        None,
+    )  # fmt: skip

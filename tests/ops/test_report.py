@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ops.report.gather import Secret, Version
-from ops.report.page import short, timeline
+from ops.report.page import Timeline, short
 from ops.report.reads import _counted
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
@@ -154,10 +154,8 @@ def _secret(name: str, put: int, due: int | None = None) -> Secret:
 
 
 def test_the_time_line_spans_the_oldest_version_and_the_next_rotation() -> None:
-    found = timeline([_secret("a", 300), _secret("b", 0, due=100)], NOW)
-    assert [line.start for line in found.lines] == [0, 75]
-    assert found.now == 75
-    assert found.lines[1].due == 100
+    found = Timeline.of([_secret("a", 300), _secret("b", 0, due=100)], NOW)
+    assert [found.at(NOW - timedelta(days=days)) for days in (300, 0, -100)] == [0, 75, 100]
     assert found.ticks[0] == (0, "2026-01-29")
 
 

@@ -12,7 +12,6 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from ops._errors import AwsError
 from ops._pending import way_out
 from ops._secrets import Record
 from ops.access.evaluator import Request, decide
@@ -551,7 +550,7 @@ def test_two_runs_that_choose_a_value_at_the_same_moment_agree_on_one(
             others.append(json.dumps(json.loads(text) | {"REDIS_PASSWORD": "the-other-run-was-faster-0001"}))
             put(change, others[0], labels, token)
             # moto takes another value for the same id while the version has AWSPENDING.
-            raise AwsError("already in use", "ResourceExistsException")
+            raise ClientError({"Error": {"Code": "ResourceExistsException"}}, "PutSecretValue")
         return put(change, text, labels, token)
 
     monkeypatch.setattr(both_sides.Change, "_put_version", second)
