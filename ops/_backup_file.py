@@ -173,7 +173,8 @@ def decrypt(data: bytes, *, key_arns: Sequence[str]) -> Backup:
     if context.get("format") != FORMAT or context.get("version") != str(VERSION):
         raise DamagedError("the encrypted part of the file is not a backup; nothing was restored")
     try:
-        backup = _backup(json.loads(content))
+        raw = json.loads(content)
+        backup = Backup(**raw | {"secrets": tuple(map(_secret, raw["secrets"]))})
     except (ValueError, TypeError, KeyError):
         raise DamagedError("the content of the file is not a backup of this version; nothing was restored") from None
     told = (backup.environment, backup.account, backup.region, backup.created)
@@ -236,17 +237,6 @@ def _decrypted(message: bytes, key_arns: Sequence[str]) -> tuple[Mapping[str, st
     return cast("Mapping[str, str]", header.encryption_context), content
 
 
-def _backup(raw: dict[str, Any]) -> Backup:
-    fields: dict[str, Any] = {**raw, "secrets": tuple(map(_secret, raw["secrets"]))}
-    return Backup(**fields)
-
-
-def _secret(raw: dict[str, Any]) -> SavedSecret:
-    fields: dict[str, Any] = {**raw, "versions": tuple(map(_version, raw["versions"]))}
-    fields["replica_regions"] = tuple(raw["replica_regions"])
-    return SavedSecret(**fields)
-
-
-def _version(raw: dict[str, Any]) -> SavedVersion:
-    fields: dict[str, Any] = {**raw, "stages": tuple(raw["stages"])}
-    return SavedVersion(**fields)
+def _secret(raw: Any) -> SavedSecret:
+    versions = tuple(SavedVersion(**version | {"stages": tuple(version["stages"])}) for version in raw["versions"])
+    return SavedSecret(**raw | {"versions": versions, "replica_regions": tuple(raw["replica_regions"])})

@@ -19,11 +19,12 @@ from ops._aws import Aws, connect
 from ops._backup_file import Backup, SavedSecret, SavedVersion, decrypt, encrypt, resolve_keys
 from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MISSING, AwsError, MisuseError, OpsError, aws_errors, code_of, explained
+from ops._files import write_whole
 from ops._options import JsonOption, OutputsOption, StackOption, YesOption
 from ops._plan import NoPlanError, read_plan
 from ops._restoring import Target, Work, differing_versions, list_versions, plan
 from ops._restoring import restore as restore_secret
-from ops._secrets import Record, describe, read_value, resource_policies
+from ops._secrets import describe, read_value, resource_policies
 from ops._stack import Stack, in_sandbox, load
 from ops.listing import records_of
 
@@ -89,21 +90,18 @@ def collect(aws: Aws, stack: Stack) -> Backup:
     Raises:
         OpsError: When one is missing, pending deletion or can't be read: a backup has all secrets or is not written.
     """
-    records = records_of(aws, stack)
-    problems: list[str] = []
-    for name, arn in sorted(stack.secret_arns.items()):
-        record = records[arn]
-        if record is None:
-            problems.append(f"{name} doesn't exist (python -m ops doctor)")
-        elif record.deleted:
-            problems.append(f"{name} is pending deletion (python -m ops recover)")
+    records, arns = records_of(aws, stack), dict(sorted(stack.secret_arns.items()))
+    problems = [
+        f"{name} is pending deletion (python -m ops recover)"
+        if record
+        else f"{name} doesn't exist (python -m ops doctor)"
+        for name, arn in arns.items()
+        if (record := records[arn]) is None or record.deleted
+    ]
     if problems:
         raise OpsError(f"no backup was written: {'; '.join(problems)}")
-    policies = resource_policies(aws, stack.secret_arns.values())
-    saved = aws.each(
-        lambda name: _save(aws, name, stack.secret_arns[name], policies[stack.secret_arns[name]]),
-        sorted(stack.secret_arns),
-    )
+    policies = resource_policies(aws, arns.values())
+    saved = aws.each(lambda name: _save(aws, name, arns[name], policies[arns[name]]), arns)
     return Backup(
         environment=stack.environment,
         prefix=stack.names.prefix,
@@ -122,29 +120,24 @@ def _save(aws: Aws, name: str, arn: str, policy: str | None) -> SavedSecret:
         after = describe(aws, arn)
         # A rotation in between would mix two states.
         if before and after and before.stages == after.stages:
-            return _saved(name, after, policy, versions)
+            return SavedSecret(
+                name=name,
+                full_name=after.name,
+                arn=after.arn,
+                description=after.description,
+                kms_key_id=after.kms_key_id,
+                tags=dict(after.tags),
+                policy=policy,
+                rotates=after.rotation.enabled,
+                replica_regions=tuple(replica.region for replica in after.replicas),
+                versions=versions,
+            )
     raise OpsError(f"no backup was written: {name} keeps changing; a rotation may be under way")
 
 
-def _saved(name: str, record: Record, policy: str | None, versions: tuple[SavedVersion, ...]) -> SavedSecret:
-    return SavedSecret(
-        name=name,
-        full_name=record.name,
-        arn=record.arn,
-        description=record.description,
-        kms_key_id=record.kms_key_id,
-        tags=dict(record.tags),
-        policy=policy,
-        rotates=record.rotation.enabled,
-        replica_regions=tuple(replica.region for replica in record.replicas),
-        versions=versions,
-    )
-
-
 def _versions(aws: Aws, arn: str) -> tuple[SavedVersion, ...]:
-    listed = sorted(list_versions(aws, arn), key=lambda version: version["CreatedDate"])
     found: list[SavedVersion] = []
-    for version in listed:
+    for version in sorted(list_versions(aws, arn), key=lambda version: version["CreatedDate"]):
         stages = tuple(version.get("VersionStages", ()))
         try:
             value = read_value(aws, arn, version_id=version["VersionId"])
@@ -225,7 +218,8 @@ def restore(
     target = replace(target, names=target.names | _deployed(saved, target, outputs) | set(also or ()))
     unknown = {*(only or ()), *(include_rotated or ())} - {secret.name for secret in saved.secrets}
     if unknown:
-        raise MisuseError(f"the backup holds no {', '.join(sorted(unknown))}; it holds {_names(saved)}")
+        held = ", ".join(sorted(secret.name for secret in saved.secrets))
+        raise MisuseError(f"the backup holds no {', '.join(sorted(unknown))}; it holds {held}")
     with working("Comparing with what is there"):
         works = plan(aws, saved, target, only or (), include_rotated or ())
     if not json_:
@@ -235,9 +229,11 @@ def restore(
                 say(f"{work.name}: {work.database}")
     if not dry_run:
         busy = sum(work.action != "nothing" for work in works)
+        older = ", ".join(work.saved.name for work in works if work.database and CURRENT in work.moves)
         confirm(
             f"Restore {counted(busy, 'secret')} of {saved.environment} ({saved.created}) as {target.environment} in account "
-            f"{target.account}, {target.region}?{_databases(works)}",
+            f"{target.account}, {target.region}?"
+            + (f" The database may no longer accept the passwords of {older}." if older else ""),
             yes=yes or not busy,
         )
         _confirm_outsiders(works, target, allow or ())
@@ -273,7 +269,9 @@ def _open(
     start = Aws(region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1")
     data = _read(start, source)
     caller = start.caller()
-    saved = decrypt(data, key_arns=_key_arns(start, kms_key))
+    # The ARN of a key is enough to decrypt with it; only other names need the right to describe it.
+    keys = [key if ":key/" in key else resolve_keys(start, [key])[0] for key in kms_key]
+    saved = decrypt(data, key_arns=keys)
     if account not in {None, caller.account}:
         raise MisuseError(f"your credentials belong to account {caller.account}, not to {account}: switch the profile")
     if account is None and caller.account != saved.account:
@@ -336,11 +334,6 @@ def _confirm_outsiders(works: Sequence[Work], target: Target, allowed: Sequence[
     confirm(f"Allow {len(found)} outside account {target.account}?", yes=False)
 
 
-def _key_arns(aws: Aws, keys: Sequence[str]) -> list[str]:
-    # The ARN of a key is enough to decrypt with it; only other names need the right to describe it.
-    return [key if ":key/" in key else resolve_keys(aws, [key])[0] for key in keys]
-
-
 def _restore_all(aws: Aws, works: list[Work]) -> list[OpsError]:
     failures: list[OpsError] = []
     for work in works:
@@ -360,6 +353,9 @@ def _restore_all(aws: Aws, works: list[Work]) -> list[OpsError]:
 
 
 def _show(works: list[Work], saved: Backup, target: Target) -> None:
+    def allowed(work: Work) -> str:
+        return f"allows {', '.join(work.outsiders)}" if work.outsiders else "nobody outside the account"
+
     rows = [
         (
             work.name,
@@ -367,18 +363,12 @@ def _show(works: list[Work], saved: Backup, target: Target) -> None:
             len(work.puts) or "",
             ", ".join(sorted(work.moves)),
             ", ".join(sorted(work.tags)),
-            _policy_in_words(work),
+            allowed(work) if work.policy else "",
         )
         for work in works
     ]
     title = f"{saved.environment} as of {saved.created} into {target.environment} (account {target.account}, {target.region})"
     print_table(title, ("secret", "action", "versions", "labels", "tags", "policy"), rows)
-
-
-def _policy_in_words(work: Work) -> str:
-    if not work.policy:
-        return ""
-    return f"allows {', '.join(work.outsiders)}" if work.outsiders else "nobody outside the account"
 
 
 def _tell_next(works: list[Work], target: Target) -> None:
@@ -401,16 +391,6 @@ def _tell_next(works: list[Work], target: Target) -> None:
     )
 
 
-def _databases(works: Sequence[Work]) -> str:
-    """Return the question's sentence about databases."""
-    names = [work.saved.name for work in works if work.database and CURRENT in work.moves]
-    return f" The database may no longer accept the passwords of {', '.join(names)}." if names else ""
-
-
-def _names(saved: Backup) -> str:
-    return ", ".join(sorted(secret.name for secret in saved.secrets))
-
-
 def _bucket_and_key(place: str) -> tuple[str, str] | None:
     parts = urlsplit(place)
     if parts.scheme != "s3":
@@ -431,20 +411,9 @@ def _write(aws: Aws, place: str, data: bytes, *, force: bool) -> None:
                 raise MisuseError(exists) from None
             raise
         return
-    path = Path(place)
-    if path.exists() and not force:
+    if Path(place).exists() and not force:
         raise MisuseError(exists)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        # Encrypted, and still private.
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise MisuseError(f"{place} can't be written: {error.strerror}") from None
+    write_whole(place, data, private=True)  # encrypted, and still private
 
 
 def _read(aws: Aws, place: str) -> bytes:

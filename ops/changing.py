@@ -10,6 +10,7 @@ from typing import Annotated, cast
 import typer
 
 from components.limits import MAX_VALUE_BYTES
+from components.outputs import Secret
 from components.references import CURRENT, PREVIOUS
 from ops._ask import confirm, new_value
 from ops._aws import Aws
@@ -61,12 +62,12 @@ def set_value(
 ) -> None:
     """Give a secret a new value, from a hidden prompt or the standard input; the old one stays as AWSPREVIOUS."""
     where, arn, aws = own_secret(name, stack, outputs)
-    record = _changeable(aws, where, arn, key)
-    if key is not None and not where.secrets[where.name_of(arn)].json:
-        raise MisuseError(f"{where.name_of(arn)} is plain text; leave --key out")
-    parts = _from_env_file(from_env_file, where, arn, key) if from_env_file else None
+    record, short = _changeable(aws, where, arn, key), where.name_of(arn)
+    if key is not None and not where.secrets[short].json:
+        raise MisuseError(f"{short} is plain text; leave --key out")
+    parts = _from_env_file(from_env_file, where.secrets[short], short, key) if from_env_file else None
     keys = f", key{'s' if parts else ''} {', '.join(parts or [key or ''])}" if parts or key else ""
-    what = f"{where.name_of(arn)}{keys}"
+    what = f"{short}{keys}"
     confirm(f"Change {what} of {where.place}?", yes=yes)
     value = json.dumps(parts) if parts else new_value(f"{what} of {where.place}")
     for doubt in _doubts(value, key):
@@ -79,17 +80,14 @@ def set_value(
     if size > MAX_VALUE_BYTES:
         raise MisuseError(f"the value has {size:,} bytes; Secrets Manager takes {MAX_VALUE_BYTES:,}")
     if before is not None and before.text == text:
-        _report(
-            Change(where.name_of(arn), arn, before.version_id, record.version(PREVIOUS), changed=False), json_=json_
-        )
+        _report(Change(short, arn, before.version_id, record.version(PREVIOUS), changed=False), json_=json_)
         return
     # A value that was written meanwhile would be lost: the keys were merged into what was read above.
     if before and (now := describe(aws, arn)) and now.version(CURRENT) != before.version_id:
-        raise MisuseError(f"{where.name_of(arn)} was changed elsewhere meanwhile; nothing was done, try again")
+        raise MisuseError(f"{short} was changed elsewhere meanwhile; nothing was done, try again")
     settle(aws, record)
-    current = _put(aws, where, arn, text)
-    unchecked = _refuse_another_version(aws, arn, current)
-    _report(Change(where.name_of(arn), arn, current, before.version_id if before else None), json_=json_)
+    current, unchecked = _put(aws, where, arn, text)
+    _report(Change(short, arn, current, before.version_id if before else None), json_=json_)
     if unchecked:
         say(unchecked)
     if from_env_file:
@@ -109,12 +107,12 @@ def rollback(
 ) -> None:
     """Go back to the value before the last one: AWSCURRENT and AWSPREVIOUS change places."""
     where, arn, aws = own_secret(name, stack, outputs)
-    record = _changeable(aws, where, arn, None)
+    record, short = _changeable(aws, where, arn, None), where.name_of(arn)
     current, previous = record.version(CURRENT), record.version(PREVIOUS)
     if previous is None:
-        raise MisuseError(f"{where.name_of(arn)} has no {PREVIOUS} version to go back to")
+        raise MisuseError(f"{short} has no {PREVIOUS} version to go back to")
     when = f" (last changed {record.changed:%Y-%m-%d %H:%M} UTC)" if record.changed else ""
-    confirm(f"Go back to the previous value of {where.name_of(arn)} of {where.place}{when}?", yes=yes)
+    confirm(f"Go back to the previous value of {short} of {where.place}{when}?", yes=yes)
     remove = {"RemoveFromVersionId": current} if current else {}
     settle(aws, record)
     try:
@@ -123,7 +121,7 @@ def rollback(
         )
     except aws_errors() as error:
         raise explained(error, unless=_look(where, arn, f"{previous} is {CURRENT} if it went back")) from None
-    _report(Change(where.name_of(arn), arn, previous, current), json_=json_)
+    _report(Change(short, arn, previous, current), json_=json_)
     if record.rotation.enabled:
         say("The database still has the newer password, unless you reset it there as well: docs/rotation.md.")
     say(replace_tasks(aws, where, arn))
@@ -186,16 +184,12 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-def _from_env_file(path: Path, stack: Stack, arn: str, key: str | None) -> dict[str, str]:
-    """Return the keys and values in a file of `KEY=VALUE` lines.
-
-    Raises:
-        MisuseError: When it can't be read, or lacks a value; no value is quoted.
-    """
+def _from_env_file(path: Path, secret: Secret[str], name: str, key: str | None) -> dict[str, str]:
+    """Return the keys and values in a file of `KEY=VALUE` lines; no message quotes a value."""
     if key is not None:
         raise MisuseError("--from-env-file names the keys itself: leave --key out")
-    if not stack.secrets[stack.name_of(arn)].json:
-        raise MisuseError(f"{stack.name_of(arn)} is plain text; --from-env-file sets the keys of a JSON secret")
+    if not secret.json:
+        raise MisuseError(f"{name} is plain text; --from-env-file sets the keys of a JSON secret")
     try:
         found = read_env_file(path)
     except ValueError as error:
@@ -217,35 +211,28 @@ def _merged(before: Value | None, parts: Mapping[str, str]) -> str:
     return json.dumps({**found, **parts}, sort_keys=True, ensure_ascii=False)
 
 
-def _put(aws: Aws, stack: Stack, arn: str, text: str) -> str:
+def _put(aws: Aws, stack: Stack, arn: str, text: str) -> tuple[str, str]:
+    """Return the version that was written, and why it is not known that it is current, "" when it is."""
     # Its own token: a retry after a lost answer writes no second version.
     token = f"{random_values.token_hex(16)}-ops"
     try:
         aws.client("secretsmanager").put_secret_value(SecretId=arn, SecretString=text, ClientRequestToken=token)
     except aws_errors() as error:
         raise explained(error, unless=_look(stack, arn, f"{token} is {CURRENT} if the value was stored")) from None
-    return token
+    try:
+        after = describe(aws, arn)
+    except aws_errors() as error:
+        why = f"that no other value was written at the same time could not be checked: {explained(error)}"
+        return token, f"AWS stored the value; {why}"
+    if after and after.version(CURRENT) != token:
+        raise AwsError(
+            f"AWS stored the value as version {token}, but {CURRENT} is at {after.version(CURRENT)}: try again"
+        )
+    return token, ""
 
 
 def _look(stack: Stack, arn: str, meaning: str) -> str:
     return f"python -m ops describe {stack.name_of(arn)} --stack {stack.environment} ({meaning})"
-
-
-def _refuse_another_version(aws: Aws, arn: str, current: str) -> str:
-    """Return why it is not known that a version which was just written is current, "" when it is.
-
-    Raises:
-        AwsError: When another one is.
-    """
-    try:
-        after = describe(aws, arn)
-    except aws_errors() as error:
-        return f"AWS stored the value; that no other value was written at the same time could not be checked: {explained(error)}"
-    if after and after.version(CURRENT) != current:
-        raise AwsError(
-            f"AWS stored the value as version {current}, but {CURRENT} is at {after.version(CURRENT)}: try again"
-        )
-    return ""
 
 
 def _report(change: Change, *, json_: bool) -> None:

@@ -20,6 +20,7 @@ from components.references import CURRENT
 from ops._aws import Aws, connect
 from ops._console import say
 from ops._errors import AwsError, MisuseError, aws_errors, explained
+from ops._files import write_whole
 from ops._json import json_object
 from ops._options import KeyOption, NameArgument, OutputsOption, StackOption
 from ops._ownership import parts_of
@@ -249,9 +250,7 @@ class Configuration:
         elif before is None:
             self.path.unlink()
         else:
-            partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
-            partial.write_bytes(before)
-            partial.replace(self.path)
+            write_whole(self.path, before)
 
     def _run(self, verb: str, key: str, *options: str, value: str | None = None) -> str:
         command = [*self.command, "config", verb, key, *options, "--stack", self.stack]

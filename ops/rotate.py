@@ -1,15 +1,14 @@
 """`ops rotate`: start a rotation, or join one that is under way, and follow it to its end."""
 
+import contextlib
 import http.client
-import json
 import os
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
 
 import typer
 
@@ -78,31 +77,32 @@ def rotate(
     begun = _begin(aws, where, record, yes=yes)
     began = time.monotonic()
     try:
-        follow(lambda: describe(aws, arn), begun, deadline=began + timeout, say_step=say, pause=_POLL_SECONDS)
+        follow(lambda: describe(aws, arn), begun, began + timeout)
     except RotationError as error:
-        last = _described(aws, arn)
-        pending = unfinished(last) if last else None
-        out = f"\n{way_out(where, last, pending)}" if last and pending else ""
-        raise OpsError(f"{error}{_last_words(aws, record.rotation.lambda_arn, timeout)}{out}") from None
+        out = f"{error}{_last_words(aws, record.rotation.lambda_arn, timeout)}"
+        with contextlib.suppress(*aws_errors()):  # why the rotation failed is worth more
+            if (last := describe(aws, arn)) and (pending := unfinished(last)):
+                out += f"\n{way_out(where, last, pending)}"
+        raise OpsError(out) from None
     except aws_errors() as error:
         raise AwsError(
             f"the rotation goes on as version {begun}, but can't be followed: {explained(error)}. Follow it with:\n"
             f"  python -m ops rotate {short} --stack {where.environment}"
         ) from None
     done = Rotated(short, arn, begun, round(time.monotonic() - began, 1))
-    if json_:
-        print_json(asdict(done))
-    else:
-        say(f"{short} rotated in {done.seconds} s: {begun} is {CURRENT}.")
+    _report(done, f"{short} rotated in {done.seconds} s: {begun} is {CURRENT}.", json_=json_)
     say(replace_tasks(aws, where, arn))
 
 
-def _both_sides(aws: Aws, stack: Stack, record: Record, key: str | None, *, deadline: float, deployed: bool) -> Change:
-    """Return the change of a value that a server checks.
+def _report(done: Rotated, text: str, *, json_: bool) -> None:
+    if json_:
+        print_json(asdict(done))
+    else:
+        say(text)
 
-    Raises:
-        MisuseError: When the secret has no such value, or several and no key selects one.
-    """
+
+def _both_sides(aws: Aws, stack: Stack, record: Record, key: str | None, *, deadline: float, deployed: bool) -> Change:
+    """Return the change of a value that a server checks."""
     parts = {k: part for k, part in parts_of(stack, record.arn).items() if is_server(part.accepted_by)}
     name = stack.name_of(record.arn)
     if key is not None and key not in parts:
@@ -114,10 +114,8 @@ def _both_sides(aws: Aws, stack: Stack, record: Record, key: str | None, *, dead
     chosen = next(iter(parts)) if key is None else key
     accepted_by = parts[chosen].accepted_by or {}
     server = of_host(aws, stack, accepted_by["host"])
-    user = (
-        (json_object(read_value(aws, record.arn).text or "") or {}).get("username") if chosen and server.user else None
-    )
-    if user not in {None, server.user}:
+    live = json_object(read_value(aws, record.arn).text or "") if chosen and server.user else None
+    if (live or {}).get("username", server.user) not in {None, server.user}:
         raise MisuseError(
             f"{name} is the password of another user, and this command changes only that of {server.label}. Let a function "
             "rotate it: configure `rotation` (docs/rotation.md)"
@@ -126,32 +124,22 @@ def _both_sides(aws: Aws, stack: Stack, record: Record, key: str | None, *, dead
 
 
 def _change_both_sides(change: Change, *, dry_run: bool, yes: bool, json_: bool) -> None:
-    at = change.where()
+    at, subject, server = change.where(), change.subject, change.server
     if dry_run:
-        for line in plan(change):
-            say(line)
-        say("Nothing was changed.")
+        say("\n".join((*plan(change), "Nothing was changed.")))
         return
     stack, name = change.stack, change.stack.name_of(change.arn)
     if at.step is Step.PUT:
         window = (
-            ""
-            if change.server.takes_two
-            else " New connections with the previous value fail until tasks have the new one."
+            "" if server.takes_two else " New connections with the previous value fail until tasks have the new one."
         )
-        confirm(
-            f"Change {change.subject} of {stack.place} at {change.server.label} and in the secret?{window}", yes=yes
-        )
+        confirm(f"Change {subject} of {stack.place} at {server.label} and in the secret?{window}", yes=yes)
     else:
-        say(f"A change of {change.subject} is under way; next: {change.told(at.step)}.")
+        say(f"A change of {subject} is under way; next: {change.told(at.step)}.")
     began = time.monotonic()
     done = Rotated(name, change.arn, change.run(), round(time.monotonic() - began, 1))
-    if json_:
-        print_json(asdict(done))
-    else:
-        say(
-            f"{change.subject} changed in {done.seconds} s: {done.version_id} is {CURRENT}, and {change.server.label} accepts it."
-        )
+    text = f"{subject} changed in {done.seconds} s: {done.version_id} is {CURRENT}, and {server.label} accepts it."
+    _report(done, text, json_=json_)
     if change.part.config_key:
         say(
             "`up` keeps this value, and refuses to replace it. Before another change of the secret, set it in the "
@@ -163,22 +151,13 @@ class RotationError(Exception):
     """A rotation that failed."""
 
 
-def follow(
-    look: Callable[[], Record | None],
-    version: str,
-    *,
-    deadline: float,
-    say_step: Callable[[str], None],
-    pause: float,
-) -> None:
-    """Return when a version has become current.
+def follow(look: Callable[[], Record | None], version: str, deadline: float) -> None:
+    """Return when a version has become current; each step is printed once.
 
     Args:
         look: Describes the secret.
         version: The version that the rotation creates.
         deadline: `time.monotonic()` at which to stop waiting.
-        say_step: Called once for each step.
-        pause: Seconds between two checks.
 
     Raises:
         RotationError: When the secret is gone, the rotation was abandoned, or it timed out.
@@ -189,10 +168,12 @@ def follow(
         if record is None or record.deleted:
             raise RotationError("the secret was deleted during the rotation")
         labels = record.stages.get(version, ())
-        if labels != seen:
-            say_step(_step(labels))
         if CURRENT in labels:
+            say("finishSecret: the new value is current")
             return
+        if labels != seen:
+            step = "createSecret: the new value exists; setSecret and testSecret are next"
+            say(step if PENDING in labels else "waiting for createSecret")
         if seen and PENDING in seen and PENDING not in labels:
             raise RotationError("the rotation was abandoned: another value was written, or it was cancelled")
         if time.monotonic() > deadline:
@@ -200,15 +181,7 @@ def follow(
                 "the rotation did not end in time; Secrets Manager keeps trying: run this again to follow it"
             )
         seen = labels
-        time.sleep(pause)
-
-
-def _step(labels: tuple[str, ...]) -> str:
-    if CURRENT in labels:
-        return "finishSecret: the new value is current"
-    if PENDING in labels:
-        return "createSecret: the new value exists; setSecret and testSecret are next"
-    return "waiting for createSecret"
+        time.sleep(_POLL_SECONDS)
 
 
 def _why_not(stack: Stack, record: Record, key: str | None = None) -> str:
@@ -228,15 +201,12 @@ def _refuse_moto(stack: Stack, name: str) -> None:
 
 
 def _is_moto() -> bool:
-    address = urlsplit(os.environ["AWS_ENDPOINT_URL"])
-    connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=5)
     try:
-        connection.request("GET", "/moto-api/config")
-        return connection.getresponse().status < http.HTTPStatus.MULTIPLE_CHOICES
+        url = f"{os.environ['AWS_ENDPOINT_URL'].rstrip('/')}/moto-api/config"
+        with build_opener(ProxyHandler({})).open(url, timeout=5):  # it is on this machine, whatever the proxy
+            return True
     except (OSError, http.client.HTTPException):
         return False
-    finally:
-        connection.close()
 
 
 def _begin(aws: Aws, stack: Stack, record: Record, *, yes: bool) -> str:
@@ -261,18 +231,10 @@ def _begin(aws: Aws, stack: Stack, record: Record, *, yes: bool) -> str:
     return token
 
 
-def _described(aws: Aws, arn: str) -> Record | None:
-    """Return the secret, None when it can't be read either: why the rotation failed is worth more."""
-    try:
-        return describe(aws, arn)
-    except aws_errors():
-        return None
-
-
 def _last_words(aws: Aws, function_arn: str, seconds: int) -> str:
     """Return what the function logged last as an error, for the operator; its logs never hold a value."""
     group = f"/aws/lambda/{function_arn.split(':')[6]}"
-    since = int((datetime.now(UTC) - timedelta(seconds=seconds + 60)).timestamp() * 1000)
+    since = int((time.time() - seconds - 60) * 1000)
     try:
         events: list[Any] = aws.client("logs").filter_log_events(
             logGroupName=group, startTime=since, filterPattern="ERROR", limit=_LOG_EVENTS
@@ -281,12 +243,5 @@ def _last_words(aws: Aws, function_arn: str, seconds: int) -> str:
         return f"\n  its log {group} can't be read: {explained(error)}"
     if not events:
         return f"\n  {group} has no error since then"
-    return f"\n  {group} says: {_message(events[-1]['message'])}"
-
-
-def _message(line: str) -> str:
-    try:
-        entry: Any = json.loads(line)
-        return str(entry.get("message", line.strip()))
-    except (ValueError, AttributeError):
-        return line.strip()
+    line = events[-1]["message"]
+    return f"\n  {group} says: {(json_object(line) or {}).get('message', line.strip())}"

@@ -1,6 +1,5 @@
 """The command `ops report`: who can read what, who did, how old everything is: one page for the reviewer's file."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 from ops._aws import connect
 from ops._console import print_json, say, working
 from ops._errors import MisuseError
+from ops._files import write_whole
 from ops._options import EverybodyOption, JsonOption, OutputsOption, StackOption, TrustedOption
 from ops._stack import load
 from ops.report.gather import document, review
@@ -38,7 +38,7 @@ def report(
     with working("Reviewing the stack"):
         found = review(aws, where, everybody=everybody, trusted=trusted or ())
     if html is not None:
-        _write(html, render(found))
+        write_whole(html, render(found).encode())
         say(f"{html}: the review of {where.place}")
     if json_:
         print_json(document(found))
@@ -55,14 +55,3 @@ def _check(path: Path, *, force: bool) -> None:
         raise MisuseError(f"there is no folder {path.parent} for the page")
     if (path.exists() or path.is_symlink()) and not force:
         raise MisuseError(f"{path} exists: add --force to replace it, or choose another name")
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise MisuseError(f"{path} can't be written: {error.strerror}") from None
