@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from ops._errors import MisuseError, OpsError
+from ops._stack import environment_of_sandbox
 from ops.migrate._pulumi import find_pulumi
 
 _LOCKED = "the stack is currently locked by"
@@ -61,9 +62,7 @@ class Engine:
         if done.returncode and _LOCKED in done.stderr:
             self._cancel(done.stderr)
             done = self._run(arguments, stdin, environment)
-        if done.returncode:
-            raise EngineError(f"`pulumi {arguments[0]}` failed:\n" + "\n".join(_said(done)))
-        return done.stdout
+        return _output(done, arguments[0])
 
     def state(self) -> Mapping[str, Any] | None:
         """Return the stack's deployment, values encrypted; None when the backend has no such stack."""
@@ -79,8 +78,7 @@ class Engine:
         file = yaml.safe_load((self.directory / f"Pulumi.{self.stack}.yaml").read_text(encoding="utf-8")) or {}
         provider = file.get("secretsprovider")
         done = self._run(("stack", "init", *(("--secrets-provider", str(provider)) if provider else ())), "", {})
-        if done.returncode:
-            raise EngineError("`pulumi stack init` failed:\n" + "\n".join(_said(done)))
+        _output(done, "stack init")
 
     def preview(self, *arguments: str, **environment: str) -> Iterator[Mapping[str, Any]]:
         """Return the steps of a preview: `op`, `urn`, `oldState`, `newState`; secrets read `[secret]`."""
@@ -95,8 +93,7 @@ class Engine:
             command += ["--project", str(self.directory), *pairs, "--", *arguments]
         else:
             command = [find_pulumi(), "--non-interactive", *arguments, "--stack", self.stack]
-        here = Path(__file__).parents[1]
-        paths = {"PYTHONPATH": os.pathsep.join(filter(None, (str(here), os.environ.get("PYTHONPATH"))))}
+        own = environment_of_sandbox() if self.sandbox else os.environ
         try:
             return subprocess.run(  # noqa: S603 - the user's own pulumi, no shell
                 command,
@@ -106,12 +103,7 @@ class Engine:
                 check=False,
                 cwd=self.directory,
                 timeout=_SECONDS,
-                env={
-                    **os.environ,
-                    "PULUMI_SKIP_UPDATE_CHECK": "true",
-                    **(paths if self.sandbox else {}),
-                    **environment,
-                },
+                env={**own, "PULUMI_SKIP_UPDATE_CHECK": "true", **environment},
             )
         except subprocess.TimeoutExpired:
             raise EngineError(f"`pulumi {arguments[0]}` did not answer within {_SECONDS} s") from None
@@ -130,8 +122,10 @@ class Engine:
         self.run("cancel", "--yes")
 
 
-def _said(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """Return the error messages of a command: those of its JSON, its diagnostics, or its standard error."""
+def _output(done: subprocess.CompletedProcess[str], command: str) -> str:
+    """Return a command's output. The error has its messages: those of its JSON, its diagnostics, or its standard error."""
+    if not done.returncode:
+        return done.stdout
     try:
         found = "\n".join(d["message"] for d in json.loads(done.stdout)["diagnostics"] if d["severity"] == "error")
     except (ValueError, KeyError, TypeError):
@@ -139,7 +133,8 @@ def _said(done: subprocess.CompletedProcess[str]) -> list[str]:
             r"^(?:Resources|Outputs|Duration):", done.stdout.partition("Diagnostics:\n")[2], flags=re.MULTILINE
         )[0]
     lines = [line.rstrip() for line in f"{found}\n{done.stderr}".splitlines()]
-    return [line for line in lines if line and not _NOISE.search(line)]
+    said = "\n".join(line for line in lines if line and not _NOISE.search(line))
+    raise EngineError(f"`pulumi {command}` failed:\n{said}")
 
 
 def _lives(pid: int) -> bool:

@@ -1,6 +1,8 @@
 """What a `valueFrom` of a container gives a task that starts now: a secret, one of its JSON keys, or a parameter."""
 
-from components.references import CURRENT, Reference, parse_value_from
+import functools
+
+from components.references import CURRENT, parse_value_from
 from ops._aws import Aws
 from ops._json import json_object
 from ops._secrets import Value, read_value
@@ -16,7 +18,12 @@ class References:
 
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
-        self._read: dict[tuple[str, str | None, str | None], Value] = {}
+
+        @functools.cache
+        def read(arn: str, stage: str, version_id: str | None) -> Value:
+            return read_value(aws, arn, stage=stage, version_id=version_id)
+
+        self._read = read
 
     def value(self, reference: str) -> str:
         """Return the value as ECS passes it on.
@@ -29,7 +36,7 @@ class References:
         kind, _, named = reference.partition(":")
         if kind == NAMED:
             name, key, stage, version_id, *_ = [*named.split(":"), "", "", ""]
-            return _part(self._secret(Reference(name, key or None, stage or None, version_id or None)), key or None)
+            return _part(self._read(name, stage or CURRENT, version_id or None), key or None)
         if kind != "arn":
             return self._parameter(reference)
         fields = reference.split(":", _ARN_FIELDS - 1)
@@ -42,13 +49,7 @@ class References:
             parsed = parse_value_from(reference)
         except ValueError:
             raise ValueError("its valueFrom is not a secret's ARN that ECS accepts") from None
-        return _part(self._secret(parsed), parsed.key)
-
-    def _secret(self, wanted: Reference) -> Value:
-        place = (wanted.arn, wanted.stage or CURRENT, wanted.version_id)
-        if place not in self._read:
-            self._read[place] = read_value(self._aws, wanted.arn, stage=place[1], version_id=place[2])
-        return self._read[place]
+        return _part(self._read(parsed.arn, parsed.stage or CURRENT, parsed.version_id), parsed.key)
 
     def _parameter(self, name: str, region: str | None = None) -> str:
         if not name:

@@ -214,6 +214,11 @@ def _from_file(path: Path) -> Mapping[str, Any]:
     return _json_object(text, str(path))
 
 
+def environment_of_sandbox() -> dict[str, str]:
+    """Return this process's environment for `python -m sandbox`, which is in this repository wherever it runs."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+
+
 def _sandbox_home() -> Path:
     return Path(os.environ.get("SANDBOX_HOME") or ROOT / ".sandbox")
 
@@ -233,10 +238,8 @@ def _sandbox_runs() -> bool:
 
 
 def _from_sandbox(stack: str) -> Mapping[str, Any]:
-    environment = dict(os.environ)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
     command = [sys.executable, "-m", "sandbox", "outputs", "--stack", stack, "--json"]
-    return _run(command, "`python -m sandbox outputs`", environment)
+    return _run(command, "`python -m sandbox outputs`", environment_of_sandbox())
 
 
 def _from_pulumi(stack: str | None) -> Mapping[str, Any]:

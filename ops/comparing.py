@@ -38,6 +38,11 @@ class Row:
         """Whether the two stacks differ in it."""
         return self.first != self.second
 
+    @property
+    def shown_ages(self) -> str:
+        """The ages for the table."""
+        return "" if self.ages == (None, None) else ", ".join("?" if age is None else str(age) for age in self.ages)
+
 
 def diff(
     first: Annotated[str, typer.Argument(metavar="STACK|FILE", help="A stack, or a file of its outputs.")],
@@ -67,7 +72,7 @@ def diff(
     else:
         headings = ("", *(stack.environment for stack in stacks), "changed, days ago", "")
         cells = [
-            (row.what, row.first, row.second, _shown(row), "differs" if row.differs else "")
+            (row.what, row.first, row.second, row.shown_ages, "differs" if row.differs else "")
             for row in sorted(rows, key=lambda row: not row.differs)
         ]
         print_table(f"{stacks[0].place} and {stacks[1].place}", headings, cells)
@@ -96,12 +101,13 @@ def compare(
             (first_ages.get(secret) if what in ours else None, second_ages.get(secret) if what in theirs else None),
         )
     for service in sorted({*first.services, *second.services}):
-        here, there = (stack.services.get(service) for stack in (first, second))
-        variables = set(here.container_secrets if here else ()) ^ set(there.container_secrets if there else ())
-        for variable in sorted(variables):
-            in_first = bool(here and variable in here.container_secrets)
+        here, there = (
+            set(stack.services[service].container_secrets if service in stack.services else ())
+            for stack in (first, second)
+        )
+        for variable in sorted(here ^ there):
             has, lacks = "variable", _NONE
-            yield Row(f"{service}: {variable}", *((has, lacks) if in_first else (lacks, has)))
+            yield Row(f"{service}: {variable}", *((has, lacks) if variable in here else (lacks, has)))
 
 
 def _sources(stack: Stack) -> Iterator[tuple[str, str]]:
@@ -121,11 +127,5 @@ def _ages(stack: Stack, profile: str | None) -> tuple[dict[str, int | None], str
         records = records_of(aws, stack) | foreign_records(aws, stack)
     except (AwsError, *aws_errors()) as error:
         return {}, f"ages of {stack.environment} are not known: {told(error)}"
-    found = {name: records[arn] for name, arn in stack.every_secret_arn.items()}
+    found = {name: records[secret.arn] for name, secret in stack.secrets.items()}
     return {name: days_since(record.changed) if record else None for name, record in found.items()}, ""
-
-
-def _shown(row: Row) -> str:
-    return (
-        ", ".join("?" if age is None else str(age) for age in row.ages) if any(a is not None for a in row.ages) else ""
-    )

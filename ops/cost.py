@@ -1,7 +1,7 @@
 """`python -m ops cost`: what the deployed stack costs a month, item by item, and what SSM Parameter Store would cost instead."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -71,16 +71,18 @@ def cost(
     items = bill(deployed, tasks_per_day=tasks_per_day)
     alternatives = parameter_store(deployed, tasks_per_day=tasks_per_day)
     if json_:
-        print_json(_document(loaded, items, alternatives, tasks_per_day))
+        stores = {name: _listed_items(found) for name, found in alternatives.items()}
+        given = {"stack": loaded.environment, "prices_as_of": pricing.AS_OF, "tasks_per_day": tasks_per_day}
+        print_json({**given, **_listed_items(items), "parameter_store": stores})
         return
     rows = [(item.name, _amount(item.quantity), _usd(item.unit_price), f"${item.monthly:,.2f}") for item in items]
-    rows.append(("total", "", "", f"${_total(items):,.2f}"))
+    rows.append(("total", "", "", f"${pricing.total(items):,.2f}"))
     title = f"{loaded.place}: USD a month, list prices of US East (N. Virginia), {pricing.AS_OF}"
     print_table(title, ("item", "a month", "each", "USD"), rows)
     print_table(
         "\nThe same values in SSM Parameter Store",
         ("kind", "USD", "and then"),
-        [(name, f"${_total(found):,.2f}", _LACKS[name]) for name, found in alternatives.items()],
+        [(name, f"${pricing.total(found):,.2f}", _LACKS[name]) for name, found in alternatives.items()],
     )
     typer.echo(
         f"\nAssumed: {tasks_per_day:g} task starts a day, {DAYS:.1f} days a month; no free tier. "
@@ -101,6 +103,8 @@ def count(aws: Aws, stack: Stack) -> Deployed:
     }
     left = sum(stack.leaves_replica(stack.name_of(r.arn), one.region) for r in records for one in r.replicas)
     prefix = stack.names.prefix
+    filters = aws.pages("logs", "describe_metric_filters", "metricFilters")
+    metrics = [one for f in filters if f["filterName"].startswith(prefix) for one in f["metricTransformations"]]
     return Deployed(
         secrets=len(records),
         replicas=sum(len(record.replicas) for record in records),
@@ -110,7 +114,7 @@ def count(aws: Aws, stack: Stack) -> Deployed:
         values=sum(max(len(secret.parts), 1) for secret in stack.secrets.values() if not secret.foreign),
         rotations=sum(_rotations(r.rotation.schedule, r.rotation.every_days) for r in records if r.rotation.enabled),
         trails=sum(t["Name"].startswith(prefix) for t in aws.client("cloudtrail").describe_trails()["trailList"]),
-        metrics=_metrics(aws, prefix),
+        metrics=len({(one["metricNamespace"], one["metricName"]) for one in metrics}),
         alarms=sum(1 for _ in aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=prefix)),
         dashboards=sum(
             1 for _ in aws.pages("cloudwatch", "list_dashboards", "DashboardEntries", DashboardNamePrefix=prefix)
@@ -182,28 +186,8 @@ def _listed(field: str, every: float) -> float:
         return every
     if "/" in field:
         return every / max(int(field.partition("/")[2] or 1), 1)
-    return sum(_span(part) for part in field.split(","))
-
-
-def _span(part: str) -> int:
-    first, _, last = part.partition("-")
-    return int(last) - int(first) + 1 if first.isdigit() and last.isdigit() else 1
-
-
-def _metrics(aws: Aws, prefix: str) -> int:
-    filters = aws.pages("logs", "describe_metric_filters", "metricFilters")
-    return len(
-        {
-            (made["metricNamespace"], made["metricName"])
-            for found in filters
-            if found["filterName"].startswith(prefix)
-            for made in found["metricTransformations"]
-        }
-    )
-
-
-def _total(items: Iterable[Item]) -> float:
-    return pricing.total(tuple(items))
+    spans = (part.split("-") for part in field.split(","))
+    return sum(int(s[1]) - int(s[0]) + 1 if len(s) == 2 and all(map(str.isdigit, s)) else 1 for s in spans)  # noqa: PLR2004 - a range
 
 
 def _amount(quantity: float) -> str:
@@ -214,26 +198,7 @@ def _usd(price: float) -> str:
     return f"${price:.2f}" if price == 0 or price >= 0.01 else f"${price:.6f}"  # noqa: PLR2004 - a cent
 
 
-def _document(
-    stack: Stack, items: Iterable[Item], alternatives: Mapping[str, Iterable[Item]], tasks_per_day: float
-) -> dict[str, Any]:
-    def listed(found: Iterable[Item]) -> dict[str, Any]:
-        rows = tuple(found)
-        shown = [
-            {
-                "item": i.name,
-                "quantity": round(i.quantity, 2),
-                "unit_price_usd": i.unit_price,
-                "monthly_usd": round(i.monthly, 4),
-            }
-            for i in rows
-        ]
-        return {"monthly_usd": _total(rows), "items": shown}
-
-    return {
-        "stack": stack.environment,
-        "prices_as_of": pricing.AS_OF,
-        "tasks_per_day": tasks_per_day,
-        **listed(items),
-        "parameter_store": {name: listed(found) for name, found in alternatives.items()},
-    }
+def _listed_items(items: tuple[Item, ...]) -> dict[str, Any]:
+    rows = [(i.name, round(i.quantity, 2), i.unit_price, round(i.monthly, 4)) for i in items]
+    columns = ("item", "quantity", "unit_price_usd", "monthly_usd")
+    return {"monthly_usd": pricing.total(items), "items": [dict(zip(columns, row, strict=True)) for row in rows]}

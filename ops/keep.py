@@ -4,7 +4,6 @@ It replaces `ops reveal NAME | pulumi config set --secret KEY`, which sets an em
 """
 
 import json
-import os
 import re
 import shutil
 import sys
@@ -27,7 +26,7 @@ from ops._ownership import parts_of
 from ops._patience import run_command
 from ops._plan import connect_planned, project_directory, read_plan
 from ops._secrets import Value, describe, read_value
-from ops._stack import ROOT, Stack, in_sandbox, load
+from ops._stack import ROOT, Stack, environment_of_sandbox, in_sandbox, load
 from ops._unfit import unfit_to_keep
 from ops.doctor.finding import again
 
@@ -55,7 +54,11 @@ def keep(
     short = where.name_of(arn)
     tool = Configuration.of(where, stack or where.environment)
     config_key = config_key or _config_key(tool, where, arn, key)
-    found = _version(aws, short, arn, version)
+    record = describe(aws, arn)
+    if record is None or record.deleted or not record.version(CURRENT):
+        why = "doesn't exist" if record is None else "is pending deletion" if record.deleted else "has no value"
+        raise MisuseError(f"{short} {why}; the configuration was not changed")
+    found = read_value(aws, arn, stage="AWSPREVIOUS" if version == "PREVIOUS" else version)
     value = _checked(short, found, key)
     what = f"the value of {short} at {version}" if version else f"the live value of {short}"
     if tool.get(config_key) == value:
@@ -73,39 +76,24 @@ def _find(stack: str | None, outputs: Path | None) -> tuple[Stack, Aws]:
     """
     try:
         where = load(stack, outputs)
-    except MisuseError:
-        planned = _planned(stack) if stack and not outputs else None
-        if planned is None:
+    except MisuseError as error:
+        if not stack or outputs:
             raise
-        return planned
+        name = stack.rpartition("/")[2]
+        try:
+            plan = read_plan(name, configured=True)
+        except MisuseError:
+            raise error from None
+        aws, _ = connect_planned(name, plan)
+        secrets = {
+            secret.name: Secret(record.arn, record.name, STACK, aws.region, secret.json, {})
+            for secret in plan.secrets.values()
+            if secret.owner == STACK and secret.full_name and (record := describe(aws, secret.full_name))
+        }
+        if not secrets:
+            raise
+        return Stack(name, {key: secret.arn for key, secret in secrets.items()}, secrets, {}, 0), aws
     return where, connect(where)
-
-
-def _planned(stack: str) -> tuple[Stack, Aws] | None:
-    """Return a stack with those of its own secrets that AWS has, None when there are none."""
-    name = stack.rpartition("/")[2]
-    try:
-        found = read_plan(name, configured=True)
-    except MisuseError:
-        return None
-    aws, _ = connect_planned(name, found)
-    secrets = {
-        secret.name: Secret(record.arn, record.name, STACK, aws.region, secret.json, {})
-        for secret in found.secrets.values()
-        if secret.owner == STACK and secret.full_name and (record := describe(aws, secret.full_name))
-    }
-    if not secrets:
-        return None
-    return Stack(name, {key: secret.arn for key, secret in secrets.items()}, secrets, {}, 0), aws
-
-
-def _version(aws: Aws, name: str, arn: str, version: str | None) -> Value:
-    """Return the version that has a label, None for the live one."""
-    record = describe(aws, arn)
-    if record is None or record.deleted or not record.version(CURRENT):
-        why = "doesn't exist" if record is None else "is pending deletion" if record.deleted else "has no value"
-        raise MisuseError(f"{name} {why}; the configuration was not changed")
-    return read_value(aws, arn, stage="AWSPREVIOUS" if version == "PREVIOUS" else version)
 
 
 def _still_current(aws: Aws, name: str, value: Value) -> None:
@@ -118,11 +106,7 @@ def _still_current(aws: Aws, name: str, value: Value) -> None:
 
 
 def _checked(name: str, value: Value, key: str | None) -> str:
-    """Return the value, or the one of a key.
-
-    Raises:
-        MisuseError: When the configuration should not have it.
-    """
+    """Return the value, or the one of a key, when the configuration should have it."""
     unchanged = "the configuration was not changed"
     if value.text is None:
         raise MisuseError(f"{name} holds a binary value; {unchanged}")
@@ -147,11 +131,7 @@ def _checked(name: str, value: Value, key: str | None) -> str:
 
 
 def _config_key(tool: "Configuration", stack: Stack, arn: str, key: str | None) -> str:
-    """Return the configuration key of a value: from the application's plan, which the next `up` follows, else from the outputs.
-
-    Raises:
-        MisuseError: When there is none.
-    """
+    """Return the configuration key of a value: the plan's, which the next `up` follows, else the outputs'."""
     name = stack.name_of(arn)
     keys = tool.planned(name) or {part: found.config_key for part, found in parts_of(stack, arn).items()}
     if key is None and "" not in keys and keys:
@@ -220,15 +200,12 @@ class Configuration:
         try:
             # By the standard input, since arguments show in the process list; the tool removes one line break.
             self._run("set", key, "--secret", value=value)
-            self._same(key, value)
+            if self.get(key) != value:
+                raise MisuseError(f"{key} reads back as another value; the configuration is as it was")  # noqa: TRY301
             confirm()
         except BaseException:
             self._restore(key, previous, before)
             raise
-
-    def _same(self, key: str, value: str) -> None:
-        if self.get(key) != value:
-            raise MisuseError(f"{key} reads back as another value; the configuration is as it was")
 
     def planned(self, name: str) -> Mapping[str, str | None]:
         """Return the configuration keys of a secret by JSON key, "" for a text, empty where the project prints no plan."""
@@ -256,11 +233,9 @@ class Configuration:
         command = [*self.command, "config", verb, key, *options, "--stack", self.stack]
         if self.path is None and self.folder != ROOT:
             command += ["--project", str(self.folder)]
-        environment = dict(os.environ)
-        if self.path is None:  # the sandbox is found in this repository, wherever the project is
-            environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environment.get("PYTHONPATH"))))
         what = "`pulumi config`" if self.path else "`python -m sandbox config`"
         stdin = f"{value}\n" if value is not None else ""
+        environment = None if self.path else environment_of_sandbox()
         done = run_command(command, what, stdin=stdin, folder=self.folder, environment=environment)
         if done.returncode:
             said = [line.strip() for line in done.stderr.splitlines() if line.strip()]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from components.references import CURRENT, PENDING, PREVIOUS
 from ops._ask import confirm
 from ops._aws import connect
 from ops._console import print_json, say
@@ -26,6 +27,7 @@ _CLIPBOARDS = (
     ("clip.exe",),
 )
 _COPY_SECONDS = 10
+_SHORT = {"CURRENT": CURRENT, "PREVIOUS": PREVIOUS, "PENDING": PENDING}
 _VERSION_ID_CHARACTERS = 32
 """The shortest version id. Source: AWS, Secrets Manager API, PutSecretValue, ClientRequestToken."""
 
@@ -49,12 +51,16 @@ def reveal(
     arn = where.arn_of(name)
     what = f"{where.name_of(arn)}{f', key {key}' if key else ''}{f', version {version}' if version else ''}"
     # Before the question: don't ask for what can't be done.
-    clipboard = _clipboard() if copy else None
+    clipboard = next((command for command in _CLIPBOARDS if shutil.which(command[0])), None) if copy else None
+    if copy and not clipboard:
+        raise MisuseError(f"--copy needs one of {', '.join(command[0] for command in _CLIPBOARDS)} on the PATH")
     aws = connect(where)
     target = "the clipboard" if copy else "this terminal" if sys.stdout.isatty() else "a pipe or file"
     confirm(f"Show {what} of {where.place} on {target}? The read is recorded in CloudTrail.", yes=yes)
-    stage, version_id = _which(version)
-    found = read_value(aws, arn, stage=stage, version_id=version_id)
+    if version and len(version) >= _VERSION_ID_CHARACTERS:
+        found = read_value(aws, arn, version_id=version)
+    else:
+        found = read_value(aws, arn, stage=_SHORT.get((version or "CURRENT").upper(), version))
     value = _part(found, key)
     say(f"Read as {aws.caller().arn}: recorded in CloudTrail as GetSecretValue.")
     if clipboard:
@@ -72,17 +78,6 @@ def reveal(
             say("Characters that aren't printed are shown as escapes here: a pipe gets the exact value.")
 
 
-def _which(version: str | None) -> tuple[str | None, str | None]:
-    """Return staging label and version id."""
-    if version is None:
-        return None, None
-    if version.upper() in {"CURRENT", "PREVIOUS", "PENDING"}:
-        return f"AWS{version.upper()}", None
-    if len(version) >= _VERSION_ID_CHARACTERS:
-        return None, version
-    return version, None
-
-
 def _part(value: Value, key: str | None) -> str:
     if value.text is None:
         raise MisuseError(
@@ -97,13 +92,6 @@ def _part(value: Value, key: str | None) -> str:
         raise MisuseError(f"{value.name} has no key {key!r}; it has {', '.join(sorted(parts))}")
     part = parts[key]
     return part if isinstance(part, str) else json.dumps(part)
-
-
-def _clipboard() -> tuple[str, ...]:
-    for command in _CLIPBOARDS:
-        if shutil.which(command[0]):
-            return command
-    raise MisuseError(f"--copy needs one of {', '.join(command[0] for command in _CLIPBOARDS)} on the PATH")
 
 
 def _copy(value: str, command: tuple[str, ...]) -> None:
