@@ -111,11 +111,9 @@ def parse(document: str | Mapping[str, Any], *, source: str) -> tuple[Statement,
     Raises:
         ValueError: When it is not a policy.
     """
+    loaded: object = document
     if isinstance(document, str):
-        text = document if document.lstrip().startswith("{") else unquote(document)
-        loaded: object = json.loads(text)
-    else:
-        loaded = document
+        loaded = json.loads(document if document.lstrip().startswith("{") else unquote(document))
     if not isinstance(loaded, Mapping):
         raise ValueError(f"{source} is not a policy document")  # noqa: TRY004 - one error for everything that is not a policy
     policy = cast("Mapping[str, Any]", loaded)
@@ -177,9 +175,6 @@ def decide(
     """
     identity, resource = tuple(identity), tuple(resource)
     limits = None if boundary is None else tuple(boundary)
-    denied = _first((*identity, *(limits or ()), *resource), request, allow=False)
-    if denied and denied.outcome == "explicit-deny":
-        return denied
     own = _first(identity, request, allow=True)
     if own and limits is not None:
         within = _first(limits, request, allow=True)
@@ -189,19 +184,19 @@ def decide(
         own = _worse(own, delegated) if delegated else None
     # A role that a resource's policy names needs no identity policy; the account's root in it only delegates to those.
     direct = _first([s for s in resource if principal_match(s, request.principal) != "account"], request, allow=True)
-    allowed = _better(own, direct)
-    if allowed is None:
-        return Decision("implicit-deny")
-    return _worse(allowed, denied) if denied else allowed
+    denied = _first((*identity, *(limits or ()), *resource), request, allow=False)
+    return _together(denied, _better(own, direct))
 
 
 def trusts(statements: Iterable[Statement], request: Request) -> Decision:
     """Return whether a trust policy lets a principal in. A trust policy has no resource."""
     statements = tuple(statements)
-    denied = _first(statements, request, allow=False)
+    return _together(_first(statements, request, allow=False), _first(statements, request, allow=True))
+
+
+def _together(denied: Decision | None, allowed: Decision | None) -> Decision:
     if denied and denied.outcome == "explicit-deny":
         return denied
-    allowed = _first(statements, request, allow=True)
     if allowed is None:
         return Decision("implicit-deny")
     return _worse(allowed, denied) if denied else allowed
@@ -287,12 +282,10 @@ def _principal_match(principals: Mapping[str, tuple[str, ...]], principal: str) 
     fields = principal.split(":")
     if fields[0] != "arn":
         return None
-    account = fields[4]
-    for value in principals.get("AWS", ()):
-        if value in {principal, _role_of_session(principal)}:
-            return "exact"
-    roots = {account, f"arn:{fields[1]}:iam::{account}:root"}
-    return "account" if roots & set(principals.get("AWS", ())) else None
+    named = set(principals.get("AWS", ()))
+    if named & {principal, _role_of_session(principal)}:
+        return "exact"
+    return "account" if named & {fields[4], f"arn:{fields[1]}:iam::{fields[4]}:root"} else None
 
 
 def _role_of_session(arn: str) -> str:
@@ -368,13 +361,8 @@ def _unknown_resources(statement: Statement) -> tuple[str, ...]:
 
 def conditions_met(statement: Statement, context: Mapping[str, str | None]) -> bool | None:
     """Return whether all conditions hold; None when that depends on what the context doesn't know."""
-    results = [
-        _condition_met(operator, key, values, context, variables=statement.variables)
-        for operator, key, values in statement.conditions
-    ]
-    if False in results:
-        return False
-    return None if None in results else True
+    results = {_condition_met(*condition, context, variables=statement.variables) for condition in statement.conditions}
+    return False if False in results else None if None in results else True
 
 
 def shown_conditions(statement: Statement) -> tuple[str, ...]:

@@ -137,6 +137,16 @@ class Facts:
     state: State | None = None
     declared: Declared | None = None
 
+    @property
+    def every(self) -> list[StackRole]:
+        """The stack's roles and the others."""
+        return [*self.roles, *(StackRole(role, "other") for role in self.others)]
+
+    @property
+    def deployers(self) -> set[str]:
+        """The ARNs of the roles that change everything by design."""
+        return {found.role.arn for found in self.roles if found.kind == "deployer"}
+
 
 def gather(aws: Aws, stack: Stack, *, everybody: bool = False) -> Facts:
     """Read a stack. No value is read."""

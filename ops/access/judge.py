@@ -201,15 +201,15 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
         facts: What was gathered.
         trusted: ARNs of others whose access is intended.
     """
-    grants = [grant for secret in facts.secrets for grant in _grants(facts, secret, frozenset(trusted))]
+    grants = [grant for secret in facts.secrets for grant in _grants(facts, secret, {*trusted})]
     if facts.state:
-        grants += _state_grants(facts, facts.state, frozenset(trusted))
+        grants += _state_grants(facts, facts.state, {*trusted})
     # Its owner decides who else reads a foreign secret; what the stack's roles can do to it is judged here.
     grants += [
         grant
         for secret in facts.foreign
         for found in facts.roles
-        for grant in _role_grants(facts, secret, found.role, found.meant.get(secret.arn, frozenset()), known=False)
+        for grant in _role_grants(facts, secret, found, known=False)
     ]
     findings = [
         *(finding for found in facts.roles for finding in role_findings(facts.stack, found, facts.keys)),
@@ -217,13 +217,13 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
         *(finding for found in facts.roles for finding in _pipeline_findings(facts, found)),
         *(finding for secret in facts.secrets for finding in secret_findings(facts.stack, secret)),
         *(finding for key in facts.keys.values() for finding in key_findings(facts.stack, key)),
-        *_around(facts, frozenset(trusted)),
+        *_around(facts, {*trusted}),
         *(state_findings(facts.stack, facts.state) if facts.state else ()),
     ]
     return Report(
         grants=tuple(grants),
         findings=tuple(dict.fromkeys(findings)),
-        looked_at=tuple(role.arn for role in (*(found.role for found in facts.roles), *facts.others)),
+        looked_at=tuple(found.role.arn for found in facts.every),
         everybody=facts.everybody,
         not_looked_at=facts.not_looked_at,
         pipeline=tuple(
@@ -234,46 +234,32 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
     )
 
 
-def _grants(facts: Facts, secret: Secret, trusted: frozenset[str]) -> Iterator[Grant]:
-    everybody = [(found.role, found.meant) for found in facts.roles] + [(role, {}) for role in facts.others]
-    by_design = trusted | {found.role.arn for found in facts.roles if found.kind == "deployer"}
+def _grants(facts: Facts, secret: Secret, trusted: set[str]) -> Iterator[Grant]:
     targets: list[Target] = []
-    for role, meant in everybody:
-        for grant in _role_grants(facts, secret, role, meant.get(secret.arn, frozenset()), known=role.arn in trusted):
+    for found in facts.every:
+        for grant in _role_grants(facts, secret, found, known=found.role.arn in trusted):
             yield grant
-            if grant.right == "read":
-                targets += _targets(facts, role)
-    targets = list({target.role.arn: target for target in targets}.values())
+            # Routes lead to a role of the stack, or to a user.
+            if grant.right == "read" and (found in facts.roles or ":user/" in found.role.arn):
+                targets.append(Target(found.role, found.kind == "execution", found.function_arn))
     for found in facts.roles:
         if any(target.role is found.role for target in targets):
             yield from _through_trust(secret, found.role, wider=found.kind not in pipeline.PIPELINE)
-    for role, _ in everybody:
-        yield from _take_overs(secret, role, targets, known=role.arn in by_design)
-    yield from _direct_grants(secret, {role.arn for role, _ in everybody})
+    for found in facts.every:
+        yield from _take_overs(secret, found.role, targets, known=found.role.arn in trusted | facts.deployers)
+    yield from _direct_grants(secret, {found.role.arn for found in facts.every})
 
 
-def _targets(facts: Facts, reader: Role) -> Iterator[Target]:
-    """Yield a reader where routes to it are looked for: a role of the stack, or a user."""
-    for found in facts.roles:
-        if found.role is reader:
-            yield Target(reader, found.kind == "execution", found.function_arn)
-    if ":user/" in reader.arn:
-        yield Target(reader)
-
-
-def _role_grants(facts: Facts, secret: Secret, role: Role, meant: frozenset[str], *, known: bool) -> Iterator[Grant]:
+def _role_grants(facts: Facts, secret: Secret, found: StackRole, *, known: bool) -> Iterator[Grant]:
+    meant = found.meant.get(secret.arn, frozenset())
     for right, actions in RIGHTS.items():
-        found = (
-            (action, decision)
-            for action in actions
-            for arn in _with_replicas(secret)
-            if (decision := _decided(facts, secret, role, action, arn)).allows
-        )
-        first = next(found, None)
+        asked = ((action, arn) for action in actions for arn in _with_replicas(secret))
+        decided = ((action, _decided(facts, secret, found.role, action, arn)) for action, arn in asked)
+        first = next((one for one in decided if one[1].allows), None)
         if first:
             action, decision = first
             wider = not known and action.lower() not in meant
-            yield Grant(secret.name, right, role.arn, str(decision.statement), decision.conditions, wider)
+            yield Grant(secret.name, right, found.role.arn, str(decision.statement), decision.conditions, wider)
 
 
 def _with_replicas(secret: Secret) -> tuple[str, ...]:
@@ -326,19 +312,17 @@ def _take_overs(secret: Secret, role: Role, targets: Iterable[Target], *, known:
     yield Grant(secret.name, "take over", role.arn, "; ".join(texts), conditions, wider=not known)
 
 
-def _around(facts: Facts, trusted: frozenset[str]) -> Iterator[Finding]:
+def _around(facts: Facts, trusted: set[str]) -> Iterator[Finding]:
     """Yield who can remove what protects the values: the keys, and the state machines that redeploy."""
-    known = trusted | {found.role.arn for found in facts.roles if found.kind == "deployer"}
     stack = facts.stack
     machines = [
         stack.location.arn("states", f"stateMachine:{stack.names.service(name).redeploy}") for name in stack.services
     ]
     keys = [*facts.keys, *([facts.state.key.arn] if facts.state and facts.state.key else [])]
-    for role in (*(found.role for found in facts.roles), *facts.others):
-        if role.arn not in known:
-            for way, arn in around(role, keys=keys, state_machines=machines):
-                depends = f" if {'; '.join(way.conditions)}" if way.conditions else ""
-                yield Finding(role.arn, str(way.statement), f"{way.route.name}: {way.actions[0]} on {arn}{depends}")
+    for role in (found.role for found in facts.every if found.role.arn not in trusted | facts.deployers):
+        for way, arn in around(role, keys=keys, state_machines=machines):
+            depends = f" if {'; '.join(way.conditions)}" if way.conditions else ""
+            yield Finding(role.arn, str(way.statement), f"{way.route.name}: {way.actions[0]} on {arn}{depends}")
 
 
 def _direct_grants(secret: Secret, known: set[str]) -> Iterator[Grant]:
@@ -544,11 +528,11 @@ def key_findings(stack: Stack, key: Key) -> Iterator[Finding]:
                 yield Finding(where, str(statement), f"{principal} can decrypt directly: no condition kms:ViaService")
 
 
-def _state_grants(facts: Facts, state: State, trusted: frozenset[str]) -> Iterator[Grant]:
+def _state_grants(facts: Facts, state: State, trusted: set[str]) -> Iterator[Grant]:
     """Yield who can read the state's file and decrypt the values in it."""
     known = trusted | {found.role.arn for found in facts.roles if found.kind in pipeline.PIPELINE}
     known |= set(facts.declared.decrypt) if facts.declared else set()
-    for role in (*(found.role for found in facts.roles), *facts.others):
+    for role in (found.role for found in facts.every):
         context = role.context(facts.stack) | {"kms:viaservice": None}
         found = role.may("s3:GetObject", state.file, context, state.policy or ())
         if found.allows:

@@ -1,10 +1,8 @@
 """The ways from a permission to a secret's value: one table, and who can take which. Pure functions.
 
-A route is a list of steps that one principal must be allowed to take. Its verdicts:
-
-- `right`: everyone who can take it gets the value. It is reported like a permission to read, as `take over`.
-- `condition`: it leads to the value only under a condition that policies don't show; the report names it.
-- `finding`: it reads nothing by itself and removes what protects the value.
+A principal that is allowed every step of a route gets the value: that is reported like a permission to read, as `take over`.
+Where the route also depends on something that policies don't show, the report names it. A route on a key or a state machine
+reads nothing by itself and removes what protects the value: it is a finding.
 """
 
 import re
@@ -15,11 +13,8 @@ from typing import Literal
 from ops._roles import Role
 from ops.access.evaluator import Decision, Request, Statement, decide, glob, matches_action, trusts
 
-Verdict = Literal["right", "condition", "finding"]
-On = Literal[
-    "anything", "function", "itself", "key", "own policy", "role", "role's policy", "state machine", "task", "user"
-]
-"""What a step is taken on: `role` is the one that reads, `itself` the principal, `task` a task of the stack."""
+On = Literal["function", "itself", "key", "own policy", "role", "role's policy", "state machine", "task", "user"]
+"""What a route is taken on: `role` is the one that reads, `itself` the principal, `task` a task of the stack."""
 
 RIGHTS: Mapping[str, tuple[str, ...]] = {
     "read": ("secretsmanager:GetSecretValue",),
@@ -48,148 +43,100 @@ class Route:
 
     Attributes:
         name: What is done, in words.
-        steps: Actions, separated by spaces, of which one is enough, and what they are taken on; every step is needed.
-        verdict: See above.
-        source: Who describes it.
-        service: The AWS service that the role is passed to, and which its trust policy must let in.
+        on: What it is taken on.
+        steps: Actions, separated by spaces, of which one is enough; every step is needed.
+        passed_to: The AWS service that the role is passed to, and which its trust policy must let in: the steps are on anything.
         depends: What else must hold.
     """
 
     name: str
-    steps: tuple[tuple[str, On], ...]
-    verdict: Verdict
-    source: str
-    service: str = ""
+    on: On
+    steps: tuple[str, ...]
+    passed_to: str = ""
     depends: str = ""
 
 
-_RHINO = 'Rhino Security Labs, "AWS IAM Privilege Escalation: Methods and Mitigation"'
-_PATHFINDING = "Datadog Security Labs, pathfinding.cloud"
 _ECS = "ecs-tasks.amazonaws.com"
-_PASS: tuple[str, On] = ("iam:PassRole", "role")
+_RUNS = "something that runs with the role is theirs"
+_EXEC = "the task runs with ECS Exec and its role has ssmmessages"
 
 ROUTES: tuple[Route, ...] = (
-    Route("changes who assumes the role", (("iam:UpdateAssumeRolePolicy", "role"),), "right", _RHINO),
-    Route(
-        "changes the role's permissions",
-        (("iam:PutRolePolicy iam:AttachRolePolicy", "role"),),
-        "condition",
-        _RHINO,
-        depends="something that runs with the role is theirs",
-    ),
+    # Source: Rhino Security Labs, "AWS IAM Privilege Escalation: Methods and Mitigation".
+    Route("changes who assumes the role", "role", ("iam:UpdateAssumeRolePolicy",)),
+    Route("changes the role's permissions", "role", ("iam:PutRolePolicy iam:AttachRolePolicy",), depends=_RUNS),
     Route(
         "rewrites a policy of the role",
-        (("iam:CreatePolicyVersion iam:SetDefaultPolicyVersion", "role's policy"),),
-        "condition",
-        _RHINO,
-        depends="something that runs with the role is theirs",
+        "role's policy",
+        ("iam:CreatePolicyVersion iam:SetDefaultPolicyVersion",),
+        depends=_RUNS,
     ),
     Route(
         "gives itself a policy",
-        (("iam:PutRolePolicy iam:AttachRolePolicy iam:PutUserPolicy iam:AttachUserPolicy", "itself"),),
-        "right",
-        _RHINO,
+        "itself",
+        ("iam:PutRolePolicy iam:AttachRolePolicy iam:PutUserPolicy iam:AttachUserPolicy",),
     ),
-    Route("rewrites a policy that it has", (("iam:CreatePolicyVersion", "own policy"),), "right", _RHINO),
+    Route("rewrites a policy that it has", "own policy", ("iam:CreatePolicyVersion",)),
     Route(
         "goes back to an older version of a policy that it has",
-        (("iam:SetDefaultPolicyVersion", "own policy"),),
-        "condition",
-        _RHINO,
+        "own policy",
+        ("iam:SetDefaultPolicyVersion",),
         depends="an older version of the policy allows more",
     ),
     Route(
         "signs in as a user who reads",
-        (("iam:CreateAccessKey iam:CreateLoginProfile iam:UpdateLoginProfile", "user"),),
-        "right",
-        _RHINO,
+        "user",
+        ("iam:CreateAccessKey iam:CreateLoginProfile iam:UpdateLoginProfile",),
     ),
-    Route(
-        "runs a task with the role",
-        (_PASS, ("ecs:RunTask ecs:StartTask", "anything")),
-        "right",
-        f"{_PATHFINDING}; AWS, RunTask, overrides",
-        service=_ECS,
-    ),
+    # Source of this and the next: Datadog Security Labs, pathfinding.cloud; AWS, RunTask, overrides.
+    Route("runs a task with the role", "role", ("ecs:RunTask ecs:StartTask",), _ECS),
     Route(
         "deploys a task with the role",
-        (
-            _PASS,
-            ("ecs:RegisterTaskDefinition", "anything"),
-            ("ecs:CreateService ecs:UpdateService ecs:CreateTaskSet", "anything"),
-        ),
-        "right",
-        _PATHFINDING,
-        service=_ECS,
+        "role",
+        ("ecs:RegisterTaskDefinition", "ecs:CreateService ecs:UpdateService ecs:CreateTaskSet"),
+        _ECS,
     ),
-    Route(
-        "runs a batch job with the role",
-        (_PASS, ("batch:RegisterJobDefinition", "anything"), ("batch:SubmitJob", "anything")),
-        "right",
-        'AWS, "AWS Batch IAM execution role"',
-        service=_ECS,
-    ),
+    # Source: AWS, "AWS Batch IAM execution role".
+    Route("runs a batch job with the role", "role", ("batch:RegisterJobDefinition", "batch:SubmitJob"), _ECS),
+    # Source: Rhino, as above.
     Route(
         "runs a function with the role",
+        "role",
         (
-            _PASS,
-            ("lambda:CreateFunction", "anything"),
-            (
-                "lambda:InvokeFunction lambda:AddPermission lambda:CreateEventSourceMapping lambda:CreateFunctionUrlConfig",
-                "anything",
-            ),
+            "lambda:CreateFunction",
+            "lambda:InvokeFunction lambda:AddPermission lambda:CreateEventSourceMapping lambda:CreateFunctionUrlConfig",
         ),
-        "right",
-        _RHINO,
-        service="lambda.amazonaws.com",
+        "lambda.amazonaws.com",
     ),
+    # Source of this and the next: pathfinding.cloud.
     Route(
         "runs a state machine with the role",
-        (_PASS, ("states:CreateStateMachine", "anything"), ("states:StartExecution states:StartSyncExecution", "anything")),
-        "right",
-        _PATHFINDING,
-        service="states.amazonaws.com",
+        "role",
+        ("states:CreateStateMachine", "states:StartExecution states:StartSyncExecution"),
+        "states.amazonaws.com",
     ),
     Route(
         "runs a build with the role",
-        (_PASS, ("codebuild:CreateProject codebuild:UpdateProject", "anything"), ("codebuild:StartBuild", "anything")),
-        "right",
-        _PATHFINDING,
-        service="codebuild.amazonaws.com",
+        "role",
+        ("codebuild:CreateProject codebuild:UpdateProject", "codebuild:StartBuild"),
+        "codebuild.amazonaws.com",
     ),
+    # Source: Rhino, as above.
     Route(
         "replaces the code of the rotation function",
-        (("lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration", "function"),),
-        "right",
-        _RHINO,
+        "function",
+        ("lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration",),
     ),
-    Route(
-        "opens a shell in a task",
-        (("ecs:ExecuteCommand", "task"),),
-        "condition",
-        'AWS, "Monitor Amazon ECS containers with ECS Exec"',
-        depends="the task runs with ECS Exec and its role has ssmmessages",
-    ),
-    Route(
-        "opens a session in a task",
-        (("ssm:StartSession", "task"),),
-        "condition",
-        "AWS, Session Manager targets `ecs:CLUSTER_TASK_CONTAINER`",
-        depends="the task runs with ECS Exec and its role has ssmmessages",
-    ),
+    # Sources: AWS, "Monitor Amazon ECS containers with ECS Exec"; AWS, Session Manager targets `ecs:CLUSTER_TASK_CONTAINER`.
+    Route("opens a shell in a task", "task", ("ecs:ExecuteCommand",), depends=_EXEC),
+    Route("opens a session in a task", "task", ("ssm:StartSession",), depends=_EXEC),
+    # Sources: pathfinding.cloud; AWS, "Grants in AWS KMS" and "Key policies in AWS KMS".
     Route(
         "changes what the redeployment's state machine does to the service",
-        (("states:UpdateStateMachine", "state machine"),),
-        "finding",
-        _PATHFINDING,
+        "state machine",
+        ("states:UpdateStateMachine",),
     ),
-    Route(
-        "lets itself or others decrypt",
-        (("kms:PutKeyPolicy kms:CreateGrant", "key"),),
-        "finding",
-        'AWS, "Grants in AWS KMS" and "Key policies in AWS KMS"',
-    ),
-)  # fmt: skip
+    Route("lets itself or others decrypt", "key", ("kms:PutKeyPolicy kms:CreateGrant",)),
+)
 """Every route that is searched for. Others are not."""
 
 
@@ -219,48 +166,43 @@ class Way:
 
 def to_reader(who: Role, target: Target) -> Iterator[Way]:
     """Yield the routes by which a principal gets what a reader has."""
-    things: Mapping[On, tuple[str, ...]] = {
-        "role": (target.role.arn,) if ":role/" in target.role.arn else (),
-        "user": (target.role.arn,) if ":user/" in target.role.arn else (),
+    arn = target.role.arn
+    things: dict[On, Iterable[str]] = {
+        "role": (arn,) if ":role/" in arn else (),
+        "user": (arn,) if ":user/" in arn else (),
         "function": (target.function_arn,) if target.function_arn else (),
         "role's policy": _customer_managed(target.role),
     }
     for route in ROUTES:
-        on = {kind for _, kind in route.steps}
-        if on & {"itself", "own policy", "key", "state machine"} or ("task" in on and not target.runs_tasks):
+        asked = Request("sts:AssumeRole", arn, route.passed_to, {})
+        if route.passed_to and not trusts(target.role.trust, asked).allows:
             continue
-        asked = Request("sts:AssumeRole", target.role.arn, route.service, {})
-        if not route.service or trusts(target.role.trust, asked).allows:
-            yield from _taken(who, route, things)
+        if route.on in things or (route.on == "task" and target.runs_tasks):
+            yield from _taken(who, route, things.get(route.on))
 
 
 def to_itself(who: Role) -> Iterator[Way]:
     """Yield the routes by which a principal grants itself a permission to read; none when its boundary lets it read nothing."""
     if who.boundary is not None and not _somewhere(who.boundary, RIGHTS["read"][0], who.arn, "secretsmanager"):
         return
-    for route in ROUTES:
-        if route.steps[0][1] in {"itself", "own policy"}:
-            yield from _taken(who, route, {"itself": (who.arn,), "own policy": _customer_managed(who)})
+    things: Mapping[On, Iterable[str]] = {"itself": (who.arn,), "own policy": _customer_managed(who)}
+    yield from (way for route in ROUTES if route.on in things for way in _taken(who, route, things[route.on]))
 
 
 def around(who: Role, *, keys: Iterable[str], state_machines: Iterable[str]) -> Iterator[tuple[Way, str]]:
     """Yield the findings: what a principal can remove, and from what."""
     things: Mapping[On, Iterable[str]] = {"key": keys, "state machine": state_machines}
     for route in ROUTES:
-        if route.verdict == "finding":
-            on = route.steps[0][1]
-            yield from ((way, arn) for arn in things[on] for way in _taken(who, route, {on: (arn,)}))
+        yield from ((way, arn) for arn in things.get(route.on, ()) for way in _taken(who, route, (arn,)))
 
 
-def _taken(who: Role, route: Route, things: Mapping[On, tuple[str, ...]]) -> Iterator[Way]:
-    """Yield the way when every step of a route is allowed."""
+def _taken(who: Role, route: Route, things: Iterable[str] | None) -> Iterator[Way]:
+    """Yield the way when every step of a route is allowed: on one of the things, for None on something of the service."""
+    asked = [("iam:PassRole", things)] if route.passed_to else []
+    asked += [(actions, None if route.passed_to else things) for actions in route.steps]
     steps: list[tuple[str, Decision]] = []
-    for actions, on in route.steps:
-        allowed = [
-            (action, decision)
-            for action in actions.split()
-            for decision in _decisions(who, action, on, things.get(on, ()), route.service)
-        ]
+    for actions, on in asked:
+        allowed = [(action, one) for action in actions.split() for one in _decisions(who, action, on, route)]
         if not allowed:
             return
         steps.append(min(allowed, key=lambda step: step[1].outcome != "allowed"))
@@ -270,21 +212,18 @@ def _taken(who: Role, route: Route, things: Mapping[On, tuple[str, ...]]) -> Ite
         yield Way(route, tuple(action for action, _ in steps), first, tuple(dict.fromkeys(conditions)))
 
 
-def _decisions(who: Role, action: str, on: On, things: Iterable[str], service: str) -> Iterator[Decision]:
-    """Yield the decisions that allow an action on one of the things, or on something of the action's own."""
-    if on in {"anything", "task"}:
-        kind = "ecs" if on == "task" else action.partition(":")[0]
+def _decisions(who: Role, action: str, on: Iterable[str] | None, route: Route) -> Iterator[Decision]:
+    """Yield the decisions that allow an action."""
+    if on is None:
+        kind = "ecs" if route.on == "task" else action.partition(":")[0]
         decision = _somewhere(who.identity, action, who.arn, kind)
         if decision and (who.boundary is None or _somewhere(who.boundary, action, who.arn, kind)):
             yield decision
         return
     context: dict[str, str | None] = {"aws:principalarn": who.arn, "aws:securetransport": "true"}
-    if service:
-        context["iam:passedtoservice"] = service
-    for arn in things:
-        decision = decide(Request(action, arn, who.arn, context), identity=who.identity, boundary=who.boundary)
-        if decision.allows:
-            yield decision
+    if route.passed_to:
+        context["iam:passedtoservice"] = route.passed_to
+    yield from (decision for arn in on if (decision := who.may(action, arn, context)).allows)
 
 
 def _somewhere(statements: Iterable[Statement], action: str, principal: str, service: str) -> Decision | None:
