@@ -134,21 +134,21 @@ class Secrets(pulumi.ComponentResource):
         _args.refuse("Secrets", name, value_plan.problems(given))
         plans = value_plan.plan(given, f"{pulumi.get_project()}-{pulumi.get_stack()}")
         self._guard = Guard(self, name, region=self._region, recovery_window_in_days=self._window)
-        listed = self._guard.list(
-            [plan.name for plan in plans],
-            [plan.name for plan in plans if plan.adopt_arn],
+        known = _Values(self, name, plans, args["secrets"])
+        values = {plan.name: known.of(plan) for plan in plans}
+        stash = self._guard.stash(
+            [(plan, values[plan.name]) for plan in plans],
             key="AWS's" if "kms_key_id" in args else "own" if args.get("kms_key_arn") is not None else "",
         )
-        values = _Values(self, name, plans, args["secrets"])
-        self.secrets: Mapping[str, Secret] = {plan.name: self._secret(plan, values.of(plan), listed) for plan in plans}
+        self.secrets: Mapping[str, Secret] = {plan.name: self._secret(plan, values[plan.name], stash) for plan in plans}
         self.arns = pulumi.Output.all(**{key: secret.arn for key, secret in self.secrets.items()})
         self.names = pulumi.Output.from_input({key: secret.full_name for key, secret in self.secrets.items()})
         self.register_outputs({"arns": self.arns, "names": self.names})
 
-    def _secret(self, plan: SecretPlan, values: Mapping[str, pulumi.Output[str]], listed: pulumi.Resource) -> Secret:
+    def _secret(self, plan: SecretPlan, values: Mapping[str, pulumi.Output[str]], stash: pulumi.Resource) -> Secret:
         """Create a secret, or import it; AWS refuses a resource policy that makes it public."""
         args, resource_name = self._args, f"{self._name}-{plan.name}"
-        stash, adopted_arn = self._guard.stash(plan, values, after=[listed]), plan.adopt_arn
+        adopted_arn = plan.adopt_arn
         full_name = full_name_of(adopted_arn) if adopted_arn else plan.full_name
         replica_keys = args.get("replica_kms_keys", {})
         kms_key_id = args.get("kms_key_id") or args.get("kms_key_arn")

@@ -1,8 +1,8 @@
 """Protects live values: no change of configuration or catalogue replaces a secret, or a value that was set outside Pulumi.
 
-The state records what this program set last: a `pulumi.Stash` for each secret holds its live values (encrypted, like the
-generated passwords) and the record of intent. AWS records who set a version: it has the label `pulumi-live`. Resource hooks
-compare both when the engine is about to act, also in the preview; the engine does not run what a hook refuses.
+The state records what this program set last: one `pulumi.Stash` holds the secrets' live values (encrypted, like the generated
+passwords) and the record of intent. AWS records who set a version: it has the label `pulumi-live`. Resource hooks compare both
+when the engine is about to act, also in the preview; the engine does not run what a hook refuses.
 docs/rotation.md, "Who owns a value", describes all of it.
 
 Sources: Pulumi, "Resource hooks" and "Stash"; AWS, Secrets Manager API, PutSecretValue and "Secret versions".
@@ -11,7 +11,7 @@ Sources: Pulumi, "Resource hooks" and "Stash"; AWS, Secrets Manager API, PutSecr
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -35,7 +35,7 @@ _RIGHT = re.compile(r"not authorized to perform: ([A-Za-z0-9]+:[A-Za-z0-9]+)")
 _OTHERS_SECONDS = 0.5
 """Seconds that a refusal waits for others."""
 
-_Check = Callable[[pulumi.ResourceHookArgs], Awaitable[None] | None]
+_Check = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
 
 
 class LiveValueError(Exception):
@@ -80,25 +80,24 @@ class _Live:
 
 
 class Guard:
-    """The stashes of a component's secrets, and the hooks on them, on the secrets and on the live versions."""
+    """The stash of a component's secrets, and the hooks on it, on the secrets and on the live versions."""
 
     def __init__(self, component: pulumi.Resource, name: str, *, region: str, recovery_window_in_days: int) -> None:
         """Register the hooks.
 
         Args:
-            component: The parent of the stashes.
-            name: Its name, the prefix of the stashes' names.
+            component: The parent of the stash.
+            name: Its name, which the stash has as well.
             region: The Region of the secrets, for commands.
             recovery_window_in_days: The recovery window for a secret that leaves the program.
         """
         self._component, self._name, self._region = component, name, region
         self._window, self._stack = recovery_window_in_days, pulumi.get_stack()
         self._questions = Questions(component)
-        self._secrets: dict[str, _Secret] = {}
+        self._secrets, self._key = dict[str, _Secret](), ""
         self._absent: set[str] = set()
         self._passed: dict[str, str] = {}
         """The current version of each secret whose change this run has accepted."""
-        self._on_list = self._hook("list", self._check_list)
         self._on_values = self._hook("values", self._check_values)
         self._on_new = self._hook("new", self._check_new)
         self._on_version = self._hook("version", self._check_version)
@@ -107,37 +106,36 @@ class Guard:
         self.version = pulumi.ResourceHookBinding(before_create=[self._on_version])
         """The hooks of a live version: it must not replace a value that was set outside Pulumi meanwhile."""
 
-    def list(self, names: Sequence[str], adopted: Collection[str], key: str = "") -> pulumi.Resource:
-        """Record the stack's secrets; refuse to remove one that the stack created without a recovery window.
-
-        `key` is whose key they are encrypted with: `own`, `AWS's` on the way back, "" where none is named.
-        """
-        content = {"secrets": sorted(names), "adopted": sorted(adopted), "recoveryWindowInDays": self._window}
-        content |= {"kmsKey": key} if key else {}
-        hooks = pulumi.ResourceHookBinding(before_update=[self._on_list])
-        return pulumi.Stash(self._name, pulumi.ResourceOptions(parent=self._component, hooks=hooks), content)
-
     def stash(
-        self, plan: SecretPlan, values: Mapping[str, pulumi.Output[str]], after: Sequence[pulumi.Resource]
-    ) -> pulumi.Stash:
-        """Record what the program sets; refuse what would destroy a live value."""
-        name = f"{self._name}-{plan.name}"
-        self._secrets[name] = _Secret(plan, values)
-        content = {
-            **Record.of(plan).as_state(),
-            "values": pulumi.Output.secret(dict(values)) if values else {},
+        self, secrets: Iterable[tuple[SecretPlan, Mapping[str, pulumi.Output[str]]]], key: str = ""
+    ) -> pulumi.Resource:
+        """Record what the program sets; refuse what would destroy a live value.
+
+        One Stash serves all secrets: each resource costs an `up` two writes of the whole state.
+
+        Args:
+            secrets: The plan of each secret, and the values that the program sets.
+            key: Whose key they are encrypted with: `own`, `AWS's` on the way back, "" where none is named.
+        """
+        self._secrets, self._key = {plan.name: _Secret(plan, values) for plan, values in secrets}, key
+        records = {
+            name: {
+                **Record.of(secret.plan).as_state(),
+                "set": {"values": pulumi.Output.secret(dict(secret.values)) if secret.values else {}},
+            }
+            for name, secret in self._secrets.items()
         }
-        return pulumi.Stash(
-            name,
-            pulumi.ResourceOptions(
-                parent=self._component,
-                depends_on=list(after),
-                hooks=pulumi.ResourceHookBinding(before_create=[self._on_values], before_update=[self._on_values]),
-                # While a function owns the value, Pulumi sets nothing.
-                ignore_changes=["input.values"] if plan.rotated else None,
-            ),
-            content,
+        options = pulumi.ResourceOptions(
+            parent=self._component,
+            hooks=pulumi.ResourceHookBinding(before_create=[self._on_values], before_update=[self._on_values]),
+            # While a function owns a value, Pulumi sets nothing. The engine ignores `values` only in a `set` that the state has
+            # (sdk, properties_path.go, `reset`), so that a new secret's first value is recorded.
+            ignore_changes=[
+                f"input.secrets[{json.dumps(name)}].set.values" for name, s in self._secrets.items() if s.plan.rotated
+            ],
         )
+        content = {"secrets": records, "recoveryWindowInDays": self._window, **({"kmsKey": key} if key else {})}
+        return pulumi.Stash(self._name, options, content)
 
     def _hook(self, name: str, check: _Check) -> pulumi.ResourceHook:
         """Register a check as a hook, also for previews.
@@ -150,23 +148,36 @@ class Guard:
             if hooks.only_lists():
                 return
             try:
-                found = check(step)
-                if found is not None:
-                    await found
+                await check(step)
             except LiveValueError:
                 await asyncio.sleep(_OTHERS_SECONDS)
                 raise
 
         return pulumi.ResourceHook(f"{self._name}-{name}", checked, pulumi.ResourceHookOptions(on_dry_run=True))
 
-    def _check_list(self, step: pulumi.ResourceHookArgs) -> None:
-        before, after = (step.old_inputs or {})["input"], (step.new_inputs or {})["input"]
+    async def _check_values(self, step: pulumi.ResourceHookArgs) -> None:
+        """Refuse, for all secrets at once, what would destroy a live value."""
+        before = await _resolved((step.old_inputs or {}).get("input"))
+        records = before["secrets"] if before else {}
+        checks = [self._check_value(secret, records.get(name)) for name, secret in self._secrets.items()]
+        found = await asyncio.gather(*checks, self._check_list(before), return_exceptions=True)
+        told = [error for error in found if error is not None]
+        for error in told:
+            if not isinstance(error, LiveValueError):
+                raise error
+        if told:
+            raise LiveValueError("\n".join(str(error) for error in told))
+
+    async def _check_list(self, before: Mapping[str, Any] | None) -> None:
+        """Refuse to remove a key in use, or a secret that the stack created without a recovery window."""
+        if not before:
+            return
         set_, up = f"pulumi config set --stack {self._stack}", f"pulumi up --stack {self._stack}"
-        if before.get("kmsKey") == "own" and not after.get("kmsKey"):
+        if before.get("kmsKey") == "own" and not self._key:
             why = "are encrypted with the stack's own key, which would leave Pulumi while they still need it"
             way = "Move them to AWS's key first; then `encryption` can become aws-managed"
             raise LiveValueError(refusal("the secrets", why, way, f"{set_} encryption returning-to-aws-managed", up))
-        gone = sorted({*before["secrets"]} - {*before["adopted"]} - {*after["secrets"]})
+        gone = sorted(n for n, known in before["secrets"].items() if n not in self._secrets and not known["adopted"])
         if gone and not before["recoveryWindowInDays"]:
             why = (
                 "removed from catalogue.py, and would be deleted at once (recoveryWindowInDays is 0), while tasks can still read "
@@ -175,10 +186,10 @@ class Guard:
             way = "Restore the entry and run these commands; then remove it"
             raise LiveValueError(refusal(", ".join(gone), why, way, f"{set_} recoveryWindowInDays 7", up))
 
-    async def _check_values(self, step: pulumi.ResourceHookArgs) -> None:
+    async def _check_value(self, secret: _Secret, state: Mapping[str, Any] | None) -> None:
         """Compare the live values with those set last and those to set, if anything is set or refused."""
-        secret, state = self._secrets[step.name], await _resolved((step.old_inputs or {}).get("input"))
-        plan, new, last = secret.plan, await secret.known(), dict[str, str](state["values"] if state else {})
+        plan, new = secret.plan, await secret.known()
+        last = dict[str, str](state["set"]["values"] if state else {})
         found: list[Refusal] = []
         if state:
             change = Change(plan, Record.parse(state), self._stack)
@@ -231,7 +242,7 @@ class Guard:
         ListSecretVersionIds and DescribeSecret accept a secret that is pending deletion; other operations do not.
         Source: AWS, Secrets Manager API, the errors of each operation.
         """
-        full_name, name = (step.new_inputs or {})["name"], step.name.removeprefix(f"{self._name}-")
+        full_name, name = (step.new_inputs or {})["name"], self._of(step)
         if name in self._absent or (not self._window and await self._ends(full_name)):
             return
         try:
@@ -257,7 +268,8 @@ class Guard:
 
     async def _check_version(self, step: pulumi.ResourceHookArgs) -> None:
         """Close the gap between stash and version: an `up` might have been interrupted there, or others set values."""
-        secret, arn = self._secrets[step.name.removesuffix("-value")], (step.new_inputs or {}).get("secretId")
+        secret = self._secrets[self._of(step).removesuffix("-value")]
+        arn = (step.new_inputs or {}).get("secretId")
         plan, new = secret.plan, await secret.known()
         if not isinstance(arn, str) or (pulumi.runtime.is_dry_run() and plan.name in self._passed):
             return
@@ -279,6 +291,9 @@ class Guard:
             return
         if lost := sorted(key for key, value in live.values.items() if new.get(key, _NONE) != value):
             raise LiveValueError(self._lost(plan, live, lost, created=False))
+
+    def _of(self, step: pulumi.ResourceHookArgs) -> str:
+        return step.name.removeprefix(f"{self._name}-")
 
     async def _live(self, secret: _Secret, arn: str) -> _Live:
         """Return what is live."""

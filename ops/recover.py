@@ -148,17 +148,24 @@ class Recovery:
         for urn in gone:
             if f"{SECRET}::" in urn:
                 self.done.append(f"{urn.rpartition('::')[2]}: the state had it under an ARN that doesn't exist in AWS")
-        left = {r["urn"]: r for r in state.get("resources") or () if r["urn"] not in gone}
-        # The values of a secret that the state doesn't have, or had under another ARN, are those that AWS has.
-        for name in records:
-            if not any(self._is(resource, SECRET, name) for resource in left.values()):
-                generated = _generated(self.own[name])
-                self.forget(
-                    urn
-                    for urn, resource in left.items()
-                    if self._is(resource, _STASH, name)
-                    or (resource["type"] == _PASSWORD and _password_key(urn, generated))
-                )
+        left = [r for r in state.get("resources") or () if r["urn"] not in gone]
+        self._take_values([n for n in records if not any(self._is_secret(resource, n) for resource in left)])
+
+    def _take_values(self, names: Sequence[str]) -> None:
+        """Give the state AWS's values of secrets that it doesn't have, or had under another ARN, and no record of them."""
+        exported = json.loads(self.engine.run("stack", "export"))
+        before, full_names = json.dumps(exported), {self.full_names[name] for name in names}
+        generated = {at: self._values[at] for n in names for at in _generated(self.own[n]) if at in self._values}
+        for resource in (exported.get("deployment") or {}).get("resources") or ():
+            if resource["type"] == _STASH:
+                for content in (resource["inputs"]["input"], resource["outputs"]["input"]):
+                    known = content.get("secrets", {})
+                    for name in [n for n, record in known.items() if record["secret"] in full_names]:
+                        del known[name]
+            elif resource["type"] == _PASSWORD and (at := _password_key(resource["urn"], generated)):
+                resource.update(_password(resource["inputs"], generated[at]))
+        if json.dumps(exported) != before:
+            self.engine.run("stack", "import", stdin=json.dumps(exported))
 
     def forget(self, urns: Iterable[str]) -> None:
         """Remove resources and their dependents from the state only: the import that follows restores them."""
@@ -236,9 +243,11 @@ class Recovery:
         """
         resources = state.get("resources") or ()
         ids = {str(r.get("id")) for r in resources if r["type"] == VERSION}
-        for name, record in records.items():
-            stashed = [r["inputs"]["input"] for r in resources if self._is(r, _STASH, name)]
-            label = RECOVERED if not stashed or stashed[0]["rotated"] else LIVE
+        inputs = [r["inputs"]["input"] for r in resources if r["type"] == _STASH]
+        recorded = {known["secret"]: known for stash in inputs for known in stash.get("secrets", {}).values()}
+        for record in records.values():
+            stashed = recorded.get(record.name)
+            label = RECOVERED if not stashed or stashed["rotated"] else LIVE
             current = record.version(CURRENT)
             # Either keeps the version; what an earlier recovery labelled stays as it is.
             labels = [at for at in record.stages.get(current or "", ()) if at in {LIVE, RECOVERED}]
@@ -277,12 +286,12 @@ class Recovery:
             ):
                 yield resource
 
-    def _is(self, resource: Mapping[str, Any], kind: str, name: str) -> bool:
-        """Return whether a resource is the secret of that name, or its Stash: `<component>-<secret>`."""
+    def _is_secret(self, resource: Mapping[str, Any], name: str) -> bool:
+        """Return whether a resource is the one of that secret: `<component>-<secret>`."""
         logical = resource["urn"].rpartition("::")[2]
         others = [n for n in self.own if n != name and n.endswith(f"-{name}")]
         return (
-            resource["type"] == kind
+            resource["type"] == SECRET
             and (logical == name or logical.endswith(f"-{name}"))
             and not any(logical == n or logical.endswith(f"-{n}") for n in others)
         )

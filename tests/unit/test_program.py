@@ -116,7 +116,7 @@ def test_dev_registers_exactly_what_it_needs(record: Recorder) -> None:
         "aws:secretsmanager/secretPolicy:SecretPolicy": 3,
         VERSION_TYPE: 3,
         PASSWORD_TYPE: 6,
-        "pulumi:index:Stash": 6,
+        "pulumi:index:Stash": 3,
         "aws:iam/role:Role": 2,
         "aws:iam/rolePolicy:RolePolicy": 1,
         "aws:cloudwatch/logGroup:LogGroup": 1,
@@ -181,39 +181,35 @@ def test_versions_carry_a_label_of_their_own_and_leave_labels_alone(record: Reco
         assert version.options.retain_on_delete
 
 
-def test_every_live_version_and_every_stash_is_checked_before_the_engine_acts(record: Recorder) -> None:
+def test_every_live_version_and_the_stash_are_checked_before_the_engine_acts(record: Recorder) -> None:
     recording = main(record, rotations={"jwtSecret": 2})
     live = [version for version in recording.of(VERSION_TYPE) if version.name != "secrets-jwt-secret-previous-value"]
     assert {version.options.before_create for version in live} == {("secrets-version",)}
     stashes = {stash.name: stash.options for stash in recording.of("pulumi:index:Stash")}
-    assert stashes.pop("secrets").before_update == ("secrets-list",)
-    kept = {name: stashes.pop(name) for name in list(stashes) if name.startswith("secrets-kept-")}
+    checked = stashes.pop("secrets")
+    assert checked.before_create == checked.before_update == ("secrets-values",)
     # One that the state has keeps what was given first; the live one follows the value.
-    assert {name: (o.ignore_changes, o.replace_on_changes) for name, o in kept.items()} == {
+    assert {name: (o.ignore_changes, o.replace_on_changes) for name, o in stashes.items()} == {
         "secrets-kept-encryptionKey-1": ((), ("input",)),
         "secrets-kept-jwtSecret-2": ((), ("input",)),
         "secrets-kept-jwtSecret-1": (("input",), ()),
     }
-    assert {(o.before_create, o.before_update) for o in stashes.values()} == {
-        (("secrets-values",), ("secrets-values",))
-    }
     for secret in recording.of(SECRET_TYPE):
-        assert secret.name in secret.options.depends_on, "a secret waits for what its stash's check says"
+        assert "secrets" in secret.options.depends_on, "a secret waits for what the stash's check says"
 
 
-def test_stashes_hold_what_is_live_as_a_secret_and_where_it_comes_from(record: Recorder) -> None:
+def test_the_stash_holds_what_is_live_as_a_secret_and_where_it_comes_from(record: Recorder) -> None:
     recording = main(record, secrets={"jwtSecret": "j" * 64}, rotations={"apiKey": 3})
-    kept = {stash.name: stash.inputs["input"] for stash in recording.of("pulumi:index:Stash")}
-    assert kept["secrets"] == {
+    content = next(s for s in recording.of("pulumi:index:Stash") if s.name == "secrets").inputs["input"]
+    assert {**content, "secrets": sorted(content["secrets"])} == {
         "secrets": ["app-config", "db-master-password", "jwt-secret"],
-        "adopted": [],
         "recoveryWindowInDays": 30,
     }
-    assert kept["secrets-jwt-secret"] == {
+    assert content["secrets"]["jwt-secret"] == {
         "secret": f"{PREFIX}-jwt-secret", "adopted": False, "rotated": False, "origins": {"": "configured jwtSecret 1"},
-        "referenced": [], "values": Secret({"": "j" * 64}),
+        "referenced": [], "set": {"values": Secret({"": "j" * 64})},
     }  # fmt: skip
-    app = kept["secrets-app-config"]
+    app = content["secrets"]["app-config"]
     assert app["referenced"] == ["CLOUDFLARE_TOKEN", "REDIS_PASSWORD", "SMTP_PASSWORD"]
     assert app["origins"] == {
         "API_KEY": "generated apiKey 3",
@@ -223,14 +219,13 @@ def test_stashes_hold_what_is_live_as_a_secret_and_where_it_comes_from(record: R
         "SMTP_PASSWORD": "configured smtpPassword 1",
         "WEBHOOK_SECRET": "generated webhookSecret 1",
     }
-    assert app["values"] == Secret(app_config(recording))
+    assert app["set"]["values"] == Secret(app_config(recording))
 
 
 def test_what_a_function_rotates_stays_in_the_stash_as_it_was_set(record: Recorder) -> None:
     recording = main(record, rotation=ROTATION)
-    ignored = {stash.name: stash.options.ignore_changes for stash in recording.of("pulumi:index:Stash")}
-    assert ignored["secrets-db-master-password"] == ("input.values",)
-    assert ignored["secrets-jwt-secret"] == ()
+    stash = next(s for s in recording.of("pulumi:index:Stash") if s.name == "secrets")
+    assert stash.options.ignore_changes == ('input.secrets["db-master-password"].set.values',)
 
 
 @pytest.mark.parametrize(("protect", "window"), [(False, 0), (True, 30)])

@@ -84,8 +84,8 @@ def test_only_what_the_program_sets_is_labelled_as_its_own(
         "resources": [
             {"type": VERSION, "urn": f"{base}::{VERSION}::app-db-value", "id": f"{arn}|v1"},
             *([] if rotated is None else [{
-                "type": "pulumi:index:Stash", "urn": f"{base}::pulumi:index:Stash::app-db",
-                "inputs": {"input": {"rotated": rotated}},
+                "type": "pulumi:index:Stash", "urn": f"{base}::pulumi:index:Stash::app",
+                "inputs": {"input": {"secrets": {"db": {"secret": "tickets-dev-db", "rotated": rotated}}}},
             }]),
         ]
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """What the hooks on live values refuse. tests/sandbox/test_program_live_values.py has them on the engine."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from types import SimpleNamespace
@@ -72,7 +73,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def wait(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr("components.value_guard.asyncio", SimpleNamespace(sleep=wait))
+    monkeypatch.setattr("components.value_guard.asyncio", SimpleNamespace(sleep=wait, gather=asyncio.gather))
     return waited
 
 
@@ -124,6 +125,10 @@ def outputs(values: Mapping[str, Any]) -> dict[str, pulumi.Output[str]]:
     return {key: pulumi.Output.secret(value) for key, value in values.items()}
 
 
+def recorded(secrets: Mapping[str, Any], window: int = 7) -> dict[str, Any]:
+    return {"secrets": secrets, "recoveryWindowInDays": window}
+
+
 def put(
     new: Mapping[str, Any] = NEW,
     last: Mapping[str, str] | None = LAST,
@@ -134,10 +139,10 @@ def put(
     """Ask the hook of the stash of a secret whose values change from `last` to `new`; None: it is created."""
 
     async def act(guard: Guard) -> None:
-        guard.stash(plan, outputs(new), [])
-        state = {**Record.of(before or plan).as_state(), "values": last}
-        old = None if last is None else {"input": pulumi.Output.secret(state)}
-        asked: Any = guard._on_values.callback(step("secrets-config", old_inputs=old))
+        guard.stash([(plan, outputs(new))])
+        state = {**Record.of(before or plan).as_state(), "set": {"values": last}}
+        old = None if last is None else {"input": pulumi.Output.secret(recorded({"config": state}))}
+        asked: Any = guard._on_values.callback(step("secrets", old_inputs=old))
         await asked
 
     return act
@@ -348,7 +353,7 @@ def version(new: Mapping[str, Any] = NEW, secret: Any = FULL, *, after: Callable
         if after:
             await after(guard)
         else:
-            guard.stash(JSON, outputs(new), [])
+            guard.stash([(JSON, outputs(new))])
         asked: Any = guard._on_version.callback(step("secrets-config-value", new_inputs={"secretId": secret}))
         await asked
 
@@ -479,19 +484,38 @@ def test_a_preview_that_only_lists_refuses_nothing(record: Recorder, monkeypatch
 def test_a_secret_leaves_the_catalogue_with_a_recovery_window_only(
     record: Recorder, window: int, gone: list[str], refused: str
 ) -> None:
-    names = {"config", "jwt", "adopted"}
+    plans = {
+        name: SecretPlan(name, name, adopt_arn="arn" if name == "adopted" else None) for name in ("jwt", "adopted")
+    }
 
-    def act(guard: Guard) -> Any:
-        before = {"secrets": sorted(names), "adopted": ["adopted"], "recoveryWindowInDays": window}
-        after = {"secrets": sorted(names - {*gone}), "adopted": [], "recoveryWindowInDays": 30}
-        asked: Any = guard._on_list.callback(step("secrets", old_inputs={"input": before}, new_inputs={"input": after}))
-        return asked
+    async def act(guard: Guard) -> None:
+        guard.stash([(plan, {}) for name, plan in plans.items() if name not in gone])
+        state = {name: {**Record.of(plan).as_state(), "set": {"values": {}}} for name, plan in plans.items()}
+        asked: Any = guard._on_values.callback(step("secrets", old_inputs={"input": recorded(state, window)}))
+        await asked
 
     if not refused:
         guarded(record, act)
         return
     with pytest.raises(LiveValueError, match=r"^jwt: removed from catalogue.py, and would be deleted at once"):
         guarded(record, act)
+
+
+def test_refusals_of_all_secrets_are_printed_together(record: Recorder) -> None:
+    plans = [SecretPlan(name, FULL, values=JSON.values) for name in ("one", "two", "three")]
+
+    async def act(guard: Guard) -> None:
+        guard.stash([(plan, outputs(NEW if plan.name != "two" else LAST)) for plan in plans])
+        state = {plan.name: {**Record.of(plan).as_state(), "set": {"values": LAST}} for plan in plans}
+        asked: Any = guard._on_values.callback(
+            step("secrets", old_inputs={"input": recorded({**state, "gone": {"adopted": False}}, 0)})
+        )
+        await asked
+
+    with pytest.raises(LiveValueError) as refused:
+        guarded(record, act, Aws({"1": ([LIVE], LAST), "2": (["AWSCURRENT"], {"SMTP": "hand"})}))
+    starts = [line.partition(":")[0] for line in str(refused.value).splitlines() if not line.startswith(" ")]
+    assert [name for name in starts if name in {"one", "two", "three", "gone"}] == ["one", "three", "gone"]
 
 
 def test_a_refusal_waits_for_those_of_other_secrets(record: Recorder, waiting: list[float]) -> None:
@@ -511,13 +535,11 @@ def test_a_refusal_waits_for_those_of_other_secrets(record: Recorder, waiting: l
 def test_the_stacks_key_leaves_once_the_secrets_are_under_awss(
     record: Recorder, before: str, after: str, *, refused: bool
 ) -> None:
-    def lists(key: str) -> dict[str, Any]:
-        content = {"secrets": ["a"], "adopted": [], "recoveryWindowInDays": 7}
-        return {"input": content | ({"kmsKey": key} if key else {})}
-
-    def act(guard: Guard) -> None:
-        check: Any = guard._check_list
-        check(step("secrets", old_inputs=lists(before), new_inputs=lists(after)))
+    async def act(guard: Guard) -> None:
+        guard.stash([], key=after)
+        state = recorded({}) | ({"kmsKey": before} if before else {})
+        asked: Any = guard._on_values.callback(step("secrets", old_inputs={"input": state}))
+        await asked
 
     if not refused:
         guarded(record, act)
