@@ -17,7 +17,7 @@ from components._audit_patterns import (
     PatternTooLongError,
     metric_filters,
 )
-from components._audit_watched import MAX_FILTERS, Subject, watched
+from components._audit_watched import Subject, watched
 from tests.unit.audit_corpus import (
     ACCOUNT,
     CORPUS,
@@ -141,10 +141,16 @@ def test_every_pattern_keeps_awss_limits(count: int, own_trail: bool) -> None:  
     subject = many(count) if own_trail else replace(SHARED, secret_names=many(count).secret_names)
     filters = metric_filters(subject)
     fill = values(subject).fill
-    assert len(filters) <= MAX_FILTERS["create" if own_trail else "existing"]
+    assert len(filters) <= (100 if own_trail else 50)
     assert max(len(fill(one.template)) for one in filters) <= MAX_FILTER_CHARACTERS
     # AWS takes five filters with a regular expression in a log group, which others may have used up in a shared one.
     assert sum("%" in one.template for one in filters) == (1 if own_trail else 0)
+
+
+def test_the_stacks_prefix_stands_for_its_names_only_where_these_need_too_many_filters() -> None:
+    assert [len(metric_filters(many(count))) for count in (37, 38)] == [100, 36]
+    shared = [replace(SHARED, secret_names=many(count).secret_names) for count in (8, 9)]
+    assert [len(metric_filters(subject)) for subject in shared] == [48, 35]
 
 
 @pytest.mark.parametrize("count", [3, 15, 40, 101, 300])

@@ -1,5 +1,6 @@
 """The audit's names, resource policies and dashboard."""
 
+import hashlib
 import json
 import re
 from typing import Any
@@ -43,7 +44,11 @@ def test_any_project_and_stack_give_names_that_aws_takes(prefix: str) -> None:
 
 def test_long_names_that_start_alike_stay_apart() -> None:
     start = "a-very-long-project-name-that-leaves-no-room-for-more"
-    assert AuditNames(f"{start}-dev", LOCATION).bucket != AuditNames(f"{start}-prod", LOCATION).bucket
+    names = [AuditNames(f"{start}-{stack}", LOCATION) for stack in ("dev", "prod")]
+    assert names[0].bucket != names[1].bucket
+    digest = hashlib.sha256(f"{start}-dev".encode()).hexdigest()[:8]
+    ending = f"-trail-{LOCATION.account_id}-{LOCATION.region}"
+    assert names[0].bucket == f"{start[: 63 - 9 - len(ending)]}-{digest}{ending}"
 
 
 def test_this_trail_alone_writes_to_the_bucket() -> None:

@@ -6,7 +6,7 @@ A change of a policy, a default or an option shows here as a diff. `make golden`
 import json
 import runpy
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,13 @@ import yaml
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from account.rights import lines
+from components.policies.backup import backup_bucket_policy, backup_statements
+from components.policies.deployer import Deployment, boundary
+from components.policies.identity import document
 from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER
 from tests.unit.conftest import ACCOUNT, APPLICATIONS, Options, Recorded, Recorder, Recording, Secret
+from tests.unit.test_deployer import BARE, FULL, KEY
 
 ROOT = Path(__file__).parents[2]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
@@ -128,6 +133,18 @@ def test_the_shops_plan_is_the_reviewed_one(
     stack = yaml.safe_load((APPLICATIONS / "shop" / "Pulumi.live.yaml").read_text(encoding="utf-8"))["config"]
     config = {key.removeprefix("shop:"): value for key, value in stack.items() if key.startswith("shop:")}
     assert shown(run(record, config, stack="live", project="shop")) == golden
+
+
+@pytest.mark.parametrize("stack", [BARE, replace(FULL, protected=True)], ids=["bare", "full"])
+def test_the_rights_are_the_reviewed_ones(golden: SnapshotAssertion, stack: Deployment) -> None:
+    """As `python -m account.rights` prints them, with an application's own actions in the boundary, and the backups' rights."""
+    own = boundary(stack, application_actions=["sqs:SendMessage", "kms:Decrypt@s3"])
+    others = {
+        "boundary": own,
+        "backup": document(backup_statements(stack, key_arn=KEY)),
+        "bucket": backup_bucket_policy(stack),
+    }
+    assert "\n".join([*lines(stack), yaml.safe_dump(_plain(others), width=130)]) == golden
 
 
 def shown(recording: Recording) -> str:

@@ -49,7 +49,7 @@ def refuse_b(value: str) -> tuple[str, str] | None:
         (ask("integer", 7), None, 7, None),
         (ask("integer", 7), 5.5, 7, ("is 5.5", "a whole number")),
         (ask("integer", 7), "five", 7, ("is 'five'", "a whole number")),
-        (ask("integer", 7), "f" * 39, 7, (f"is '{'f' * 39}'", "a whole number")),
+        (ask("integer", 7), "f" * 40, 7, (f"is '{'f' * 40}'", "a whole number")),
         (ask("integer", 7), "f" * 41, 7, ("is a string", "a whole number")),
         (ask("integer", 7), True, 7, ("is True", "a whole number")),
         (ask("integer", 7), [5], 7, ("is an array", "a whole number")),
