@@ -50,7 +50,16 @@ FOREIGN_KEY = "arn:aws:kms:us-east-1:999999999999:key/1234abcd-12ab-34cd-56ef-12
 EVERY_KIND = {
     **PLAIN,
     "image": "registry.example.com/app@sha256:" + "a1" * 32,
-    "environment": {"LOG_LEVEL": "info"},
+    "environment": {"LOG_LEVEL": "info", "WORKERS": 4},
+    "healthCheck": {"command": ["CMD", "node", "check.js"], "startPeriod": 20},
+    "sidecars": {
+        "agent": {
+            "image": f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/agent:7",
+            "environment": {"LEVEL": "info"},
+            "essential": False,
+            "memory": 128,
+        }
+    },
     "containerPort": 8080,
     "cpu": 1024,
     "memory": 2048,

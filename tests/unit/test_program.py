@@ -13,10 +13,8 @@ import pytest
 import catalogue
 from components import outputs
 from components.names import Names
-from components.policies.identity import DELIVER_LOG
 from config.declarations import External, Generated, JsonSecret, TextSecret
 from config.settings import ConfigurationError
-from tests.sandbox.stack_options import ALTERNATING
 from tests.sandbox.stack_options import SINGLE_USER as ROTATION
 from tests.unit.conftest import Recorder, Recording, Secret
 
@@ -110,29 +108,6 @@ def test_the_longest_stack_name_that_is_taken_fits_every_resource(record: Record
         main(record, stack=f"{stack}s", **everything)
 
 
-def test_dev_registers_exactly_what_it_needs(record: Recorder) -> None:
-    assert main(record).count() == {
-        SECRET_TYPE: 3,
-        "aws:secretsmanager/secretPolicy:SecretPolicy": 3,
-        VERSION_TYPE: 3,
-        PASSWORD_TYPE: 6,
-        "pulumi:index:Stash": 3,
-        "aws:iam/role:Role": 2,
-        "aws:iam/rolePolicy:RolePolicy": 1,
-        "aws:cloudwatch/logGroup:LogGroup": 1,
-        "aws:ecs/taskDefinition:TaskDefinition": 1,
-        "ecs-secrets:index:Secrets": 1,
-        "ecs-secrets:index:ExecutionRole": 1,
-        "ecs-secrets:index:Service": 1,
-        "ecs-secrets:index:TaskDefinition": 1,
-    }
-
-
-def test_secrets_have_the_names_that_aws_and_people_know_them_by(record: Recorder) -> None:
-    names = sorted(secret.inputs["name"] for secret in main(record).of(SECRET_TYPE))
-    assert names == [f"{PREFIX}-app-config", f"{PREFIX}-db-master-password", f"{PREFIX}-jwt-secret"]
-
-
 def test_app_config_is_valid_flat_json_of_strings_with_sorted_keys(record: Recorder) -> None:
     text = main(record).named("secrets-app-config-value").inputs["secretString"].value
     document = json.loads(text)
@@ -172,13 +147,6 @@ def test_generated_values_ignore_every_change_of_their_recipe(record: Recorder) 
         assert {"length", "special", "overrideSpecial", "keepers"} <= ignored
         # None is left to a default: see _password. These two have none.
         assert ignored - {"overrideSpecial", "keepers"} <= set(password.inputs)
-
-
-def test_versions_carry_a_label_of_their_own_and_leave_labels_alone(record: Recorder) -> None:
-    for version in main(record).of(VERSION_TYPE):
-        assert version.inputs["versionStages"] == ["AWSCURRENT", "pulumi-live"]
-        assert version.options.ignore_changes == ("versionStages",)
-        assert version.options.retain_on_delete
 
 
 def test_every_live_version_and_the_stash_are_checked_before_the_engine_acts(record: Recorder) -> None:
@@ -222,30 +190,10 @@ def test_the_stash_holds_what_is_live_as_a_secret_and_where_it_comes_from(record
     assert app["set"]["values"] == Secret(app_config(recording))
 
 
-def test_what_a_function_rotates_stays_in_the_stash_as_it_was_set(record: Recorder) -> None:
-    recording = main(record, rotation=ROTATION)
-    stash = next(s for s in recording.of("pulumi:index:Stash") if s.name == "secrets")
-    assert stash.options.ignore_changes == ('input.secrets["db-master-password"].set.values',)
-
-
-@pytest.mark.parametrize(("protect", "window"), [(False, 0), (True, 30)])
-def test_protect_covers_secrets(record: Recorder, protect: bool, window: int) -> None:  # noqa: FBT001
-    recording = main(record, protect=protect, recoveryWindowInDays=window)
-    assert [secret.options.protect for secret in recording.of(SECRET_TYPE)] == [protect] * 3
-    assert {secret.inputs["recoveryWindowInDays"] for secret in recording.of(SECRET_TYPE)} == {window}
-
-
 def test_every_resource_is_a_child_of_a_component(record: Recorder) -> None:
     recording = main(record)
     assert {r.name for r in recording if r.options.parent is None} == {"secrets", "app"}
     assert {r.name for r in recording.children("app")} == {"app-execution-role", "app-task-definition"}
-
-
-def test_every_secret_refuses_public_policies_and_requests_without_tls(record: Recorder) -> None:
-    for policy in main(record).of("aws:secretsmanager/secretPolicy:SecretPolicy"):
-        assert policy.inputs["blockPublicPolicy"] is True
-        (statement,) = policy.document("policy")["Statement"]
-        assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
 def test_execution_role_reads_exactly_the_three_secrets(record: Recorder) -> None:
@@ -257,48 +205,6 @@ def test_execution_role_reads_exactly_the_three_secrets(record: Recorder) -> Non
         for name in ("app-config", "db-master-password", "jwt-secret")
     ]
     assert set(statements) == {"ReadSecrets", "WriteLogs", "PullImage", "SignInToEcr"}
-
-
-def test_container_gets_whole_secrets_and_single_keys(record: Recorder) -> None:
-    recording = main(record)
-    arns = recording.exports["secret_arns"]
-    app = arns["app-config"]
-    assert {entry["name"]: entry["valueFrom"] for entry in container(recording)["secrets"]} == {
-        "APP_CONFIG": app,
-        "CLOUDFLARE_TOKEN": f"{app}:CLOUDFLARE_TOKEN::",
-        "DB_PASSWORD": arns["db-master-password"],
-        "JWT_SECRET": arns["jwt-secret"],
-        "REDIS_PASSWORD": f"{app}:REDIS_PASSWORD::",
-        "SMTP_PASSWORD": f"{app}:SMTP_PASSWORD::",
-    }
-
-
-def test_container_gets_plain_hosts_and_further_variables(record: Recorder) -> None:
-    assert container(main(record, environment={"LOG_LEVEL": "debug", "WORKERS": 4}))["environment"] == [
-        {"name": "DATABASE_HOST", "value": "db.internal"},
-        {"name": "LOG_LEVEL", "value": "debug"},
-        {"name": "REDIS_HOST", "value": "redis.internal"},
-        {"name": "WORKERS", "value": "4"},
-    ]
-
-
-def test_a_sidecar_is_pulled_by_the_execution_role_and_logs_to_the_services_group(record: Recorder) -> None:
-    image = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/agent:7"
-    agent = {"image": image, "environment": {"LEVEL": "info"}, "essential": False, "memory": 128}
-
-    recording = main(record, sidecars=json.dumps({"agent": agent}))
-
-    app, found = recording.one("aws:ecs/taskDefinition:TaskDefinition").document("containerDefinitions")
-    assert found == {
-        "name": "agent", "image": image, "essential": False, "memory": 128,
-        "environment": [{"name": "LEVEL", "value": "info"}],
-        "logConfiguration": {
-            "logDriver": "awslogs",
-            "options": {**app["logConfiguration"]["options"], "awslogs-stream-prefix": "agent"},
-        },
-    }  # fmt: skip
-    policies = json.dumps([one.inputs.get("policy") for one in recording.of("aws:iam/rolePolicy:RolePolicy")])
-    assert "repository/agent" in policies
 
 
 def test_outputs_are_the_contract_and_hold_no_value(record: Recorder) -> None:
@@ -412,29 +318,6 @@ def test_an_adopted_secret_is_imported_as_found_without_a_value(record: Recorder
     assert "secrets-jwt-secret-value" not in {version.name for version in recording.of(VERSION_TYPE)}
 
 
-def test_customer_managed_key_is_used_by_secrets_and_log_and_granted_through_secrets_manager(record: Recorder) -> None:
-    recording = main(record, encryption="customer-managed")
-    key_arn = recording.exports["kms_key_arn"]
-    assert {secret.inputs["kmsKeyId"] for secret in recording.of(SECRET_TYPE)} == {key_arn}
-    assert recording.one("aws:cloudwatch/logGroup:LogGroup").inputs["kmsKeyId"] == key_arn
-    statement = next(
-        s
-        for s in recording.one("aws:iam/rolePolicy:RolePolicy").document("policy")["Statement"]
-        if "kms:Decrypt" in s["Action"]
-    )
-    assert statement["Resource"] == [key_arn]
-    assert statement["Condition"] == {"StringEquals": {"kms:ViaService": "secretsmanager.eu-central-1.amazonaws.com"}}
-    key = recording.one("aws:kms/key:Key")
-    assert (key.inputs["enableKeyRotation"], key.inputs["deletionWindowInDays"]) == (True, 7)
-    assert recording.one("aws:kms/alias:Alias").inputs["name"] == f"alias/{PREFIX}"
-
-
-def test_aws_managed_key_needs_no_grant(record: Recorder) -> None:
-    recording = main(record)
-    assert "kms:" not in recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
-    assert not recording.of("aws:kms/key:Key")
-
-
 def test_replicas_are_made_and_readable_only_when_asked(record: Recorder) -> None:
     key = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     replicas: dict[str, Any] = {"replicaRegions": ["eu-west-1", "eu-west-3"], "replicaKmsKeys": {"eu-west-1": key}}
@@ -451,50 +334,6 @@ def test_replicas_are_made_and_readable_only_when_asked(record: Recorder) -> Non
     ]
 
 
-def test_redeployment_starts_on_new_values_of_exactly_these_secrets(record: Recorder) -> None:
-    recording = main(record, redeploy={"cluster": "main", "services": {"app": "web"}})
-    rule = recording.one("aws:cloudwatch/eventRule:EventRule")
-    assert rule.document("eventPattern") == {
-        "source": ["aws.secretsmanager"],
-        "detail-type": ["Secret Label Updated"],
-        "resources": sorted(recording.exports["secret_arns"].values()),
-        "detail": {"labelUpdated": ["AWSCURRENT"]},
-    }
-    service, machine = (
-        "arn:aws:ecs:eu-central-1:111122223333:service/main/web",
-        f"arn:aws:states:eu-central-1:111122223333:stateMachine:{PREFIX}-app-redeploy",
-    )
-    policy = recording.one("aws:iam/rolePolicy:RolePolicy", "app-redeployment-redeploy").document("policy")
-    assert {(tuple(s["Action"]), tuple(s["Resource"])) for s in policy["Statement"]} == {
-        (("ecs:DescribeServices", "ecs:UpdateService"), (service,)),
-        (
-            ("iam:PassRole",),
-            tuple(f"arn:aws:iam::111122223333:role/{PREFIX}-app-{part}" for part in ("execution", "task")),
-        ),
-        (("states:ListExecutions",), (machine,)),
-        (DELIVER_LOG, ("*",)),
-    }
-
-
-def test_the_state_machine_logs_its_errors_and_nothing_of_the_events(record: Recorder) -> None:
-    redeploy = {"cluster": "main", "services": {"app": "web"}}
-    recording = main(record, redeploy=redeploy, encryption="customer-managed", logRetentionInDays=90)
-    group = recording.one("aws:cloudwatch/logGroup:LogGroup", "app-redeployment")
-    assert group.inputs["name"] == f"/aws/vendedlogs/states/{PREFIX}-app-redeploy"
-    assert group.inputs["retentionInDays"] == 90
-    assert group.inputs["kmsKeyId"] == recording.exports["kms_key_arn"]
-    arn = f"arn:aws:logs:eu-central-1:111122223333:log-group:{group.inputs['name']}"
-    assert recording.one("aws:sfn/stateMachine:StateMachine").inputs["loggingConfiguration"] == {
-        "level": "ERROR",
-        "includeExecutionData": False,
-        "logDestination": f"{arn}:*",
-    }
-    (logs,) = [
-        s for s in recording.one("aws:kms/key:Key").document("policy")["Statement"] if s["Sid"] == "EncryptLogGroups"
-    ]
-    assert arn in logs["Condition"]["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"]
-
-
 def test_a_deployment_that_ecs_gave_up_is_told_when_somebody_listens(record: Recorder) -> None:
     redeploy = {"cluster": "main", "services": {"app": "web"}}
     rule = "app-redeployment-deployment-failed"
@@ -505,10 +344,6 @@ def test_a_deployment_that_ecs_gave_up_is_told_when_somebody_listens(record: Rec
     assert pattern["detail"] == {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]}
     target = recording.one("aws:cloudwatch/eventTarget:EventTarget", rule)
     assert target.inputs["arn"] == recording.exports["alarm_topic_arn"]
-
-
-def test_old_revisions_stay_registered(record: Recorder) -> None:
-    assert main(record).one("aws:ecs/taskDefinition:TaskDefinition").inputs["skipDestroy"] is True
 
 
 def test_every_role_takes_the_permissions_boundary(record: Recorder) -> None:
@@ -534,55 +369,6 @@ def test_no_arn_is_written_with_a_fixed_partition(record: Recorder) -> None:
 def test_a_wrong_configuration_registers_nothing(record: Recorder) -> None:
     with pytest.raises(ConfigurationError, match="cpu"):
         main(record, cpu=300)
-
-
-def test_single_user_rotation_schedules_the_master_password(record: Recorder) -> None:
-    recording = main(record, rotation=ROTATION)
-    arn = recording.exports["secret_arns"]["db-master-password"]
-    rotation = recording.one("aws:secretsmanager/secretRotation:SecretRotation")
-    assert rotation.inputs["secretId"] == arn
-    assert rotation.inputs["rotateImmediately"] is False
-    assert rotation.inputs["rotationRules"] == {
-        "scheduleExpression": "cron(0 3 ? * SUN *)",
-        "duration": "1h",
-    }
-    function = recording.one("aws:lambda/function:Function")
-    assert (function.inputs["architectures"], function.inputs["handler"]) == (
-        ["arm64"],
-        "rotate_password.rotate.handler",
-    )
-    assert function.inputs["environment"]["variables"] == {
-        "ENGINE": "postgresql",
-        "STRATEGY": "single-user",
-        "DATABASE_HOST": "db.internal",
-        "DATABASE_PORT": "5432",
-        "DATABASE_NAME": "postgres",
-        "DATABASE_USERNAME": "postgres",
-    }
-    permission = recording.one("aws:lambda/permission:Permission").inputs
-    assert (permission["principal"], permission["sourceAccount"]) == ("secretsmanager.amazonaws.com", "111122223333")
-    assert permission["sourceArn"] == arn
-
-
-def test_the_value_of_a_rotated_secret_is_ignored_and_others_are_not(record: Recorder) -> None:
-    ignored = {v.name: v.options.ignore_changes for v in main(record, rotation=ROTATION).of(VERSION_TYPE)}
-    assert ignored["secrets-db-master-password-value"] == ("versionStages", "secretString")
-    assert ignored["secrets-jwt-secret-value"] == ("versionStages",)
-
-
-def test_alternating_users_rotates_the_application_user_with_the_master_as_superuser(record: Recorder) -> None:
-    recording = main(record, stack="prod", rotation=ALTERNATING)
-    arns = recording.exports["secret_arns"]
-    assert recording.one("aws:secretsmanager/secretRotation:SecretRotation").inputs["secretId"] == arns["db-app-user"]
-    variables = recording.one("aws:lambda/function:Function").inputs["environment"]["variables"]
-    assert variables["SUPERUSER_SECRET_ARN"] == arns["db-master-password"]
-    assert variables["DATABASE_USERNAME"] == "postgres"
-    granted = recording.one("aws:iam/rolePolicy:RolePolicy", "app-execution-role").inputs["policy"]
-    assert arns["db-app-user"] in granted
-    assert arns["db-master-password"] not in granted
-    secrets = {entry["name"]: entry["valueFrom"] for entry in container(recording)["secrets"]}
-    assert secrets["DB_USER"] == arns["db-app-user"] + ":username::"
-    assert secrets["DB_PASSWORD"] == arns["db-app-user"] + ":password::"
 
 
 def test_failed_redeployments_reach_the_alarm_topic_when_there_is_one(record: Recorder) -> None:
