@@ -1,6 +1,5 @@
 """The account's project: what is made once, for whom, and what is refused before anything is."""
 
-import json
 import runpy
 from dataclasses import replace
 from pathlib import Path
@@ -45,66 +44,6 @@ def account(
         outputs={"aws:kms/key:Key": {"arn": KEY_ARN}},
         region=region,
     )
-
-
-@pytest.mark.parametrize(("stack", "number", "policies"), [("dev", ACCOUNT, 1), ("prod", "222222222222", 3)])
-def test_an_account_gets_exactly_this(record: Recorder, stack: str, number: str, policies: int) -> None:
-    assert account(record, stack=stack, number=number).count() == {
-        "account:index:ConfigKey": 1,
-        "account:index:Roles": 1,
-        "account:index:StateBucket": 1,
-        "aws:iam/openIdConnectProvider:OpenIdConnectProvider": 1,
-        "aws:iam/policy:Policy": policies + 1,
-        "aws:iam/role:Role": 3,
-        "aws:iam/rolePolicy:RolePolicy": 2,
-        "aws:iam/rolePolicyAttachment:RolePolicyAttachment": policies,
-        "aws:kms/alias:Alias": 1,
-        "aws:kms/key:Key": 1,
-        "aws:s3/bucket:Bucket": 1,
-        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": 1,
-        "aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1,
-        "aws:s3/bucketPolicy:BucketPolicy": 1,
-        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
-        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": 1,
-        "aws:s3/bucketVersioning:BucketVersioning": 1,
-    }
-
-
-def test_the_state_is_private_versioned_encrypted_and_deleted_by_nobody_by_accident(record: Recorder) -> None:
-    recording = account(record)
-    name = f"service-ticket-system-state-{ACCOUNT}-eu-central-1"
-    bucket = recording.one("aws:s3/bucket:Bucket")
-    assert bucket.inputs == {"bucket": name}
-    kept = [r for r in recording if r.type.startswith(("aws:s3/", "aws:kms/"))]
-    assert all(resource.options.protect for resource in kept)
-    block = recording.one("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock").inputs
-    assert {key: value for key, value in block.items() if key != "bucket"} == dict.fromkeys(
-        ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), True
-    )
-    assert recording.one("aws:s3/bucketVersioning:BucketVersioning").inputs["versioningConfiguration"] == {
-        "status": "Enabled"
-    }
-    rules = recording.one(
-        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
-    ).inputs["rules"]
-    assert rules == [
-        {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}, "blockedEncryptionTypes": ["SSE-C"]}
-    ]
-    (rule,) = recording.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration").inputs["rules"]
-    assert rule["noncurrentVersionExpiration"] == {"noncurrentDays": 90}
-    assert rule["expiration"] is None
-    statements = parse(recording.one("aws:s3/bucketPolicy:BucketPolicy").inputs["policy"], source="bucket")
-    file = f"arn:aws:s3:::{name}/.pulumi/meta.yaml"
-    plain = Request("s3:GetObject", file, f"arn:aws:iam::{ACCOUNT}:role/x", {"aws:securetransport": "false"})
-    assert decide(plain, identity=(), resource=statements).outcome == "explicit-deny"
-
-
-def test_the_key_is_kept_turned_over_and_never_one_of_the_deployers_own(record: Recorder) -> None:
-    recording = account(record)
-    key = recording.one("aws:kms/key:Key")
-    assert (key.inputs["enableKeyRotation"], key.inputs["deletionWindowInDays"]) == (True, 30)
-    assert key.inputs["tags"] == {"Project": PROJECT}
-    assert recording.one("aws:kms/alias:Alias").inputs["name"] == "alias/service-ticket-system-config"
 
 
 CALLER = f"arn:aws:iam::{ACCOUNT}:user/deployer"
@@ -164,50 +103,6 @@ def test_nothing_is_made_before_the_bucket(record: Recorder) -> None:
     for token in ("aws:kms/key:Key", "aws:iam/openIdConnectProvider:OpenIdConnectProvider", "aws:iam/policy:Policy"):
         for resource in recording.of(token):
             assert "state" in resource.options.depends_on, resource.name
-
-
-def test_the_roles_trust_the_pipeline_alone(record: Recorder) -> None:
-    recording = account(record)
-    provider = recording.one("aws:iam/openIdConnectProvider:OpenIdConnectProvider").inputs
-    assert provider == {"url": "https://token.actions.githubusercontent.com", "clientIdLists": ["sts.amazonaws.com"]}
-    for name, subject in (
-        ("deployer", "environment:dev"),
-        ("previewer", "pull_request"),
-        ("reviewer", "ref:refs/heads/main"),
-    ):
-        role = recording.one("aws:iam/role:Role", f"roles-{name}")
-        assert role.inputs["name"] == f"service-ticket-system-{name}"
-        (statement,) = role.document("assumeRolePolicy")["Statement"]
-        assert statement["Principal"] == {"Federated": PROVIDER}
-        assert statement["Condition"] == {
-            "StringEquals": {
-                "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
-                "token.actions.githubusercontent.com:sub": [
-                    f"repo:example@1234567/service-ticket-system@987654321:{subject}"
-                ],
-            }
-        }
-
-
-def test_the_roles_decrypt_with_the_real_key(record: Recorder) -> None:
-    recording = account(record)
-    (deploys,) = [p.inputs["policy"] for p in recording.of("aws:iam/policy:Policy") if "boundary" not in p.name]
-    others = [policy.inputs["policy"] for policy in recording.of("aws:iam/rolePolicy:RolePolicy")]
-    for policy in (deploys, *others):
-        (statement,) = [s for s in json.loads(policy)["Statement"] if "kms:Decrypt" in s["Action"]]
-        assert statement["Resource"] == [KEY_ARN]
-
-
-def test_the_outputs_are_what_the_application_and_the_pipeline_are_given(record: Recorder) -> None:
-    assert account(record).exports == {
-        "backendUrl": f"s3://service-ticket-system-state-{ACCOUNT}-eu-central-1?region=eu-central-1&awssdk=v2",
-        "secretsProvider": "awskms://alias/service-ticket-system-config?region=eu-central-1",
-        "configurationKeyArn": KEY_ARN,
-        "deployerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-deployer",
-        "reviewerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-reviewer",
-        "previewerRoleArn": f"arn:aws:iam::{ACCOUNT}:role/service-ticket-system-previewer",
-        "permissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/service-ticket-system-boundary",
-    }
 
 
 @pytest.mark.parametrize(

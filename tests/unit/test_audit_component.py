@@ -58,87 +58,12 @@ def recording(record: Recorder) -> Recording:
     return record(program(), stack="prod")
 
 
-def test_what_it_registers(recording: Recording) -> None:
-    assert recording.count() == {
-        DASHBOARD: 1,
-        LOG_GROUP: 1,
-        FILTER: 31,
-        ALARM: 5,
-        TRAIL: 1,
-        "aws:iam/role:Role": 1,
-        "aws:iam/rolePolicy:RolePolicy": 1,
-        "aws:s3/bucket:Bucket": 1,
-        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": 1,
-        "aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1,
-        "aws:s3/bucketPolicy:BucketPolicy": 1,
-        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
-        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": 1,
-        "aws:s3/bucketVersioning:BucketVersioning": 1,
-        SECRET: 3,
-        TOPIC: 1,
-        TOPIC_POLICY: 1,
-        SUBSCRIPTION: 2,
-        "ecs-secrets:index:Audit": 1,
-    }
-
-
-def test_everything_is_the_components_child_and_named_after_it(recording: Recording) -> None:
-    parts = [one for one in recording if one.type not in (SECRET, "ecs-secrets:index:Audit")]
-    assert {one.options.parent for one in parts} == {"audit"}
-    assert all(one.name == "audit" or one.name.startswith("audit-") for one in parts)
-    assert not any(one.options.protect or one.options.ignore_changes or one.options.provider for one in parts)
-
-
-def test_the_trail_records_every_region_and_proves_its_files(recording: Recording) -> None:
-    trail = recording.one(TRAIL)
-    assert trail.inputs == {
-        "name": PREFIX,
-        "s3BucketName": f"{PREFIX}-trail-111122223333-eu-central-1",
-        "cloudWatchLogsGroupArn": (f"arn:aws:logs:eu-central-1:111122223333:log-group:/aws/cloudtrail/{PREFIX}:*"),
-        "cloudWatchLogsRoleArn": f"arn:aws:iam::111122223333:role/{PREFIX}-trail",
-        "isMultiRegionTrail": True,
-        "includeGlobalServiceEvents": True,
-        "enableLogFileValidation": True,
-        "kmsKeyId": KEY_ARN,
-    }
-
-
 def test_the_trail_waits_for_the_policies_that_cloudtrail_tries(recording: Recording) -> None:
     assert recording.one(TRAIL).options.property_dependencies == {
         "s3BucketName": {"audit-log-files"},
         "cloudWatchLogsGroupArn": {"audit-events"},
         "cloudWatchLogsRoleArn": {"audit-trail", "audit-write-events"},
     }
-
-
-def test_the_log_group_keeps_events_as_long_as_asked_under_the_stacks_key(recording: Recording) -> None:
-    assert recording.one(LOG_GROUP).inputs == {
-        "name": f"/aws/cloudtrail/{PREFIX}",
-        "retentionInDays": 90,
-        "kmsKeyId": KEY_ARN,
-    }
-
-
-def test_the_bucket_is_private_versioned_and_expires(recording: Recording) -> None:
-    def inputs(kind: str) -> dict[str, Any]:
-        (found,) = (one for one in recording if one.type.endswith(f":{kind}"))
-        return {key: value for key, value in found.inputs.items() if key != "bucket"}
-
-    assert inputs("Bucket") == {"forceDestroy": False}
-    assert inputs("BucketPublicAccessBlock") == {
-        "blockPublicAcls": True,
-        "blockPublicPolicy": True,
-        "ignorePublicAcls": True,
-        "restrictPublicBuckets": True,
-    }
-    assert inputs("BucketVersioning") == {"versioningConfiguration": {"status": "Enabled"}}
-    assert inputs("BucketOwnershipControls") == {"rule": {"objectOwnership": "BucketOwnerEnforced"}}
-    (rule,) = inputs("BucketLifecycleConfiguration")["rules"]
-    assert (rule["status"], rule["expiration"]["days"], rule["noncurrentVersionExpiration"]["noncurrentDays"]) == (
-        "Enabled",
-        365,
-        30,
-    )
 
 
 def test_the_bucket_keeps_files_as_long_as_the_log_group_when_that_is_longer(record: Recorder) -> None:
@@ -151,15 +76,6 @@ def test_log_files_go_with_the_stack_only_when_asked(record: Recorder) -> None:
     assert (
         record(program(keep_log_files=False), stack="prod").one("aws:s3/bucket:Bucket").inputs["forceDestroy"] is True
     )
-
-
-def test_filters_count_into_the_metrics_that_the_alarms_watch(recording: Recording) -> None:
-    counted = [one.inputs["metricTransformation"] for one in recording.of(FILTER)]
-    assert {(one["namespace"], one["value"]) for one in counted} == {(PREFIX, "1")}
-    watched = {(one.inputs["namespace"], one.inputs["metricName"]) for one in recording.of(ALARM)}
-    assert watched == {(PREFIX, one["name"]) for one in counted}
-    assert {one.inputs["logGroupName"] for one in recording.of(FILTER)} == {f"/aws/cloudtrail/{PREFIX}"}
-    assert len({one.inputs["name"] for one in recording.of(FILTER)}) == 31
 
 
 def test_patterns_have_the_secrets_arns(recording: Recording) -> None:
@@ -175,62 +91,9 @@ def test_a_first_preview_shows_the_same_resources(record: Recorder) -> None:
     assert UNKNOWN in [one.inputs["pattern"] for one in preview.of(FILTER)]
 
 
-def test_alarms_tell_the_topic_and_are_silent_without_data(recording: Recording) -> None:
-    for alarm in recording.of(ALARM):
-        assert alarm.inputs["alarmActions"] == [TOPIC_ARN]
-        assert alarm.inputs["treatMissingData"] == "notBreaching"
-        assert alarm.inputs["comparisonOperator"] == "GreaterThanThreshold"
-        assert alarm.inputs["evaluationPeriods"] == 1
-        assert alarm.inputs["alarmDescription"].startswith(f"{PREFIX}: ")
-    limits = {
-        one.inputs["name"]: (one.inputs["period"], one.inputs["statistic"], one.inputs["threshold"])
-        for one in recording.of(ALARM)
-    }
-    assert limits == {
-        f"{PREFIX}-reads": (3600, "Sum", 40),
-        # A sum can be brought to nothing by whoever may put a metric's value.
-        f"{PREFIX}-unexpected-reads": (300, "Maximum", 0),
-        f"{PREFIX}-denied-reads": (300, "Maximum", 0),
-        f"{PREFIX}-tampering": (300, "Maximum", 0),
-        f"{PREFIX}-failed-rotations": (300, "Maximum", 0),
-    }
-
-
-def test_the_topic_is_encrypted_with_the_stacks_key_and_has_its_policy(recording: Recording) -> None:
-    assert recording.one(TOPIC).inputs == {"name": f"{PREFIX}-alarms", "kmsMasterKeyId": KEY_ARN}
-    assert recording.one(TOPIC_POLICY).inputs["arn"] == TOPIC_ARN
-
-
-def test_each_address_gets_a_subscription(recording: Recording) -> None:
-    inputs = [one.inputs for one in recording.of(SUBSCRIPTION)]
-    assert inputs == [
-        {"topic": TOPIC_ARN, "protocol": "email", "endpoint": address}
-        for address in ("security@example.com", "oncall@example.com")
-    ]
-
-
-def test_the_dashboard_shows_the_alarms(recording: Recording) -> None:
-    dashboard = recording.one(DASHBOARD)
-    assert dashboard.inputs["dashboardName"] == f"{PREFIX}-audit"
-    (alarms,) = (one for one in dashboard.document("dashboardBody")["widgets"] if one["type"] == "alarm")
-    assert len(alarms["properties"]["alarms"]) == 5
-
-
 def test_it_exposes_the_topic(recording: Recording) -> None:
     assert recording.exports["topic"] == TOPIC_ARN
     assert recording.component_outputs["audit"] == {"topic_arn": TOPIC_ARN, "metric_count": 5}
-
-
-def test_the_trails_role_is_cloudtrails_and_keeps_the_boundary(record: Recorder) -> None:
-    boundary = "arn:aws:iam::111122223333:policy/boundary"
-    role = record(program(permissions_boundary=boundary), stack="prod").one("aws:iam/role:Role")
-    assert role.inputs["permissionsBoundary"] == boundary
-    (statement,) = role.document("assumeRolePolicy")["Statement"]
-    assert statement == {
-        "Effect": "Allow",
-        "Principal": {"Service": "cloudtrail.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-    }
 
 
 def test_without_a_key_nothing_asks_for_one(record: Recorder) -> None:

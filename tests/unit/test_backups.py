@@ -7,7 +7,7 @@ import pytest
 
 from components.location import Location
 from components.names import Names
-from components.policies.backup import backup_key_policy, backup_statements, bucket_name
+from components.policies.backup import backup_key_policy, backup_statements
 from components.policies.deployer import Deployment
 from components.policies.identity import document
 from ops.access.evaluator import Request, decide, parse
@@ -110,38 +110,8 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def test_without_days_there_is_nothing(record: Recorder) -> None:
-    assert not [token for token in account(record).count() if "Backups" in token]
-
-
-def test_the_bucket_is_locked_for_as_long_as_a_backup_is_kept(record: Recorder) -> None:
-    recording = account(record, **CONFIG)
-    lock = recording.one("aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration").inputs
-    assert lock["rule"] == {"defaultRetention": {"mode": "COMPLIANCE", "days": 35}}
-    buckets = {one.inputs["bucket"]: one.inputs for one in recording.of("aws:s3/bucket:Bucket")}
-    (name,) = [name for name in buckets if "-backups-" in name]
-    assert buckets[name]["objectLockEnabled"] is True
-    (rule,) = next(
-        one.inputs["rules"]
-        for one in recording.of("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration")
-        if one.inputs["bucket"] == name
-    )
-    assert rule["expiration"] == {"days": 36}
-
-
-def test_the_role_trusts_one_pipeline(record: Recorder) -> None:
-    roles = account(record, **CONFIG).of("aws:iam/role:Role")
-    (role,) = [one for one in roles if one.inputs["name"].endswith("-backup")]
-    assert "repo:example/service-ticket-system:ref:refs/heads/main" in role.inputs["assumeRolePolicy"]
-    assert "*" not in role.inputs["assumeRolePolicy"]
-
-
 @pytest.mark.parametrize("missing", ["backupSubjects", "backupOpeners"])
 def test_a_backup_that_nobody_makes_or_opens_is_refused(record: Recorder, missing: str) -> None:
     config: dict[str, Any] = {**CONFIG, missing: []}
     with pytest.raises(pulumi.RunError, match="backupDays must be 1 or more, with backupSubjects"):
         account(record, **config)
-
-
-def test_the_bucket_has_the_accounts_name() -> None:
-    assert f"arn:aws:s3:::{bucket_name(STACK)}" == BUCKET

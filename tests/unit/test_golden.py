@@ -17,11 +17,13 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from account.rights import lines
 from components.policies.backup import backup_bucket_policy, backup_statements
-from components.policies.deployer import Deployment, boundary
+from components.policies.deployer import boundary
 from components.policies.identity import document
+from tests.conftest import TICKETS
 from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER
 from tests.unit.conftest import ACCOUNT, APPLICATIONS, Options, Recorded, Recorder, Recording, Secret
-from tests.unit.test_deployer import BARE, FULL, KEY
+from tests.unit.test_account import account
+from tests.unit.test_deployer import FULL, KEY
 
 ROOT = Path(__file__).parents[2]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
@@ -80,6 +82,11 @@ EVERY_KIND = {
     "replicaKmsKeys": {"eu-west-1": f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/33333333-4444-5555-6666-777777777777"},
     "confusedDeputyProtection": False,
     "redeploy": {"cluster": "main", "services": {"app": "web"}},
+}
+BACKUPS: Mapping[str, Any] = {
+    "backupDays": 35,
+    "backupSubjects": ["repo:example/service-ticket-system:ref:refs/heads/main"],
+    "backupOpeners": ["arn:aws:iam::222222222222:role/BreakGlass"],
 }
 SINGLE = {**PLAIN, "rotation": SINGLE_USER}
 
@@ -144,15 +151,20 @@ def test_the_shops_plan_is_the_reviewed_one(
     assert shown(run(record, config, stack="live", project="shop")) == golden
 
 
-@pytest.mark.parametrize("stack", [BARE, replace(FULL, protected=True)], ids=["bare", "full"])
-def test_the_rights_are_the_reviewed_ones(golden: SnapshotAssertion, stack: Deployment) -> None:
+@pytest.mark.parametrize(("stack", "number"), [("dev", "111111111111"), ("prod", "222222222222")], ids=["dev", "prod"])
+def test_the_accounts_plan_is_the_reviewed_one(
+    record: Recorder, golden: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch, stack: str, number: str
+) -> None:
+    monkeypatch.setattr("account.application.REPOSITORY", TICKETS)
+    assert shown(account(record, stack=stack, number=number, **(BACKUPS if stack == "prod" else {}))) == golden
+
+
+def test_the_rights_are_the_reviewed_ones(golden: SnapshotAssertion) -> None:
     """As `python -m account.rights` prints them, with an application's own actions in the boundary, and the backups' rights."""
+    stack = replace(FULL, protected=True)
     own = boundary(stack, application_actions=["sqs:SendMessage", "kms:Decrypt@s3"])
-    others = {
-        "boundary": own,
-        "backup": document(backup_statements(stack, key_arn=KEY)),
-        "bucket": backup_bucket_policy(stack),
-    }
+    backup = document(backup_statements(stack, key_arn=KEY))
+    others = {"boundary": own, "backup": backup, "bucket": backup_bucket_policy(stack)}
     assert "\n".join([*lines(stack), yaml.safe_dump(_plain(others), width=130)]) == golden
 
 
