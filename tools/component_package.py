@@ -8,7 +8,7 @@ The requirements are the project's own lock, so that both install the same bytes
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,36 +36,27 @@ def files() -> dict[Path, str]:
 
 
 def _tables(schema: Mapping[str, Any]) -> Iterator[str]:
-    types = {name.rpartition(":")[2]: found for name, found in schema["types"].items()}
     for token, resource in sorted(schema["resources"].items()):
-        yield f"## {token.rpartition(':')[2]}\n"
-        yield f"{_sentence(resource['description'])}\n"
-        yield "| input | type | meaning |"
-        yield "|---|---|---|"
+        yield f"## {token.rpartition(':')[2]}\n\n{_sentence(resource['description'])}\n"
         required = set(resource.get("requiredInputs", ()))
-        for name, found in sorted(
-            resource["inputProperties"].items(), key=lambda item: (item[0] not in required, item[0])
-        ):
-            yield _row(f"**`{name}`**" if name in required else f"`{name}`", found)
-        yield "\n| output | type | meaning |"
-        yield "|---|---|---|"
-        yield from (_row(f"`{name}`", found) for name, found in sorted(resource["properties"].items()))
+        inputs = sorted(resource["inputProperties"].items(), key=lambda one: (one[0] not in required, one[0]))
+        yield from _table("input", inputs, required)
+        yield ""
+        yield from _table("output", sorted(resource["properties"].items()), ())
         yield ""
     yield "## Types\n"
-    for name, found in sorted(types.items()):
-        yield f"**{name}**: {_sentence(found['description'])}\n"
-        yield "| field | type | meaning |"
-        yield "|---|---|---|"
-        required = set(found.get("required", ()))
-        yield from (
-            _row(f"**`{field}`**" if field in required else f"`{field}`", one)
-            for field, one in sorted(found["properties"].items())
-        )
+    for token, found in sorted(schema["types"].items()):
+        yield f"**{token.rpartition(':')[2]}**: {_sentence(found['description'])}\n"
+        yield from _table("field", sorted(found["properties"].items()), found.get("required", ()))
         yield ""
 
 
-def _row(name: str, found: Mapping[str, Any]) -> str:
-    return f"| {name} | {_type(found)} | {_sentence(found.get('description', ''))} |"
+def _table(title: str, rows: Iterable[tuple[str, Any]], required: Collection[str]) -> Iterator[str]:
+    yield f"| {title} | type | meaning |"
+    yield "|---|---|---|"
+    for name, found in rows:
+        shown = f"**`{name}`**" if name in required else f"`{name}`"
+        yield f"| {shown} | {_type(found)} | {_sentence(found.get('description', ''))} |"
 
 
 def _type(found: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ Source: Pulumi, pkg/display/json.go (3.274): previewDigest, previewStep.
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 _OPERATIONS = {
@@ -66,20 +66,18 @@ def _errors(preview: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _parsed(text: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the digest, if there is one; warnings may stand before it."""
-    start = text.find("{")
-    if start >= 0:
-        try:
-            yield json.loads(text[start:])
-        except ValueError:
-            return
+def _parsed(text: str) -> Mapping[str, Any] | None:
+    """Return the digest, if there is one; warnings may stand before it."""
+    try:
+        return json.loads(text[text.index("{") :])
+    except ValueError:
+        return None
 
 
 def main() -> None:
     """Read the standard input, write the comment."""
     (stack,) = sys.argv[1:]
-    preview = next(_parsed(sys.stdin.read()), None)
+    preview = _parsed(sys.stdin.read())
     sys.stdout.write(comment(stack, preview))
     for message in _errors(preview or {}):
         sys.stderr.write(f"{message.rstrip()}\n")

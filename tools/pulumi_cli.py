@@ -33,10 +33,8 @@ def version(tools: Path = TOOLS) -> str:
 
 def archive(number: str) -> str:
     """Return the name of the release's archive for this machine."""
-    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(
-        platform.machine().lower(), ""
-    )
-    name = f"{platform.system().lower()}-{machine}"
+    machines = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+    name = f"{platform.system().lower()}-{machines.get(platform.machine().lower(), '')}"
     if name not in _PLATFORMS:
         raise SystemExit(f"there is no Pulumi CLI for {platform.system()} on {platform.machine()}")
     return f"pulumi-v{number}-{name}.tar.gz"
@@ -61,9 +59,8 @@ def verified(tools: Path = TOOLS, releases: str = RELEASES) -> Path:
     """
     number = version(tools)
     name = archive(number)
-    sums = dict(
-        line.split()[::-1] for line in (tools / "pulumi.sha256").read_text(encoding="utf-8").splitlines() if line
-    )
+    recorded = (tools / "pulumi.sha256").read_text(encoding="utf-8").splitlines()
+    sums = dict(line.split()[::-1] for line in recorded if line)
     if name not in sums:
         raise SystemExit(
             f"tools/pulumi.sha256 has no checksum of {name}. Record it, compare it with the release's page, commit the file:\n"

@@ -30,8 +30,8 @@ _SECRET_NAME = re.compile(r"password|passphrase|token|secret|api_?key|private_?k
 _PLACE_NAME = re.compile(r"(arn|arns|url|name|stack|subjects|principals|days|length|window|path)$", re.IGNORECASE)
 """Ends of names that say where a secret is or how it is treated."""
 
-_FOUND, _NOTHING = 200, 0
-"""Kingfisher's exit statuses."""
+_FOUND_SOMETHING = 200
+"""Kingfisher's exit status."""
 
 
 class Finding(NamedTuple):
@@ -61,7 +61,7 @@ def _kingfisher(files: list[str]) -> Iterator[Finding]:
         done = subprocess.run(  # noqa: S603 - the pinned package's command, no shell
             [*command, "--output", str(output), "--", *files], capture_output=True, text=True, check=False
         )
-        if done.returncode not in {_FOUND, _NOTHING}:
+        if done.returncode not in {_FOUND_SOMETHING, 0}:
             sys.exit(f"kingfisher failed with status {done.returncode}; nothing was scanned")
         lines = output.read_text(encoding="utf-8").splitlines() if output.is_file() else []
     for line in lines:

@@ -33,9 +33,8 @@ def printed() -> str:
         text = f"{head}{entries.rstrip()}\n{tail}".replace("    Constant,\n", "    Constant,\n    External,\n")
         text = re.sub(r"IN_STACK: .*?\n}\n", "IN_STACK: Mapping[str, Sequence[Entry]] = {}\n", text, flags=re.DOTALL)
         (project / "catalogue.py").write_text(text, encoding="utf-8")
-        environment = {
-            **os.environ,
-            "SANDBOX_HOME": str(Path(folder) / "home"),
+        own = {
+            "SANDBOX_HOME": f"{folder}/home",
             "PYTHONPATH": str(project),
             "COLUMNS": str(COLUMNS),
             "FORCE_COLOR": "1",
@@ -43,7 +42,9 @@ def printed() -> str:
 
         def sandbox(*words: str) -> str:
             command = [sys.executable, "-m", "sandbox", *words]
-            done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own interpreter
+            done = subprocess.run(  # noqa: S603 - our own interpreter
+                command, cwd=project, env=os.environ | own, capture_output=True, text=True, check=False
+            )
             if done.returncode:
                 sys.exit(done.stdout + done.stderr)
             return done.stdout

@@ -38,6 +38,7 @@ _LEFT_OUT = shutil.ignore_patterns(
 )
 _MINUTES = 60
 _ENDING = " (pending deletion or inactive: it costs nothing and needs nothing)"
+_GITHUB = "/token.actions.githubusercontent.com"
 _LOCAL = "the local AWS runs no container, delivers no event and runs no function"
 # Names and lengths of the container's secret variables, which the command gets as arguments; never a value.
 _TELL = 'for name; do eval "value=\\$$name"; echo "trial $name ${#value}"; done'
@@ -56,6 +57,14 @@ It changes nothing that exists. It takes about half an hour and costs under 2 US
 some Fargate minutes.
 KMS keys stay 7 to 30 days as "pending deletion", which costs nothing.
 """
+
+
+_NAMED: Sequence[tuple[str, str, str, str, str, Mapping[str, bool]]] = (
+    ("secretsmanager", "list_secrets", "SecretList", "ARN", "Name", {"IncludePlannedDeletion": True}),
+    ("iam", "list_roles", "Roles", "Arn", "RoleName", {}),
+    ("logs", "describe_log_groups", "logGroups", "arn", "logGroupName", {}),
+)
+"""What a name shows: the operation that lists it, and the fields of the list, the ARN and the name."""
 
 
 class TrialError(Exception):
@@ -104,14 +113,12 @@ class Trial:
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
         }
-        self.local = (urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname or "") in {
-            "127.0.0.1",
-            "localhost",
-            "::1",
-        }
-        self.oidc_before = [
-            one["Arn"] for one in self.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
-        ]
+        self.local = urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname in {"127.0.0.1", "localhost", "::1"}
+        self.oidc_before = self.oidc_providers()
+
+    def oidc_providers(self) -> list[str]:
+        """Return the ARNs of the account's OpenID Connect providers."""
+        return [one["Arn"] for one in self.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]]
 
     def client(self, service: str) -> Any:
         """Return a client of boto3."""
@@ -179,7 +186,7 @@ class Trial:
 
     def account_up(self) -> None:
         """Bring `account/` up; AWS has one OpenID Connect provider an issuer, which the trial would have to share."""
-        if any(arn.endswith("/token.actions.githubusercontent.com") for arn in self.oidc_before):
+        if any(arn.endswith(_GITHUB) for arn in self.oidc_before):
             raise SkippedError("the account has GitHub's OpenID Connect provider already")
         self.pulumi("stack", "init", "dev", folder="account")
         self.pulumi("up", "--yes", "--stack", "dev", folder="account")
@@ -228,13 +235,8 @@ class Trial:
             raise SkippedError("the Region has no default VPC")
         vpc = {"Name": "vpc-id", "Values": [found[0]["VpcId"]]}
         own = self.client("ec2").describe_security_groups(Filters=[vpc, {"Name": "group-name", "Values": ["default"]}])
-        return {
-            "awsvpcConfiguration": {
-                "subnets": [subnet["SubnetId"] for subnet in found],
-                "securityGroups": [group["GroupId"] for group in own["SecurityGroups"]],
-                "assignPublicIp": "ENABLED",
-            }
-        }
+        subnets, groups = [one["SubnetId"] for one in found], [one["GroupId"] for one in own["SecurityGroups"]]
+        return {"awsvpcConfiguration": {"subnets": subnets, "securityGroups": groups, "assignPublicIp": "ENABLED"}}
 
     def create_service(self) -> None:
         """Create the service that `redeploy` names."""
@@ -251,13 +253,13 @@ class Trial:
         outputs, ecs = self.outputs(stack), self.client("ecs")
         service = outputs["services"]["app"]
         names = sorted(service["container_secrets"])
-        container = ecs.describe_task_definition(taskDefinition=service["task_definition_arn"])["taskDefinition"][
-            "containerDefinitions"
-        ][0]["name"]
-        command = ["sh", "-c", _TELL, "trial", *names]
+        described = ecs.describe_task_definition(taskDefinition=service["task_definition_arn"])["taskDefinition"]
+        override = {
+            "name": described["containerDefinitions"][0]["name"], "command": ["sh", "-c", _TELL, "trial", *names],
+        }  # fmt: skip
         started = ecs.run_task(
             cluster=self.project, taskDefinition=service["task_definition_arn"], launchType="FARGATE",
-            networkConfiguration=self.network(), overrides={"containerOverrides": [{"name": container, "command": command}]},
+            networkConfiguration=self.network(), overrides={"containerOverrides": [override]},
         )  # fmt: skip
         if started["failures"]:
             raise TrialError(json.dumps(started["failures"]))
@@ -273,10 +275,8 @@ class Trial:
         logs = self.client("logs")
         for _ in range(12):  # the driver delivers a moment later
             events = logs.filter_log_events(logGroupName=group, filterPattern="trial").get("events", [])
-            lines = [e["message"] for e in events if e["logStreamName"].endswith(task)]
-            matches = [re.fullmatch(r"trial (\w+) (\d+)\s*", line) for line in lines]
-            found = {str(match[1]): str(match[2]) for match in matches if match}
-            if found:
+            printed = "".join(f"{e['message'].rstrip()}\n" for e in events if e["logStreamName"].endswith(task))
+            if found := dict(re.findall(r"^trial (\w+) (\d+)$", printed, re.MULTILINE)):
                 return found
             time.sleep(5)
         return {}
@@ -306,17 +306,8 @@ class Trial:
             raise SkippedError("no --rotation FILE names a database")
         if self.local:
             raise SkippedError(_LOCAL)
-        printed = self.command(
-            sys.executable,
-            "-m",
-            "ops",
-            "rotate",
-            "db-app-user",
-            "--yes",
-            "--outputs",
-            str(self.folder / "outputs-prod.json"),
-        )
-        return printed.strip().splitlines()[-1]
+        words = ("rotate", "db-app-user", "--yes", "--outputs", str(self.folder / "outputs-prod.json"))
+        return self.command(sys.executable, "-m", "ops", *words).strip().splitlines()[-1]
 
     def clean_up(self) -> None:
         """Delete everything, each thing whatever happened to the others; then look what is held."""
@@ -359,10 +350,9 @@ class Trial:
 
     def _delete_oidc(self) -> None:
         """The stack retains it on purpose; this one was created by the trial."""
-        iam = self.client("iam")
-        for one in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]:
-            if one["Arn"] not in self.oidc_before and one["Arn"].endswith("/token.actions.githubusercontent.com"):
-                iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=one["Arn"])
+        for arn in set(self.oidc_providers()) - set(self.oidc_before):
+            if arn.endswith(_GITHUB):
+                self.client("iam").delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
 
     def _look(self) -> str:
         self.held = sorted({f"{arn}{self._ends(arn)}" for arn in self._holds()})
@@ -380,44 +370,34 @@ class Trial:
 
     def _holds(self) -> Iterator[str]:
         """By tag, and by name where tags are not listed."""
-        tagged = self.client("resourcegroupstaggingapi").get_paginator("get_resources")
-        names = [self.project, f"{self.project}-account"]
-        for page in tagged.paginate(TagFilters=[{"Key": "Project", "Values": names}]):
-            yield from (one["ResourceARN"] for one in page["ResourceTagMappingList"])
-        for page in self.client("secretsmanager").get_paginator("list_secrets").paginate(IncludePlannedDeletion=True):
-            yield from (s["ARN"] for s in page["SecretList"] if s["Name"].startswith(self.project))
-        for page in self.client("iam").get_paginator("list_roles").paginate():
-            yield from (r["Arn"] for r in page["Roles"] if r["RoleName"].startswith(self.project))
-        for page in self.client("logs").get_paginator("describe_log_groups").paginate():
-            yield from (g["arn"] for g in page["logGroups"] if self.project in g["logGroupName"])
-        yield from (
-            f"arn:aws:s3:::{b['Name']}"
-            for b in self.client("s3").list_buckets()["Buckets"]
-            if b["Name"].startswith(self.project)
-        )
+        tags = [{"Key": "Project", "Values": [self.project, f"{self.project}-account"]}]
+        tagged = self.client("resourcegroupstaggingapi").get_paginator("get_resources").paginate(TagFilters=tags)
+        yield from (one["ResourceARN"] for page in tagged for one in page["ResourceTagMappingList"])
+        for service, operation, result, arn, name, more in _NAMED:
+            for page in self.client(service).get_paginator(operation).paginate(**more):
+                yield from (one[arn] for one in page[result] if self.project in one[name])
+        buckets = [bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"]]
+        yield from (f"arn:aws:s3:::{name}" for name in buckets if name.startswith(self.project))
 
     def report(self) -> str:
         """Return the report, in Markdown."""
         where = "the local AWS" if self.local else f"AWS, account {self.account}"
-        lines = [
-            f"# Trial of {self.project} on {where}, {self.region}",
-            "",
-            "| step | outcome | seconds |",
-            "|---|---|---|",
+        rows = "".join(f"| {one.name} | {one.outcome} | {one.seconds:.0f} |\n" for one in self.steps)
+        told = [one for one in self.steps if one.outcome == "ok" and one.detail and one.name[:4] != "what"]
+        lists = {
+            "Where it differed from the local AWS": self._details("DIFFERS"),
+            "Not tried": self._details("skipped"),
+            "Reported": [f"- {one.name}: {one.detail}" for one in told],
+            "What AWS still holds": [f"- {arn}" for arn in self.held],
+        }
+        parts = [
+            f"# Trial of {self.project} on {where}, {self.region}\n\n| step | outcome | seconds |\n|---|---|---|\n{rows}"
         ]
-        lines += [f"| {one.name} | {one.outcome} | {one.seconds:.0f} |" for one in self.steps]
-        for outcome, title in (("DIFFERS", "Where it differed from the local AWS"), ("skipped", "Not tried")):
-            lines += ["", f"## {title}", ""]
-            chosen = [one for one in self.steps if one.outcome == outcome]
-            lines += [f"### {one.name}\n\n```\n{one.detail}\n```" for one in chosen] or ["Nothing."]
-        lines += ["", "## Reported", ""]
-        lines += [
-            f"- {one.name}: {one.detail}"
-            for one in self.steps
-            if one.outcome == "ok" and one.detail and one.name[:4] != "what"
-        ]
-        lines += ["", "## What AWS still holds", "", *([f"- {arn}" for arn in self.held] or ["Nothing."])]
-        return "\n".join(lines) + "\n"
+        parts += [f"## {title}\n\n" + "\n".join(lines or ["Nothing."]) + "\n" for title, lines in lists.items()]
+        return "\n".join(parts)
+
+    def _details(self, outcome: str) -> list[str]:
+        return [f"### {one.name}\n\n```\n{one.detail}\n```" for one in self.steps if one.outcome == outcome]
 
 
 def copied(  # noqa: PLR0917 - what the files hold, one by one
@@ -459,12 +439,9 @@ def principal_of(caller: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ask, try, clean up, report; returns 0 when nothing differed, 1 when something did, 2 when nothing was done."""
     parser = argparse.ArgumentParser(description="Try everything on a real AWS account, then delete it.")
-    parser.add_argument(
-        "--rotation", type=Path, metavar="FILE", help="YAML with databaseHost and rotation, for prod's stack"
-    )
-    parser.add_argument(
-        "--report", type=Path, metavar="FILE", default=Path("trial-report.md"), help="where the report goes"
-    )
+    file: Mapping[str, Any] = {"type": Path, "metavar": "FILE"}
+    parser.add_argument("--rotation", **file, help="YAML with databaseHost and rotation, for prod's stack")
+    parser.add_argument("--report", **file, default=Path("trial-report.md"), help="where the report goes")
     given = parser.parse_args(arguments)
     rotation: dict[str, Any] = yaml.safe_load(given.rotation.read_text(encoding="utf-8")) if given.rotation else {}
     if shutil.which("pulumi") is None:
@@ -477,12 +454,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"AWS does not answer ({error}); sign in and set AWS_REGION\n")
         return 2
     account, region, project = identity["Account"], str(session.region_name), f"trial-{secrets.token_hex(3)}"
-    more = ", a rotation function" if rotation else ""
-    sys.stderr.write(
-        _PLAN.format(
-            account=account, region=region, caller=identity["Arn"], project=project, rotation=more, image=IMAGE
-        )
-    )
+    told = {"account": account, "region": region, "caller": identity["Arn"], "project": project, "image": IMAGE}
+    sys.stderr.write(_PLAN.format(**told, rotation=", a rotation function" if rotation else ""))
     sys.stderr.write(f"\nType the account's number to go on: {account[:4]}...\n")
     if sys.stdin.readline().strip() != account:
         sys.stderr.write("not confirmed; nothing was created\n")
