@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ OLD = {
     "NODE_ENV": "production",
 }
 SECRET_VALUES = [OLD["JWT_SECRET"], OLD["SMTP_PASSWORD"], "the old database password"]
+HOST = {"DATABASE_HOST": "db.internal"}
 
 
 def _definition(environment: dict[str, str] = OLD, **more: Any) -> dict[str, Any]:
@@ -35,71 +37,80 @@ def _definition(environment: dict[str, str] = OLD, **more: Any) -> dict[str, Any
     return {**fargate, "family": "old", "containerDefinitions": [container]}
 
 
-@pytest.fixture
-def old_file(tmp_path: Path) -> Path:
-    path = tmp_path / "old.json"
-    path.write_text(json.dumps(_definition()))
-    return path
+class Move:
+    """An old task definition in a file, and its plan."""
+
+    def __init__(self, ops: Ops, folder: Path) -> None:
+        self.ops, self.source, self.plan = ops, folder / "old.json", folder / "plan.json"
+
+    def scan(self, definition: dict[str, Any], *arguments: str, **more: Any) -> Any:
+        self.source.write_text(json.dumps(definition))
+        at = ("--to", str(self.plan), "--force")
+        return self.ops(None, "migrate", "scan", str(self.source), *at, *arguments, **more)
+
+    def verify(self, stack: Deployed, *arguments: str) -> Any:
+        return self.ops(stack, "migrate", "verify", str(self.plan), *arguments)
+
+    def edit(self, variable: str, **changes: object) -> None:
+        document = json.loads(self.plan.read_text())
+        for step in document["steps"]:
+            step.update(changes if step["variable"] == variable else {})
+        self.plan.write_text(json.dumps(document))
+
+    def accept(self) -> None:
+        """Drop everything that is undecided."""
+        self.plan.write_text(self.plan.read_text().replace('"undecided"', '"drop"'))
 
 
 @pytest.fixture
-def plan(old_file: Path, ops: Ops, tmp_path: Path) -> Path:
-    path = tmp_path / "plan.json"
-    done = ops(None, "migrate", "scan", str(old_file), "--to", str(path))
+def move(ops: Ops, tmp_path: Path) -> Move:
+    return Move(ops, tmp_path)
+
+
+@pytest.fixture
+def planned(move: Move) -> Move:
+    """With the plan of OLD for stack `dev`."""
+    done = move.scan(_definition())
     assert done.status == 0, done.err
-    return path
-
-
-@pytest.fixture
-def qa_plan(old_file: Path, ops: Ops, tmp_path: Path) -> Path:
-    """The plan for stack `qa`."""
-    path = tmp_path / "qa.json"
-    assert ops(None, "migrate", "scan", str(old_file), "--to", str(path), "--stack", "qa").status == 0
-    return path
+    return move
 
 
 def _register(stack: Deployed, definition: dict[str, Any]) -> str:
     return stack.client("ecs").register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"]
 
 
-def test_scan_of_a_file_needs_no_aws_and_shows_no_value(old_file: Path, ops: Ops, tmp_path: Path) -> None:
-    done = ops(None, "migrate", "scan", str(old_file), "--to", str(tmp_path / "p"))
+def _steps(done: Any, part: str = "verdict") -> dict[str, str]:
+    return {step["variable"]: step[part] for step in done.json["steps"]}
+
+
+def test_scan_of_a_file_needs_no_aws_and_shows_no_value(move: Move) -> None:
+    done = move.scan(_definition())
     assert done.status == 0
     assert "db-master-password" in done.out
-    assert not any(v in done.out + done.err + (tmp_path / "p").read_text() for v in SECRET_VALUES)
+    assert not any(v in done.out + done.err + move.plan.read_text() for v in SECRET_VALUES)
 
 
 def test_scan_of_a_family_reads_references_too(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
     stack.client("ssm").put_parameter(Name="/old/jwt", Value="from parameter store", Type="SecureString")
     reference = {"name": "JWT_SECRET", "valueFrom": f"arn:aws:ssm:eu-west-1:{stack.account}:parameter/old/jwt"}
-    _register(stack, _definition({"DATABASE_HOST": "db"}, secrets=[reference]))
-    path = tmp_path / "p"
-    done = ops(None, "migrate", "scan", "old", "--to", str(path), "--json", env=stack.variables)
+    _register(stack, _definition(HOST, secrets=[reference]))
+    done = ops(None, "migrate", "scan", "old", "--to", str(tmp_path / "p"), "--json", env=stack.variables)
     assert done.status == 0, done.err
-    assert {s["variable"]: s["verdict"] for s in done.json["steps"]} == {
-        "DATABASE_HOST": "plain",
-        "JWT_SECRET": "secret",
-    }
-    assert "from parameter store" not in path.read_text() + done.out
+    assert _steps(done) == {"DATABASE_HOST": "plain", "JWT_SECRET": "secret"}
+    assert "from parameter store" not in (tmp_path / "p").read_text() + done.out
 
 
-def test_scan_wants_a_decision_about_an_unknown_secret(ops: Ops, tmp_path: Path) -> None:
-    path = tmp_path / "old.json"
-    path.write_text(json.dumps(_definition({"SENTRY_DSN": "https://abc@sentry.example.com/1"})))
-    assert ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p")).status == 1
-    shown = ops(None, "migrate", "plan", str(tmp_path / "p"))
+def test_scan_wants_a_decision_about_an_unknown_secret(ops: Ops, move: Move) -> None:
+    assert move.scan(_definition({"SENTRY_DSN": "https://abc@sentry.example.com/1"})).status == 1
+    shown = ops(None, "migrate", "plan", str(move.plan))
     assert shown.status == 1
     assert '"SENTRY_DSN": Supplied("sentryDsn")' in shown.err
-    refused = ops(None, "migrate", "apply", str(tmp_path / "p"))
+    refused = ops(None, "migrate", "apply", str(move.plan))
     assert (refused.status, "SENTRY_DSN" in refused.err) == (1, True)
 
 
 @pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ("no/such/file.json", "there is no file"),
-        ("catalogue.py", "is not JSON"),
-    ],
+    ("source", "message"), [("no/such/file.json", "there is no file"), ("catalogue.py", "is not JSON")]
 )
 def test_scan_of_nothing_is_misuse(ops: Ops, source: str, message: str) -> None:
     done = ops(None, "migrate", "scan", source, env={"AWS_REGION": "eu-west-1"})
@@ -107,45 +118,36 @@ def test_scan_of_nothing_is_misuse(ops: Ops, source: str, message: str) -> None:
     assert message in done.err
 
 
-def test_scan_replaces_a_plan_only_when_it_is_told_to(ops: Ops, old_file: Path, plan: Path) -> None:
-    edited = plan.read_text().replace('"secret",', '"drop",')
-    plan.write_text(edited)
-    refused = ops(None, "migrate", "scan", str(old_file), "--to", str(plan))
+def test_scan_replaces_a_plan_only_when_it_is_told_to(ops: Ops, planned: Move) -> None:
+    edited = planned.plan.read_text().replace('"secret",', '"drop",')
+    planned.plan.write_text(edited)
+    arguments = ("migrate", "scan", str(planned.source), "--to", str(planned.plan))
+    refused = ops(None, *arguments)
     assert (refused.status, "add --force" in refused.err) == (2, True)
-    assert plan.read_text() == edited
-    assert ops(None, "migrate", "scan", str(old_file), "--to", str(plan), "--force").status == 0
-    assert plan.read_text() != edited
+    assert planned.plan.read_text() == edited
+    assert ops(None, *arguments, "--force").status == 0
+    assert planned.plan.read_text() != edited
 
 
-def test_scan_never_writes_over_its_source(ops: Ops, old_file: Path) -> None:
-    before = old_file.read_text()
-    done = ops(None, "migrate", "scan", str(old_file), "--to", str(old_file), "--force")
-    assert (done.status, "is the task definition itself" in done.err) == (2, True)
-    assert old_file.read_text() == before
-
-
-@pytest.mark.parametrize(("to", "message"), [("", "is a folder"), ("no/plan", "there is no folder")])
+@pytest.mark.parametrize(
+    ("to", "message"),
+    [
+        ("", "is a folder"),
+        ("no/plan", "there is no folder"),
+        ("old.json", "is the task definition itself"),
+        ("link.json", "is a symbolic link"),
+        ("/dev/full", "can't be written: No space left"),
+    ],
+)
 def test_scan_tells_where_a_plan_cannot_be_written(
-    ops: Ops, old_file: Path, tmp_path: Path, to: str, message: str
+    ops: Ops, planned: Move, tmp_path: Path, to: str, message: str
 ) -> None:
-    done = ops(None, "migrate", "scan", str(old_file), "--to", str(tmp_path / to))
+    (tmp_path / "link.json").symlink_to(tmp_path / "victim.json")
+    before = planned.source.read_text()
+    done = ops(None, "migrate", "scan", str(planned.source), "--to", str(tmp_path / to), "--force")
     assert (done.status, len(done.err.splitlines())) == (2, 1)
     assert message in done.err
-
-
-def test_a_full_disk_is_one_line(ops: Ops, old_file: Path) -> None:
-    done = ops(None, "migrate", "scan", str(old_file), "--to", "/dev/full", "--force")
-    assert (done.status, len(done.err.splitlines())) == (2, 1)
-    assert "can't be written: No space left" in done.err
-
-
-def test_scan_lists_environment_files(ops: Ops, tmp_path: Path) -> None:
-    path = tmp_path / "old.json"
-    path.write_text(json.dumps(_definition(environmentFiles=[{"value": "arn:aws:s3:::b/api.env", "type": "s3"}])))
-    done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"))
-    assert done.status == 1
-    assert "Not carried over" in done.out
-    assert "environmentFiles  undecided  has variables that are not read" in done.out
+    assert (planned.source.read_text(), (tmp_path / "victim.json").exists()) == (before, False)
 
 
 @pytest.mark.parametrize(
@@ -162,62 +164,41 @@ def test_scan_lists_environment_files(ops: Ops, tmp_path: Path) -> None:
     ],
 )
 def test_a_reference_that_cannot_be_read_blocks_nothing_else(
-    stack: Deployed, ops: Ops, tmp_path: Path, reference: str, message: str
+    stack: Deployed, ops: Ops, move: Move, reference: str, message: str
 ) -> None:
-    path, plan = tmp_path / "old.json", tmp_path / "p"
     secrets = [{"name": "JWT_SECRET", "valueFrom": reference}]
-    path.write_text(json.dumps(_definition({"STRIPE": "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc"}, secrets=secrets)))
-    done = ops(None, "migrate", "scan", str(path), "--to", str(plan), "--json", env=stack.variables)
+    definition = _definition({"STRIPE": "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc"}, secrets=secrets)
+    done = move.scan(definition, "--json", env=stack.variables)
     assert done.status == 1, done.err
-    found = {step["variable"]: (step["verdict"], step["why"]) for step in done.json["steps"]}
-    assert found["STRIPE"][0] == "undecided"
-    assert found["JWT_SECRET"][0] == "not read"
-    assert message in found["JWT_SECRET"][1]
-    refused = ops(None, "migrate", "apply", str(plan), env=stack.variables)
+    assert _steps(done) == {"STRIPE": "undecided", "JWT_SECRET": "not read"}
+    assert message in _steps(done, "why")["JWT_SECRET"]
+    refused = ops(None, "migrate", "apply", str(move.plan), env=stack.variables)
     assert (refused.status, "needs a decision first: JWT_SECRET, STRIPE" in refused.err) == (1, True)
 
 
-def test_a_file_with_references_is_scanned_without_aws(ops: Ops, tmp_path: Path) -> None:
-    path = tmp_path / "old.json"
+def test_a_file_with_references_is_scanned_without_aws(ops: Ops, move: Move) -> None:
     secrets = [{"name": "JWT_SECRET", "valueFrom": "/old/jwt"}, {"name": "B", "valueFrom": "/old/b"}]
-    path.write_text(json.dumps(_definition({"LEGACY_PASS": "hunter2"}, secrets=secrets)))
-    done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"), "--json")
+    done = move.scan(_definition({"LEGACY_PASS": "hunter2"}, secrets=secrets), "--json")
     assert done.status == 1
-    assert {s["variable"]: s["why"] for s in done.json["steps"]} == {
-        "B": "no Region is set: add --region, or set AWS_REGION",
-        "JWT_SECRET": "no Region is set: add --region, or set AWS_REGION",
-        "LEGACY_PASS": "has the name of a secret",
-    }
-    text = ops(None, "migrate", "plan", str(tmp_path / "p")).err
-    assert "Not read: B, JWT_SECRET" in text
+    no_region = "no Region is set: add --region, or set AWS_REGION"
+    assert _steps(done, "why") == {"B": no_region, "JWT_SECRET": no_region, "LEGACY_PASS": "has the name of a secret"}
+    assert "Not read: B, JWT_SECRET" in ops(None, "migrate", "plan", str(move.plan)).err
 
 
-def test_scan_names_a_secret_that_rds_manages(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
-    path = tmp_path / "old.json"
+def test_scan_names_a_secret_that_rds_manages(stack: Deployed, move: Move) -> None:
     arn = f"arn:aws:secretsmanager:eu-west-1:{stack.account}:secret:rds!cluster-2b1f0a54-7a3a-4d29-8a10-0a7e94c7b1a2-AbCdEf"
-    path.write_text(json.dumps(_definition({}, secrets=[{"name": "PGPASSWORD", "valueFrom": f"{arn}:password::"}])))
-    done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"), env=stack.variables)
+    secrets = [{"name": "PGPASSWORD", "valueFrom": f"{arn}:password::"}]
+    done = move.scan(_definition({}, secrets=secrets), env=stack.variables)
     assert (done.status, "refers to a secret that rds manages and changes" in done.out) == (1, True)
 
 
-def test_an_aws_that_cannot_be_reached_is_asked_once(ops: Ops, tmp_path: Path) -> None:
-    path = tmp_path / "old.json"
+def test_an_aws_that_cannot_be_reached_is_asked_once(move: Move) -> None:
     secrets = [{"name": f"V{n}", "valueFrom": f"/old/{n}"} for n in range(30)]
-    path.write_text(json.dumps(_definition({}, secrets=secrets)))
     nobody = {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
     keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-    done = ops(None, "migrate", "scan", str(path), "--to", str(tmp_path / "p"), "--json", env={**nobody, **keys})
+    done = move.scan(_definition({}, secrets=secrets), "--json", env={**nobody, **keys})
     assert done.status == 1
-    assert len({s["why"] for s in done.json["steps"]}) == 1
-
-
-def test_scan_never_writes_through_a_symbolic_link(ops: Ops, old_file: Path, tmp_path: Path) -> None:
-    link, victim = tmp_path / "link.json", tmp_path / "victim.json"
-    link.symlink_to(victim)
-    for force in ((), ("--force",)):
-        done = ops(None, "migrate", "scan", str(old_file), "--to", str(link), *force)
-        assert (done.status, "is a symbolic link" in done.err) == (2, True)
-    assert not victim.exists()
+    assert len(set(_steps(done, "why").values())) == 1
 
 
 def test_scan_of_an_unknown_family_is_one_line(stack: Deployed, ops: Ops) -> None:
@@ -232,8 +213,12 @@ def test_a_plan_that_does_not_exist_is_misuse(ops: Ops, tmp_path: Path) -> None:
     assert "migrate scan" in done.err
 
 
+Project = tuple[Path, dict[str, str]]
+Apply = Callable[..., Any]
+
+
 @pytest.fixture
-def project(tmp_path: Path, pulumi_cli: Path) -> tuple[Path, dict[str, str]]:
+def project(tmp_path: Path, pulumi_cli: Path) -> Project:
     """A Pulumi project with a stack `qa`, and the environment in which `pulumi` finds it."""
     directory = tmp_path / "project"
     directory.mkdir()
@@ -245,93 +230,81 @@ def project(tmp_path: Path, pulumi_cli: Path) -> tuple[Path, dict[str, str]]:
         "PULUMI_CONFIG_PASSPHRASE": "p",
         "PATH": f"{pulumi_cli.parent}:/usr/bin:/bin",
     }
-    subprocess.run(["pulumi", "stack", "init", "qa"], cwd=directory, env=environment, check=True, capture_output=True)
+    _pulumi((directory, environment), "stack", "init", "qa")
     return directory, environment
 
 
-def _apply(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]], *arguments: str) -> Any:
-    directory, environment = project
-    at = ("--stack", "qa", "--project", str(directory), "--no-preview")
-    return ops(None, "migrate", "apply", str(plan), *at, *arguments, env=environment)
+def _pulumi(project: Project, *arguments: str) -> str:
+    command = ["pulumi", *arguments]
+    return subprocess.run(command, cwd=project[0], env=project[1], check=True, capture_output=True, text=True).stdout
 
 
-def test_apply_sets_the_configuration_encrypted_and_unseen(
-    ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]]
-) -> None:
-    done = _apply(ops, qa_plan, project, "--yes")
+def _config(project: Project) -> dict[str, Any]:
+    content = yaml.safe_load((project[0] / "Pulumi.qa.yaml").read_text()) or {}
+    return {key.removeprefix("service-ticket-system:"): value for key, value in content.get("config", {}).items()}
+
+
+@pytest.fixture
+def apply(ops: Ops, move: Move, project: Project) -> Apply:
+    """Apply the plan of OLD, or the one that the test scanned, to stack `qa`."""
+    assert move.scan(_definition(), "--stack", "qa").status == 0
+
+    def run(*arguments: str, stack: str = "qa", **environment: str) -> Any:
+        at = ("--stack", stack, "--project", str(project[0]), "--no-preview")
+        return ops(None, "migrate", "apply", str(move.plan), *at, *arguments, env=project[1] | environment)
+
+    return run
+
+
+def test_apply_sets_the_configuration_encrypted_and_unseen(apply: Apply, project: Project, tmp_path: Path) -> None:
+    spy, real = tmp_path / "spy", project[1]["PATH"].partition(":")[0]
+    spy.mkdir()
+    (spy / "pulumi").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {spy}/arguments\nexec {real}/pulumi "$@"\n')
+    (spy / "pulumi").chmod(0o755)
+    done = apply("--yes", PATH=f"{spy}:{project[1]['PATH']}")
     assert done.status == 0, done.err
-    directory, environment = project
-    text = (directory / "Pulumi.qa.yaml").read_text()
-    assert not any(value in text + done.out + done.err for value in SECRET_VALUES)
-    config = yaml.safe_load(text)["config"]
-    assert config["service-ticket-system:databaseHost"] == "db.internal"
-    assert config["service-ticket-system:environment"] == {"NODE_ENV": "production"}
-    shown = subprocess.run(
-        ["pulumi", "config", "get", "dbMasterPassword", "--json", "--stack", "qa"],
-        cwd=directory, env=environment, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    assert json.loads(shown.stdout) | {"objectValue": None} == {
-        "value": OLD["DB_PASSWORD"], "secret": True, "objectValue": None
-    }  # fmt: skip
+    arguments, text = (spy / "arguments").read_text(), (project[0] / "Pulumi.qa.yaml").read_text()
+    assert "dbMasterPassword" in arguments
+    assert not any(value in text + arguments + done.out + done.err for value in SECRET_VALUES)
+    config = _config(project)
+    assert (config["databaseHost"], config["environment"]) == ("db.internal", {"NODE_ENV": "production"})
+    shown = json.loads(_pulumi(project, "config", "get", "dbMasterPassword", "--json", "--stack", "qa"))
+    assert (shown["value"], shown["secret"]) == (OLD["DB_PASSWORD"], True)
 
 
-def test_apply_follows_the_catalogue_of_the_project_that_is_given(
-    ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]]
-) -> None:
+def test_apply_follows_the_catalogue_of_the_project_that_is_given(apply: Apply, project: Project) -> None:
     (project[0] / "catalogue.py").unlink()
     text = (TICKETS / "catalogue.py").read_text(encoding="utf-8")
     (project[0] / "catalogue.py").write_text(text.replace('"jwtSecret"', '"sessionKey"'), encoding="utf-8")
 
-    done = _apply(ops, qa_plan, project, "--yes")
+    done = apply("--yes")
 
     assert (done.status, "the plan no longer matches" in done.err, "JWT_SECRET" in done.err) == (2, True, True)
 
 
-def test_apply_asks_before_it_sets_anything(ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]]) -> None:
-    done = _apply(ops, qa_plan, project)
+def test_apply_asks_before_it_sets_anything(apply: Apply, project: Project) -> None:
+    done = apply()
     assert done.status == 2
     assert "No terminal can answer" in done.err
-    assert "config" not in (yaml.safe_load((project[0] / "Pulumi.qa.yaml").read_text()) or {})
+    assert _config(project) == {}
 
 
-def test_a_second_apply_sets_nothing(ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]]) -> None:
-    assert _apply(ops, qa_plan, project, "--yes").status == 0
-    again = _apply(ops, qa_plan, project, "--json")
+def test_a_second_apply_sets_nothing_and_json_in_a_plain_variable_stays_text(
+    apply: Apply, move: Move, project: Project
+) -> None:
+    assert move.scan(_definition({**OLD, "JS": '{"a": 1}'}), "--stack", "qa").status == 0
+    assert apply("--yes").status == 0
+    assert _config(project)["environment"] == {"NODE_ENV": "production", "JS": '{"a": 1}'}
+    again = apply("--json")
     assert again.status == 0
     assert {change["state"] for change in again.json["set"]} == {"same"}
 
 
-def test_no_value_is_an_argument_of_pulumi(
-    ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]], tmp_path: Path
-) -> None:
-    directory, environment = project
-    real = environment["PATH"].partition(":")[0]
-    spy = tmp_path / "spy"
-    spy.mkdir()
-    (spy / "pulumi").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {spy}/arguments\nexec {real}/pulumi "$@"\n')
-    (spy / "pulumi").chmod(0o755)
-    spied = {**environment, "PATH": f"{spy}:{environment['PATH']}"}
-    assert _apply(ops, qa_plan, (directory, spied), "--yes").status == 0
-    arguments = (spy / "arguments").read_text()
-    assert "dbMasterPassword" in arguments
-    assert not any(value in arguments for value in SECRET_VALUES)
-
-
-def test_apply_refuses_a_source_that_has_changed(
-    ops: Ops, qa_plan: Path, old_file: Path, project: tuple[Path, dict[str, str]]
-) -> None:
-    old_file.write_text(json.dumps(_definition({**OLD, "NEW": "x"})))
-    done = _apply(ops, qa_plan, project, "--yes")
+def test_apply_refuses_a_source_that_has_changed(apply: Apply, move: Move) -> None:
+    move.source.write_text(json.dumps(_definition({**OLD, "NEW": "x"})))
+    done = apply("--yes")
     assert done.status == 2
     assert "scan again" in done.err
-
-
-def _edit(plan: Path, variable: str, **changes: object) -> None:
-    document = json.loads(plan.read_text())
-    for step in document["steps"]:
-        if step["variable"] == variable:
-            step.update(changes)
-    plan.write_text(json.dumps(document))
 
 
 @pytest.mark.parametrize(
@@ -346,140 +319,85 @@ def _edit(plan: Path, variable: str, **changes: object) -> None:
     ],
 )
 def test_no_edit_makes_apply_show_a_secret(
-    ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]], changes: dict[str, object], message: str
+    apply: Apply, move: Move, project: Project, changes: dict[str, object], message: str
 ) -> None:
-    _edit(qa_plan, "DB_PASSWORD", **changes)
-    done = _apply(ops, qa_plan, project, "--yes")
+    move.edit("DB_PASSWORD", **changes)
+    done = apply("--yes")
     assert (done.status, len(done.err.splitlines())) == (2, 1)
     assert message in done.err
-    assert "config" not in (yaml.safe_load((project[0] / "Pulumi.qa.yaml").read_text()) or {})
+    assert _config(project) == {}
     assert "the old database password" not in done.out + done.err
 
 
-def test_apply_refuses_settings_that_the_source_lacks(
-    ops: Ops, qa_plan: Path, project: tuple[Path, dict[str, str]]
-) -> None:
-    qa_plan.write_text(qa_plan.read_text().replace('"cpu": "256"', '"cpu": "4096"'))
-    done = _apply(ops, qa_plan, project, "--yes")
-    assert (done.status, "(cpu, memory); only edit verdicts" in done.err) == (2, True)
+def test_an_unknown_stack_is_one_line(apply: Apply, move: Move) -> None:
+    move.plan.write_text(move.plan.read_text().replace('"stack": "qa"', '"stack": "nope"'))
+    done = apply("--yes", stack="nope")
+    assert done.status == 2
+    assert "no stack named 'nope' found" in done.err
 
 
-def test_an_empty_variable_is_left_out_by_every_command(
-    stack: Deployed, ops: Ops, tmp_path: Path, project: tuple[Path, dict[str, str]]
+def test_apply_refuses_everything_that_is_wrong_before_it_sets_anything(
+    apply: Apply, move: Move, project: Project
 ) -> None:
-    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
-    path.write_text(json.dumps(_definition({"DATABASE_HOST": "db.internal", "EMPTY": ""})))
-    assert ops(None, "migrate", "scan", str(path), "--to", str(plan), "--stack", "qa").status == 0
-    assert "left out" in ops(None, "migrate", "plan", str(plan)).out
-    applied = _apply(ops, plan, project, "--yes", "--json")
-    assert {change["key"] for change in applied.json["set"]} == {"databaseHost", "image", "cpu", "memory"}
-    _scan_what_is_deployed(stack, ops, path, plan, {"DATABASE_HOST": "db.internal", "EMPTY": ""})
-    done = ops(stack, "migrate", "verify", str(plan))
+    old = _definition({**OLD, "JWT_SECRET": "short", "SMTP_PASSWORD": "changeme"})
+    assert move.scan(old, "--stack", "qa").status == 0
+    _pulumi(project, "config", "set", "protect", "true", "--stack", "qa")
+    done = apply("--yes")
+    assert (done.status, len(done.err.splitlines())) == (2, 1)
+    assert "jwtSecret has fewer than 16 characters; smtpPassword looks like a placeholder" in done.err
+    assert set(_config(project)) == {"protect"}
+
+
+def test_apply_refuses_the_plan_of_another_stack(apply: Apply, move: Move) -> None:
+    assert move.scan(_definition()).status == 0
+    done = apply("--yes")
+    assert (done.status, "is for stack dev: scan again with --stack qa" in done.err) == (2, True)
+
+
+def test_an_empty_variable_is_left_out_by_every_command(stack: Deployed, ops: Ops, apply: Apply, move: Move) -> None:
+    old = HOST | {"EMPTY": ""}
+    assert move.scan(_definition(old), "--stack", "qa").status == 0
+    assert "left out" in ops(None, "migrate", "plan", str(move.plan)).out
+    assert {change["key"] for change in apply("--yes", "--json").json["set"]} == {
+        "databaseHost", "image", "cpu", "memory"
+    }  # fmt: skip
+    move.scan(_definition(old, image=stack.image))
+    done = move.verify(stack)
     assert done.status == 0, done.out
     assert "Every other variable has its old value" in done.err
     assert "1 variable was left out, as the plan says" in done.err
-
-
-def _scan_what_is_deployed(
-    stack: Deployed, ops: Ops, path: Path, plan: Path, environment: dict[str, str], **more: Any
-) -> Any:
-    """Scan an old task definition that has the deployed one's image and size, as an application that only moves."""
-    path.write_text(json.dumps({**_definition(environment, image=stack.image, **more)}))
-    return ops(None, "migrate", "scan", str(path), "--to", str(plan), "--force")
-
-
-def test_json_in_a_plain_variable_stays_text(ops: Ops, tmp_path: Path, project: tuple[Path, dict[str, str]]) -> None:
-    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
-    path.write_text(json.dumps(_definition({"JS": '{"a": 1}'})))
-    assert ops(None, "migrate", "scan", str(path), "--to", str(plan), "--stack", "qa").status == 0
-    assert _apply(ops, plan, project, "--yes").status == 0
-    config = yaml.safe_load((project[0] / "Pulumi.qa.yaml").read_text())["config"]
-    assert config["service-ticket-system:environment"] == {"JS": '{"a": 1}'}
-    assert {change["state"] for change in _apply(ops, plan, project, "--json").json["set"]} == {"same"}
-
-
-def test_an_unknown_stack_is_one_line(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]) -> None:
-    directory, environment = project
-    plan.write_text(plan.read_text().replace('"stack": "dev"', '"stack": "nope"'))
-    done = ops(
-        None, "migrate", "apply", str(plan), "--stack", "nope", "--project", str(directory), "--yes", env=environment
-    )
-    assert done.status == 2
-    assert "no stack named 'nope' found" in done.err
 
 
 def _states(done: Any, kind: str, but: str = "") -> dict[str, str]:
     return {f["name"]: f["state"] for f in done.json["findings"] if f["kind"] == kind and f["state"] != but}
 
 
-def test_verify_compares_with_what_is_deployed(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
+def test_verify_compares_with_what_is_deployed(stack: Deployed, move: Move) -> None:
     live = {"DB_PASSWORD": "db-master-password", "JWT_SECRET": "jwt-secret"}
-    old = {variable: stack.values[name] for variable, name in live.items()} | {"DATABASE_HOST": "db.internal"}
-    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
-    assert _scan_what_is_deployed(stack, ops, path, plan, old).status == 0
-    good = ops(stack, "migrate", "verify", str(plan), "--json")
+    old = {variable: stack.values[name] for variable, name in live.items()} | HOST
+    assert move.scan(_definition(old, image=stack.image)).status == 0
+    good = move.verify(stack, "--json")
     assert good.status == 0, good.out
     assert _states(good, "variable", but="added") == dict.fromkeys(old, "equal")
     stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="something quite new")
-    bad = ops(stack, "migrate", "verify", str(plan), "--json")
+    bad = move.verify(stack, "--json")
     assert bad.status == 1
     assert {f["name"] for f in bad.json["findings"] if f["state"] == "different"} == {"JWT_SECRET"}
     assert not any(value in good.out + bad.out + bad.err for value in (*stack.values.values(), "something quite new"))
-
-
-def test_verify_finds_a_secret_left_in_the_clear(stack: Deployed, ops: Ops, plan: Path) -> None:
-    environment = [{"name": "DATABASE_HOST", "value": "db.internal"}, {"name": "COPY", "value": OLD["JWT_SECRET"]}]
+    environment = [{"name": "COPY", "value": stack.values["db-master-password"]}]
     stack.deploy_revision(stack.containers(environment=environment))
-    done = ops(stack, "migrate", "verify", str(plan), "--json")
-    assert done.status == 1
-    found = {f["name"]: f["detail"] for f in done.json["findings"] if f["state"] == "in the clear"}
-    assert found == {"COPY": "holds the value of JWT_SECRET"}
+    found = {
+        f["name"]: f["detail"] for f in move.verify(stack, "--json").json["findings"] if f["state"] == "in the clear"
+    }
+    assert found == {"COPY": "holds the value of DB_PASSWORD"}
 
 
-@pytest.mark.parametrize("removed", ["JWT_SECRET", None])
-def test_verify_wants_a_plan_of_every_variable(stack: Deployed, ops: Ops, plan: Path, removed: str | None) -> None:
-    document = json.loads(plan.read_text())
-    document["steps"] = [step for step in document["steps"] if removed and step["variable"] != removed]
-    plan.write_text(json.dumps(document))
-    done = ops(stack, "migrate", "verify", str(plan))
-    assert done.status == 2
-    assert "JWT_SECRET" in done.err
-    assert "scan again" in done.err
-
-
-def test_verify_says_that_a_secret_was_left_out(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
-    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
-    old = {"DATABASE_HOST": "db.internal", "JWT_SECRET": "the old jwt secret"}
-    assert _scan_what_is_deployed(stack, ops, path, plan, old).status == 0
-    _edit(plan, "JWT_SECRET", verdict="drop")
-    done = ops(stack, "migrate", "verify", str(plan))
-    assert done.status == 0, done.out
-    assert "Every other variable has its old value" in done.err
-    assert "1 variable was left out, as the plan says" in done.err
-
-
-@pytest.mark.parametrize("kept", [True, False])
-def test_verify_tells_of_an_environment_file(stack: Deployed, ops: Ops, tmp_path: Path, kept: bool) -> None:  # noqa: FBT001
-    files = [{"value": "arn:aws:s3:::bucket/api.env", "type": "s3"}]
-    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
-    old = {"DATABASE_HOST": "db.internal"}
-    assert _scan_what_is_deployed(stack, ops, path, plan, old, environmentFiles=files).status == 1
-    stack.deploy_revision(stack.containers(environmentFiles=files if kept else []))
-    done = ops(stack, "migrate", "verify", str(plan), "--json")
-    assert done.status == (0 if kept else 1), done.out
-    assert _states(done, "part")["environmentFiles"] == ("equal" if kept else "missing")
-
-
-def test_verify_compares_a_health_check_that_was_carried(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
-    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
+def test_verify_compares_a_health_check_that_was_carried(stack: Deployed, move: Move) -> None:
     check = {"command": ["CMD", "node", "app.mjs", "--health"], "startPeriod": 30}
-    path.write_text(json.dumps(_definition({"DATABASE_HOST": "db.internal"}, healthCheck=check, image=stack.image)))
-    ops(None, "migrate", "scan", str(path), "--to", str(plan))
-    lacking = ops(stack, "migrate", "verify", str(plan), "--json")
-    assert _states(lacking, "part", but="equal") == {"healthCheck": "different"}
+    move.scan(_definition(HOST, healthCheck=check, image=stack.image))
+    assert _states(move.verify(stack, "--json"), "part", but="equal") == {"healthCheck": "different"}
     stack.deploy_revision(stack.containers(healthCheck={**check, "interval": 30, "timeout": 5, "retries": 3}))
-    same = ops(stack, "migrate", "verify", str(plan), "--json")
-    assert _states(same, "part")["healthCheck"] == "equal"
+    assert _states(move.verify(stack, "--json"), "part")["healthCheck"] == "equal"
 
 
 LOST: dict[str, Any] = {
@@ -508,100 +426,58 @@ LOST_OF_TASK: dict[str, Any] = {
 }
 
 
-def test_verify_ends_well_only_when_every_part_is_equal_or_acknowledged(
-    stack: Deployed, ops: Ops, tmp_path: Path
-) -> None:
-    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
-    document = _definition({"DATABASE_HOST": "db.internal"}, **LOST, image=stack.image)
+def test_verify_ends_well_only_when_every_part_is_equal_or_acknowledged(stack: Deployed, move: Move) -> None:
+    document = _definition(HOST, **LOST, image=stack.image)
     document["containerDefinitions"].append({"name": "agent", "image": "datadog/agent:7"})
-    path.write_text(json.dumps({**document, **LOST_OF_TASK}))
-    assert ops(None, "migrate", "scan", str(path), "--to", str(plan), "--container", "api").status == 1
-    bad = ops(stack, "migrate", "verify", str(plan), "--json")
+    assert move.scan({**document, **LOST_OF_TASK}, "--container", "api").status == 1
+    bad = move.verify(stack, "--json")
     assert bad.status == 1
     assert _states(bad, "part", but="equal") == dict.fromkeys((*LOST, *LOST_OF_TASK, "container agent"), "missing")
-    content = json.loads(plan.read_text())
+    content = json.loads(move.plan.read_text())
     for part in content["parts"]:
         given_up = part["where"] == "container agent" or (part["verdict"] == "undecided" and part["where"] != "user")
         part["verdict"] = "drop" if given_up else part["verdict"]
-    plan.write_text(json.dumps(content))
-    one = ops(stack, "migrate", "verify", str(plan), "--json")
+    move.plan.write_text(json.dumps(content))
+    one = move.verify(stack, "--json")
     assert (one.status, _states(one, "part", but="equal")["user"]) == (1, "missing")
-    plan.write_text(plan.read_text().replace('"undecided"', '"drop"'))
-    done = ops(stack, "migrate", "verify", str(plan))
+    move.accept()
+    done = move.verify(stack)
     assert done.status == 0, done.out
     assert f"{len(LOST) + len(LOST_OF_TASK) + 1} parts were left out, as the plan says" in done.err
     assert "every other part of the task definition is as it was" in done.err
 
 
-def test_a_sidecar_is_carried_without_the_values_of_its_variables_and_verified(
-    stack: Deployed, ops: Ops, tmp_path: Path
-) -> None:
-    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
-    document = _definition({"DATABASE_HOST": "db.internal"}, image=stack.image)
+def test_a_sidecar_is_carried_without_the_values_of_its_variables_and_verified(stack: Deployed, move: Move) -> None:
+    document = _definition(HOST, image=stack.image)
     level = [{"name": "LEVEL", "value": "a-level-of-ours"}]
-    agent = {
-        "name": "agent", "image": "envoy:1", "environment": level, "essential": False, "user": "0",
-        "dependsOn": [{"containerName": "api", "condition": "START"}], "mountPoints": [{"sourceVolume": "a"}],
-    }  # fmt: skip
-    path.write_text(json.dumps({**document, "containerDefinitions": [*document["containerDefinitions"], agent]}))
+    agent = {"name": "agent", "image": "envoy:1", "essential": False, "user": "0"}
+    depends = {"containerName": "api", "condition": "START"}
+    old = {**agent, "environment": level, "dependsOn": [depends], "mountPoints": [{"sourceVolume": "a"}]}
 
-    scanned = ops(None, "migrate", "scan", str(path), "--to", str(plan), "--container", "api", "--json")
+    document["containerDefinitions"].append(old)
+    scanned = move.scan(document, "--container", "api", "--json")
 
     parts = {part["where"]: part for part in scanned.json["parts"]}
+    new = {**agent, "dependsOn": [{**depends, "containerName": "app"}]}
     carried = json.loads(parts["container agent"]["settings"]["sidecars.agent"])
-    depends = [{"condition": "START", "containerName": "app"}]
-    assert carried == {
-        "image": "envoy:1", "environment": {"LEVEL": ""}, "essential": False, "user": "0", "dependsOn": depends
-    }  # fmt: skip
+    assert carried == {key: value for key, value in new.items() if key != "name"} | {"environment": {"LEVEL": ""}}
     assert parts["container agent: mountPoints"]["verdict"] == "undecided"
-    assert "a-level-of-ours" not in plan.read_text()
-    plan.write_text(plan.read_text().replace('"undecided"', '"drop"'))
-    lacking = ops(stack, "migrate", "verify", str(plan), "--json")
-    assert _states(lacking, "part", but="equal")["container agent"] == "missing"
-    new = {
-        "name": "agent",
-        "image": "envoy:1",
-        "essential": False,
-        "user": "0",
-        "dependsOn": depends,
-        "environment": [],
-    }
-    stack.deploy_revision([*stack.containers(), new])
-    assert _states(ops(stack, "migrate", "verify", str(plan), "--json"), "part")["container agent"] == "different"
-    stack.deploy_revision([*stack.containers(), new | {"environment": level}])
-    assert _states(ops(stack, "migrate", "verify", str(plan), "--json"), "part")["container agent"] == "equal"
+    assert "a-level-of-ours" not in move.plan.read_text()
+    move.accept()
+    states = [_states(move.verify(stack, "--json"), "part")["container agent"]]
+    for environment in ([], level):
+        stack.deploy_revision([*stack.containers(), new | {"environment": environment}])
+        states.append(_states(move.verify(stack, "--json"), "part")["container agent"])
+    assert states == ["missing", "different", "equal"]
 
 
-def test_verify_tells_of_another_image_and_size(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
-    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
-    path.write_text(json.dumps({**_definition({"DATABASE_HOST": "db.internal"}), "memory": "1024"}))
-    assert ops(None, "migrate", "scan", str(path), "--to", str(plan)).status == 0
-    done = ops(stack, "migrate", "verify", str(plan), "--json")
-    assert {f["name"]: f["detail"].partition(",")[0] for f in done.json["findings"] if f["state"] == "different"} == {
+def test_verify_tells_of_another_image_and_size(stack: Deployed, move: Move) -> None:
+    assert move.scan({**_definition(HOST), "memory": "1024"}).status == 0
+    findings = move.verify(stack, "--json").json["findings"]
+    assert {f["name"]: f["detail"].partition(",")[0] for f in findings if f["state"] == "different"} == {
         "image": f"image is {stack.image}",
         "cpu, memory": "memory is 512",
     }
-
-
-def test_apply_refuses_everything_that_is_wrong_before_it_sets_anything(
-    ops: Ops, tmp_path: Path, project: tuple[Path, dict[str, str]]
-) -> None:
-    path, plan = tmp_path / "old.json", tmp_path / "plan.json"
-    path.write_text(json.dumps(_definition({**OLD, "JWT_SECRET": "short", "SMTP_PASSWORD": "changeme"})))
-    assert ops(None, "migrate", "scan", str(path), "--to", str(plan), "--stack", "qa").status == 0
-    protect = ["pulumi", "config", "set", "protect", "true", "--stack", "qa"]
-    subprocess.run(protect, cwd=project[0], env=project[1], check=True, capture_output=True)
-    done = _apply(ops, plan, project, "--yes")
-    assert (done.status, len(done.err.splitlines())) == (2, 1)
-    assert "jwtSecret has fewer than 16 characters; smtpPassword looks like a placeholder" in done.err
-    assert set(yaml.safe_load((project[0] / "Pulumi.qa.yaml").read_text())["config"]) == {
-        "service-ticket-system:protect"
-    }
-
-
-def test_apply_refuses_the_plan_of_another_stack(ops: Ops, plan: Path, project: tuple[Path, dict[str, str]]) -> None:
-    done = _apply(ops, plan, project, "--yes")
-    assert (done.status, "is for stack dev: scan again with --stack qa" in done.err) == (2, True)
 
 
 @pytest.fixture
@@ -655,17 +531,9 @@ def test_clean_tells_what_it_looked_at(stack: Deployed, ops: Ops) -> None:
 
 
 @pytest.mark.usefixtures("revisions")
-def test_clean_asks_first(stack: Deployed, ops: Ops) -> None:
-    done = _clean(stack, ops)
-    assert done.status == 2
-    assert f"account {stack.account}" in done.err
-    assert len(_active(stack, "old")) == 4
-
-
-@pytest.mark.usefixtures("revisions")
-def test_a_dry_run_of_clean_deletes_nothing(stack: Deployed, ops: Ops) -> None:
-    done = _clean(stack, ops, "--dry-run", "--json")
-    assert done.status == 0
+def test_clean_deletes_nothing_unasked_or_in_a_dry_run(stack: Deployed, ops: Ops) -> None:
+    asked, done = _clean(stack, ops), _clean(stack, ops, "--dry-run", "--json")
+    assert (asked.status, f"account {stack.account}" in asked.err, done.status) == (2, True, 0)
     assert [r["arn"].rpartition("/")[2] for r in done.json["revisions"]] == ["old:1", "old:2", "old:3"]
     assert len(_active(stack, "old")) == 4
 

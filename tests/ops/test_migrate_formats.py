@@ -30,8 +30,10 @@ FORMS: dict[str, object] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_each_form_of_json_is_read(tmp_path: Path, form: str) -> None:
-    assert _read(tmp_path, "td.json", FORMS[form]).container("api").plain == {"A": "1"}
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_each_form_of_json_is_read(tmp_path: Path, form: str, encoding: str) -> None:
+    (tmp_path / "td.json").write_text(json.dumps(FORMS[form]), encoding=encoding)
+    assert read(str(tmp_path / "td.json")).container("api").plain == {"A": "1"}
 
 
 def _attributes(**more: Any) -> dict[str, Any]:
@@ -296,6 +298,7 @@ jobs:
         ("t.json", {"Resources": {}}, "is a CloudFormation template without AWS::ECS::TaskDefinition; supported are"),
         ("t.json", json.dumps(VALUE), "no containerDefinitions"),
         ("t.json", "5", "no containerDefinitions"),
+        ("t.json", "[" * 200_000, "nested too deeply"),
         ("c.yml", f"services: [{VALUE}", "is not YAML: line 1, column"),
         ("c.yml", f"services: {{a: {VALUE}}}", "has no services"),
         ("c.yml", "a: &a [1]\nb: *c", "is not YAML: line 2"),
