@@ -27,25 +27,10 @@ SECRETS = {
     "FINGERPRINT": ("Xk29_fLq0-Zt7WvB3mNs8RyUe5CgJh1A", "random as a key"),
     "CHECKSUM_SEED": ("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b", "random as a key"),
     "CLOUD": ("v1.0-e24fd090c02efcfecb4de8f4ff246fd5c75b48946fdf0ce26c59f91d", "random as a key"),
-    "DB_PASSWORD_RO": ("hunter2", "name of a secret"),
-    "JWT_SECRET_OLD": ("hunter2", "name of a secret"),
-    "API_KEY_2": ("hunter2", "name of a secret"),
     "PASSWORDS": ("one,two", "name of a secret"),
     "SECRET_ID": ("2b1f0a54-7a3a-4d29-8a10-0a7e94c7b1a2", "name of a secret"),
-    "TOKEN_V2": ("hunter2", "name of a secret"),
-    "STRIPE_KEY": ("hunter2", "name of a secret"),
     "SESSION_KEY": ("keyboard cat", "name of a secret"),
     "COOKIE_KEYS": ("one,two", "name of a secret"),
-    "SALT": ("hunter2", "name of a secret"),
-    "APIKEY": ("hunter2", "name of a secret"),
-    "REDIS_PWD": ("hunter2", "name of a secret"),
-    "AUTH_OLD": ("hunter2", "name of a secret"),
-    "TOKEN_URL_KEY": ("hunter2", "name of a secret"),
-    "dbPassword": ("hunter2", "name of a secret"),
-    "DBPassword1": ("hunter2", "name of a secret"),
-    "spring.datasource.password": ("hunter2", "name of a secret"),
-    "x-api-key": ("hunter2", "name of a secret"),
-    "clientSecretOld": ("hunter2", "name of a secret"),
     "AUTH": ("Basic dXNlcjpwYXNzd29yZA==", "known format: HTTP Credentials"),
     "UPSTREAM": ("bearer 0123456789abcdef", "known format: HTTP Credentials"),
     "PRIV": ("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "known format: Private Key"),
@@ -57,6 +42,11 @@ SECRETS = {
     "MAPS": ("https://maps.example.com/v1?zoom=3&key=hunter2", "sets key"),
     "SETTINGS": ('{"db": {"replicas": [{"host": "b", "password": "hunter2"}]}}', "sets password"),
 }
+NAMES = (
+    "DB_PASSWORD_RO", "JWT_SECRET_OLD", "API_KEY_2", "TOKEN_V2", "STRIPE_KEY", "SALT", "APIKEY", "REDIS_PWD", "AUTH_OLD",
+    "TOKEN_URL_KEY", "dbPassword", "DBPassword1", "spring.datasource.password", "x-api-key", "clientSecretOld",
+)  # fmt: skip
+SECRETS |= dict.fromkeys(NAMES, ("hunter2", "name of a secret"))
 
 PLAIN = {
     "NODE_ENV": "production",

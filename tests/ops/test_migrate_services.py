@@ -69,28 +69,6 @@ def _old(stack: Deployed, tmp_path: Path) -> Path:
     return path
 
 
-def _scan(ops: Ops, stack: Deployed, tmp_path: Path) -> Any:
-    at = ("--to", str(tmp_path / "p"), "--container", "web=app", "--container", "worker")
-    return ops(None, "migrate", "scan", str(_old(stack, tmp_path)), *at, "--json")
-
-
-def test_each_container_becomes_a_service(two_services: Deployed, ops: Ops, tmp_path: Path) -> None:
-    done = _scan(ops, two_services, tmp_path)
-    assert done.status == 1
-    assert done.json["containers"] == {"web": "app", "worker": "worker"}
-    keys = {(s["container"], s["variable"]): s["config_key"] for s in done.json["steps"]}
-    assert keys == {
-        ("web", "DATABASE_HOST"): "databaseHost",
-        ("web", "DB_PASSWORD"): "dbMasterPassword",
-        ("web", "LOG_LEVEL"): "services.app.environment.LOG_LEVEL",
-        ("worker", "DATABASE_HOST"): "databaseHost",
-        ("worker", "DB_PASSWORD"): "dbMasterPassword",
-        ("worker", "JWT_SECRET"): "jwtSecret",
-        ("worker", "LOG_LEVEL"): "services.worker.environment.LOG_LEVEL",
-    }
-    assert done.json["not_carried"] == ["container agent", "container worker: user"]
-
-
 def test_a_secret_of_another_service_has_no_place(two_services: Deployed, ops: Ops, tmp_path: Path) -> None:
     path = _old(two_services, tmp_path)
     path.write_text(path.read_text().replace('"LOG_LEVEL"', '"JWT_SECRET"', 1))
@@ -98,14 +76,24 @@ def test_a_secret_of_another_service_has_no_place(two_services: Deployed, ops: O
     assert {s["variable"]: s["verdict"] for s in done.json["steps"]}["JWT_SECRET"] == "undecided"
 
 
-def test_verify_compares_every_service(two_services: Deployed, ops: Ops, tmp_path: Path) -> None:
+def test_each_container_becomes_a_service_and_verify_compares_every_one(
+    two_services: Deployed, ops: Ops, tmp_path: Path
+) -> None:
     stack, plan = two_services, tmp_path / "p"
-    _scan(ops, stack, tmp_path)
-    bad = ops(stack, "migrate", "verify", str(plan), "--json")
-    assert bad.status == 1
-    assert set(bad.json["task_definitions"]) == {"app", "worker"}
-    states = {f["name"]: f["state"] for f in bad.json["findings"] if f["state"] != "equal"}
-    assert states == {"container agent": "missing", "container worker: user": "missing"}
+    at = ("--to", str(plan), "--container", "web=app", "--container", "worker")
+    done = ops(None, "migrate", "scan", str(_old(stack, tmp_path)), *at, "--json")
+    assert done.status == 1
+    assert done.json["containers"] == {"web": "app", "worker": "worker"}
+    keys = {(s["container"], s["variable"]): s["config_key"] for s in done.json["steps"]}
+    assert keys["worker", "JWT_SECRET"] == "jwtSecret"
+    assert keys["worker", "LOG_LEVEL"] == "services.worker.environment.LOG_LEVEL"
+    assert done.json["not_carried"] == ["container agent", "container worker: user"]
+
+    def states(*kinds: str) -> dict[str, str]:
+        found = ops(stack, "migrate", "verify", str(plan), "--json").json["findings"]
+        return {f["name"]: f["state"] for f in found if f["state"] != "equal" and f["kind"] in kinds}
+
+    assert states("variable", "part") == {"container agent": "missing", "container worker: user": "missing"}
     plan.write_text(plan.read_text().replace('"undecided"', '"drop"'))
     done = ops(stack, "migrate", "verify", str(plan))
     assert done.status == 0, done.out
@@ -113,10 +101,4 @@ def test_verify_compares_every_service(two_services: Deployed, ops: Ops, tmp_pat
     worker = stack.outputs["services"]["worker"]
     worker["task_definition_arn"] = stack.outputs["services"]["app"]["task_definition_arn"]
     stack.outputs_file.write_text(json.dumps(stack.outputs), encoding="utf-8")
-    wrong = ops(stack, "migrate", "verify", str(plan), "--json")
-    assert {
-        f["name"]: f["state"] for f in wrong.json["findings"] if f["kind"] == "variable" and f["state"] != "equal"
-    } == {
-        "worker: JWT_SECRET": "missing",
-        "worker: LOG_LEVEL": "different",
-    }
+    assert states("variable") == {"worker: JWT_SECRET": "missing", "worker: LOG_LEVEL": "different"}
