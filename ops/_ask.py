@@ -15,12 +15,7 @@ _TERMINAL = "/dev/tty"
 
 
 def confirm(question: str, *, yes: bool, unheard: str = "") -> None:
-    """Return when the operator agrees.
-
-    Args:
-        question: What will happen, with environment and account.
-        yes: Agreed on the command line (`--yes`).
-        unheard: The warning that replaces the question when `yes` is given.
+    """Return when the operator agrees, on the terminal or by `--yes`; then `unheard` is the warning in place of the question.
 
     Raises:
         MisuseError: When the operator declines, or no terminal can answer.

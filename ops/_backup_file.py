@@ -41,11 +41,10 @@ class SavedVersion:
     """One version of a secret.
 
     Attributes:
-        id: The version's id, which a restore keeps.
+        id: A restore keeps it.
         stages: Its staging labels; none for a version that AWS keeps only for a while.
         created: When it was written, ISO 8601.
-        text: The value; None for a binary one.
-        binary: The binary value as Base64; None for a text.
+        binary: A binary value as Base64.
     """
 
     id: str
@@ -67,8 +66,8 @@ class SavedSecret:
         name: Its name in the catalogue.
         full_name: Its name in AWS.
         kms_key_id: Its customer-managed key, None for the AWS-managed one.
-        policy: Its resource policy as JSON, None without one.
-        versions: Its versions, oldest first.
+        policy: Its resource policy as JSON.
+        versions: Oldest first.
     """
 
     name: str
@@ -90,13 +89,7 @@ class SavedSecret:
 
 @dataclass(frozen=True)
 class Backup:
-    """All secrets of one stack at one time.
-
-    Attributes:
-        environment: The stack's name.
-        prefix: How the names of its secrets begin, without the hyphen.
-        created: When it was created, ISO 8601.
-    """
+    """All secrets of one stack at one time, ISO 8601. `prefix` is how their names begin, without the hyphen."""
 
     environment: str
     prefix: str
@@ -106,18 +99,9 @@ class Backup:
     created: str
     secrets: tuple[SavedSecret, ...]
 
-    @property
-    def versions(self) -> int:
-        """How many values it holds."""
-        return sum(len(secret.versions) for secret in self.secrets)
-
 
 def encrypt(backup: Backup, key_arns: Sequence[str]) -> bytes:
-    """Return the file's bytes.
-
-    Args:
-        backup: What to save.
-        key_arns: KMS keys, each of which alone can open the file; the first one generates the data key.
+    """Return the file's bytes. Each of the KMS keys alone can open it; the first one generates the data key.
 
     Raises:
         AwsError: When KMS refuses a key.
@@ -156,10 +140,7 @@ def encrypt(backup: Backup, key_arns: Sequence[str]) -> bytes:
 def decrypt(data: bytes, *, key_arns: Sequence[str]) -> Backup:
     """Return a file's content, after checking that all of it is intact.
 
-    Args:
-        data: The file.
-        key_arns: The keys to use, at least one. What the file says about its keys is ignored: anyone who can encrypt
-            with another key could have written it.
+    What the file says about its keys is ignored: anyone who can encrypt with another key could have written it.
 
     Raises:
         DamagedError: When it is not a backup, of another version, damaged, or encrypted with a key that can't be used.

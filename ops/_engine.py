@@ -33,8 +33,6 @@ class Engine:
     """Runs the Pulumi CLI.
 
     Attributes:
-        stack: The stack's name.
-        directory: The Pulumi project's folder.
         sandbox: Whether the stack's state is the sandbox's.
         overrides: Configuration of this run, which only the sandbox supports (`-c`).
         confirm_cancel: Asked before a dead process's lock is removed.
@@ -49,10 +47,7 @@ class Engine:
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> str:
         """Return a command's output. A lock whose process is gone is removed, and the command runs again.
 
-        Args:
-            arguments: The command; `--stack` is added.
-            stdin: Its standard input; values go there, never into a file.
-            environment: Variables added to this process's.
+        `--stack` is added. Values go into the standard input, never into a file.
 
         Raises:
             MisuseError: When another process works on the stack.

@@ -16,10 +16,6 @@ class Elsewhere(str):
 def parse_env(text: str, source: str) -> dict[str, str]:
     """Return the values by variable; for a variable that is set twice, the last one, as every reader of such files does.
 
-    Args:
-        text: The file's content.
-        source: Its name in messages.
-
     Raises:
         ValueError: When a line can't be read, or none sets a variable; the message never quotes the content.
     """

@@ -97,13 +97,13 @@ def is_aws(error: BaseException) -> bool:
 def explained(error: Exception, *, unless: str = "") -> AwsError:
     """Return what an exception of botocore means to the operator. Its text is quoted only where it can't hold a value.
 
-    Args:
-        error: The exception.
-        unless: For a call that changes something: how to find out whether AWS did it although its answer is lost.
+    For a call that changes something, `unless` is how to find out whether AWS did it although its answer is lost.
     """
-    code = code_of(error)
+    code, response = code_of(error), getattr(error, "response", None) or {}
     text = _of_code(error, code) if code else _of_kind(error)
-    if unless and _may_be_done(error):
+    lost = isinstance(error, ReadTimeoutError | ConnectionClosedError | ResponseParserError)
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if unless and (lost or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR):
         text += f"; AWS may have done it nevertheless, see: {unless}"
     return AwsError(text, code)
 
@@ -111,14 +111,6 @@ def explained(error: Exception, *, unless: str = "") -> AwsError:
 def told(error: Exception) -> str:
     """Return what an exception of botocore's or of this tool's means to the operator."""
     return str(explained(error)) if is_aws(error) else str(error)
-
-
-def _may_be_done(error: Any) -> bool:
-    """Return whether AWS may have done what a call asked for: its answer was lost, or it failed on AWS's side."""
-    if isinstance(error, ReadTimeoutError | ConnectionClosedError | ResponseParserError):
-        return True
-    response: Any = getattr(error, "response", None) or {}
-    return response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= http.HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def unexpected(error: Exception) -> MisuseError:
@@ -133,24 +125,27 @@ def unexpected(error: Exception) -> MisuseError:
 
 
 def _of_code(error: Any, code: str) -> str:
-    call, said = getattr(error, "operation_name", "the call"), _message(error)
-    if code in EXPIRED:
-        text = f"your AWS credentials have expired: {_SIGN_IN}"
-    elif code in INVALID:
-        text = f"AWS doesn't know your credentials ({code}): {_SIGN_IN}"
-    elif code in THROTTLED:
-        text = f"AWS still throttles {call} after several attempts: try again in a minute"
-    elif code in DENIED:
+    call, said = getattr(error, "operation_name", "the call"), str(error.response["Error"].get("Message", ""))
+    said = (
+        "AWS failed, or something between you and AWS answers in HTML"
+        if said.startswith("<")
+        else " ".join(said.split())
+    )
+    texts = (
+        (code in EXPIRED, f"your AWS credentials have expired: {_SIGN_IN}"),
+        (code in INVALID, f"AWS doesn't know your credentials ({code}): {_SIGN_IN}"),
+        (code in THROTTLED, f"AWS still throttles {call} after several attempts: try again in a minute"),
         # AWS's sentence names the caller, the action and the resource, never a value.
-        text = f"you are not allowed to call {call}: {said}"
-    elif code in MISSING:
-        text = f"{call}: {said or 'not found'}"
-    elif re.search(r"marked (for deletion|deleted)", said):
-        text = f"{call}: the secret is pending deletion: python -m ops recover"
-    else:
+        (code in DENIED, f"you are not allowed to call {call}: {said}"),
+        (code in MISSING, f"{call}: {said or 'not found'}"),
+        (
+            re.search(r"marked (for deletion|deleted)", said),
+            f"{call}: the secret is pending deletion: python -m ops recover",
+        ),
         # A validation error can quote its input, which for a write is the value.
-        text = f"AWS refused {call} ({code})" + ("" if "Valid" in code else f": {said}")
-    return text
+        ("Valid" in code, f"AWS refused {call} ({code})"),
+    )
+    return next((text for fits, text in texts if fits), f"AWS refused {call} ({code}): {said}")
 
 
 _KINDS = (
@@ -180,9 +175,3 @@ def _of_kind(error: Exception) -> str:
     kinds = {kind.__name__ for kind in type(error).__mro__}
     found = next((text for names, text in _KINDS if kinds & set(names)), f"AWS can't be asked ({type(error).__name__})")
     return found.replace("{}", str(error).rstrip("."))
-
-
-def _message(error: Any) -> str:
-    if str(error.response.get("Error", {}).get("Message", "")).startswith("<"):
-        return "AWS failed, or something between you and AWS answers in HTML"
-    return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())

@@ -7,12 +7,7 @@ from ops._errors import MisuseError
 
 
 def write_whole(place: str | Path, data: bytes, *, private: bool = False) -> None:
-    """Write a file, replacing what is there.
-
-    Args:
-        place: The file; not what it links to.
-        data: Its content.
-        private: Whether only its owner can read it.
+    """Write a file in place of what is there, not of what that links to. Only its owner can read a private one.
 
     Raises:
         MisuseError: When it can't be written; it is as it was then.

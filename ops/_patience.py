@@ -85,18 +85,10 @@ def run_command(
     environment: Mapping[str, str] | None = None,
     instead: str = "",
 ) -> "subprocess.CompletedProcess[str]":
-    """Run another program, whatever its exit status.
-
-    Args:
-        command: Its words.
-        what: What it is called in messages.
-        stdin: Its standard input.
-        folder: Where it runs, by default here.
-        environment: Its environment, by default this one.
-        instead: What the operator can do when it does not answer.
+    """Run another program, which messages call `what`, whatever its exit status.
 
     Raises:
-        MisuseError: When it can't be started, or does not answer in time.
+        MisuseError: When it can't be started, or does not answer within COMMAND_SECONDS; `instead` says what to do then.
     """
     _watch.begin("", what)
     try:

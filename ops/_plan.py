@@ -38,11 +38,9 @@ class Secret:
     """One entry of the catalogue.
 
     Attributes:
-        name: Its name in the catalogue.
         full_name: AWS's name of it, None for a foreign secret.
         owner: `stack`, `adopted`, or who owns a foreign secret.
         adopt_arn: The ARN that the configuration adopts.
-        json: Whether its value is a JSON object.
         variable: The container variable that gets the whole value.
         parts: Its parts by JSON key, `WHOLE` for a text.
     """
@@ -92,8 +90,6 @@ class Plan:
         services: The container variables that are secrets, by service.
         hosts: The configuration keys of the plain variables that every stack must set, by variable.
         secret_variables: The container variables that get a secret in any stack.
-        key_alias: The alias of the stack's own KMS key.
-        key_description: That key's description.
     """
 
     prefix: str
@@ -114,12 +110,9 @@ def project_directory() -> Path:
 
 
 def read_plan(stack: str, directory: Path | None = None, *, configured: bool = False) -> Plan:
-    """Return the application's plan of a stack.
+    """Return the application's plan of a stack, whose name is without organisation and project.
 
-    Args:
-        stack: The stack's name, without organisation and project.
-        directory: The Pulumi project's folder, by default `project_directory()`.
-        configured: Whether the stack must have a file; without one the plan is what the stack's name alone says.
+    Unless it must be `configured`, the plan of a stack without a file is what its name alone says.
 
     Raises:
         NoPlanError: When the project prints no plan.

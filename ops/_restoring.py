@@ -56,15 +56,14 @@ class Work:
     """What a restore does to one secret.
 
     Attributes:
-        saved: The saved secret.
         name: Its full name at the target.
-        action: `create`, `recover` (it is pending deletion), `change`, or `nothing`.
+        action: `recover`: it is pending deletion.
         puts: Versions that the target lacks.
         moves: Labels that move, with the version each goes to.
         tags: Tags that differ.
         policy: The resource policy to set; None when the secret has it, or none was saved.
-        outsiders: Principals outside the target's account that the policy allows something.
         kms_key_id: The key, when the secret is created.
+        outsiders: Principals outside the target's account that the policy allows something.
         database: What the restore does to the database, or why the value is left as it is; "" without a database.
     """
 
@@ -104,7 +103,7 @@ def plan(
         backup: What was saved.
         target: The target.
         names: Only these, by name in the catalogue; all by default.
-        rotated: Secrets whose value is restored although a function rotates it, by name in the catalogue.
+        rotated: Whose value is restored although a function rotates it, by name in the catalogue.
 
     Raises:
         MisuseError: When the backup would touch a secret that the target doesn't have, touch one twice, or use a key of

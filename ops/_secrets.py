@@ -8,6 +8,7 @@ from typing import Any
 
 from components.references import CURRENT
 from ops._aws import Aws, chunks
+from ops._console import counted
 from ops._errors import DENIED, EXPIRED, INVALID, MISSING, AwsError, aws_errors, code_of, explained
 
 BATCH = 20
@@ -39,6 +40,11 @@ class Rotation:
     every_days: int | None = None
     last: datetime | None = None
     next: datetime | None = None
+
+    @property
+    def when(self) -> str:
+        """The schedule, for people."""
+        return self.schedule or (f"every {counted(self.every_days, 'day')}" if self.every_days else "on")
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,14 @@ from ops.listing import records_of
 _ATTEMPTS = 3
 _STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
-KeysOption = Annotated[
-    list[str] | None,
-    typer.Option("--kms-key", metavar="KEY", help="ARN, id or alias of a KMS key; repeatable."),
-]
+Several = list[str] | None
+
+
+def _several(name: str, metavar: str, what: str) -> Any:
+    return typer.Option(f"--{name}", metavar=metavar, help=f"{what}; repeatable.")
+
+
+KeysOption = Annotated[Several, _several("kms-key", "KEY", "ARN, id or alias of a KMS key")]
 
 
 def backup(
@@ -64,23 +68,12 @@ def backup(
         saved = collect(aws, loaded)
     data = encrypt(saved, keys)
     _write(aws, to, data, force=force)
+    secrets, versions, size = len(saved.secrets), sum(len(one.versions) for one in saved.secrets), len(data)
     if json_:
-        print_json(
-            {
-                "file": to,
-                "stack": saved.environment,
-                "created": saved.created,
-                "secrets": len(saved.secrets),
-                "versions": saved.versions,
-                "bytes": len(data),
-                "kms_keys": keys,
-            }
-        )
+        where = {"file": to, "stack": saved.environment, "created": saved.created}
+        print_json({**where, "secrets": secrets, "versions": versions, "bytes": size, "kms_keys": keys})
         return
-    say(
-        f"{to}: {counted(len(saved.secrets), 'secret')}, {counted(saved.versions, 'version')} of {loaded.place}, "
-        f"{len(data):,} bytes"
-    )
+    say(f"{to}: {counted(secrets, 'secret')}, {counted(versions, 'version')} of {loaded.place}, {size:,} bytes")
     say(f"opened by {', '.join(keys)}")
 
 
@@ -155,32 +148,13 @@ def restore(
     source: Annotated[str, typer.Argument(metavar="FILE|s3://BUCKET/KEY", help="The backup.")],
     *,
     kms_key: KeysOption = None,
-    also: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--also",
-            metavar="NAME",
-            help="Full name of a secret that the stack doesn't know; repeatable.",
-        ),
-    ] = None,
+    also: Annotated[Several, _several("also", "NAME", "Full name of a secret that the stack doesn't know")] = None,
     allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow",
-            metavar="PRINCIPAL",
-            help="A principal outside the account that a saved policy allows; repeatable.",
-        ),
+        Several, _several("allow", "PRINCIPAL", "A principal outside the account that a saved policy allows")
     ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="NAME", help="Only this secret; repeatable.")
-    ] = None,
+    only: Annotated[Several, _several("only", "NAME", "Only this secret")] = None,
     include_rotated: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--include-rotated",
-            metavar="NAME",
-            help="Restore this secret's value although a function rotates it; repeatable.",
-        ),
+        Several, _several("include-rotated", "NAME", "Restore this secret's value although a function rotates it")
     ] = None,
     account: Annotated[
         str | None, typer.Option("--account", metavar="ID", help="Required to restore into another account.")

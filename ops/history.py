@@ -86,14 +86,7 @@ class CutOffError(Exception):
 
 
 def look_up(aws: Aws, action: str, since: datetime, *, pages: int, attempts: int) -> Iterator[Mapping[str, Any]]:
-    """Yield CloudTrail's records of an API action in this Region, newest first.
-
-    Args:
-        aws: The account.
-        action: Such as `GetSecretValue`.
-        since: 90 days ago at most.
-        pages: How many are read, 50 events each.
-        attempts: How often each page is asked for.
+    """Yield CloudTrail's records of an API action in this Region, newest first, from some pages of 50 events.
 
     Raises:
         CutOffError: After the last page, when there are more.

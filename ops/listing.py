@@ -153,9 +153,7 @@ def days_since(moment: datetime | None) -> int | None:
     return None if moment is None else (datetime.now(UTC) - moment).days
 
 
-def _state(record: Record | None) -> str:
-    if record is None:
-        return "missing"
+def _state(record: Record) -> str:
     if record.deleted:
         return f"pending deletion, gone after {record.deleted:%Y-%m-%d}"
     if not record.stages and record.created is None:
@@ -167,8 +165,7 @@ def _rotation(record: Record) -> str:
     rotation = record.rotation
     if not rotation.enabled:
         return "cancelled" if rotation.lambda_arn else "off"
-    when = rotation.schedule or (f"every {counted(rotation.every_days, 'day')}" if rotation.every_days else "on")
-    return f"{when}, last {f'{rotation.last:%Y-%m-%d}' if rotation.last else 'never'}"
+    return f"{rotation.when}, last {f'{rotation.last:%Y-%m-%d}' if rotation.last else 'never'}"
 
 
 def _listed(stack: Stack, name: str, record: Record | None) -> dict[str, Any]:

@@ -152,12 +152,7 @@ class RotationError(Exception):
 
 
 def follow(look: Callable[[], Record | None], version: str, deadline: float) -> None:
-    """Return when a version has become current; each step is printed once.
-
-    Args:
-        look: Describes the secret.
-        version: The version that the rotation creates.
-        deadline: `time.monotonic()` at which to stop waiting.
+    """Return when a version has become current; each step is printed once. `deadline` is by `time.monotonic()`.
 
     Raises:
         RotationError: When the secret is gone, the rotation was abandoned, or it timed out.

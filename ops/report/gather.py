@@ -9,7 +9,6 @@ from components import pricing
 from components.references import CURRENT, parse_value_from
 from ops import cost
 from ops._aws import Aws
-from ops._console import counted
 from ops._errors import AwsError, aws_errors, told
 from ops._ownership import ownership
 from ops._restoring import list_versions
@@ -164,7 +163,6 @@ def _life(aws: Aws, stack: Stack, record: Record | None) -> Secret | None:
         return None
     versions = () if record.deleted else list_versions(aws, record.arn)
     rotation = record.rotation
-    every = f"every {counted(rotation.every_days, 'day')}" if rotation.every_days else ""
     return Secret(
         name=stack.name_of(record.arn),
         arn=record.arn,
@@ -172,7 +170,7 @@ def _life(aws: Aws, stack: Stack, record: Record | None) -> Secret | None:
         created=record.created,
         changed=record.changed,
         deleted=record.deleted,
-        rotation=(rotation.schedule or every or "on") if rotation.enabled else "",
+        rotation=rotation.when if rotation.enabled else "",
         last_rotated=rotation.last,
         next_rotation=rotation.next if rotation.enabled else None,
         replicas=tuple(f"{replica.region} ({replica.status})" for replica in record.replicas),
