@@ -153,16 +153,16 @@ class Recovery:
 
     def _take_values(self, names: Sequence[str]) -> None:
         """Give the state AWS's values of secrets that it doesn't have, or had under another ARN, and no record of them."""
+        if not names:
+            return
         exported = json.loads(self.engine.run("stack", "export"))
         before, full_names = json.dumps(exported), {self.full_names[name] for name in names}
         generated = {at: self._values[at] for n in names for at in _generated(self.own[n]) if at in self._values}
         for resource in (exported.get("deployment") or {}).get("resources") or ():
-            if resource["type"] == _STASH:
-                for content in (resource["inputs"]["input"], resource["outputs"]["input"]):
-                    known = content.get("secrets", {})
-                    for name in [n for n, record in known.items() if record["secret"] in full_names]:
-                        del known[name]
-            elif resource["type"] == _PASSWORD and (at := _password_key(resource["urn"], generated)):
+            for known in _recorded(resource):
+                for name in [n for n, record in known.items() if record["secret"] in full_names]:
+                    del known[name]
+            if resource["type"] == _PASSWORD and (at := _password_key(resource["urn"], generated)):
                 resource.update(_password(resource["inputs"], generated[at]))
         if json.dumps(exported) != before:
             self.engine.run("stack", "import", stdin=json.dumps(exported))
@@ -243,8 +243,7 @@ class Recovery:
         """
         resources = state.get("resources") or ()
         ids = {str(r.get("id")) for r in resources if r["type"] == VERSION}
-        inputs = [r["inputs"]["input"] for r in resources if r["type"] == _STASH]
-        recorded = {known["secret"]: known for stash in inputs for known in stash.get("secrets", {}).values()}
+        recorded = {found["secret"]: found for r in resources for known in _recorded(r) for found in known.values()}
         for record in records.values():
             stashed = recorded.get(record.name)
             label = RECOVERED if not stashed or stashed["rotated"] else LIVE
@@ -416,6 +415,14 @@ def _named(urn: str) -> str:
 def _counts(entries: Iterable[Mapping[str, Any]]) -> list[str]:
     kinds = [entry["type"].rpartition(":")[2] for entry in entries]
     return [f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds))]
+
+
+def _recorded(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the records of secrets by name in a state's resource (components/value_guard.py), of its inputs and its outputs."""
+    for properties in ("outputs", "inputs") if resource["type"] == _STASH else ():
+        content = resource.get(properties, {}).get("input")
+        if isinstance(content, dict) and isinstance(known := content.get("secrets"), dict):
+            yield known
 
 
 def _password(inputs: Mapping[str, Any], value: str) -> dict[str, Any]:

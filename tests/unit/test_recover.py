@@ -106,6 +106,49 @@ def test_only_what_the_program_sets_is_labelled_as_its_own(
     assert labels == moved
 
 
+def test_a_state_gets_the_values_of_a_secret_that_it_has_no_longer_and_keeps_the_others() -> None:
+    part = {key: Part("generated", key, 1) for key in ("lost", "here", "gone")}
+    secrets = {
+        name: Secret(name, f"tickets-dev-{name}", "stack", None, json=False, variable=None, parts={"": part[name]})
+        for name in part
+    }
+    records = {name: {"secret": f"tickets-dev-{name}"} for name in ("lost", "here")}
+    base = "urn:pulumi:dev::tickets"
+
+    def password(key: str) -> dict[str, Any]:
+        old = {"length": 32, "result": "state's"}
+        return {"type": PASSWORD, "urn": f"{base}::{PASSWORD}::app-{key}-1", "inputs": {"length": 32}, "outputs": old}
+
+    def stash(content: Any) -> dict[str, Any]:
+        given = {"input": content, "output": content}
+        urn = f"{base}::pulumi:index:Stash::app"
+        return {"type": "pulumi:index:Stash", "urn": urn, "inputs": {"input": content}, "outputs": given}
+
+    state = {"deployment": {"resources": [*map(password, part), stash({"secrets": records}), stash("a user's own")]}}
+    ran: list[str] = []
+
+    class Engine:
+        def run(self, *words: str, stdin: str = "") -> str:
+            ran.append(" ".join(words))
+            if stdin:
+                state.update(json.loads(stdin))
+            return json.dumps(state)
+
+    aws: Any = _SecretsManager({("tickets-dev-lost", "AWSCURRENT"): "AWS's", ("tickets-dev-here", "AWSCURRENT"): "no"})
+    recovery = _recovery(aws, secrets)
+    recovery.engine = Engine()  # pyright: ignore[reportAttributeAccessIssue]
+    recovery._take_values(["lost", "gone"])
+    assert ran == ["stack export", "stack import"]
+    lost, here, gone, known, own = state["deployment"]["resources"]
+    assert (lost["inputs"], json.loads(lost["outputs"]["result"]["plaintext"])) == ({"length": 5}, "AWS's")
+    assert (here, gone, own) == (password("here"), password("gone"), stash("a user's own"))
+    assert known["inputs"]["input"] == known["outputs"]["input"] == {"secrets": {"here": records["here"]}}
+
+    recovery._take_values(["gone"])
+    recovery._take_values([])
+    assert ran == ["stack export", "stack import", "stack export"], "nothing is imported that changes nothing"
+
+
 def _recovery(aws: Any, secrets: dict[str, Secret]) -> Recovery:
     plan = Plan("tickets-dev", None, (), secrets, {}, {}, frozenset(), "alias/tickets-dev", "the stack's key")
     engine: Any = None
