@@ -58,8 +58,11 @@ def _of_trust(kind: Kind, **statement: Any) -> list[str]:
     return [f.problem for f in trust_findings(STACK, StackRole(Role(EXECUTION, "role", given, (), None), kind))]
 
 
-def _of_secret(**statement: Any) -> list[str]:
-    raw = [{"Effect": "Allow", "Action": READ, "Resource": "*", **statement}, identity.require_tls()]
+def _of_secret(*, tls: bool = True, **statement: Any) -> list[str]:
+    raw = [
+        {"Effect": "Allow", "Action": READ, "Resource": "*", **statement},
+        *([identity.require_tls()] if tls else []),
+    ]
     record = Record(SECRET, "service-ticket-system-dev-jwt-secret")
     secret = Secret("jwt-secret", record, parse({"Statement": raw}, source="policy"), None)
     return [f.problem for f in secret_findings(STACK, secret)]
@@ -134,6 +137,17 @@ def test_a_role_with_more_than_it_needs(statement: dict[str, Any], problems: lis
         ("rotation", {"Action": "ec2:CreateNetworkInterface", "Resource": "*"}, []),
         ("rotation", {"Action": "sts:AssumeRole", "Resource": "*"},
          ["sts:assumerole is not needed: it could become another role", "the resource * has a wildcard"]),
+        ("execution", {"Action": "iam:PutRolePolicy", "Resource": "arn"},
+         ["iam:putrolepolicy is not needed: it could give itself or others any right"]),
+        ("execution", {"Action": "iam:PassRole", "Resource": "arn"},
+         ["iam:passrole is not needed: it could start something with the rights of another role"]),
+        ("execution", {"Action": "ssmmessages:*", "Resource": "arn"},
+         ["the action ssmmessages:* has a wildcard: a shell in the container: everyone who opens one can read its variables"]),
+        ("execution", {"Action": "ecs:*", "Resource": "arn"},
+         ["the action ecs:* has a wildcard: a shell in the container: everyone who opens one can read its variables"]),
+        ("execution", {"Action": "lambda:UpdateFunctionCode", "Resource": "arn"},
+         ["lambda:updatefunctioncode is not needed: it could run code with the rights of the rotation function"]),
+        ("execution", {"Action": "s3:*", "Resource": "arn"}, ["the action s3:* has a wildcard"]),
         ("redeploy", {"Action": "ecs:UpdateService", "Resource": "arn"}, []),
         ("redeploy", {"Action": "states:ListExecutions", "Resource": "arn"}, []),
         ("redeploy", {"Action": "ecs:DescribeServices", "Resource": "*"},
@@ -147,6 +161,8 @@ def test_a_role_with_more_than_it_needs(statement: dict[str, Any], problems: lis
           "the resource * has a wildcard"]),
         ("trail", {"Action": "logs:*", "Resource": "*"},
          ["the action logs:* has a wildcard: it could disable the audit"]),
+        ("task", {"Action": "s3:GetObject", "Resource": "*"},
+         ["the task role needs no permission: the application gets its values when the task starts"]),
         ("other", {"Action": "*", "Resource": "*"}, []),
     ],
 )  # fmt: skip
@@ -166,6 +182,8 @@ BOUND = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
                        "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:ecs:eu-west-1:222222222222:*"}}},
          ["the service can assume it for account 222222222222"]),
         ("rotation", {"Principal": {"Service": "lambda.amazonaws.com"}}, []),
+        ("task", {"Principal": {"Service": "ec2.amazonaws.com"}},
+         ["lets ec2.amazonaws.com assume the role: only ecs-tasks.amazonaws.com needs it"]),
         ("rotation", {"Principal": {"Service": "ec2.amazonaws.com"}},
          ["lets ec2.amazonaws.com assume the role: only lambda.amazonaws.com needs it"]),
         ("trail", {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/x"}},
@@ -185,16 +203,12 @@ def test_a_trust_policy_that_lets_others_in(kind: Kind, statement: dict[str, Any
     assert _of_trust(kind, **statement) == problems
 
 
-def test_the_task_role_needs_nothing() -> None:
-    assert _of_role("task", Action="s3:GetObject", Resource="*") == [
-        "the task role needs no permission: the application gets its values when the task starts"
-    ]
-
-
 @pytest.mark.parametrize(
     ("statement", "problems"),
     [
         ({"Principal": {"AWS": EXECUTION}}, []),
+        ({"Principal": {"AWS": EXECUTION}, "tls": False},
+         ["requests without TLS are not denied: no Deny on aws:SecureTransport"]),
         ({"Principal": "*", "Effect": "Deny", "Action": "secretsmanager:*"}, []),
         ({"Principal": "*"}, ["allows everybody"]),
         ({"Principal": {"AWS": "*"}}, ["allows everybody"]),
@@ -204,7 +218,7 @@ def test_the_task_role_needs_nothing() -> None:
         ({"NotPrincipal": {"AWS": EXECUTION}}, [f"allows everybody but {EXECUTION}"]),
         ({"Principal": {"AWS": EXECUTION}, "Action": "secretsmanager:*"}, ["its actions have a wildcard"]),
     ],
-)
+)  # fmt: skip
 def test_a_resource_policy_that_lets_others_in(statement: dict[str, Any], problems: list[str]) -> None:
     assert _of_secret(**statement) == problems
 
@@ -214,6 +228,7 @@ def test_a_resource_policy_that_lets_others_in(statement: dict[str, Any], proble
     [
         ({"Principal": {"AWS": ROOT}, "Condition": THROUGH}, []),
         ({"Principal": {"AWS": ROOT}, "Action": "kms:ScheduleKeyDeletion"}, []),
+        ({"Principal": {"AWS": EXECUTION}}, [f"{EXECUTION} can decrypt directly: no condition kms:ViaService"]),
         ({"Principal": {"AWS": ROOT}, "Action": "kms:*"}, [f"{ROOT} can decrypt directly: no condition kms:ViaService"]),
         ({"Principal": {"AWS": "arn:aws:iam::222222222222:root"}, "Condition": THROUGH},
          ["allows arn:aws:iam::222222222222:root, of another account"]),

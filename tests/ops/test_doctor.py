@@ -15,18 +15,21 @@ from ops._secrets import Record, Rotation, Value
 from ops._stack import parse as parse_outputs
 from ops.access.evaluator import parse
 from ops.doctor.secrets import check as check_secrets
-from ops.doctor.service import Found, redeploy
+from ops.doctor.service import Found, Service, redeploy
+from ops.doctor.service import check as check_service
 from ops.doctor.snapshot import Snapshot, TaskDefinition
 from ops.doctor.upkeep import check_deployed
 
 Stack = Any  # conftest.Deployed
 
 
-def statuses(report: dict[str, Any]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for finding in report["findings"]:
-        found.setdefault(finding["check"], set()).add(finding["status"])
-    return found
+def of(done: Any, *checks: str) -> list[dict[str, str]]:
+    """The findings of some checks."""
+    return [finding for finding in done.json["findings"] if finding["check"] in checks]
+
+
+def problems(done: Any) -> list[dict[str, str]]:
+    return [finding for finding in done.json["findings"] if finding["status"] != "ok"]
 
 
 def age_by(stack: Stack, name: str, days: int) -> None:
@@ -57,9 +60,9 @@ def test_healthy_stack_with_rotation_and_replicas(stack: Stack, ops: Any) -> Non
     done = ops(stack, "doctor", "--json")
 
     assert done.status == 0
-    texts = {finding["check"]: finding["found"] for finding in done.json["findings"]}
-    assert texts["rotation"] == "db-master-password rotates on time"
-    assert texts["replica"].startswith("in sync: ")
+    rotation, replica = of(done, "rotation", "replica")
+    assert rotation["found"] == "db-master-password rotates on time"
+    assert replica["found"].startswith("in sync: ")
 
 
 def test_a_replica_that_is_no_longer_configured_is_told(stack: Stack, ops: Any) -> None:
@@ -68,7 +71,7 @@ def test_a_replica_that_is_no_longer_configured_is_told(stack: Stack, ops: Any) 
         stack.secrets.replicate_secret_to_regions(SecretId=stack.arn(name), AddReplicaRegions=regions)
 
     def told() -> list[Any]:
-        return [found for found in ops(stack, "doctor", "--json").json["findings"] if found["check"] == "replica"]
+        return of(ops(stack, "doctor", "--json"), "replica")
 
     stack.write_outputs(replica_regions=["eu-west-3"])
     assert {(found["status"], found["subject"], found["found"]) for found in told()} == {
@@ -101,26 +104,26 @@ def put_index(stack: Stack, *architectures: str) -> None:
 
 
 def image_line(stack: Stack, ops: Any) -> dict[str, str]:
-    (found,) = [f for f in ops(stack, "doctor", "--json").json["findings"] if f["check"] == "image"]
+    (found,) = of(ops(stack, "doctor", "--json"), "image")
     return found
 
 
-def test_an_image_for_both_processors(stack: Stack, ops: Any) -> None:
-    put_index(stack, "amd64", "arm64")
+@pytest.mark.parametrize(
+    ("built", "status", "found", "fix"),
+    [
+        (("amd64", "arm64"), "ok", "{0.image} exists, for amd64, arm64", ""),
+        (("arm64",), "failure", "is built for arm64, and {0.family}:1 starts it on X86_64",
+         "pulumi config set cpuArchitecture ARM64 --stack dev && pulumi up --stack dev"),
+    ],
+)  # fmt: skip
+def test_an_image_is_for_the_processor_or_not(  # noqa: PLR0917 - one column of the table each
+    stack: Stack, ops: Any, built: tuple[str, ...], status: str, found: str, fix: str
+) -> None:
+    put_index(stack, *built)
 
-    found = image_line(stack, ops)
+    line = image_line(stack, ops)
 
-    assert (found["status"], found["found"]) == ("ok", f"{stack.image} exists, for amd64, arm64")
-
-
-def test_an_image_for_another_processor(stack: Stack, ops: Any) -> None:
-    put_index(stack, "arm64")
-
-    found = image_line(stack, ops)
-
-    assert found["status"] == "failure"
-    assert found["found"] == f"is built for arm64, and {stack.family}:1 starts it on X86_64"
-    assert found["fix"] == "pulumi config set cpuArchitecture ARM64 --stack dev && pulumi up --stack dev"
+    assert (line["status"], line["found"], line["fix"]) == (status, found.format(stack), fix)
 
 
 def test_an_image_in_the_registry_of_another_account_is_told(stack: Stack, proxy: Any, ops: Any) -> None:
@@ -168,8 +171,7 @@ def test_secret_that_no_variable_takes_needs_no_grant(deploy: Any, ops: Any) -> 
     wider[0]["Resource"] = [stack.arn("wired"), stack.arn("apart")]
     stack.grant(*wider)
 
-    done = ops(stack, "doctor", "--json")
-    (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
+    (found,) = problems(ops(stack, "doctor", "--json"))
     assert (found["check"], found["status"]) == ("permission", "warning")
     assert f"more than the container's secrets: {stack.arn('apart')}" in found["found"]
 
@@ -177,9 +179,8 @@ def test_secret_that_no_variable_takes_needs_no_grant(deploy: Any, ops: Any) -> 
 def test_external_secret_without_a_value(deploy: Any, ops: Any) -> None:
     stack = deploy(catalogue=(TextSecret("payment-token", External(), variable="PAYMENT_TOKEN"),))
 
-    done = ops(stack, "doctor", "--json")
+    (found,) = problems(ops(stack, "doctor", "--json"))
 
-    (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
     assert (found["check"], found["found"]) == ("value", "has no value yet")
     assert found["fix"] == "python -m ops set payment-token --stack dev"
 
@@ -203,8 +204,7 @@ def test_no_values_reads_no_value(stack: Stack, proxy: Any, ops: Any) -> None:
 
     assert done.status == 0
     assert not {"GetSecretValue", "BatchGetSecretValue"} & set(proxy.seen)
-    texts = {finding["check"]: finding["found"] for finding in done.json["findings"]}
-    assert texts["json"] == "not checked: --no-values"
+    assert [found["found"] for found in of(done, "json")] == ["not checked: --no-values"]
 
 
 @pytest.mark.parametrize(("days", "status"), [("90", 0), ("89", 1)])
@@ -215,7 +215,7 @@ def test_old_values_are_a_finding_past_the_limit(stack: Stack, ops: Any, days: s
 
     assert done.status == status
     if status:
-        (found,) = [finding for finding in done.json["findings"] if finding["check"] == "age"]
+        (found,) = of(done, "age")
         assert (found["subject"], found["found"]) == ("jwt-secret", "unchanged for 90 days, the limit is 89")
         assert "rotations.jwtSecret" in found["fix"]
 
@@ -225,9 +225,8 @@ def test_overdue_rotation(stack: Stack, ops: Any) -> None:
     secret: Any = secretsmanager_backends[stack.account][stack.region].secrets[stack.full_name("db-master-password")]
     secret.next_rotation_date = int((datetime.now(UTC) - timedelta(days=3)).timestamp())
 
-    done = ops(stack, "doctor", "--json")
+    (found,) = problems(ops(stack, "doctor", "--json"))
 
-    (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
     assert found["found"].startswith("was due to rotate by ")
     assert found["fix"] == "python -m ops rotate db-master-password --stack dev"
 
@@ -241,20 +240,22 @@ def test_previous_value_of_a_json_key_is_looked_for_at_its_label(deploy: Any, op
     stack.secrets.put_secret_value(SecretId=stack.arn("app-config"), SecretString=json.dumps({"A": "x", "B": "y"}))
     stack.deploy_revision()
 
-    done = ops(stack, "doctor", "--json")
+    found = of(ops(stack, "doctor", "--json"), "json")
 
-    found = [finding for finding in done.json["findings"] if finding["check"] == "json"]
     assert [(f["subject"], f["status"]) for f in found] == [("app-config at AWSPREVIOUS", "failure")]
     assert "has no key B" in found[0]["found"]
 
 
+def tokens(count: int) -> tuple[TextSecret, ...]:
+    return tuple(
+        TextSecret(f"service-{number:03}-token", Generated(f"token{number}"), variable=f"TOKEN_{number}")
+        for number in range(count)
+    )
+
+
 @pytest.mark.slow
 def test_300_secrets_take_batch_calls(deploy: Any, ops: Any) -> None:
-    catalogue = tuple(
-        TextSecret(f"service-{number:03}-token", Generated(f"token{number}"), variable=f"TOKEN_{number}")
-        for number in range(300)
-    )
-    stack = deploy(catalogue=catalogue)
+    stack = deploy(catalogue=tokens(300))
 
     done = ops(stack, "doctor", "--json")
 
@@ -266,12 +267,8 @@ def test_300_secrets_take_batch_calls(deploy: Any, ops: Any) -> None:
 
 
 def test_secret_deleted_half_way(deploy: Any, proxy: Any, ops: Any) -> None:
-    catalogue = tuple(
-        TextSecret(f"service-{number:02}-token", Generated(f"token{number}"), variable=f"TOKEN_{number}")
-        for number in range(25)
-    )
-    stack = deploy(catalogue=catalogue)
-    secrets, gone = stack.secrets, stack.arn("service-07-token")
+    stack = deploy(catalogue=tokens(25))
+    secrets, gone = stack.secrets, stack.arn("service-007-token")
     stack.endpoint = proxy.url
 
     def delete() -> None:
@@ -283,8 +280,8 @@ def test_secret_deleted_half_way(deploy: Any, proxy: Any, ops: Any) -> None:
     done = ops(stack, "doctor", "--json")
 
     assert done.status == 1
-    (found,) = [finding for finding in done.json["findings"] if finding["check"] == "exists"]
-    assert (found["subject"], found["status"]) == ("service-07-token", "failure")
+    (found,) = of(done, "exists")
+    assert (found["subject"], found["status"]) == ("service-007-token", "failure")
 
 
 def test_throttling_is_survived(stack: Stack, proxy: Any, ops: Any) -> None:
@@ -297,16 +294,25 @@ def test_throttling_is_survived(stack: Stack, proxy: Any, ops: Any) -> None:
     assert done.json["calls"]["secrets-manager:GetResourcePolicy"] == 4
 
 
-def test_values_that_may_not_be_read_are_named(stack: Stack, proxy: Any, ops: Any) -> None:
+@pytest.mark.parametrize(
+    ("code", "actions", "checks"),
+    [
+        ("AccessDeniedException", ("BatchGetSecretValue", "GetSecretValue"), {"value"}),
+        ("AccessDenied", ("GetRole",), {"role", "permission", "start", "key"}),
+    ],
+)
+def test_what_may_not_be_read_is_named(  # noqa: PLR0917 - one column of the table each
+    stack: Stack, proxy: Any, ops: Any, code: str, actions: tuple[str, ...], checks: set[str]
+) -> None:
     stack.endpoint = proxy.url
-    for action in ("BatchGetSecretValue", "GetSecretValue"):
-        proxy.refuse(action, "AccessDeniedException", message=f"you are not authorized to perform {action}")
+    for action in actions:
+        proxy.refuse(action, code, message=f"you are not authorized to perform {action}")
 
     done = ops(stack, "doctor", "--json")
 
     assert done.status == 2
-    assert statuses(done.json)["value"] == {"unchecked"}
-    assert statuses(done.json)["permission"] == {"ok"}
+    assert {(found["check"], found["status"]) for found in problems(done)} == {(check, "unchecked") for check in checks}
+    assert ops(stack, "doctor").out.splitlines()[-1].endswith(" failed to run"), "not called healthy"
 
 
 def test_batch_that_is_not_allowed_is_replaced_by_single_reads(stack: Stack, proxy: Any, ops: Any) -> None:
@@ -314,18 +320,6 @@ def test_batch_that_is_not_allowed_is_replaced_by_single_reads(stack: Stack, pro
     proxy.refuse("BatchGetSecretValue", "AccessDeniedException")
 
     assert ops(stack, "doctor").status == 0
-
-
-def test_role_that_may_not_be_read_is_named(stack: Stack, proxy: Any, ops: Any) -> None:
-    stack.endpoint = proxy.url
-    proxy.refuse("GetRole", "AccessDenied", message="not authorized to perform: iam:GetRole")
-
-    done = ops(stack, "doctor", "--json")
-
-    assert done.status == 2
-    assert {check for check, found in statuses(done.json).items() if found == {"unchecked"}} == {
-        "role", "permission", "start", "key",
-    }  # fmt: skip
 
 
 def simulated(stack: Stack, *denied: str) -> bytes:
@@ -342,22 +336,15 @@ def simulated(stack: Stack, *denied: str) -> bytes:
 
 
 def test_iam_s_simulator_decides_where_there_is_one(stack: Stack, proxy: Any, ops: Any) -> None:
-    stack.endpoint = proxy.url
-    proxy.before("SimulatePrincipalPolicy", lambda: (200, simulated(stack, "jwt-secret")))
-
-    done = ops(stack, "doctor", "--json")
-
-    (found,) = [finding for finding in done.json["findings"] if finding["status"] != "ok"]
-    assert (found["check"], "jwt-secret" in found["subject"]) == ("permission", True)
-
-
-def test_report_says_how_permissions_were_judged(stack: Stack, proxy: Any, ops: Any) -> None:
     assert "static evaluation of the policies" in ops(stack, "doctor").out
-
     stack.endpoint = proxy.url
     proxy.before("SimulatePrincipalPolicy", lambda: (200, simulated(stack)))
-
     assert "iam:SimulatePrincipalPolicy and the secrets' policies" in ops(stack, "doctor").out
+    proxy.before("SimulatePrincipalPolicy", lambda: (200, simulated(stack, "jwt-secret")))
+
+    (found,) = problems(ops(stack, "doctor", "--json"))
+
+    assert (found["check"], "jwt-secret" in found["subject"]) == ("permission", True)
 
 
 # --- a service -----------------------------------------------------------------------------------------------------------
@@ -380,30 +367,36 @@ def run_service(stack: Stack, desired: int = 1, running: int | None = None, **ch
 
 
 def service_findings(stack: Stack, ops: Any) -> list[dict[str, str]]:
-    done = ops(stack, "doctor", "--ecs-service", "main/tickets", "--json")
-    return [finding for finding in done.json["findings"] if finding["check"] in {"service", "stopped"}]
+    return of(ops(stack, "doctor", "--ecs-service", "main/tickets", "--json"), "service", "stopped")
 
 
-def test_service_that_runs_the_stack_s_revision(stack: Stack, ops: Any) -> None:
-    run_service(stack)
-
-    found = service_findings(stack, ops)
-
-    assert [(f["check"], f["status"]) for f in found] == [("stopped", "ok"), ("service", "ok")]
-
-
-def test_service_that_runs_an_old_revision(stack: Stack, ops: Any) -> None:
-    run_service(stack)
-    stack.deploy_revision()
-
-    (_, found) = service_findings(stack, ops)
-
-    assert found["status"] == "warning"
-    assert (
-        "runs service-ticket-system-dev-app:1, but the stack's revision is service-ticket-system-dev-app:2"
-        in found["found"]
+@pytest.mark.parametrize(
+    ("changes", "status", "found", "fix"),
+    [
+        ({"revision": "7"}, "warning", "runs {0}:7, but the stack's revision is {0}:1", "--task-definition {1}"),
+        ({"desired": 2, "running": 0}, "failure", "only 0 of 2 tasks run", "--force-new-deployment"),
+        ({"desired": 0, "running": 0}, "warning", "runs no task: its desired count is 0", "--desired-count 1"),
+        ({"platform": "1.3.0"}, "failure", "Fargate platform 1.3.0 doesn't take JSON keys in references; 1.4.0 does",
+         "--platform-version LATEST"),
+    ],
+)  # fmt: skip
+def test_a_service_that_runs_something_else_or_too_little(
+    stack: Stack, changes: dict[str, Any], status: str, found: str, fix: str
+) -> None:
+    labels = {"2": ("AWSCURRENT", "pulumi-live")}
+    own = stack.service["task_definition_arn"]
+    runs = own.rpartition(":")[0] + ":" + changes.pop("revision", "1")
+    given: dict[str, Any] = {"desired": 1, "running": 1, "platform": None} | changes
+    running = Service(
+        "tickets", "main", runs, placement=None, events=(), rolled_back="", active=(), stopped=(), gap="", **given
     )
-    assert f"--cluster main --service tickets --task-definition {stack.service['task_definition_arn']}" in found["fix"]
+
+    findings = list(check_service(picture(stack, "app-config", labels), running))
+
+    (told,) = [one for one in findings if one.status != "ok"]
+    assert (told.check, told.status, told.found) == ("service", status, found.format(stack.family))
+    assert told.fix.startswith("aws ecs update-service --region eu-west-1 --cluster main --service tickets ")
+    assert told.fix.endswith(fix.format("", own))
 
 
 @pytest.mark.parametrize("controller", ["CODE_DEPLOY", "EXTERNAL"])
@@ -479,16 +472,15 @@ def test_services_that_run_a_family_are_found(stack: Stack, ops: Any) -> None:
         cluster="main", serviceName="other", taskDefinition=stack.register(family="somebody-elses"), desiredCount=0
     )
 
-    found = ops(stack, "doctor", "--json").json["findings"]
+    found = of(ops(stack, "doctor", "--json"), "service", "stopped")
 
-    assert {f["found"].split(":")[0] for f in found if f["check"] in {"service", "stopped"}} == {"main/tickets"}
-    assert {f["status"] for f in found if f["check"] in {"service", "stopped"}} == {"ok"}
+    assert {(f["found"].split(":")[0], f["status"]) for f in found} == {("main/tickets", "ok")}
 
 
 def test_no_service_is_told_and_how_many_clusters_were_looked_at(stack: Stack, ops: Any) -> None:
     stack.client("ecs").create_cluster(clusterName="main")
 
-    (found,) = [f for f in ops(stack, "doctor", "--json").json["findings"] if f["check"] == "service"]
+    (found,) = of(ops(stack, "doctor", "--json"), "service")
 
     assert found["status"] == "ok"
     assert "no ECS service runs the stack's task definitions (1 cluster of this account and Region)" in found["found"]
@@ -502,7 +494,7 @@ def test_clusters_that_may_not_be_looked_at_are_named(action: str, stack: Stack,
 
     done = ops(stack, "doctor", "--json")
 
-    (found,) = [f for f in done.json["findings"] if f["check"] == "service"]
+    (found,) = of(done, "service")
     assert (done.status, found["status"]) == (2, "unchecked")
     assert "could not be checked: " in found["found"]
     assert f"ecs:{action}" in found["found"]
@@ -523,8 +515,7 @@ def test_tasks_and_networks_that_may_not_be_looked_at_are_named(
 
     done = ops(stack, "doctor", "--json")
 
-    check = "stopped" if action == "ListTasks" else "network"
-    (found,) = [f for f in done.json["findings"] if f["check"] == check]
+    (found,) = of(done, "stopped" if action == "ListTasks" else "network")
     assert (done.status != 0, found["status"]) == (True, "unchecked")
     assert action in found["found"]
 
@@ -548,17 +539,20 @@ def test_service_that_does_not_exist(stack: Stack, ops: Any) -> None:
     assert (found["status"], found["subject"]) == ("failure", "main/tickets")
 
 
-def test_stopped_tasks_are_explained(stack: Stack, proxy: Any, ops: Any) -> None:
-    run_service(stack)
+def tell_tasks(stack: Stack, proxy: Any, status: str, *tasks: dict[str, Any]) -> None:
+    """Let ECS have tasks in one status."""
     stack.endpoint = proxy.url
-    reason = "unable to retrieve secret from asm: did not contain json key SMTP_PASSWORD"
     arn = f"arn:aws:ecs:eu-west-1:{stack.account}:task/main/1"
     asked = iter(["RUNNING", "STOPPED"])
-    proxy.before(
-        "ListTasks", lambda: (200, json.dumps({"taskArns": [arn] if next(asked) == "STOPPED" else []}).encode())
-    )
-    task = {"taskArn": arn, "lastStatus": "STOPPED", "stoppedReason": reason, "containers": [{"name": "app"}]}
-    proxy.before("DescribeTasks", lambda: (200, json.dumps({"tasks": [task, task], "failures": []}).encode()))
+    proxy.before("ListTasks", lambda: (200, json.dumps({"taskArns": [arn] if next(asked) == status else []}).encode()))
+    answer = {"tasks": [{"taskArn": arn, "lastStatus": status, **task} for task in tasks], "failures": []}
+    proxy.before("DescribeTasks", lambda: (200, json.dumps(answer).encode()))
+
+
+def test_stopped_tasks_are_explained(stack: Stack, proxy: Any, ops: Any) -> None:
+    run_service(stack)
+    reason = "unable to retrieve secret from asm: did not contain json key SMTP_PASSWORD"
+    tell_tasks(stack, proxy, "STOPPED", *[{"stoppedReason": reason, "containers": [{"name": "app"}]}] * 2)
 
     (found, _) = service_findings(stack, ops)
 
@@ -570,22 +564,14 @@ def test_stopped_tasks_are_explained(stack: Stack, proxy: Any, ops: Any) -> None
 
 def test_tasks_that_started_before_a_change_are_to_be_replaced(stack: Stack, proxy: Any, ops: Any) -> None:
     run_service(stack)
-    stack.endpoint = proxy.url
-    arn = f"arn:aws:ecs:eu-west-1:{stack.account}:task/main/1"
-    asked = iter(["RUNNING", "STOPPED"])
-    proxy.before(
-        "ListTasks", lambda: (200, json.dumps({"taskArns": [arn] if next(asked) == "RUNNING" else []}).encode())
-    )
     started = (datetime.now(UTC) - timedelta(hours=1)).timestamp()
-    task = {"taskArn": arn, "lastStatus": "RUNNING", "startedAt": started, "containers": []}
-    proxy.before("DescribeTasks", lambda: (200, json.dumps({"tasks": [task], "failures": []}).encode()))
+    tell_tasks(stack, proxy, "RUNNING", {"startedAt": started, "containers": []})
     for name in ("db-master-password", "jwt-secret"):
         stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString="the-value-that-came-second")
     age_by(stack, "jwt-secret", 1)
 
-    done = ops(stack, "doctor", "--ecs-service", "main/tickets", "--json")
+    stale = of(ops(stack, "doctor", "--ecs-service", "main/tickets", "--json"), "redeploy")
 
-    stale = [finding for finding in done.json["findings"] if finding["check"] == "redeploy"]
     assert [(f["subject"], f["status"]) for f in stale] == [("db-master-password", "warning")]
     assert "--force-new-deployment --region eu-west-1 --cluster main --service tickets" in stale[0]["fix"]
 
@@ -609,8 +595,7 @@ def expect_reads(stack: Stack, reads: int | None) -> str:
 
 
 def expected_reads(stack: Stack, ops: Any, *options: str) -> list[dict[str, str]]:
-    done = ops(stack, "doctor", *options, "--json")
-    return [finding for finding in done.json["findings"] if finding["check"] == "expected-reads"]
+    return of(ops(stack, "doctor", *options, "--json"), "expected-reads")
 
 
 def test_expected_reads_that_one_deployment_exceeds(stack: Stack, ops: Any) -> None:
@@ -633,10 +618,8 @@ def test_expected_reads_that_are_enough(stack: Stack, ops: Any) -> None:
 
     for options in (("--ecs-service", "main/tickets"), ()):
         (found,) = expected_reads(stack, ops, *options)
-        assert (found["status"], found["found"]) == (
-            "ok",
-            f"{3 * entries} an hour: 3 starting tasks, {entries} reads each",
-        )
+        enough = f"{3 * entries} an hour: 3 starting tasks, {entries} reads each"
+        assert (found["status"], found["found"]) == ("ok", enough)
 
 
 def test_expected_reads_without_the_alarm_and_without_the_audit(stack: Stack, ops: Any) -> None:
@@ -686,62 +669,46 @@ def test_value_changed_by_hand_is_taken_into_the_configuration_and_not_away(stac
     assert changed.fix == "python -m ops keep jwt-secret --stack dev"
 
 
-def two_versions(stack: Stack, labels: Any, *, mine: dict[str, Any], pulumi: dict[str, Any]) -> Any:
+def two_versions(
+    stack: Stack, mine: dict[str, Any], pulumi: dict[str, Any], *, label: str = "pulumi-live", **record: Any
+) -> Any:
     """What the doctor sees of app-config when Pulumi wrote one version, and somebody the live one."""
-    arn = stack.arn("app-config")
+    arn, labels = stack.arn("app-config"), {"mine": ("AWSCURRENT",), "pulumi": ("AWSPREVIOUS", label)}
     made = {
         v: Value(arn, "app-config", v, labels[v], datetime(2026, 11, 24, tzinfo=UTC), json.dumps(value))
         for v, value in {"mine": mine, "pulumi": pulumi}.items()
     }
-    snapshot = picture(stack, "app-config", labels)
-    return replace(snapshot, values={arn: made["mine"]}, staged={(arn, "pulumi-live"): made["pulumi"]})
+    return replace(
+        picture(stack, "app-config", labels),
+        records={arn: Record(arn, "app-config", stages=labels, **record)},
+        values={arn: made["mine"]},
+        staged={(arn, label): made["pulumi"]},
+    )
 
 
-def test_keys_changed_by_hand_are_named_and_only_they(stack: Stack) -> None:
-    labels = {"mine": ("AWSCURRENT",), "pulumi": ("AWSPREVIOUS", "pulumi-live")}
+@pytest.mark.parametrize(
+    ("value", "fix"),
+    [
+        ("by-hand", "python -m ops keep app-config --key SMTP_PASSWORD --stack dev"),
+        # An object is not kept.
+        ({"a": "b"}, "aws secretsmanager update-secret-version-stage"),
+    ],
+)
+def test_keys_changed_by_hand_are_named_and_only_they(stack: Stack, value: Any, fix: str) -> None:
     was = json.loads(stack.values["app-config"])
-    seen = two_versions(stack, labels, mine=was | {"SMTP_PASSWORD": "by-hand"}, pulumi=was)
+    seen = two_versions(stack, was | {"SMTP_PASSWORD": value}, was)
 
-    (changed,) = [finding for finding in check_secrets(seen, None) if finding.status != "ok"]
+    (changed,) = [finding for finding in check_secrets(seen, None) if finding.check == "value"]
     assert "outside Pulumi at SMTP_PASSWORD;" in changed.found
-    assert changed.fix == "python -m ops keep app-config --key SMTP_PASSWORD --stack dev"
-
-
-def test_a_key_that_was_changed_into_an_object_is_not_kept(stack: Stack) -> None:
-    labels = {"mine": ("AWSCURRENT",), "pulumi": ("AWSPREVIOUS", "pulumi-live")}
-    was = json.loads(stack.values["app-config"])
-    seen = two_versions(stack, labels, mine=was | {"SMTP_PASSWORD": {"a": "b"}}, pulumi=was)
-
-    (changed, *_) = [finding for finding in check_secrets(seen, None) if finding.check == "value"]
-    assert "outside Pulumi at SMTP_PASSWORD;" in changed.found
-    assert "ops keep" not in changed.fix
-    assert changed.fix.startswith("aws secretsmanager update-secret-version-stage")
+    assert changed.fix.startswith(fix)
+    assert ("ops keep" in changed.fix) == (value == "by-hand")
 
 
 @pytest.mark.parametrize(("user", "status"), [("app", None), ("app_clone", None), ("somebody", "failure")])
 def test_another_database_user_in_a_rotated_secret_is_told(stack: Stack, user: str, status: str | None) -> None:
-    label = f"{LIVE}1a2b3c4d"
-    labels = {"mine": ("AWSCURRENT",), "pulumi": ("AWSPREVIOUS", label)}
-    snapshot = picture(stack, "app-config", labels)
-    arn = stack.arn("app-config")
-    live, own = (
-        Value(
-            arn,
-            "app-config",
-            "1",
-            (),
-            datetime(2026, 11, 24, tzinfo=UTC),
-            json.dumps({"username": name, "password": "p"}),
-        )
-        for name in (user, "app")
-    )
+    live, own = ({"username": name, "password": "p"} for name in (user, "app"))
     rotation = Rotation(enabled=True, lambda_arn="arn:aws:lambda:eu-west-1:123456789012:function:f")
-    seen = replace(
-        snapshot,
-        records={arn: Record(arn, "app-config", stages=labels, rotation=rotation)},
-        values={arn: live},
-        staged={(arn, label): own},
-    )
+    seen = two_versions(stack, live, own, label=f"{LIVE}1a2b3c4d", rotation=rotation)
 
     found = [f for f in check_secrets(seen, None) if "another database user" in f.found]
 

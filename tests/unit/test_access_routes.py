@@ -166,6 +166,7 @@ def test_a_route_that_needs_more_names_it(statements: Sequence[dict[str, Any]], 
         ([_allow(f"{PASS} states:CreateStateMachine states:StartExecution")], None),  # no role's trust lets Step Functions in
         ([_allow(f"{PASS} codebuild:CreateProject codebuild:StartBuild")], None),
         ([_allow(f"{PASS} ecs:RunTask"), {"Effect": "Deny", **_allow(PASS)}], None),
+        ([_allow("secretsmanager:GetSecretValue", SECRET), {"Effect": "Deny", **_allow("secretsmanager:*")}], None),
         ([_allow("ssm:StartSession", f"arn:aws:ec2:{AT}:instance/*")], None),
         ([_allow("lambda:UpdateFunctionCode", f"{FUNCTION}-2")], None),
         ([_allow("iam:CreatePolicyVersion", AWS_POLICY)], None),
@@ -236,6 +237,21 @@ def test_a_trust_without_account_beside_the_bound_one_is_a_finding() -> None:
         "lets ecs-tasks.amazonaws.com assume the role for any account, beside a statement that binds it to this one"
     ]
     assert _judged(trust=_trust("ecs-tasks.amazonaws.com", Condition=bound)).ok
+
+
+@pytest.mark.parametrize(
+    ("principal", "told"),
+    [
+        ("*", "*"),
+        ({"AWS": "*"}, "*"),
+        ({"Federated": "cognito-identity.amazonaws.com"}, "cognito-identity.amazonaws.com"),
+    ],
+)
+def test_whoever_assumes_the_execution_role_reads(principal: Any, told: str) -> None:
+    by_hand = _policy({"Sid": "ByHand", "Action": "sts:AssumeRole", "Principal": principal})
+    report = _judged(trust=(*_trust("ecs-tasks.amazonaws.com"), *by_hand))
+    assert [f.problem.startswith(f"lets {told} assume the role") for f in report.findings] == [True]
+    assert [(g.right, g.principal) for g in report.wider] == [("read", told)]
 
 
 def test_the_pattern_that_tags_give_is_a_right_with_a_condition() -> None:
