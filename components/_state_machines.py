@@ -125,7 +125,6 @@ def redeploy_service(partition: str, cluster: str, service: str, family: str | N
                 },
             },
         },
-        sort_keys=True,
     )
 
 
