@@ -30,7 +30,7 @@ StackOption = Annotated[
         "-s",
         metavar="NAME",
         callback=stack_name,
-        help="The stack; by default Pulumi's selected one, dev in the sandbox.",
+        help="The stack; by default the one that Pulumi or `sandbox env` selected.",
     ),
 ]
 OutputsOption = Annotated[

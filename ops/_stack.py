@@ -158,7 +158,7 @@ def load(stack: str | None = None, outputs_file: Path | None = None) -> Stack:
     """Return a stack's outputs.
 
     Args:
-        stack: The stack's name; by default the one that is selected in Pulumi, `dev` in the sandbox.
+        stack: The stack's name; by default the one that is selected in Pulumi, in the sandbox that of `python -m sandbox env`.
         outputs_file: A file written by `pulumi stack output --json`; `-` reads the standard input.
 
     Raises:
@@ -169,13 +169,18 @@ def load(stack: str | None = None, outputs_file: Path | None = None) -> Stack:
     if outputs_file is not None:
         source, raw = str(outputs_file), _from_file(outputs_file)
     elif uses_local_aws() and _sandbox_runs():
-        source, raw = "the sandbox", _from_sandbox(stack or "dev")
+        source, raw = "the sandbox", _from_sandbox(stack or selected_in_sandbox())
     else:
         source, raw = "`pulumi stack output`", _from_pulumi(stack)
     found = parse(raw, source)
     if stack and outputs_file and found.environment != stack.rpartition("/")[2]:
         raise MisuseError(f"{source} holds the outputs of stack {found.environment}, not of {stack}")
     return found
+
+
+def selected_in_sandbox() -> str:
+    """Return the stack that `python -m sandbox env` selected; Pulumi reads the same variable."""
+    return os.environ.get("PULUMI_STACK") or "dev"
 
 
 def parse(raw: Mapping[str, Any], source: str) -> Stack:

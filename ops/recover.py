@@ -31,7 +31,7 @@ from ops._existing import SECRET, TASK_DEFINITION, VERSION, Existing, Wanted
 from ops._json import json_object
 from ops._plan import Plan, Secret, connect_planned, read_plan
 from ops._secrets import Record, describe
-from ops._stack import ROOT, in_sandbox
+from ops._stack import ROOT, in_sandbox, selected_in_sandbox
 
 LIST_ONLY = "ECS_SECRETS_LIST_ONLY"
 """The components' hooks refuse nothing in a preview with this variable (components/hooks.py)."""
@@ -330,7 +330,7 @@ def recover(
 
 def _begin(stack: str, config: Sequence[str], ask: Callable[[str], None]) -> Recovery:
     local = in_sandbox()
-    name = (stack or ("dev" if local else "")).rpartition("/")[2]
+    name = (stack or (selected_in_sandbox() if local else "")).rpartition("/")[2]
     if not name:
         raise MisuseError("no stack is selected: add --stack NAME")
     if config and not local:

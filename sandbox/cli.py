@@ -193,7 +193,7 @@ def outputs(
 
 @app.command()
 def env(stack: Stack = "dev", project: ProjectDirectory = REPOSITORY, endpoint: Endpoint = None) -> None:
-    """Print the shell lines that point `aws` and boto3 at the local AWS: eval "$(python -m sandbox env)"."""
+    """Print the shell lines that point `aws`, boto3 and `ops` at a stack on the local AWS: eval "$(python -m sandbox env)"."""
     from sandbox import environment, local_aws  # noqa: PLC0415
     from sandbox.project import Project  # noqa: PLC0415
 
@@ -205,6 +205,7 @@ def env(stack: Stack = "dev", project: ProjectDirectory = REPOSITORY, endpoint: 
             raise SandboxError(f"the local AWS does not run; python -m sandbox up{_options(stack, project)} starts it")
         variables = {"AWS_ENDPOINT_URL": aws.endpoint, **aws.credentials(settings.account).variables()}
     variables |= {"AWS_REGION": settings.region, "AWS_DEFAULT_REGION": settings.region}
+    variables |= {"PULUMI_STACK": stack}  # Pulumi's own name for the stack of a shell
     for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
     typer.echo("unset AWS_PROFILE")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from ops import _stack
 from ops._ownership import ownership
 from ops._secrets import Record, Rotation
 from ops._stack import parse
@@ -485,3 +486,23 @@ def test_what_is_no_name_of_a_stack_is_refused(stack: Stack, ops: Any, command: 
     done = ops(None, *command, "--stack", name, env=stack.variables)
     assert (done.status, done.out) == (2, "")
     assert f"{name!r} is not a stack name: NAME or ORGANIZATION/PROJECT/NAME" in done.err
+
+
+@pytest.mark.parametrize(
+    ("selected", "given", "stack"), [("", None, "dev"), ("prod", None, "prod"), ("prod", "qa", "qa")]
+)
+def test_in_the_sandbox_the_stack_is_the_one_that_its_env_selected(
+    monkeypatch: pytest.MonkeyPatch, selected: str, given: str | None, stack: str
+) -> None:
+    class AskedError(Exception):
+        pass
+
+    def asked(name: str) -> Any:
+        raise AskedError(name)
+
+    monkeypatch.setenv("PULUMI_STACK", selected)
+    monkeypatch.setattr(_stack, "uses_local_aws", lambda: True)
+    monkeypatch.setattr(_stack, "_sandbox_runs", lambda: True)
+    monkeypatch.setattr(_stack, "_from_sandbox", asked)
+    with pytest.raises(AskedError, match=stack):
+        _stack.load(given)

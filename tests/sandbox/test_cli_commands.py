@@ -123,7 +123,8 @@ def test_env_points_a_shell_at_the_stacks_account_and_nothing_else(sandbox: Any,
     copy = tiny()
     sandbox.ok("preview", *copy.options)
     result = sandbox.command("env", *copy.options)
-    assert all(line.startswith("export AWS_") or line == "unset AWS_PROFILE" for line in result.out.splitlines())
+    others = [line for line in result.out.splitlines() if not line.startswith("export AWS_")]
+    assert others == [f"export PULUMI_STACK={copy.stack}", "unset AWS_PROFILE"]
     code = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'], boto3.Session().region_name)"
     ended = subprocess.run(
         ["sh", "-c", f'eval "$1" && exec {sys.executable} -c "{code}"', "sh", result.out],
