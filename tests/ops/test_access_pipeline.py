@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from components.names import Names
+from components.policies import identity
 from components.policies.calls import Feature
 from components.policies.deployer import (
     Deployment,
@@ -20,6 +20,12 @@ from components.policies.deployer import (
 from components.policies.federation import federated_trust
 from components.policies.identity import document
 from components.policies.state import state_key_policy
+from ops._roles import Role
+from ops._stack import Stack
+from ops.access.declared import Declared, PipelineKind
+from ops.access.evaluator import parse
+from ops.access.pipeline import rights_problems, trust_problems
+from tests.stacks import ACCOUNT, HERE, STACK
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
 Ops = Any
@@ -27,9 +33,9 @@ Ops = Any
 ISSUER = "token.actions.githubusercontent.com"
 
 
-def _deployment(stack: Deployed) -> Deployment:
+def _deployment(stack: Deployed | Stack) -> Deployment:
     return Deployment(
-        names=Names("service-ticket-system", stack.environment),
+        names=STACK.names,
         location=stack.location,
         features=frozenset(get_args(Feature)),
         config_key_arn=stack.location.arn("kms", "key/00000000-1111-2222-3333-444444444444"),
@@ -40,6 +46,7 @@ def _deployment(stack: Deployed) -> Deployment:
 
 SUBJECT = "repo:example@1234567/tickets@987654321:environment:prod"
 """GitHub's form since July 2026."""
+KINDS: tuple[PipelineKind, ...] = ("deployer", "previewer", "reviewer")
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def declared(stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "account").mkdir()
     (tmp_path / "Pulumi.yaml").write_text("name: service-ticket-system\n")
     (tmp_path / "account" / "Pulumi.yaml").write_text(f"name: {account}\n")
-    subjects = {f"{account}:{kind}Subjects": [SUBJECT] for kind in ("deployer", "previewer", "reviewer")}
+    subjects = {f"{account}:{kind}Subjects": [SUBJECT] for kind in KINDS}
     people = {f"{account}:deployerPrincipals": [f"arn:aws:iam::{stack.account}:role/platform"]}
     writers = {f"{account}:configurationPrincipals": [f"arn:aws:iam::{stack.account}:role/Writer"]}
     file = tmp_path / "account" / f"Pulumi.{stack.environment}.yaml"
@@ -105,159 +112,120 @@ def test_the_roles_are_known_and_explained_and_nothing_is_wider(pipeline: Deploy
     assert "service-ticket-system-reviewer" in ops(pipeline, "access", "--markdown").out
 
 
-def _trust(provider: str, condition: Mapping[str, Any] | None = None, **more: Any) -> str:
-    statement = {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": provider}}
-    condition = {"StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com"}} if condition is None else condition
-    return json.dumps({"Version": "2012-10-17", "Statement": {**statement, "Condition": condition, **more}})
+def test_what_somebody_added_is_found(pipeline: Deployed, ops: Ops) -> None:
+    name = "service-ticket-system-reviewer"
+    policy = document([{"Sid": "ReviewAny", "Effect": "Allow", "Action": ["iam:*"], "Resource": ["*"]}])
+    pipeline.client("iam").put_role_policy(RoleName=name, PolicyName="by-hand", PolicyDocument=policy)
+    provider = f"arn:aws:iam::{pipeline.account}:oidc-provider/{ISSUER}"
+    trust = federated_trust(provider, audience="sts.amazonaws.com", subjects=[SUBJECT.replace("prod", "stranger")])
+    pipeline.client("iam").update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+    done = ops(pipeline, "access", "--json")
+    assert done.status == 1
+    assert {f["where"].rpartition("/")[2] for f in done.json["findings"]} == {name}
+    found = [f["problem"] for f in done.json["findings"]]
+    assert "iam:* is not needed" in found
+    assert any(problem.startswith(f"lets the subject {SUBJECT.replace('prod', 'stranger')} in") for problem in found)
+
+
+# --- what is found, without AWS --------------------------------------------------------------------------------------------
+
+PROVIDER, EVE = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}", f"arn:aws:iam::{ACCOUNT}:user/eve"
+OTHER = PROVIDER.replace(ISSUER, "gitlab.example.com")
+STRANGER = "arn:aws:iam::999999999999:role/x"
+DECLARED = Declared("account/Pulumi.dev.yaml", ISSUER, "sts.amazonaws.com", dict.fromkeys(KINDS, (SUBJECT,)), (), ())
+
+
+def _added(kind: str, policy: Mapping[str, Any]) -> list[str]:
+    added = parse({"Statement": {"Effect": "Allow", **policy}}, source="by hand")
+    role = Role(HERE.role_arn(kind), kind, (), added, None)
+    tags = {"Project": "service-ticket-system", "Environment": "dev"}
+    return [problem for _, problem in rights_problems(kind, STACK, role, tags)]
 
 
 @pytest.mark.parametrize(
-    ("role", "policy", "problem"),
+    ("kind", "policy", "problem"),
     [
-        (
-            "previewer",
-            {"Action": "secretsmanager:GetSecretValue", "Resource": "*"},
-            "account/ creates no such statement",
-        ),
+        ("previewer", {"Action": "secretsmanager:GetSecretValue", "Resource": "*"}, "account/ creates no such statement"),
         ("reviewer", {"Sid": "ReviewAny", "Action": "iam:*", "Resource": "*"}, "iam:* is not needed"),
-        (
-            "reviewer",
-            {"Sid": "ReviewAnyKey", "Action": "kms:DescribeKey", "Resource": "arn:aws:kms:*:*:key/*"},
-            "the resource arn:aws:kms:*:*:key/* is not the one that account/ grants",
-        ),
-        (
-            "deployer",
-            {"Sid": "DecryptConfiguration", "Action": "kms:Decrypt", "Resource": "arn:aws:kms:eu-west-1:1:key/*"},
-            "the resource arn:aws:kms:eu-west-1:1:key/* is not the one that account/ grants",
-        ),
-        ("deployer", {"Sid": "Role", "NotAction": "iam:GetRole", "Resource": "*"}, "NotAction and NotResource allow"),
+        ("reviewer", {"Sid": "ReviewAnyKey", "Action": "kms:DescribeKey", "Resource": "arn:aws:kms:*:*:key/*"},
+         "the resource arn:aws:kms:*:*:key/* is not the one that account/ grants"),
+        ("deployer", {"Sid": "DecryptConfiguration", "Action": "kms:Decrypt", "Resource": "arn:aws:kms:eu-west-1:1:key/*"},
+         "the resource arn:aws:kms:eu-west-1:1:key/* is not the one that account/ grants"),
+        ("deployer", {"Sid": "Role", "NotAction": "iam:GetRole", "Resource": "*"},
+         "NotAction and NotResource allow everything else"),
     ],
-)
-def test_what_somebody_added_is_found(
-    pipeline: Deployed, ops: Ops, role: str, policy: dict[str, Any], problem: str
-) -> None:
-    text = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **policy}]})
-    name = f"service-ticket-system-{role}"
-    pipeline.client("iam").put_role_policy(RoleName=name, PolicyName="by-hand", PolicyDocument=text)
-    done = ops(pipeline, "access", "--json")
-    assert done.status == 1
-    assert any(f["where"].endswith(name) and f["problem"].startswith(problem) for f in done.json["findings"]), done.out
+)  # fmt: skip
+def test_an_added_right_is_a_problem(kind: str, policy: dict[str, Any], problem: str) -> None:
+    assert problem in _added(kind, policy)
 
 
-def test_a_lost_condition_is_found(pipeline: Deployed, ops: Ops) -> None:
-    (bounded,) = [s for s in deployer_statements(_deployment(pipeline)) if s["Sid"] == "BoundedRole"]
-    loose = document([{key: value for key, value in bounded.items() if key != "Condition"}])
-    name = "service-ticket-system-deployer"
-    pipeline.client("iam").put_role_policy(RoleName=name, PolicyName="by-hand", PolicyDocument=loose)
-    done = ops(pipeline, "access", "--json")
-    assert done.status == 1
-    assert any(f["problem"].startswith("lacks the condition iam:PermissionsBoundary") for f in done.json["findings"])
+def test_a_lost_condition_is_a_problem() -> None:
+    (bounded,) = [s for s in deployer_statements(_deployment(STACK)) if s["Sid"] == "BoundedRole"]
+    (problem,) = _added("deployer", {key: value for key, value in bounded.items() if key != "Condition"})
+    assert problem.startswith("lacks the condition iam:PermissionsBoundary")
+
+
+def _trusted(kind: PipelineKind, trust: Any, declared: Declared | None) -> list[str]:
+    role = Role(HERE.role_arn(kind), kind, parse(trust, source="trust policy"), (), None)
+    return [problem for _, problem in trust_problems(kind, role, declared)]
+
+
+def _like(subject: str) -> dict[str, Any]:
+    return {"Condition": {"StringLike": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": subject}}}
 
 
 @pytest.mark.parametrize(
-    ("role", "change", "problem"),
+    ("kind", "change", "problem"),
     [
         ("deployer", {}, "has no subjects: any repository there could assume the role"),
-        (
-            "deployer",
-            {
-                "condition": {
-                    "StringLike": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": "repo:example/tickets:*"}
-                }
-            },
-            "is a pattern",
-        ),
-        (
-            "reviewer",
-            {"condition": {"StringLike": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": "repo:example/*"}}},
-            "is a pattern",
-        ),
-        (
-            "previewer",
-            {"condition": {"StringLike": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": "repo:example/*"}}},
-            "is a subject that other repositories also have",
-        ),
-        (
-            "previewer",
-            {"condition": {"StringEquals": {f"{ISSUER}:sub": "repo:example/tickets:pull_request"}}},
-            "the audience of",
-        ),
-        ("previewer", {"Principal": {"AWS": "arn:aws:iam::{account}:role/x"}}, "lets arn:aws:iam::"),
-        (
-            "deployer",
-            {"Principal": {"AWS": "arn:aws:iam::999999999999:role/x"}},
-            "lets arn:aws:iam::999999999999:role/x",
-        ),
+        ("deployer", _like("repo:example/tickets:*"), "is a pattern"),
+        ("reviewer", _like("repo:example/*"), "is a pattern"),
+        ("previewer", _like("repo:example/*"), "is a subject that other repositories also have"),
+        ("previewer", {"Condition": {"StringEquals": {f"{ISSUER}:sub": "repo:example/tickets:pull_request"}}},
+         "the audience of"),
+        ("previewer", {"Principal": {"AWS": HERE.role_arn("x")}}, f"lets {HERE.role_arn('x')}"),
+        ("deployer", {"Principal": {"AWS": STRANGER}}, f"lets {STRANGER}"),
         ("deployer", {"Principal": {"Service": "ec2.amazonaws.com"}}, "lets ec2.amazonaws.com assume the role"),
         ("reviewer", {"Principal": "*"}, "lets * assume the role"),
     ],
-)
-def test_a_trust_that_lets_in_others_is_found(
-    pipeline: Deployed, ops: Ops, role: str, change: dict[str, Any], problem: str
+)  # fmt: skip
+def test_a_trust_that_account_never_creates_is_a_problem(
+    kind: PipelineKind, change: dict[str, Any], problem: str
 ) -> None:
-    provider = f"arn:aws:iam::{pipeline.account}:oidc-provider/{ISSUER}"
-    trust = _trust(provider, **change).replace("{account}", pipeline.account)
-    name = f"service-ticket-system-{role}"
-    pipeline.client("iam").update_assume_role_policy(RoleName=name, PolicyDocument=trust)
-    done = ops(pipeline, "access", "--json")
-    assert done.status == 1
-    assert any(problem in f["problem"] for f in done.json["findings"] if f["where"].endswith(name)), done.out
-
-
-OTHER_ISSUER = "gitlab.example.com"
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": {"Federated": PROVIDER}}
+    audience = {"Condition": {"StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com"}}}
+    found = _trusted(kind, {"Version": "2012-10-17", "Statement": {**statement, **audience, **change}}, None)
+    assert any(problem in one for one in found), found
 
 
 @pytest.mark.parametrize(
-    ("role", "trusted", "problem"),
+    ("kind", "trusted", "problem"),
     [
-        (
-            "deployer",
-            {"subject": "repo:stranger/fork:environment:prod"},
-            "the subject repo:stranger/fork:environment:prod",
-        ),
-        ("deployer", {"subject": "repo:example/tickets:pull_request"}, "the subject repo:example/tickets:pull_request"),
-        (
-            "previewer",
-            {"subject": "repo:example/tickets:pull_request"},
-            "the subject repo:example/tickets:pull_request",
-        ),
-        ("reviewer", {"subject": "repo:example/tickets:*"}, "the subject repo:example/tickets:*"),
+        ("deployer", {"subjects": ["repo:stranger/fork:environment:prod"]}, "the subject repo:stranger/fork:environment:prod"),
+        ("deployer", {"subjects": ["repo:example/tickets:pull_request"]}, "the subject repo:example/tickets:pull_request"),
+        ("previewer", {"subjects": ["repo:example/tickets:pull_request"]}, "the subject repo:example/tickets:pull_request"),
+        ("reviewer", {"subjects": ["repo:example/tickets:*"]}, "the subject repo:example/tickets:*"),
         ("reviewer", {"audience": "https://example.com"}, "the audience https://example.com"),
-        (
-            "previewer",
-            {"issuer": OTHER_ISSUER},
-            f"allows tokens of arn:aws:iam::{{account}}:oidc-provider/{OTHER_ISSUER}",
-        ),
-        (
-            "deployer",
-            {"person": "arn:aws:iam::{account}:user/eve"},
-            "lets arn:aws:iam::{account}:user/eve assume the role",
-        ),
-        (
-            "previewer",
-            {"person": "arn:aws:iam::{account}:user/eve"},
-            "lets arn:aws:iam::{account}:user/eve assume the role",
-        ),
+        ("previewer", {"provider_arn": OTHER}, f"allows tokens of {OTHER}"),
+        ("deployer", {"principals": [EVE]}, f"lets {EVE} assume the role"),
+        ("previewer", {"principals": [EVE]}, f"lets {EVE} assume the role"),
     ],
-)
-def test_a_stranger_that_the_accounts_file_does_not_declare_is_found(
-    pipeline: Deployed, ops: Ops, role: str, trusted: dict[str, str], problem: str
+)  # fmt: skip
+def test_a_stranger_that_the_accounts_file_does_not_declare_is_a_problem(
+    kind: PipelineKind, trusted: dict[str, Any], problem: str
 ) -> None:
-    issuer = trusted.get("issuer", ISSUER)
-    person = trusted.get("person", "").replace("{account}", pipeline.account)
-    trust = federated_trust(
-        f"arn:aws:iam::{pipeline.account}:oidc-provider/{issuer}",
-        audience=trusted.get("audience", "sts.amazonaws.com"),
-        subjects=[trusted.get("subject", "repo:example/tickets:environment:prod")],
-        principals=[person] if person else [],
-        patterns=True,
-    )
-    name = f"service-ticket-system-{role}"
-    pipeline.client("iam").update_assume_role_policy(RoleName=name, PolicyDocument=trust)
-    done = ops(pipeline, "access", "--json")
-    assert done.status == 1
-    found = [f["problem"] for f in done.json["findings"] if f["where"].endswith(name)]
-    assert any(problem.replace("{account}", pipeline.account) in one for one in found), found
+    given = {
+        "provider_arn": PROVIDER,
+        "audience": "sts.amazonaws.com",
+        "subjects": [SUBJECT],
+        "patterns": True,
+    } | trusted
+    provider = given.pop("provider_arn")
+    found = _trusted(kind, federated_trust(provider, **given), DECLARED)
+    assert any(problem in one for one in found), found
+
+
+# --- the state ---------------------------------------------------------------------------------------------------------------
 
 
 def test_without_the_accounts_file_that_is_named(pipeline: Deployed, declared: Path, ops: Ops) -> None:
@@ -281,20 +249,14 @@ def _keep_state(stack: Deployed, *, key_policy: Mapping[str, Any] | None = None)
 
 
 def _readers(stack: Deployed) -> list[str]:
-    names = ("service-ticket-system-deployer", "service-ticket-system-previewer", "service-ticket-system-reviewer")
-    return [f"arn:aws:iam::{stack.account}:role/{name}" for name in (*names, "Writer", "Rescue")]
+    names = (*(f"service-ticket-system-{kind}" for kind in KINDS), "Writer", "Rescue")
+    return [f"arn:aws:iam::{stack.account}:role/{name}" for name in names]
 
 
 def _power_user(stack: Deployed, name: str) -> str:
-    iam = stack.client("iam")
-    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_trust("arn:aws:iam::aws:x"))["Role"]["Arn"]
-    text = json.dumps(
-        {
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Action": ["s3:*", "kms:Decrypt"], "Resource": "*"}],
-        }
-    )
-    iam.put_role_policy(RoleName=name, PolicyName="power", PolicyDocument=text)
+    iam, power = stack.client("iam"), {"Effect": "Allow", "Action": ["s3:*", "kms:Decrypt"], "Resource": "*"}
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=identity.trust("lambda.amazonaws.com"))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="power", PolicyDocument=identity.document([power]))
     return arn
 
 

@@ -4,44 +4,16 @@ from typing import Any
 
 import pytest
 
-from components.outputs import Secret as Output
-from components.outputs import Service
 from components.policies import identity
 from ops._roles import Role
 from ops._secrets import Record
-from ops._stack import Stack
 from ops.access.evaluator import parse
 from ops.access.gather import Key, Kind, Secret, StackRole
 from ops.access.judge import key_findings, role_findings, secret_findings, trust_findings
+from tests.stacks import ACCOUNT, EXECUTION, HERE, KEY, SECRET, STACK
 
-ACCOUNT = "111111111111"
-ROOT = f"arn:aws:iam::{ACCOUNT}:root"
-SECRET = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:service-ticket-system-dev-jwt-secret-AbCdEf"
-OTHER = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:other-AbCdEf"
-KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1"
-EXECUTION, TASK = f"arn:aws:iam::{ACCOUNT}:role/execution", f"arn:aws:iam::{ACCOUNT}:role/task"
-STACK = Stack(
-    environment="dev",
-    secret_arns={"jwt-secret": SECRET},
-    secrets={
-        "jwt-secret": Output(
-            SECRET, "service-ticket-system-dev-jwt-secret", "stack", "eu-west-1", json=False, parts={}, kms_key_arn=KEY
-        )
-    },
-    services={
-        "app": Service(
-            container_secrets={},
-            execution_role_arn=EXECUTION,
-            task_role_arn=TASK,
-            task_definition_arn=f"arn:aws:ecs:eu-west-1:{ACCOUNT}:task-definition/service-ticket-system-dev-app:1",
-            task_definition_family="service-ticket-system-dev-app",
-            log_group_name="/ecs/service-ticket-system-dev-app",
-        )
-    },
-    kms_key_arn=KEY,
-    alarm_topic_arn=None,
-    monthly_cost_usd=0.4,
-)
+ROOT = HERE.root_arn()
+OTHER = HERE.arn("secretsmanager", "secret:other-AbCdEf")
 READ = "secretsmanager:GetSecretValue"
 THROUGH = {"StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"}}
 

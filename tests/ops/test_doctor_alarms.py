@@ -7,37 +7,11 @@ import pytest
 
 from components._audit_watched import ALARMS, with_filters
 from ops._aws import Aws
-from ops._stack import Stack as Outputs
 from ops._stack import parse
 from ops.doctor.alarms import Chain, check, read
+from tests.stacks import PREFIX, STACK, TOPIC
 
 Stack = Any  # conftest.Deployed
-
-REGION, ACCOUNT, PREFIX = "eu-west-1", "123456789012", "service-ticket-system-prod"
-TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:{PREFIX}-alarms"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/x"
-OUTPUTS = {
-    "environment": "prod",
-    "secret_arns": {"a": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{PREFIX}-a-AbCdEf"},
-    "secrets": {
-        "a": {
-            "arn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{PREFIX}-a-AbCdEf",
-            "full_name": f"{PREFIX}-a", "owner": "stack", "region": REGION, "json": False, "parts": {},
-        }
-    },
-    "services": {
-        "app": {
-            "execution_role_arn": ROLE, "task_role_arn": ROLE, "container_secrets": {},
-            "task_definition_arn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{PREFIX}-app:1",
-            "task_definition_family": f"{PREFIX}-app", "log_group_name": f"/ecs/{PREFIX}-app",
-        }
-    },
-    "kms_key_arn": None, "alarm_topic_arn": TOPIC, "replica_regions": [], "monthly_cost_usd": 1.0,
-}  # fmt: skip
-
-
-def outputs() -> Outputs:
-    return parse(OUTPUTS, "the test")
 
 
 def alarm(name: str, **changes: Any) -> dict[str, Any]:
@@ -119,13 +93,13 @@ BROKEN: dict[str, tuple[Chain, str, str, str]] = {
 
 
 def test_a_whole_chain_is_in_order() -> None:
-    (found,) = check(outputs(), WHOLE)
+    (found,) = check(STACK, WHOLE)
 
     assert (found.status, found.found) == ("ok", "5 alarms, each with metric filters, reach 1 subscriber")
 
 
 def test_an_existing_trail_is_named_as_not_looked_at() -> None:
-    (found,) = check(outputs(), replace(WHOLE, logs=None))
+    (found,) = check(STACK, replace(WHOLE, logs=None))
 
     assert found.status == "ok"
     assert "left out: the trail" in found.found
@@ -135,7 +109,7 @@ def test_an_existing_trail_is_named_as_not_looked_at() -> None:
 def test_a_broken_link_is_one_finding_with_its_fix(case: str) -> None:
     chain, subject, text, fix = BROKEN[case]
 
-    (found,) = check(outputs(), chain)
+    (found,) = check(STACK, chain)
 
     assert found.status in {"warning", "failure"}
     assert found.subject == subject

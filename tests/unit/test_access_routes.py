@@ -6,45 +6,20 @@ from typing import Any
 
 import pytest
 
-from components.outputs import Secret as Output
-from components.outputs import Service
 from components.policies import identity
 from ops._roles import Role
 from ops._secrets import Record, Replica
-from ops._stack import Stack
 from ops.access.evaluator import parse
 from ops.access.gather import Facts, Key, Secret, StackRole
 from ops.access.judge import Report, judge
+from tests.stacks import ACCOUNT, EXECUTION, HERE, KEY, PREFIX, SECRET, STACK
 
-ACCOUNT = "111111111111"
 AT = f"eu-west-1:{ACCOUNT}"
-PREFIX = "service-ticket-system-dev"
-SECRET = f"arn:aws:secretsmanager:{AT}:secret:{PREFIX}-jwt-secret-AbCdEf"
 REPLICA = SECRET.replace("eu-west-1", "eu-central-1")
-EXECUTION, ROTATION = (f"arn:aws:iam::{ACCOUNT}:role/{PREFIX}-{name}" for name in ("app-execution", "rotation"))
-EVE, ALICE = f"arn:aws:iam::{ACCOUNT}:role/eve", f"arn:aws:iam::{ACCOUNT}:user/alice"
-FUNCTION = f"arn:aws:lambda:{AT}:function:{PREFIX}-rotation"
-MACHINE = f"arn:aws:states:{AT}:stateMachine:{PREFIX}-app-redeploy"
-KEY = f"arn:aws:kms:{AT}:key/1"
-OWN_POLICY, AWS_POLICY = f"arn:aws:iam::{ACCOUNT}:policy/team", "arn:aws:iam::aws:policy/ReadOnlyAccess"
-STACK = Stack(
-    environment="dev",
-    secret_arns={"jwt-secret": SECRET},
-    secrets={"jwt-secret": Output(SECRET, f"{PREFIX}-jwt-secret", "stack", "eu-west-1", json=False, parts={})},
-    services={
-        "app": Service(
-            container_secrets={"JWT": SECRET},
-            execution_role_arn=EXECUTION,
-            task_role_arn=f"arn:aws:iam::{ACCOUNT}:role/{PREFIX}-app-task",
-            task_definition_arn=f"arn:aws:ecs:{AT}:task-definition/{PREFIX}-app:1",
-            task_definition_family=f"{PREFIX}-app",
-            log_group_name=f"/ecs/{PREFIX}-app",
-        )
-    },
-    kms_key_arn=KEY,
-    alarm_topic_arn=None,
-    monthly_cost_usd=0.4,
-)
+ROTATION, EVE, ALICE = HERE.role_arn(f"{PREFIX}-rotation"), HERE.role_arn("eve"), f"arn:aws:iam::{ACCOUNT}:user/alice"
+FUNCTION = HERE.arn("lambda", f"function:{PREFIX}-rotation")
+MACHINE = HERE.arn("states", f"stateMachine:{PREFIX}-app-redeploy")
+OWN_POLICY, AWS_POLICY = HERE.policy_arn("team"), "arn:aws:iam::aws:policy/ReadOnlyAccess"
 
 
 def _policy(*statements: dict[str, Any]) -> Any:
