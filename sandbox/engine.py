@@ -189,6 +189,7 @@ def _prepared(request: Request, screen: Screen) -> Generator["_Run"]:
     """Give a run with its CLI, local AWS and folders; what it writes for the engine is gone afterwards."""
     home, notes = Home.from_environment(), _Notes(screen)
     settings = request.project.settings(request.stack)  # first: a wrong stack name must not start anything
+    ApplicationPlan.ask(request.project, request.stack)  # it answers while the engine gets ready
     home.prepare()
     cli = pulumi_cli.find_or_build(home, screen.status)
     if request.official:

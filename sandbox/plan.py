@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,26 +32,42 @@ class ApplicationPlan:
     plain_keys: Collection[str] = ()
 
     @classmethod
-    def read(cls, project: Project, stack: str) -> "ApplicationPlan":
-        """Ask the project.
-
-        Raises:
-            SandboxError: The project can print a plan, and fails.
-        """
+    def ask(cls, project: Project, stack: str) -> "Future[ApplicationPlan]":
+        """Start to ask the project; a second question waits for the first one's answer."""
         if not (project.directory / _MODULE).is_file():
-            return cls()
+            return _ASKS.submit(cls)
         # Printed again only after a change of what it follows from.
         files = (
             *project.directory.glob("*.py"),
             *(project.directory / "config").glob("*.py"),
             project.stack_file(stack),
         )
-        return _printed(project.directory, stack, tuple(sorted((str(f), f.stat().st_mtime_ns) for f in files)))
+        return _asked(project.directory, stack, tuple(sorted((str(f), f.stat().st_mtime_ns) for f in files)))
+
+    @classmethod
+    def read(cls, project: Project, stack: str) -> "ApplicationPlan":
+        """Ask the project.
+
+        Raises:
+            SandboxError: The project can print a plan, and fails.
+        """
+        try:
+            return cls.ask(project, stack).result()
+        except SandboxError:
+            _asked.cache_clear()  # what failed is asked again
+            raise
+
+
+_ASKS = ThreadPoolExecutor(max_workers=1)
 
 
 @functools.lru_cache(maxsize=64)
-def _printed(directory: Path, stack: str, version: tuple[tuple[str, int], ...]) -> ApplicationPlan:
+def _asked(directory: Path, stack: str, version: tuple[tuple[str, int], ...]) -> "Future[ApplicationPlan]":
     del version  # a part of the cache's key
+    return _ASKS.submit(_printed, directory, stack)
+
+
+def _printed(directory: Path, stack: str) -> ApplicationPlan:
     command = [sys.executable, "-m", "config.plan", "--stack", stack]
     ended = subprocess.run(  # noqa: S603 - our own interpreter, no shell
         command, cwd=directory, capture_output=True, text=True, check=False, timeout=_SECONDS
