@@ -103,6 +103,7 @@ def test_an_older_or_an_unasked_for_value_is_refused_unless_it_is_live(before: s
 )
 def test_a_lowered_number_is_told_how_to_get_the_value_before(before: SecretPlan, key: str, command: str) -> None:
     lines = one(before, plan({key: "generated k 1"})).splitlines()
+    assert lines[0].startswith("db key A: " if key else "db: ")
     assert lines[1] == "  pulumi config set --stack prod --path rotations.k 2"
     assert lines[3] == f"  python -m ops {command}"
     assert lines[4] == "  pulumi config set --stack prod --path rotations.k 3"
