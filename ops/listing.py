@@ -45,9 +45,9 @@ def _cells(stack: Stack, arn: str, record: Record | None) -> tuple[str, str, str
 
 
 def _checked(stack: Stack, arn: str) -> str:
-    """Return who checks a value of the secret besides the application: `server`, `partner`, or ""; one word, for the width."""
+    """Return who checks a value of the secret besides the application: `server`, `partner`, `both` or ""; one word, for the width."""
     kinds = {is_server(part.accepted_by) for part in parts_of(stack, arn).values() if part.accepted_by}
-    return "server" if True in kinds else "partner" if kinds else ""
+    return "both" if len(kinds) > 1 else "server" if True in kinds else "partner" if kinds else ""
 
 
 def _owner(stack: Stack, arn: str, record: Record | None) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from ops import _stack
+from components.outputs import Part
+from ops import _stack, listing
 from ops._ownership import ownership
 from ops._secrets import Record, Rotation
 from ops._stack import parse
@@ -506,3 +507,22 @@ def test_in_the_sandbox_the_stack_is_the_one_that_its_env_selected(
     monkeypatch.setattr(_stack, "_from_sandbox", asked)
     with pytest.raises(AskedError, match=stack):
         _stack.load(given)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "shown"),
+    [
+        ((), ""),
+        ((None,), ""),
+        (({"partner": "P"}, None), "partner"),
+        (({"server": "S", "host": "H"},), "server"),
+        (({"server": "S", "host": "H"}, {"partner": "P"}), "both"),
+    ],
+)
+def test_a_list_says_who_else_checks_a_value(
+    monkeypatch: pytest.MonkeyPatch, accepted: tuple[dict[str, str] | None, ...], shown: str
+) -> None:
+    parts = {str(n): Part("generated", accepted_by=one) for n, one in enumerate(accepted)}
+    monkeypatch.setattr(listing, "parts_of", lambda _stack, _arn: parts)
+    stack: Any = None
+    assert listing._checked(stack, "arn") == shown
