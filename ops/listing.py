@@ -45,7 +45,7 @@ def _cells(stack: Stack, arn: str, record: Record | None) -> tuple[str, str, str
 
 
 def _checked(stack: Stack, arn: str) -> str:
-    """Return who checks a value of the secret besides the application: `server`, `partner`, `both` or ""; one word, for the width."""
+    """Return who else checks a value of the secret: `server`, `partner`, `both` or ""; one word, for the width."""
     kinds = {is_server(part.accepted_by) for part in parts_of(stack, arn).values() if part.accepted_by}
     return "both" if len(kinds) > 1 else "server" if True in kinds else "partner" if kinds else ""
 

@@ -523,6 +523,10 @@ def test_a_list_says_who_else_checks_a_value(
     monkeypatch: pytest.MonkeyPatch, accepted: tuple[dict[str, str] | None, ...], shown: str
 ) -> None:
     parts = {str(n): Part("generated", accepted_by=one) for n, one in enumerate(accepted)}
-    monkeypatch.setattr(listing, "parts_of", lambda _stack, _arn: parts)
+
+    def parts_of(*_of: object) -> dict[str, Part]:
+        return parts
+
+    monkeypatch.setattr(listing, "parts_of", parts_of)
     stack: Any = None
     assert listing._checked(stack, "arn") == shown
