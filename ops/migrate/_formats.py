@@ -7,7 +7,7 @@ that owns the file can resolve is `Unread`, with the reason. No message quotes a
 import functools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -137,28 +137,25 @@ def _instead(found: Mapping[str, Any]) -> str:
         return "has no task definition yet: Terraform knows it only after the apply; `terraform show -json > FILE` then"
     if "Resources" in found:
         return f"is a CloudFormation template without AWS::ECS::TaskDefinition; {READ}"
-    if kind := next((kind for kind, is_it in _OTHERS.items() if is_it(found)), ""):
+    keys = {*found, f"type: {found.get('type')}", *(f".{key}" for value in found.values() for key in mapping(value))}
+    if kind := next((kind for kind, has in _OTHERS if has <= keys), ""):
         return f"is {kind}, which is not supported; {READ}"
     return f"has no containerDefinitions: it is not a task definition; {READ}"
 
 
-_OTHERS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
-    "a Kubernetes manifest": lambda found: "apiVersion" in found and "kind" in found,
-    "a serverless.yml of the Serverless Framework": lambda found: "provider" in found and "service" in found,
-    "a workflow of GitHub Actions": lambda found: "jobs" in found and ("on" in found or True in found),
-    "a pipeline of GitLab": lambda found: (
-        "stages" in found or any(isinstance(v, dict) and "script" in v for v in found.values())
-    ),
-    "a Static Site of AWS Copilot": lambda found: found.get("type") == "Static Site",
-    "an environment or pipeline manifest of AWS Copilot": lambda found: (
-        found.get("type") == "Environment" or ("stages" in found and "source" in found)
-    ),
-    "a file of Helm": lambda found: (
-        bool({"replicaCount", "serviceAccount", "ingress", "nodeSelector"} & set(found))
-        or (isinstance(found.get("image"), dict) and "repository" in found["image"])
-    ),
-}
-"""Formats that people try, by what they are called."""
+_OTHERS: Sequence[tuple[str, set[str]]] = (
+    ("a Kubernetes manifest", {"apiVersion", "kind"}),
+    ("a serverless.yml of the Serverless Framework", {"provider", "service"}),
+    ("a workflow of GitHub Actions", {"jobs", "on"}),
+    ("an environment or pipeline manifest of AWS Copilot", {"stages", "source"}),
+    ("a pipeline of GitLab", {"stages"}),
+    ("a pipeline of GitLab", {".script"}),
+    ("a Static Site of AWS Copilot", {"type: Static Site"}),
+    ("an environment or pipeline manifest of AWS Copilot", {"type: Environment"}),
+    *(("a file of Helm", {key}) for key in ("replicaCount", "serviceAccount", "ingress", "nodeSelector")),
+    ("a file of Helm", {"image", ".repository"}),
+)
+"""Formats that people try: what they are called, and what they have; `.key` is a level down."""
 
 
 def _are_containers(found: Sequence[Any]) -> bool:

@@ -6,7 +6,7 @@ An operator can edit one field of it: the verdict of a variable or of a part.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,9 +17,10 @@ from components import limits
 from ops._detect import why_refused, why_secret, why_text_is_secret
 from ops._errors import MisuseError
 from ops._json import json_object, read_json
+from ops._plan import Secret
 from ops.migrate._fields import CONTAINER_FIELDS, compact, health_check, lost, sidecar
 from ops.migrate._pulumi import property_path
-from ops.migrate._target import Place, Target, target_of
+from ops.migrate._target import Target, config_key_of, target_of
 from ops.migrate._task_definition import Container, TaskDefinition, text_of
 from ops.migrate._values import mapping
 
@@ -303,39 +304,38 @@ def _steps(
     variable: str,
     containers: Mapping[str, str],
     variables: Mapping[str, Variables],
-    application: Target,
+    target: Target,
 ) -> Iterator[Step]:
-    target, own = application.of(containers[container]), variables[container]
-    place, value = target.places.get(variable), own.values.get(variable)
+    service, own = containers[container], variables[container]
+    value = own.values.get(variable)
+    secret, part = target.place_of(variable, service) or (None, None)
+    config_key = secret and config_key_of(secret, part)
+    whole = secret and part is None and secret.keys_are_known
     step = partial(Step, container, variable, None)
-    if declared := target.foreign_of(variable):
+    if secret and secret.foreign:
         # Nothing to set: the owner keeps the value, and the container reads it there.
-        why = f"comes from {declared.name}, which {declared.owner} owns: set foreignSecrets.{declared.name} to its ARN"
+        why = f"comes from {secret.name}, which {secret.owner} owns: set foreignSecrets.{secret.name} to its ARN"
         yield step("drop", why)
-    elif (place is None or place.config_key) and (service := own.managed.get(variable)):
+    elif (secret is None or config_key) and (manager := own.managed.get(variable)):
         name = variable.lower().replace("_", "-")
         why = (
-            f'refers to a secret that {service} manages and changes: declare it in catalogue.py as ForeignSecret("{name}", '
-            f'"{service}") and scan again'
+            f'refers to a secret that {manager} manages and changes: declare it in catalogue.py as ForeignSecret("{name}", '
+            f'"{manager}") and scan again'
         )
         yield step("undecided", why)
     elif value is None:
-        found = place or Place("")
-        yield step("not read", own.unread[variable], found.config_key, found.secret or None, found.key)
-    elif place and not place.whole:
-        yield step("secret", place.why, place.config_key, place.secret, place.key)
-    elif place and place.whole and (content := json_object(value)) is not None:
+        yield step("not read", own.unread[variable], config_key, secret and secret.name, part)
+    elif secret and not whole:
+        yield _secret_step(step, secret, part)
+    elif secret and (content := json_object(value)) is not None:
         for key in sorted(content):
-            if key in place.whole.parts:
-                part = target.place(place.whole, key)
-                yield Step(container, variable, key, "secret", part.why, part.config_key, part.secret, part.key)
-            else:
-                why = f"is not a key of {place.secret} in the catalogue"
-                yield Step(container, variable, key, "undecided", why)
+            inner = partial(Step, container, variable, key)
+            missing = f"is not a key of {secret.name} in the catalogue"
+            yield _secret_step(inner, secret, key) if key in secret.parts else inner("undecided", missing)
     elif not value:
         # The configuration treats an empty value as unset, so `apply` could not set it.
         yield step("drop", "is empty")
-    elif place:
+    elif secret:
         yield step("undecided", "is not a JSON object, as the catalogue says")
     else:
         refused = why_refused(variable, value) or _wrong_host(variable, value, target)
@@ -343,8 +343,14 @@ def _steps(
         fine = "is a setting of the program" if variable in target.hosts else "nothing suggests a secret"
         everywhere = set(containers.values()) == set(target.services)
         common = everywhere and len({variables[one].values.get(variable) for one in containers}) == 1
-        config_key = None if refused else target.variable_key(variable, None if common else target.service)
-        yield step("undecided" if why else "plain", why or fine, config_key)
+        key = None if refused else target.variable_key(variable, None if common else service)
+        yield step("undecided" if why else "plain", why or fine, key)
+
+
+def _secret_step(step: Callable[..., Step], secret: Secret, key: str | None) -> Step:
+    config_key = config_key_of(secret, key)
+    why = "is in the catalogue" if config_key else "is in the catalogue, set by `ops set`"
+    return step("secret", why, config_key, secret.name, key)
 
 
 def _wrong_host(variable: str, value: str, target: Target) -> str | None:

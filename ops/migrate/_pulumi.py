@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,12 @@ class Configuration:
 
     def read(self) -> dict[str, Configured]:
         """Return what is configured, by key without the project's name; empty values are left out."""
+        try:
+            content: Any = yaml.safe_load((self.directory / "Pulumi.yaml").read_text(encoding="utf-8"))
+            prefix = f"{content['name']}:"
+        except (OSError, KeyError, TypeError, yaml.YAMLError):
+            raise MisuseError(f"{self.directory} is not a Pulumi project: it has no Pulumi.yaml") from None
         raw: Mapping[str, Any] = json.loads(self._run("config", "--json", "--show-secrets"))
-        prefix = f"{project_name(self.directory)}:"
         return {
             key.removeprefix(prefix): Configured(str(found.get("value", "")), bool(found.get("secret")))
             for key, found in raw.items()
@@ -71,40 +75,19 @@ class Configuration:
 
 
 def sandbox_command(
-    stack: str, directory: Path, verb: str, plain: Mapping[str, str], secrets: Sequence[str]
+    stack: str, directory: Path, verb: str, plain: Mapping[str, str], secrets: Iterable[str]
 ) -> list[str]:
     """Return the sandbox's command line; the values of `secrets` follow on its standard input, one a line.
 
     The configuration applies to one run: the sandbox never writes a stack file.
     """
-    parts = {key: value for key, value in plain.items() if key.startswith("environment.")}
-    overrides = [f"{key}={value}" for key, value in plain.items() if key not in parts]
-    if parts:
-        # As one object: a value that is JSON text would otherwise be parsed.
-        own = {key.removeprefix("environment."): value for key, value in parts.items()}
-        overrides.append(f"environment={json.dumps({**_environment(stack, directory), **own})}")
-    overrides += [f"secret:{key}" for key in secrets]
+    overrides = [*(f"{key}={value}" for key, value in plain.items()), *(f"secret:{key}" for key in secrets)]
     project = () if directory == ROOT else ("--project", str(directory))
     pairs = [part for override in overrides for part in ("-c", override)]
     return [sys.executable, "-m", "sandbox", verb, "--stack", stack, *project, *pairs]
 
 
-def _environment(stack: str, directory: Path) -> Mapping[str, str | int]:
-    """Return the plain variables in the stack's file, {} when it has none or can't be read: the sandbox reports why.
-
-    What is encrypted is left out, as the sandbox does.
-    """
-    files = (directory / f"Pulumi.{stack}{end}" for end in (".yaml", ".yml"))
-    try:
-        path = next(file for file in files if file.exists())
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
-        found = config.get(f"{project_name(directory)}:environment") or {}
-        return {k: value for k, value in found.items() if k != "secure" and isinstance(value, str | int)}
-    except (StopIteration, OSError, ValueError, KeyError, TypeError, AttributeError, MisuseError, yaml.YAMLError):
-        return {}
-
-
-def run_sandbox(stack: str, directory: Path, verb: str, plain: Mapping[str, str], secrets: Mapping[str, str]) -> int:
+def run_sandbox(command: Sequence[str], secrets: Mapping[str, str]) -> int:
     """Run the sandbox and return its exit status; its output goes to the standard error.
 
     Raises:
@@ -114,7 +97,7 @@ def run_sandbox(stack: str, directory: Path, verb: str, plain: Mapping[str, str]
         raise MisuseError(f"{', '.join(several)}: the sandbox accepts values of one line only")
     paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
     return subprocess.run(  # noqa: S603 - our own command, no shell
-        sandbox_command(stack, directory, verb, plain, list(secrets)),
+        command,
         input="".join(f"{value}\n" for value in secrets.values()),
         text=True,
         check=False,
@@ -134,19 +117,6 @@ def find_pulumi() -> str:
     if found is None:
         raise MisuseError("there is no `pulumi` on the PATH")
     return found
-
-
-def project_name(directory: Path) -> str:
-    """Return the name in `Pulumi.yaml`.
-
-    Raises:
-        MisuseError: When the folder is not a Pulumi project.
-    """
-    try:
-        found: Any = yaml.safe_load((directory / "Pulumi.yaml").read_text(encoding="utf-8"))
-        return str(found["name"])
-    except (OSError, KeyError, TypeError, yaml.YAMLError):
-        raise MisuseError(f"{directory} is not a Pulumi project: it has no Pulumi.yaml") from None
 
 
 def property_path(parent: str, name: str) -> str:

@@ -1,8 +1,7 @@
 """Where a migration leads: the application, by its plan."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops._plan import WHOLE, Reference, Secret, read_plan
@@ -10,30 +9,8 @@ from ops.migrate._pulumi import property_path
 
 
 @dataclass(frozen=True)
-class Place:
-    """The catalogue's place for a variable.
-
-    Attributes:
-        secret: The secret's name in the catalogue.
-        key: The JSON key in it, None for the whole value.
-        config_key: What sets it in the stack's configuration, None when `ops set` does.
-        whole: The JSON secret whose whole value the variable holds.
-    """
-
-    secret: str
-    key: str | None = None
-    config_key: str | None = None
-    whole: Secret | None = None
-
-    @property
-    def why(self) -> str:
-        """The reason that the plan gives for a variable that goes there."""
-        return "is in the catalogue" if self.config_key else "is in the catalogue, set by `ops set`"
-
-
-@dataclass(frozen=True)
 class Target:
-    """The application, seen from one of its services where `of` chose it.
+    """The application.
 
     Attributes:
         services: What fills the variables of each service, by service.
@@ -44,37 +21,15 @@ class Target:
     services: Mapping[str, Mapping[str, Reference]]
     secrets: Mapping[str, Secret]
     hosts: Mapping[str, str] = field(default_factory=dict[str, str])
-    service: str = ""
 
-    def of(self, service: str) -> "Target":
-        """Return the application as one service sees it."""
-        return replace(self, service=service)
-
-    @cached_property
-    def places(self) -> Mapping[str, Place]:
-        """The catalogue's place for a variable."""
-        found: dict[str, Place] = {}
-        references = self.services[self.service].items()
-        own = [(name, ref.key, self.secrets[ref.secret]) for name, ref in references if not self.foreign_of(name)]
-        for _, _, secret in own:
-            for key in secret.parts if secret.keys_are_known else ():
-                found.setdefault(key, self.place(secret, key))
-        for variable, key, secret in own:
-            whole = key is None and secret.keys_are_known
-            found[variable] = Place(secret.name, whole=secret) if whole else self.place(secret, key)
-        return found
-
-    def foreign_of(self, variable: str) -> Secret | None:
-        """Return the foreign secret that a variable comes from."""
-        reference = self.services[self.service].get(variable)
-        found = self.secrets[reference.secret] if reference else None
-        return found if found and found.foreign else None
-
-    @staticmethod
-    def place(secret: Secret, key: str | None) -> Place:
-        """Return the place of one key of a secret, of the whole when it is None."""
-        part = secret.parts.get(key or WHOLE)
-        return Place(secret.name, key, part and part.config_key)
+    def place_of(self, variable: str, service: str) -> tuple[Secret, str | None] | None:
+        """Return the secret that fills a service's variable, or has it as a key; with the JSON key, None for the whole."""
+        references = self.services[service]
+        if found := references.get(variable):
+            return self.secrets[found.secret], found.key
+        secrets = (self.secrets[reference.secret] for reference in references.values())
+        known = (one for one in secrets if not one.foreign and one.keys_are_known and variable in one.parts)
+        return next(((secret, variable) for secret in known), None)
 
     def whole_variable(self, secret: str | None) -> str | None:
         """Return the variable that holds the whole JSON of a secret."""
@@ -88,6 +43,12 @@ class Target:
     def setting_key(self, key: str, service: str | None) -> str:
         """Return a setting's key: the common one, or a service's own."""
         return key if service is None or len(self.services) == 1 else f"{property_path('services', service)}.{key}"
+
+
+def config_key_of(secret: Secret, key: str | None) -> str | None:
+    """Return what sets one key of a secret, or the whole, in the stack's configuration; None when `ops set` does."""
+    part = secret.parts.get(key or WHOLE)
+    return part and part.config_key
 
 
 def target_of(stack: str, directory: Path | None = None) -> Target:

@@ -4,8 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +20,7 @@ from ops._plan import project_directory
 from ops._stack import uses_local_aws
 from ops.migrate._fields import compact
 from ops.migrate._plan import Plan, load, value_of
-from ops.migrate._pulumi import Configuration, Configured, run_sandbox
+from ops.migrate._pulumi import Configuration, Configured, run_sandbox, sandbox_command
 from ops.migrate._source import reread
 from ops.migrate._values import mapping
 from ops.migrate.scan import PlanArgument, RegionOption
@@ -36,21 +35,6 @@ ProjectOption = Annotated[
     Path | None,
     typer.Option("--project", metavar="DIR", help="The Pulumi project's folder, by default the current one."),
 ]
-
-
-@dataclass(frozen=True)
-class Change:
-    """One configuration value to set, kept out of `repr`.
-
-    Attributes:
-        key: The configuration key, with a path into an object where it has one.
-        state: `new`, `same` (nothing to do) or `replaces` another value.
-    """
-
-    key: str
-    value: str = field(repr=False)
-    secret: bool
-    state: str
 
 
 def apply(
@@ -91,13 +75,13 @@ def apply(
     configuration = Configuration(stack, project)
     configured = configuration.read()
     _refuse_wrong(wanted, strict="protect" in configured and configured["protect"].value == "true")
-    changes = compare(wanted, configured)
+    states = compare(wanted, configured)
     if not json_:
-        rows = [(c.key, "secret" if c.secret else c.value, c.state) for c in changes]
+        rows = [(key, "secret" if found.secret else found.value, states[key]) for key, found in wanted.items()]
         print_table("Configuration", ("key", "value", "state"), rows)
-    count = _set(configuration, changes, yes=yes)
+    count = _set(configuration, wanted, states, yes=yes)
     if json_:
-        print_json({"set": [{"key": c.key, "secret": c.secret, "state": c.state} for c in changes]})
+        print_json(_document(wanted, states))
     say(f"{counted(count, 'value')} set. Next: pulumi up, then python -m ops migrate verify {plan}")
     if up:
         _run_pulumi(configuration, "up", *(("--yes",) if yes else ()), quiet=json_)
@@ -105,14 +89,20 @@ def apply(
         _run_pulumi(configuration, "preview", quiet=json_)
 
 
-def _set(configuration: Configuration, changes: Sequence[Change], *, yes: bool) -> int:
-    todo = [change for change in changes if change.state != "same"]
+def _document(wanted: Mapping[str, Configured], states: Mapping[str, str]) -> Mapping[str, Any]:
+    return {"set": [{"key": key, "secret": found.secret, "state": states[key]} for key, found in wanted.items()]}
+
+
+def _set(
+    configuration: Configuration, wanted: Mapping[str, Configured], states: Mapping[str, str], *, yes: bool
+) -> int:
+    todo = {key: found for key, found in wanted.items() if states[key] != "same"}
     if todo:
-        replaced = ", ".join(change.key for change in todo if change.state == "replaces")
+        replaced = ", ".join(key for key in todo if states[key] == "replaces")
         warning = f" {replaced} had another value, which is lost." if replaced else ""
         confirm(f"Set {counted(len(todo), 'value')} in the configuration of {configuration.stack}?{warning}", yes=yes)
-    for change in todo:
-        (configuration.set_secret if change.secret else configuration.set_plain)(change.key, change.value)
+    for key, found in todo.items():
+        (configuration.set_secret if found.secret else configuration.set_plain)(key, found.value)
     return len(todo)
 
 
@@ -146,13 +136,12 @@ def _refuse_wrong(wanted: Mapping[str, Configured], *, strict: bool) -> None:
         raise MisuseError(f"the program would reject these, so nothing was set: {wrong}")
 
 
-def compare(wanted: Mapping[str, Configured], configured: Mapping[str, Configured]) -> list[Change]:
-    """Return what to set, compared with what is set."""
+def compare(wanted: Mapping[str, Configured], configured: Mapping[str, Configured]) -> dict[str, str]:
+    """Return by key whether a value is `new`, the `same` (nothing to do), or `replaces` another one."""
     found = {key: _configured(configured, key) for key in wanted}
-    states = {
-        key: "new" if found[key] is None else "same" if found[key] == wanted[key] else "replaces" for key in wanted
+    return {
+        k: "new" if found[k] is None else "same" if found[k] == value else "replaces" for k, value in wanted.items()
     }
-    return [Change(key, value.value, value.secret, states[key]) for key, value in wanted.items()]
 
 
 def _configured(configured: Mapping[str, Configured], key: str) -> Configured | None:
@@ -171,9 +160,9 @@ def _in_sandbox(wanted: Mapping[str, Configured], stack: str, project: Path, ver
     plain, secrets = ({k: v.value for k, v in wanted.items() if v.secret is secret} for secret in (False, True))
     say(f"Local AWS: `python -m sandbox {verb} --stack {stack}` with these values; no stack file is written.")
     say("Every user of this machine can read what the local AWS holds: no real values.")
-    status = run_sandbox(stack, project, verb, plain, secrets)
+    status = run_sandbox(sandbox_command(stack, project, verb, plain, secrets), secrets)
     if json_:
-        print_json({"set": [{"key": k, "secret": v.secret, "state": "this run"} for k, v in wanted.items()]})
+        print_json(_document(wanted, dict.fromkeys(wanted, "this run")))
     if status:
         raise typer.Exit(status)
     say("Next: " + ("python -m ops migrate verify with this plan" if verb == "up" else "the same command with --up"))

@@ -1,15 +1,15 @@
 """`ops migrate clean`: deletes old revisions that hold secrets in the clear, and lists what else still holds them."""
 
-import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
+from components.checks import ECS_NAME
 from ops._ask import confirm
-from ops._aws import Aws
+from ops._aws import Aws, chunks
 from ops._console import counted, print_json, print_table, say, working
 from ops._detect import why_secret, why_text_is_secret
 from ops._errors import MISSING, MisuseError, aws_errors, code_of, explained
@@ -20,17 +20,12 @@ from ops.migrate._source import open_aws
 from ops.migrate._task_definition import parse
 from ops.migrate.scan import RegionOption
 
-T = TypeVar("T")
-
 BATCH = 10
 """Revisions that one DeleteTaskDefinitions takes. Source: AWS, Amazon ECS API."""
 
 PACE_SECONDS = 1.0
 """Between two writes to ECS, whose sustained rate for task definitions is one a second. Source: AWS, "Request throttling for the
 Amazon ECS API"."""
-
-_FAMILY = re.compile(r"[A-Za-z0-9_-]{1,255}")
-"""Source: AWS, Amazon ECS API, RegisterTaskDefinition, family."""
 
 _SERVICES, _TASKS = 10, 100
 """What one DescribeServices and one DescribeTasks take."""
@@ -78,7 +73,7 @@ def clean(
 
     Exit status 1: some are left, because they are in use or AWS refused.
     """
-    if not _FAMILY.fullmatch(family):
+    if not ECS_NAME.fullmatch(family):
         raise MisuseError(f"give a family without revision or ARN, not {family!r}")
     known = read_plan("dev").secret_variables
     aws = open_aws(region=region)
@@ -153,11 +148,11 @@ def _in_clusters(aws: Aws) -> Iterator[tuple[str | None, str]]:
     ecs, events = aws.client("ecs"), aws.client("events")
     for cluster in aws.pages("ecs", "list_clusters", "clusterArns"):
         name = cluster.rpartition("/")[2]
-        for some in _chunks(aws.pages("ecs", "list_services", "serviceArns", cluster=cluster), _SERVICES):
+        for some in chunks([*aws.pages("ecs", "list_services", "serviceArns", cluster=cluster)], _SERVICES):
             for service in ecs.describe_services(cluster=cluster, services=some)["services"]:
                 for deployment in (service, *service.get("deployments", ())):
                     yield deployment.get("taskDefinition"), f"service {name}/{service['serviceName']}"
-        for some in _chunks(aws.pages("ecs", "list_tasks", "taskArns", cluster=cluster), _TASKS):
+        for some in chunks([*aws.pages("ecs", "list_tasks", "taskArns", cluster=cluster)], _TASKS):
             for task in ecs.describe_tasks(cluster=cluster, tasks=some)["tasks"]:
                 yield task.get("taskDefinitionArn"), f"task {name}/{task['taskArn'].rpartition('/')[2]}"
         for rule in aws.pages("events", "list_rule_names_by_target", "RuleNames", TargetArn=cluster):
@@ -169,12 +164,6 @@ def _scheduled(aws: Aws) -> Iterator[tuple[str | None, str]]:
     for schedule in aws.pages("scheduler", "list_schedules", "Schedules"):
         full = aws.client("scheduler").get_schedule(Name=schedule["Name"], GroupName=schedule["GroupName"])
         yield full["Target"].get("EcsParameters", {}).get("TaskDefinitionArn"), f"schedule {schedule['Name']}"
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    listed = list(items)
-    for at in range(0, len(listed), size):
-        yield listed[at : at + size]
 
 
 def delete(aws: Aws, revisions: Sequence[Revision]) -> list[str]:
@@ -191,7 +180,7 @@ def delete(aws: Aws, revisions: Sequence[Revision]) -> list[str]:
             inactive.append(revision)
         except aws_errors() as error:
             failures.append(f"{revision.name}: {explained(error)}")
-    for batch in _chunks(inactive, BATCH):
+    for batch in chunks(inactive, BATCH):
         try:
             done = ecs.delete_task_definitions(taskDefinitions=[revision.arn for revision in batch])
         except aws_errors() as error:
