@@ -22,6 +22,10 @@ FILLED_BY_ECS = {
 MADE_BY_THE_PROGRAM = {"family", "executionRoleArn", "containerDefinitions"}
 """What the program creates again without an effect on containers."""
 
+_SIZES = ("cpu", "memory", "memoryReservation")
+_NOT_COMPARED = {"name", "image", "environment", "secrets", *_SIZES}
+"""What variables and settings of the plan are compared for."""
+
 TASK_FIELDS: Mapping[str, str] = {
     "taskRoleArn": "the new task role has no permissions: attach the application's to the output services.<name>.task_role_arn",
     "networkMode": "the new task uses awsvpc: it has its own IP address, so target groups by IP, no links, no dynamic host ports",
@@ -37,23 +41,15 @@ TASK_FIELDS: Mapping[str, str] = {
     "enableFaultInjection": "leave it out, or add it to components/task_definition.py",
     "trustedExecutionConfiguration": "add it to components/task_definition.py if tasks attest themselves",
     "tags": "tags come from Pulumi: pulumi config set --path 'aws:defaultTags.tags.NAME' VALUE",
-    "cpu": "",
-    "memory": "",
+    **dict.fromkeys(("cpu", "memory"), ""),
 }
 """The task's fields and what to do when the new task definition has another value; "" where the configuration carries it."""
 
 CONTAINER_FIELDS: Mapping[str, str] = {
-    "name": "",
-    "image": "",
-    "environment": "",
-    "secrets": "",
     "portMappings": "the configuration carries the first TCP port: add others to components/_containers.py",
     "environmentFiles": "has variables that are not read: move them yourself, or scan the file itself",
     "command": "the image's own command runs: set it in the image (CMD), or set services.SERVICE.command, an array",
     "entryPoint": "the image's own entry point runs: set it in the image (ENTRYPOINT)",
-    "cpu": "",
-    "memory": "",
-    "memoryReservation": "",
     "essential": "the service's own container is essential; leave it out",
     "repositoryCredentials": "the new task pulls from ECR or a public registry: use an ECR pull-through cache, or copy the image",
     "links": "use the other service's own address (Cloud Map, Service Connect) instead of a link",
@@ -85,15 +81,13 @@ CONTAINER_FIELDS: Mapping[str, str] = {
     "resourceRequirements": "Fargate has no GPU: stay on EC2, or leave it out",
     "firelensConfiguration": "a log router is a sidecar, which the program does not run",
     "credentialSpecs": "Windows only; leave them out",
+    **dict.fromkeys(_NOT_COMPARED, ""),
 }
 """A container's fields, in the same form."""
 
 UNKNOWN = (
     "is a field that this program does not know: look it up in the ECS API, and add it to components/_containers.py"
 )
-
-_NOT_COMPARED = {"name", "image", "environment", "secrets", "cpu", "memory", "memoryReservation"}
-"""What variables and settings of the plan are compared for."""
 
 _AWSLOGS = {"awslogs-group", "awslogs-region", "awslogs-stream-prefix", "awslogs-create-group"}
 """Options of the log that don't change what is logged."""
@@ -144,7 +138,7 @@ def sidecar(
     """
     found: dict[str, Any] = {"image": container.image, "environment": dict(sorted(container.plain.items()))}
     left: dict[str, str] = {}
-    sizes = {key: container.document.get(key) for key in ("cpu", "memory", "memoryReservation") if task.memory}
+    sizes = {key: container.document.get(key) for key in _SIZES if task.memory}
     texts = {key: value for key, value in container.document.items() if checks.SIDECAR_FIELDS.get(key) is str}
     for field, value in _present(container_fields(container) | _canonical(sizes) | texts):
         if isinstance(value, Unread):
@@ -178,28 +172,20 @@ def _ports(container: Container) -> list[dict[str, Any]]:
 
 def different_sidecar(wanted: Mapping[str, Any], new: Container) -> list[str]:
     """Return the fields of a carried container that the new one has differently."""
-    fields = container_fields(new) | {key: new.document.get(key) for key in ("cpu", "memory", "memoryReservation")}
+    fields = container_fields(new) | {key: new.document.get(key) for key in _SIZES}
     own = {**fields, "image": new.image, "environment": dict(new.plain), "portMappings": _ports(new)}
     return [key for key, value in wanted.items() if _text(_canonical(value)) != _text(_canonical(own.get(key)))]
 
 
-def lost(task: TaskDefinition, container: Container) -> dict[str, str]:
-    """Return what the program's own task definition will not have, by field, with what to do."""
-    return dict(_differences(task, container, None, None))
-
-
 def different(
-    old_task: TaskDefinition, old: Container, new_task: TaskDefinition, new: Container
+    old_task: TaskDefinition, old: Container, new_task: TaskDefinition | None = None, new: Container | None = None
 ) -> tuple[dict[str, str], set[str]]:
-    """Return the fields that differ, each with what to do, and the old one's fields that are equal."""
-    wrong = dict(_differences(old_task, old, new_task, new))
-    present = {f for f, _ in _present(_task_fields(old_task))} | {f for f, _ in _present(container_fields(old))}
-    return wrong, present - set(wrong)
+    """Return the fields that differ, each with what to do, and the old one's fields that are equal.
 
-
-def _differences(
-    old_task: TaskDefinition, old: Container, new_task: TaskDefinition | None, new: Container | None
-) -> Iterator[tuple[str, str]]:
+    They are compared with what the program would create, as long as there is no new task definition.
+    """
+    wrong: dict[str, str] = {}
+    equal: set[str] = set()
     tables = (
         (TASK_FIELDS, _task_fields(old_task), _task_fields(new_task) if new_task else _NEW_TASK),
         (CONTAINER_FIELDS, container_fields(old), container_fields(new) if new else _new_container(old)),
@@ -207,9 +193,12 @@ def _differences(
     for advice, ours, theirs in tables:
         for field, value in _present(ours):
             if isinstance(value, Unread):
-                yield field, f"is not read: {value.why}"
-            elif not _same(field, value, theirs.get(field)):
-                yield field, _advice(advice, field, value)
+                wrong[field] = f"is not read: {value.why}"
+            elif _same(field, value, theirs.get(field)):
+                equal.add(field)
+            else:
+                wrong[field] = _advice(advice, field, value)
+    return wrong, equal
 
 
 def _advice(table: Mapping[str, str], field: str, value: Any) -> str:

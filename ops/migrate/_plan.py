@@ -18,7 +18,7 @@ from ops._detect import why_refused, why_secret, why_text_is_secret
 from ops._errors import MisuseError
 from ops._json import json_object, read_json
 from ops._plan import Secret
-from ops.migrate._fields import CONTAINER_FIELDS, compact, health_check, lost, sidecar
+from ops.migrate._fields import CONTAINER_FIELDS, compact, different, health_check, sidecar
 from ops.migrate._pulumi import property_path
 from ops.migrate._target import Target, config_key_of, target_of
 from ops.migrate._task_definition import Container, TaskDefinition, text_of
@@ -483,7 +483,7 @@ def _not_carried(task: TaskDefinition, containers: Mapping[str, str]) -> Iterato
     search(task.texts, "")
     for name in containers:
         container, label = task.container(name), f"container {name}: " if len(containers) > 1 else ""
-        for where, why in lost(task, container).items():
+        for where, why in different(task, container)[0].items():
             found.setdefault(label + where if where in CONTAINER_FIELDS else where, why)
         search(container.texts, label)
     for where in {**found, **held}:

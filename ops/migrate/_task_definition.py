@@ -132,15 +132,12 @@ def read(source: str, ecs: "ECSClient | None" = None, family: str | None = None)
 
 
 def parse(content: object, source: str) -> TaskDefinition:
-    """Return the task definition in a document of any form that a file can have.
+    """Return the task definition in a document as ECS describes it.
 
     Raises:
-        TaskDefinitionError: When it is not one, or holds several.
+        TaskDefinitionError: When it is not one.
     """
-    found = documents(content, source, source)
-    if len(found) > 1:
-        raise TaskDefinitionError(f"{source} has {len(found)} task definitions")
-    return _parsed(found[0], source)
+    return _parsed(documents(content, source, source)[0], source)
 
 
 def _parsed(found: Document, source: str) -> TaskDefinition:
