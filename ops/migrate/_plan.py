@@ -425,13 +425,13 @@ def sidecar_of(part: Part, task: TaskDefinition) -> dict[str, Any] | None:
 def _settings(task: TaskDefinition, containers: Mapping[str, str], target: Target) -> Iterator[Part]:
     for name, service in containers.items():
         label = f"container {name}: " if len(containers) > 1 else ""
-        for where, why, settings in _settings_of(task, task.container(name), target.setting_key("image", service)):
+        for where, why, settings in settings_of(task, task.container(name), target.setting_key("image", service)):
             keys = {target.setting_key(key, service): value for key, value in settings.items()}
             yield Part(label + where, "carried" if keys else "undecided", why, keys)
 
 
-def _settings_of(
-    task: TaskDefinition, container: Container, image_key: str
+def settings_of(
+    task: TaskDefinition, container: Container, image_key: str = "image"
 ) -> Iterator[tuple[str, str, Mapping[str, str]]]:
     """Yield what it is, where it comes from or what to do, and the settings that carry it, none where they can't."""
     here = "from the task definition"

@@ -14,8 +14,8 @@ from ops._errors import MisuseError
 from ops._json import json_object
 from ops._options import JsonOption, OutputsOption, StackOption
 from ops._stack import load
-from ops.migrate._fields import CONTAINER_FIELDS, different, different_sidecar, health_check
-from ops.migrate._plan import Part, Plan, PlanError, Step, Variables, sidecar_of, value_of
+from ops.migrate._fields import CONTAINER_FIELDS, different, different_sidecar
+from ops.migrate._plan import Part, Plan, PlanError, Step, Variables, settings_of, sidecar_of, value_of
 from ops.migrate._plan import load as load_plan
 from ops.migrate._source import Source, reread, variables_of
 from ops.migrate._target import Target, target_of
@@ -183,28 +183,20 @@ def _compare_parts(plan: Plan, name: str, old: Source, task: TaskDefinition) -> 
             yield Finding(where, "left out", accepted[where].why, "part")
         else:
             yield Finding(where, "missing", wrong[field], "part")
+    now = {key: value for *_, found in settings_of(task, task.containers[0]) for key, value in found.items()}
     for part in plan.parts:
         own = part.where.startswith(label) if label else not part.where.startswith("container ")
         for key, wanted in part.settings.items() if own else ():
-            yield Finding(part.where, *_setting(part, key.rpartition(".")[2], wanted, task), "part")
+            yield Finding(part.where, *_setting(part, key.rpartition(".")[2], wanted, now), "part")
 
 
-def _setting(part: Part, key: str, wanted: str, task: TaskDefinition) -> tuple[State, str]:
-    new = task.containers[0]
-    found = {
-        "image": new.image,
-        "containerPort": str(new.port or ""),
-        "cpu": task.cpu,
-        "memory": task.memory,
-        "cpuArchitecture": task.architecture,
-        "healthCheck": health_check(new) or "",
-    }[key]
-    if found == wanted:
-        return "equal", f"{key} {found}"
+def _setting(part: Part, key: str, wanted: str, now: Mapping[str, str]) -> tuple[State, str]:
+    if now.get(key) == wanted:
+        return "equal", f"{key} {wanted}"
     if part.verdict == "drop":
         return "left out", "as the plan says"
-    now = f"{key} is {found or 'not set'}, was {wanted}"
-    return "different", f'{now}; if that is intended, change the verdict of this part to "drop"'
+    found = f"{key} is {now.get(key, 'not set')}, was {wanted}"
+    return "different", f'{found}; if that is intended, change the verdict of this part to "drop"'
 
 
 def _sidecars(plan: Plan, old: Source, new: Sequence[Container]) -> Iterator[Finding]:
