@@ -47,12 +47,9 @@ def environments(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def task_definition(manifest: Mapping[str, Any], environment: str, path: Path) -> dict[str, Any]:
-    """Return the task definition of one environment as `describe-task-definition` prints it.
+    """Return the task definition of one of the environments as `describe-task-definition` prints it.
 
-    Args:
-        manifest: The manifest.
-        environment: One of `environments`.
-        path: The manifest's file: env_file is relative to the folder that `copilot/` is in.
+    `path` is the manifest's file: env_file is relative to the folder that `copilot/` is in.
     """
     overrides = mapping(manifest.get("environments")).get(environment)
     folder = next((folder for folder in path.parents if folder.name == "copilot"), path.parent / "copilot")

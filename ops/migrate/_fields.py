@@ -102,10 +102,7 @@ _ON_EC2, _ON_FARGATE = "bridge", "awsvpc"
 
 
 def health_check(container: Container) -> str | None:
-    """Return a container's health check for the configuration, None where it can't be carried.
-
-    One that holds a secret, or a number that ECS rejects, can't be.
-    """
+    """Return a container's health check for the configuration, None for one with a secret or a number that ECS rejects."""
     check = mapping(container.document.get("healthCheck"))
     words = items(check.get("command"))
     numbers = {key: check.get(key) for key in limits.HEALTH_CHECK}
@@ -131,10 +128,7 @@ def sidecar(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return a further container for the configuration, and what is not carried: by field, with what to do.
 
-    Args:
-        task: The old task definition.
-        container: Its container.
-        renamed: What containers are called in the new task definition, by old name.
+    `renamed` is what containers are called in the new task definition, by old name.
     """
     found: dict[str, Any] = {"image": container.image, "environment": dict(sorted(container.plain.items()))}
     left: dict[str, str] = {}

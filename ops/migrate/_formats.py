@@ -47,11 +47,7 @@ class Document:
 
 
 def read_documents(path: Path) -> list[Document]:
-    """Return the task definitions in a file, in the file's order.
-
-    Raises:
-        TaskDefinitionError: When there is none, or the file can't be read.
-    """
+    """Return the task definitions in a file, in the file's order; TaskDefinitionError when there is none."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -92,11 +88,7 @@ def _named_otherwise(path: Path, text: str) -> str:
 
 
 def documents(content: object, name: str, source: str) -> list[Document]:
-    """Return the task definitions in a parsed document.
-
-    Raises:
-        TaskDefinitionError: When there is none.
-    """
+    """Return the task definitions in a parsed document; TaskDefinitionError when there is none."""
     _check_size(content, source)
     # `terraform output -json` of jsonencode(...) is JSON in a JSON string.
     content = _parsed_again(content)
@@ -226,10 +218,8 @@ def _model() -> Any:
 def _as_ecs(value: Any, shape: Any, *, blocks: bool = False) -> Any:
     """Return a value with ECS's names in place of the tool's; keys that are the user's own stay as they are.
 
-    Args:
-        value: The value.
-        shape: Its shape in botocore's model, None for what ECS does not have.
-        blocks: Whether an object is written as a list of one, as Terraform's state has it.
+    `shape` is what botocore's model says of it, None for what ECS does not have. With `blocks` an object is written as a list of
+    one, as in Terraform's state.
     """
     kind = shape.type_name if shape else ""
     if blocks and kind == "structure" and isinstance(value, list):

@@ -177,14 +177,9 @@ class Plan:
 
 
 def load(path: Path, project: Path | None = None) -> Plan:
-    """Return the plan in a file. `_source.reread` checks whether it still matches its source.
+    """Return the plan in a file; PlanError when it is not one of this version, or an edit made it invalid.
 
-    Args:
-        path: The file.
-        project: The application's folder, by default the current one.
-
-    Raises:
-        PlanError: When it is not a plan of this version, or an edit made it invalid.
+    `project` is the application's folder, by default the current one. `_source.reread` compares the plan with its source.
     """
     if not path.exists():
         raise PlanError(f"there is no plan {path}: python -m ops migrate scan ... --to {path}")
@@ -267,8 +262,8 @@ def make(
         task: The old one.
         containers: The service that each container becomes; the others are sidecars.
         variables: What the variables of these containers hold, by container.
-        target: The application.
-        stack: The stack whose catalogue the target has.
+        target: The application, as the stack has it.
+        stack: The stack.
     """
     steps = [
         step
@@ -286,11 +281,7 @@ def make(
 
 
 def value_of(step: Step, variables: Mapping[str, Variables]) -> str:
-    """Return a step's value.
-
-    Raises:
-        PlanError: When the source no longer has it.
-    """
+    """Return a step's value; PlanError when the source no longer has it."""
     value = variables[step.container].values.get(step.variable) if step.container in variables else None
     if value is not None and step.json_key is not None:
         value = (json_object(value) or {}).get(step.json_key)

@@ -88,11 +88,7 @@ def sandbox_command(
 
 
 def run_sandbox(command: Sequence[str], secrets: Mapping[str, str]) -> int:
-    """Run the sandbox and return its exit status; its output goes to the standard error.
-
-    Raises:
-        MisuseError: When a value has several lines, which the sandbox rejects.
-    """
+    """Run the sandbox and return its exit status; its output goes to the standard error."""
     if several := [key for key, value in secrets.items() if "\n" in value or "\r" in value]:
         raise MisuseError(f"{', '.join(several)}: the sandbox accepts values of one line only")
     paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
@@ -107,11 +103,7 @@ def run_sandbox(command: Sequence[str], secrets: Mapping[str, str]) -> int:
 
 
 def find_pulumi() -> str:
-    """Return the path of `pulumi`: the user's own, else the one that the sandbox built.
-
-    Raises:
-        MisuseError: When there is none.
-    """
+    """Return the path of `pulumi`: the user's own, else the one that the sandbox built; MisuseError without any."""
     built = ROOT / "tools" / "bin" / "pulumi"
     found = shutil.which("pulumi") or (str(built) if built.is_file() else None)
     if found is None:

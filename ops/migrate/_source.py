@@ -19,12 +19,7 @@ _MANAGED = re.compile(r":secret:(\w+)!")
 
 @dataclass(frozen=True)
 class Source:
-    """A task definition, and what the variables of the application's containers hold.
-
-    Attributes:
-        containers: The service that each container becomes.
-        variables: By container: kept out of `repr`.
-    """
+    """A task definition, the service that each container becomes, and what these containers' variables hold."""
 
     task: TaskDefinition
     containers: Mapping[str, str]
@@ -58,11 +53,7 @@ def read_source(
 
 
 def assigned(task: TaskDefinition, given: Sequence[str], services: Sequence[str]) -> dict[str, str]:
-    """Return the service that each of the application's containers becomes.
-
-    Raises:
-        MisuseError: When that is not clear.
-    """
+    """Return the service that each of the application's containers becomes; MisuseError when that is not clear."""
     names = [container.name for container in task.containers]
     found: dict[str, str] = {}
     for text in given:
@@ -106,11 +97,7 @@ def reread(plan: Plan, region: str | None = None, project: Path | None = None) -
 
 
 def open_aws(source: str = "", region: str | None = None) -> Aws:
-    """Return AWS in the Region given, an ARN's, or the environment's.
-
-    Raises:
-        MisuseError: When none of them names a Region.
-    """
+    """Return AWS in the Region given, an ARN's, or the environment's; MisuseError when none of them names one."""
     fields = source.split(":")
     named = fields[3] if fields[0] == "arn" and len(fields) > 3 else ""  # noqa: PLR2004 - arn:partition:service:region
     chosen = region or named or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")

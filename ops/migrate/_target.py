@@ -52,11 +52,6 @@ def config_key_of(secret: Secret, key: str | None) -> str | None:
 
 
 def target_of(stack: str, directory: Path | None = None) -> Target:
-    """Return the application as one stack has it.
-
-    Args:
-        stack: The stack's name, with or without organisation and project.
-        directory: The Pulumi project's folder; by default the current one.
-    """
+    """Return the application as one stack has it; `directory` is the Pulumi project's folder, by default the current one."""
     plan = read_plan(stack.rpartition("/")[2], directory)
     return Target(plan.services, plan.secrets, plan.hosts)

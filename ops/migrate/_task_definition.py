@@ -104,12 +104,7 @@ class TaskDefinition:
 
 
 def read(source: str, ecs: "ECSClient | None" = None, family: str | None = None) -> TaskDefinition:
-    """Return the task definition that a path, an ARN or a family names.
-
-    Args:
-        source: A file's path, otherwise what ECS knows it by.
-        ecs: Called when there is no such file.
-        family: Which one, of a file with several.
+    """Return the task definition that a path, an ARN or a family names; `family` is which one, of a file with several.
 
     Raises:
         TaskDefinitionError: When there is neither a file nor a client to ask, or the content is not a task definition.
@@ -132,11 +127,7 @@ def read(source: str, ecs: "ECSClient | None" = None, family: str | None = None)
 
 
 def parse(content: object, source: str) -> TaskDefinition:
-    """Return the task definition in a document as ECS describes it.
-
-    Raises:
-        TaskDefinitionError: When it is not one.
-    """
+    """Return the task definition in a document as ECS describes it; TaskDefinitionError when it is not one."""
     return _parsed(documents(content, source, source)[0], source)
 
 

@@ -195,11 +195,7 @@ def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
 
 
 def read_terraform(path: Path) -> list[Resource]:
-    """Return the Secrets Manager resources of a Terraform state; values in it are ignored.
-
-    Raises:
-        MisuseError: When the file is not a state of version 4.
-    """
+    """Return the Secrets Manager resources of a Terraform state of version 4; values in it are ignored."""
     try:
         state: Any = read_json(path)
     except ValueError:

@@ -107,11 +107,7 @@ def _set(
 
 
 def _wanted(plan: Plan, region: str | None, project: Path) -> dict[str, Configured]:
-    """Return the values that a plan needs by key.
-
-    Raises:
-        MisuseError: When the plan no longer matches its source, or two values have one key.
-    """
+    """Return the values that a plan needs by key; MisuseError when two values have one."""
     source = reread(plan, region, project)
     wanted = {key: Configured(value, False) for key, value in (plan.settings() | plan.sidecars(source.task)).items()}
     for step in plan.steps:
@@ -126,11 +122,7 @@ def _wanted(plan: Plan, region: str | None, project: Path) -> dict[str, Configur
 
 
 def _refuse_wrong(wanted: Mapping[str, Configured], *, strict: bool) -> None:
-    """Refuse secrets that the program would refuse, before the first value is set. The plan judged everything else.
-
-    Raises:
-        MisuseError: It names every key that is wrong, and no value.
-    """
+    """Refuse secrets that the program would refuse, before the first value is set. The plan judged everything else."""
     problems = {key: wrong_secret(found.value, strict=strict) for key, found in wanted.items() if found.secret}
     if wrong := "; ".join(f"{key} {problem}" for key, problem in problems.items() if problem):
         raise MisuseError(f"the program would reject these, so nothing was set: {wrong}")
