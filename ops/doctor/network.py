@@ -10,7 +10,7 @@ for VPC endpoint services".
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
-from typing import Any
+from typing import Any, NamedTuple
 
 from ops._aws import Aws
 from ops.access.evaluator import Request, decide, parse
@@ -31,14 +31,8 @@ UNSEEN = "custom DNS servers, firewalls, IPv6"
 """What this check does not look at."""
 
 
-@dataclass(frozen=True, order=True)
-class Need:
-    """What a starting task has to reach.
-
-    Attributes:
-        name: As VPC endpoints call it, such as `ecr.api`; a host outside AWS.
-        region: "" for a host without an endpoint.
-    """
+class Need(NamedTuple):
+    """What a starting task has to reach: service and Region of `Call`."""
 
     name: str
     region: str
@@ -119,15 +113,11 @@ def check(aws: Aws, snapshot: Snapshot, service: Service) -> Iterator[Finding]:
         for subnet in sorted(subnets)
         for need in needs
     }
-    if vpc.resolves[0]:
-        problems = _problems(service, ways)
-    else:
-        fix = _named(vpc, "support")
-        found = f"VPC {vpc.vpc_id} resolves no names (enableDnsSupport): tasks find Secrets Manager only with a custom DNS server"
-        problems = iter([Finding(CHECK, "failure", service.label, found, fix)])
+    found = f"VPC {vpc.vpc_id} resolves no names (enableDnsSupport): tasks find Secrets Manager only with a custom DNS server"
+    mute = [Finding(CHECK, "failure", service.label, found, _named(vpc, "support"))]
     reached = ", ".join(dict.fromkeys(f"{need.name} by {way.how}" for (_, need), way in ways.items()))
     ok = f"{service.label}: {', '.join(sorted(subnets))} reach {reached} (left out: {UNSEEN})"
-    yield from summed_up(CHECK, problems, ok=ok)
+    yield from summed_up(CHECK, _problems(service, ways) if vpc.resolves[0] else mute, ok=ok)
 
 
 def _gone(service: Service, ids: set[str], what: str, field: str) -> Iterator[Finding]:

@@ -44,9 +44,10 @@ def _value(  # noqa: PLR0917 - one value of one secret
         found = f"a change at {named(part.accepted_by)} and in the secret is unfinished"
         yield Finding(_CHECK, "failure", subject, found, fix, "it resumes where it stopped")
         return
-    written = _written(aws, snapshot, record)
+    value = snapshot.values.get(record.arn)
+    since = value.created if isinstance(value, Value) else written(aws, record)
     if record.rotation.lambda_arn:
-        yield _by_function(record, part, written, subject)
+        yield _by_function(record, part, since, subject)
         return
     try:
         server = of_host(aws, stack, (part.accepted_by or {})["host"])
@@ -56,29 +57,20 @@ def _value(  # noqa: PLR0917 - one value of one secret
     except MisuseError as error:
         yield Finding(_CHECK, "warning", subject, str(error), remark="nothing checks this value: docs/rotation.md")
         return
-    yield _at_server(aws, snapshot, record, key, server, written, fix, subject)
+    yield _at_server(aws, snapshot, record, key, server, since, fix, subject)
 
 
-def _written(aws: Aws, snapshot: Snapshot, record: Record) -> datetime | None:
-    """Return when the current version was written."""
-    value = snapshot.values.get(record.arn)
-    if isinstance(value, Value):
-        return value.created
-    return written(aws, record)
-
-
-def _by_function(record: Record, part: Part, written: datetime | None, subject: str) -> Finding:
+def _by_function(record: Record, part: Part, since: datetime | None, subject: str) -> Finding:
     last, server = record.rotation.last, named(part.accepted_by)
+    found = f"its function set it at {server} on {_when(last)}" if last else ""
     if last is None:
         found = f"not checked: its function has not rotated it yet, and only a sign-in shows what {server} accepts"
-        return Finding(_CHECK, "ok", subject, found)
-    if written and written > last + _ROUNDED:
+    elif since and since > last + _ROUNDED:
         found = (
-            f"not checked: it was written on {_when(written)}, after its function's last rotation on {_when(last)}; the next "
+            f"not checked: it was written on {_when(since)}, after its function's last rotation on {_when(last)}; the next "
             f"rotation fails if {server} does not accept it"
         )
-        return Finding(_CHECK, "ok", subject, found)
-    return Finding(_CHECK, "ok", subject, f"its function set it at {server} on {_when(last)}")
+    return Finding(_CHECK, "ok", subject, found)
 
 
 def _at_server(  # noqa: PLR0917 - one value at one server
@@ -87,27 +79,25 @@ def _at_server(  # noqa: PLR0917 - one value at one server
     record: Record,
     key: str,
     server: Server,
-    written: datetime | None,
+    since: datetime | None,
     fix: str,
     subject: str,
 ) -> Finding:
-    state = server.state()
+    state, ok = server.state(), partial(Finding, _CHECK, "ok", subject)
     if not state.settled:
         found = f"{server.label} is applying a change: until then it can accept another value"
         return Finding(_CHECK, "warning", subject, found, f"{server.wait_command} {server.name}")
     if state.changed is None:
-        found = f"{server.label} is applying no change; AWS does not report when its password was changed"
-        return Finding(_CHECK, "ok", subject, found)
+        return ok(f"{server.label} is applying no change; AWS does not report when its password was changed")
     at = f"the value of {server.label} was changed on {_when(state.changed)}"
-    if written is None or written <= state.changed + _ROUNDED:
-        return Finding(_CHECK, "ok", subject, f"{at}, after the secret")
+    if since is None or since <= state.changed + _ROUNDED:
+        return ok(f"{at}, after the secret")
     same = _is_as_before(aws, snapshot, record, key, state.changed) if key else False
     if same is None:
-        found = f"not checked: {at}, before the secret, of which another key may have changed since"
-        return Finding(_CHECK, "ok", subject, found)
+        return ok(f"not checked: {at}, before the secret, of which another key may have changed since")
     if same:
-        return Finding(_CHECK, "ok", subject, f"{at}; other keys of the secret have changed since")
-    found = f"was changed in the secret on {_when(written)}; {at}: it accepts another value"
+        return ok(f"{at}; other keys of the secret have changed since")
+    found = f"was changed in the secret on {_when(since)}; {at}: it accepts another value"
     return Finding(_CHECK, "failure", subject, found, fix, "it sets a new value at both sides")
 
 

@@ -23,14 +23,12 @@ _GRACE = timedelta(days=1)
 
 def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     """Yield the findings about rotation and replicas."""
-
-    def rotation() -> Iterator[Finding]:
-        for record in snapshot.live().values():
-            yield from guarded(
-                "rotation", partial(_rotation, aws, snapshot, record), snapshot.stack.name_of(record.arn)
-            )
-
-    yield from summed_up("rotation", rotation(), ok=lambda: _rotating(snapshot))
+    rotation = (
+        finding
+        for arn, record in snapshot.live().items()
+        for finding in guarded("rotation", partial(_rotation, aws, snapshot, record), snapshot.stack.name_of(arn))
+    )
+    yield from summed_up("rotation", rotation, ok=lambda: _rotating(snapshot))
     yield from summed_up("replica", _replicas(snapshot), ok=lambda: _replicated(snapshot))
 
 
@@ -49,38 +47,36 @@ def _replicated(snapshot: Snapshot) -> str:
 
 
 def _rotation(aws: Aws, snapshot: Snapshot, record: Record) -> Iterator[Finding]:
-    stack, rotation = snapshot.stack, record.rotation
-    name = stack.name_of(record.arn)
+    stack, rotation, name = snapshot.stack, record.rotation, snapshot.stack.name_of(record.arn)
+    warning, failure = (partial(Finding, "rotation", status, name) for status in ("warning", "failure"))
+    rotate = f"python -m ops rotate {name} --stack {stack.environment}"
     yield from _restored(snapshot, record)
     if not rotation.enabled and rotation.lambda_arn:
-        fix = (
-            f"aws secretsmanager rotate-secret --secret-id {record.arn} --region {stack.region} --no-rotate-immediately"
-        )
-        yield Finding("rotation", "warning", name, "its rotation was cancelled", fix)
+        again = f"aws secretsmanager rotate-secret --secret-id {record.arn} --region {stack.region}"
+        yield warning("its rotation was cancelled", f"{again} --no-rotate-immediately")
     if not rotation.enabled:
         pending = record.version(PENDING)
         if pending and pending != record.version(CURRENT) and not is_of_ops(record, pending):
             found = (
                 "has AWSPENDING at a version that isn't current, and no rotation that would end it: `ops set` refuses"
             )
-            yield Finding("rotation", "warning", name, found, remove_label_command(stack, record, pending))
+            yield warning(found, remove_label_command(stack, record, pending))
         return
     if unfinished(record):
         found = (
             "a rotation is unfinished: still running, or failed and about to be tried again; "
             "docs/rotation.md, Cancel a rotation, is the way out of one that is stuck"
         )
-        yield Finding("rotation", "failure", name, found, f"python -m ops rotate {name} --stack {stack.environment}")
+        yield failure(found, rotate)
     elif stale := left_over(record):
         found = (
             "has AWSPENDING at the version that was rolled back from: Secrets Manager considers its rotation unfinished"
         )
-        yield Finding("rotation", "failure", name, found, remove_label_command(stack, record, stale))
+        yield failure(found, remove_label_command(stack, record, stale))
     if late := _late(record):
-        fix = f"python -m ops rotate {name} --stack {stack.environment}"
-        yield Finding("rotation", "failure", name, late, fix)
+        yield failure(late, rotate)
     if rotation.lambda_arn and (wrong := _wrong_function(aws, rotation.lambda_arn)):
-        yield Finding("rotation", "failure", name, wrong, put_back(stack))
+        yield failure(wrong, put_back(stack))
 
 
 def _restored(snapshot: Snapshot, record: Record) -> Iterator[Finding]:
@@ -132,30 +128,26 @@ def _wrong_function(aws: Aws, arn: str) -> str | None:
 
 def _replicas(snapshot: Snapshot) -> Iterator[Finding]:
     stack = snapshot.stack
-    for arn, record in snapshot.live().items():
-        for replica in record.replicas:
-            name = f"{stack.name_of(arn)} in {replica.region}"
-            if stack.leaves_replica(stack.name_of(arn), replica.region):
-                # The provider leaves the last one (terraform-provider-aws, issue 23316).
-                fix = (
-                    f"aws secretsmanager remove-regions-from-replication --secret-id {arn} --region {stack.region} "
-                    f"--remove-replica-regions {replica.region}"
-                )
-                found = f"replica in {replica.region} is no longer configured"
-                yield Finding("replica", "warning", name, found, fix, "or name the Region in replicaRegions again")
-                continue
-            if replica.status == "InSync":
-                continue
-            if replica.status == "InProgress":
-                fix = f"aws secretsmanager describe-secret --secret-id {arn} --region {stack.region}"
-                yield Finding("replica", "warning", name, "is being replicated", fix)
-                continue
-            fix = (
-                f"aws secretsmanager replicate-secret-to-regions --secret-id {arn} --region {stack.region} "
-                f"--add-replica-regions Region={replica.region} --force-overwrite-replica-secret"
+    every = ((arn, replica) for arn, record in snapshot.live().items() for replica in record.replicas)
+    for arn, replica in every:
+        name, asked = f"{stack.name_of(arn)} in {replica.region}", f"--secret-id {arn} --region {stack.region}"
+        if stack.leaves_replica(stack.name_of(arn), replica.region):
+            # The provider leaves the last one (terraform-provider-aws, issue 23316).
+            remove = (
+                f"aws secretsmanager remove-regions-from-replication {asked} --remove-replica-regions {replica.region}"
+            )
+            found = f"replica in {replica.region} is no longer configured"
+            yield Finding("replica", "warning", name, found, remove, "or name the Region in replicaRegions again")
+        elif replica.status == "InProgress":
+            look = f"aws secretsmanager describe-secret {asked}"
+            yield Finding("replica", "warning", name, "is being replicated", look)
+        elif replica.status != "InSync":
+            again = (
+                f"aws secretsmanager replicate-secret-to-regions {asked} --add-replica-regions Region={replica.region} "
+                "--force-overwrite-replica-secret"
             )
             found = f"replication {replica.status or 'is in an unknown state'}: {replica.message or 'no reason given'}"
-            yield Finding("replica", "failure", name, found, fix)
+            yield Finding("replica", "failure", name, found, again)
 
 
 def changed_after(snapshot: Snapshot, moment: datetime) -> list[str]:
@@ -175,10 +167,7 @@ def changed_after(snapshot: Snapshot, moment: datetime) -> list[str]:
 def check_deployed(snapshot: Snapshot, fix: str, remark: str) -> Iterator[Finding]:
     """Yield whether the task definition is newer than the values, as far as that is known without a service.
 
-    Args:
-        snapshot: The stack.
-        fix: The command that replaces the tasks.
-        remark: What else to know.
+    `fix` is the command that replaces the tasks.
     """
     if snapshot.deployed is None:
         return

@@ -214,14 +214,8 @@ def test_a_trust_that_account_never_creates_is_a_problem(
 def test_a_stranger_that_the_accounts_file_does_not_declare_is_a_problem(
     kind: PipelineKind, trusted: dict[str, Any], problem: str
 ) -> None:
-    given = {
-        "provider_arn": PROVIDER,
-        "audience": "sts.amazonaws.com",
-        "subjects": [SUBJECT],
-        "patterns": True,
-    } | trusted
-    provider = given.pop("provider_arn")
-    found = _trusted(kind, federated_trust(provider, **given), DECLARED)
+    given: dict[str, Any] = {"provider_arn": PROVIDER, "audience": "sts.amazonaws.com", "subjects": [SUBJECT]}
+    found = _trusted(kind, federated_trust(**given | trusted, patterns=True), DECLARED)
     assert any(problem in one for one in found), found
 
 
