@@ -26,7 +26,7 @@ from moto.core.utils import utcnow
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.security_groups import SecurityGroupBackend
 from moto.ecr.models import ecr_backends
-from moto.ecs.exceptions import EcsClientException, InvalidParameterException
+from moto.ecs.exceptions import EcsClientException, ECSException, InvalidParameterException
 from moto.ecs.models import EC2ContainerServiceBackend, Service
 from moto.elasticache.exceptions import InvalidParameterCombinationException
 from moto.elasticache.models import CacheSubnetGroup, ElastiCacheBackend
@@ -67,8 +67,8 @@ def fill_gaps() -> None:
     _wrap(EC2ContainerServiceBackend, "register_task_definition", _take_image_for_granted)
     _wrap(EC2ContainerServiceBackend, "create_service", _create_service)
     _wrap(EC2ContainerServiceBackend, "update_service", _update_service)
+    _wrap(EC2ContainerServiceBackend, "delete_cluster", _delete_cluster)
     _wrap(FakeBucket, "get_permission", _take_tls_for_granted)
-    fill_gaps_of_data_stores()
     _wrap(ActionAuthenticatorMixin, "_authenticate_and_authorize_normal_action", _authorize)
     kms: Any = kms_models
     kms.generate_private_key = _private_key(kms.generate_private_key)
@@ -87,10 +87,6 @@ def fill_gaps() -> None:
     add = IamResponse
     add.add_client_id_to_open_id_connect_provider = _add_client_id
     add.remove_client_id_from_open_id_connect_provider = _remove_client_id
-
-
-def fill_gaps_of_data_stores() -> None:
-    """Patch moto's RDS and ElastiCache in this process."""
     _wrap(RDSResponse, "create_db_subnet_group", _take_subnets_for_granted)
     _wrap(RDSBackend, "modify_db_subnet_group", _modify_db_subnet_group)
     _wrap(ElastiCacheResponse, "create_cache_subnet_group", _take_subnets_for_granted)
@@ -98,7 +94,7 @@ def fill_gaps_of_data_stores() -> None:
     _wrap(SecurityGroupBackend, "authorize_security_group_ingress", _take_clients_for_granted)
     _wrap(ElastiCacheBackend, "delete_replication_group", _delete_replication_group)
     _wrap(ElastiCacheResponse, "modify_replication_group", _modify_auth_token)
-    add: Any = ElastiCacheResponse
+    add = ElastiCacheResponse
     add.modify_cache_subnet_group = _modify_cache_subnet_group
     add.delete_cache_subnet_group = _delete_cache_subnet_group
 
@@ -360,6 +356,16 @@ def _update_service(
         reference = next((service.task_definition for service in found), None)
     _require_active(backend, reference)
     return original(service_properties)
+
+
+def _delete_cluster(original: Callable[..., Any], backend: EC2ContainerServiceBackend, cluster: str) -> Any:
+    """A cluster with services stays."""
+    name = cluster.rpartition("/")[2]
+    if any(one.cluster_name == name and one.status != "INACTIVE" for one in backend.services.values()):
+        raise ECSException(
+            "ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active."
+        )
+    return original(cluster)
 
 
 def _require_active(backend: EC2ContainerServiceBackend, reference: str | None) -> None:

@@ -17,7 +17,6 @@ class Plugin:
 
     def check_config(self, config: Properties) -> list[tuple[str, str]]:
         """What is wrong with the provider's configuration: (property, reason)."""
-        del config
         return []
 
     def configure(self, config: Properties) -> None:
@@ -25,20 +24,17 @@ class Plugin:
 
     def session(self, properties: Properties) -> Any:
         """What the calls of a resource with these properties get to work with."""
-        del properties
 
     def complete(self, resource: Resource[Any], new: Properties) -> list[str]:
         """Add what the provider's configuration says to a resource's inputs; returns the names of added defaults."""
-        del resource, new
         return []
 
     def imported_as(self, resource: Resource[Any], resource_id: str) -> tuple[str, Properties]:
         """What an import's id says: the resource's id, and properties that tell where to look for it."""
-        del resource
         return resource_id, {}
 
-    def tags_in_state(self, live: Properties, old: Properties) -> None:
-        """Split live tags into the resource's own and those that the provider adds."""
+    def settle(self, resource: Resource[Any], session: Any, live: Properties, old: Properties) -> None:
+        """Add to a resource's live properties what all types have: the Region, and the tags without the provider's."""
 
     def explain(self, error: Exception) -> str | None:
         """One line for the user, None when the error is a bug of ours."""
@@ -46,7 +42,6 @@ class Plugin:
 
     def is_gone(self, error: Exception) -> bool:
         """Whether the error says that the object doesn't exist."""
-        del error
         return False
 
     def resource(self, token: str) -> Resource[Any]:

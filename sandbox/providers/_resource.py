@@ -24,6 +24,7 @@ class ProviderError(Exception):
 class Prop:
     """One input property.
 
+    `aws`: AWS's name of it, where calls take it and answers hold it as it is.
     `computed`: when it isn't set, what AWS has stays; "" and an empty list of blocks count as not set.
     `write_only`: sent, but neither read back nor compared.
     `unread`: AWS never tells it, so the state keeps what the program said.
@@ -37,6 +38,7 @@ class Prop:
     write_only: bool = False
     unread: bool = False
     default: Any = None
+    aws: str = ""
     same: _diff.Same = _diff.same
     check: Callable[[Any], str | None] | None = None
 
@@ -111,14 +113,15 @@ class Resource(Generic[Session]):
     delete_before_replace: ClassVar[bool] = False
     forgives_gone: ClassVar[bool] = True
     """Whether deleting an object that is gone already succeeds."""
+    named_by: ClassVar[str] = "name"
+    """The input that names the resource in messages before it has an id."""
 
     def label(self, inputs: Mapping[str, Any], resource_id: str, /) -> str:
         """What messages call the resource."""
-        return resource_id or str(inputs.get(self.autoname.property if self.autoname else "name", ""))
+        return resource_id or str(inputs.get(self.named_by, ""))
 
     def check(self, new: Properties, /) -> Iterable[tuple[str, str]]:
         """What is wrong with properties that depend on each other: (property, reason). Unknown values may occur."""
-        del new
         return ()
 
     def check_change(self, session: Session, old: Properties, new: Properties, /) -> Iterable[str]:
@@ -126,12 +129,10 @@ class Resource(Generic[Session]):
 
         Unknown values may occur.
         """
-        del session, old, new
         return ()
 
     def cleared(self, old: Properties, new: Properties, /) -> Collection[str]:
         """Properties whose difference the official plugin takes out of the plan: the state keeps what it has."""
-        del old, new
         return ()
 
     def create(self, session: Session, new: Properties, /) -> str:
@@ -159,25 +160,15 @@ class Resource(Generic[Session]):
 
     def renewed(self, changed: Collection[str], /) -> Collection[str]:
         """Computed properties that an update of these properties makes unknown to a preview."""
-        del changed
         return ()
 
     def all_inputs(self) -> Inputs:
         """Own and inherited inputs."""
         return self.inputs
 
-    def all_computed(self) -> tuple[str, ...]:
-        """Own and inherited computed properties."""
-        return self.computed
 
-
-@dataclass(frozen=True, slots=True)
-class Function(Generic[Session]):
-    """A data source: its token and what it returns for its arguments."""
-
-    token: str
-    title: str
-    run: Callable[[Session, Properties], Properties]
+Function = Callable[[Session, Properties], Properties]
+"""A data source: what it returns for its arguments."""
 
 
 def one_of(*allowed: Any) -> Callable[[Any], str | None]:
@@ -201,8 +192,10 @@ def matches(pattern: str, low: int, high: int) -> Callable[[Any], str | None]:
     return check
 
 
-def fields(*required: str, **checks: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
-    """The block, or each block of a list, has the required members, and each member passes its check."""
+def fields(
+    *required: str, only: Collection[str] = (), **checks: Callable[[Any], str | None]
+) -> Callable[[Any], str | None]:
+    """The block, or each block of a list, has the required members, no others than `only`, and each passes its check."""
 
     def check(value: Any) -> str | None:
         return next(
@@ -210,6 +203,8 @@ def fields(*required: str, **checks: Callable[[Any], str | None]) -> Callable[[A
         )
 
     def problems(block: Mapping[str, Any]) -> Iterator[str]:
+        others = sorted({*block} - {*only}) if only else []
+        yield from (f"the sandbox's stand-in does not support {key}; it supports {', '.join(only)}" for key in others)
         yield from (f"{key} is required" for key in required if block.get(key) is None)
         for key, inner in checks.items():
             if block.get(key) is not None and (reason := inner(block[key])):

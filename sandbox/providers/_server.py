@@ -83,19 +83,15 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     # -- the plugin itself --
 
     def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802 - names of the protocol
-        del request, context
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, supports_autonaming_configuration=True)
 
     def Attach(self, request: Any, context: Any) -> Any:  # noqa: N802 - to a plugin that serves already, as under a debugger
-        del request, context
         return Empty()
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
-        del request, context
         return plugin_pb2.PluginInfo(version=self._plugin.version)
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802 - running calls end by themselves, quickly
-        del request, context
         return Empty()
 
     def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -108,7 +104,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return self._guard(context, "checking the provider's configuration", [news], check)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
-        del context
         old, new = _Inputs.of(request.old_inputs).values, _Inputs.of(request.news).values
         differing = [key for key in sorted({*old, *new} - {"version"}) if old.get(key) != new.get(key)]
         some = provider_pb2.DiffResponse.DIFF_SOME if differing else provider_pb2.DiffResponse.DIFF_NONE
@@ -130,7 +125,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
         def invoke() -> Any:
             function = self._plugin.function(request.tok)
-            result = function.run(self._plugin.session(arguments.values), arguments.values)
+            result = function(self._plugin.session(arguments.values), arguments.values)
             response = provider_pb2.InvokeResponse()
             getattr(response, "return").CopyFrom(encode(result))
             return response
@@ -165,7 +160,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         named, reasons = self._autoname(resource, olds, inputs, request)
         defaults += named
         failures += reasons
-        failures += [(key, f"conflicts with {key}Prefix") for key in inputs if f"{key}Prefix" in inputs]
         failures += [(key, "is required") for key, prop in known.items() if prop.required and key not in inputs]
         if not failures:
             failures += resource.check({key: plain(value) for key, value in inputs.items()})
@@ -180,7 +174,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         Returns the named property, and what is wrong with the name.
         """
         rule = resource.autoname
-        if rule is None or rule.property in inputs or f"{rule.property}Prefix" in inputs:
+        if rule is None or rule.property in inputs:
             return [], []
         mode = request.autonaming.mode if request.HasField("autonaming") else None
         options = provider_pb2.CheckRequest.AutonamingOptions
@@ -331,7 +325,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             raise _GoneError("couldn't find resource") from error
         if live is None:
             raise _GoneError("couldn't find resource")
-        self._plugin.tags_in_state(live, base)
+        self._plugin.settle(resource, session, live, base)
         return str(live.pop("id", resource_id)), _settled(resource, base, live)
 
     def _doing(self, action: str, token: str, properties: Mapping[str, Any], resource_id: str) -> str:
@@ -437,7 +431,7 @@ def _property_diff(change: _diff.Change) -> Any:
 def _not_known_before(resource: Resource[Any], new: Properties) -> list[str]:
     """What only the creation will tell: computed properties, and computed inputs that the program leaves out."""
     left_out = [key for key, prop in resource.all_inputs().items() if prop.computed and key not in new]
-    return [*resource.all_computed(), *left_out]
+    return [*resource.computed, *left_out]
 
 
 def _kept(resource: Resource[Any], inputs: Properties) -> Properties:

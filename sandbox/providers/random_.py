@@ -48,7 +48,6 @@ class RandomPassword(Resource[None]):
 
     def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
         """Not the id, which is the value when it is imported."""
-        del inputs, resource_id
         return self.type_name.rsplit(":", 1)[-1]
 
     def check(self, new: Properties) -> Iterable[tuple[str, str]]:
@@ -62,7 +61,6 @@ class RandomPassword(Resource[None]):
 
     def create(self, session: None, new: Properties) -> str:
         """The text travels in the inputs: there is nothing outside the state to read it from."""
-        del session
         new["result"] = self._characters(new)
         return _NO_ID
 
@@ -83,7 +81,6 @@ class RandomPassword(Resource[None]):
 
     def read(self, session: None, resource_id: str, state: Properties) -> Properties | None:
         """The state is all there is; an import's id is the value, which must not stay in the id."""
-        del session
         if state:
             return {}
         switches = dict.fromkeys(("lower", "upper", "special", "numeric", "number"), True)
@@ -106,7 +103,6 @@ class RandomPlugin(Plugin):
 
     def complete(self, resource: Resource[Any], new: Properties) -> list[str]:
         """`number` is the old name of `numeric`: both say the same, true when neither is given."""
-        del resource
         value = new.get("numeric", new.get("number", True))
         added = [key for key in ("number", "numeric") if key not in new]
         new |= dict.fromkeys(added, value)

@@ -48,7 +48,7 @@ class AwsPlugin(Plugin):
 
     name = "aws"
     resources: Mapping[str, Resource[Any]] = {kind.type_name: kind for module in _SERVICES for kind in module.RESOURCES}
-    functions: Mapping[str, Function[Any]] = {function.token: function for function in _data.FUNCTIONS}
+    functions: Mapping[str, Function[Any]] = _data.FUNCTIONS
 
     def __init__(self, connection: Connection) -> None:
         self.version = importlib.metadata.version("pulumi-aws")
@@ -108,8 +108,10 @@ class AwsPlugin(Plugin):
             return found[1], {"region": found[2]}
         return resource_id, {}
 
-    def tags_in_state(self, live: Properties, old: Properties) -> None:
-        """`tags` are the live ones that the program set itself or that differ from the provider's."""
+    def settle(self, resource: Resource[Any], session: Aws, live: Properties, old: Properties) -> None:
+        """The Region; `tags` are the live ones that the program set itself or that differ from the provider's."""
+        if "region" in resource.all_inputs():
+            live["region"] = session.region
         if "tagsAll" not in live:
             return
         own = old.get("tags") or {}

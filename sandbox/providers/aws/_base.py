@@ -2,13 +2,13 @@
 
 import functools
 import re
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 import botocore.session
 
-from sandbox.providers._resource import Prop, ProviderError, Resource, one_of
+from sandbox.providers._resource import Prop, ProviderError, Resource, given, one_of
+from sandbox.providers._values import Properties
 from sandbox.providers.aws._session import Aws
 
 REGION: Final = {"region": Prop(str, computed=True, force_new=True)}
@@ -32,14 +32,14 @@ class AwsResource(Resource[Aws]):
             }
         return self._every_input
 
+    def sent(self, new: Mapping[str, Any], names: Collection[str] | None = None) -> dict[str, Any]:
+        """The properties with a name of AWS's (all, or those of `names`) as a call takes them; what isn't set is left out."""
+        known = {key: prop.aws for key, prop in self.inputs.items() if prop.aws and (names is None or key in names)}
+        return given(**{theirs: new.get(ours) for ours, theirs in known.items()})
 
-def by_prefix(new: Mapping[str, Any], key: str = "name") -> str:
-    """The name, or one made from `<key>Prefix` as Terraform does: 26 digits that sort by time."""
-    if new.get(key):
-        return str(new[key])
-    now = time.time_ns()
-    stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(now // 10**9))
-    return f"{new[f'{key}Prefix']}{stamp}{now % 10**9 // 10**5:04d}{now % 16**8:08x}"
+    def told(self, found: Mapping[str, Any]) -> Properties:
+        """The properties with a name of AWS's as an answer holds them."""
+        return {key: found.get(prop.aws) for key, prop in self.inputs.items() if prop.aws and not prop.unread}
 
 
 def tag_list(tags: Mapping[str, str] | None, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:

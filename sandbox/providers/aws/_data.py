@@ -7,13 +7,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sandbox.providers._resource import Function, ProviderError, given
+from sandbox.providers._resource import ProviderError, given
 from sandbox.providers._values import Properties
 from sandbox.providers.aws._session import Aws
 
 
 def _caller_identity(aws: Aws, arguments: Properties) -> Properties:
-    del arguments
     found = aws.client("sts").get_caller_identity()
     return {"id": found["Account"], "accountId": found["Account"], "arn": found["Arn"], "userId": found["UserId"]}
 
@@ -30,7 +29,6 @@ def _region(aws: Aws, arguments: Properties) -> Properties:
 
 
 def _partition(aws: Aws, arguments: Properties) -> Properties:
-    del arguments
     suffix = aws.dns_suffix
     reverse = ".".join(reversed(suffix.split(".")))
     return {"id": aws.partition, "partition": aws.partition, "dnsSuffix": suffix, "reverseDnsPrefix": reverse}
@@ -191,20 +189,16 @@ def _found(title: str, name: str, ask: Callable[[], Any]) -> Any:
 _ABSENT = "couldn't find resource"
 """Source: terraform-provider-aws 6 (2026), internal/retry, NotFoundError."""
 
-FUNCTIONS = (
-    Function("aws:index/getCallerIdentity:getCallerIdentity", "caller identity", _caller_identity),
-    Function("aws:index/getRegion:getRegion", "region", _region),
-    Function("aws:index/getPartition:getPartition", "partition", _partition),
-    Function("aws:s3/getBucket:getBucket", "bucket", _bucket),
-    Function("aws:ecs/getService:getService", "ECS service", _ecs_service),
-    Function("aws:kms/getAlias:getAlias", "alias", _alias),
-    Function(
-        "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider",
-        "OpenID Connect provider",
-        _open_id_connect_provider,
-    ),
-    Function("aws:iam/getRole:getRole", "role", _role),
-    Function("aws:iam/getPolicy:getPolicy", "policy", _policy),
-    Function("aws:secretsmanager/getSecretVersion:getSecretVersion", "secret version", _secret_version),
-    Function("aws:secretsmanager/getSecretVersions:getSecretVersions", "secret versions", _secret_versions),
-)
+FUNCTIONS = {
+    "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
+    "aws:index/getRegion:getRegion": _region,
+    "aws:index/getPartition:getPartition": _partition,
+    "aws:s3/getBucket:getBucket": _bucket,
+    "aws:ecs/getService:getService": _ecs_service,
+    "aws:kms/getAlias:getAlias": _alias,
+    "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider": _open_id_connect_provider,
+    "aws:iam/getRole:getRole": _role,
+    "aws:iam/getPolicy:getPolicy": _policy,
+    "aws:secretsmanager/getSecretVersion:getSecretVersion": _secret_version,
+    "aws:secretsmanager/getSecretVersions:getSecretVersions": _secret_versions,
+}

@@ -40,7 +40,6 @@ class SubnetGroup(AwsResource):
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """DescribeDBSubnetGroups, DescribeCacheSubnetGroups; ListTagsForResource."""
-        del state
         client = aws.client(self.service)
         found = self._call(aws, "describe", resource_id)[f"{self.kind}SubnetGroups"][0]
         arn = found.get("DBSubnetGroupArn") or found["ARN"]
@@ -51,7 +50,6 @@ class SubnetGroup(AwsResource):
             "subnetIds": [subnet["SubnetIdentifier"] for subnet in found["Subnets"]],
             **({"vpcId": found.get("VpcId")} if "vpcId" in self.computed else {}),
             "tagsAll": tag_map(client.list_tags_for_resource(ResourceName=arn)["TagList"]),
-            "region": aws.region,
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
@@ -62,7 +60,6 @@ class SubnetGroup(AwsResource):
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteDBSubnetGroup, DeleteCacheSubnetGroup."""
-        del old
         self._call(aws, "delete", resource_id)
 
     def _given(self, new: Properties) -> dict[str, Any]:

@@ -4,20 +4,28 @@ Source: terraform-provider-aws 6.x (2026), internal/service/events/rule.go, targ
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers._diff import same_json
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, is_json, matches, one_of
+from sandbox.providers._resource import (
+    Autoname,
+    Inputs,
+    Prop,
+    ProviderError,
+    between,
+    fields,
+    is_json,
+    matches,
+    one_of,
+)
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, camel, is_arn, pascal, retag_resource, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, camel, is_arn, pascal, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _STATES = ("ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS")
 _DEFAULT_BUS = "default"
 _RULE_NAME = matches(r"[0-9A-Za-z_.-]+", 1, 64)
-
-
 _MAX_PATTERN = 2_048
 """Source: AWS, "Amazon EventBridge quotas", event pattern size. The provider's own check lets 4,096 pass."""
 
@@ -35,87 +43,48 @@ def _in_bus(bus: str, *names: str, separator: str) -> str:
 
 
 class EventRule(AwsResource):
-    """A rule."""
+    """A rule with an event pattern."""
 
     type_name = "aws:cloudwatch/eventRule:EventRule"
     title = "EventBridge Rule"
     tagged = True
     autoname = Autoname(max_length=64)
     inputs: ClassVar[Inputs] = {
-        "description": Prop(str, check=matches(r".*", 0, 512)),
-        "eventBusName": Prop(str, default=_DEFAULT_BUS, force_new=True),
-        "eventPattern": Prop(str, same=same_json, check=_is_pattern),
+        "description": Prop(str, aws="Description", check=matches(r".*", 0, 512)),
+        "eventBusName": Prop(str, aws="EventBusName", default=_DEFAULT_BUS, force_new=True),
+        "eventPattern": Prop(str, aws="EventPattern", required=True, same=same_json, check=_is_pattern),
         "forceDestroy": Prop(bool, default=False, unread=True),
-        "isEnabled": Prop(bool, unread=True),
-        "name": Prop(str, computed=True, force_new=True, check=_RULE_NAME),
-        "namePrefix": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_.-]+", 1, 38)),
-        "roleArn": Prop(str, check=is_arn),
-        "scheduleExpression": Prop(str, check=matches(r".*", 0, 256)),
-        "state": Prop(str, computed=True, check=one_of(*_STATES)),
+        "name": Prop(str, aws="Name", computed=True, force_new=True, check=_RULE_NAME),
+        "state": Prop(str, aws="State", computed=True, check=one_of(*_STATES)),
     }
     computed = ("arn",)
 
-    def check(self, new: Properties) -> Iterable[tuple[str, str]]:
-        """A pattern or a schedule, and one way to switch it."""
-        if "eventPattern" not in new and "scheduleExpression" not in new:
-            yield "eventPattern", "one of eventPattern and scheduleExpression must be given"
-        if "isEnabled" in new and "state" in new:
-            yield "isEnabled", "conflicts with state"
-
     def create(self, aws: Aws, new: Properties) -> str:
-        """PutRule."""
-        name = by_prefix(new)
-        self._put(aws, name, new, Tags=tag_list(new["tagsAll"]))
-        return _in_bus(new["eventBusName"], name, separator="/")
+        self._put(aws, new, Tags=tag_list(new["tagsAll"]))
+        return _in_bus(new["eventBusName"], new["name"], separator="/")
 
-    @staticmethod
-    def _put(aws: Aws, name: str, new: Properties, **more: Any) -> None:
-        state = new.get("state") or ("DISABLED" if new.get("isEnabled") is False else "ENABLED")
-        aws.client("events").put_rule(
-            Name=name,
-            EventBusName=new["eventBusName"],
-            State=state,
-            **given(
-                Description=new.get("description"),
-                EventPattern=new.get("eventPattern"),
-                RoleArn=new.get("roleArn"),
-                ScheduleExpression=new.get("scheduleExpression"),
-            ),
-            **more,
-        )
+    def _put(self, aws: Aws, new: Properties, **more: Any) -> None:
+        aws.client("events").put_rule(**self.sent({"state": "ENABLED", **new}), **more)
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeRule."""
-        del state
         bus, name = _split_bus(resource_id)
         client = aws.client("events")
         found = client.describe_rule(Name=name, EventBusName=bus)
         return {
+            **self.told({"EventBusName": bus, "Description": "", **found}),
             "arn": found["Arn"],
-            "name": found["Name"],
-            "description": found.get("Description", ""),
-            "eventBusName": found.get("EventBusName", bus),
-            "eventPattern": found.get("EventPattern"),
-            "roleArn": found.get("RoleArn"),
-            "scheduleExpression": found.get("ScheduleExpression"),
-            "state": found["State"],
             "tagsAll": tag_map(client.list_tags_for_resource(ResourceARN=found["Arn"])["Tags"]),
-            "region": aws.region,
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """PutRule with all of it, tags."""
-        _, name = _split_bus(resource_id)
         if {*changed} - {"tags", "tagsAll", "forceDestroy"}:
-            self._put(aws, name, new)
-        client = aws.client("events")
-        arn = old["arn"]
-        retag_resource(client, old, new, changed, ResourceARN=arn)
+            self._put(aws, new)
+        retag_resource(aws.client("events"), old, new, changed, ResourceARN=old["arn"])
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteRule; with targets left it is AWS's error, which moto doesn't give."""
         bus, name = _split_bus(resource_id)
-        client = aws.client("events")
         targets = aws.own("events").list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"]
         if targets and old.get("forceDestroy"):
             aws.own("events").remove_targets(
@@ -126,7 +95,7 @@ class EventRule(AwsResource):
                 "operation error EventBridge: DeleteRule, https response error StatusCode: 400, "
                 "ValidationException: Rule can't be deleted since it has targets."
             )
-        client.delete_rule(Name=name, EventBusName=bus, Force=bool(old.get("forceDestroy")))
+        aws.client("events").delete_rule(Name=name, EventBusName=bus, Force=bool(old.get("forceDestroy")))
 
 
 def _split_bus(resource_id: str) -> tuple[str, str]:
@@ -158,14 +127,13 @@ def _transformer(block: Any) -> str | None:
     return matches(r".*", 1, 8192)(block.get("inputTemplate") or "")
 
 
-def _input(text: Any) -> str | None:
-    return is_json(text) or matches(r".*", 0, 8192)(text)
+def _up_to(limit: int) -> Callable[[Any], str | None]:
+    """The number is in range; one that is not known yet is right."""
 
+    def check(value: Any) -> str | None:
+        return between(0, limit)(value) if isinstance(value, int | float) else None
 
-def _retry_policy(block: Any) -> str | None:
-    limits = {"maximumEventAgeInSeconds": 86_400, "maximumRetryAttempts": 185}
-    numbers = {key: block.get(key) for key in limits if isinstance(block.get(key), int | float)}
-    return next((reason for key, n in numbers.items() if (reason := between(0, limits[key])(n))), None)
+    return check
 
 
 class EventTarget(AwsResource):
@@ -175,46 +143,33 @@ class EventTarget(AwsResource):
     title = "EventBridge Target"
     autoname = Autoname("targetId")
     inputs: ClassVar[Inputs] = {
-        "arn": Prop(str, required=True, check=is_arn),
-        "deadLetterConfig": Prop(dict, check=lambda block: is_arn(block.get("arn") or "")),
+        "arn": Prop(str, aws="Arn", required=True, check=is_arn),
+        "deadLetterConfig": Prop(dict, check=fields(arn=is_arn)),
         "eventBusName": Prop(str, default=_DEFAULT_BUS, force_new=True),
         "forceDestroy": Prop(bool, default=False, unread=True),
-        "input": Prop(str, same=same_json, check=_input),
-        "inputPath": Prop(str, check=matches(r".*", 0, 256)),
         "inputTransformer": Prop(dict, check=_transformer),
-        "retryPolicy": Prop(dict, check=_retry_policy),
-        "roleArn": Prop(str, check=is_arn),
+        "retryPolicy": Prop(
+            dict, check=fields(maximumEventAgeInSeconds=_up_to(86_400), maximumRetryAttempts=_up_to(185))
+        ),
+        "roleArn": Prop(str, aws="RoleArn", check=is_arn),
         "rule": Prop(str, required=True, force_new=True, check=_RULE_NAME),
-        "targetId": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_.-]+", 1, 64)),
+        "targetId": Prop(str, aws="Id", computed=True, force_new=True, check=matches(r"[0-9A-Za-z_.-]+", 1, 64)),
     }
 
     def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
-        """Rule and target."""
         return resource_id or f"{inputs.get('rule', '')}-{inputs.get('targetId', '')}"
 
-    def check(self, new: Properties) -> Iterable[tuple[str, str]]:
-        """One way to make the target's input."""
-        ways = [key for key in ("input", "inputPath", "inputTransformer") if key in new]
-        if len(ways) > 1:
-            yield ways[1], f"conflicts with {ways[0]}"
-
     def create(self, aws: Aws, new: Properties) -> str:
-        """PutTargets."""
         self._put(aws, new)
         return _in_bus(new["eventBusName"], new["rule"], new["targetId"], separator="-")
 
-    @staticmethod
-    def _put(aws: Aws, new: Properties) -> None:
-        target = given(
-            Id=new["targetId"],
-            Arn=new["arn"],
-            RoleArn=new.get("roleArn"),
-            Input=new.get("input"),
-            InputPath=new.get("inputPath"),
-            **{theirs: _sent(new[ours]) for ours, theirs in _BLOCKS.items() if new.get(ours)},
+    def _put(self, aws: Aws, new: Properties) -> None:
+        blocks = {theirs: _sent(new[ours]) for ours, theirs in _BLOCKS.items() if new.get(ours)}
+        _require_all(
+            aws.client("events").put_targets(
+                Rule=new["rule"], EventBusName=new["eventBusName"], Targets=[{**self.sent(new), **blocks}]
+            )
         )
-        answer = aws.client("events").put_targets(Rule=new["rule"], EventBusName=new["eventBusName"], Targets=[target])
-        _require_all(answer)
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """ListTargetsByRule; an import's id is [BUS/]RULE/TARGET.
@@ -231,34 +186,21 @@ class EventTarget(AwsResource):
         if found is None:
             return None
         return {
+            **self.told(found),
             "id": _in_bus(bus, rule, target_id, separator="-"),
             "eventBusName": bus,
             "rule": rule,
-            "targetId": target_id,
-            "arn": found["Arn"],
-            "roleArn": found.get("RoleArn"),
-            "input": found.get("Input"),
-            "inputPath": found.get("InputPath"),
-            "region": aws.region,
             **{ours: _received(found[theirs]) for ours, theirs in _BLOCKS.items() if found.get(theirs)},
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """PutTargets with all of it."""
-        del resource_id
         if {*changed} - {"forceDestroy"}:
-            self._put(aws, {**new, "targetId": old["targetId"]})
+            self._put(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """RemoveTargets."""
-        del resource_id
-        answer = aws.client("events").remove_targets(
-            Rule=old["rule"],
-            EventBusName=old["eventBusName"],
-            Ids=[old["targetId"]],
-            Force=old.get("forceDestroy", False),
-        )
-        _require_all(answer)
+        where = {"Rule": old["rule"], "EventBusName": old["eventBusName"], "Ids": [old["targetId"]]}
+        _require_all(aws.client("events").remove_targets(**where, Force=old.get("forceDestroy", False)))
 
 
 def _require_all(answer: Mapping[str, Any]) -> None:
@@ -269,14 +211,15 @@ def _require_all(answer: Mapping[str, Any]) -> None:
 
 def _sent(block: Mapping[str, Any]) -> dict[str, Any]:
     """A target's block as EventBridge wants it; the keys of the input paths are the user's own."""
-    sent = pascal({key: value for key, value in block.items() if key != "inputPaths"})
-    return sent | given(InputPathsMap=block.get("inputPaths"))
+    return pascal({"inputPathsMap" if key == "inputPaths" else key: value for key, value in block.items()}, keep=_PATHS)
 
 
 def _received(found: Mapping[str, Any]) -> dict[str, Any]:
     """The opposite of `_sent`."""
-    block = camel({key: value for key, value in found.items() if key != "InputPathsMap"})
-    return block | given(inputPaths=found.get("InputPathsMap"))
+    block = camel(found, keep=_PATHS)
+    return {"inputPaths" if key == "inputPathsMap" else key: value for key, value in block.items()}
 
+
+_PATHS = {"inputPathsMap"}
 
 RESOURCES = (EventRule(), EventTarget())

@@ -6,15 +6,24 @@ role_policy_attachment.go (2025), validate.go and openid_connect_provider.go (6.
 
 import json
 import re
-import time
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from sandbox.providers._diff import by, same_policy, same_set
-from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, each, given, is_policy, matches
+from sandbox.providers._resource import (
+    Autoname,
+    Inputs,
+    Prop,
+    ProviderError,
+    between,
+    given,
+    is_policy,
+    matches,
+    one_of,
+)
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, last_part, require_arn, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_arn, last_part, require_arn, retag, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 _ROLE_INLINE_LIMIT = 10_240
@@ -39,10 +48,6 @@ def _size(policy: str) -> int:
     return len("".join(policy.split()))
 
 
-def _inline(items: Any) -> list[tuple[str, str]]:
-    return sorted((item.get("name") or "", item.get("policy") or "") for item in items or [])
-
-
 class Role(AwsResource):
     """A role."""
 
@@ -52,63 +57,32 @@ class Role(AwsResource):
     tagged = True
     autoname = Autoname(max_length=64)
     inputs: ClassVar[Inputs] = {
-        "assumeRolePolicy": Prop(str, required=True, same=same_policy, check=is_policy),
-        "description": Prop(str, check=matches(r"[^\u201c\u2018]*", 0, 1000)),
-        "forceDetachPolicies": Prop(bool, default=False, unread=True),
-        "inlinePolicies": Prop(list, computed=True, same=by(_inline)),
-        "managedPolicyArns": Prop(list, computed=True, same=same_set, check=each(is_arn)),
-        "maxSessionDuration": Prop(int, default=3600, check=between(3600, 43200)),
-        "name": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 64)),
-        "namePrefix": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 38)),
-        "path": Prop(str, default="/", force_new=True, check=matches(r"/([!-~]*/)?", 1, 512)),
-        "permissionsBoundary": Prop(str, check=is_arn),
+        "assumeRolePolicy": Prop(str, aws="AssumeRolePolicyDocument", required=True, same=same_policy, check=is_policy),
+        "description": Prop(str, aws="Description", check=matches(r"[^\u201c\u2018]*", 0, 1000)),
+        "forceDetachPolicies": Prop(bool, default=False, unread=True, check=one_of(False)),
+        "maxSessionDuration": Prop(int, aws="MaxSessionDuration", default=3600, check=between(3600, 43200)),
+        "name": Prop(str, aws="RoleName", computed=True, force_new=True, check=matches(_NAME, 1, 64)),
+        "path": Prop(str, aws="Path", default="/", force_new=True, check=matches(r"/([!-~]*/)?", 1, 512)),
+        "permissionsBoundary": Prop(str, aws="PermissionsBoundary", check=is_arn),
     }
     computed = ("arn", "createDate", "uniqueId")
 
     def create(self, aws: Aws, new: Properties) -> str:
-        """CreateRole."""
-        answer = aws.client("iam").create_role(
-            RoleName=by_prefix(new),
-            AssumeRolePolicyDocument=new["assumeRolePolicy"],
-            Path=new["path"],
-            MaxSessionDuration=new["maxSessionDuration"],
-            Tags=tag_list(new["tagsAll"]),
-            **given(Description=new.get("description"), PermissionsBoundary=new.get("permissionsBoundary")),
-        )
+        answer = aws.client("iam").create_role(Tags=tag_list(new["tagsAll"]), **self.sent(new))
         return answer["Role"]["RoleName"]
 
-    def finish(self, aws: Aws, resource_id: str, new: Properties) -> None:
-        """Inline and managed policies that the role names itself."""
-        client = aws.client("iam")
-        for name, policy in _inline(new.get("inlinePolicies")):
-            client.put_role_policy(RoleName=resource_id, PolicyName=name, PolicyDocument=policy)
-        for arn in new.get("managedPolicyArns") or []:
-            client.attach_role_policy(RoleName=resource_id, PolicyArn=arn)
-
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """GetRole and its policies."""
         client = aws.client("iam")
         role = client.get_role(RoleName=resource_id)["Role"]
-        live: Properties = {
+        return {
+            **self.told({"Description": "", "MaxSessionDuration": 3600, **role}),
             "arn": role["Arn"],
-            "name": role["RoleName"],
             "uniqueId": role["RoleId"],
             "createDate": role["CreateDate"].isoformat().replace("+00:00", "Z"),
             "assumeRolePolicy": _document(role["AssumeRolePolicyDocument"]),
-            "description": role.get("Description", ""),
-            "maxSessionDuration": role.get("MaxSessionDuration", 3600),
-            "path": role["Path"],
             "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
             "tagsAll": tag_map(client.list_role_tags(RoleName=resource_id)["Tags"]),
         }
-        # Policies that other resources give the role are none of this one's business: read only when it names some.
-        if state.get("inlinePolicies"):
-            names = client.list_role_policies(RoleName=resource_id)["PolicyNames"]
-            live["inlinePolicies"] = [{"name": name, "policy": _role_policy(aws, resource_id, name)} for name in names]
-        if state.get("managedPolicyArns"):
-            attached = client.list_attached_role_policies(RoleName=resource_id)["AttachedPolicies"]
-            live["managedPolicyArns"] = sorted(item["PolicyArn"] for item in attached)
-        return live
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """Each changed part by its own call."""
@@ -131,15 +105,6 @@ class Role(AwsResource):
                 )
             else:
                 client.delete_role_permissions_boundary(RoleName=resource_id)
-        if "inlinePolicies" in changed:
-            for name in {name for name, _ in _inline(old.get("inlinePolicies"))}:
-                client.delete_role_policy(RoleName=resource_id, PolicyName=name)
-        if "managedPolicyArns" in changed:
-            for arn in {*(old.get("managedPolicyArns") or [])} - {*(new.get("managedPolicyArns") or [])}:
-                client.detach_role_policy(RoleName=resource_id, PolicyArn=arn)
-        self.finish(
-            aws, resource_id, {key: new.get(key) for key in {"inlinePolicies", "managedPolicyArns"} & {*changed}}
-        )
         retag(
             old,
             new,
@@ -149,20 +114,7 @@ class Role(AwsResource):
         )
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteRole after what the role names itself; with `forceDetachPolicies` after everything it has."""
-        client = aws.client("iam")
-        force = old.get("forceDetachPolicies", False)
-        inline = [name for name, _ in _inline(old.get("inlinePolicies"))]
-        managed = list(old.get("managedPolicyArns") or [])
-        if force:
-            inline = client.list_role_policies(RoleName=resource_id)["PolicyNames"]
-            attached = client.list_attached_role_policies(RoleName=resource_id)["AttachedPolicies"]
-            managed = [item["PolicyArn"] for item in attached]
-        for name in inline:
-            client.delete_role_policy(RoleName=resource_id, PolicyName=name)
-        for arn in managed:
-            client.detach_role_policy(RoleName=resource_id, PolicyArn=arn)
-        client.delete_role(RoleName=resource_id)
+        aws.client("iam").delete_role(RoleName=resource_id)
 
 
 def _role_policy(aws: Aws, role: str, name: str) -> str:
@@ -184,32 +136,22 @@ class RolePolicy(AwsResource):
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "name": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 128)),
-        "namePrefix": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 102)),
         "policy": Prop(str, required=True, same=same_policy, check=is_policy),
         "role": Prop(str, required=True, force_new=True, check=_role_name),
     }
 
     def create(self, aws: Aws, new: Properties) -> str:
-        """PutRolePolicy."""
-        name = by_prefix(new)
-        _put_role_policy(aws, new["role"], name, new["policy"])
-        return f"{new['role']}:{name}"
+        _put_role_policy(aws, new["role"], new["name"], new["policy"])
+        return f"{new['role']}:{new['name']}"
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """GetRolePolicy."""
-        del state
         role, _, name = resource_id.partition(":")
         return {"role": role, "name": name, "policy": _role_policy(aws, role, name)}
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """PutRolePolicy again."""
-        del old, changed
-        role, _, name = resource_id.partition(":")
-        _put_role_policy(aws, role, name, new["policy"])
+        self.create(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteRolePolicy."""
-        del old
         role, _, name = resource_id.partition(":")
         aws.client("iam").delete_role_policy(RoleName=role, PolicyName=name)
 
@@ -243,24 +185,17 @@ class Policy(AwsResource):
     tagged = True
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
-        "delayAfterPolicyCreationInMs": Prop(int, unread=True),
-        "description": Prop(str, force_new=True, check=matches(r".*", 0, 1000)),
-        "name": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 128)),
-        "namePrefix": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 102)),
-        "path": Prop(str, default="/", force_new=True, check=_policy_path),
+        "description": Prop(str, aws="Description", force_new=True, check=matches(r".*", 0, 1000)),
+        "name": Prop(str, aws="PolicyName", computed=True, force_new=True, check=matches(_NAME, 1, 128)),
+        "path": Prop(str, aws="Path", default="/", force_new=True, check=_policy_path),
         "policy": Prop(str, required=True, same=same_policy, check=is_policy),
     }
     computed = ("arn", "attachmentCount", "policyId")
 
     def create(self, aws: Aws, new: Properties) -> str:
-        """CreatePolicy."""
         _require_managed_size(new["policy"], "CreatePolicy")
         answer = aws.client("iam").create_policy(
-            PolicyName=by_prefix(new),
-            Path=new["path"],
-            PolicyDocument=new["policy"],
-            Tags=tag_list(new["tagsAll"]),
-            Description=new.get("description", ""),
+            PolicyDocument=new["policy"], Tags=tag_list(new["tagsAll"]), **self.sent({"description": "", **new})
         )
         return answer["Policy"]["Arn"]
 
@@ -271,10 +206,8 @@ class Policy(AwsResource):
         found = client.get_policy(PolicyArn=resource_id)["Policy"]
         version = client.get_policy_version(PolicyArn=resource_id, VersionId=found["DefaultVersionId"])
         return {
+            **self.told({"Description": "", **found}),
             "arn": found["Arn"],
-            "name": found["PolicyName"],
-            "path": found["Path"],
-            "description": found.get("Description", ""),
             "attachmentCount": found.get("AttachmentCount", 0),
             "policyId": found["PolicyId"],
             "policy": _document(version["PolicyVersion"]["Document"]),
@@ -297,17 +230,10 @@ class Policy(AwsResource):
                 oldest = min((item for item in versions if not item["IsDefaultVersion"]), key=_version_number)
                 client.delete_policy_version(PolicyArn=resource_id, VersionId=oldest["VersionId"])
             _require_managed_size(new["policy"], "CreatePolicyVersion")
-            delay = new.get("delayAfterPolicyCreationInMs") or 0
-            version = client.create_policy_version(
-                PolicyArn=resource_id, PolicyDocument=new["policy"], SetAsDefault=not delay
-            )["PolicyVersion"]["VersionId"]
-            if delay:
-                time.sleep(delay / 1000)
-                client.set_default_policy_version(PolicyArn=resource_id, VersionId=version)
+            client.create_policy_version(PolicyArn=resource_id, PolicyDocument=new["policy"], SetAsDefault=True)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeletePolicy after its other versions."""
-        del old
         client = aws.client("iam")
         for version in client.list_policy_versions(PolicyArn=resource_id)["Versions"]:
             if not version["IsDefaultVersion"]:
@@ -344,21 +270,17 @@ class RolePolicyAttachment(AwsResource):
         return resource_id or f"{inputs.get('role', '')}/{last_part(str(inputs.get('policyArn', '')))}"
 
     def create(self, aws: Aws, new: Properties) -> str:
-        """AttachRolePolicy."""
         aws.client("iam").attach_role_policy(RoleName=new["role"], PolicyArn=new["policyArn"])
         return f"{new['role']}/{new['policyArn']}"
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """Whether the role lists it."""
-        del state
         role, _, arn = resource_id.partition("/")
         pages = aws.client("iam").get_paginator("list_attached_role_policies").paginate(RoleName=role)
         attached = {item["PolicyArn"] for page in pages for item in page["AttachedPolicies"]}
         return {"role": role, "policyArn": arn} if arn in attached else None
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DetachRolePolicy."""
-        del old
         role, _, arn = resource_id.partition("/")
         aws.client("iam").detach_role_policy(RoleName=role, PolicyArn=arn)
 
@@ -380,6 +302,7 @@ class OpenIdConnectProvider(AwsResource):
 
     type_name = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
     title = "IAM OIDC Provider"
+    named_by = "url"
     regional = False
     tagged = True
     inputs: ClassVar[Inputs] = {
@@ -395,12 +318,7 @@ class OpenIdConnectProvider(AwsResource):
     }
     computed = ("arn",)
 
-    def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
-        """The issuer."""
-        return resource_id or str(inputs.get("url", ""))
-
     def create(self, aws: Aws, new: Properties) -> str:
-        """CreateOpenIDConnectProvider."""
         answer = aws.client("iam").create_open_id_connect_provider(
             Url=new["url"],
             ClientIDList=new["clientIdLists"],
@@ -410,8 +328,6 @@ class OpenIdConnectProvider(AwsResource):
         return answer["OpenIDConnectProviderArn"]
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """GetOpenIDConnectProvider."""
-        del state
         found = aws.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=resource_id)
         return {
             "arn": resource_id,
@@ -442,8 +358,6 @@ class OpenIdConnectProvider(AwsResource):
         )
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteOpenIDConnectProvider."""
-        del old
         aws.client("iam").delete_open_id_connect_provider(OpenIDConnectProviderArn=resource_id)
 
 

@@ -6,16 +6,17 @@ bucket_ownership_controls.go, bucket_policy.go.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
-from sandbox.providers._diff import by, same, same_policy
+from sandbox.providers._diff import by, same_policy
 from sandbox.providers._resource import (
     Autoname,
     Inputs,
     Prop,
     ProviderError,
     between,
+    fields,
     given,
     is_policy,
     matches,
@@ -23,7 +24,7 @@ from sandbox.providers._resource import (
 )
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _session
-from sandbox.providers.aws._base import AwsResource, by_prefix, camel, pascal, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, camel, pascal, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 
@@ -43,9 +44,9 @@ class Bucket(AwsResource):
     title = "S3 Bucket"
     tagged = True
     autoname = Autoname("bucket", max_length=63, lower=True)
+    named_by = "bucket"
     inputs: ClassVar[Inputs] = {
         "bucket": Prop(str, computed=True, force_new=True, check=_bucket_name),
-        "bucketPrefix": Prop(str, computed=True, force_new=True, check=matches(r"[a-z0-9.-]+", 1, 37)),
         "forceDestroy": Prop(bool, default=False, unread=True),
         "objectLockEnabled": Prop(bool, computed=True, force_new=True, unread=True),
     }
@@ -53,7 +54,7 @@ class Bucket(AwsResource):
 
     def create(self, aws: Aws, new: Properties) -> str:
         """CreateBucket; in us-east-1, where S3 would answer "OK" for a bucket that one owns already, after HeadBucket."""
-        client, name = aws.client("s3"), by_prefix(new, "bucket")
+        client, name = aws.client("s3"), new["bucket"]
         standard = aws.region == "us-east-1"
         if standard and _exists(client, name):
             raise ProviderError("BucketAlreadyExists")
@@ -67,13 +68,11 @@ class Bucket(AwsResource):
         return name
 
     def finish(self, aws: Aws, resource_id: str, new: Properties) -> None:
-        """PutBucketTagging."""
         if new["tagsAll"]:
             _put_tags(aws.client("s3"), resource_id, tag_list(new["tagsAll"]))
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """HeadBucket and its tags. One that HeadBucket is refused for is gone, whatever the reason."""
-        del state
         client = aws.client("s3")
         if not _exists(client, resource_id):
             return None
@@ -85,7 +84,6 @@ class Bucket(AwsResource):
             "bucketRegionalDomainName": f"{resource_id}.s3.{aws.region}.{aws.dns_suffix}",
             "bucketRegion": aws.region,
             "tagsAll": tag_map(tags),
-            "region": aws.region,
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
@@ -151,9 +149,7 @@ def _empty(client: Any, bucket: str) -> None:
 class _BucketSetting(AwsResource):
     """A setting of a bucket: one object per bucket, whose id is the bucket's name."""
 
-    def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
-        """The bucket."""
-        return resource_id or str(inputs.get("bucket", ""))
+    named_by = "bucket"
 
     def put(self, aws: Aws, bucket: str, new: Properties) -> None:
         """Make the setting what the program says."""
@@ -164,19 +160,14 @@ class _BucketSetting(AwsResource):
         raise NotImplementedError
 
     def create(self, aws: Aws, new: Properties) -> str:
-        """Put it."""
         self.put(aws, new["bucket"], new)
         return new["bucket"]
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """Get it."""
-        del state
         found = self.get(aws, resource_id)
-        return None if found is None else {**found, "bucket": resource_id, "region": aws.region}
+        return None if found is None else {**found, "bucket": resource_id}
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Put it again."""
-        del old, changed
         self.put(aws, resource_id, new)
 
 
@@ -191,61 +182,44 @@ class BucketPolicy(_BucketSetting):
     inputs: ClassVar[Inputs] = {**_BUCKET, "policy": Prop(str, required=True, same=same_policy, check=is_policy)}
 
     def put(self, aws: Aws, bucket: str, new: Properties) -> None:
-        """PutBucketPolicy."""
         aws.client("s3").put_bucket_policy(Bucket=bucket, Policy=new["policy"])
 
     def get(self, aws: Aws, bucket: str) -> Properties | None:
-        """GetBucketPolicy."""
         return {"policy": aws.client("s3").get_bucket_policy(Bucket=bucket)["Policy"]}
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteBucketPolicy."""
-        del old
         aws.client("s3").delete_bucket_policy(Bucket=resource_id)
 
 
-def _versioning(block: Any) -> str | None:
-    status = one_of("Enabled", "Suspended", "Disabled")(block.get("status"))
-    return status or one_of("Enabled", "Disabled", None)(block.get("mfaDelete"))
-
-
-def _same_versioning(old: Any, new: Any) -> bool:
-    """Equality in which the deletion with a code is what it is, where the program doesn't say it."""
-    return same({**(old or {})}, {"mfaDelete": (old or {}).get("mfaDelete"), **(new or {})})
-
-
 class BucketVersioning(_BucketSetting):
-    """A bucket's versioning."""
+    """A bucket's versioning, without the deletion with a code."""
 
     type_name = "aws:s3/bucketVersioning:BucketVersioning"
     title = "S3 Bucket Versioning"
     inputs: ClassVar[Inputs] = {
         **_BUCKET,
-        "mfa": Prop(str, unread=True),
-        "versioningConfiguration": Prop(dict, required=True, same=_same_versioning, check=_versioning),
+        "versioningConfiguration": Prop(
+            dict,
+            required=True,
+            check=fields("status", only=("status",), status=one_of("Enabled", "Suspended", "Disabled")),
+        ),
     }
 
     def check_change(self, aws: Aws, old: Properties, new: Properties) -> Iterable[str]:
         """S3 can suspend it, never disable it."""
-        del aws
         before, after = ((props.get("versioningConfiguration") or {}).get("status") for props in (old, new))
         if before in ("Enabled", "Suspended") and after == "Disabled":
             yield f"versioning_configuration.status cannot be updated from '{before}' to 'Disabled'"
 
     def put(self, aws: Aws, bucket: str, new: Properties) -> None:
         """PutBucketVersioning; "Disabled" is the state of a bucket that never had it."""
-        block = new["versioningConfiguration"]
-        if block["status"] != "Disabled":
-            configuration = given(Status=block["status"], MFADelete=block.get("mfaDelete"))
-            aws.client("s3").put_bucket_versioning(
-                Bucket=bucket, VersioningConfiguration=configuration, **given(MFA=new.get("mfa"))
-            )
+        status = new["versioningConfiguration"]["status"]
+        if status != "Disabled":
+            aws.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
 
     def get(self, aws: Aws, bucket: str) -> Properties | None:
-        """GetBucketVersioning."""
         found = aws.client("s3").get_bucket_versioning(Bucket=bucket)
-        block = given(status=found.get("Status", "Disabled"), mfaDelete=found.get("MFADelete"))
-        return {"versioningConfiguration": block}
+        return {"versioningConfiguration": {"status": found.get("Status", "Disabled")}}
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """Suspend it, which is as far back as S3 goes, and not even that with an object lock."""
@@ -267,101 +241,73 @@ class BucketPublicAccessBlock(_BucketSetting):
 
     type_name = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
     title = "S3 Bucket Public Access Block"
-    inputs: ClassVar[Inputs] = {
-        **_BUCKET,
-        **{key: Prop(bool, default=False) for key in _BLOCKS},
-        "skipDestroy": Prop(bool, unread=True),
-    }
+    inputs: ClassVar[Inputs] = {**_BUCKET, **{key: Prop(bool, default=False) for key in _BLOCKS}}
 
     def put(self, aws: Aws, bucket: str, new: Properties) -> None:
-        """PutPublicAccessBlock."""
         configuration = pascal({key: new[key] for key in _BLOCKS})
         aws.client("s3").put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=configuration)
 
     def get(self, aws: Aws, bucket: str) -> Properties | None:
-        """GetPublicAccessBlock."""
         return camel(aws.client("s3").get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"])
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeletePublicAccessBlock, unless `skipDestroy`."""
-        if not old.get("skipDestroy"):
-            aws.client("s3").delete_public_access_block(Bucket=resource_id)
+        aws.client("s3").delete_public_access_block(Bucket=resource_id)
 
 
 _SIZE: Final = "all_storage_classes_128K"
-"""The smallest object that moves, where the program doesn't say it. The official plugin sends it."""
+"""The smallest object that moves: what the official plugin sends unless the program says another."""
 
 _STORAGE = one_of("GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "GLACIER_IR")
+_AT_LEAST_0, _AT_LEAST_1 = between(0, 2**31 - 1), between(1, 2**31 - 1)
+_NAME = matches(r".*", 1, 255)
+
+_DAYS = {
+    "abortIncompleteMultipartUpload": "daysAfterInitiation",
+    "expiration": "days",
+    "noncurrentVersionExpiration": "noncurrentDays",
+}
+"""The blocks of a rule that hold a number of days."""
 
 
 def _normal_rules(rules: Any) -> list[dict[str, Any]]:
-    """Lifecycle rules, in their order, with an empty filter where there is none; transitions are sets."""
+    """Lifecycle rules, in their order, with an empty filter where there is none; transitions are a set."""
     return [
         {
             **rule,
             "filter": _normal_filter(rule.get("filter")),
-            "noncurrentVersionTransitions": _unordered(rule.get("noncurrentVersionTransitions")),
-            "transitions": _unordered(rule.get("transitions")),
+            "transitions": sorted(rule.get("transitions") or [], key=lambda one: (one["storageClass"], str(one))),
         }
         for rule in rules or []
     ]
-
-
-def _unordered(transitions: Any) -> list[Any]:
-    return sorted(transitions or [], key=lambda item: (item["storageClass"], str(item)))
 
 
 def _normal_filter(block: Any) -> dict[str, Any]:
     return {key: value for key, value in (block or {}).items() if value not in (None, "", {}, 0)}
 
 
+_RULE = fields(
+    only=("id", "status", "filter", "transitions", *_DAYS),
+    id=_NAME,
+    status=one_of("Disabled", "Enabled"),
+    filter=fields(only=("prefix",)),
+    transitions=fields(only=("days", "storageClass"), days=_AT_LEAST_0),
+    **{block: fields(days, only=(days,), **{days: _AT_LEAST_1}) for block, days in _DAYS.items()},
+)
+
+
 def _check_rules(rules: Any) -> str | None:
-    """What the official schema refuses of lifecycle rules, and S3 itself: two conditions that stand side by side."""
+    """What the official schema refuses of lifecycle rules, and what this project does not use."""
     if not rules:
         return "expected at least 1, got 0"
     return next((f"{rule.get('id')}: {reason}" for rule in rules for reason in _rule_problems(rule)), None)
 
 
 def _rule_problems(rule: Mapping[str, Any]) -> Iterator[str]:
-    block = _normal_filter(rule.get("filter"))
-    ended = rule.get("noncurrentVersionExpiration") or {}
-    yield from _out_of_range(
-        ("id", rule.get("id"), matches(r".*", 1, 255)),
-        ("status", rule.get("status"), one_of("Disabled", "Enabled")),
-        ("noncurrentVersionExpiration.noncurrentDays", ended.get("noncurrentDays"), _AT_LEAST_1),
-        ("noncurrentVersionExpiration.newerNoncurrentVersions", ended.get("newerNoncurrentVersions"), _AT_LEAST_1),
-    )
-    if ended and "noncurrentDays" not in ended:
-        yield "noncurrentVersionExpiration.noncurrentDays is required"
-    if len(block) > 1:
-        yield f"filter has {', '.join(sorted(block))}: put them into its and"
-    if block and rule.get("prefix"):
-        yield "prefix conflicts with filter"
+    if reason := _RULE(rule):
+        yield reason
     for transition in rule.get("transitions") or []:
-        yield from _transition_problems("transitions", transition)
-        if "date" in transition and "days" in transition:
-            yield "transitions has date and days, only one of them is allowed"
-    for transition in rule.get("noncurrentVersionTransitions") or []:
-        yield from _transition_problems("noncurrentVersionTransitions", transition)
-
-
-def _transition_problems(where: str, block: Mapping[str, Any]) -> Iterator[str]:
-    yield from _out_of_range(
-        (f"{where}.storageClass", block.get("storageClass", ""), _STORAGE),
-        (f"{where}.days", block.get("days"), _AT_LEAST_0),
-        (f"{where}.noncurrentDays", block.get("noncurrentDays"), _AT_LEAST_0),
-        (f"{where}.newerNoncurrentVersions", block.get("newerNoncurrentVersions"), _AT_LEAST_1),
-    )
-
-
-_AT_LEAST_0, _AT_LEAST_1 = between(0, 2**31 - 1), between(1, 2**31 - 1)
-
-
-def _out_of_range(*values: tuple[str, Any, Callable[[Any], str | None]]) -> Iterator[str]:
-    """What is wrong with values of which those that are not set are right."""
-    for where, value, check in values:
-        if value is not None and (reason := check(value)):
-            yield f"{where}: {reason}"
+        if reason := _STORAGE(transition.get("storageClass", "")):
+            yield f"transitions.storageClass: {reason}"
 
 
 class BucketLifecycleConfiguration(_BucketSetting):
@@ -372,79 +318,39 @@ class BucketLifecycleConfiguration(_BucketSetting):
     inputs: ClassVar[Inputs] = {
         **_BUCKET,
         "rules": Prop(list, required=True, same=by(_normal_rules), check=_check_rules),
-        "timeouts": Prop(dict, unread=True),
-        "transitionDefaultMinimumObjectSize": Prop(
-            str, unread=True, same=by(lambda size: size or _SIZE), check=one_of(_SIZE, "varies_by_storage_class")
-        ),
     }
 
     def put(self, aws: Aws, bucket: str, new: Properties) -> None:
-        """PutBucketLifecycleConfiguration."""
-        rules = [_lifecycle_rule(rule) for rule in new["rules"]]
         aws.client("s3").put_bucket_lifecycle_configuration(
             Bucket=bucket,
-            LifecycleConfiguration={"Rules": rules},
-            TransitionDefaultMinimumObjectSize=new.get("transitionDefaultMinimumObjectSize") or _SIZE,
+            LifecycleConfiguration={"Rules": [_lifecycle_rule(rule) for rule in new["rules"]]},
+            TransitionDefaultMinimumObjectSize=_SIZE,
         )
 
     def get(self, aws: Aws, bucket: str) -> Properties | None:
-        """GetBucketLifecycleConfiguration."""
         rules = aws.client("s3").get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
         return {"rules": [_lifecycle_state(rule) for rule in rules]}
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteBucketLifecycle."""
-        del old
         aws.client("s3").delete_bucket_lifecycle(Bucket=resource_id)
 
 
 def _lifecycle_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule as S3 wants it: `ID` in capitals, several conditions of a filter under `And`."""
-    block = _normal_filter(rule.get("filter"))
-    both = block.get("and")
-    condition = (
-        {
-            "And": given(
-                Tags=tag_list(both.get("tags")) or None, **pascal({k: v for k, v in both.items() if k != "tags"})
-            )
-        }
-        if both
-        else pascal(block) or {"Prefix": ""}
-    )
-    own = ("id", "filter", "prefix", "expiration", "transitions")
-    rest = {key: value for key, value in rule.items() if key not in own and value is not None}
-    # A transition that says no time is one at once.
-    moves = [item if item.get("date") else {"days": 0, **item} for item in rule.get("transitions") or []]
+    """A rule as S3 wants it: `ID` in capitals; a transition that says no time is one at once."""
+    moves = [{"days": 0, **item} for item in rule.get("transitions") or []]
+    rest = {key: value for key, value in rule.items() if key not in ("id", "filter", "transitions")}
     return {
         "ID": rule["id"],
-        # The old form of a prefix stands for a filter.
-        **({"Prefix": rule["prefix"]} if rule.get("prefix") else {"Filter": condition}),
-        **given(Expiration=_expiration(rule.get("expiration")), Transitions=pascal(moves) or None),
+        "Filter": pascal(_normal_filter(rule.get("filter"))) or {"Prefix": ""},
+        **given(Transitions=pascal(moves) or None),
         **pascal(rest),
     }
 
 
-def _expiration(block: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """When objects end: the delete marker counts only where neither date nor days do."""
-    if block is None:
-        return None
-    when = given(Date=block.get("date"), Days=block.get("days") or None)
-    return when or {"ExpiredObjectDeleteMarker": bool(block.get("expiredObjectDeleteMarker"))}
-
-
 def _lifecycle_state(found: Mapping[str, Any]) -> dict[str, Any]:
     """The opposite of `_lifecycle_rule`."""
-    block = dict(found.get("Filter") or {})
-    both = block.pop("And", None)
-    rule = camel({key: value for key, value in found.items() if key not in ("ID", "Filter")})
-    rule |= {"id": found["ID"], "filter": camel(block)}
-    if both:
-        rest = {key: value for key, value in both.items() if key != "Tags"}
-        rule["filter"]["and"] = given(tags=tag_map(both.get("Tags")) or None, **camel(rest))
-    for part in (rule.get("expiration"), *rule.get("transitions", [])):
-        if part and part.get("date"):
-            part["date"] = part["date"].strftime("%Y-%m-%dT%H:%M:%SZ")
-    return rule
+    rule = camel({key: value for key, value in found.items() if key != "ID"})
+    return {**rule, "id": found["ID"], "filter": rule.get("filter") or {}}
 
 
 _BLOCKED = ["SSE-C"]
@@ -480,20 +386,17 @@ class BucketServerSideEncryptionConfiguration(_BucketSetting):
     }
 
     def put(self, aws: Aws, bucket: str, new: Properties) -> None:
-        """PutBucketEncryption."""
         aws.client("s3").put_bucket_encryption(
             Bucket=bucket,
             ServerSideEncryptionConfiguration={"Rules": [_encryption_rule(rule) for rule in new["rules"]]},
         )
 
     def get(self, aws: Aws, bucket: str) -> Properties | None:
-        """GetBucketEncryption."""
         found = aws.client("s3").get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
         return {"rules": [_encryption_state(rule) for rule in found["Rules"]]}
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteBucketEncryption: back to S3's own encryption."""
-        del old
         aws.client("s3").delete_bucket_encryption(Bucket=resource_id)
 
 
@@ -531,19 +434,15 @@ class BucketOwnershipControls(_BucketSetting):
     inputs: ClassVar[Inputs] = {**_BUCKET, "rule": Prop(dict, required=True, check=_ownership)}
 
     def put(self, aws: Aws, bucket: str, new: Properties) -> None:
-        """PutBucketOwnershipControls."""
         aws.client("s3").put_bucket_ownership_controls(
             Bucket=bucket, OwnershipControls={"Rules": [pascal(new["rule"])]}
         )
 
     def get(self, aws: Aws, bucket: str) -> Properties | None:
-        """GetBucketOwnershipControls."""
         found = aws.client("s3").get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"]
         return {"rule": camel(found[0])} if found else None
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteBucketOwnershipControls."""
-        del old
         aws.client("s3").delete_bucket_ownership_controls(Bucket=resource_id)
 
 

@@ -3,7 +3,7 @@
 import base64
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, ClassVar, Final
 
 from sandbox.providers._diff import by, same_policy, same_set
@@ -20,28 +20,31 @@ from sandbox.providers._resource import (
 )
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _session
-from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, require_arn, retag_resource, tag_list, tag_map
+from sandbox.providers.aws._base import (
+    AwsResource,
+    camel,
+    is_arn,
+    pascal,
+    require_arn,
+    retag_resource,
+    tag_list,
+    tag_map,
+)
 from sandbox.providers.aws._session import Aws
 
 _CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
-
-_AWS_STAGES: Final = frozenset({_CURRENT, _PREVIOUS, "AWSPENDING"})
-"""Stages that a PutSecretValue moves by AWS's own rules; all others stay where they are."""
+_NAME: Final = 512
+"""Characters of a secret's name."""
 
 
 def _recovery_window(days: Any) -> str | None:
     return None if days == 0 or 7 <= days <= 30 else f"expected 0 or a number from 7 to 30, got {days}"  # noqa: PLR2004
 
 
-def _name(longest: int) -> Callable[[Any], str | None]:
+def _name(name: Any) -> str | None:
     """AWS refuses other names; its model has no pattern that would say so."""
-
-    def check(name: Any) -> str | None:
-        if re.fullmatch(r"[\w/+=.@-]+", name, re.ASCII) and len(name) <= longest:
-            return None
-        return f"must be 1 to {longest} letters, digits and /_+=.@-, got {name}"
-
-    return check
+    good = re.fullmatch(r"[\w/+=.@-]+", name, re.ASCII) and len(name) <= _NAME
+    return None if good else f"must be 1 to {_NAME} letters, digits and /_+=.@-, got {name}"
 
 
 def _replicas(items: Any) -> list[tuple[str, str]]:
@@ -61,36 +64,32 @@ class Secret(AwsResource):
         "description": Prop(str),
         "forceOverwriteReplicaSecret": Prop(bool, default=False, unread=True),
         "kmsKeyId": Prop(str),
-        "name": Prop(str, computed=True, force_new=True, check=_name(512)),
-        "namePrefix": Prop(str, computed=True, force_new=True, check=_name(486)),
+        "name": Prop(str, computed=True, force_new=True, check=_name),
         "policy": Prop(str, computed=True, same=same_policy, check=is_json),
         "recoveryWindowInDays": Prop(int, default=30, unread=True, check=_recovery_window),
         "replicas": Prop(list, computed=True, same=by(_replicas)),
-        "type": Prop(str, computed=True, force_new=True),
     }
     computed = ("arn",)
 
     def create(self, aws: Aws, new: Properties) -> str:
         """CreateSecret; a name that is scheduled for deletion is AWS's error."""
         client = aws.client("secretsmanager")
-        name = by_prefix(new)
         try:
             answer = client.create_secret(
-                Name=name,
+                Name=new["name"],
                 ClientRequestToken=str(uuid.uuid4()),
                 ForceOverwriteReplicaSecret=new["forceOverwriteReplicaSecret"],
                 Tags=tag_list(new["tagsAll"]),
                 Description=new.get("description", ""),
-                **given(KmsKeyId=new.get("kmsKeyId") or None, Type=new.get("type")),
+                **given(KmsKeyId=new.get("kmsKeyId") or None),
                 **_replica_regions(new.get("replicas")),
             )
         except client.exceptions.ResourceExistsException:
-            _refuse_scheduled_for_deletion(aws.own("secretsmanager"), name)
+            _refuse_scheduled_for_deletion(aws.own("secretsmanager"), new["name"])
             raise
         return answer["ARN"]
 
     def finish(self, aws: Aws, resource_id: str, new: Properties) -> None:
-        """PutResourcePolicy."""
         if _has_statements(new.get("policy")):
             aws.client("secretsmanager").put_resource_policy(SecretId=resource_id, ResourcePolicy=new["policy"])
 
@@ -112,7 +111,6 @@ class Secret(AwsResource):
                 for item in found.get("ReplicationStatus", [])
             ],
             "tagsAll": tag_map(found.get("Tags")),
-            "region": aws.region,
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
@@ -190,6 +188,7 @@ class SecretVersion(AwsResource):
 
     type_name = "aws:secretsmanager/secretVersion:SecretVersion"
     title = "Secrets Manager Secret Version"
+    named_by = "secretId"
     secret_outputs = frozenset({"secretString", "secretBinary"})
     inputs: ClassVar[Inputs] = {
         "secretId": Prop(str, required=True, force_new=True),
@@ -201,10 +200,6 @@ class SecretVersion(AwsResource):
     }
     computed = ("arn", "hasSecretStringWo", "secretArn", "versionId")
 
-    def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
-        """The secret, when the version has no id yet."""
-        return resource_id or str(inputs.get("secretId", ""))
-
     def check(self, new: Properties) -> Iterable[tuple[str, str]]:
         """Exactly one way to give the value at most, and a version for the write-only one."""
         values = [key for key in ("secretString", "secretBinary", "secretStringWo") if key in new]
@@ -215,12 +210,9 @@ class SecretVersion(AwsResource):
 
     def create(self, aws: Aws, new: Properties) -> str:
         """PutSecretValue, with VersionStages only when the program gives some."""
-        client, own = aws.client("secretsmanager"), aws.own("secretsmanager")
-        secret_id = new["secretId"]
-        before = _stages(own, secret_id)
         text = new.get("secretString") or new.get("secretStringWo") or None
-        answer = client.put_secret_value(
-            SecretId=secret_id,
+        answer = aws.client("secretsmanager").put_secret_value(
+            SecretId=new["secretId"],
             ClientRequestToken=str(uuid.uuid4()),
             **given(
                 SecretString=text,
@@ -228,9 +220,7 @@ class SecretVersion(AwsResource):
                 VersionStages=new.get("versionStages") or None,
             ),
         )
-        if before:
-            _settle_stages(own, secret_id, answer["VersionId"], before)
-        return f"{secret_id}|{answer['VersionId']}"
+        return f"{new['secretId']}|{answer['VersionId']}"
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """The version by its id; None when version or secret is gone. A write-only value is not asked for."""
@@ -254,7 +244,6 @@ class SecretVersion(AwsResource):
             "hasSecretStringWo": write_only or None,
             "versionId": found["VersionId"],
             "versionStages": sorted(found.get("VersionStages", [])),
-            "region": aws.region,
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
@@ -367,23 +356,6 @@ def _holder(client: Any, secret_id: str, stage: str) -> str | None:
     return next((version for version, stages in _stages(client, secret_id).items() if stage in stages), None)
 
 
-def _settle_stages(client: Any, secret_id: str, put: str, before: Mapping[str, list[str]]) -> None:
-    """Make the labels after a PutSecretValue what AWS makes them; on AWS itself nothing would be left to do.
-
-    moto drops labels of the user's own from the older version, where AWS keeps them. And after a rotation, which moves
-    AWSCURRENT by UpdateSecretVersionStage, moto leaves it on the rotated version too, where AWS has one holder.
-    """
-    stages = _stages(client, secret_id)
-    current = [version for version, labels in stages.items() if _CURRENT in labels]
-    for version in current if put in current else ():
-        if version != put:
-            client.update_secret_version_stage(SecretId=secret_id, VersionStage=_CURRENT, RemoveFromVersionId=version)
-    held = {label for labels in stages.values() for label in labels}
-    for version, labels in before.items():
-        for label in {*labels} - _AWS_STAGES - held:
-            client.update_secret_version_stage(SecretId=secret_id, VersionStage=label, MoveToVersionId=version)
-
-
 def _holds(pattern: str) -> Callable[[Any], str | None]:
     """The text has a part that matches, as the official plugin asks, which says neither start nor end."""
     return lambda value: None if re.search(pattern, value) else f"must match {pattern}, got {value}"
@@ -401,6 +373,7 @@ class SecretRotation(AwsResource):
 
     type_name = "aws:secretsmanager/secretRotation:SecretRotation"
     title = "Secrets Manager Secret Rotation"
+    named_by = "secretId"
     # A secret that is gone, or waits for its deletion, is an error: `pulumi refresh` takes the rotation out of the state.
     forgives_gone = False
     inputs: ClassVar[Inputs] = {
@@ -410,10 +383,6 @@ class SecretRotation(AwsResource):
         "rotationLambdaArn": Prop(str, check=is_arn),
         "rotationRules": Prop(dict, check=_rotation_rules),
     }
-
-    def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
-        """The secret."""
-        return resource_id or str(inputs.get("secretId", ""))
 
     def check(self, new: Properties) -> Iterable[tuple[str, str]]:
         """Rules unless it is switched off, and in them exactly one schedule."""
@@ -427,84 +396,48 @@ class SecretRotation(AwsResource):
 
     def create(self, aws: Aws, new: Properties) -> str:
         """RotateSecret, or CancelRotateSecret when it is switched off."""
-        return self._apply(aws, new)
-
-    def _apply(self, aws: Aws, new: Properties) -> str:
-        client, own = aws.client("secretsmanager"), aws.own("secretsmanager")
-        secret_id = new["secretId"]
+        client = aws.client("secretsmanager")
         if new.get("rotationEnabled") is False:
-            return client.cancel_rotate_secret(SecretId=secret_id)["ARN"]
-        rules = new["rotationRules"]
-        schedule, days = rules.get("scheduleExpression"), rules.get("automaticallyAfterDays")
-        arn = _rotate(client, own, new, ScheduleExpression=schedule, AutomaticallyAfterDays=days)
-        if not own.describe_secret(SecretId=secret_id).get("RotationEnabled"):
-            # moto knows days only: a schedule alone doesn't switch the rotation on there, as it does on AWS.
-            _rotate(own, own, new, AutomaticallyAfterDays=_days_of(schedule))
-        return arn
+            return client.cancel_rotate_secret(SecretId=new["secretId"])["ARN"]
+        return client.rotate_secret(
+            SecretId=new["secretId"],
+            ClientRequestToken=str(uuid.uuid4()),
+            # Whatever `rotateImmediately` says: no local AWS runs the function. `python -m sandbox rotate` runs it for real.
+            RotateImmediately=False,
+            RotationRules=pascal(new["rotationRules"]),
+            **given(RotationLambdaARN=new.get("rotationLambdaArn")),
+        )["ARN"]
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeSecret."""
         require_arn(resource_id, state)
         found = aws.client("secretsmanager").describe_secret(SecretId=resource_id)
         if found.get("DeletedDate"):
             return None
         enabled = bool(found.get("RotationEnabled"))
-        rules = found.get("RotationRules") or {} if enabled else {}
         return {
             # The ARN, whatever the program says: a name is replaced at each `up`.
             "secretId": found["ARN"],
             "rotationEnabled": enabled,
             "rotationLambdaArn": found.get("RotationLambdaARN") if enabled else None,
-            "rotationRules": _rules(rules, state.get("rotationRules") or {}) if enabled else None,
-            "region": aws.region,
+            "rotationRules": _rules(camel(found.get("RotationRules") or {})) if enabled else None,
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """RotateSecret again with all of it."""
-        del resource_id, old
         if {"rotationEnabled", "rotationLambdaArn", "rotationRules"} & {*changed}:
-            self._apply(aws, new)
+            self.create(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """CancelRotateSecret."""
-        del resource_id
         aws.client("secretsmanager").cancel_rotate_secret(SecretId=old["secretId"])
 
 
-def _rotate(client: Any, own: Any, new: Properties, **rules: Any) -> str:
-    """RotateSecret; `own` is the client for what AWS does by itself."""
-    token = str(uuid.uuid4())
-    secret_id = new["secretId"]
-    answer = client.rotate_secret(
-        SecretId=secret_id,
-        ClientRequestToken=token,
-        # Whatever `rotateImmediately` says: moto would run no function without Docker and leave the secret without a
-        # readable value. `python -m sandbox rotate` runs the function for real.
-        RotateImmediately=False,
-        RotationRules=given(Duration=new["rotationRules"].get("duration"), **rules),
-        **given(RotationLambdaARN=new.get("rotationLambdaArn")),
-    )
-    # AWS tries the function's testSecret with a pending version that it takes away again; moto leaves it there.
-    if "AWSPENDING" in _stages(own, secret_id).get(token, []):
-        own.update_secret_version_stage(SecretId=secret_id, VersionStage="AWSPENDING", RemoveFromVersionId=token)
-    return answer["ARN"]
-
-
-def _days_of(schedule: str) -> int:
-    """Days between two rotations by a schedule, roughly, where it isn't said in days."""
-    found = re.fullmatch(r"rate\((\d+) days?\)", schedule)
-    return int(found[1]) if found else 30
-
-
-def _rules(found: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The rules as AWS tells them; with a schedule, the days are AWS's own reckoning and left out."""
-    # moto forgets everything but the days: what it doesn't tell stays as the state has it.
-    schedule = found.get("ScheduleExpression", known.get("scheduleExpression"))
-    return given(
-        scheduleExpression=schedule,
-        automaticallyAfterDays=None if schedule else found.get("AutomaticallyAfterDays") or None,
-        duration=found.get("Duration", known.get("duration")),
-    )
+def _rules(found: dict[str, Any]) -> dict[str, Any]:
+    """The rules as Pulumi has them; with a schedule, the days are AWS's own reckoning and left out."""
+    return {
+        key: value
+        for key, value in found.items()
+        if key != "automaticallyAfterDays" or "scheduleExpression" not in found
+    }
 
 
 class SecretPolicy(AwsResource):
@@ -512,18 +445,14 @@ class SecretPolicy(AwsResource):
 
     type_name = "aws:secretsmanager/secretPolicy:SecretPolicy"
     title = "Secrets Manager Secret Policy"
+    named_by = "secretArn"
     inputs: ClassVar[Inputs] = {
         "secretArn": Prop(str, required=True, force_new=True, check=is_arn),
         "policy": Prop(str, required=True, same=same_policy, check=is_json),
         "blockPublicPolicy": Prop(bool, unread=True),
     }
 
-    def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
-        """The secret."""
-        return resource_id or str(inputs.get("secretArn", ""))
-
     def create(self, aws: Aws, new: Properties) -> str:
-        """PutResourcePolicy."""
         aws.client("secretsmanager").put_resource_policy(
             SecretId=new["secretArn"],
             ResourcePolicy=new["policy"],
@@ -533,7 +462,6 @@ class SecretPolicy(AwsResource):
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
         """GetResourcePolicy. One that was taken away by hand is an empty one, which an update puts back."""
-        del state
         # AWS tells no policy of a secret that is scheduled for deletion; moto does.
         if aws.own("secretsmanager").describe_secret(SecretId=resource_id).get("DeletedDate"):
             return None
@@ -542,14 +470,11 @@ class SecretPolicy(AwsResource):
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """PutResourcePolicy again, with the block said either way."""
-        del old, changed
         aws.client("secretsmanager").put_resource_policy(
             SecretId=resource_id, ResourcePolicy=new["policy"], BlockPublicPolicy=bool(new.get("blockPublicPolicy"))
         )
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteResourcePolicy."""
-        del old
         aws.client("secretsmanager").delete_resource_policy(SecretId=resource_id)
 
 

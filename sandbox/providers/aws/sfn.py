@@ -9,10 +9,8 @@ from typing import Any, ClassVar
 from sandbox.providers._diff import by
 from sandbox.providers._resource import Autoname, Inputs, Prop, given, matches, one_of
 from sandbox.providers._values import Properties, has_unknown
-from sandbox.providers.aws._base import AwsResource, by_prefix, is_arn, retag_resource, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_arn, retag_resource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws, is_missing_in_emulator
-
-_NAME = r"[0-9A-Za-z_-]+"
 
 
 def _logging(block: Any) -> dict[str, Any]:
@@ -24,15 +22,8 @@ def _logging(block: Any) -> dict[str, Any]:
 def _log_destination(block: Any) -> str | None:
     """Step Functions refuses a log group's ARN without the star."""
     destination = block.get("logDestination") or ""
-    return (
-        None
-        if destination == "" or destination.endswith(":*")
-        else f"logDestination must end with ':*', got {destination}"
-    )
-
-
-def _encryption(block: Any) -> dict[str, Any]:
-    return {**(block or {}), "type": (block or {}).get("type") or "AWS_OWNED_KEY"}
+    good = destination == "" or destination.endswith(":*")
+    return None if good else f"logDestination must end with ':*', got {destination}"
 
 
 class StateMachine(AwsResource):
@@ -44,25 +35,14 @@ class StateMachine(AwsResource):
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         # Spaces and the order of keys are a difference: the official plugin compares the texts.
-        "definition": Prop(str, required=True, check=matches(r".*", 0, 1024 * 1024)),
-        "encryptionConfiguration": Prop(dict, computed=True, same=by(_encryption)),
+        "definition": Prop(str, aws="definition", required=True, check=matches(r".*", 0, 1024 * 1024)),
         "loggingConfiguration": Prop(dict, computed=True, same=by(_logging), check=_log_destination),
-        "name": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 80)),
-        "namePrefix": Prop(str, computed=True, force_new=True, check=matches(_NAME, 1, 54)),
-        "publish": Prop(bool, default=False, unread=True),
-        "roleArn": Prop(str, required=True, check=is_arn),
-        "tracingConfiguration": Prop(dict, computed=True),
+        "name": Prop(str, computed=True, force_new=True, check=matches(r"[0-9A-Za-z_-]+", 1, 80)),
+        "publish": Prop(bool, default=False, unread=True, check=one_of(False)),
+        "roleArn": Prop(str, aws="roleArn", required=True, check=is_arn),
         "type": Prop(str, default="STANDARD", force_new=True, check=one_of("STANDARD", "EXPRESS")),
     }
-    computed = (
-        "arn",
-        "creationDate",
-        "description",
-        "revisionId",
-        "stateMachineVersionArn",
-        "status",
-        "versionDescription",
-    )
+    computed = ("arn", "creationDate", "description", "revisionId", "stateMachineVersionArn", "status")
 
     def check_change(self, aws: Aws, old: Properties, new: Properties) -> Iterable[str]:
         """ValidateStateMachineDefinition, in a preview too; a local AWS that lacks the call takes any definition."""
@@ -81,51 +61,55 @@ class StateMachine(AwsResource):
             yield f"invalid Step Functions State Machine definition: {'; '.join(reasons)}"
 
     def create(self, aws: Aws, new: Properties) -> str:
-        """CreateStateMachine."""
         answer = aws.client("stepfunctions").create_state_machine(
-            name=by_prefix(new),
+            name=new["name"],
             type=new["type"],
-            publish=new["publish"],
+            publish=False,
             tags=tag_list(new["tagsAll"], "key", "value"),
-            **_settings(new),
+            **self._settings(new),
         )
         return answer["stateMachineArn"]
 
+    def _settings(self, new: Properties) -> dict[str, Any]:
+        """What CreateStateMachine and UpdateStateMachine have in common."""
+        logging = new.get("loggingConfiguration") or {}
+        destination = logging.get("logDestination")
+        sent = given(
+            level=logging.get("level", "OFF"),
+            includeExecutionData=logging.get("includeExecutionData", False),
+            destinations=[{"cloudWatchLogsLogGroup": {"logGroupArn": destination}}] if destination else None,
+        )
+        return self.sent(new) | ({"loggingConfiguration": sent} if logging else {})
+
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeStateMachine."""
-        del state
         client = aws.client("stepfunctions")
         found = client.describe_state_machine(stateMachineArn=resource_id)
         logging = found.get("loggingConfiguration") or {}
         destinations = [item["cloudWatchLogsLogGroup"]["logGroupArn"] for item in logging.get("destinations", [])]
         tags = client.list_tags_for_resource(resourceArn=resource_id)["tags"]
         return {
+            **self.told(found),
             "arn": found["stateMachineArn"],
             "name": found["name"],
-            "definition": found["definition"],
             "description": found.get("description", ""),
             "creationDate": found["creationDate"].isoformat(),
-            "roleArn": found["roleArn"],
             "type": found["type"],
             "status": found["status"],
             "stateMachineVersionArn": _newest_version(client, resource_id),
             "revisionId": found.get("revisionId", ""),
-            "encryptionConfiguration": found.get("encryptionConfiguration") or {"type": "AWS_OWNED_KEY"},
             "loggingConfiguration": given(
                 level=logging.get("level", "OFF"),
                 includeExecutionData=logging.get("includeExecutionData", False),
                 logDestination=destinations[0] if destinations else None,
             ),
-            "tracingConfiguration": found.get("tracingConfiguration") or {"enabled": False},
             "tagsAll": tag_map(tags, "key", "value"),
-            "region": aws.region,
         }
 
     def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """UpdateStateMachine, tags."""
         client = aws.client("stepfunctions")
         if {*changed} - {"tags", "tagsAll"}:
-            client.update_state_machine(stateMachineArn=resource_id, publish=new["publish"], **_settings(new))
+            client.update_state_machine(stateMachineArn=resource_id, publish=False, **self._settings(new))
         retag_resource(
             client, old, new, changed, form=lambda tags: tag_list(tags, "key", "value"), resourceArn=resource_id
         )
@@ -135,8 +119,6 @@ class StateMachine(AwsResource):
         return ("revisionId",) if "definition" in changed else ()
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteStateMachine."""
-        del old
         aws.client("stepfunctions").delete_state_machine(stateMachineArn=resource_id)
 
 
@@ -149,24 +131,6 @@ def _newest_version(client: Any, state_machine: str) -> str | None:
             raise
         return None
     return versions[0]["stateMachineVersionArn"] if versions else None
-
-
-def _settings(new: Properties) -> dict[str, Any]:
-    """What CreateStateMachine and UpdateStateMachine have in common."""
-    logging = new.get("loggingConfiguration")
-    destination = (logging or {}).get("logDestination")
-    return given(
-        definition=new["definition"],
-        roleArn=new["roleArn"],
-        encryptionConfiguration=new.get("encryptionConfiguration"),
-        tracingConfiguration=new.get("tracingConfiguration"),
-        loggingConfiguration=logging
-        and given(
-            level=logging.get("level", "OFF"),
-            includeExecutionData=logging.get("includeExecutionData", False),
-            destinations=[{"cloudWatchLogsLogGroup": {"logGroupArn": destination}}] if destination else None,
-        ),
-    )
 
 
 RESOURCES = (StateMachine(),)

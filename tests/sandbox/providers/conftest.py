@@ -171,7 +171,7 @@ def serving(plugin: Plugin) -> Iterator[Driver]:
 @pytest.fixture(scope="session")
 def moto_endpoint() -> Iterator[str]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto_server.fill_gaps_of_data_stores()
+    moto_server.fill_gaps()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -175,7 +175,7 @@ def test_a_value_put_after_a_rotation_is_the_only_current_one(aws: Any, secret: 
     seeded = aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("seed")})
     rotated = rotate(manager, secret, "rotated")
     put = aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("put")})
-    assert stages(manager, secret) == {put.outputs["versionId"]: ["AWSCURRENT"], rotated: ["AWSPENDING", "AWSPREVIOUS"]}
+    assert stages(manager, secret) == {put.outputs["versionId"]: ["AWSCURRENT"], rotated: ["AWSPREVIOUS"]}
     assert seeded.outputs["versionId"] not in stages(manager, secret)
 
 
