@@ -6,12 +6,13 @@ unexpected change, 2 the command can't be run as given, 130 stopped by Ctrl-C.
 The commands import the slow modules (Pulumi, boto3) only when they need them.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,7 @@ from sandbox.home import HOME_LOCK, REPOSITORY, Home
 from terminal import plain
 
 if TYPE_CHECKING:  # the engine module imports Pulumi, which `--help` must not pay for
-    from sandbox.engine import Report, Request, Verb
+    from sandbox.engine import Report, Run, Verb
 
 app = typer.Typer(
     name="sandbox",
@@ -127,18 +128,8 @@ def pulumi(
     endpoint: Endpoint = None,
 ) -> None:
     """Run any command of the Pulumi CLI on the stack, such as `-- stack export`, with the sandbox's state and plugins."""
-    from sandbox.project import Project  # noqa: PLC0415
-
-    found = Project.load(project)
-    found.stack_file(stack)
-
-    from sandbox import engine  # noqa: PLC0415
-    from sandbox.screen import Screen  # noqa: PLC0415
-    from sandbox.stack_config import parse_override  # noqa: PLC0415
-
-    overrides = tuple(parse_override(text) for text in config)
-    with Screen() as screen:
-        status = engine.run_pulumi(engine.Request("preview", found, stack, overrides, endpoint), arguments, screen)
+    with _prepared(stack, project, endpoint, config, verb="preview") as run:
+        status = run.pass_through(arguments)
     raise typer.Exit(status)
 
 
@@ -262,11 +253,8 @@ def set_config(
     secret: Annotated[bool, typer.Option("--secret", help="Encrypt it; declared secrets always are.")] = False,
 ) -> None:
     """Set a value for every later run of the stack: the sandbox's `pulumi config set`."""
-    from sandbox import engine  # noqa: PLC0415
-    from sandbox.screen import Screen  # noqa: PLC0415
-
-    with Screen() as screen:
-        engine.set_config(_request(stack, project, endpoint), key, value, screen, secret=secret)
+    with _prepared(stack, project, endpoint) as run:
+        run.set_config(key, value, secret=secret)
 
 
 @config_commands.command("get")
@@ -278,11 +266,8 @@ def get_config(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Print a value that `config set` set."""
-    from sandbox import engine  # noqa: PLC0415
-    from sandbox.screen import Screen  # noqa: PLC0415
-
-    with Screen() as screen:
-        value = engine.get_config(_request(stack, project, endpoint), key, screen)
+    with _prepared(stack, project, endpoint) as run:
+        value = run.get_config(key)
     if as_json:
         _print_json({"name": key, "value": value, "secret": True})
     else:
@@ -294,11 +279,8 @@ def remove_config(
     key: ConfigKey, stack: Stack = "dev", project: ProjectDirectory = REPOSITORY, endpoint: Endpoint = None
 ) -> None:
     """Remove a value that `config set` set."""
-    from sandbox import engine  # noqa: PLC0415
-    from sandbox.screen import Screen  # noqa: PLC0415
-
-    with Screen() as screen:
-        engine.remove_config(_request(stack, project, endpoint), key, screen)
+    with _prepared(stack, project, endpoint) as run:
+        run.remove_config(key)
 
 
 @app.command()
@@ -406,8 +388,8 @@ def _operate(
     overrides = tuple(parse_override(text) for text in config)
     request = engine.Request(verb, project, stack, overrides, endpoint, expect_no_changes, stand_ins, official)
     try:
-        with Screen() as screen:
-            report = engine.run(request, screen)
+        with Screen() as screen, engine.prepared(request, screen) as run:
+            report = run.carry_out()
     except KeyboardInterrupt:  # the engine itself wasn't running: it ends in good order and says so
         raise InterruptedRunError("Stopped by Ctrl-C; nothing had begun.") from None
     if as_json:
@@ -419,11 +401,26 @@ def _operate(
         summary.show_changes(report)
 
 
-def _request(stack: str, directory: Path, endpoint: str | None) -> "Request":
-    from sandbox import engine  # noqa: PLC0415
+@contextlib.contextmanager
+def _prepared(
+    stack: str, directory: Path, endpoint: str | None, config: Sequence[str] = (), *, verb: "Verb" = "refresh"
+) -> Generator["Run"]:
+    """Give a run of the engine for a command that is no verb."""
     from sandbox.project import Project  # noqa: PLC0415
 
-    return engine.Request("refresh", Project.load(directory), stack, endpoint=endpoint)
+    project = Project.load(directory)
+    project.stack_file(stack)
+
+    from sandbox import engine  # noqa: PLC0415
+    from sandbox.screen import Screen  # noqa: PLC0415
+    from sandbox.stack_config import parse_override  # noqa: PLC0415
+
+    overrides = tuple(parse_override(text) for text in config)
+    with (
+        Screen() as screen,
+        engine.prepared(engine.Request(verb, project, stack, overrides, endpoint), screen) as run,
+    ):
+        yield run
 
 
 def _as_json(report: "Report") -> dict[str, Any]:

@@ -41,7 +41,7 @@ from sandbox.providers.aws import AwsPlugin, _record
 from sandbox.providers.aws._session import Connection
 from sandbox.providers.random_ import RandomPlugin
 from sandbox.pulumi_process import PulumiProcess
-from sandbox.report import Change, Recorder, Silent, Watcher
+from sandbox.report import Change, Recorder, Watcher
 from sandbox.screen import Screen
 from sandbox.stack_config import Override, StackConfig, StandIns, standard_input, steps, write_project_file
 
@@ -125,68 +125,17 @@ class EngineError(SandboxError):
         self.status = status
 
 
-def run(request: Request, screen: Screen) -> Report:
-    """Run a request; builds the CLI and starts the local AWS if they are missing.
+@contextlib.contextmanager
+def prepared(request: Request, screen: Screen) -> Generator["Run"]:
+    """Give a run with its CLI, local AWS and folders; what it writes for the engine is gone afterwards.
+
+    It builds the CLI and starts the local AWS if they are missing.
 
     Raises:
         MisuseError: The request names something that doesn't exist.
         EngineError: The program, the engine or AWS failed; the message has each cause once.
         InterruptedRunError: Ctrl-C; the engine ended in good order.
     """
-    with _prepared(request, screen) as prepared:
-        return prepared.carry_out()
-
-
-def set_config(request: Request, key: str, value: str | None, screen: Screen, *, secret: bool) -> None:
-    """Set a configuration value for every run of a stack from now on.
-
-    Args:
-        request: The stack.
-        key: The key, and the way into its value, such as `rotations.jwtSecret`.
-        value: The value; None: it comes from the standard input.
-        screen: Where notes go.
-        secret: Whether to encrypt a value of a key that is not declared as a secret.
-
-    Raises:
-        MisuseError: The project has no such key, or the value of a secret was given as an argument.
-    """
-    with _prepared(request, screen) as prepared:
-        prepared.set_config(key, value, secret=secret)
-
-
-def get_config(request: Request, key: str, screen: Screen) -> str:
-    """Return a value that `set_config` set.
-
-    Raises:
-        MisuseError: When there is none.
-    """
-    with _prepared(request, screen) as prepared:
-        return prepared.get_config(key)
-
-
-def remove_config(request: Request, key: str, screen: Screen) -> None:
-    """Remove a value that `set_config` set."""
-    with _prepared(request, screen) as prepared:
-        prepared.remove_config(key)
-
-
-def run_pulumi(request: Request, arguments: Sequence[str], screen: Screen) -> int:
-    """Run any command of the Pulumi CLI on the stack, with the standard streams of this process; returns its exit status.
-
-    The program then runs in a separate process, under the sandbox's language host. What such a command writes into the
-    configuration is dropped with the copy of the stack's file.
-
-    Raises:
-        MisuseError: The request names something that doesn't exist.
-        InterruptedRunError: Ctrl-C; the engine ended in good order.
-    """
-    with _prepared(request, screen) as prepared:
-        return prepared.pass_through(arguments)
-
-
-@contextlib.contextmanager
-def _prepared(request: Request, screen: Screen) -> Generator["_Run"]:
-    """Give a run with its CLI, local AWS and folders; what it writes for the engine is gone afterwards."""
     home, notes = Home.from_environment(), _Notes(screen)
     settings = request.project.settings(request.stack)  # first: a wrong stack name must not start anything
     ApplicationPlan.ask(request.project, request.stack)  # it answers while the engine gets ready
@@ -213,7 +162,7 @@ def _prepared(request: Request, screen: Screen) -> Generator["_Run"]:
                     pulumi = PulumiProcess(
                         cli, version, engine | variables, pids=pids, interrupted=_tell_interrupt(screen)
                     )
-                    yield _Run(request, home, aws, settings, pulumi, work, screen, notes, started, configuration)
+                    yield Run(request, home, aws, settings, pulumi, work, screen, notes, started, configuration)
             finally:
                 # A secret that was given in the clear, against the program's rules, must not stay on the disk.
                 for path in work.glob("Pulumi.*"):
@@ -285,7 +234,7 @@ class _Notes:
 
 
 @dataclass
-class _Run:
+class Run:
     """One request, with everything that it needs at hand."""
 
     request: Request
@@ -323,7 +272,16 @@ class _Run:
         )
 
     def set_config(self, key: str, value: str | None, *, secret: bool) -> None:
-        """Set a configuration value for every run from now on."""
+        """Set a configuration value for every run of a stack from now on.
+
+        Args:
+            key: The key, and the way into its value, such as `rotations.jwtSecret`.
+            value: The value; None: it comes from the standard input.
+            secret: Whether to encrypt a value of a key that is not declared as a secret.
+
+        Raises:
+            MisuseError: The project has no such key, or the value of a secret was given as an argument.
+        """
         project, name = self.request.project, str(steps(key)[0])
         plan = ApplicationPlan.read(project, self.request.stack)
         known = {*plan.secret_keys, *plan.plain_keys}
@@ -343,7 +301,7 @@ class _Run:
         self._supply().keep(key, value, self.work, new_salt=self._checkpoint().salt)
 
     def get_config(self, key: str) -> str:
-        """Return a value that was set for every run."""
+        """Return a value that was set for every run; MisuseError when there is none."""
         return self._supply().value(key, self.work)
 
     def remove_config(self, key: str) -> None:
@@ -355,7 +313,11 @@ class _Run:
         return StandIns(self.home, self.request.project, self.request.stack, self.pulumi)
 
     def pass_through(self, arguments: Sequence[str]) -> int:
-        """Run a command of the CLI, and return its exit status."""
+        """Run any command of the CLI on the stack, with the standard streams of this process; returns its exit status.
+
+        The program then runs in a separate process, under the sandbox's language host. What such a command writes into the
+        configuration is dropped with the copy of the stack's file.
+        """
         if tuple(arguments[:1]) == ("config",) and {"set", "set-all", "rm", "rm-all", "cp"} & {*arguments[1:2]}:
             raise MisuseError(
                 "it would change a copy that is dropped: `python -m sandbox config set KEY VALUE` keeps a value for every run"
@@ -470,7 +432,7 @@ class _Run:
 
     def _operate(self, stack: automation.Stack, verb: Verb, *, expect_no_changes: bool) -> Recorder:
         if verb == "up" and expect_no_changes:
-            self._carry_out(stack, "preview", self._recorder("preview", Silent()), expect_no_changes=True)
+            self._carry_out(stack, "preview", self._recorder("preview", Watcher()), expect_no_changes=True)
         return self._carry_out(stack, verb, self._recorder(verb, self.screen), expect_no_changes=expect_no_changes)
 
     def _recorder(self, verb: Verb, watcher: Watcher) -> Recorder:

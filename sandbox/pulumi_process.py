@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from pulumi.automation import CommandResult, PulumiCommand
 from pulumi.automation.errors import create_command_error
@@ -32,8 +33,8 @@ class PulumiProcess(PulumiCommand):
         version: str,
         environment: Mapping[str, str],
         *,
-        pids: Path | None = None,
-        interrupted: Callable[[bool], None] = lambda _: None,
+        pids: Path,
+        interrupted: Callable[[bool], None],
     ) -> None:
         """Wrap the CLI at `path`; super().__init__ would run it once more to learn the version, which is known."""
         self.command = str(path)
@@ -62,40 +63,42 @@ class PulumiProcess(PulumiCommand):
 
     def pass_through(self, args: list[str], cwd: Path, additional_env: Mapping[str, str]) -> int:
         """Run one CLI command with the standard streams of this process and return its exit status."""
-        process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
-            [self.command, "--non-interactive", *args],
-            cwd=cwd,
-            env={**self.environment, **additional_env},
-            text=True,
-            start_new_session=True,
-        )
-        with _pid_file(self.pids, process.pid), self._interrupts(process) as was_interrupted:
-            status = process.wait()
-        if was_interrupted.is_set():
-            raise InterruptedRunError("stopped by Ctrl-C")
-        return status
+        with self._started(args, cwd, additional_env) as process:
+            return process.wait()
 
     def _run(self, args: list[str], cwd: str, additional_env: Mapping[str, str], stdin: str) -> CommandResult:
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with self._started(args, cwd, additional_env, **pipes) as process:
+            stdout, stderr = process.communicate(stdin)
+        result = CommandResult(stdout=stdout, stderr=stderr, code=process.returncode)
+        if result.code != 0:
+            raise create_command_error(result)
+        return result
+
+    @contextlib.contextmanager
+    def _started(
+        self, args: list[str], cwd: Path | str, additional_env: Mapping[str, str], **streams: Any
+    ) -> Generator[subprocess.Popen[str]]:
+        """Start one CLI command; raises InterruptedRunError at the end when Ctrl-C has stopped it."""
         process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
             [self.command, "--non-interactive", *args],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             cwd=cwd,
             env={**self.environment, **additional_env},
             encoding="utf-8",
             # A terminal sends Ctrl-C to the whole group: CLI and plugins would get it twice, and plugins die of it.
             start_new_session=True,
+            **streams,
         )
-        with _pid_file(self.pids, process.pid), self._interrupts(process) as was_interrupted:
-            stdout, stderr = process.communicate(stdin)
-        result = CommandResult(stdout=stdout, stderr=stderr, code=process.returncode)
+        path = self.pids / f"cli-{process.pid}"
+        path.touch()
+        try:
+            with self._interrupts(process) as was_interrupted:
+                yield process
+        finally:
+            path.unlink(missing_ok=True)
         # Whatever its status: a `destroy` that was stopped half way ends with 0.
         if was_interrupted.is_set():
             raise InterruptedRunError("stopped by Ctrl-C")
-        if result.code != 0:
-            raise create_command_error(result)
-        return result
 
     @contextlib.contextmanager
     def _interrupts(self, process: subprocess.Popen[str]) -> Generator[threading.Event]:
@@ -118,16 +121,3 @@ class PulumiProcess(PulumiCommand):
         finally:
             for number, handler in saved.items():
                 signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _pid_file(folder: Path | None, pid: int) -> Generator[None]:
-    if folder is None:
-        yield
-        return
-    path = folder / f"cli-{pid}"
-    path.touch()
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sandbox.state import SECRET_TEXT, readable
 from terminal import plain
@@ -80,8 +80,8 @@ class Change:
     properties: tuple[PropertyChange, ...] = ()
 
 
-class Watcher(Protocol):
-    """Is shown what happens while it happens."""
+class Watcher:
+    """Is shown what happens while it happens; this one shows nothing of it."""
 
     def started(self, change: Change) -> None:
         """An operation has begun."""
@@ -93,19 +93,6 @@ class Watcher(Protocol):
         """The program or the engine said something: `info`, `info#err` or `warning`."""
 
 
-class Silent:
-    """Shows nothing."""
-
-    def started(self, change: Change) -> None:
-        """Nothing."""
-
-    def done(self, change: Change, *, failed: bool) -> None:
-        """Nothing."""
-
-    def told(self, severity: str, text: str) -> None:
-        """Nothing."""
-
-
 @dataclass
 class Recorder:
     """Takes the engine's events; `watcher` is shown them at once.
@@ -115,7 +102,6 @@ class Recorder:
 
     Attributes:
         changes: What changed, or would change.
-        failed: Operations that AWS refused.
         same: How many resources stay as they are.
         errors: The messages of everything that went wrong, each once.
         echoes: What only repeats that something went wrong; of use when nothing else was said.
@@ -128,7 +114,6 @@ class Recorder:
     watcher: Watcher
     local: Callable[[str], str] = str
     changes: list[Change] = field(default_factory=list[Change])
-    failed: list[Change] = field(default_factory=list[Change])
     same: int = 0
     errors: list[str] = field(default_factory=list[str])
     echoes: list[str] = field(default_factory=list[str])
@@ -147,9 +132,7 @@ class Recorder:
         elif event.res_outputs_event is not None:
             self._done(event.res_outputs_event.metadata)
         elif event.res_op_failed_event is not None:
-            change = _change(event.res_op_failed_event.metadata)
-            self.failed.append(change)
-            self.watcher.done(change, failed=True)
+            self.watcher.done(_change(event.res_op_failed_event.metadata), failed=True)
         elif event.diagnostic_event is not None:
             self._diagnostic(event.diagnostic_event)
 

@@ -14,7 +14,7 @@ from rich.spinner import Spinner
 from rich.status import Status
 from rich.text import Text
 
-from sandbox.report import CHANGING, VERBS, Change
+from sandbox.report import CHANGING, VERBS, Change, Watcher
 from terminal import PlainConsole
 
 SYMBOLS = {
@@ -30,7 +30,7 @@ _MOST_ROWS = 12
 _LINE_SECONDS = 15.0
 
 
-class Screen:
+class Screen(Watcher):
     """Live rows on a terminal, plain lines elsewhere and in CI."""
 
     def __init__(self) -> None:

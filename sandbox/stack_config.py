@@ -96,11 +96,6 @@ class StackConfig:
         """Whether the key is set, in the file or by an override."""
         return any(_same(name.value, self._full(key)) for name, _ in self.config.value)
 
-    def names(self, key: str) -> tuple[str, ...]:
-        """What the object of this key has entries for; nothing when it isn't set."""
-        found = next((value for name, value in self.config.value if _same(name.value, self._full(key))), None)
-        return tuple(str(name.value) for name, _ in found.value) if isinstance(found, yaml.MappingNode) else ()
-
     def set(self, path: Sequence[str | int], value: Any) -> None:
         """Set a value; a way into an object or array makes what is missing on it."""
         node = self.config

@@ -7,7 +7,6 @@ import re
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sandbox.providers import _diff
@@ -220,17 +219,6 @@ def is_base64(value: Any) -> str | None:
     except ValueError:
         return "must be base64-encoded"
     return None
-
-
-def is_time(value: Any) -> str | None:
-    """The text is a time as RFC 3339 has it. Source: terraform-plugin-sdk 2, helper/validation/time.go."""
-    try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", value, re.ASCII):
-            datetime.fromisoformat(value[:19])
-            return None
-    except ValueError:
-        pass
-    return f"expected a time such as 2026-01-31T12:00:00Z, got {value}"
 
 
 def is_json(value: Any) -> str | None:

@@ -13,7 +13,7 @@ from pulumi.automation import (
     StepEventMetadata,
 )
 
-from sandbox.report import Recorder, Silent
+from sandbox.report import Recorder, Watcher
 
 PRELUDE = EngineEvent(0, 0, prelude_event=PreludeEvent({}))
 CREATED = StepEventMetadata(OpType.CREATE, "urn:pulumi:dev::tickets::aws:kms/key:Key::data", "aws:kms/key:Key", "")
@@ -24,7 +24,7 @@ def said(severity: str, message: str) -> EngineEvent:
 
 
 def _errors(*messages: str) -> list[str]:
-    recorder = Recorder(Path.cwd(), "up", Silent())
+    recorder = Recorder(Path.cwd(), "up", Watcher())
     for message in messages:
         recorder(said("error", message))
     return recorder.errors
@@ -51,7 +51,7 @@ def test_an_error_that_comes_twice_is_told_once() -> None:
 def test_of_the_preview_before_an_operation_only_errors_count(
     verb: Literal["up", "destroy", "refresh", "preview"],
 ) -> None:
-    recorder = Recorder(Path.cwd(), verb, Silent())
+    recorder = Recorder(Path.cwd(), verb, Watcher())
     events = [said("warning", "no recovery window"), EngineEvent(0, 0, res_outputs_event=ResOutputsEvent(CREATED))]
     for event in (PRELUDE, *events, said("error", "refused")):
         recorder(event)
