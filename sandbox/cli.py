@@ -164,17 +164,11 @@ def outputs(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Print the stack's outputs."""
-    from sandbox import local_aws, state  # noqa: PLC0415
     from sandbox.project import Project  # noqa: PLC0415
 
     found = Project.load(project)
     found.stack_file(stack)
-    home = Home.from_environment()
-    emulator = local_aws.at(endpoint).emulator if endpoint else ""
-    checkpoint = state.Checkpoint.read(home.state(emulator), found.name, stack)
-    values = checkpoint.outputs()
-    if not checkpoint.resources:
-        raise SandboxError(f"stack {stack} is not up; python -m sandbox up{_options(stack, project)}")
+    values = _outputs(found.name, stack, project, endpoint)
     if as_json:
         _print_json(values)
     else:
@@ -211,19 +205,18 @@ def rotate(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Rotate a secret with its deployed function, against a temporary PostgreSQL."""
-    from sandbox import environment, local_aws, state  # noqa: PLC0415
+    from sandbox import environment, local_aws  # noqa: PLC0415
     from sandbox.project import Project  # noqa: PLC0415
     from sandbox.rotation import Rotation  # noqa: PLC0415
 
     found = Project.load(project)
     settings = found.settings(stack)
     home = Home.from_environment()
-    emulator = local_aws.at(endpoint).emulator if endpoint else ""
-    outputs = state.Checkpoint.read(home.state(emulator), found.name, stack).outputs()
+    outputs = _outputs(found.name, stack, project, endpoint)
     with environment.applied(environment.clean(home)):
         aws = local_aws.at(endpoint) if endpoint else local_aws.running(home)
-        if aws is None or not outputs:
-            raise SandboxError(f"stack {stack} is not up; python -m sandbox up{_options(stack, project)}")
+        if aws is None:
+            raise _not_up(stack, project)
         credentials = aws.credentials(settings.account)
         rotation = Rotation.of(name, outputs, aws.endpoint, settings.region, credentials.variables())
         result = rotation.run(lambda line: typer.echo(line, err=as_json))
@@ -448,6 +441,21 @@ def _failed(message: str, status: int, as_json: bool, changes: Sequence[Any] = (
 
 def _print_json(content: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(content, indent=2))
+
+
+def _outputs(name: str, stack: str, directory: Path, endpoint: str | None) -> dict[str, Any]:
+    """A stack's outputs, from its state."""
+    from sandbox import local_aws, state  # noqa: PLC0415
+
+    emulator = local_aws.at(endpoint).emulator if endpoint else ""
+    checkpoint = state.Checkpoint.read(Home.from_environment().state(emulator), name, stack)
+    if not checkpoint.resources:
+        raise _not_up(stack, directory)
+    return checkpoint.outputs()
+
+
+def _not_up(stack: str, directory: Path) -> SandboxError:
+    return SandboxError(f"stack {stack} is not up; python -m sandbox up{_options(stack, directory)}")
 
 
 def _options(stack: str, project: Path) -> str:

@@ -159,15 +159,13 @@ class Rotation:
             SandboxError: When a step fails.
         """
         token = str(uuid.uuid4())
-        with tempfile.TemporaryDirectory() as folder:
-            zipfile.ZipFile(BytesIO(self.archive)).extractall(folder)
-            for step in STEPS:
-                self._step(step, token, database, Path(folder))
-                say(f"  {step:<13} done")
+        for step in STEPS:
+            self.run_step(step, token, database)
+            say(f"  {step:<13} done")
         return token
 
     def run_step(self, step: str, token: str, database: Database) -> None:
-        """Run one step alone, as Secrets Manager does with testSecret when a rotation is being configured.
+        """Run one step; Secrets Manager runs testSecret alone when a rotation is being configured.
 
         Raises:
             SandboxError: When it fails.

@@ -69,30 +69,22 @@ def test_up_then_up_preview_and_refresh_change_nothing_and_destroy_leaves_nothin
     assert sandbox.aws("secretsmanager", copy).list_secrets()["SecretList"] == []
 
 
-def test_expected_no_changes_lists_them_and_up_makes_none(sandbox: Any, tiny: Make) -> None:
+def test_a_change_is_told_before_it_is_made_and_after_somebody_made_one_by_hand(sandbox: Any, tiny: Make) -> None:
     copy = tiny()
     sandbox.ok("up", *copy.options)
-    result = sandbox.quick("up", "--expect-no-changes", "-c", "greeting=bye", *copy.options)
-    assert result.status == 1
-    assert "update aws:secretsmanager:Secret s0" in result.err
-    description = sandbox.aws("secretsmanager", copy).describe_secret(SecretId=f"{copy.stack}-s0")["Description"]
-    assert description == "hello"
+    preview = sandbox.quick("preview", "-c", "greeting=bye", "-c", "count=2", *copy.options)
+    assert "~ update aws:secretsmanager:Secret s0" in preview.out
+    assert '~ description: "hello" => "bye"' in preview.out
+    assert "+ create random:index:RandomPassword p1" in preview.out
+    assert "3 to create, 1 to update" in preview.out
 
+    expecting = sandbox.quick("up", "--expect-no-changes", "-c", "greeting=bye", *copy.options)
+    assert expecting.status == 1
+    assert "update aws:secretsmanager:Secret s0" in expecting.err
+    secrets = sandbox.aws("secretsmanager", copy)
+    assert secrets.describe_secret(SecretId=f"{copy.stack}-s0")["Description"] == "hello"
 
-def test_preview_tells_what_would_change_but_no_secret_value(sandbox: Any, tiny: Make) -> None:
-    copy = tiny()
-    sandbox.ok("up", *copy.options)
-    result = sandbox.quick("preview", "-c", "greeting=bye", "-c", "count=2", *copy.options)
-    assert "~ update aws:secretsmanager:Secret s0" in result.out
-    assert '~ description: "hello" => "bye"' in result.out
-    assert "+ create random:index:RandomPassword p1" in result.out
-    assert "3 to create, 1 to update" in result.out
-
-
-def test_refresh_shows_what_was_changed_behind_pulumis_back(sandbox: Any, tiny: Make) -> None:
-    copy = tiny()
-    sandbox.ok("up", *copy.options)
-    sandbox.aws("secretsmanager", copy).update_secret(SecretId=f"{copy.stack}-s0", Description="by hand")
+    secrets.update_secret(SecretId=f"{copy.stack}-s0", Description="by hand")
     changes = sandbox.ok("refresh", *copy.options)["changes"]
     assert [(change["op"], change["name"]) for change in changes] == [("update", "s0")]
     assert sandbox.ok("preview", *copy.options)["changes"][0]["properties"][0]["old"] == '"by hand"'

@@ -51,6 +51,22 @@ def test_a_consumer_does_not_see_this_projects_modules(sandbox: Any, tiny: Make)
     assert "ModuleNotFoundError: No module named 'catalogue'" in result.err
 
 
+@pytest.mark.slow
+def test_each_provider_of_a_program_has_a_configuration_of_its_own(sandbox: Any, tiny: Make) -> None:
+    copy = tiny("""
+        import pulumi
+        import pulumi_aws as aws
+        other = aws.Provider("other", region="eu-west-1", default_tags={"tags": {"from": "other"}})
+        for name, options in (("here", None), ("there", pulumi.ResourceOptions(provider=other))):
+            pulumi.export(name, aws.secretsmanager.Secret(name, recovery_window_in_days=0, opts=options).arn)
+    """)
+    copy.add_config("aws:defaultTags: {tags: {from: stack}}\n")
+    outputs = sandbox.ok("up", *copy.options)["outputs"]
+    assert [outputs[name].split(":")[3] for name in ("here", "there")] == ["eu-central-1", "eu-west-1"]
+    tags = sandbox.aws("secretsmanager", copy).describe_secret(SecretId=outputs["here"])["Tags"]
+    assert tags == [{"Key": "from", "Value": "stack"}]
+
+
 def test_another_stack_reads_the_outputs_by_reference(sandbox: Any, tiny: Make) -> None:
     producer = tiny("import pulumi\npulumi.export('arn', 'arn-of-something')\n")
     consumer = tiny(f"""

@@ -15,10 +15,15 @@ Make = Callable[..., Any]
 
 
 @pytest.fixture
-def secrets(sandbox: Any, tiny: Make) -> Any:
+def client(sandbox: Any, tiny: Make) -> Callable[[str], Any]:
     copy = tiny()
     sandbox.ok("preview", *copy.options)  # starts the local AWS
-    return sandbox.aws("secretsmanager", copy)
+    return lambda service: sandbox.aws(service, copy)
+
+
+@pytest.fixture
+def secrets(client: Callable[[str], Any]) -> Any:
+    return client("secretsmanager")
 
 
 def labels(client: Any, arn: str) -> dict[str, str]:
@@ -61,13 +66,6 @@ def test_a_version_keeps_its_value_while_it_is_pending(secrets: Any) -> None:
     with pytest.raises(secrets.exceptions.ResourceExistsException):
         secrets.put_secret_value(**again, SecretString="three")
     assert labels(secrets, "s") == {"AWSCURRENT": "one", "AWSPENDING": "two"}
-
-
-@pytest.fixture
-def client(sandbox: Any, tiny: Make) -> Callable[[str], Any]:
-    copy = tiny()
-    sandbox.ok("preview", *copy.options)  # starts the local AWS
-    return lambda service: sandbox.aws(service, copy)
 
 
 def test_a_deregistered_revision_is_scaled_and_not_deployed(client: Callable[[str], Any]) -> None:
@@ -117,15 +115,6 @@ def test_a_state_machine_s_definition_is_validated(
     found = client("stepfunctions").validate_state_machine_definition(definition=definition)
     assert found["result"] == ("FAIL" if problem else "OK")
     assert problem is None or problem in found["diagnostics"][0]["message"]
-
-
-def test_an_identity_provider_s_clients_come_and_go(client: Callable[[str], Any]) -> None:
-    iam = client("iam")
-    made = iam.create_open_id_connect_provider(Url="https://ci.example.com", ClientIDList=["a"])
-    which = {"OpenIDConnectProviderArn": made["OpenIDConnectProviderArn"]}
-    iam.add_client_id_to_open_id_connect_provider(**which, ClientID="b")
-    iam.remove_client_id_from_open_id_connect_provider(**which, ClientID="a")
-    assert iam.get_open_id_connect_provider(**which)["ClientIDList"] == ["b"]
 
 
 def test_a_bucket_that_takes_requests_through_tls_only_answers_on_loopback_and_keeps_its_other_denials(

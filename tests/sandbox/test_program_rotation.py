@@ -51,26 +51,6 @@ def test_rotated_values_sign_in_and_survive_up_and_refresh(
         assert client.get_secret_value(SecretId=arn)["SecretString"] == seen[-1]
 
 
-def test_without_the_ignored_changes_an_up_would_put_the_old_value_back(sandbox: Any, project_copy: Make) -> None:
-    copy = project_copy()
-    path = copy.directory / "components" / "app_secrets.py"
-    text = path.read_text(encoding="utf-8")
-    for safeguard, without in (
-        ("ignore_changes=ignored, ", ""),
-        ("[CURRENT, labels.LIVE]", '["AWSCURRENT"]'),
-    ):
-        assert safeguard in text
-        text = text.replace(safeguard, without)
-    path.write_text(text, encoding="utf-8")
-    arn = sandbox.ok("up", *copy.options)["outputs"]["secret_arns"]["db-master-password"]
-    client = sandbox.aws("secretsmanager", copy)
-    before = client.get_secret_value(SecretId=arn)["SecretString"]
-    client.put_secret_value(SecretId=arn, SecretString="put-by-a-rotation")
-    sandbox.ok("refresh", *copy.options)
-    sandbox.ok("up", *copy.options)
-    assert client.get_secret_value(SecretId=arn)["SecretString"] == before
-
-
 def test_what_cannot_be_rotated_is_said(sandbox: Any, project_copy: Make) -> None:
     copy = project_copy()
     sandbox.ok("up", *copy.options)

@@ -26,26 +26,6 @@ def up_and_idle(sandbox: Any, copy: Any, *options: str) -> dict[str, Any]:
     return outputs
 
 
-def test_a_live_stack_gets_a_key_of_its_own_and_gives_it_back_with_every_value_kept(
-    sandbox: Any, project_copy: Make
-) -> None:
-    copy = project_copy()
-    arns = up(sandbox, copy)["secret_arns"]
-    live = values(sandbox, copy)
-    client = sandbox.aws("secretsmanager", copy)
-
-    def keys() -> set[str | None]:
-        return {client.describe_secret(SecretId=arn).get("KmsKeyId") for arn in arns.values()}
-
-    own = up_and_idle(sandbox, copy, *given(encryption="customer-managed"))["kms_key_arn"]
-    assert keys() == {own}
-    assert values(sandbox, copy) == live
-    up(sandbox, copy, *given(encryption="returning-to-aws-managed"))
-    assert keys() == {None}  # AWS's own
-    assert up_and_idle(sandbox, copy).get("kms_key_arn") is None
-    assert values(sandbox, copy) == live
-
-
 def test_replicas_come_and_go_with_their_regions(sandbox: Any, project_copy: Make) -> None:
     copy = project_copy()
     two = given(replicaRegions=["eu-west-1", "eu-west-3"])

@@ -4,7 +4,6 @@ The same content gives the same bytes: names sorted, one date, one mode.
 """
 
 import io
-import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -57,16 +56,7 @@ def _on_disk(path: Path, at: str, *, is_archive: bool) -> Iterator[tuple[str, by
             yield prefix + file.relative_to(path).as_posix(), file.read_bytes()
     elif not path.is_file():
         raise ProviderError(f"asset {path} does not exist")
-    elif is_archive and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            yield from ((prefix + name, archive.read(name)) for name in archive.namelist() if not name.endswith("/"))
-    elif is_archive and tarfile.is_tarfile(path):
-        with tarfile.open(path) as archive:
-            for member in archive.getmembers():
-                content = archive.extractfile(member) if member.isfile() else None
-                if content is not None:
-                    yield prefix + member.name, content.read()
     elif is_archive:
-        raise ProviderError(f"asset {path} is neither a folder nor a zip or tar file")
+        raise ProviderError(f"asset {path} is not a folder, and only a whole archive may be a zip file")
     else:
         yield at or path.name, path.read_bytes()

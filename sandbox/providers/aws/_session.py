@@ -1,6 +1,5 @@
 """The connection to the local AWS: loopback only, one client for each service and region, errors as the real plugin."""
 
-import ipaddress
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, ParamValidationError
 from botocore.parsers import ResponseParserError
 
+from sandbox.local_aws import is_loopback
 from sandbox.providers import _validation
 from sandbox.providers._resource import ProviderError
 from sandbox.providers.aws import _record
@@ -42,12 +42,7 @@ _GONE = frozenset(
 
 def require_loopback(endpoint: str) -> str:
     """The endpoint if its host is this machine's loopback; raises ProviderError."""
-    host = urlsplit(endpoint).hostname or ""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback or urlsplit(endpoint).scheme not in ("http", "https"):
+    if not is_loopback(urlsplit(endpoint).hostname or "") or urlsplit(endpoint).scheme not in ("http", "https"):
         raise ProviderError(
             f"the sandbox's stand-in of pulumi-aws only talks to this machine: the endpoint {endpoint!r} is not "
             "http://127.0.0.1:PORT"

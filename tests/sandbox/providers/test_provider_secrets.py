@@ -101,19 +101,6 @@ def test_a_write_only_value_reaches_aws_and_not_the_outputs(aws: Any, secret: st
     assert life.refresh(state) == state
 
 
-@pytest.mark.parametrize(
-    ("values", "failing"),
-    [
-        ({"secretString": Secret("a"), "secretBinary": "eA=="}, "secretBinary"),
-        ({"secretStringWo": Secret("a")}, "secretStringWo"),
-        ({"secretString": Secret("a"), "secretStringWo": Secret("b"), "secretStringWoVersion": 1}, "secretStringWo"),
-    ],
-)
-def test_one_way_to_give_the_value(aws: Any, values: dict[str, Any], failing: str) -> None:
-    _, failures = aws.resource(VERSION).check({"secretId": "s", **values})
-    assert [*failures] == [failing]
-
-
 def test_a_version_of_a_secret_that_is_gone_is_gone(aws: Any, secret: str, manager: Any) -> None:
     life = aws.resource(VERSION)
     state = life.create({"secretId": secret, "secretString": Secret("x")})
@@ -132,13 +119,6 @@ def test_a_custom_label_stays_when_somebody_puts_a_value_by_the_plugin(aws: Any,
         seeded.outputs["versionId"]: ["AWSPREVIOUS", "seed"],
         newer.outputs["versionId"]: ["AWSCURRENT"],
     }
-
-
-def test_a_custom_label_moves_when_the_new_version_takes_it(aws: Any, secret: str, manager: Any) -> None:
-    inputs = {"secretId": secret, "versionStages": ["AWSCURRENT", "seed"]}
-    aws.resource(VERSION).create({**inputs, "secretString": Secret("one")})
-    newer = aws.resource(VERSION).create({**inputs, "secretString": Secret("two")})
-    assert stages(manager, secret)[newer.outputs["versionId"]] == ["AWSCURRENT", "seed"]
 
 
 def test_without_ignore_changes_the_next_up_rolls_a_rotation_back(aws: Any, secret: str, manager: Any) -> None:
@@ -169,14 +149,6 @@ def test_without_a_label_of_its_own_stages_are_nobody_s_business(aws: Any, secre
     state = life.create(inputs)
     rotate(manager, secret, "rotated")
     assert life.diff(life.refresh(state), inputs).changes == {}
-
-
-def test_a_value_put_after_a_rotation_is_the_only_current_one(aws: Any, secret: str, manager: Any) -> None:
-    seeded = aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("seed")})
-    rotated = rotate(manager, secret, "rotated")
-    put = aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("put")})
-    assert stages(manager, secret) == {put.outputs["versionId"]: ["AWSCURRENT"], rotated: ["AWSPREVIOUS"]}
-    assert seeded.outputs["versionId"] not in stages(manager, secret)
 
 
 def test_adding_a_label_that_another_version_holds_is_aws_s_error(aws: Any, secret: str) -> None:

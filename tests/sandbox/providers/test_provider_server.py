@@ -8,9 +8,10 @@ import grpc
 import pytest
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
-from sandbox.providers._server import _InitFailedError
+from sandbox.providers._resource import ProviderError
 from sandbox.providers._values import UNKNOWN, Secret, decode, encode, has_unknown
 from sandbox.providers.aws import AwsPlugin, secretsmanager
+from sandbox.providers.aws._session import Connection
 
 SECRET = "aws:secretsmanager/secret:Secret"
 ROLE = "aws:iam/role:Role"
@@ -68,6 +69,11 @@ def test_an_unsupported_function_is_named_with_the_supported_ones(aws: Any) -> N
                 "evaluationPeriods": "from 1",
                 "period": "expected one of 10, 20, 30 or a multiple of 60, got 45",
             },
+        ),
+        (
+            "aws:secretsmanager/secretVersion:SecretVersion",
+            {"secretId": "s", "secretString": Secret("a"), "secretStringWo": Secret("b"), "secretStringWoVersion": 1},
+            {"secretStringWo": "conflicts with secretString"},
         ),
         ("aws:lambda/function:Function", {}, dict.fromkeys(("code", "handler", "role", "runtime"), "is required")),
     ],
@@ -355,11 +361,6 @@ def test_a_half_made_resource_is_kept_and_finished_later(aws: Any, boto: Any) ->
     assert life.diff(life.update(state, good), good).changes == {}
 
 
-def test_an_unfinished_resource_s_reason_is_kept_apart() -> None:
-    error = _InitFailedError("id", {}, {}, "reason")
-    assert (error.resource_id, error.reason) == ("id", "reason")
-
-
 # -- provider configuration, regions, tags --
 
 
@@ -447,6 +448,16 @@ def test_other_default_tags_change_only_tags(aws: Any, unconfigured: Any, boto: 
     life.update(state, {"tags": {"a": "1"}})
     tags = {item["Key"]: item["Value"] for item in boto("secretsmanager").describe_secret(SecretId=state.id)["Tags"]}
     assert tags == {"a": "1", "owner": "sre"}
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["https://secretsmanager.us-east-1.amazonaws.com", "http://10.0.0.1:5000", "http://localhost.example.com",
+     "file:///127.0.0.1", ""],
+)  # fmt: skip
+def test_the_stand_in_of_aws_talks_to_this_machine_only(endpoint: str) -> None:
+    with pytest.raises(ProviderError, match="only talks to this machine"):
+        Connection(endpoint, "test", "test")
 
 
 # -- data sources --
