@@ -368,7 +368,7 @@ def test_versioning_stays_with_an_object_lock(code: str, forgiven: bool) -> None
     client.put_bucket_versioning.side_effect = ClientError({"Error": {"Code": code}}, "PutBucketVersioning")
     with nullcontext() if forgiven else pytest.raises(ClientError):
         s3.BucketVersioning().delete(
-            Mock(client=lambda _: client), "bucket", {"versioningConfiguration": {"status": "Enabled"}}
+            Mock(client=Mock(return_value=client)), "bucket", {"versioningConfiguration": {"status": "Enabled"}}
         )
 
 
@@ -402,7 +402,7 @@ def test_a_bucket_is_emptied_only_when_it_must_be(aws: Any, boto: Any) -> None:
     assert life.refresh(emptied) is None
 
     client = Mock(spec=["delete_bucket", "exceptions"], exceptions=boto("s3").exceptions)  # any other call would fail
-    s3.Bucket().delete(Mock(client=lambda _: client), "empty", {"forceDestroy": True})
+    s3.Bucket().delete(Mock(client=Mock(return_value=client)), "empty", {"forceDestroy": True})
 
 
 def test_a_bucket_that_may_not_be_read_is_gone() -> None:
