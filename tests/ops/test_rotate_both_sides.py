@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -102,40 +103,42 @@ class Fake(Server):
             self.world.call("accept_only", lambda: self.world.accept_only(value))
 
 
+def answering(answer: Callable[[], Any]) -> Callable[..., Any]:
+    """Return a function that gives the answer whatever it is asked."""
+    return lambda *_: answer()
+
+
 @pytest.fixture
 def make_world(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], World]:
     def make(name: str, key: str) -> World:
         world = World(stack, name, key, takes_two=bool(key))
         world.accepted, world.held = [world.current()], world.current()
-        client_class: Any = BaseClient
-        api: Any = client_class._make_api_call
+        api: Any = BaseClient._make_api_call  # type: ignore[attr-defined]
 
         def called(client: Any, operation: str, parameters: Any) -> Any:
-            def ask() -> Any:
-                return api(client, operation, parameters)
-
-            return world.call(operation, ask)
-
-        def deploy(_change: Any, _service: Service) -> None:
-            world.call("UpdateService", world.deploy)
+            return world.call(operation, partial(api, client, operation, parameters))
 
         monkeypatch.setattr(BaseClient, "_make_api_call", called)
-
-        def always(found: Any) -> Callable[..., Any]:
-            def answer(*_: Any) -> Any:
-                return found() if callable(found) else found
-
-            return answer
-
-        monkeypatch.setattr("ops.rotate.of_host", always(lambda: Fake(world)))
-        monkeypatch.setattr(both_sides, "_SETTLE_SECONDS", 0)
-        monkeypatch.setattr(both_sides, "_POLL_SECONDS", 0)
-        monkeypatch.setattr(both_sides, "find", always(Found(({},), 1, ())))
-        monkeypatch.setattr(both_sides, "read", always(world.service))
+        monkeypatch.setattr("ops.rotate.of_host", answering(lambda: Fake(world)))
+        for pause in ("_SETTLE_SECONDS", "_POLL_SECONDS"):
+            monkeypatch.setattr(both_sides, pause, 0)
+        monkeypatch.setattr(both_sides, "find", answering(lambda: Found(({},), 1, ())))
+        monkeypatch.setattr(both_sides, "read", answering(world.service))
+        deploy = answering(lambda: world.call("UpdateService", world.deploy))
         monkeypatch.setattr(both_sides.Change, "_start_deployment", deploy)
         return world
 
     return make
+
+
+def cut(world: World, ops: Any, at: str, *, after: bool = False) -> Any:
+    """Change both sides once; then once more, dying before or after a call."""
+    world.at = 10_000
+    ops(world.stack, "rotate", world.name, "--yes")
+    world.calls, world.at, world.after = [], world.calls.index(at) + 1, after
+    done = ops(world.stack, "rotate", world.name, "--yes")
+    world.at = 0
+    return done
 
 
 MakeWorld = Callable[[str, str], World]
@@ -204,17 +207,12 @@ def _pending(world: World) -> str:
 
 def test_killed_it_says_where_it_is_and_how_it_goes_on(make_world: MakeWorld, ops: Any) -> None:
     world = make_world(*TOKEN)
-    world.at, world.after = 10_000, False
-    ops(world.stack, "rotate", "app-config", "--yes")
-    at = world.calls.index("UpdateService") + 1
-    world.calls, world.at = [], at
 
-    done = ops(world.stack, "rotate", "app-config", "--yes")
+    done = cut(world, ops, "UpdateService")
 
     assert done.status == 130
     assert "app-config key REDIS_PASSWORD stopped at: replace the tasks that read it" in done.err
     assert "python -m ops rotate app-config --key REDIS_PASSWORD --stack dev" in done.err
-    world.at = 0
     shown = ops(world.stack, "rotate", "app-config", "--dry-run").err
     assert "done set the new value at ElastiCache replication group tickets" in shown
     assert "next replace the tasks" in shown
@@ -251,13 +249,15 @@ def test_without_a_yes_nothing_is_changed(make_world: MakeWorld, ops: Any) -> No
 
 def test_a_change_of_another_key_meanwhile_is_kept(make_world: MakeWorld, ops: Any) -> None:
     world = make_world(*TOKEN)
-    world.at = 10_000
-    ops(world.stack, "rotate", "app-config", "--yes")
-    world.calls, world.at, world.after = [], world.calls.index("accept") + 1, True
-    assert ops(world.stack, "rotate", "app-config", "--yes").status == 130
-    world.at = 0
-    changed = json.loads(world.whole()) | {"API_KEY": "changed-meanwhile"}
-    _put(world, json.dumps(changed))
+    assert cut(world, ops, "accept", after=True).status == 130
+    text = json.dumps(json.loads(world.whole()) | {"API_KEY": "changed-meanwhile"})
+    secrets, arn = world.stack.secrets, world.stack.arn(world.name)
+    # In two calls: by one, moto takes the label from its last place.
+    current = secrets.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")["VersionId"]
+    put = secrets.put_secret_value(SecretId=arn, SecretString=text, VersionStages=["by-hand"])["VersionId"]
+    secrets.update_secret_version_stage(
+        SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=put, RemoveFromVersionId=current
+    )
 
     assert ops(world.stack, "rotate", "app-config", "--yes").status == 0
 
@@ -265,25 +265,11 @@ def test_a_change_of_another_key_meanwhile_is_kept(make_world: MakeWorld, ops: A
     assert world.accepted == [world.current()]
 
 
-def _put(world: World, text: str) -> None:
-    """Write a new current value in two calls: by one, moto takes the label from its last place."""
-    secrets, arn = world.stack.secrets, world.stack.arn(world.name)
-    current = secrets.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")["VersionId"]
-    put = secrets.put_secret_value(SecretId=arn, SecretString=text, VersionStages=["by-hand"])["VersionId"]
-    secrets.update_secret_version_stage(
-        SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=put, RemoveFromVersionId=current
-    )
-
-
 def test_tasks_that_cannot_be_seen_stop_it_before_the_value_before_is_refused(
     make_world: MakeWorld, ops: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = make_world(*TOKEN)
-
-    def nothing(*_: Any) -> Found:
-        return Found((), 1, ())
-
-    monkeypatch.setattr(both_sides, "find", nothing)
+    monkeypatch.setattr(both_sides, "find", answering(lambda: Found((), 1, ())))
 
     done = ops(world.stack, "rotate", "app-config", "--yes")
 
@@ -297,11 +283,7 @@ def test_tasks_that_cannot_be_seen_stop_it_before_the_value_before_is_refused(
 
 def test_while_a_change_is_under_way_the_secret_is_not_set(make_world: MakeWorld, ops: Any) -> None:
     world = make_world(*MASTER)
-    world.at = 10_000
-    ops(world.stack, "rotate", "db-master-password", "--yes")
-    world.calls, world.at = [], world.calls.index("accept") + 1
-    ops(world.stack, "rotate", "db-master-password", "--yes")
-    world.at = 0
+    cut(world, ops, "accept")
     done = ops(world.stack, "set", "db-master-password", "--yes", stdin=b"something-else-0001")
     assert done.status == 2
     assert (
@@ -341,12 +323,8 @@ def test_where_it_is_follows_from_the_labels_and_the_server(
     found: tuple[str, ...], state: State, step: Step, *, takes_two: bool
 ) -> None:
     record = Record("arn", "name", stages={VERSION: found, "old": ("AWSPREVIOUS",)})
-    assert progress(record, state, takes_two=takes_two).step is step
-
-
-def test_the_moment_is_read_back() -> None:
-    record = Record("arn", "name", stages={VERSION: ("AWSCURRENT", "AWSPENDING", "ops-rotating", SINCE)})
-    assert progress(record, State(settled=True), takes_two=True) == Progress(Step.DEPLOY, VERSION, NOW)
+    since = NOW if SINCE in found else None
+    assert progress(record, state, takes_two=takes_two) == Progress(step, VERSION if found else None, since)
 
 
 class Answers:
@@ -394,61 +372,46 @@ def test_an_auth_token_is_rotated_then_set() -> None:
     assert all(one["ApplyImmediately"] and one["AuthToken"] == "new" for one in asked)
 
 
-@pytest.mark.parametrize("pending", [{"AuthTokenStatus": "ROTATING"}, {"AuthTokenStatus": "SETTING"}])
-def test_a_token_that_is_being_changed_is_waited_for(pending: dict[str, str]) -> None:
-    aws = Answers(describe_replication_groups={"ReplicationGroups": [GROUP | {"PendingModifiedValues": pending}]})
-    assert not ReplicationGroup(aws, "tickets").state().settled  # type: ignore[arg-type]
-
-
-def test_a_master_password_that_is_being_changed_is_waited_for() -> None:
-    for changing in (
-        {"PendingModifiedValues": {"MasterUserPassword": "****"}},
-        {"Status": "resetting-master-credentials"},
-    ):
-        aws = Answers(describe_db_clusters={"DBClusters": [CLUSTER | changing]})
-        assert not Cluster(aws, "tickets").state().settled  # type: ignore[arg-type]
-
-
-HOSTS = [
-    ("master.tickets.a1b2c3.euc1.cache.amazonaws.com", {}, {}, "ElastiCache replication group tickets"),
-    ("tickets.cluster-x.eu-west-1.rds.amazonaws.com", {}, {}, "Aurora cluster tickets"),
-    (
-        "other.euc1.cache.amazonaws.com",
-        {},
-        {},
-        "no ElastiCache replication group of this account and Region has the endpoint",
-    ),
-    ("db.internal", {}, {}, "no Aurora cluster of this account and Region has the endpoint db.internal"),
-    ("master.tickets.a1b2c3.euc1.cache.amazonaws.com", {"AuthTokenEnabled": False}, {}, "has no AUTH token"),
-    (
-        "master.tickets.a1b2c3.euc1.cache.amazonaws.com",
-        {"UserGroupIds": ["g"]},
-        {},
-        "the users in its user groups (RBAC)",
-    ),
-    (
-        "tickets.cluster-x.eu-west-1.rds.amazonaws.com",
-        {},
-        {"MasterUserSecret": {"SecretArn": "arn:rds!"}},
-        "Amazon RDS manages the master user's password of tickets itself, in arn:rds!",
-    ),
-]
-
-
-@pytest.mark.parametrize(("host", "group", "cluster", "found"), HOSTS)
-def test_a_server_is_found_by_its_host_name(
-    host: str, group: dict[str, Any], cluster: dict[str, Any], found: str
-) -> None:
+@pytest.mark.parametrize(
+    ("kind", "changing"),
+    [
+        (ReplicationGroup, {"PendingModifiedValues": {"AuthTokenStatus": "ROTATING"}}),
+        (ReplicationGroup, {"PendingModifiedValues": {"AuthTokenStatus": "SETTING"}}),
+        (ReplicationGroup, {"Status": "modifying"}),
+        (Cluster, {"PendingModifiedValues": {"MasterUserPassword": "****"}}),
+        (Cluster, {"Status": "resetting-master-credentials"}),
+    ],
+)
+def test_a_value_that_is_being_changed_is_waited_for(kind: Any, changing: dict[str, Any]) -> None:
     aws = Answers(
-        describe_task_definition={
-            "taskDefinition": {"containerDefinitions": [{"environment": [{"name": "HOST", "value": host}]}]}
-        },
-        describe_replication_groups={"ReplicationGroups": [GROUP | group]},
-        describe_db_clusters={"DBClusters": [CLUSTER | cluster]},
+        describe_replication_groups={"ReplicationGroups": [GROUP | changing]},
+        describe_db_clusters={"DBClusters": [CLUSTER | changing]},
     )
-    seen: Any = type(
-        "S", (), {"services": {"app": type("T", (), {"task_definition_arn": "arn"})}, "environment": "dev"}
+    assert not kind(aws, "tickets").state().settled
+
+
+CACHE, DATABASE = "master.tickets.a1b2c3.euc1.cache.amazonaws.com", CLUSTER["Endpoint"]
+HOSTS: list[tuple[str, dict[str, Any], str]] = [
+    (CACHE, {}, "ElastiCache replication group tickets"),
+    (DATABASE, {}, "Aurora cluster tickets"),
+    ("other.cache.amazonaws.com", {}, "no ElastiCache replication group of this account and Region has the endpoint"),
+    ("db.internal", {}, "no Aurora cluster of this account and Region has the endpoint db.internal"),
+    (CACHE, {"AuthTokenEnabled": False}, "has no AUTH token"),
+    (CACHE, {"UserGroupIds": ["g"]}, "the users in its user groups (RBAC)"),
+    (DATABASE, {"MasterUserSecret": {"SecretArn": "arn:rds!"}}, "manages the master user's password of tickets itself, in arn:"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("host", "server", "found"), HOSTS)
+def test_a_server_is_found_by_its_host_name(host: str, server: dict[str, Any], found: str) -> None:
+    environment = [{"name": "HOST", "value": host}]
+    aws = Answers(
+        describe_task_definition={"taskDefinition": {"containerDefinitions": [{"environment": environment}]}},
+        describe_replication_groups={"ReplicationGroups": [GROUP | server]},
+        describe_db_clusters={"DBClusters": [CLUSTER | server]},
     )
+    service = SimpleNamespace(task_definition_arn="arn")
+    seen: Any = SimpleNamespace(services={"app": service}, environment="dev")
     try:
         told = servers.of_host(aws, seen, "HOST").label  # type: ignore[arg-type]
     except servers.MisuseError as error:
@@ -596,11 +559,7 @@ def test_the_password_of_another_user_than_the_masters_is_refused(
 ) -> None:
     stack = deploy("prod")
     cluster = Cluster(Answers(describe_db_clusters={"DBClusters": [CLUSTER]}), "tickets", "postgres")  # type: ignore[arg-type]
-
-    def found(*_: Any) -> Cluster:
-        return cluster
-
-    monkeypatch.setattr("ops.rotate.of_host", found)
+    monkeypatch.setattr("ops.rotate.of_host", answering(lambda: cluster))
     done = ops(stack, "rotate", "db-app-user", "--yes")
     assert done.status == 2
     assert (
