@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -14,6 +16,7 @@ from ops._backup_file import Backup, SavedSecret, SavedVersion, encrypt
 Deployed = Any
 Deploy = Any
 Ops = Any
+Restore = Callable[..., Any]
 
 
 def _key(stack: Deployed) -> str:
@@ -59,6 +62,16 @@ def saved(stack: Deployed, ops: Ops, tmp_path: Path, key: str) -> Path:
     return file
 
 
+@pytest.fixture
+def restore(stack: Deployed, ops: Ops, key: str) -> Restore:
+    """Run `ops restore FILE` with the key: `restore(file, "--yes")`."""
+
+    def run(file: Path, *options: str, **more: Any) -> Any:
+        return ops(stack, "restore", str(file), "--kms-key", key, *options, **more)
+
+    return run
+
+
 def test_backup_tells_what_it_saved_and_no_value(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
     file, key = tmp_path / "b", _key(stack)
     done = ops(stack, "backup", "--to", str(file), "--kms-key", key, "--json")
@@ -78,12 +91,6 @@ def test_the_file_is_private_and_holds_no_value(stack: Deployed, saved: Path) ->
     )
 
 
-def test_a_backup_needs_a_key(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
-    done = ops(stack, "backup", "--to", str(tmp_path / "b"))
-    assert done.status == 2
-    assert "--kms-key" in done.err
-
-
 def test_a_backup_does_not_replace_a_file_unasked(stack: Deployed, ops: Ops, saved: Path) -> None:
     before = saved.read_bytes()
     done = ops(stack, "backup", "--to", str(saved), "--kms-key", _key(stack))
@@ -92,20 +99,19 @@ def test_a_backup_does_not_replace_a_file_unasked(stack: Deployed, ops: Ops, sav
     assert saved.read_bytes() == before
 
 
-def test_the_stacks_own_key_is_refused(deploy: Deploy, ops: Ops, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("which", "why"),
+    [("none", "--kms-key"), ("the stack's", "use another --kms-key"), ("pending deletion", "PendingDeletion")],
+)
+def test_a_key_that_is_refused(deploy: Deploy, ops: Ops, tmp_path: Path, which: str, why: str) -> None:
     stack = deploy(customer_managed_key=True)
-    done = ops(stack, "backup", "--to", str(tmp_path / "b"), "--kms-key", stack.key_arn)
+    key = stack.key_arn if which == "the stack's" else _key(stack)
+    if which == "pending deletion":
+        stack.client("kms").schedule_key_deletion(KeyId=key.rpartition("/")[2])
+    done = ops(stack, "backup", "--to", str(tmp_path / "b"), *(() if which == "none" else ("--kms-key", key)))
     assert done.status == 2
-    assert "use another --kms-key" in done.err
+    assert why in done.err
     assert not (tmp_path / "b").exists()
-
-
-def test_a_key_pending_deletion_is_refused(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
-    key = _key(stack)
-    stack.client("kms").schedule_key_deletion(KeyId=key.rpartition("/")[2])
-    done = ops(stack, "backup", "--to", str(tmp_path / "b"), "--kms-key", key)
-    assert done.status == 2
-    assert "PendingDeletion" in done.err
 
 
 @pytest.mark.parametrize(
@@ -122,13 +128,13 @@ def test_an_incomplete_backup_is_not_written(
     assert not (tmp_path / "b").exists()
 
 
-def test_restore_makes_deleted_secrets_again_as_they_were(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
+def test_restore_makes_deleted_secrets_again_as_they_were(stack: Deployed, restore: Restore, saved: Path) -> None:
     names = [stack.full_name(name) for name in stack.outputs["secret_arns"]]
     versions = {name: _versions(stack, name) for name in names}
     policies = {name: _policy(stack, name) for name in names}
     for name in names:
         stack.secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes")
+    done = restore(saved, "--yes")
     assert done.status == 0, done.err
     # No Pulumi knows the new secrets: they are the operator's until they are adopted, and afterwards.
     expected = {
@@ -142,7 +148,7 @@ def test_restore_makes_deleted_secrets_again_as_they_were(stack: Deployed, ops: 
     assert {name: _policy(stack, name) for name in names} == policies
     assert _tags(stack, stack.full_name("jwt-secret")) == {"team": "tickets"}
     assert f"migrate adopt --stack dev --secret app-config={names[2]}" in done.err
-    again = ops(stack, "restore", str(saved), "--kms-key", key, "--yes", "--json")
+    again = restore(saved, "--yes", "--json")
     assert {work["action"] for work in again.json["secrets"]} == {"nothing"}
 
 
@@ -158,19 +164,19 @@ def test_the_key_of_a_restore_may_be_an_alias(stack: Deployed, ops: Ops, tmp_pat
     assert "alias/nope" in done.err
 
 
-def test_a_strange_name_is_no_stack(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
-    done = ops(stack, "restore", str(saved), "--kms-key", key, "--stack", "qa/x y", "--dry-run")
+def test_a_strange_name_is_no_stack(restore: Restore, saved: Path) -> None:
+    done = restore(saved, "--stack", "qa/x y", "--dry-run")
     assert done.status == 2
     assert "is not a stack name" in done.err
 
 
-def test_restore_puts_labels_back_and_keeps_newer_versions(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
+def test_restore_puts_labels_back_and_keeps_newer_versions(stack: Deployed, restore: Restore, saved: Path) -> None:
     jwt = stack.arn("jwt-secret")
     before = _versions(stack, jwt)
     stack.secrets.put_secret_value(
         SecretId=jwt, SecretString="put after the backup", VersionStages=["AWSCURRENT", "pulumi-live"]
     )
-    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes")
+    done = restore(saved, "--yes")
     assert done.status == 0, done.err
     after = _versions(stack, jwt)
     assert stack.current("jwt-secret") == "the third value"
@@ -179,18 +185,10 @@ def test_restore_puts_labels_back_and_keeps_newer_versions(stack: Deployed, ops:
     assert [value for id_, (_, value) in after.items() if id_ not in before] == ["put after the backup"]
 
 
-def test_a_second_restore_has_nothing_to_do(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
-    stack.secrets.delete_secret(SecretId=stack.arn("app-config"), ForceDeleteWithoutRecovery=True)
-    ops(stack, "restore", str(saved), "--kms-key", key, "--yes")
-    done = ops(stack, "restore", str(saved), "--kms-key", key, "--json")
-    assert done.status == 0
-    assert {work["action"] for work in done.json["secrets"]} == {"nothing"}
-
-
-def test_a_dry_run_changes_nothing(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
+def test_a_dry_run_changes_nothing(stack: Deployed, restore: Restore, saved: Path) -> None:
     stack.secrets.delete_secret(SecretId=stack.arn("app-config"), ForceDeleteWithoutRecovery=True)
     stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
-    done = ops(stack, "restore", str(saved), "--kms-key", key, "--dry-run", "--json")
+    done = restore(saved, "--dry-run", "--json")
     assert done.status == 0
     assert {w["name"].removeprefix(f"{stack.prefix}-"): w["action"] for w in done.json["secrets"]} == {
         "app-config": "create",
@@ -202,27 +200,27 @@ def test_a_dry_run_changes_nothing(stack: Deployed, ops: Ops, saved: Path, key: 
     assert f"{stack.prefix}-app-config" not in listed
 
 
-def test_restore_takes_a_secret_back_that_is_pending_deletion(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
+def test_restore_takes_a_secret_back_that_is_pending_deletion(stack: Deployed, restore: Restore, saved: Path) -> None:
     stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=7)
-    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes", "--json")
+    done = restore(saved, "--yes", "--json")
     assert done.status == 0, done.err
     assert [w["action"] for w in done.json["secrets"]] == ["nothing", "nothing", "recover"]
     assert stack.current("jwt-secret") == "the third value"
     assert "DeletedDate" not in stack.secrets.describe_secret(SecretId=stack.arn("jwt-secret"))
 
 
-def test_restore_asks_first(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
+def test_restore_asks_first(stack: Deployed, restore: Restore, saved: Path) -> None:
     stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
-    done = ops(stack, "restore", str(saved), "--kms-key", key)
+    done = restore(saved)
     assert done.status == 2
     assert stack.account in done.err
     assert stack.current("jwt-secret") == "put after the backup"
 
 
-def test_only_restores_the_named_secret(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
+def test_only_restores_the_named_secret(stack: Deployed, restore: Restore, saved: Path) -> None:
     for name in ("jwt-secret", "db-master-password"):
         stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString="put after the backup")
-    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes", "--only", "jwt-secret")
+    done = restore(saved, "--yes", "--only", "jwt-secret")
     assert done.status == 0, done.err
     assert stack.current("jwt-secret") == "the third value"
     assert stack.current("db-master-password") == "put after the backup"
@@ -236,57 +234,31 @@ def test_a_key_must_be_named_and_must_be_the_right_one(stack: Deployed, ops: Ops
     assert not any(value in other.err for value in stack.values.values())
 
 
-@pytest.fixture
-def foreign(stack: Deployed, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A backup from account 999999999999, with a key that this stack's account is allowed to use."""
-    for name, value in stack.variables.items():
-        monkeypatch.setenv(name, value)
-    version = SavedVersion("1" * 36, ("AWSCURRENT",), "2026-11-01T00:00:00+00:00", text="the foreign value")
-    secret = SavedSecret(
-        "jwt-secret", "service-ticket-system-dr-jwt-secret", "arn", "", None, {}, None,
-        rotates=True, replica_regions=(), versions=(version,),
-    )  # fmt: skip
-    created = "2026-11-02T00:00:00+00:00"
-    saved = Backup("dr", "service-ticket-system-dr", "999999999999", "eu-west-1", "aws", created, (secret,))
-    file = tmp_path / "foreign.backup"
-    file.write_bytes(encrypt(saved, [key]))
-    return file
-
-
-def test_restore_into_another_account_must_be_meant(stack: Deployed, ops: Ops, foreign: Path, key: str) -> None:
-    done = ops(stack, "restore", str(foreign), "--kms-key", key, "--yes")
-    assert done.status == 2
-    assert f"--account {stack.account}" in done.err
-
-
-def test_restore_into_another_account(stack: Deployed, ops: Ops, foreign: Path, key: str) -> None:
-    done = ops(stack, "restore", str(foreign), "--kms-key", key, "--yes", "--account", stack.account)
+def test_restore_into_another_account_must_be_meant(
+    stack: Deployed, restore: Restore, tmp_path: Path, key: str
+) -> None:
+    name = "service-ticket-system-dr-jwt-secret"
+    place = {"environment": "dr", "prefix": "service-ticket-system-dr", "account": "999999999999"}
+    file = _forged(stack, tmp_path, key, place, full_name=name, rotates=True)
+    refused = restore(file, "--yes")
+    assert refused.status == 2
+    assert f"--account {stack.account}" in refused.err
+    done = restore(file, "--yes", "--account", stack.account)
     assert done.status == 0, done.err
-    value = stack.secrets.get_secret_value(SecretId="service-ticket-system-dr-jwt-secret")["SecretString"]
-    assert value == "the foreign value"
+    assert stack.secrets.get_secret_value(SecretId=name)["SecretString"] == "the forged value"
     assert "pulumi up" in done.err
 
 
-def test_restore_into_another_region_and_stack(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
-    done = ops(
-        stack,
-        "restore",
-        str(saved),
-        "--kms-key",
-        key,
-        "--yes",
-        "--region",
-        "us-east-2",
-        env={"AWS_REGION": "eu-west-1"},
-    )
+def test_restore_into_another_region_and_stack(stack: Deployed, restore: Restore, saved: Path) -> None:
+    done = restore(saved, "--yes", "--region", "us-east-2", env={"AWS_REGION": "eu-west-1"})
     assert done.status == 0, done.err
     there = stack.client("secretsmanager", "us-east-2")
     assert there.get_secret_value(SecretId=f"{stack.prefix}-jwt-secret")["SecretString"] == "the third value"
 
 
-def test_restore_as_another_stack_renames_the_secrets(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
+def test_restore_as_another_stack_renames_the_secrets(stack: Deployed, restore: Restore, saved: Path) -> None:
     stack.outputs_file.unlink()
-    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes", "--stack", "copy")
+    done = restore(saved, "--yes", "--stack", "copy")
     assert done.status == 0, done.err
     value = stack.secrets.get_secret_value(SecretId="service-ticket-system-copy-jwt-secret")["SecretString"]
     assert value == "the third value"
@@ -304,42 +276,44 @@ def test_a_backup_goes_to_s3_and_back(stack: Deployed, ops: Ops, key: str) -> No
     assert stack.current("jwt-secret") == stack.values["jwt-secret"]
 
 
-def test_a_binary_value_survives(stack: Deployed, ops: Ops, tmp_path: Path, key: str) -> None:
+def test_a_binary_value_survives(stack: Deployed, ops: Ops, restore: Restore, tmp_path: Path, key: str) -> None:
     arn, value = stack.arn("jwt-secret"), bytes(range(256))
     stack.secrets.put_secret_value(SecretId=arn, SecretBinary=value)
     file = tmp_path / "b"
     assert ops(stack, "backup", "--to", str(file), "--kms-key", key).status == 0
     stack.secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
-    assert ops(stack, "restore", str(file), "--kms-key", key, "--yes").status == 0
+    assert restore(file, "--yes").status == 0
     found = stack.secrets.get_secret_value(SecretId=f"{stack.prefix}-jwt-secret")
     assert hashlib.sha256(found["SecretBinary"]).digest() == hashlib.sha256(value).digest()
 
 
-def test_a_damaged_file_is_one_line_and_changes_nothing(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
+def test_a_damaged_file_is_one_line_and_changes_nothing(stack: Deployed, restore: Restore, saved: Path) -> None:
     data = saved.read_bytes()
     saved.write_bytes(data[:800] + bytes([data[800] ^ 1]) + data[801:])
     stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
-    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes")
+    done = restore(saved, "--yes")
     assert done.status == 2
     assert done.err.startswith("error: ")
     assert len(done.err.splitlines()) == 1
     assert stack.current("jwt-secret") == "put after the backup"
 
 
-def _forged(stack: Deployed, tmp_path: Path, key: str, **changes: Any) -> Path:
+def _allowing(principal: Any) -> str:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _forged(stack: Deployed, tmp_path: Path, key: str, place: Mapping[str, str] | None = None, **changes: Any) -> Path:
     """A file from a principal that can encrypt with the key, but has no right on the secrets."""
     version = SavedVersion("2" * 36, ("AWSCURRENT",), "2026-11-01T00:00:00+00:00", text="the forged value")
     fields: dict[str, Any] = {
         "name": "jwt-secret", "full_name": f"{stack.prefix}-jwt-secret", "arn": "arn", "description": "", "kms_key_id": None,
         "tags": {}, "policy": None, "rotates": False, "replica_regions": (), "versions": (version,),
     }  # fmt: skip
-    secret = SavedSecret(**fields | changes)
-    made = "2026-11-02T00:00:00+00:00"
-    backup = Backup("dev", stack.prefix, stack.account, stack.region, "aws", made, (secret,))
+    backup = Backup("dev", stack.prefix, stack.account, stack.region, "aws", "2026-11-02T00:00:00+00:00", ())
+    backup = replace(backup, secrets=(SavedSecret(**fields | changes),), **place or {})
     file = tmp_path / "forged.backup"
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in stack.variables.items():
-            patch.setenv(name, value)
+    with mock.patch.dict("os.environ", stack.variables):
         file.write_bytes(encrypt(backup, [key]))
     return file
 
@@ -353,20 +327,22 @@ def _forged(stack: Deployed, tmp_path: Path, key: str, **changes: Any) -> Path:
     ],
 )
 def test_a_secret_of_somebody_else_is_not_touched(
-    stack: Deployed, ops: Ops, tmp_path: Path, key: str, names: tuple[str, str]
+    stack: Deployed, restore: Restore, tmp_path: Path, key: str, names: tuple[str, str]
 ) -> None:
     name, full_name = names
     stack.secrets.create_secret(Name=full_name, SecretString="their value")
     file = _forged(stack, tmp_path, key, name=name, full_name=full_name)
-    done = ops(stack, "restore", str(file), "--kms-key", key, "--yes")
+    done = restore(file, "--yes")
     assert done.status == 2
     assert f"--also {full_name}" in done.err
     assert stack.secrets.get_secret_value(SecretId=full_name)["SecretString"] == "their value"
-    meant = ops(stack, "restore", str(file), "--kms-key", key, "--yes", "--also", full_name)
+    meant = restore(file, "--yes", "--also", full_name)
     assert meant.status == 0, meant.err
 
 
-def test_a_secret_that_the_stack_adopted_is_restored(stack: Deployed, ops: Ops, tmp_path: Path, key: str) -> None:
+def test_a_secret_that_the_stack_adopted_is_restored(
+    stack: Deployed, restore: Restore, tmp_path: Path, key: str
+) -> None:
     arn = stack.secrets.create_secret(Name="legacy/jwt", SecretString="the live value")["ARN"]
     adopted = {"full_name": "legacy/jwt", "owner": "adopted"}
     stack.described = stack.described | {"jwt-secret": stack.described.get("jwt-secret", {}) | adopted}
@@ -375,17 +351,17 @@ def test_a_secret_that_the_stack_adopted_is_restored(stack: Deployed, ops: Ops, 
         container_secrets=stack.service["container_secrets"] | {"JWT_SECRET": arn},
     )
     file = _forged(stack, tmp_path, key, full_name="legacy/jwt")
-    done = ops(stack, "restore", str(file), "--kms-key", key, "--yes")
+    done = restore(file, "--yes")
     assert done.status == 0, done.err
     assert stack.current("jwt-secret") == "the forged value"
 
 
 def test_an_adopted_secret_gets_a_name_of_its_own_in_another_stack(
-    stack: Deployed, ops: Ops, tmp_path: Path, key: str
+    stack: Deployed, restore: Restore, tmp_path: Path, key: str
 ) -> None:
     stack.secrets.create_secret(Name="legacy/jwt", SecretString="the live value")
     file = _forged(stack, tmp_path, key, full_name="legacy/jwt")
-    done = ops(stack, "restore", str(file), "--kms-key", key, "--yes", "--stack", "copy")
+    done = restore(file, "--yes", "--stack", "copy")
     assert done.status == 0, done.err
     assert stack.secrets.get_secret_value(SecretId="legacy/jwt")["SecretString"] == "the live value"
     copied = stack.secrets.get_secret_value(SecretId="service-ticket-system-copy-jwt-secret")
@@ -403,29 +379,26 @@ def test_an_adopted_secret_gets_a_name_of_its_own_in_another_stack(
     ],
 )
 def test_whom_a_saved_policy_lets_in_is_shown_and_must_be_named(
-    stack: Deployed, ops: Ops, tmp_path: Path, key: str, case: tuple[Any, str]
+    stack: Deployed, restore: Restore, tmp_path: Path, key: str, case: tuple[Any, str]
 ) -> None:
     principal, outsider = case
-    statement = {"Effect": "Allow", "Principal": principal, "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    file = _forged(stack, tmp_path, key, policy=policy)
+    file = _forged(stack, tmp_path, key, policy=_allowing(principal))
     before = _policy(stack, stack.arn("jwt-secret"))
-    shown = ops(stack, "restore", str(file), "--kms-key", key, "--dry-run")
+    shown = restore(file, "--dry-run")
     assert (shown.status, f"allows {outsider}" in shown.out) == (0, True)
-    done = ops(stack, "restore", str(file), "--kms-key", key, "--yes")
+    done = restore(file, "--yes")
     assert done.status == 2
     assert f"--allow '{outsider}'" in done.err
     assert _policy(stack, stack.arn("jwt-secret")) == before
     assert stack.current("jwt-secret") == stack.values["jwt-secret"]
-    meant = ops(stack, "restore", str(file), "--kms-key", key, "--yes", "--allow", outsider)
+    meant = restore(file, "--yes", "--allow", outsider)
     assert meant.status == 0, meant.err
-    without = ops(stack, "restore", str(file), "--kms-key", key, "--yes", "--no-policies")
+    without = restore(file, "--yes", "--no-policies")
     assert without.status == 0, without.err
 
 
 def test_the_operator_is_asked_about_outsiders(stack: Deployed, tmp_path: Path, key: str, terminal: Any) -> None:
-    statement = {"Effect": "Allow", "Principal": {"AWS": "999999999999"}, "Action": "secretsmanager:*", "Resource": "*"}
-    file = _forged(stack, tmp_path, key, policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    file = _forged(stack, tmp_path, key, policy=_allowing({"AWS": "999999999999"}))
     with terminal(stack, "restore", str(file), "--kms-key", key, "--yes") as session:
         session.expect("Allow 1 outside account")
         session.send("n\n")
@@ -433,20 +406,22 @@ def test_the_operator_is_asked_about_outsiders(stack: Deployed, tmp_path: Path, 
     assert stack.current("jwt-secret") == stack.values["jwt-secret"]
 
 
-def test_a_principal_of_the_own_account_is_no_outsider(stack: Deployed, ops: Ops, tmp_path: Path, key: str) -> None:
-    statement = {
-        "Effect": "Allow", "Principal": {"AWS": [f"arn:aws:iam::{stack.account}:role/x", stack.account]},
-        "Action": "secretsmanager:GetSecretValue", "Resource": "*",
-    }  # fmt: skip
-    file = _forged(stack, tmp_path, key, policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
-    assert ops(stack, "restore", str(file), "--kms-key", key, "--yes").status == 0
+def test_a_principal_of_the_own_account_is_no_outsider(
+    stack: Deployed, restore: Restore, tmp_path: Path, key: str
+) -> None:
+    file = _forged(
+        stack, tmp_path, key, policy=_allowing({"AWS": [f"arn:aws:iam::{stack.account}:role/x", stack.account]})
+    )
+    assert restore(file, "--yes").status == 0
 
 
-def test_a_key_of_another_account_is_not_taken_over(stack: Deployed, ops: Ops, tmp_path: Path, key: str) -> None:
+def test_a_key_of_another_account_is_not_taken_over(
+    stack: Deployed, restore: Restore, tmp_path: Path, key: str
+) -> None:
     stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), ForceDeleteWithoutRecovery=True)
     theirs = f"arn:aws:kms:{stack.region}:999999999999:key/1"
     file = _forged(stack, tmp_path, key, kms_key_id=theirs)
-    done = ops(stack, "restore", str(file), "--kms-key", key, "--yes")
+    done = restore(file, "--yes")
     assert (done.status, theirs in done.err) == (2, True)
 
 
@@ -458,12 +433,10 @@ def rotated(stack: Deployed, saved: Path) -> Path:
     return saved
 
 
-def test_a_value_that_a_function_rotates_is_left_and_said_so(
-    stack: Deployed, ops: Ops, rotated: Path, key: str
-) -> None:
+def test_a_value_that_a_function_rotates_is_left_and_said_so(stack: Deployed, restore: Restore, rotated: Path) -> None:
     stack.secrets.put_secret_value(SecretId=stack.arn("app-config"), SecretString="put after the backup")
     for options in (("--dry-run",), ("--yes",), ("--yes",)):
-        done = ops(stack, "restore", str(rotated), "--kms-key", key, *options)
+        done = restore(rotated, *options)
         assert done.status == 0, done.err
         assert "jwt-secret: a function rotates it, and the database has the password that the function set" in done.err
         assert "--include-rotated jwt-secret" in done.err
@@ -498,12 +471,12 @@ def test_a_rotated_value_is_restored_by_name_and_doctor_warns(
     assert not [f for f in findings if "ops restore" in f["found"]]
 
 
-def test_a_restored_value_counts_as_somebody_elses(stack: Deployed, ops: Ops, saved: Path, key: str) -> None:
+def test_a_restored_value_counts_as_somebody_elses(stack: Deployed, restore: Restore, saved: Path) -> None:
     jwt = stack.arn("jwt-secret")
     live = stack.secrets.put_secret_value(
         SecretId=jwt, SecretString="put after the backup", VersionStages=["AWSCURRENT", "pulumi-live"]
     )["VersionId"]
-    done = ops(stack, "restore", str(saved), "--kms-key", key, "--yes")
+    done = restore(saved, "--yes")
     assert done.status == 0, done.err
     stages = stack.secrets.describe_secret(SecretId=jwt)["VersionIdsToStages"]
     assert "pulumi-live" in stages[live]
