@@ -42,11 +42,9 @@ def test_pipe_without_yes_gets_nothing(stack: Stack, ops: Any) -> None:
     assert "add --yes" in done.err
 
 
-@pytest.mark.parametrize("name", ["jwt-secret", "service-ticket-system-dev-jwt-secret", "ARN"])
-def test_secret_is_found_by_name_full_name_and_arn(stack: Stack, ops: Any, name: str) -> None:
-    asked = stack.arn("jwt-secret") if name == "ARN" else name
-
-    assert ops(stack, "reveal", asked, "--yes").out == stack.values["jwt-secret"]
+def test_secret_is_found_by_full_name_and_arn_too(stack: Stack, ops: Any) -> None:
+    for name in (stack.full_name("jwt-secret"), stack.arn("jwt-secret")):
+        assert ops(stack, "reveal", name, "--yes").out == stack.values["jwt-secret"]
 
 
 def test_key_of_a_json_secret(stack: Stack, ops: Any) -> None:
@@ -95,32 +93,24 @@ def test_what_is_not_there_is_one_line(stack: Stack, ops: Any, arguments: list[s
     assert not any(value in done.err for value in stack.values.values())
 
 
-def test_terminal_asks_with_environment_and_account(stack: Stack, terminal: Any) -> None:
+@pytest.mark.parametrize(
+    ("answer", "status", "said"),
+    [
+        ("y\n", 0, AUDITED),
+        *((answer, 2, "not confirmed") for answer in ("n\n", "\n", "yes please\n")),
+        ("\x03", 130, "interrupted"),
+    ],
+)
+def test_terminal_asks_with_environment_and_account(
+    stack: Stack, terminal: Any, answer: str, status: int, said: str
+) -> None:
     with terminal(stack, "reveal", "jwt-secret") as session:
         session.expect(f"Show jwt-secret of dev (account {stack.account}, eu-west-1) on this terminal?")
         session.expect("[y/N]")
-        session.send("y\n")
-        session.expect(AUDITED)
-        session.expect(stack.values["jwt-secret"])
-        assert session.status() == 0
-
-
-@pytest.mark.parametrize("answer", ["n\n", "\n", "yes please\n"])
-def test_terminal_shows_nothing_without_a_yes(stack: Stack, terminal: Any, answer: str) -> None:
-    with terminal(stack, "reveal", "jwt-secret") as session:
-        session.expect("[y/N]")
         session.send(answer)
-        assert session.status() == 2
-        assert stack.values["jwt-secret"] not in session.shown
-        assert "not confirmed" in session.shown
-
-
-def test_ctrl_c_at_the_question_shows_nothing(stack: Stack, terminal: Any) -> None:
-    with terminal(stack, "reveal", "jwt-secret") as session:
-        session.expect("[y/N]")
-        session.send("\x03")
-        assert session.status() == 130
-        assert stack.values["jwt-secret"] not in session.shown
+        assert session.status() == status
+        assert said in session.shown
+        assert (stack.values["jwt-secret"] in session.shown) == (status == 0)
         assert "Traceback" not in session.shown
 
 
@@ -131,31 +121,23 @@ def clipboard(folder: Path, script: str) -> dict[str, str]:
     return {"PATH": f"{folder}:/usr/bin:/bin"}
 
 
-def test_copy_goes_to_the_clipboard_by_standard_input(stack: Stack, ops: Any, tmp_path: Path) -> None:
+def test_copy_goes_to_the_clipboard_by_standard_input(stack: Stack, ops: Any, proxy: Any, tmp_path: Path) -> None:
+    stack.endpoint = proxy.url
+    copy = ("reveal", "jwt-secret", "--copy", "--yes")
+
+    without = ops(stack, *copy, env={"PATH": str(tmp_path)})
+    assert (without.status, "--copy needs one of pbcopy, wl-copy" in without.err) == (2, True)
+    assert "GetSecretValue" not in proxy.seen
+
     env = clipboard(tmp_path, f'cat > "{tmp_path}/copied"; echo "$@" > "{tmp_path}/arguments"')
-
-    done = ops(stack, "reveal", "jwt-secret", "--copy", "--yes", env=env)
-
+    done = ops(stack, *copy, env=env)
     assert (done.status, done.out) == (0, "")
     assert (tmp_path / "copied").read_text() == stack.values["jwt-secret"]
     assert (tmp_path / "arguments").read_text() == "\n"
 
-
-def test_copy_that_fails_says_so(stack: Stack, ops: Any, tmp_path: Path) -> None:
-    done = ops(stack, "reveal", "jwt-secret", "--copy", "--yes", env=clipboard(tmp_path, "exit 1"))
-
-    assert (done.status, done.out) == (2, "")
-    assert done.err.endswith("error: wl-copy failed; nothing was copied\n")
-
-
-def test_copy_without_a_clipboard_reads_nothing(stack: Stack, proxy: Any, ops: Any, tmp_path: Path) -> None:
-    stack.endpoint = proxy.url
-
-    done = ops(stack, "reveal", "jwt-secret", "--copy", "--yes", env={"PATH": str(tmp_path)})
-
-    assert done.status == 2
-    assert "--copy needs one of pbcopy, wl-copy" in done.err
-    assert "GetSecretValue" not in proxy.seen
+    broken = ops(stack, *copy, env=clipboard(tmp_path, "exit 1"))
+    assert (broken.status, broken.out) == (2, "")
+    assert broken.err.endswith("error: wl-copy failed; nothing was copied\n")
 
 
 def test_denied_read_is_one_line(stack: Stack, proxy: Any, ops: Any) -> None:
