@@ -22,10 +22,6 @@ def _monthly(deployed: Deployed, tasks_per_day: float = 10) -> dict[str, float]:
     return {item.name: round(item.monthly, 4) for item in bill(deployed, tasks_per_day=tasks_per_day)}
 
 
-def test_the_dev_stack_is_a_dollar_twenty_plus_calls() -> None:
-    assert _monthly(DEV) == {"secrets": 1.20, "API calls of starting tasks": 0.0091}
-
-
 def test_every_item_has_its_price() -> None:
     full = Deployed(
         secrets=4, replicas=4, keys=2, references=7, values=9, rotations=4, trails=1, metrics=5, alarms=5, dashboards=1
@@ -44,7 +40,8 @@ def test_every_item_has_its_price() -> None:
     }
 
 
-def test_calls_grow_with_the_tasks() -> None:
+def test_the_dev_stack_is_a_dollar_twenty_plus_calls_which_grow_with_the_tasks() -> None:
+    assert _monthly(DEV) == {"secrets": 1.20, "API calls of starting tasks": 0.0091}
     assert _monthly(DEV, 1000)["API calls of starting tasks"] == round(1000 * DAYS * 6 * pricing.API_CALL, 4)
 
 
@@ -87,6 +84,10 @@ def test_the_deployed_stack_is_counted(stack: Stack, ops: Ops) -> None:
     }
     assert done.json["prices_as_of"] == pricing.AS_OF
     assert done.json["parameter_store"]["standard"]["monthly_usd"] < done.json["monthly_usd"]
+    shown = ops(stack, "cost").out
+    assert all(text in shown for text in ("$1.21", "10 task starts a day", "SSM Parameter Store"))
+    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=7)
+    assert ops(stack, "cost", "--json").json["items"][0]["quantity"] == 2  # one that is pending deletion costs nothing
 
 
 def test_what_bears_the_stacks_name_is_counted(deploy: Deploy, ops: Ops) -> None:
@@ -124,20 +125,6 @@ def test_what_bears_the_stacks_name_is_counted(deploy: Deploy, ops: Ops) -> None
         "KMS requests": pytest.approx(DAYS / 30 * 12, abs=0.01),
         "API calls of starting tasks": 0,
     }
-
-
-def test_a_secret_pending_deletion_costs_nothing(stack: Stack, ops: Ops) -> None:
-    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=7)
-    done = ops(stack, "cost", "--json")
-    assert {item["item"]: item["quantity"] for item in done.json["items"]}["secrets"] == 2
-
-
-def test_the_table_says_its_assumptions(stack: Stack, ops: Ops) -> None:
-    done = ops(stack, "cost")
-    assert done.status == 0
-    assert "$1.21" in done.out
-    assert "10 task starts a day" in done.out
-    assert "SSM Parameter Store" in done.out
 
 
 @pytest.mark.parametrize("number", ["inf", "nan", "-1"])

@@ -50,21 +50,16 @@ def test_markup_of_the_table_is_text() -> None:
     assert "[bold]a[/]" in shown.getvalue()
 
 
-def test_an_output_that_is_no_arn_is_shown_plain(stack: Deployed, ops: Ops) -> None:
+def test_an_output_and_a_question_are_plain(stack: Deployed, ops: Ops) -> None:
+    stack.write_outputs(environment=HOSTILE)
+    asked = ops(stack, "reveal", "jwt-secret")
     stack.described[HOSTILE] = {"full_name": "x"}
     stack.outputs["secret_arns"][HOSTILE] = "x"
     stack.write_outputs()
-    done = ops(stack, "list")
-    assert done.status == 2
-    assert _obeyed(done.out + done.err) == set()
-
-
-def test_a_question_is_plain(stack: Deployed, ops: Ops) -> None:
-    stack.write_outputs(environment=HOSTILE)
-    done = ops(stack, "reveal", "jwt-secret")
-    assert done.status == 2
-    assert _obeyed(done.out + done.err) == set()
-    assert r"\u202e" in done.err
+    for done in (asked, ops(stack, "list")):
+        assert done.status == 2
+        assert _obeyed(done.out + done.err) == set()
+        assert r"\u202e" in done.err
 
 
 def test_a_value_is_exact_in_a_pipe_and_plain_on_a_terminal(stack: Deployed, ops_process: Ops, terminal: Any) -> None:
