@@ -37,6 +37,10 @@ class Net:
     def ec2(self) -> Any:
         return self.stack.client("ec2", REGION)
 
+    @property
+    def https_from_tasks(self) -> list[dict[str, Any]]:
+        return [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": self.tasks}]}]
+
     def acl(self, subnet: str) -> str:
         """Give a subnet its own network ACL, which allows everything."""
         made = self.ec2.create_network_acl(VpcId=self.vpc)["NetworkAcl"]["NetworkAclId"]
@@ -66,6 +70,9 @@ class Net:
         )  # fmt: skip
 
 
+Break = Callable[[Net], object]
+
+
 def build(stack: Stack, shape: str) -> Net:
     ec2 = stack.client("ec2", REGION)
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -89,20 +96,12 @@ def build(stack: Stack, shape: str) -> Net:
         ec2.create_route(RouteTableId=net.private_table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=net.nat)
     if shape == "endpoints":
         net.endpoint_group = ec2.create_security_group(GroupName="endpoints", Description="e", VpcId=vpc)["GroupId"]
-        ec2.authorize_security_group_ingress(
-            GroupId=net.endpoint_group,
-            IpPermissions=[
-                {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": tasks}]}
-            ],
-        )
+        ec2.authorize_security_group_ingress(GroupId=net.endpoint_group, IpPermissions=net.https_from_tasks)
         for name in ("secretsmanager", "ecr.api", "ecr.dkr", "logs"):
             net.endpoints[name] = make_endpoint(net, name)
-        net.endpoints["s3"] = ec2.create_vpc_endpoint(
-            VpcId=vpc,
-            VpcEndpointType="Gateway",
-            ServiceName=f"com.amazonaws.{REGION}.s3",
-            RouteTableIds=[net.private_table],
-        )["VpcEndpoint"]["VpcEndpointId"]
+        s3 = {"VpcEndpointType": "Gateway", "ServiceName": f"com.amazonaws.{REGION}.s3"}
+        made = ec2.create_vpc_endpoint(VpcId=vpc, RouteTableIds=[net.private_table], **s3)["VpcEndpoint"]
+        net.endpoints["s3"] = made["VpcEndpointId"]
     run_service(net, net.public if shape == "public" else net.private, public_ip=shape == "public")
     return net
 
@@ -124,23 +123,26 @@ def make_endpoint(net: Net, name: str, **changes: Any) -> str:
     return net.ec2.create_vpc_endpoint(**parameters | changes)["VpcEndpoint"]["VpcEndpointId"]
 
 
-def run_service(net: Net, subnet: str, *, public_ip: bool, **changes: Any) -> None:
+def run_service(net: Net, subnet: str, *, public_ip: bool) -> None:
     ecs = net.stack.client("ecs")
     ecs.create_cluster(clusterName="main")
-    vpc = {
-        "subnets": [subnet],
-        "securityGroups": [net.tasks],
-        "assignPublicIp": "ENABLED" if public_ip else "DISABLED",
-    }
-    parameters = {
-        "cluster": "main",
-        "serviceName": "tickets",
-        "taskDefinition": net.stack.service["task_definition_arn"],
-        "desiredCount": 0,  # the local AWS starts no task
-        "launchType": "FARGATE",
-        "networkConfiguration": {"awsvpcConfiguration": vpc},
-    }
-    ecs.create_service(**parameters | changes)
+    ecs.create_service(
+        cluster="main",
+        serviceName="tickets",
+        taskDefinition=net.stack.service["task_definition_arn"],
+        desiredCount=0,  # the local AWS starts no task
+        launchType="FARGATE",
+        networkConfiguration=placed(subnet, net.tasks, public_ip=public_ip),
+    )
+
+
+def placed(subnet: str, group: str, *, public_ip: bool = False) -> dict[str, Any]:
+    ip = "ENABLED" if public_ip else "DISABLED"
+    return {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group], "assignPublicIp": ip}}
+
+
+def update(stack: Stack, **changes: Any) -> None:
+    stack.client("ecs").update_service(cluster="main", service="tickets", **changes)
 
 
 def network(stack: Stack, ops: Any) -> list[dict[str, str]]:
@@ -173,28 +175,12 @@ def close_egress(net: Net) -> None:
 
 
 def close_endpoint(net: Net) -> None:
-    net.ec2.revoke_security_group_ingress(
-        GroupId=net.endpoint_group,
-        IpPermissions=[
-            {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": net.tasks}]}
-        ],
-    )
+    net.ec2.revoke_security_group_ingress(GroupId=net.endpoint_group, IpPermissions=net.https_from_tasks)
 
 
-def deny_outgoing(net: Net) -> None:
-    net.entry(net.acl(net.public), 50, "deny", egress=True, ports=(443, 443))
-
-
-def deny_outgoing_first(net: Net) -> None:
-    net.entry(net.acl(net.public), 1, "deny", egress=True, ports=(443, 443))
-
-
-def deny_replies(net: Net) -> None:
-    net.entry(net.acl(net.private), 50, "deny", egress=False, ports=(1024, 65535))
-
-
-def deny_at_the_nat(net: Net) -> None:
-    net.entry(net.acl(net.public), 50, "deny", egress=False, ports=(443, 443), cidr="10.0.1.0/24")
+def deny(subnet: str, number: int = 50, *, egress: bool, ports: tuple[int, int] = (443, 443), **more: str) -> Break:
+    """Deny something in the network ACL of a subnet."""
+    return lambda net: net.entry(net.acl(getattr(net, subnet)), number, "deny", egress=egress, ports=ports, **more)
 
 
 def lose_nat(net: Net) -> None:
@@ -202,54 +188,49 @@ def lose_nat(net: Net) -> None:
     net.ec2.delete_nat_gateway(NatGatewayId=net.nat)
 
 
-def forget_endpoint(net: Net, name: str) -> None:
-    net.ec2.delete_vpc_endpoints(VpcEndpointIds=[net.endpoints[name]])
+def forget(name: str) -> Break:
+    return lambda net: net.ec2.delete_vpc_endpoints(VpcEndpointIds=[net.endpoints[name]])
 
 
 def unroute_s3(net: Net) -> None:
     net.ec2.modify_vpc_endpoint(VpcEndpointId=net.endpoints["s3"], RemoveRouteTableIds=[net.private_table])
 
 
-def hide_endpoint(net: Net) -> None:
-    forget_endpoint(net, "logs")  # the local AWS takes no private name away
-    make_endpoint(net, "logs", PrivateDnsEnabled=False)
-
-
-def unroute(table: str) -> Callable[[Net], None]:
+def unroute(table: str) -> Break:
     return lambda net: net.ec2.delete_route(RouteTableId=getattr(net, table), DestinationCidrBlock="0.0.0.0/0")
 
 
-def attribute(name: str) -> Callable[[Net], None]:
+def attribute(name: str) -> Break:
     return lambda net: net.ec2.modify_vpc_attribute(VpcId=net.vpc, **{name: {"Value": False}})
 
 
-def take_public_ip(net: Net) -> None:
-    vpc = {"subnets": [net.public], "securityGroups": [net.tasks], "assignPublicIp": "DISABLED"}
-    net.stack.client("ecs").update_service(
-        cluster="main", service="tickets", networkConfiguration={"awsvpcConfiguration": vpc}
-    )
-
-
-BREAKAGES: dict[str, tuple[str, Callable[[Net], object], str]] = {
-    "no public IP address": ("public", take_public_ip, "but tasks get no public IP address"),
+BREAKAGES: dict[str, tuple[str, Break, str]] = {
+    "no public IP address": (
+        "public", lambda net: update(net.stack, networkConfiguration=placed(net.public, net.tasks)),
+        "but tasks get no public IP address",
+    ),
     "no route to the internet gateway": ("public", unroute("public_table"), "has no default route"),
     "closed egress": ("public", close_egress, "of the tasks lets nothing out on port 443 to internet gateway"),
-    "ACL denies what goes out": ("public", deny_outgoing, "lets nothing out on TCP 443-443"),
-    "ACL denies it in its first rule": ("public", deny_outgoing_first, "lets nothing out on TCP 443-443"),
+    "ACL denies what goes out": ("public", deny("public", egress=True), "lets nothing out on TCP 443-443"),
+    "ACL denies it in its first rule": ("public", deny("public", 1, egress=True), "lets nothing out on TCP 443-443"),
     "no names": ("public", attribute("EnableDnsSupport"), "resolves no names (enableDnsSupport)"),
     "no route to the NAT gateway": ("nat", unroute("private_table"), "has no default route"),
     "NAT gateway deleted": ("nat", lose_nat, "which "),
     "NAT gateway without a way out": ("nat", unroute("public_table"), "whose route table has no internet gateway"),
-    "ACL denies the answers": ("nat", deny_replies, "lets nothing in on TCP 1024-65535"),
-    "ACL denies at the NAT gateway": ("nat", deny_at_the_nat, "lets nothing in on TCP 443-443"),
+    "ACL denies the answers": (
+        "nat", deny("private", egress=False, ports=(1024, 65535)), "lets nothing in on TCP 1024-65535",
+    ),
+    "ACL denies at the NAT gateway": (
+        "nat", deny("public", egress=False, cidr="10.0.1.0/24"), "lets nothing in on TCP 443-443",
+    ),
     "closed egress to a NAT gateway": ("nat", close_egress, "to NAT gateway nat-"),
     "closed endpoints": ("endpoints", close_endpoint, "doesn't let the tasks in on port 443"),
     "closed egress to endpoints": ("endpoints", close_egress, "lets nothing out on port 443 to endpoint"),
     "no endpoint for Secrets Manager": (
-        "endpoints", lambda net: forget_endpoint(net, "secretsmanager"), "can't reach secretsmanager: there is no endpoint",
+        "endpoints", forget("secretsmanager"), "can't reach secretsmanager: there is no endpoint",
     ),
-    "no endpoint for the log": ("endpoints", lambda net: forget_endpoint(net, "logs"), "can't reach logs: there is no endpoint"),
-    "no endpoint for S3": ("endpoints", lambda net: forget_endpoint(net, "s3"), "can't reach s3: there is no endpoint"),
+    "no endpoint for the log": ("endpoints", forget("logs"), "can't reach logs: there is no endpoint"),
+    "no endpoint for S3": ("endpoints", forget("s3"), "can't reach s3: there is no endpoint"),
     "S3's endpoint in another route table": ("endpoints", unroute_s3, "can't reach s3: there is no endpoint"),
     "no private names at all": ("endpoints", attribute("EnableDnsHostnames"), "no private names (enableDnsHostnames)"),
 }  # fmt: skip
@@ -295,7 +276,7 @@ def test_the_policy_of_an_endpoint_has_a_say(stack: Stack, ops: Any) -> None:
 def test_what_is_closed_stands_before_the_tasks_that_do_not_run(stack: Stack, ops: Any) -> None:
     net = build(stack, "public")
     close_egress(net)
-    stack.client("ecs").update_service(cluster="main", service="tickets", desiredCount=1)
+    update(stack, desiredCount=1)
     (made,) = ecs_backends[stack.account][stack.region].services.values()
     made.running_count = 0
 
@@ -310,22 +291,18 @@ def test_a_missing_security_group_and_no_way_out_are_two_findings(stack: Stack, 
     """README's own example: the check broke with an IndexError, and every other finding was lost with it."""
     net = build(stack, "public")
     unroute("public_table")(net)
-    vpc = {"subnets": [net.public], "securityGroups": ["sg-0a1b2c3d4e5f6a7b8"], "assignPublicIp": "DISABLED"}
-    stack.client("ecs").update_service(
-        cluster="main", service="tickets", networkConfiguration={"awsvpcConfiguration": vpc}
-    )
+    update(stack, networkConfiguration=placed(net.public, "sg-0a1b2c3d4e5f6a7b8"))
 
-    done = ops(stack, "doctor", "--json")
+    found = [f["found"] for f in network(stack, ops) if f["status"] == "failure"]
 
-    found = [f["found"] for f in done.json["findings"] if f["check"] == "network"]
-    assert done.status == 1
     assert any("the security group sg-0a1b2c3d4e5f6a7b8 doesn't exist" in text for text in found)
     assert any("can't reach secretsmanager" in text and "no default route" in text for text in found)
 
 
 def test_an_endpoint_without_a_private_name_is_given_one(stack: Stack, ops: Any) -> None:
     net = build(stack, "endpoints")
-    hide_endpoint(net)
+    forget("logs")(net)  # the local AWS takes no private name away
+    make_endpoint(net, "logs", PrivateDnsEnabled=False)
 
     (found,) = network(stack, ops)
 
@@ -344,7 +321,7 @@ def test_what_is_behind_another_gateway_is_not_told(stack: Stack, ops: Any) -> N
         DestinationCidrBlock="0.0.0.0/0",
         VpcPeeringConnectionId=peering["VpcPeeringConnectionId"],
     )
-    forget_endpoint(net, "logs")
+    forget("logs")(net)
 
     (found,) = network(stack, ops)
 

@@ -77,36 +77,58 @@ def test_identity_policy(case: str) -> None:
     assert outcome(identity=parse({"Version": "2012-10-17", "Statement": cleaned}, source="test")) == expected
 
 
-RESOURCE: dict[str, tuple[dict[str, Any], str]] = {
-    # a policy of the secret, with an identity policy that allows the read
-    "deny everybody": ({"Effect": "Deny", "Principal": "*", "Resource": "*"}, "explicit-deny"),
-    "deny the role": ({"Effect": "Deny", "Principal": {"AWS": ROLE}, "Resource": "*"}, "explicit-deny"),
-    "deny the account": ({"Effect": "Deny", "Principal": {"AWS": ROOT}, "Resource": "*"}, "explicit-deny"),
-    "deny another": ({"Effect": "Deny", "Principal": {"AWS": ROLE + "2"}, "Resource": "*"}, "allowed"),
-    "deny all but the role": ({"Effect": "Deny", "NotPrincipal": {"AWS": ROLE}, "Resource": "*"}, "allowed"),
-    "deny all but another": ({"Effect": "Deny", "NotPrincipal": {"AWS": ROLE + "2"}, "Resource": "*"}, "explicit-deny"),
+WHEN: dict[str, Any] = {"Resource": "*", "Condition": {"StringEquals": {"aws:Unknown": ["x", "y"]}}}
+ALWAYS: dict[str, Any] = {"Resource": "*"}
+ELSEWHERE: dict[str, Any] = {"Resource": "arn:other"}
+BY_ROLE, BY_ROOT = {"Principal": {"AWS": ROLE}}, {"Principal": {"AWS": ROOT}}
+SAID = ("aws:Unknown StringEquals x, y",)
+
+
+def deny(resource: str = "*", /, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Deny", "Resource": resource, **more}
+
+
+KEY = {"resource_must_allow": True}
+TOGETHER: dict[str, tuple[dict[str, Any], str]] = {
+    # a policy of the secret beside an identity policy that allows the read
+    "deny everybody": ({"resource": deny(Principal="*")}, "explicit-deny"),
+    "deny the role": ({"resource": deny(**BY_ROLE)}, "explicit-deny"),
+    "deny the account": ({"resource": deny(**BY_ROOT)}, "explicit-deny"),
+    "deny another": ({"resource": deny(Principal={"AWS": ROLE + "2"})}, "allowed"),
+    "deny all but the role": ({"resource": deny(NotPrincipal={"AWS": ROLE})}, "allowed"),
+    "deny all but another": ({"resource": deny(NotPrincipal={"AWS": ROLE + "2"})}, "explicit-deny"),
     "deny without TLS": (
-        {"Effect": "Deny", "Principal": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
-        "allowed",
+        {"resource": deny(Principal="*", Condition={"Bool": {"aws:SecureTransport": "false"}})}, "allowed",
     ),
     "deny under an unknown condition": (
-        {"Effect": "Deny", "Principal": "*", "Resource": "*", "Condition": {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}},
-        "conditional",
+        {"resource": deny(Principal="*", Condition={"StringNotEquals": {"aws:SourceVpc": "vpc-1"}})}, "conditional",
+    ),
+    # a policy of the secret alone
+    "names the role": ({"identity": None, "resource": {**ALWAYS, **BY_ROLE}}, "allowed"),
+    "names the account, which only delegates": ({"identity": None, "resource": {**ALWAYS, **BY_ROOT}}, "implicit-deny"),
+    # a permissions boundary
+    "within": ({"boundary": ALWAYS}, "allowed"),
+    "outside": ({"boundary": ELSEWHERE}, "implicit-deny"),
+    "denied by the boundary": ({"boundary": deny(SECRET)}, "explicit-deny"),
+    "a boundary grants nothing": ({"identity": None, "boundary": ALWAYS}, "implicit-deny"),
+    # a key's policy, which must allow or delegate
+    "delegates": ({"resource": {**ALWAYS, **BY_ROOT}, **KEY}, "allowed"),
+    "delegates to a policy that allows nothing": (
+        {"identity": ELSEWHERE, "resource": {**ALWAYS, **BY_ROOT}, **KEY}, "implicit-deny",
+    ),
+    "allows": ({"identity": ELSEWHERE, "resource": {**ALWAYS, **BY_ROLE}, **KEY}, "allowed"),
+    "delegates to another account": (
+        {"resource": {**ALWAYS, "Principal": {"AWS": "arn:aws:iam::210987654321:root"}}, **KEY}, "implicit-deny",
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", RESOURCE)
-def test_resource_policy_beside_an_identity_policy(case: str) -> None:
-    statement, expected = RESOURCE[case]
+@pytest.mark.parametrize("case", TOGETHER)
+def test_policies_together(case: str) -> None:
+    policies, expected = TOGETHER[case]
+    given = {"identity": {"Resource": SECRET}} | policies
 
-    assert outcome(identity=policy({"Resource": SECRET}), resource=policy(statement)) == expected
-
-
-WHEN: dict[str, Any] = {"Resource": "*", "Condition": {"StringEquals": {"aws:Unknown": "x"}}}
-ALWAYS: dict[str, Any] = {"Resource": "*"}
-BY_ROLE, BY_ROOT = {"Principal": {"AWS": ROLE}}, {"Principal": {"AWS": ROOT}}
-SAID = ("aws:Unknown StringEquals x",)
+    assert outcome(**{k: policy(v) if isinstance(v, dict) else v or () for k, v in given.items()}) == expected
 
 
 @pytest.mark.parametrize(
@@ -149,45 +171,6 @@ def test_a_certain_statement_counts_before_one_with_a_condition() -> None:
     assert (decision.outcome, str(decision.statement)) == ("allowed", "always of test")
     first = decide(request, identity=policy({**WHEN, "Sid": "first"}, {**WHEN, "Sid": "second"}))
     assert (first.outcome, str(first.statement)) == ("conditional", "first of test")
-
-
-def test_a_boundary_denies_what_the_identity_allows() -> None:
-    limits = policy(ALWAYS, {"Effect": "Deny", "Resource": SECRET})
-    assert outcome(identity=policy(ALWAYS), boundary=limits) == "explicit-deny"
-
-
-def test_resource_policy_that_names_the_role_is_enough() -> None:
-    assert outcome(resource=policy({"Principal": {"AWS": ROLE}, "Resource": "*"})) == "allowed"
-
-
-def test_resource_policy_that_names_the_account_only_delegates() -> None:
-    assert outcome(resource=policy({"Principal": {"AWS": ROOT}, "Resource": "*"})) == "implicit-deny"
-
-
-@pytest.mark.parametrize(("boundary", "expected"), [("*", "allowed"), ("arn:other", "implicit-deny")])
-def test_permissions_boundary_limits(boundary: str, expected: str) -> None:
-    limits = policy({"Resource": boundary})
-
-    assert outcome(identity=policy({"Resource": "*"}), boundary=limits) == expected
-
-
-def test_permissions_boundary_grants_nothing() -> None:
-    assert outcome(boundary=policy({"Resource": "*"})) == "implicit-deny"
-
-
-@pytest.mark.parametrize(
-    ("principal", "identity", "expected"),
-    [
-        (ROOT, "*", "allowed"),
-        (ROOT, "arn:other", "implicit-deny"),
-        (ROLE, "arn:other", "allowed"),
-        ("arn:aws:iam::210987654321:root", "*", "implicit-deny"),
-    ],
-)
-def test_key_policy_must_allow_or_delegate(principal: str, identity: str, expected: str) -> None:
-    key = policy({"Principal": {"AWS": principal}, "Resource": "*"})
-
-    assert outcome(identity=policy({"Resource": identity}), resource=key, resource_must_allow=True) == expected
 
 
 @pytest.mark.parametrize(
@@ -244,6 +227,8 @@ CONDITIONS: dict[str, tuple[str, str, Any, bool | None]] = {
     "ARN of another": ("ArnNotLike", "aws:arn", "arn:aws:iam:*", True),
     "a tag": ("StringEquals", "aws:ResourceTag/team", "a", True),
     "a tag that is absent": ("StringEquals", "aws:ResourceTag/owner", "a", False),
+    "a tag by the service's name": ("StringEquals", "secretsmanager:ResourceTag/team", "a", True),
+    "a tag that is absent, by the service's name": ("StringEquals", "secretsmanager:ResourceTag/owner", "a", False),
     "a tag of the principal": ("StringEquals", "aws:PrincipalTag/team", "a", None),
     "for any value of an absent key": ("ForAnyValue:StringEquals", "aws:absent", "x", False),
 }
@@ -265,36 +250,10 @@ def test_conditions(case: str) -> None:
     assert conditions_met(statement, KNOWN) is expected
 
 
-def test_tags_are_known_under_the_service_s_name_too_and_others_are_absent() -> None:
-    assert resource_tags({"Team": "a"}, "secretsmanager") == {
-        "aws:resourcetag/team": "a",
-        "secretsmanager:resourcetag/team": "a",
-        "aws:resourcetag/*": None,
-        "secretsmanager:resourcetag/*": None,
-    }
-
-
 def test_unmet_condition_beats_an_unknown_one() -> None:
     (statement,) = policy({"Resource": "*", "Condition": {"StringEquals": {"aws:unknown": "x", "aws:a": "y"}}})
 
     assert conditions_met(statement, {"aws:a": "x"}) is False
-
-
-def test_conditions_are_reported_in_words() -> None:
-    request = Request(READ, SECRET, ROLE, {})
-    condition = {"StringEquals": {"aws:SourceVpc": ["vpc-1", "vpc-2"]}}
-
-    decision = decide(request, identity=policy({"Resource": "*", "Condition": condition}))
-
-    assert decision.conditions == ("aws:SourceVpc StringEquals vpc-1, vpc-2",)
-
-
-def test_explicit_deny_is_named_by_statement_and_policy() -> None:
-    deny = parse({"Statement": {"Sid": "Freeze", "Effect": "Deny", "Action": "*", "Resource": "*"}}, source="policy x")
-
-    decision = decide(Request(READ, SECRET, ROLE), identity=[*policy({"Resource": "*"}), *deny])
-
-    assert str(decision.statement) == "Freeze of policy x"
 
 
 def test_trust_policy_binds_the_source() -> None:
@@ -364,7 +323,7 @@ def test_a_statement_is_read_into_lists() -> None:
 
 def test_a_trust_policy_denies_and_may_deny() -> None:
     everybody = {"Principal": "*", "Action": "sts:AssumeRole"}
-    unknown = {"StringEquals": {"aws:Unknown": "x"}}
+    unknown = WHEN["Condition"]
 
     def asked(*statements: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
         trust = parse({"Statement": [{"Effect": "Allow", **everybody, **s} for s in statements]}, source="trust")
