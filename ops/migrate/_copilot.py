@@ -11,8 +11,7 @@ from typing import Any
 
 import yaml
 
-from ops._env_file import Elsewhere, parse_env
-from ops.migrate._values import Unread, as_words, health_check, items, mapping
+from ops.migrate._values import Unread, as_words, health_check, items, mapping, variables_in
 
 TYPES = (
     "Load Balanced Web Service", "Backend Service", "Worker Service", "Request-Driven Web Service", "Scheduled Job",
@@ -137,10 +136,9 @@ def _from_file(file: Any, root: Path) -> tuple[dict[str, Any], list[dict[str, An
     if not file:
         return {}, []
     try:
-        found = parse_env((root / str(file)).read_text(encoding="utf-8-sig"), str(file))
+        return variables_in((root / str(file)).read_text(encoding="utf-8-sig"), str(file), str(file)), []
     except (OSError, ValueError):
         return {}, [{"value": str(file), "type": "file"}]
-    return {k: Unread(f"{file} takes it from {v}") if isinstance(v, Elsewhere) else v for k, v in found.items()}, []
 
 
 def _reference(value: Any) -> Any:

@@ -15,11 +15,10 @@ from typing import Any, cast
 import botocore.session
 import yaml
 
-from ops._env_file import Elsewhere, parse_env
 from ops._errors import MisuseError
 from ops._json import read_json
 from ops.migrate import _copilot as copilot
-from ops.migrate._values import Unread, as_words, health_check, items, mapping
+from ops.migrate._values import Unread, as_words, health_check, items, mapping, variables_in
 
 _MAX_NODES = 200_000
 """Parts of a document above which it is refused: YAML's aliases can expand a small file endlessly."""
@@ -56,8 +55,11 @@ def read_documents(path: Path) -> list[Document]:
         raise TaskDefinitionError(f"{path} is not JSON: it is not UTF-8 text") from None
     if path.name.startswith(".env") or path.suffix == ".env":
         return [_from_env(text, path)]
-    if other := _named_otherwise(path, text):
-        raise TaskDefinitionError(f"{path} is {other}")
+    others = [what for pattern, what in _BY_NAME.items() if re.fullmatch(pattern, path.name.lower())]
+    if path.suffix in {".yaml", ".yml", ".tpl"} and _TEMPLATE_OF_HELM.search(text):
+        others.append(f"a file of Helm, {_NOT_READ}")
+    if others:
+        raise TaskDefinitionError(f"{path} is {others[0]}")
     yaml_file = path.suffix in {".yaml", ".yml"}
     return documents(_yaml(text, path) if yaml_file else _json(text, path), path.name, str(path))
 
@@ -69,22 +71,17 @@ READ = (
 """What to offer instead of a file that is not read."""
 
 
-def _named_otherwise(path: Path, text: str) -> str:
-    """Return what a file is by its name, and what to do; "" for one that can be read."""
-    name = path.name.lower()
-    if path.suffix in {".tf", ".hcl"}:
-        return "Terraform's language: `terraform show -json > FILE` has the values; scan that"
-    if name.startswith(("dockerfile", "containerfile")) or path.suffix.lower() == ".dockerfile":
-        return (
-            f"a Dockerfile, whose ENV lines every task with the image gets, whatever its task definition says; {READ}"
-        )
-    if path.suffix.lower() == ".properties":
-        return f"a .properties file of Java, which is not supported; {READ}"
-    yaml_file = path.suffix in {".yaml", ".yml", ".tpl"}
-    templated = re.search(r"\{\{-?\s*(\$?\.Values|include|if|range|with)\b", text)
-    if yaml_file and (templated or re.fullmatch(r"values([.-].*)?|chart\.yaml", name)):
-        return f"a file of Helm, which is not supported; {READ}"
-    return ""
+_NOT_READ = f"which is not supported; {READ}"
+_TEMPLATE_OF_HELM = re.compile(r"\{\{-?\s*(\$?\.Values|include|if|range|with)\b")
+_BY_NAME = {
+    r".*\.(tf|hcl)": "Terraform's language: `terraform show -json > FILE` has the values; scan that",
+    r"(dockerfile|containerfile).*|.*\.dockerfile": (
+        f"a Dockerfile, whose ENV lines every task with the image gets, whatever its task definition says; {READ}"
+    ),
+    r".*\.properties": f"a .properties file of Java, {_NOT_READ}",
+    r"values([.-].*)?\.(ya?ml|tpl)|chart\.yaml": f"a file of Helm, {_NOT_READ}",
+}
+"""What a file that can't be read is by its name, and what to do."""
 
 
 def documents(content: object, name: str, source: str) -> list[Document]:
@@ -131,7 +128,7 @@ def _instead(found: Mapping[str, Any]) -> str:
         return f"is a CloudFormation template without AWS::ECS::TaskDefinition; {READ}"
     keys = {*found, f"type: {found.get('type')}", *(f".{key}" for value in found.values() for key in mapping(value))}
     if kind := next((kind for kind, has in _OTHERS if has <= keys), ""):
-        return f"is {kind}, which is not supported; {READ}"
+        return f"is {kind}, {_NOT_READ}"
     return f"has no containerDefinitions: it is not a task definition; {READ}"
 
 
@@ -369,13 +366,10 @@ def _compose_port(entry: Any) -> dict[str, Any]:
 
 def _from_env(text: str, path: Path) -> Document:
     try:
-        found = parse_env(text, str(path))
+        found = variables_in(text, str(path), "the file")
     except ValueError as error:
         raise TaskDefinitionError(str(error)) from None
-    entries = [
-        {"name": name, "value": Unread(f"the file takes it from {value}") if isinstance(value, Elsewhere) else value}
-        for name, value in found.items()
-    ]
+    entries = [{"name": name, "value": value} for name, value in found.items()]
     return Document(path.name, {_DEFINITIONS: [{"name": "app", "environment": entries}]}, whole=False)
 
 

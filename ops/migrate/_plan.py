@@ -87,15 +87,12 @@ class Step:
     @property
     def goes_to(self) -> str:
         """Where the value goes, in a few words."""
-        match self.verdict:
-            case "secret":
-                return f"{self.secret}{f' key {self.secret_key}' if self.secret_key else ''}"
-            case "plain":
-                return f"plain variable ({self.config_key})"
-            case "undecided" | "not read":
-                return "nowhere yet"
-            case "drop":
-                return "left out"
+        places = {
+            "secret": f"{self.secret}{f' key {self.secret_key}' if self.secret_key else ''}",
+            "plain": f"plain variable ({self.config_key})",
+            "drop": "left out",
+        }
+        return places.get(self.verdict, "nowhere yet")
 
 
 @dataclass(frozen=True)
@@ -142,14 +139,13 @@ class Plan:
         """Return what the new task definition will lack without the operator's acceptance."""
         return [part for part in self.parts if part.verdict == "undecided"]
 
-    def settings(self) -> dict[str, str]:
-        """Return the configuration beside the variables and secrets of services, without a value of a sidecar's variables."""
-        return {key: value for part in self.parts if part.verdict == "carried" for key, value in part.settings.items()}
+    def settings(self, task: TaskDefinition | None = None) -> dict[str, str]:
+        """Return the configuration beside variables and secrets of services.
 
-    def sidecars(self, task: TaskDefinition) -> dict[str, str]:
-        """Return the configuration of the sidecars, with the values of their variables in the old task definition."""
-        carried = [(part, sidecar_of(part, task)) for part in self.parts if part.verdict == "carried"]
-        return {key: compact(found) for part, found in carried if found for key in part.settings}
+        With the old task definition it has the values of the sidecars' variables, too.
+        """
+        carried = [(part, task and sidecar_of(part, task)) for part in self.parts if part.verdict == "carried"]
+        return {k: compact(found) if found else value for part, found in carried for k, value in part.settings.items()}
 
     def label(self, step: Step) -> str:
         """Return a step's name, with its container where there are several."""
@@ -195,9 +191,8 @@ def load(path: Path, project: Path | None = None) -> Plan:
     steps, parts = (Step(**step) for step in found.pop("steps")), (Part(**part) for part in found.pop("parts"))
     plan = Plan(steps=tuple(steps), parts=tuple(parts), **found)
     hosts = target_of(plan.stack, project).hosts if any(step.verdict == "plain" for step in plan.steps) else {}
-    for wrong in (*(_wrong_verdict(step, hosts) for step in plan.steps), *map(_wrong_part, plan.parts)):
-        if wrong:
-            raise PlanError(f"{path}: {wrong}")
+    for wrong in _wrong(plan, hosts):
+        raise PlanError(f"{path}: {wrong}")
     return plan
 
 
@@ -214,24 +209,21 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, kind)
 
 
-def _wrong_verdict(step: Step, hosts: Mapping[str, str]) -> str | None:
-    if step.verdict not in get_args(Verdict):
-        return f"the verdict of {step.name} is one of {', '.join(get_args(Verdict))}"
-    if step.verdict == "secret" and step.secret is None:
-        return f"{step.name} has no place in catalogue.py yet: add one and scan again"
-    if step.verdict == "plain" and step.secret is not None:
-        return f"{step.name} is a secret of the catalogue and can't be a plain variable"
-    if step.verdict == "plain" and not step.can_be_plain(hosts):
-        return f"{step.name} can't be a plain variable: it {step.why}"
-    return None
-
-
-def _wrong_part(part: Part) -> str | None:
-    if part.verdict not in get_args(PartVerdict):
-        return f"the verdict of {part.where} is one of {', '.join(get_args(PartVerdict))}"
-    if part.verdict == "carried" and not part.settings:
-        return f"{part.where} is carried over by no setting: drop it, or leave it undecided"
-    return None
+def _wrong(plan: Plan, hosts: Mapping[str, str]) -> Iterator[str]:
+    for step in plan.steps:
+        if step.verdict not in get_args(Verdict):
+            yield f"the verdict of {step.name} is one of {', '.join(get_args(Verdict))}"
+        elif step.verdict == "secret" and step.secret is None:
+            yield f"{step.name} has no place in catalogue.py yet: add one and scan again"
+        elif step.verdict == "plain" and step.secret is not None:
+            yield f"{step.name} is a secret of the catalogue and can't be a plain variable"
+        elif step.verdict == "plain" and not step.can_be_plain(hosts):
+            yield f"{step.name} can't be a plain variable: it {step.why}"
+    for part in plan.parts:
+        if part.verdict not in get_args(PartVerdict):
+            yield f"the verdict of {part.where} is one of {', '.join(get_args(PartVerdict))}"
+        elif part.verdict == "carried" and not part.settings:
+            yield f"{part.where} is carried over by no setting: drop it, or leave it undecided"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ import shlex
 from dataclasses import dataclass
 from typing import Any, cast
 
+from ops._env_file import Elsewhere, parse_env
+
 _SECONDS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001, "": 1}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|)")
 
@@ -57,3 +59,9 @@ def health_check(raw: Any, command: str) -> dict[str, Any] | None:
     times = {ecs: seconds(found[key]) for key, ecs in names.items() if key in found}
     rest = {key: value for key, value in found.items() if key not in {*names, command}}
     return {"command": ["CMD-SHELL", test] if isinstance(test, str) else test or [], **times, **rest}
+
+
+def variables_in(text: str, source: str, taker: str) -> dict[str, str | Unread]:
+    """Return the variables of an env file; `taker` is what takes some from elsewhere, in words. ValueError when it is none."""
+    found = parse_env(text, source)
+    return {k: Unread(f"{taker} takes it from {v}") if isinstance(v, Elsewhere) else v for k, v in found.items()}

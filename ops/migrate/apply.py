@@ -109,7 +109,7 @@ def _set(
 def _wanted(plan: Plan, region: str | None, project: Path) -> dict[str, Configured]:
     """Return the values that a plan needs by key; MisuseError when two values have one."""
     source = reread(plan, region, project)
-    wanted = {key: Configured(value, False) for key, value in (plan.settings() | plan.sidecars(source.task)).items()}
+    wanted = {key: Configured(value, False) for key, value in plan.settings(source.task).items()}
     for step in plan.steps:
         if step.config_key is None or step.verdict not in {"secret", "plain"}:
             continue
