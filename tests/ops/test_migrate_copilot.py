@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ops._aws import Aws
 from ops._references import References
 from ops.migrate._task_definition import TaskDefinition, TaskDefinitionError, read
 
@@ -85,13 +86,9 @@ def test_variables_secrets_and_the_env_file(manifest: Path) -> None:
 
 def test_an_environment_overrides_what_it_names(manifest: Path) -> None:
     task = _of(manifest, "prod")
-    assert (task.cpu, task.memory, task.architecture) == ("256", "1024", "ARM64")
-    assert task.containers[0].references["API_KEY"].startswith("arn:aws:ssm:")
-    assert task.containers[0].plain["LOG_LEVEL"] == "info"
-
-
-def test_image_command_and_health_check(manifest: Path) -> None:
-    (api, _) = _of(manifest, "test").containers
+    api = task.containers[0]
+    assert (task.cpu, task.memory, task.architecture, api.plain["LOG_LEVEL"]) == ("256", "1024", "ARM64", "info")
+    assert api.references["API_KEY"].startswith("arn:aws:ssm:")
     assert (api.image, api.port) == ("shop/api:1", 8080)
     assert api.document["command"] == ["node", "server main.js"]
     assert api.document["healthCheck"] == {
@@ -106,8 +103,6 @@ def test_an_env_file_that_is_not_there_is_told(manifest: Path) -> None:
 
 
 def test_a_secret_by_its_name_is_read(deploy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ops._aws import Aws  # noqa: PLC0415 - only here
-
     stack = deploy()
     for name, value in stack.variables.items():
         monkeypatch.setenv(name, value)

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from ops.migrate._plan import Variables, make
+from ops.migrate._target import target_of
 from ops.migrate._task_definition import TaskDefinition, TaskDefinitionError, read
+from tests.conftest import TICKETS
 
 VALUE = "geheim-geheim-geheim"
 CONTAINER = {"name": "api", "image": "app:1", "environment": [{"name": "A", "value": "1"}]}
@@ -49,32 +52,25 @@ def _attributes(**more: Any) -> dict[str, Any]:
 
 
 # Terraform: "JSON Output Format" (show -json), state version 4, plan
+def _module(**more: Any) -> dict[str, Any]:
+    return {"root_module": {"resources": [{"address": "t", "values": _attributes(**more)}]}}
+
+
+_OUTPUTS = {"family": "tickets", "networkMode": "awsvpc", "containerDefinitions": json.dumps([CONTAINER])}
 TERRAFORM: dict[str, dict[str, Any]] = {
     "state": {
         "version": 4,
         "resources": [{"type": "aws_ecs_task_definition", "name": "t", "instances": [{"attributes": _attributes()}]}],
     },
-    "show -json": {
-        "format_version": "1.0",
-        "values": {"root_module": {"child_modules": [{"resources": [{"address": "m.t", "values": _attributes()}]}]}},
-    },
+    "show -json": {"format_version": "1.0", "values": {"root_module": {"child_modules": [_module()["root_module"]]}}},
     "show -json of a plan": {
-        "planned_values": {"root_module": {"resources": [{"address": "t", "values": _attributes()}]}},
-        "prior_state": {"values": {"root_module": {"resources": [{"values": _attributes(family="before")}]}}},
+        "planned_values": _module(),
+        "prior_state": {"values": _module(family="before")},
         "resource_changes": [{"change": {"after": _attributes(family="other")}}],
     },
     "pulumi stack export": {
         "deployment": {
-            "resources": [
-                {
-                    "inputs": {"family": "x", "containerDefinitions": "[]"},
-                    "outputs": {
-                        "family": "tickets",
-                        "networkMode": "awsvpc",
-                        "containerDefinitions": json.dumps([CONTAINER]),
-                    },
-                }
-            ]
+            "resources": [{"inputs": {"family": "x", "containerDefinitions": "[]"}, "outputs": _OUTPUTS}],
         }
     },
 }
@@ -230,34 +226,22 @@ NOT = "which is not supported; supported are a task definition"
 # Of serverless/examples, aws-node-rest-api-with-dynamodb/serverless.yml, rebuilt.
 SERVERLESS = f"""
 service: todo-api
-provider:
-  name: aws
-  environment:
-    TODO_TOKEN: {VALUE}
-functions:
-  create:
-    handler: todos/create.create
-resources:
-  Resources:
-    Table:
-      Type: 'AWS::DynamoDB::Table'
+provider: {{name: aws, environment: {{TODO_TOKEN: {VALUE}}}}}
+functions: {{create: {{handler: todos/create.create}}}}
+resources: {{Resources: {{Table: {{Type: 'AWS::DynamoDB::Table'}}}}}}
 """
 
 # Of actions/starter-workflows, deployments/aws.yml, rebuilt.
 WORKFLOW = f"""
 name: Deploy to Amazon ECS
-on:
-  push:
-    branches: [main]
-env:
-  ECS_TASK_DEFINITION: .aws/task-definition.json
-  TOKEN: {VALUE}
-jobs:
-  deploy:
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v4
+on: {{push: {{branches: [main]}}}}
+env: {{ECS_TASK_DEFINITION: .aws/task-definition.json, TOKEN: {VALUE}}}
+jobs: {{deploy: {{runs-on: ubuntu-latest, steps: [{{uses: actions/checkout@v4}}]}}}}
 """
+HELM = f"replicaCount: 1\nimage: {{repository: nginx}}\nenv: {{A: {VALUE}}}\n"
+GITLAB = f"deploy:\n  script: [echo]\n  variables: {{A: {VALUE}}}\n"
+DOCKERFILE = f"FROM python:3.10\nENV TOKEN {VALUE}\n"
+PIPELINE = "name: p\nsource: {provider: GitHub}\nstages: [{name: test}]\n"
 
 
 @pytest.mark.parametrize(
@@ -269,31 +253,20 @@ jobs:
         ("t.json", {"apiVersion": "v1", "kind": "Pod", "spec": VALUE}, f"is a Kubernetes manifest, {NOT}"),
         ("serverless.yml", SERVERLESS, f"is a serverless.yml of the Serverless Framework, {NOT}"),
         ("values.yaml", f"app:\n  env: {{A: {VALUE}}}\n", f"is a file of Helm, {NOT}"),
-        (
-            "prod.yaml",
-            f"replicaCount: 1\nimage: {{repository: nginx}}\nenv: {{A: {VALUE}}}\n",
-            f"is a file of Helm, {NOT}",
-        ),
+        ("prod.yaml", HELM, f"is a file of Helm, {NOT}"),
         ("deployment.yaml", "kind: Deployment\nspec: {{ .Values.replicaCount }}\n", f"is a file of Helm, {NOT}"),
         ("aws.yml", WORKFLOW, f"is a workflow of GitHub Actions, {NOT}"),
-        (
-            ".gitlab-ci.yml",
-            f"deploy:\n  script: [echo]\n  variables: {{A: {VALUE}}}\n",
-            f"is a pipeline of GitLab, {NOT}",
-        ),
+        (".gitlab-ci.yml", GITLAB, f"is a pipeline of GitLab, {NOT}"),
         ("application.properties", f"spring.datasource.password={VALUE}\n", f"is a .properties file of Java, {NOT}"),
-        (
-            "Dockerfile",
-            f"FROM python:3.10\nENV TOKEN {VALUE}\n",
-            "is a Dockerfile, whose ENV lines every task .*; supported are",
-        ),
-        ("Dockerfile.backend", f"FROM python:3.10\nENV TOKEN {VALUE}\n", "is a Dockerfile"),
+        ("Dockerfile", DOCKERFILE, "is a Dockerfile, whose ENV lines every task .*; supported are"),
+        ("Dockerfile.backend", DOCKERFILE, "is a Dockerfile"),
         ("manifest.yml", "name: web\ntype: Static Site\n", f"is a Static Site of AWS Copilot, {NOT}"),
         (
             "manifest.yml",
             "name: test\ntype: Environment\n",
             f"is an environment or pipeline manifest of AWS Copilot, {NOT}",
         ),
+        ("manifest.yml", PIPELINE, f"is an environment or pipeline manifest of AWS Copilot, {NOT}"),
         ("t.json", {"planned_values": {}, "terraform_version": "1"}, "only after the apply"),
         ("t.json", {"Resources": {}}, "is a CloudFormation template without AWS::ECS::TaskDefinition; supported are"),
         ("t.json", json.dumps(VALUE), "no containerDefinitions"),
@@ -321,10 +294,9 @@ def test_endless_aliases_are_refused(tmp_path: Path) -> None:
         _read(tmp_path, "c.yaml", f"l0: &l0 [x]\n{levels}\n")
 
 
+_VOLUME = {"name": "v", "dockerVolumeConfiguration": {"driverOpts": {"o": f"username=u,password={VALUE}"}}}
 PLACES: dict[str, dict[str, Any]] = {
-    "volumes": {
-        "volumes": [{"name": "v", "dockerVolumeConfiguration": {"driverOpts": {"o": f"username=u,password={VALUE}"}}}]
-    },
+    "volumes": {"volumes": [_VOLUME]},
     "proxyConfiguration": {"proxyConfiguration": {"properties": [{"name": "API_TOKEN", "value": VALUE}]}},
     "tags": {"tags": [{"key": "db-password", "value": VALUE}]},
 }
@@ -343,10 +315,6 @@ PLACES_OF_CONTAINER: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("where", [*PLACES, *PLACES_OF_CONTAINER])
 def test_every_place_is_searched_for_a_secret(tmp_path: Path, where: str) -> None:
-    from ops.migrate._plan import Variables, make  # noqa: PLC0415 - only here
-    from ops.migrate._target import target_of  # noqa: PLC0415
-    from tests.conftest import TICKETS  # noqa: PLC0415
-
     container = {"name": "api", "image": "shop/api:1.0.0", **PLACES_OF_CONTAINER.get(where, {})}
     content = {**PLACES.get(where, {}), "containerDefinitions": [container]}
     task = _read(tmp_path, "t.json", {"networkMode": "awsvpc", **content})

@@ -247,9 +247,16 @@ def test_a_name_that_the_program_refuses_is_undecided_and_never_plain(name: str,
         load(tmp_path / "p")
 
 
-def test_a_host_that_is_a_url_with_a_password_is_no_plain_variable() -> None:
-    (step,) = _plan({"DATABASE_HOST": "postgres://app:hunter2xyz@db"}).steps
-    assert (step.verdict, step.config_key) == ("undecided", None)
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("postgres://app:hunter2xyz@db", "holds a known format: Basic Auth Credentials"),
+        ("db.internal:5432", "has a port; databaseHost accepts a host name alone, such as db.internal"),
+    ],
+)
+def test_what_is_no_host_name_is_undecided_before_anything_is_set(host: str, why: str) -> None:
+    (step,) = _plan({"DATABASE_HOST": host}).undecided()
+    assert (step.config_key, step.why) == (None, why)
 
 
 def test_a_value_that_is_gone_is_told() -> None:
@@ -413,11 +420,11 @@ def test_what_could_not_be_read_needs_a_decision_and_the_rest_is_judged() -> Non
     assert len(plan.undecided()) == 3
 
 
-def test_a_secret_that_rds_manages_is_named_and_never_copied() -> None:
-    variables = Variables({"PGPASSWORD": "x"}, {}, {"PGPASSWORD": "rds"})
-    (step,) = _planned(_definition({}), variables).undecided()
-    assert (step.name, step.config_key, step.can_be_plain({})) == ("PGPASSWORD", None, False)
-    assert 'ForeignSecret("pgpassword", "rds")' in step.why
+@pytest.mark.parametrize("name", ["PGPASSWORD", "DB_PASSWORD"])
+def test_a_secret_that_rds_manages_is_named_and_never_copied(name: str) -> None:
+    (step,) = _planned(_definition({}), Variables({}, {name: "no rights"}, {name: "rds"})).undecided()
+    assert (step.name, step.secret, step.config_key, step.can_be_plain({})) == (name, None, None, False)
+    assert f'ForeignSecret("{name.lower().replace("_", "-")}", "rds")' in step.why
 
 
 def test_a_variable_that_a_foreign_secret_gives_is_known() -> None:
@@ -430,17 +437,6 @@ def test_a_variable_that_a_foreign_secret_gives_is_known() -> None:
 
     assert step.verdict == "drop"
     assert step.why == "comes from database, which Amazon RDS owns: set foreignSecrets.database to its ARN"
-
-
-def test_a_secret_that_rds_manages_is_not_copied_into_one_of_the_catalogues() -> None:
-    variables = Variables({}, {"DB_PASSWORD": "no rights"}, {"DB_PASSWORD": "rds"})
-    (step,) = _planned(_definition({}), variables).undecided()
-    assert (step.verdict, step.secret, step.config_key) == ("undecided", None, None)
-
-
-def test_a_host_with_a_port_is_undecided_before_anything_is_set() -> None:
-    (step,) = _plan({"DATABASE_HOST": "db.internal:5432"}).undecided()
-    assert step.why == "has a port; databaseHost accepts a host name alone, such as db.internal"
 
 
 def test_configuration_is_compared_before_it_is_set() -> None:
