@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,15 +23,13 @@ def stack_name(value: str | None) -> str | None:
     return value
 
 
+def stack_option(meaning: str) -> Any:
+    """Return the option that names a stack."""
+    return typer.Option("--stack", "-s", metavar="NAME", callback=stack_name, help=meaning)
+
+
 StackOption = Annotated[
-    str | None,
-    typer.Option(
-        "--stack",
-        "-s",
-        metavar="NAME",
-        callback=stack_name,
-        help="The stack; by default the one that Pulumi or `sandbox env` selected.",
-    ),
+    str | None, stack_option("The stack; by default the one that Pulumi or `sandbox env` selected.")
 ]
 OutputsOption = Annotated[
     Path | None,

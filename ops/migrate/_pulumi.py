@@ -14,7 +14,7 @@ import yaml
 
 from ops._errors import MisuseError
 from ops._patience import run_command
-from ops._stack import ROOT
+from ops._stack import ROOT, environment_of_sandbox
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,13 @@ def run_sandbox(command: Sequence[str], secrets: Mapping[str, str]) -> int:
     """Run the sandbox and return its exit status; its output goes to the standard error."""
     if several := [key for key, value in secrets.items() if "\n" in value or "\r" in value]:
         raise MisuseError(f"{', '.join(several)}: the sandbox accepts values of one line only")
-    paths = filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))
     return subprocess.run(  # noqa: S603 - our own command, no shell
         command,
         input="".join(f"{value}\n" for value in secrets.values()),
         text=True,
         check=False,
         stdout=sys.stderr,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env=environment_of_sandbox(),
     ).returncode
 
 

@@ -17,7 +17,7 @@ from ops._aws import Aws
 from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MisuseError, aws_errors
 from ops._json import read_json
-from ops._options import JsonOption, YesOption, stack_name
+from ops._options import JsonOption, YesOption, stack_option
 from ops._plan import project_directory, read_plan
 from ops._secrets import Record, describe
 from ops._stack import ROOT, load, uses_local_aws
@@ -87,9 +87,7 @@ def adopt(
         list[str] | None,
         typer.Option("--secret", metavar="NAME=ARN|NAME", help="Which secret is meant; repeatable."),
     ] = None,
-    stack: Annotated[
-        str, typer.Option("--stack", "-s", metavar="NAME", callback=stack_name, help="The stack that adopts them.")
-    ] = "dev",
+    stack: Annotated[str, stack_option("The stack that adopts them.")] = "dev",
     project: ProjectOption = None,
     region: RegionOption = None,
     *,

@@ -15,7 +15,7 @@ from ops._ask import confirm
 from ops._console import counted, print_json, print_table, say
 from ops._errors import MisuseError, OpsError
 from ops._json import json_object
-from ops._options import JsonOption, YesOption, stack_name
+from ops._options import JsonOption, YesOption, stack_option
 from ops._plan import project_directory
 from ops._stack import uses_local_aws
 from ops.migrate._fields import compact
@@ -25,12 +25,6 @@ from ops.migrate._source import reread
 from ops.migrate._values import mapping
 from ops.migrate.scan import PlanArgument, RegionOption
 
-StackName = Annotated[
-    str | None,
-    typer.Option(
-        "--stack", "-s", metavar="NAME", callback=stack_name, help="The stack; by default Pulumi's selected one."
-    ),
-]
 ProjectOption = Annotated[
     Path | None,
     typer.Option("--project", metavar="DIR", help="The Pulumi project's folder, by default the current one."),
@@ -39,7 +33,7 @@ ProjectOption = Annotated[
 
 def apply(
     plan: PlanArgument,
-    stack: StackName = None,
+    stack: Annotated[str | None, stack_option("The stack; by default Pulumi's selected one.")] = None,
     project: ProjectOption = None,
     region: RegionOption = None,
     *,

@@ -8,7 +8,7 @@ import typer
 
 from ops._console import print_json, print_table, say
 from ops._errors import MisuseError
-from ops._options import JsonOption, stack_name
+from ops._options import JsonOption, stack_option
 from ops.migrate._plan import Plan, load, make, proposal
 from ops.migrate._source import read_source
 from ops.migrate._target import target_of
@@ -38,16 +38,7 @@ def scan(  # noqa: PLR0917 - typer's options
     family: Annotated[
         str | None, typer.Option("--family", metavar="NAME", help="Which task definition, of a file with several.")
     ] = None,
-    stack: Annotated[
-        str,
-        typer.Option(
-            "--stack",
-            "-s",
-            metavar="NAME",
-            callback=stack_name,
-            help="The stack that it becomes; the scan looks up its secrets.",
-        ),
-    ] = "dev",
+    stack: Annotated[str, stack_option("The stack that it becomes; the scan looks up its secrets.")] = "dev",
     region: RegionOption = None,
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace the plan that is there.")] = False,
