@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from ops._secrets import Record, Rotation, Value
 from ops._stack import parse as parse_outputs
 from ops.access.evaluator import parse
 from ops.doctor.secrets import check as check_secrets
-from ops.doctor.service import Found, Service, redeploy
+from ops.doctor.service import Found, redeploy
 from ops.doctor.service import check as check_service
+from ops.doctor.service import read as read_service
 from ops.doctor.snapshot import Snapshot, TaskDefinition
 from ops.doctor.upkeep import check_deployed
 
@@ -370,100 +372,54 @@ def service_findings(stack: Stack, ops: Any) -> list[dict[str, str]]:
     return of(ops(stack, "doctor", "--ecs-service", "main/tickets", "--json"), "service", "stopped")
 
 
-@pytest.mark.parametrize(
-    ("changes", "status", "found", "fix"),
-    [
-        ({"revision": "7"}, "warning", "runs {0}:7, but the stack's revision is {0}:1", "--task-definition {1}"),
-        ({"desired": 2, "running": 0}, "failure", "only 0 of 2 tasks run", "--force-new-deployment"),
-        ({"desired": 0, "running": 0}, "warning", "runs no task: its desired count is 0", "--desired-count 1"),
-        ({"platform": "1.3.0"}, "failure", "Fargate platform 1.3.0 doesn't take JSON keys in references; 1.4.0 does",
-         "--platform-version LATEST"),
-    ],
-)  # fmt: skip
-def test_a_service_that_runs_something_else_or_too_little(
-    stack: Stack, changes: dict[str, Any], status: str, found: str, fix: str
-) -> None:
-    labels = {"2": ("AWSCURRENT", "pulumi-live")}
-    own = stack.service["task_definition_arn"]
-    runs = own.rpartition(":")[0] + ":" + changes.pop("revision", "1")
-    given: dict[str, Any] = {"desired": 1, "running": 1, "platform": None} | changes
-    running = Service(
-        "tickets", "main", runs, placement=None, events=(), rolled_back="", active=(), stopped=(), gap="", **given
-    )
+UNDONE = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."
+UNPLACED = (
+    "(service tickets) was unable to place a task. CannotPullContainerError: image Manifest does not contain descriptor matching "
+    "platform 'linux/amd64'."
+)
+OLD: dict[str, Any] = {
+    "taskDefinition": "arn:aws:ecs:eu-west-1:123456789012:task-definition/service-ticket-system-dev-app:7"
+}
+SERVICES: list[tuple[dict[str, Any], str, str, str, str, str]] = [
+    # what DescribeServices says, then check, status and text of the finding, how its command ends and its remark begins
+    (OLD, "service", "warning", "runs {0}:7, but the stack's revision is {0}:1", "--task-definition {1}", ""),
+    ({**OLD, "deployments": [{"rolloutStateReason": UNDONE}]}, "service", "failure",
+     f"runs {{0}}:7, but the stack's revision is {{0}}:1; ECS went back to it, as the new one failed: {UNDONE}",
+     "", "once the cause is fixed: aws ecs update-service "),
+    ({"desiredCount": 2, "runningCount": 0}, "service", "failure", "only 0 of 2 tasks run", "--force-new-deployment",
+     "a start takes a minute or two"),
+    ({"desiredCount": 2, "events": [{"message": "(service tickets) has started 1 tasks: (task 1)."}, {"message": UNPLACED}]},
+     "service", "failure", f"only 1 of 2 tasks run: {UNPLACED}", "", "or pulumi config set cpuArchitecture ARM64"),
+    ({"desiredCount": 0}, "service", "warning", "runs no task: its desired count is 0", "--desired-count 1", ""),
+    ({"platformVersion": "1.3.0"}, "service", "failure",
+     "Fargate platform 1.3.0 doesn't take JSON keys in references; 1.4.0 does", "--platform-version LATEST", ""),
+    *(({"deploymentController": {"type": controller}}, "redeploy", "warning",
+       f"the deployment controller is {controller}: a changed value does not start a deployment of this service", "",
+       "start a deployment with CodeDeploy") for controller in ("CODE_DEPLOY", "EXTERNAL")),
+]  # fmt: skip
 
-    findings = list(check_service(picture(stack, "app-config", labels), running))
+
+@pytest.mark.parametrize(("said", "check", "status", "found", "fix", "remark"), SERVICES)
+def test_a_service_that_runs_something_else_or_too_little(  # noqa: PLR0917 - one column of the table each
+    stack: Stack, said: dict[str, Any], check: str, status: str, found: str, fix: str, remark: str
+) -> None:
+    own = stack.service["task_definition_arn"]
+    cluster = "arn:aws:ecs:eu-west-1:123456789012:cluster/main"
+    raw = {"clusterArn": cluster, "serviceName": "tickets", "taskDefinition": own, "desiredCount": 1, "runningCount": 1}
+
+    def none(*_: str, **__: str) -> tuple[()]:
+        return ()
+
+    without_tasks: Any = SimpleNamespace(pages=none)
+    seen = picture(stack, "app-config", {"2": ("AWSCURRENT", "pulumi-live")})
+
+    findings = list(check_service(seen, read_service(without_tasks, raw | said)))
 
     (told,) = [one for one in findings if one.status != "ok"]
-    assert (told.check, told.status, told.found) == ("service", status, found.format(stack.family))
-    assert told.fix.startswith("aws ecs update-service --region eu-west-1 --cluster main --service tickets ")
-    assert told.fix.endswith(fix.format("", own))
-
-
-@pytest.mark.parametrize("controller", ["CODE_DEPLOY", "EXTERNAL"])
-def test_service_of_another_controller_gets_no_command_that_ecs_refuses(
-    stack: Stack, ops: Any, controller: str
-) -> None:
-    run_service(stack, deploymentController={"type": controller})
-    findings = ops(stack, "doctor", "--ecs-service", "main/tickets", "--json").json["findings"]
-    (found,) = [one for one in findings if one["subject"] == "main/tickets" and one["check"] == "redeploy"]
-    assert found["status"] == "warning"
-    assert f"the deployment controller is {controller}" in found["found"]
-    assert "CodeDeploy" in found["remark"]
-    assert not any("update-service" in one["fix"] for one in findings)
-
-
-def test_service_without_enough_tasks(stack: Stack, ops: Any) -> None:
-    run_service(stack, desired=2, running=0)
-
-    (_, found) = service_findings(stack, ops)
-
-    assert (found["status"], found["found"]) == ("failure", "only 0 of 2 tasks run")
-
-
-def test_service_that_shall_run_nothing(stack: Stack, ops: Any) -> None:
-    run_service(stack, desired=0)
-
-    (_, found) = service_findings(stack, ops)
-
-    assert (found["status"], found["fix"].split()[-2:]) == ("warning", ["--desired-count", "1"])
-
-
-def describe(stack: Stack, proxy: Any, **changes: Any) -> None:
-    """Let ECS describe the service with changes."""
-    raw = stack.client("ecs").describe_services(cluster="main", services=["tickets"])["services"][0]
-    stack.endpoint = proxy.url
-    body = json.dumps({"services": [{**raw, **changes}], "failures": []}, default=str).encode()
-    proxy.before("DescribeServices", lambda: (200, body))
-
-
-def test_more_than_the_newest_event_is_told(stack: Stack, proxy: Any, ops: Any) -> None:
-    run_service(stack, desired=2)
-    reason = "CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'."
-    messages = [
-        "(service tickets) has started 1 tasks: (task 1).",
-        f"(service tickets) was unable to place a task. {reason}",
-    ]
-    describe(stack, proxy, runningCount=0, events=[{"id": str(i), "message": m} for i, m in enumerate(messages)])
-
-    (_, found) = service_findings(stack, ops)
-
-    assert found["found"] == f"only 0 of 2 tasks run: {messages[1]}"
-    assert "cpuArchitecture" in found["remark"]
-
-
-def test_failed_deployment_that_the_circuit_breaker_undid_is_not_started_again(
-    stack: Stack, proxy: Any, ops: Any
-) -> None:
-    run_service(stack)
-    stack.deploy_revision()
-    reason = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1."
-    describe(stack, proxy, deployments=[{"id": "ecs-svc/1", "rolloutStateReason": reason}])
-
-    (_, found) = service_findings(stack, ops)
-
-    assert (found["status"], found["fix"]) == ("failure", "")
-    assert reason in found["found"]
-    assert found["remark"].startswith("once the cause is fixed: aws ecs update-service ")
+    assert (told.check, told.status, told.found) == (check, status, found.format(stack.family))
+    assert (told.fix.endswith(fix.format("", own)), bool(told.fix)) == (True, bool(fix))
+    assert told.fix.startswith("aws ecs update-service --region eu-west-1 --cluster main --service tickets ") or not fix
+    assert (told.remark.startswith(remark), bool(told.remark)) == (True, bool(remark))
 
 
 def test_services_that_run_a_family_are_found(stack: Stack, ops: Any) -> None:
