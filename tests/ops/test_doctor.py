@@ -143,20 +143,6 @@ def test_an_image_in_the_registry_of_another_account_is_told(stack: Stack, proxy
     assert (found["status"], found["found"]) == ("ok", f"{unseen}; {stack.image} {whose}")
 
 
-def test_a_repository_whose_policy_denies_the_pull_is_told(stack: Stack, ops: Any) -> None:
-    deny = {"Sid": "OnlyTheTeam", "Effect": "Deny", "Principal": "*", "Action": "ecr:BatchGetImage"}
-    stack.client("ecr").set_repository_policy(
-        repositoryName="service-ticket-system", policyText=json.dumps({"Version": "2012-10-17", "Statement": [deny]})
-    )
-
-    found = image_line(stack, ops)
-
-    assert found["status"] == "failure"
-    assert "ecr:BatchGetImage is denied by " in found["found"]
-    assert "OnlyTheTeam" in found["found"]
-    assert found["remark"].startswith("aws ecr get-repository-policy --repository-name service-ticket-system")
-
-
 def test_image_outside_ecr_is_no_finding(deploy: Any, ops: Any) -> None:
     done = ops(deploy(ecr=False), "doctor")
 
@@ -220,17 +206,6 @@ def test_old_values_are_a_finding_past_the_limit(stack: Stack, ops: Any, days: s
         (found,) = of(done, "age")
         assert (found["subject"], found["found"]) == ("jwt-secret", "unchanged for 90 days, the limit is 89")
         assert "rotations.jwtSecret" in found["fix"]
-
-
-def test_overdue_rotation(stack: Stack, ops: Any) -> None:
-    stack.rotate_by_function("db-master-password", schedule_days=30)
-    secret: Any = secretsmanager_backends[stack.account][stack.region].secrets[stack.full_name("db-master-password")]
-    secret.next_rotation_date = int((datetime.now(UTC) - timedelta(days=3)).timestamp())
-
-    (found,) = problems(ops(stack, "doctor", "--json"))
-
-    assert found["found"].startswith("was due to rotate by ")
-    assert found["fix"] == "python -m ops rotate db-master-password --stack dev"
 
 
 def test_previous_value_of_a_json_key_is_looked_for_at_its_label(deploy: Any, ops: Any) -> None:

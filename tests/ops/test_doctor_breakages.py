@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from moto.secretsmanager.models import secretsmanager_backends
 
 from components.policies import identity
 
@@ -178,6 +180,11 @@ def wait(name: str) -> Break:
     return lambda stack: stack.secrets.put_secret_value(SecretId=stack.arn(name), **value)
 
 
+def be_late(stack: Stack) -> None:
+    secret: Any = secretsmanager_backends[stack.account][stack.region].secrets[stack.full_name(DB)]
+    secret.next_rotation_date = int((datetime.now(UTC) - timedelta(days=3)).timestamp())
+
+
 def fail_replica(stack: Stack) -> None:
     name = stack.full_name(JWT)
     stack.client("secretsmanager", "eu-central-1").create_secret(Name=name, SecretString="in-the-way-already")
@@ -187,6 +194,7 @@ def fail_replica(stack: Stack) -> None:
 
 SECRETS, ROTATION = "secretsmanager", "{prefix}-rotation"
 DELETE_POLICY = call("iam", "delete_role_policy", RoleName="{role}", PolicyName="execution")
+NO_PULL = identity.document([{"Sid": "OnlyTheTeam", "Effect": "Deny", "Principal": "*", "Action": "ecr:BatchGetImage"}])
 FREEZE = {
     "Sid": "Freeze",
     "Effect": "Deny",
@@ -305,6 +313,10 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
         call("ecr", "batch_delete_image", repositoryName="service-ticket-system", imageIds=[{"imageTag": "1.0.0"}]),
         "image", "failure", "1.0.0", "tag or digest doesn't exist",
     ),
+    "pull denied by the repository's policy": (
+        lambda stack: stack.client("ecr").set_repository_policy(repositoryName="service-ticket-system", policyText=NO_PULL),
+        "image", "failure", "1.0.0", "ecr:BatchGetImage is denied by OnlyTheTeam",
+    ),
     "log group deleted": (
         call("logs", "delete_log_group", logGroupName="/ecs/{family}"), "log-group", "failure", "/ecs/", "doesn't exist",
     ),
@@ -315,6 +327,7 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
         rotating(call("lambda", "remove_permission", FunctionName=ROTATION, StatementId="secrets-manager")),
         "rotation", "failure", DB, "not allowed to call",
     ),
+    "rotation overdue": (rotating(be_late), "rotation", "failure", DB, "was due to rotate by "),
     "rotation cancelled": (
         rotating(call(SECRETS, "cancel_rotate_secret", SecretId="{db}")), "rotation", "warning", DB, "cancelled",
     ),
@@ -359,6 +372,7 @@ NOT_HERE = {
     "log group under another key": "moto has no DisassociateKmsKey; run in tests/sandbox/test_doctor_fixes.py",
     "rotation cancelled": "moto loses the current value; no test runs this command",
     "rotation unfinished": "no local AWS runs a function",
+    "rotation overdue": "the same",
     "replica failed": "moto lists the failed replica beside the new one",
 }
 """Breakages whose command moto can't run, and why."""

@@ -50,13 +50,24 @@ class Group(Server):
     wait_command = "aws elasticache wait replication-group-available --replication-group-id"
 
     def __init__(self, state: State) -> None:
-        self.name, self._state = "tickets", state
+        self.name, self._now = "tickets", state
 
     def state(self) -> State:
-        return self._state
+        return self._now
 
     def accept(self, value: str) -> None:
         raise AssertionError(value)
+
+
+def same(answer: Any) -> Any:
+    """Return a function that answers everything with this; with an exception, it raises it."""
+
+    def answered(*_: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return answered
 
 
 def said(
@@ -68,19 +79,7 @@ def said(
     key: str = "TOKEN",
     values: bool = True,
 ) -> Finding:
-    def of_host(*_: Any) -> Server:
-        if isinstance(found, Exception):
-            raise found
-        return Group(found)
-
-    monkeypatch.setattr(servers, "of_host", of_host)
-
-    def same(answer: Any) -> Any:
-        def answered(*_: str) -> Any:
-            return answer
-
-        return answered
-
+    monkeypatch.setattr(servers, "of_host", same(found if isinstance(found, Exception) else Group(found)))
     value = Value(ARN, "n", "new", ("AWSCURRENT",), aws.written, json.dumps({"TOKEN": "a", "API_KEY": "b"}))
     stack = SimpleNamespace(
         environment="dev",
@@ -159,15 +158,18 @@ def test_a_functions_secret_is_compared_with_its_last_rotation(
     assert found in finding.found
 
 
-def test_a_server_that_cannot_be_found_is_named_as_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = NoServerError("no ElastiCache replication group of this account and Region has the endpoint redis.internal")
-    finding = said(monkeypatch, Aws(NOW), gone)
-    assert (finding.status, finding.found) == ("ok", f"not checked: {gone}")
-
-
-def test_a_server_that_does_not_check_the_value_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    managed = servers.MisuseError("Amazon RDS manages the master user's password of tickets itself, in arn:rds!")
-    assert said(monkeypatch, Aws(NOW), managed).status == "warning"
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (NoServerError("no ElastiCache replication group has the endpoint redis.internal"), "ok", "not checked: {}"),
+        (servers.MisuseError("Amazon RDS manages the master user's password of tickets itself"), "warning", "{}"),
+    ],
+)
+def test_a_server_that_is_not_found_or_does_not_check_the_value(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, status: str, text: str
+) -> None:
+    finding = said(monkeypatch, Aws(NOW), error)
+    assert (finding.status, finding.found) == (status, text.format(error))
 
 
 def test_an_unfinished_change_is_not_taken_for_a_label_left_behind(stack: Any, ops: Any) -> None:

@@ -1,4 +1,7 @@
-"""Outputs that name another stack's resources: every command refuses them before it asks or calls AWS."""
+"""Outputs that name another stack's resources: every command refuses them before it asks or calls AWS.
+
+Which ARNs are refused is a table of tests/unit/test_outputs.py.
+"""
 
 from typing import Any
 
@@ -31,45 +34,6 @@ def test_a_foreign_secret_stops_every_command(stack: Deployed, ops: Ops, proxy: 
     assert done.status == 2
     assert "secret_arns.jwt-secret is in aws, account 999999999999" in done.err
     assert proxy.seen == []
-
-
-def _elsewhere(stack: Deployed) -> dict[str, dict[str, Any]]:
-    arns, service = stack.outputs["secret_arns"], stack.service
-    secret = arns["jwt-secret"]
-    account, region = (stack.account, "999999999999"), (stack.region, "us-east-1")
-    return {
-        "account": {"secret_arns": arns | {"jwt-secret": secret.replace(*account)}},
-        "Region": {"secret_arns": arns | {"jwt-secret": secret.replace(*region)}},
-        "partition": {"secret_arns": arns | {"jwt-secret": secret.replace("arn:aws:", "arn:aws-cn:")}},
-        "declared foreign by the same file": {
-            "secret_arns": arns | {"jwt-secret": secret.replace(*account)},
-        },
-        "key": {"kms_key_arn": f"arn:aws:kms:{stack.region}:999999999999:key/1"},
-        "topic": {"alarm_topic_arn": f"arn:aws:sns:{stack.region}:999999999999:alarms"},
-        "execution role": {"execution_role_arn": service["execution_role_arn"].replace(*account)},
-        "task role": {"task_role_arn": service["task_role_arn"].replace(*account)},
-        "variable": {
-            "container_secrets": service["container_secrets"] | {"JWT_SECRET": secret.replace(*account)},
-        },
-    }
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        "account", "Region", "partition", "declared foreign by the same file", "key", "topic", "execution role", "task role",
-        "variable",
-    ],
-)  # fmt: skip
-def test_each_arn_is_where_the_stack_is(stack: Deployed, ops: Ops, where: str) -> None:
-    if where == "declared foreign by the same file":
-        theirs = stack.arn("jwt-secret").replace(stack.account, "999999999999")
-        stack.described["theirs"] = {"arn": theirs, "owner": "others"}
-    stack.write_outputs(**_elsewhere(stack)[where])
-    done = ops(stack, "set", "jwt-secret", "--yes", stdin=b"the new value")
-    assert done.status == 2
-    assert f"the stack is in account {stack.account}, {stack.region}" in done.err
-    assert stack.current("app-config") == stack.values["app-config"]
 
 
 def test_outputs_of_another_account_altogether_are_refused_by_the_credentials(stack: Deployed, ops: Ops) -> None:
