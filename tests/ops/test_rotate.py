@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,140 +13,125 @@ from ops.rotate import RotationError, follow
 
 Stack = Any  # conftest.Deployed
 NAME = "db-master-password"
+NEW = "0f0e0d0c-0000-4000-8000-000000000001"
+"""The version that a rotation creates."""
+
+
+@dataclass
+class Function:
+    """A function that rotates the secret, and Secrets Manager's part in it; `direct` is around the proxy."""
+
+    stack: Stack
+    proxy: Any
+    direct: Any
+
+    def create(self, token: str = NEW) -> None:
+        self.direct.put_secret_value(
+            SecretId=self.stack.arn(NAME), SecretString="rotated-value", ClientRequestToken=token, VersionStages=["AWSPENDING"]
+        )  # fmt: skip
+
+    def finish(self, token: str = NEW) -> None:
+        current = next(version for version, labels in self.stages().items() if "AWSCURRENT" in labels)
+        self.label("AWSCURRENT", MoveToVersionId=token, RemoveFromVersionId=current)
+
+    def abandon(self) -> None:
+        self.label("AWSPENDING", RemoveFromVersionId=NEW)
+
+    def label(self, label: str, **move: str) -> None:
+        self.direct.update_secret_version_stage(SecretId=self.stack.arn(NAME), VersionStage=label, **move)
+
+    def stages(self) -> dict[str, list[str]]:
+        return self.direct.describe_secret(SecretId=self.stack.arn(NAME))["VersionIdsToStages"]
+
+    def takes(self, *steps: Callable[[], None]) -> None:
+        """Take one step before each look at the secret after the first."""
+        looks = iter([nothing, *steps])
+
+        def look() -> None:
+            next(looks, nothing)()
+
+        self.proxy.before("DescribeSecret", look)
+
+
+def nothing() -> None:
+    """Take no step."""
 
 
 @pytest.fixture
-def rotating(stack: Stack, proxy: Any) -> Stack:
+def function(stack: Stack, proxy: Any, monkeypatch: pytest.MonkeyPatch) -> Function:
     stack.rotate_by_function(NAME)
-    stack.direct = stack.secrets
+    made = Function(stack, proxy, stack.secrets)
     stack.endpoint = proxy.url
-    return stack
-
-
-def play(proxy: Any, token: str, *steps: Callable[[str], object]) -> None:
-    """Take one step before each look at the secret after the first."""
-    looks = 0
-
-    def look() -> None:
-        nonlocal looks
-        if 0 < looks <= len(steps):
-            steps[looks - 1](token)
-        looks += 1
-
-    proxy.before("DescribeSecret", look)
-
-
-def create(stack: Stack) -> Callable[[str], object]:
-    return lambda token: stack.direct.put_secret_value(
-        SecretId=stack.arn(NAME), SecretString="rotated-value", ClientRequestToken=token, VersionStages=["AWSPENDING"]
-    )
-
-
-def finish(stack: Stack) -> Callable[[str], object]:
-    def move(token: str) -> None:
-        stages = stack.direct.describe_secret(SecretId=stack.arn(NAME))["VersionIdsToStages"]
-        current = next(version for version, labels in stages.items() if "AWSCURRENT" in labels)
-        stack.direct.update_secret_version_stage(
-            SecretId=stack.arn(NAME), VersionStage="AWSCURRENT", MoveToVersionId=token, RemoveFromVersionId=current
-        )
-
-    return move
-
-
-def abandon(stack: Stack) -> Callable[[str], object]:
-    return lambda token: stack.direct.update_secret_version_stage(
-        SecretId=stack.arn(NAME), VersionStage="AWSPENDING", RemoveFromVersionId=token
-    )
-
-
-def accept(stack: Stack, proxy: Any, *steps: Callable[[str], object], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answer RotateSecret as Secrets Manager does, without moto's own doing, and then take the steps."""
-    token = "0f0e0d0c-0000-4000-8000-000000000001"
-    monkeypatch.setattr("ops.rotate.uuid.uuid4", lambda: token)
+    monkeypatch.setattr("ops.rotate.uuid.uuid4", lambda: NEW)
     monkeypatch.setattr("ops.rotate._POLL_SECONDS", 0.01)
-    answer = json.dumps({"ARN": stack.arn(NAME), "Name": NAME, "VersionId": token}).encode()
+    # RotateSecret as Secrets Manager answers it, without moto's own doing.
+    answer = json.dumps({"ARN": stack.arn(NAME), "Name": NAME, "VersionId": NEW}).encode()
     proxy.before("RotateSecret", lambda: (200, answer))
-    play(proxy, token, *steps)
+    return made
 
 
-def test_rotation_is_followed_to_its_end(
-    rotating: Stack, proxy: Any, ops: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    accept(rotating, proxy, create(rotating), finish(rotating), monkeypatch=monkeypatch)
+def test_rotation_is_followed_to_its_end(function: Function, ops: Any) -> None:
+    function.takes(function.create, function.finish)
 
-    done = ops(rotating, "rotate", NAME, "--yes", "--json")
+    done = ops(function.stack, "rotate", NAME, "--yes", "--json")
 
     assert done.status == 0
-    assert done.json["version_id"] == "0f0e0d0c-0000-4000-8000-000000000001"
-    steps = [line.partition(":")[0] for line in done.err.splitlines()[:2]]
-    assert steps == ["createSecret", "finishSecret"]
-    assert rotating.current(NAME) == "rotated-value"
+    assert done.json["version_id"] == NEW
+    assert [line.partition(":")[0] for line in done.err.splitlines()[:2]] == ["createSecret", "finishSecret"]
+    assert function.stack.current(NAME) == "rotated-value"
     assert "rotated-value" not in done.out + done.err
 
 
-def test_rotation_under_way_is_joined(rotating: Stack, proxy: Any, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    token = "0f0e0d0c-0000-4000-8000-000000000002"
-    monkeypatch.setattr("ops.rotate._POLL_SECONDS", 0.01)
-    create(rotating)(token)
-    play(proxy, token, finish(rotating))
+def test_rotation_under_way_is_joined(function: Function, ops: Any) -> None:
+    function.create()
+    function.takes(function.finish)
 
-    done = ops(rotating, "rotate", NAME)
+    done = ops(function.stack, "rotate", NAME)
 
     assert done.status == 0
     assert done.err.startswith(f"A rotation of {NAME} is under way; following it.")
-    assert "RotateSecret" not in proxy.seen
+    assert "RotateSecret" not in function.proxy.seen
 
 
-def test_abandoned_rotation_is_a_finding(
-    rotating: Stack, proxy: Any, ops: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    accept(rotating, proxy, create(rotating), abandon(rotating), monkeypatch=monkeypatch)
+def test_abandoned_rotation_is_a_finding(function: Function, ops: Any) -> None:
+    function.takes(function.create, function.abandon)
 
-    done = ops(rotating, "rotate", NAME, "--yes")
+    done = ops(function.stack, "rotate", NAME, "--yes")
 
     assert done.status == 1
     assert "the rotation was abandoned" in done.err
 
 
-def test_rotation_that_does_not_end_shows_the_function_s_last_error(
-    rotating: Stack, proxy: Any, ops: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    group = f"/aws/lambda/{rotating.prefix}-rotation"
-    logs = rotating.client("logs")
+def test_rotation_that_does_not_end_shows_the_function_s_last_error(function: Function, ops: Any) -> None:
+    group = f"/aws/lambda/{function.stack.prefix}-rotation"
+    logs = function.stack.client("logs")
     logs.create_log_stream(logGroupName=group, logStreamName="1")
     line = json.dumps({"level": "ERROR", "message": "the database refuses TLS", "step": "setSecret"})
-    logs.put_log_events(
-        logGroupName=group, logStreamName="1", logEvents=[{"timestamp": int(time.time() * 1000), "message": line}]
-    )
-    accept(rotating, proxy, create(rotating), monkeypatch=monkeypatch)
+    event = {"timestamp": int(time.time() * 1000), "message": line}
+    logs.put_log_events(logGroupName=group, logStreamName="1", logEvents=[event])
+    function.takes(function.create)
 
-    done = ops(rotating, "rotate", NAME, "--yes", "--timeout", "1")
+    done = ops(function.stack, "rotate", NAME, "--yes", "--timeout", "1")
 
     assert done.status == 1
     assert "did not end in time" in done.err
     assert f"{group} says: the database refuses TLS" in done.err
-    assert f"aws secretsmanager cancel-rotate-secret --secret-id {rotating.arn(NAME)}" in done.err
-    assert "--remove-from-version-id 0f0e0d0c-0000-4000-8000-000000000001" in done.err
+    assert f"aws secretsmanager cancel-rotate-secret --secret-id {function.stack.arn(NAME)}" in done.err
+    assert f"--remove-from-version-id {NEW}" in done.err
 
 
-def test_rotation_that_was_rolled_back_from_is_not_taken_up(
-    rotating: Stack, proxy: Any, ops: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rotation_that_was_rolled_back_from_is_not_taken_up(function: Function, ops: Any) -> None:
     old = "0f0e0d0c-0000-4000-8000-000000000000"
-    create(rotating)(old)
-    finish(rotating)(old)
-    assert ops(rotating, "rollback", NAME, "--yes").status == 0
-    # As by `aws secretsmanager`, which leaves the label.
-    rotating.direct.update_secret_version_stage(
-        SecretId=rotating.arn(NAME), VersionStage="AWSPENDING", MoveToVersionId=old
-    )
-    accept(rotating, proxy, create(rotating), finish(rotating), monkeypatch=monkeypatch)
+    function.create(old)
+    function.finish(old)
+    assert ops(function.stack, "rollback", NAME, "--yes").status == 0
+    function.label("AWSPENDING", MoveToVersionId=old)  # as by `aws secretsmanager`, which leaves the label
+    function.takes(function.create, function.finish)
 
-    done = ops(rotating, "rotate", NAME, "--yes", "--json")
+    done = ops(function.stack, "rotate", NAME, "--yes", "--json")
 
-    assert done.json["version_id"] == "0f0e0d0c-0000-4000-8000-000000000001"
-    stages = rotating.direct.describe_secret(SecretId=rotating.arn(NAME))["VersionIdsToStages"]
-    assert "AWSPENDING" not in stages.get(old, [])
+    assert done.json["version_id"] == NEW
+    assert "AWSPENDING" not in function.stages().get(old, [])
 
 
 def test_moto_is_not_asked_to_rotate_since_it_would_lose_the_value(stack: Stack, ops: Any) -> None:
@@ -158,21 +144,21 @@ def test_moto_is_not_asked_to_rotate_since_it_would_lose_the_value(stack: Stack,
     assert stack.current(NAME) == stack.values[NAME]
 
 
-def test_rotation_that_secrets_manager_refuses(rotating: Stack, proxy: Any, ops: Any) -> None:
-    proxy.refuse("RotateSecret", "InvalidRequestException", message="A previous rotation isn't complete.")
+def test_rotation_that_secrets_manager_refuses(function: Function, ops: Any) -> None:
+    function.proxy.refuse("RotateSecret", "InvalidRequestException", message="A previous rotation isn't complete.")
 
-    done = ops(rotating, "rotate", NAME, "--yes")
-
-    assert done.status == 2
-    assert "doesn't start a rotation of db-master-password now" in done.err
-
-
-def test_without_a_yes_nothing_is_rotated(rotating: Stack, proxy: Any, ops: Any) -> None:
-    done = ops(rotating, "rotate", NAME)
+    done = ops(function.stack, "rotate", NAME, "--yes")
 
     assert done.status == 2
-    assert f"Rotate {NAME} of dev (account {rotating.account}, eu-west-1) now?" in done.err
-    assert "RotateSecret" not in proxy.seen
+    assert f"doesn't start a rotation of {NAME} now" in done.err
+
+
+def test_without_a_yes_nothing_is_rotated(function: Function, ops: Any) -> None:
+    done = ops(function.stack, "rotate", NAME)
+
+    assert done.status == 2
+    assert f"Rotate {NAME} of dev (account {function.stack.account}, eu-west-1) now?" in done.err
+    assert "RotateSecret" not in function.proxy.seen
 
 
 def test_generated_value_is_rotated_by_the_configuration(stack: Stack, ops: Any) -> None:
