@@ -17,7 +17,6 @@ import sys
 import termios
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -313,28 +312,21 @@ class Deployed:
         repository = self.location.ecr_repository_arn(self.image)
         key = self.key_arn
         read = {parse_value_from(text).arn for text in self.service["container_secrets"].values()}
-        return [
-            *([identity.read_secrets(read)] if read else []),
-            *(
-                [identity.decrypt_through_secrets_manager([key], region=self.region, dns_suffix="amazonaws.com")]
-                if key
-                else []
-            ),
-            identity.write_logs(self.location.log_group_arn(f"/ecs/{self.family}")),
-            *(identity.pull_image(repository) if repository else ()),
-        ]
+        found = [identity.read_secrets(read)] if read else []
+        if key:
+            decrypt = identity.decrypt_through_secrets_manager
+            found.append(decrypt([key], region=self.region, dns_suffix="amazonaws.com"))
+        found.append(identity.write_logs(self.location.log_group_arn(f"/ecs/{self.family}")))
+        return [*found, *(identity.pull_image(repository) if repository else ())]
 
     def rotate_by_function(self, name: str, schedule_days: int = 30) -> str:
         """Let a function rotate a secret on schedule; return the function's ARN."""
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w") as content:
-            content.writestr("rotate.py", "def handler(event, context):\n    pass\n")
         function = self.client("lambda").create_function(
             FunctionName=f"{self.prefix}-rotation",
             Runtime="python3.13",
             Role=self.location.role_arn(self.role_name),
             Handler="rotate.handler",
-            Code={"ZipFile": archive.getvalue()},
+            Code={"ZipFile": b"never run"},
         )["FunctionArn"]
         self.secrets.rotate_secret(
             SecretId=self.arn(name),
@@ -433,36 +425,20 @@ def deploy(local_aws: str, pictures: dict[Any, Picture], tmp_path: Path) -> Gene
     """Create a stack: `deploy(environment="dev", catalogue=CATALOGUE, customer_managed_key=False, ecr=True)`."""
     accounts: list[str] = []
 
-    def build(
-        environment: str, catalogue: Catalogue, *, customer_managed_key: bool, ecr: bool, region: str
-    ) -> Deployed:
-        account = _account()
-        sts = _session().client(
-            "sts",
-            endpoint_url=local_aws,
-            region_name=region,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
-        credentials = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/operator", RoleSessionName="night-call")
-        file = tmp_path / f"{account}.json"
-        stack = Deployed(local_aws, environment, account, credentials["Credentials"], file, region)
-        _build(stack, catalogue, customer_managed_key, ecr=ecr)
-        return stack
-
     def make(
-        environment: str = "dev",
-        *,
-        catalogue: Catalogue | None = None,
-        customer_managed_key: bool = False,
-        ecr: bool = True,
-        region: str = REGION,
+        environment: str = "dev", *, catalogue: Catalogue | None = None, region: str = REGION, **options: bool
     ) -> Deployed:
         catalogue = APPLICATION.catalogue(environment) if catalogue is None else catalogue
-        options: dict[str, Any] = {"customer_managed_key": customer_managed_key, "ecr": ecr, "region": region}
-        key = (local_aws, environment, repr(catalogue), *options.values())
+        key = (local_aws, environment, repr(catalogue), region, *sorted(options.items()))
         if key not in pictures:
-            pictures[key] = Picture.of(build(environment, catalogue, **options))
+            account = _account()
+            names = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": region}
+            role = f"arn:aws:iam::{account}:role/operator"
+            sts = _session().client("sts", endpoint_url=local_aws, **names)
+            credentials = sts.assume_role(RoleArn=role, RoleSessionName="night-call")["Credentials"]
+            built = Deployed(local_aws, environment, account, credentials, tmp_path / f"{account}.json", region)
+            _build(built, catalogue, **options)
+            pictures[key] = Picture.of(built)
         accounts.append(_account())
         stack = pictures[key].copied(accounts[-1], tmp_path / f"{environment}.json")
         stack.catalogue = catalogue
@@ -488,7 +464,7 @@ def _name_in(arn: str) -> str:
     return str(arn).rpartition(":")[2][:-7]
 
 
-def _build(stack: Deployed, catalogue: Catalogue, customer_managed_key: bool, *, ecr: bool) -> None:  # noqa: FBT001
+def _build(stack: Deployed, catalogue: Catalogue, *, customer_managed_key: bool = False, ecr: bool = True) -> None:
     stack.catalogue = catalogue
     location, prefix = stack.location, stack.prefix
     if customer_managed_key:
@@ -551,15 +527,12 @@ def _create_secrets(stack: Deployed, catalogue: Catalogue) -> tuple[dict[str, st
     return arns, references
 
 
+_DOCKER = "application/vnd.docker"
 _MANIFEST = json.dumps(
     {
         "schemaVersion": 2,
-        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-        "config": {
-            "mediaType": "application/vnd.docker.container.image.v1+json",
-            "size": 7023,
-            "digest": "sha256:" + "b5" * 32,
-        },
+        "mediaType": f"{_DOCKER}.distribution.manifest.v2+json",
+        "config": {"mediaType": f"{_DOCKER}.container.image.v1+json", "size": 7023, "digest": "sha256:" + "b5" * 32},
         "layers": [],
         "built": datetime.now(UTC).isoformat(),
     }
@@ -616,15 +589,9 @@ def ops_process(python: Path) -> Ops:
     ) -> Done:
         command, environment = _command(stack, arguments, env)
         done = subprocess.run(
-            [python, "-m", "ops", *command],
-            input=stdin,
-            capture_output=True,
-            check=False,
-            cwd=ROOT,
-            env=environment,
-            timeout=60,
+            [python, "-m", "ops", *command], input=stdin, capture_output=True, check=False, cwd=ROOT, env=environment, timeout=60,
             start_new_session=True,  # without the terminal of whoever runs the tests
-        )
+        )  # fmt: skip
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
