@@ -373,6 +373,21 @@ def test_pulumi_yaml_declares_the_keys_of_the_table(project: str) -> None:
     assert list(declared) == [key.name for key in keys.KEYS if not key.section]
 
 
+@pytest.mark.parametrize(
+    ("key", "lowest", "highest"),
+    [
+        ("containerPort", 1, 65_535),
+        ("rotation.port", 1, 65_535),
+        ("recoveryWindowInDays", 0, 30),
+        ("audit.expectedReadsPerHour", 1, 999_999),
+    ],
+)
+def test_the_bounds_of_a_number_are_those_of_its_rule(key: str, lowest: int, highest: int) -> None:
+    allowed = keys.BY_NAME[key].allowed
+    assert (allowed[0], allowed[-1]) == (lowest, highest)
+    assert {str(lowest), str(highest)} <= {*re.findall(r"\d+", keys.BY_NAME[key].rule)}
+
+
 def test_the_page_follows_from_the_table() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == keys.page()
 

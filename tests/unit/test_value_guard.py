@@ -238,7 +238,7 @@ def test_nothing_is_set_while_a_rotation_has_not_ended(record: Recorder) -> None
     with pytest.raises(LiveValueError, match="a rotation is in progress: version 2") as refused:
         guarded(record, put(), pending)
     assert "python -m ops rotate config --stack dev" in str(refused.value)
-    assert f"cancel-rotate-secret --region eu-central-1 --secret-id {FULL}" in str(refused.value)
+    assert f"aws secretsmanager cancel-rotate-secret --region eu-central-1 --secret-id {FULL}" in str(refused.value)
 
 
 def test_a_rotation_that_has_not_ended_is_finished_once_a_lost_state_is_recovered(record: Recorder) -> None:
