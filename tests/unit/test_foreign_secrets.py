@@ -9,7 +9,6 @@ import pytest
 
 import catalogue
 from components.names import Names
-from components.outputs import parse as parse_outputs
 from components.policies import identity
 from config import declarations
 from config.declarations import Application, External, ForeignSecret, Generated, PlainVariable, Service, TextSecret
@@ -46,6 +45,9 @@ CONFIG: dict[str, Any] = {
     "secretKmsKeys": {"database": RDS_KEY, "partner": PARTNER_KEY},
 }
 BOTH = {"username", "password"}
+APP_USER = declarations.JsonSecret(
+    "app-user", {"username": declarations.Constant("app"), "password": Generated("appUserPassword")}
+)
 ROTATION = {
     "schedule": "cron(0 3 ? * SUN *)",
     "strategy": "alternating-users",
@@ -158,16 +160,14 @@ def test_a_name_that_rds_gives_is_no_name_of_an_own_secret() -> None:
 )
 def test_a_superuser_that_could_not_sign_in_is_refused(changes: dict[str, str], keys: Any, found: str) -> None:
     application = with_entries(
-        declarations.JsonSecret(
-            "app-user", {"username": declarations.Constant("app"), "password": Generated("appUserPassword")}
-        ),
+        APP_USER,
         ForeignSecret("database", "Amazon RDS", keys=keys),
         APPLICATION.secrets[2],
     )
     assert found in " ".join(refusal(application, rotation={**ROTATION, **changes}).split())
 
 
-# --- program -------------------------------------------------------------------------------------------------------------
+# --- program: its resources and outputs are in test_golden.py, every-kind --------------------------------------------------
 
 
 @pytest.fixture
@@ -188,15 +188,6 @@ def statements(recording: Recording, role: str) -> dict[str, Any]:
     return {statement["Sid"]: statement for statement in policy.document("policy")["Statement"]}
 
 
-def test_nothing_of_it_is_created(run: Any) -> None:
-    recording = run()
-    for type_ in ("secret:Secret", "secretVersion:SecretVersion", "secretPolicy:SecretPolicy"):
-        assert [r.name.removesuffix("-value") for r in recording.of(f"aws:secretsmanager/{type_}")] == [
-            "secrets-session-key"
-        ]
-    assert RDS not in json.dumps([dict(r.inputs) for r in recording.of("aws:secretsmanager/secret:Secret")])
-
-
 def test_each_reader_gets_it_with_its_key(run: Any) -> None:
     recording = run()
     api, worker = (statements(recording, f"{name}-execution-role") for name in ("api", "worker"))
@@ -214,22 +205,6 @@ def test_each_reader_gets_it_with_its_key(run: Any) -> None:
     via = {"StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}}
     assert api["DecryptSecretsUsEast1"]["Condition"] == via
     assert "DecryptSecretsEuCentral1" not in worker
-
-
-def test_the_container_gets_its_keys_and_the_outputs_name_it(run: Any) -> None:
-    recording = run()
-    outputs = parse_outputs(recording.exports)
-    foreign = {name: secret for name, secret in outputs.secrets.items() if secret.foreign}
-    assert {name: secret.arn for name, secret in foreign.items()} == {"database": RDS, "partner": PARTNER}
-    assert {secret.kms_key_arn for secret in foreign.values()} == {RDS_KEY, PARTNER_KEY}
-    references = outputs.services["api"].container_secrets
-    assert (references["DB_USER"], references["DB_PASSWORD"]) == (f"{RDS}:username::", f"{RDS}:password::")
-    assert references["PARTNER_TOKEN"] == PARTNER
-    definition = recording.one("aws:ecs/taskDefinition:TaskDefinition", "api-task-definition").document(
-        "containerDefinitions"
-    )[0]
-    assert {"name": "DB_PASSWORD", "valueFrom": f"{RDS}:password::"} in definition["secrets"]
-    assert outputs.services["worker"].container_secrets.keys() == {"SESSION_KEY", "PARTNER_TOKEN"}
 
 
 def test_it_costs_nothing_here(run: Any) -> None:
@@ -254,9 +229,7 @@ def test_only_one_that_is_here_starts_a_deployment(run: Any) -> None:
 
 def test_the_rotation_signs_in_with_it(run: Any) -> None:
     application = with_entries(
-        declarations.JsonSecret(
-            "app-user", {"username": declarations.Constant("app"), "password": Generated("appUserPassword")}
-        ),
+        APP_USER,
         ForeignSecret("database", "Amazon RDS", keys={"username", "password"}),
     )
     recording = run(
