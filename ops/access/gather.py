@@ -1,6 +1,6 @@
 """Reads what `ops access` judges: the policies of the secrets and their keys, the roles of the stack and the account."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeVar
@@ -275,15 +275,12 @@ def _secret(aws: Aws, name: str, record: Record) -> Secret:
 
 
 def _key(aws: Aws, arn: str) -> Key:
-    policy = _as_allowed(lambda: read_key_policy(aws, arn))
-    return Key(arn, policy, _as_allowed(lambda: tuple(_key_grants(aws, arn))))
+    def grants() -> tuple[tuple[str, tuple[str, ...]], ...]:
+        pages = aws.client("kms", region_of(arn)).get_paginator("list_grants").paginate(KeyId=arn)
+        found: Any = pages.build_full_result().get("Grants", ())
+        return tuple((grant["GranteePrincipal"], tuple(grant["Operations"])) for grant in found)
 
-
-def _key_grants(aws: Aws, arn: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    client = aws.client("kms", region_of(arn))
-    for page in client.get_paginator("list_grants").paginate(KeyId=arn):
-        for grant in page["Grants"]:
-            yield grant["GranteePrincipal"], tuple(grant["Operations"])
+    return Key(arn, _as_allowed(lambda: read_key_policy(aws, arn)), _as_allowed(grants))
 
 
 def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[StackRole, ...]:
@@ -329,44 +326,33 @@ def _function(aws: Aws, stack: Stack, arn: str) -> tuple[str, set[str]]:
 
 def _account(aws: Aws) -> Iterator[Role]:
     """Yield every role and user of the account with its policies, from IAM's one report."""
-    pages: Sequence[Mapping[str, Any]] = list(
-        aws.client("iam").get_paginator("get_account_authorization_details").paginate()
-    )
+    report: Any = aws.client("iam").get_paginator("get_account_authorization_details").paginate().build_full_result()
     managed = {
         # moto leaves the policy's name out.
         policy["Arn"]: parse(version["Document"], source=f"managed policy {policy['Arn'].rpartition('/')[2]}")
-        for page in pages
-        for policy in page.get("Policies", ())
+        for policy in report.get("Policies", ())
         for version in policy["PolicyVersionList"]
         if version["IsDefaultVersion"]
     }
 
-    def attached(holder: Mapping[str, Any]) -> Iterator[Statement]:
-        for policy in holder.get("AttachedManagedPolicies", ()):
-            arn = policy["PolicyArn"]
-            yield from managed[arn] if arn in managed else read_managed_policy(aws, arn)
+    def of_policy(arn: str) -> tuple[Statement, ...]:
+        return managed[arn] if arn in managed else read_managed_policy(aws, arn)
 
-    def inline(holder: Mapping[str, Any], kind: str) -> Iterator[Statement]:
-        for policy in holder.get(kind, ()):
+    def own(holder: Mapping[str, Any], kind: str) -> Iterator[Statement]:
+        for policy in holder.get(f"{kind}PolicyList", ()):
             yield from parse(policy["PolicyDocument"], source=f"inline policy {policy['PolicyName']}")
+        for policy in holder.get("AttachedManagedPolicies", ()):
+            yield from of_policy(policy["PolicyArn"])
 
-    groups = {
-        group["GroupName"]: (*inline(group, "GroupPolicyList"), *attached(group))
-        for page in pages
-        for group in page.get("GroupDetailList", ())
-    }
-    for page in pages:
-        for raw in (*page.get("RoleDetailList", ()), *page.get("UserDetailList", ())):
-            of_groups = [statement for group in raw.get("GroupList", ()) for statement in groups[group]]
-            own = (*inline(raw, "RolePolicyList"), *inline(raw, "UserPolicyList"), *attached(raw), *of_groups)
-            limit = (raw.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
-            boundary = (managed.get(limit) or read_managed_policy(aws, limit)) if limit else None
-            trust = raw.get("AssumeRolePolicyDocument")
-            yield Role(
-                raw["Arn"],
-                raw["Arn"].rpartition("/")[2],
-                parse(trust, source="trust policy") if trust else (),
-                own,
-                boundary,
-                tuple(policy["PolicyArn"] for policy in raw.get("AttachedManagedPolicies", ())),
-            )
+    groups = {group["GroupName"]: tuple(own(group, "Group")) for group in report.get("GroupDetailList", ())}
+    for kind, raw in ((one, raw) for one in ("Role", "User") for raw in report.get(f"{one}DetailList", ())):
+        limit = (raw.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+        trust = raw.get("AssumeRolePolicyDocument")
+        yield Role(
+            raw["Arn"],
+            raw["Arn"].rpartition("/")[2],
+            parse(trust, source="trust policy") if trust else (),
+            (*own(raw, kind), *(statement for group in raw.get("GroupList", ()) for statement in groups[group])),
+            of_policy(limit) if limit else None,
+            tuple(policy["PolicyArn"] for policy in raw.get("AttachedManagedPolicies", ())),
+        )
