@@ -10,14 +10,8 @@ from typing import Any
 
 from components import checks, limits
 from ops._detect import why_text_is_secret
-from ops.migrate._task_definition import Container, TaskDefinition
+from ops.migrate._task_definition import FILLED_BY_ECS, Container, TaskDefinition
 from ops.migrate._values import Unread, items, mapping
-
-FILLED_BY_ECS = {
-    "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "deregisteredAt",
-    "deleteRequestedAt", "registeredBy",
-}  # fmt: skip
-"""What only ECS writes."""
 
 MADE_BY_THE_PROGRAM = {"family", "executionRoleArn", "containerDefinitions"}
 """What the program creates again without an effect on containers."""

@@ -155,16 +155,13 @@ class Plan:
         """Return the names of what differs, beside the verdicts, from a new plan of the same source."""
         ours, theirs = (
             Counter(
-                [repr(replace(step, verdict="drop")) + step.name for step in plan.steps]
-                + [repr(replace(part, verdict="drop")) + part.where for part in plan.parts]
+                [(step.name, repr(replace(step, verdict="drop"))) for step in plan.steps]
+                + [(part.where, repr(replace(part, verdict="drop"))) for part in plan.parts]
             )
             for plan in (self, fresh)
         )
-        changed = {text.rpartition(")")[2] for text in (ours - theirs) + (theirs - ours)}
-        return [
-            *sorted(changed),
-            *(name for name in ("name", "containers") if getattr(self, name) != getattr(fresh, name)),
-        ]
+        changed = sorted({name for name, _ in (ours - theirs) + (theirs - ours)})
+        return changed + [name for name in ("name", "containers") if getattr(self, name) != getattr(fresh, name)]
 
     def save(self, path: Path) -> None:
         """Write the plan as JSON."""

@@ -2,17 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ops._detect import texts_in
 from ops.migrate._formats import Document, TaskDefinitionError, documents, read_documents
 from ops.migrate._values import Unread, items, mapping
-
-if TYPE_CHECKING:  # the stubs are a development requirement
-    from mypy_boto3_ecs import ECSClient
 
 _VCPU = re.compile(r"([0-9]*\.?[0-9]+) *vcpu", re.IGNORECASE)
 _GB = re.compile(r"([0-9]*\.?[0-9]+) *gb", re.IGNORECASE)
@@ -103,7 +100,7 @@ class TaskDefinition:
         return next(container for container in self.containers if container.name == name)
 
 
-def read(source: str, ecs: "ECSClient | None" = None, family: str | None = None) -> TaskDefinition:
+def read(source: str, ecs: Any = None, family: str | None = None) -> TaskDefinition:
     """Return the task definition that a path, an ARN or a family names; `family` is which one, of a file with several.
 
     Raises:
@@ -139,7 +136,7 @@ def _parsed(found: Document, source: str) -> TaskDefinition:
         name=found.name,
         document=document,
         whole=found.whole,
-        texts=dict(_texts(document, _NO_SECRETS_IN_TASK)),
+        texts=_texts(document, _NO_SECRETS_IN_TASK),
         containers=tuple(_container(definition, index) for index, definition in enumerate(definitions)),
     )
     names = [container.name for container in task.containers]
@@ -162,7 +159,7 @@ def _container(definition: Mapping[str, Any], index: int) -> Container:
         plain=plain,
         references=references,
         unread={**unread, **unread_references},
-        texts=dict(_texts(definition, _NO_SECRETS_IN_CONTAINER)),
+        texts=_texts(definition, _NO_SECRETS_IN_CONTAINER),
     )
     ports = [mapping(one) for one in items(definition.get("portMappings"))]
     unread_port = any(isinstance(value, Unread) for one in ports for value in one.values())
@@ -196,20 +193,23 @@ def _pairs(
     return found, unread
 
 
-_NO_SECRETS_IN_TASK = {
-    "taskDefinitionArn", "family", "taskRoleArn", "executionRoleArn", "networkMode", "status", "registeredBy", "cpu", "memory",
-    "requiresAttributes", "requiresCompatibilities", "compatibilities", "runtimePlatform", "pidMode", "ipcMode", "revision",
-    "registeredAt", "deregisteredAt", "deleteRequestedAt",
+FILLED_BY_ECS = {
+    "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "deregisteredAt",
+    "deleteRequestedAt", "registeredBy",
+}  # fmt: skip
+"""What only ECS writes."""
+
+_NO_SECRETS_IN_TASK = FILLED_BY_ECS | {
+    "family", "taskRoleArn", "executionRoleArn", "networkMode", "cpu", "memory", "requiresCompatibilities", "runtimePlatform",
+    "pidMode", "ipcMode",
 }  # fmt: skip
 _NO_SECRETS_IN_CONTAINER = {"name", "image", "environment", "secrets", "environmentFiles", "portMappings"}
 """What is read elsewhere, or consists of words that AWS defines."""
 
 
-def _texts(document: Mapping[str, Any], left_out: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield every text that could hold a secret, by its place."""
-    for key, value in document.items():
-        if key not in left_out:
-            yield from texts_in(value, key)
+def _texts(document: Mapping[str, Any], left_out: set[str]) -> dict[str, str]:
+    """Return every text that could hold a secret, by its place."""
+    return dict(found for key, value in document.items() if key not in left_out for found in texts_in(value, key))
 
 
 def _units(value: object, unit: re.Pattern[str]) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -100,17 +101,9 @@ def test_what_the_doctor_finds_is_a_difference_but_for_what_the_local_aws_lacks(
     local: bool,  # noqa: FBT001 - a column of the table
     outcome: str,
 ) -> None:
-    def command(_trial: Trial, *arguments: str) -> str:
-        raise TrialError(f"{arguments[0]}:\n{printed}")
-
-    def nothing(_trial: Trial) -> None: ...
-
-    def outputs(_trial: Trial, _stack: str) -> dict[str, str]:
-        return {}
-
-    monkeypatch.setattr(Trial, "__post_init__", nothing)
-    monkeypatch.setattr(Trial, "outputs", outputs)
-    monkeypatch.setattr(Trial, "command", command)
+    monkeypatch.setattr(Trial, "__post_init__", mock.Mock())
+    monkeypatch.setattr(Trial, "outputs", mock.Mock(return_value={}))
+    monkeypatch.setattr(Trial, "command", mock.Mock(side_effect=TrialError(f"python:\n{printed}")))
     trial = Trial(tmp_path, "trial-1", ACCOUNT, "eu-central-1", "", {})
     trial.local = local
     trial.step("doctor", lambda: trial.doctor("prod"))

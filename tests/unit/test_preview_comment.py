@@ -1,6 +1,5 @@
 """The comment of a preview holds names and no value, whatever the CLI prints."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -9,13 +8,9 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "tools" / "preview_comment.py"
-_spec = importlib.util.spec_from_file_location("preview_comment", SCRIPT)
-assert _spec
-assert _spec.loader
-tool: Any = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tool)
+from tools import preview_comment as tool
 
+SCRIPT = Path(tool.__file__)
 VALUE = "planted-value-0123456789"
 URN = "urn:pulumi:dev::tickets::ecs-secrets:index:TaskDefinition$aws:ecs/taskDefinition:TaskDefinition::app-task-definition"
 
