@@ -85,8 +85,8 @@ def fill_gaps() -> None:
     add = StepFunctionResponse
     add.validate_state_machine_definition = _validate_definition
     add = IamResponse
-    add.add_client_id_to_open_id_connect_provider = _add_client_id
-    add.remove_client_id_from_open_id_connect_provider = _remove_client_id
+    add.add_client_id_to_open_id_connect_provider = _change_client_id(present=True)
+    add.remove_client_id_from_open_id_connect_provider = _change_client_id(present=False)
     _wrap(RDSResponse, "create_db_subnet_group", _take_subnets_for_granted)
     _wrap(RDSBackend, "modify_db_subnet_group", _modify_db_subnet_group)
     _wrap(ElastiCacheResponse, "create_cache_subnet_group", _take_subnets_for_granted)
@@ -474,20 +474,17 @@ def _delete_cache_subnet_group(self: ElastiCacheResponse) -> EmptyResult:
     return EmptyResult()
 
 
-def _add_client_id(self: IamResponse) -> EmptyResult:
-    """AddClientIDToOpenIDConnectProvider, which moto does not have."""
-    ids = self.backend.get_open_id_connect_provider(self._get_param("OpenIDConnectProviderArn")).client_id_list
-    if self._get_param("ClientID") not in ids:
-        ids.append(self._get_param("ClientID"))
-    return EmptyResult()
+def _change_client_id(*, present: bool) -> Callable[[IamResponse], EmptyResult]:
+    """AddClientIDToOpenIDConnectProvider and RemoveClientIDFromOpenIDConnectProvider, which moto does not have."""
 
+    def change(self: IamResponse) -> EmptyResult:
+        ids = self.backend.get_open_id_connect_provider(self._get_param("OpenIDConnectProviderArn")).client_id_list
+        client_id = self._get_param("ClientID")
+        if (client_id in ids) != present:
+            (ids.append if present else ids.remove)(client_id)
+        return EmptyResult()
 
-def _remove_client_id(self: IamResponse) -> EmptyResult:
-    """RemoveClientIDFromOpenIDConnectProvider, which moto does not have."""
-    ids = self.backend.get_open_id_connect_provider(self._get_param("OpenIDConnectProviderArn")).client_id_list
-    if self._get_param("ClientID") in ids:
-        ids.remove(self._get_param("ClientID"))
-    return EmptyResult()
+    return change
 
 
 class OneAtATime:

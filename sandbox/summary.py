@@ -4,7 +4,6 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -16,22 +15,6 @@ from sandbox.engine import Report
 from sandbox.home import REPOSITORY
 from sandbox.screen import COLOURS, SYMBOLS
 from terminal import PlainConsole
-
-
-@dataclass(frozen=True)
-class Permission:
-    """One statement of a role's policies.
-
-    Attributes:
-        actions: What it allows or denies.
-        resources: On what.
-        effect: `Allow` or `Deny`.
-    """
-
-    actions: tuple[str, ...]
-    resources: tuple[str, ...]
-    effect: str = "Allow"
-
 
 _UNFOLDED_CHARACTERS = 2_000
 
@@ -67,16 +50,6 @@ def _console() -> PlainConsole:
     return PlainConsole(highlight=False, emoji=False, markup=False, width=width)
 
 
-def permissions(report: Report, role_arn: str) -> list[Permission]:
-    """What a role may do, read from the local AWS."""
-    client = report.aws.client(
-        "iam",
-        region=report.settings.region,
-        credentials=report.aws.credentials(report.settings.account),
-    )
-    return [_permission(statement) for document in _documents(client, role_arn) for statement in _statements(document)]
-
-
 def _parts(report: Report) -> Iterator[RenderableType]:
     yield _headline(report)
     outputs = dict(report.outputs)
@@ -96,9 +69,10 @@ def _parts(report: Report) -> Iterator[RenderableType]:
         yield variables
         yield Text()
         allowed = _table(f"The execution role of {name} may", "on")
-        for permission in permissions(report, service["execution_role_arn"]):
-            word = "" if permission.effect == "Allow" else "not "
-            allowed.add_row(word + "\n".join(permission.actions), "\n".join(permission.resources))
+        for document in _documents(_client(report, "iam"), service["execution_role_arn"]):
+            for statement in _statements(document):
+                word = "" if statement["Effect"] == "Allow" else "not "
+                allowed.add_row(word + _lines(statement, "Action"), _lines(statement, "Resource"))
         yield allowed
     yield Text()
     yield Text.assemble(("Monthly cost on AWS", "bold"), f"  {outputs.get('monthly_cost_usd', 0):.2f} USD\n")
@@ -173,9 +147,12 @@ def _objects(outputs: Mapping[str, Any], name: str, field: str) -> dict[str, Any
 
 def _is_empty(report: Report, secret: Mapping[str, Any]) -> bool:
     """Return whether a secret has no value yet: no task that refers to it would start."""
+    return not _client(report, "secretsmanager").describe_secret(SecretId=secret["arn"]).get("VersionIdsToStages")
+
+
+def _client(report: Report, service: str) -> Any:
     account = report.aws.credentials(report.settings.account)
-    client = report.aws.client("secretsmanager", region=report.settings.region, credentials=account)
-    return not client.describe_secret(SecretId=secret["arn"]).get("VersionIdsToStages")
+    return report.aws.client(service, region=report.settings.region, credentials=account)
 
 
 def _kinds(secret: Mapping[str, Any]) -> str:
@@ -200,9 +177,6 @@ def _statements(document: Any) -> list[Mapping[str, Any]]:
     return statements if isinstance(statements, list) else [statements]
 
 
-def _permission(statement: Mapping[str, Any]) -> Permission:
-    def as_list(key: str) -> tuple[str, ...]:
-        value = statement.get(key, statement.get(f"Not{key}", "*"))
-        return tuple(cast("list[str]", value)) if isinstance(value, list) else (str(value),)
-
-    return Permission(as_list("Action"), as_list("Resource"), str(statement["Effect"]))
+def _lines(statement: Mapping[str, Any], key: str) -> str:
+    value = statement.get(key, statement.get(f"Not{key}", "*"))
+    return "\n".join(cast("list[str]", value)) if isinstance(value, list) else str(value)

@@ -176,22 +176,6 @@ def test_an_error_of_the_program_is_told_once(sandbox: Any, tiny: Make, program:
     assert "Traceback" not in result.err
 
 
-@pytest.mark.parametrize(
-    ("override", "said"),
-    [
-        ("count=many", "count  has the wrong type; allowed is an integer  {set} count NUMBER {at}"),
-        ("names=a", "names  has the wrong type; allowed is an array<string>  {set} 'names[0]' VALUE {at}"),
-    ],
-)
-def test_a_wrong_type_names_key_allowed_type_and_command(sandbox: Any, tiny: Make, override: str, said: str) -> None:
-    copy = tiny()
-    result = sandbox.quick("up", "-c", override, *copy.options)
-    assert result.status == 1
-    assert f'1 configuration problem in stack "{copy.stack}":' in result.err
-    at = f"--stack {copy.stack} --project {copy.directory}"
-    assert said.format(set="python -m sandbox config set", at=at) in result.err
-
-
 def test_a_missing_secret_names_the_command(sandbox: Any, tiny: Make) -> None:
     copy = tiny()
     with (copy.directory / "Pulumi.yaml").open("a") as file:

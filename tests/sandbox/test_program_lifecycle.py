@@ -172,18 +172,6 @@ def test_a_rotation_on_request_makes_one_new_value_and_keeps_the_previous(sandbo
 
 
 @pytest.mark.slow
-def test_a_stack_that_starts_with_rotations_has_previous_values_at_once(sandbox: Any, project_copy: Make) -> None:
-    copy = project_copy()
-    outputs = sandbox.ok("up", *copy.options, *given(rotations={"jwtSecret": 2}))["outputs"]
-    client = sandbox.aws("secretsmanager", copy)
-    current, previous = (
-        client.get_secret_value(SecretId=outputs["secret_arns"]["jwt-secret"], VersionStage=stage)["SecretString"]
-        for stage in ("AWSCURRENT", "AWSPREVIOUS")
-    )
-    assert current != previous
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("option", [(), given(rotation=SINGLE_USER)], ids=["by-hand", "by-rotation"])
 def test_a_value_that_was_put_since_is_never_put_back(
     sandbox: Any, project_copy: Make, option: tuple[str, ...]
@@ -199,25 +187,6 @@ def test_a_value_that_was_put_since_is_never_put_back(
     assert sandbox.ok("refresh", *copy.options, *option)["changes"] == []
     assert sandbox.ok("up", *copy.options, *option)["changes"] == []
     assert client.get_secret_value(SecretId=arn)["SecretString"] == "put-since-2"
-
-
-def test_an_external_secret_is_valued_by_others_and_never_in_the_state(sandbox: Any, project_copy: Make) -> None:
-    copy = project_copy()
-    path = copy.directory / "catalogue.py"
-    text = path.read_text(encoding="utf-8").replace("    Entry,\n", "    Entry,\n    External,\n")
-    entry = '    TextSecret("licence", External(), variable="LICENCE"),\n'
-    path.write_text(
-        text.replace("CATALOGUE: Sequence[Entry] = (\n", "CATALOGUE: Sequence[Entry] = (\n" + entry), encoding="utf-8"
-    )
-    arn = sandbox.ok("up", *copy.options)["outputs"]["secret_arns"]["licence"]
-    client = sandbox.aws("secretsmanager", copy)
-    client.put_secret_value(SecretId=arn, SecretString="value-by-an-operator")
-    sandbox.ok("refresh", *copy.options)
-    assert sandbox.ok("preview", "--expect-no-changes", *copy.options)["changes"] == []
-    assert client.get_secret_value(SecretId=arn)["SecretString"] == "value-by-an-operator"
-    state = json.loads(sandbox.checkpoint_path(copy).read_text(encoding="utf-8"))
-    versions = [r for r in state["checkpoint"]["latest"]["resources"] if "secretVersion" in r["type"]]
-    assert arn not in {version["inputs"]["secretId"] for version in versions}
 
 
 def test_an_existing_secret_is_adopted_with_its_name_arn_and_value(sandbox: Any, project_copy: Make) -> None:

@@ -16,7 +16,7 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 from sandbox import moto_server
 from sandbox.providers._plugin import Plugin
 from sandbox.providers._server import DEFAULTS, Servicer
-from sandbox.providers._values import decode, encode
+from sandbox.providers._values import Asset, decode, encode
 from sandbox.providers.aws import AwsPlugin
 from sandbox.providers.aws._session import Connection
 from sandbox.providers.random_ import RandomPlugin
@@ -124,7 +124,9 @@ class Life:
         changes = {path: KINDS[item.kind] for path, item in answer.detailedDiff.items()}
         return Difference(changes, list(answer.replaces), answer.deleteBeforeReplace)
 
-    def update(self, state: State, news: Mapping[str, Any], *, preview: bool = False) -> State:
+    def update(
+        self, state: State, news: Mapping[str, Any], *, preview: bool = False, ignore: Sequence[str] = ()
+    ) -> State:
         inputs = self.checked(news, state.inputs)
         request = provider_pb2.UpdateRequest(
             id=state.id,
@@ -133,6 +135,7 @@ class Life:
             old_inputs=encode(state.inputs),
             news=encode(inputs),
             preview=preview,
+            ignoreChanges=ignore,
         )
         return State(state.id, inputs, decode(self.driver.call("Update", request).properties))
 
@@ -195,6 +198,20 @@ def aws(connection: Connection) -> Iterator[Driver]:
     for driver in serving(AwsPlugin(connection)):
         driver.configure(region=REGION, defaultTags='{"tags":{"project":"tickets"}}')
         yield driver
+
+
+@pytest.fixture(scope="session")
+def function_inputs(aws: Driver) -> dict[str, Any]:
+    """What a Lambda function needs."""
+    role = aws.resource("aws:iam/role:Role").create({"assumeRolePolicy": '{"Statement":[]}'})
+    code = Asset("archive", {"hash": "h", "assets": {"index.py": Asset("asset", {"hash": "h", "text": "pass"})}})
+    return {"role": role.outputs["arn"], "code": code, "handler": "index.handler", "runtime": "python3.13"}
+
+
+@pytest.fixture(scope="session")
+def function(aws: Driver, function_inputs: dict[str, Any]) -> str:
+    """A function's ARN."""
+    return aws.resource("aws:lambda/function:Function").create(function_inputs).outputs["arn"]
 
 
 @pytest.fixture(scope="session")

@@ -53,114 +53,78 @@ UNREAD_DEFAULTS = frozenset(
 
 @dataclass
 class World:
-    """Objects that others need, made on demand through the plugin under test."""
+    """Objects that others need, made on demand through the plugin under test: `world.topic` is one of OBJECTS."""
 
     aws: Any
     boto: Any
-    made: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    suffix: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
 
     def make(self, type_name: str, **inputs: Any) -> Any:
-        life = self.aws.resource(type_name)
-        state = life.create(inputs)
-        self.made.append(lambda: life.delete(state))
-        return state
+        return self.aws.resource(f"aws:{type_name}").create(inputs)
 
-    @cached_property
-    def suffix(self) -> str:
-        return uuid.uuid4().hex[:8]
-
-    @cached_property
-    def secret(self) -> str:
-        return self.make("aws:secretsmanager/secret:Secret", recoveryWindowInDays=0).id
+    def __getattr__(self, name: str) -> Any:
+        kind, inputs = OBJECTS[name]
+        setattr(self, name, self.make(kind, **inputs(self)))
+        return getattr(self, name)
 
     def make_valued_secret(self) -> str:
         """A secret with a value; each rotation needs one of its own."""
-        secret = self.make("aws:secretsmanager/secret:Secret", recoveryWindowInDays=0).id
-        self.make("aws:secretsmanager/secretVersion:SecretVersion", secretId=secret, secretString="a first value")
+        secret = self.make("secretsmanager/secret:Secret", recoveryWindowInDays=0).id
+        self.make("secretsmanager/secretVersion:SecretVersion", secretId=secret, secretString="a first value")
         return secret
 
     @cached_property
-    def role(self) -> Any:
-        return self.make("aws:iam/role:Role", assumeRolePolicy=TRUST)
-
-    @cached_property
-    def policy(self) -> str:
-        return self.make("aws:iam/policy:Policy", policy=policy("s3:GetObject")).id
-
-    @cached_property
-    def key(self) -> Any:
-        return self.make("aws:kms/key:Key")
-
-    @cached_property
-    def other_key(self) -> Any:
-        return self.make("aws:kms/key:Key")
-
-    @cached_property
-    def log_group(self) -> Any:
-        return self.make("aws:cloudwatch/logGroup:LogGroup")
-
-    @cached_property
-    def cluster(self) -> str:
-        return self.make("aws:ecs/cluster:Cluster").id
-
-    @cached_property
-    def task(self) -> str:
-        state = self.make(
-            "aws:ecs/taskDefinition:TaskDefinition",
-            family=f"task-{self.suffix}",
-            containerDefinitions=containers(),
-            requiresCompatibilities=["FARGATE"],
-            networkMode="awsvpc",
-            cpu="256",
-            memory="512",
-        )
-        return state.outputs["arn"]
-
-    @cached_property
-    def subnet(self) -> str:
-        """A network is never this project's: one of the default VPC's."""
-        return self.boto("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+    def subnets(self) -> list[str]:
+        """A network is never this project's: two of the default VPC's."""
+        return sorted(subnet["SubnetId"] for subnet in self.boto("ec2").describe_subnets()["Subnets"])[:2]
 
     @cached_property
     def group(self) -> str:
         return self.boto("ec2").describe_security_groups()["SecurityGroups"][0]["GroupId"]
 
-    @cached_property
-    def subnets(self) -> list[str]:
-        return sorted(subnet["SubnetId"] for subnet in self.boto("ec2").describe_subnets()["Subnets"])[:2]
 
-    @cached_property
-    def database(self) -> str:
-        return self.make(
-            "aws:rds/cluster:Cluster",
-            clusterIdentifier=f"database-{self.suffix}",
-            engine="aurora-postgresql",
-            masterUsername="postgres",
-            masterPassword="invented-0001",
-            skipFinalSnapshot=True,
-        ).id
-
-    @cached_property
-    def topic(self) -> str:
-        return self.make("aws:sns/topic:Topic").id
-
-    @cached_property
-    def function(self) -> Any:
-        return self.make(
-            "aws:lambda/function:Function",
-            role=self.role.outputs["arn"],
-            code=archive("x = 1"),
-            handler="index.handler",
-            runtime="python3.13",
-        )
-
-    @cached_property
-    def rule(self) -> str:
-        return self.make("aws:cloudwatch/eventRule:EventRule", eventPattern='{"source": ["aws.kms"]}').id
-
-    @cached_property
-    def bucket(self) -> str:
-        return self.make("aws:s3/bucket:Bucket").id
+OBJECTS: dict[str, tuple[str, Callable[[World], dict[str, Any]]]] = {
+    "bucket": ("s3/bucket:Bucket", lambda _: {}),
+    "cluster": ("ecs/cluster:Cluster", lambda _: {}),
+    "database": (
+        "rds/cluster:Cluster",
+        lambda w: {
+            "clusterIdentifier": f"database-{w.suffix}",
+            "engine": "aurora-postgresql",
+            "masterUsername": "postgres",
+            "masterPassword": "invented-0001",
+            "skipFinalSnapshot": True,
+        },
+    ),
+    "function": (
+        "lambda/function:Function",
+        lambda w: {
+            "role": w.role.outputs["arn"],
+            "code": archive("x = 1"),
+            "handler": "index.handler",
+            "runtime": "python3.13",
+        },
+    ),
+    "key": ("kms/key:Key", lambda _: {}),
+    "log_group": ("cloudwatch/logGroup:LogGroup", lambda _: {}),
+    "other_key": ("kms/key:Key", lambda _: {}),
+    "policy": ("iam/policy:Policy", lambda _: {"policy": policy("s3:GetObject")}),
+    "role": ("iam/role:Role", lambda _: {"assumeRolePolicy": TRUST}),
+    "rule": ("cloudwatch/eventRule:EventRule", lambda _: {"eventPattern": '{"source": ["aws.kms"]}'}),
+    "secret": ("secretsmanager/secret:Secret", lambda _: {"recoveryWindowInDays": 0}),
+    "task": (
+        "ecs/taskDefinition:TaskDefinition",
+        lambda w: {
+            "family": f"task-{w.suffix}",
+            "containerDefinitions": containers(),
+            "requiresCompatibilities": ["FARGATE"],
+            "networkMode": "awsvpc",
+            "cpu": "256",
+            "memory": "512",
+        },
+    ),
+    "topic": ("sns/topic:Topic", lambda _: {}),
+}
 
 
 @dataclass(frozen=True)
@@ -186,7 +150,7 @@ def _task(world: World) -> dict[str, Any]:
         "family": f"family-{world.suffix}",
         "containerDefinitions": containers(
             environment=[{"name": "B", "value": "2"}, {"name": "A", "value": "1"}],
-            secrets=[{"name": "DB_PASSWORD", "valueFrom": world.secret}],
+            secrets=[{"name": "DB_PASSWORD", "valueFrom": world.secret.id}],
             portMappings=[{"containerPort": 3000}],
             dockerLabels={"digest": "abc"},
             logConfiguration={"logDriver": "awslogs", "options": {"awslogs-group": "x", "awslogs-region": "us-east-1"}},
@@ -205,11 +169,15 @@ def _task(world: World) -> dict[str, Any]:
 
 def _service(world: World) -> dict[str, Any]:
     return {
-        "cluster": world.cluster,
-        "taskDefinition": world.task,
+        "cluster": world.cluster.id,
+        "taskDefinition": world.task.outputs["arn"],
         "desiredCount": 2,
         "launchType": "FARGATE",
-        "networkConfiguration": {"subnets": [world.subnet], "securityGroups": [world.group], "assignPublicIp": True},
+        "networkConfiguration": {
+            "subnets": [world.subnets[0]],
+            "securityGroups": [world.group],
+            "assignPublicIp": True,
+        },
         "deploymentCircuitBreaker": {"enable": True, "rollback": True},
         "deploymentMinimumHealthyPercent": 50,
         "enableExecuteCommand": False,
@@ -230,7 +198,7 @@ def _alarm(world: World) -> dict[str, Any]:
         "statistic": "Sum",
         "threshold": 1,
         "treatMissingData": "notBreaching",
-        "alarmActions": [world.topic],
+        "alarmActions": [world.topic.id],
         "dimensions": {"Stack": "dev"},
         "tags": {"a": "1"},
     }
@@ -248,14 +216,14 @@ def _function(world: World) -> dict[str, Any]:
         "role": world.role.outputs["arn"],
         "runtime": "python3.13",
         "timeout": 60,
-        "vpcConfig": {"subnetIds": [world.subnet], "securityGroupIds": [world.group]},
+        "vpcConfig": {"subnetIds": [world.subnets[0]], "securityGroupIds": [world.group]},
         "tags": {"a": "1"},
     }
 
 
 def _trail(world: World) -> dict[str, Any]:
     return {
-        "s3BucketName": world.bucket,
+        "s3BucketName": world.bucket.id,
         "isMultiRegionTrail": True,
         "enableLogFileValidation": True,
         "kmsKeyId": world.key.outputs["arn"],
@@ -282,7 +250,7 @@ def _state_machine(world: World) -> dict[str, Any]:
 
 def _sse(world: World) -> dict[str, Any]:
     return {
-        "bucket": world.bucket,
+        "bucket": world.bucket.id,
         "rules": [
             {
                 "applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": world.key.id},
@@ -294,7 +262,7 @@ def _sse(world: World) -> dict[str, Any]:
 
 def _lifecycle(world: World, days: int = 90) -> dict[str, Any]:
     return {
-        "bucket": world.bucket,
+        "bucket": world.bucket.id,
         "rules": [
             {
                 "id": "expire",
@@ -330,7 +298,7 @@ CASES = (
     ),
     Case(
         "aws:secretsmanager/secretVersion:SecretVersion",
-        lambda w: {"secretId": w.secret, "secretString": Secret("correct horse battery")},
+        lambda w: {"secretId": w.secret.id, "secretString": Secret("correct horse battery")},
         lambda _: {"versionStages": ["AWSCURRENT", "seed"]},
         stays=True,
     ),
@@ -349,7 +317,7 @@ CASES = (
     Case(
         "aws:secretsmanager/secretPolicy:SecretPolicy",
         lambda w: {
-            "secretArn": w.secret,
+            "secretArn": w.secret.id,
             "policy": policy("secretsmanager:GetSecretValue", principal=True),
             "blockPublicPolicy": True,
         },
@@ -363,7 +331,7 @@ CASES = (
             "assumeRolePolicy": TRUST,
             "description": "executes",
             "maxSessionDuration": 7200,
-            "permissionsBoundary": w.policy,
+            "permissionsBoundary": w.policy.id,
             "path": "/tickets/",
             "tags": {"a": "1"},
         },
@@ -389,7 +357,7 @@ CASES = (
         },
         lambda _: {"clientIdLists": ["other"], "thumbprintLists": ["cd" * 20], "tags": {"a": "2"}},
     ),
-    Case("aws:iam/rolePolicyAttachment:RolePolicyAttachment", lambda w: {"role": w.role.id, "policyArn": w.policy}),
+    Case("aws:iam/rolePolicyAttachment:RolePolicyAttachment", lambda w: {"role": w.role.id, "policyArn": w.policy.id}),
     Case(
         "aws:kms/key:Key",
         lambda _: {
@@ -460,8 +428,8 @@ CASES = (
     Case(
         "aws:cloudwatch/eventTarget:EventTarget",
         lambda w: {
-            "rule": w.rule,
-            "arn": w.topic,
+            "rule": w.rule.id,
+            "arn": w.topic.id,
             "inputTransformer": {"inputPaths": {"who": "$.detail.userIdentity.arn"}, "inputTemplate": '"<who> did it"'},
             "retryPolicy": {"maximumEventAgeInSeconds": 3600, "maximumRetryAttempts": 3},
             "deadLetterConfig": {"arn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:dead"},
@@ -488,7 +456,7 @@ CASES = (
             "function": w.function.id,
             "principal": "secretsmanager.amazonaws.com",
             "sourceAccount": ACCOUNT,
-            "sourceArn": w.secret,
+            "sourceArn": w.secret.id,
         },
         None,
         lambda state: f"{state.inputs['function']}/{state.id}",
@@ -511,13 +479,13 @@ CASES = (
     ),
     Case(
         "aws:sns/topicPolicy:TopicPolicy",
-        lambda w: {"arn": w.topic, "policy": policy("SNS:Publish", principal=True)},
+        lambda w: {"arn": w.topic.id, "policy": policy("SNS:Publish", principal=True)},
         lambda _: {"policy": policy("SNS:Subscribe", principal=True)},
         stays=True,
     ),
     Case(
         "aws:sns/topicSubscription:TopicSubscription",
-        lambda w: {"topic": w.topic, "protocol": "email", "endpoint": "on-call@example.com"},
+        lambda w: {"topic": w.topic.id, "protocol": "email", "endpoint": "on-call@example.com"},
     ),
     Case(
         "aws:s3/bucket:Bucket",
@@ -527,19 +495,22 @@ CASES = (
     ),
     Case(
         "aws:s3/bucketPolicy:BucketPolicy",
-        lambda w: {"bucket": w.bucket, "policy": policy("s3:GetObject", f"arn:aws:s3:::{w.bucket}/*", principal=True)},
-        lambda w: {"policy": policy("s3:PutObject", f"arn:aws:s3:::{w.bucket}/*", principal=True)},
+        lambda w: {
+            "bucket": w.bucket.id,
+            "policy": policy("s3:GetObject", f"arn:aws:s3:::{w.bucket.id}/*", principal=True),
+        },
+        lambda w: {"policy": policy("s3:PutObject", f"arn:aws:s3:::{w.bucket.id}/*", principal=True)},
     ),
     Case(
         "aws:s3/bucketVersioning:BucketVersioning",
-        lambda w: {"bucket": w.bucket, "versioningConfiguration": {"status": "Enabled"}},
+        lambda w: {"bucket": w.bucket.id, "versioningConfiguration": {"status": "Enabled"}},
         lambda _: {"versioningConfiguration": {"status": "Suspended"}},
         stays=True,
     ),
     Case(
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
         lambda w: {
-            "bucket": w.bucket,
+            "bucket": w.bucket.id,
             "blockPublicAcls": True,
             "blockPublicPolicy": True,
             "ignorePublicAcls": True,
@@ -555,7 +526,7 @@ CASES = (
     ),
     Case(
         "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
-        lambda w: {"bucket": w.bucket, "rule": {"objectOwnership": "BucketOwnerEnforced"}},
+        lambda w: {"bucket": w.bucket.id, "rule": {"objectOwnership": "BucketOwnerEnforced"}},
         lambda _: {"rule": {"objectOwnership": "BucketOwnerPreferred"}},
     ),
     Case(
@@ -615,7 +586,7 @@ CASES = (
     Case(
         "aws:rds/clusterInstance:ClusterInstance",
         lambda w: {
-            "clusterIdentifier": w.database,
+            "clusterIdentifier": w.database.id,
             "identifier": f"instance-{w.suffix}",
             "engine": "aurora-postgresql",
             "instanceClass": "db.t4g.medium",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.providers._values import Asset, Secret, plain
+from sandbox.providers._values import Secret, plain
 
 SECRET = "aws:secretsmanager/secret:Secret"
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
@@ -258,21 +258,13 @@ def test_replicas_come_and_go(aws: Any, boto: Any) -> None:
     assert state.outputs["name"] not in [item["Name"] for item in left]
 
 
-def rotator(aws: Any) -> str:
-    role = aws.resource("aws:iam/role:Role").create({"assumeRolePolicy": json.dumps({"Statement": []})})
-    code = Asset("archive", {"hash": "h", "assets": {"index.py": Asset("asset", {"hash": "h", "text": "pass"})}})
-    inputs = {"role": role.outputs["arn"], "code": code, "handler": "index.handler", "runtime": "python3.13"}
-    return aws.resource("aws:lambda/function:Function").create(inputs).outputs["arn"]
-
-
-def test_rotation_never_runs_by_itself_here(aws: Any, secret: str, manager: Any) -> None:
+def test_rotation_never_runs_by_itself_here(aws: Any, secret: str, manager: Any, function: str) -> None:
     """moto would leave the secret without a readable value; `python -m sandbox rotate` runs the function."""
     aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("readable")})
-    arn = rotator(aws)
     inputs = {
         "secretId": secret,
         "rotateImmediately": True,
-        "rotationLambdaArn": arn,
+        "rotationLambdaArn": function,
         "rotationRules": {"scheduleExpression": "cron(0 3 1 * ? *)", "duration": "3h"},
     }
     life = aws.resource(ROTATION)
@@ -288,11 +280,11 @@ def test_rotation_never_runs_by_itself_here(aws: Any, secret: str, manager: Any)
     assert not manager.describe_secret(SecretId=secret).get("RotationEnabled")
 
 
-def test_rotation_can_be_switched_off(aws: Any, secret: str) -> None:
+def test_rotation_can_be_switched_off(aws: Any, secret: str, function: str) -> None:
     aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("x")})
     life = aws.resource(ROTATION)
     rules = {"automaticallyAfterDays": 30}
-    state = life.create({"secretId": secret, "rotationLambdaArn": rotator(aws), "rotationRules": rules})
+    state = life.create({"secretId": secret, "rotationLambdaArn": function, "rotationRules": rules})
     state = life.update(state, {"secretId": secret, "rotationEnabled": False})
     assert state.outputs["rotationEnabled"] is False
     assert life.diff(state, {"secretId": secret, "rotationEnabled": False}).changes == {}

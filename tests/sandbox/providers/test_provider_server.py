@@ -208,15 +208,7 @@ def test_ignored_changes_are_none(aws: Any) -> None:
 def test_what_is_ignored_is_not_updated(aws: Any, boto: Any) -> None:
     life = aws.resource(SECRET)
     state = life.create({"description": "a"})
-    request = provider_pb2.UpdateRequest(
-        id=state.id,
-        urn=life.urn,
-        olds=encode(state.outputs),
-        old_inputs=encode(state.inputs),
-        news=encode({**state.inputs, "description": "b"}),
-        ignoreChanges=["description"],
-    )
-    aws.call("Update", request)
+    life.update(state, {"description": "b"}, ignore=["description"])
     assert boto("secretsmanager").describe_secret(SecretId=state.id)["Description"] == "a"
 
 

@@ -67,15 +67,6 @@ def definition(family: str, image: str = "nginx:1") -> dict[str, Any]:
 
 
 @pytest.fixture
-def function(aws: Any) -> str:
-    """A function's ARN."""
-    role = aws.resource("aws:iam/role:Role").create({"assumeRolePolicy": TRUST})
-    code = Asset("archive", {"hash": "h", "assets": {"index.py": Asset("asset", {"hash": "h", "text": "pass"})}})
-    inputs = {"role": role.outputs["arn"], "code": code, "handler": "index.handler", "runtime": "python3.13"}
-    return aws.resource("aws:lambda/function:Function").create(inputs).outputs["arn"]
-
-
-@pytest.fixture
 def task(aws: Any) -> Any:
     return aws.resource(TASK).create(definition("upstream"))
 
@@ -726,17 +717,9 @@ def test_a_key_without_rotation_of_its_material_is_asked_for_it_all_the_same(wat
 
 
 @pytest.fixture
-def life_of_function(watched: Any) -> tuple[Any, Any, dict[str, Any]]:
+def life_of_function(watched: Any, function_inputs: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
     """Its life, its state and the inputs that made it."""
-    role = watched.resource("aws:iam/role:Role").create({"assumeRolePolicy": TRUST})
-    code = Asset("archive", {"hash": "h", "assets": {"index.py": Asset("asset", {"hash": "h", "text": "pass"})}})
-    inputs: dict[str, Any] = {
-        "role": role.outputs["arn"],
-        "code": code,
-        "handler": "index.handler",
-        "runtime": "python3.13",
-        "environment": {"variables": {"NAME": "1"}},
-    }
+    inputs = {**function_inputs, "environment": {"variables": {"NAME": "1"}}}
     life = watched.resource("aws:lambda/function:Function")
     return life, life.create(inputs), inputs
 
