@@ -26,6 +26,7 @@ from ops.cli import app as ops_app
 from sandbox import cli, environment, local_aws, pulumi_cli, state
 from sandbox.home import REPOSITORY, Home
 from tests.conftest import TICKETS
+from tests.sandbox.plain_pulumi import Shell, own_local_aws, shell
 
 _NOT_COPIED = shutil.ignore_patterns(
     ".*", "tests", "tools", "docs", "benchmarks", "sandbox", "ops", "examples", "Pulumi.*.yaml"
@@ -253,6 +254,20 @@ def search_path(python: Path, pulumi_cli: Path) -> str:
     return os.pathsep.join(
         (str(python.parent), str(Path(sys.executable).parent), str(pulumi_cli.parent), "/usr/bin", "/bin")
     )
+
+
+@pytest.fixture
+def documents_aws(tmp_path: Path) -> Iterator[Home]:
+    """The home of a local AWS of the test's own: the accounts' numbers are those of the documents."""
+    with own_local_aws(tmp_path / "sandbox") as home:
+        yield home
+
+
+@pytest.fixture
+def sh(documents_aws: Home, pulumi_cli: Path, python: Path, tmp_path: Path) -> Iterator[Shell]:
+    """A shell of somebody who uses the plain Pulumi CLI in the first account of the documents."""
+    with shell(documents_aws, pulumi_cli, python, tmp_path / "user", "111111111111") as found:
+        yield found
 
 
 @pytest.fixture

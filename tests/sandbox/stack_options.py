@@ -1,10 +1,13 @@
 """Configurations of a stack, as options of the command line, and what a stack then holds or refuses."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from sandbox.home import REPOSITORY
 from tests.sandbox.account import everything
 
 NETWORK = {
@@ -30,6 +33,16 @@ def with_application_user(copy: Any) -> Any:
     assert '"prod": (' in text
     path.write_text(text.replace('"prod": (', f'"{copy.stack}": ('), encoding="utf-8")
     return copy
+
+
+def example_options(name: str, copy: Any, folder: Path) -> tuple[str, ...]:
+    """The options of an example's stack beside a copy's, in the same account."""
+    shipped, example = REPOSITORY / "examples" / name, folder / name
+    shutil.copytree(shipped, example, ignore=shutil.ignore_patterns("Pulumi.*.yaml"))
+    text = (shipped / "Pulumi.dev.yaml").read_text(encoding="utf-8").replace("111111111111", copy.account)
+    text = text.replace("service-ticket-system/dev", f"service-ticket-system/{copy.stack}")
+    (example / f"Pulumi.{copy.stack}.yaml").write_text(text, encoding="utf-8")
+    return ("--project", str(example), "--stack", copy.stack)
 
 
 def given(**config: Any) -> tuple[str, ...]:

@@ -2,13 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from sandbox.home import Home
-from tests.sandbox.plain_pulumi import Shell, own_local_aws, shell
+from tests.sandbox.plain_pulumi import Shell
 
 pytestmark = pytest.mark.slow
 
@@ -18,18 +16,6 @@ DEPLOYER = "service-ticket-system-deployer"
 ISSUER = "https://token.actions.githubusercontent.com"
 BEGIN = 'export PULUMI_CONFIG_PASSPHRASE=""; pulumi login "file://$PWD/account" >/dev/null; pulumi -C account stack init dev\n'
 AGAIN = 'export PULUMI_CONFIG_PASSPHRASE=""; cd account\n'
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    with own_local_aws(tmp_path / "sandbox") as found:
-        yield found
-
-
-@pytest.fixture
-def sh(home: Home, pulumi_cli: Path, python: Path, tmp_path: Path) -> Iterator[Shell]:
-    with shell(home, pulumi_cli, python, tmp_path / "user", ACCOUNT) as found:
-        yield found
 
 
 def everything(sh: Shell) -> dict[str, list[str]]:

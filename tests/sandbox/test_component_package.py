@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import pytest
 
 from components.package import VERSION
 from sandbox.home import REPOSITORY
-from tests.sandbox import plain_pulumi, yaml_host
+from tests.sandbox import yaml_host
+from tests.sandbox.plain_pulumi import Shell
 
-ACCOUNT = "111111111111"
 LIBRARY = REPOSITORY / "examples" / "library" / "__main__.py"
 
 
@@ -41,28 +41,24 @@ def test_a_foreign_python_program_comes_up_stays_as_it_is_and_leaves_nothing(
 
 
 @pytest.fixture
-def user(pulumi_cli: Path, python: Path, tmp_path: Path) -> Iterator[plain_pulumi.Shell]:
+def user(sh: Shell, tmp_path: Path) -> Shell:
     """A user with the YAML host, the package as a plugin, and the stack `dev` of examples/yaml."""
     host = yaml_host.ensure()
     # Without a language host for Python the package is a plugin of its own that runs what the host would run.
     plugin = tmp_path / "pulumi-resource-ecs-secrets"
-    with (
-        plain_pulumi.own_local_aws(tmp_path / "sandbox") as home,
-        plain_pulumi.shell(home, pulumi_cli, python, tmp_path / "user", ACCOUNT) as shell,
-    ):
-        plugin.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{shell.project}/components" "$@"\n')
-        plugin.chmod(0o755)
-        shell.variables["PULUMI_CONFIG_PASSPHRASE"] = "invented"
-        shell.variables["PATH"] += f":{host.parent}"
-        shell.ok("mkdir state; pulumi login file://$PWD/state")
-        shell.ok(f"pulumi plugin install resource ecs-secrets {VERSION} --file {plugin}")
-        shell.ok("cd examples/yaml; pulumi stack init dev; pulumi config set aws:region eu-central-1")
-        shell.ok("cd examples/yaml; pulumi config set --secret mailToken")
-        yield shell
+    plugin.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{sh.project}/components" "$@"\n')
+    plugin.chmod(0o755)
+    sh.variables["PULUMI_CONFIG_PASSPHRASE"] = "invented"
+    sh.variables["PATH"] += f":{host.parent}"
+    sh.ok("mkdir state; pulumi login file://$PWD/state")
+    sh.ok(f"pulumi plugin install resource ecs-secrets {VERSION} --file {plugin}")
+    sh.ok("cd examples/yaml; pulumi stack init dev; pulumi config set aws:region eu-central-1")
+    sh.ok("cd examples/yaml; pulumi config set --secret mailToken")
+    return sh
 
 
 @pytest.mark.slow
-def test_a_yaml_program_lives_and_no_live_value_is_overwritten(user: plain_pulumi.Shell) -> None:
+def test_a_yaml_program_lives_and_no_live_value_is_overwritten(user: Shell) -> None:
     user.ok("cd examples/yaml; pulumi preview; pulumi up; pulumi up --expect-no-changes")
     user.ok("cd examples/yaml; pulumi refresh --yes --expect-no-changes")
     arns = json.loads(user.ok("cd examples/yaml; pulumi stack output secretArns --json"))
@@ -86,7 +82,7 @@ def test_a_yaml_program_lives_and_no_live_value_is_overwritten(user: plain_pulum
 
 
 @pytest.mark.slow
-def test_a_wrong_argument_of_a_yaml_program_is_told_in_its_own_spelling(user: plain_pulumi.Shell) -> None:
+def test_a_wrong_argument_of_a_yaml_program_is_told_in_its_own_spelling(user: Shell) -> None:
     change = "s/executionRoleArn:/logMode: now\\n      executionRoleArn:/"
     wrong = user.run(f"cd examples/yaml; sed -i '{change}' Pulumi.yaml; pulumi preview")
     assert wrong.returncode != 0

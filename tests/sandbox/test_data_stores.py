@@ -35,7 +35,7 @@ from sandbox.home import REPOSITORY
 from sandbox.rotation import Rotation
 from tests.recorded_calls import Account, documented_policy
 from tests.sandbox.cloud_trail import Trail, recorded
-from tests.sandbox.stack_options import given, values, with_application_user
+from tests.sandbox.stack_options import example_options, given, values, with_application_user
 from tests.sandbox.test_account import account_of
 from tests.sandbox.test_values_kept import Stack
 
@@ -44,16 +44,6 @@ DEPLOYER, OPERATOR = "service-ticket-system-deployer", "service-ticket-system-op
 ROTATION = REPOSITORY / "docs" / "rotation.md"
 GRANTS = ["CONNECT ON DATABASE ticketing", "USAGE, CREATE ON SCHEMA public"]
 pytestmark = pytest.mark.slow
-
-
-def example_options(name: str, copy: Any, folder: Path) -> tuple[str, ...]:
-    """The options of an example's stack beside a copy's, in the same account."""
-    shipped, example = REPOSITORY / "examples" / name, folder / name
-    shutil.copytree(shipped, example, ignore=shutil.ignore_patterns("Pulumi.*.yaml"))
-    text = (shipped / "Pulumi.dev.yaml").read_text(encoding="utf-8").replace("111111111111", copy.account)
-    text = text.replace("service-ticket-system/dev", f"service-ticket-system/{copy.stack}")
-    (example / f"Pulumi.{copy.stack}.yaml").write_text(text, encoding="utf-8")
-    return ("--project", str(example), "--stack", copy.stack)
 
 
 @dataclass

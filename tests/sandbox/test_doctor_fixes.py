@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from components.policies import identity
+from sandbox import local_aws
 from sandbox.home import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -37,15 +37,9 @@ class Dev:
         self.environment |= dict(word.split("=", 1) for line in lines for word in shlex.split(line) if "=" in word)
 
     def aws(self, service: str) -> Any:
-        untyped: Any = boto3
-        return untyped.client(
-            service,
-            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
-            region_name=self.environment["AWS_REGION"],
-            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=self.environment.get("AWS_SESSION_TOKEN"),
-        )
+        found = local_aws.running(self.sandbox.home)
+        assert found is not None
+        return found.client(service, region="eu-central-1", credentials=found.credentials("111111111111"))
 
     def problems(self) -> list[dict[str, str]]:
         done = self.shell("python -m ops doctor --stack dev --json")

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from ops.access.evaluator import Request, decide
 from sandbox.home import REPOSITORY, Home
 from tests.recorded_calls import rights
 from tests.sandbox.aws_proxy import recording
-from tests.sandbox.plain_pulumi import Shell, own_local_aws, shell
+from tests.sandbox.plain_pulumi import Shell, shell
 
 pytestmark = pytest.mark.slow
 
@@ -29,14 +28,8 @@ def blocks(text: str, language: str = "bash") -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    with own_local_aws(tmp_path / "sandbox") as found:
-        yield found
-
-
-def test_every_command_of_the_page_works(home: Home, pulumi_cli: Path, python: Path, tmp_path: Path) -> None:
-    with shell(home, pulumi_cli, python, tmp_path / "dev", ACCOUNT) as sh:
+def test_every_command_of_the_page_works(documents_aws: Home, pulumi_cli: Path, python: Path, tmp_path: Path) -> None:
+    with shell(documents_aws, pulumi_cli, python, tmp_path / "dev", ACCOUNT) as sh:
         first = sh.ok("\n".join(blocks(section("The first hour"))))
         assert first.rstrip().endswith("healthy")
         files = {o["Key"] for o in sh.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]}
@@ -129,12 +122,12 @@ def _key(sh: Shell) -> str:
 
 
 def test_a_new_environment_is_two_files_and_the_first_hour(
-    home: Home, pulumi_cli: Path, python: Path, tmp_path: Path
+    documents_aws: Home, pulumi_cli: Path, python: Path, tmp_path: Path
 ) -> None:
     page = section("A new environment: staging")
     names = re.findall(r"`((?:account/)?Pulumi\.staging\.yaml)`:", page)
     assert names == ["Pulumi.staging.yaml", "account/Pulumi.staging.yaml"]
-    with shell(home, pulumi_cli, python, tmp_path / "staging", STAGING) as sh:
+    with shell(documents_aws, pulumi_cli, python, tmp_path / "staging", STAGING) as sh:
         for name, text in zip(names, blocks(page, "yaml"), strict=True):
             (sh.project / name).write_text(text)
         script = "\n".join(blocks(section("The first hour")))
@@ -148,10 +141,10 @@ def test_a_new_environment_is_two_files_and_the_first_hour(
 
 @pytest.mark.parametrize("verb", ["preview", "up", "review"])
 def test_gitlab_s_token_is_exchanged_for_the_role_that_fits(
-    verb: str, tmp_path: Path, pulumi_cli: Path, python: Path, home: Home
+    verb: str, tmp_path: Path, pulumi_cli: Path, python: Path, documents_aws: Home
 ) -> None:
     """The CLI is a script that tells what it was given: the exchange itself is the AWS SDK's."""
-    with shell(home, pulumi_cli, python, tmp_path / "gitlab", ACCOUNT) as sh:
+    with shell(documents_aws, pulumi_cli, python, tmp_path / "gitlab", ACCOUNT) as sh:
         told = tmp_path / "told"
         fake = tmp_path / "gitlab" / "bin" / "pulumi"
         fake.write_text(
@@ -171,9 +164,9 @@ def test_gitlab_s_token_is_exchanged_for_the_role_that_fits(
 
 
 def test_the_script_of_the_pipelines_knows_its_commands(
-    home: Home, pulumi_cli: Path, python: Path, tmp_path: Path
+    documents_aws: Home, pulumi_cli: Path, python: Path, tmp_path: Path
 ) -> None:
-    with shell(home, pulumi_cli, python, tmp_path / "misuse", ACCOUNT) as sh:
+    with shell(documents_aws, pulumi_cli, python, tmp_path / "misuse", ACCOUNT) as sh:
         assert sh.run(".ci/stack destroy dev").stdout == "usage: .ci/stack preview|up|review|outputs|backup STACK\n"
         assert "no stack 'nope'" in sh.run(".ci/stack up nope").stdout
         assert json.loads(sh.ok("cat renovate.json"))

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from sandbox.home import REPOSITORY
-from tests.sandbox.plain_pulumi import _ANSWERS, Shell, own_local_aws, shell
+from tests.sandbox.plain_pulumi import _ANSWERS, Shell
 
-ACCOUNT = "111111111111"
 SECTION = (
     (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8").partition("\n## An `up` was interrupted\n")[2]
 )
@@ -71,39 +70,36 @@ def in_the_clear(sh: Shell, values: set[str]) -> list[str]:
 
 
 @pytest.mark.slow
-def test_every_command_of_the_section_works(pulumi_cli: Path, python: Path, tmp_path: Path) -> None:
-    with own_local_aws(tmp_path / "sandbox") as home, shell(home, pulumi_cli, python, tmp_path / "user", ACCOUNT) as sh:
-        keys = "; ".join(f"pulumi config set --secret {key}" for key in ("smtpPassword", "cloudflareToken"))
-        sh.ok(f'{BEGIN}pulumi login "file://$PWD"; pulumi stack init dev; {keys}')
-        kill_while_a_secret_is_made(sh)
-        refused = sh.run(f"{BEGIN}pulumi up --stack dev")
-        assert "the stack is currently locked by 1 lock(s)" in refused.stdout
-        made = ids(sh)
-        assert made
+def test_every_command_of_the_section_works(sh: Shell) -> None:
+    keys = "; ".join(f"pulumi config set --secret {key}" for key in ("smtpPassword", "cloudflareToken"))
+    sh.ok(f'{BEGIN}pulumi login "file://$PWD"; pulumi stack init dev; {keys}')
+    kill_while_a_secret_is_made(sh)
+    refused = sh.run(f"{BEGIN}pulumi up --stack dev")
+    assert "the stack is currently locked by 1 lock(s)" in refused.stdout
+    made = ids(sh)
+    assert made
 
-        ops, up = COMMANDS.splitlines()
-        recovered = sh.ok(f"{BEGIN}{ops.replace('python', sys.executable)} --yes")
-        assert f"resource{'s' if len(made) > 1 else ''} imported" in recovered
-        assert pending(sh) == []
-        sh.ok(BEGIN + up)
-        sh.ok(f"{BEGIN}pulumi preview --stack dev --expect-no-changes")
-        assert made.items() <= ids(sh).items()
+    ops, up = COMMANDS.splitlines()
+    recovered = sh.ok(f"{BEGIN}{ops.replace('python', sys.executable)} --yes")
+    assert f"resource{'s' if len(made) > 1 else ''} imported" in recovered
+    assert pending(sh) == []
+    sh.ok(BEGIN + up)
+    sh.ok(f"{BEGIN}pulumi preview --stack dev --expect-no-changes")
+    assert made.items() <= ids(sh).items()
 
-        # The state is lost.
-        secrets = sh.client("secretsmanager")
-        live = {
-            one["Name"]: secrets.get_secret_value(SecretId=one["ARN"]) for one in secrets.list_secrets()["SecretList"]
-        }
-        whole = ids(sh)
-        sh.ok(f"{BEGIN}pulumi stack rm dev --force --preserve-config --yes")
-        recovered = sh.ok(f"{BEGIN}{ops.replace('python', sys.executable)} --yes")
-        assert "stack dev: created in the backend" in recovered
-        sh.ok(f"{BEGIN}pulumi preview --stack dev --expect-no-changes")
-        assert ids(sh) == whole
-        for name, value in live.items():
-            found = secrets.get_secret_value(SecretId=name)
-            assert (found["VersionId"], found["SecretString"]) == (value["VersionId"], value["SecretString"])
-        texts = [value["SecretString"] for value in live.values()]
-        values = {v for text in texts for v in (json.loads(text).values() if text.startswith("{") else [text])}
-        assert in_the_clear(sh, values) == []
-        assert "there is nothing to do" in sh.ok(f"{BEGIN}{ops.replace('python', sys.executable)} --yes")
+    # The state is lost.
+    secrets = sh.client("secretsmanager")
+    live = {one["Name"]: secrets.get_secret_value(SecretId=one["ARN"]) for one in secrets.list_secrets()["SecretList"]}
+    whole = ids(sh)
+    sh.ok(f"{BEGIN}pulumi stack rm dev --force --preserve-config --yes")
+    recovered = sh.ok(f"{BEGIN}{ops.replace('python', sys.executable)} --yes")
+    assert "stack dev: created in the backend" in recovered
+    sh.ok(f"{BEGIN}pulumi preview --stack dev --expect-no-changes")
+    assert ids(sh) == whole
+    for name, value in live.items():
+        found = secrets.get_secret_value(SecretId=name)
+        assert (found["VersionId"], found["SecretString"]) == (value["VersionId"], value["SecretString"])
+    texts = [value["SecretString"] for value in live.values()]
+    values = {v for text in texts for v in (json.loads(text).values() if text.startswith("{") else [text])}
+    assert in_the_clear(sh, values) == []
+    assert "there is nothing to do" in sh.ok(f"{BEGIN}{ops.replace('python', sys.executable)} --yes")

@@ -1,15 +1,13 @@
 """The project's own program on the real engine: comes up, stays as it is, changes only what was asked, goes away."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.home import REPOSITORY
-from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER, given, values, with_application_user
+from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER, example_options, given, values, with_application_user
 
 Make = Callable[..., Any]
 
@@ -227,13 +225,7 @@ def test_another_stack_runs_the_task_definition_from_the_outputs(
     sandbox: Any, project_copy: Make, tmp_path: Path
 ) -> None:
     copy = project_copy()
-    consumer = tmp_path / "consumer"
-    shutil.copytree(REPOSITORY / "examples" / "service", consumer)
-    text = (consumer / "Pulumi.dev.yaml").read_text(encoding="utf-8").replace("111111111111", copy.account)
-    (consumer / f"Pulumi.{copy.stack}.yaml").write_text(
-        text.replace("service-ticket-system/dev", f"service-ticket-system/{copy.stack}"), encoding="utf-8"
-    )
-    options = ("--project", str(consumer), "--stack", copy.stack)
+    options = example_options("service", copy, tmp_path)
     missing = sandbox.quick("up", *options)
     assert missing.status == 1
     assert f"service-ticket-system/{copy.stack}" in missing.err

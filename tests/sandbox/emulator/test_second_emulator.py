@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from sandbox import local_aws
@@ -65,7 +64,8 @@ def test_prod_comes_up_stays_rotates_and_goes(
             assert {path for path in paths if not path.startswith("tags")} <= _FORGOTTEN
 
     arn = up["outputs"]["secret_arns"]["db-app-user"]
-    client = _client(copy, endpoint)
+    aws = local_aws.at(endpoint)
+    client = aws.client("secretsmanager", region="eu-central-1", credentials=aws.credentials(copy.account))
     before = client.get_secret_value(SecretId=arn)["SecretString"]
     rotated = own_sandbox.quick("rotate", "db-app-user", *options, "--json")
     assert rotated.status == 0, rotated.err
@@ -97,16 +97,3 @@ def _without_a_version(create: Callable[..., str]) -> Callable[..., str]:
 
 def _nothing(*_: object) -> None:
     pass
-
-
-def _client(copy: Any, endpoint: str) -> Any:
-    key = local_aws.at(endpoint).credentials(copy.account)
-    untyped: Any = boto3
-    return untyped.client(
-        "secretsmanager",
-        region_name="eu-central-1",
-        endpoint_url=endpoint,
-        aws_access_key_id=key.access_key_id,
-        aws_secret_access_key=key.secret_access_key,
-        aws_session_token=key.session_token,
-    )

@@ -75,12 +75,6 @@ def test_another_value_or_secret_is_a_replacement(aws: Any, secret: str, changed
     assert {*changed} <= {*life.diff(state, news).replaces}
 
 
-def test_the_same_secret_twice_is_no_change(aws: Any, secret: str) -> None:
-    life = aws.resource(VERSION)
-    state = life.create({"secretId": secret, "secretString": Secret("same")})
-    assert life.diff(state, {"secretId": secret, "secretString": "same"}).changes == {}
-
-
 def test_binary_values(aws: Any, secret: str, manager: Any) -> None:
     encoded = base64.b64encode(b"\x00\xff").decode()
     state = aws.resource(VERSION).create({"secretId": secret, "secretBinary": Secret(encoded)})

@@ -611,17 +611,6 @@ def test_a_dashboard_that_is_gone_is_not_deleted(aws: Any, boto: Any) -> None:
     assert life.refresh(state) is None
 
 
-def test_a_role_s_description_and_session_are_changed_by_calls_of_their_own(aws: Any, boto: Any) -> None:
-    """internal/service/iam/role.go: UpdateRoleDescription for the one, UpdateRole for the other."""
-    life = aws.resource("aws:iam/role:Role")
-    inputs: dict[str, Any] = {"assumeRolePolicy": TRUST, "description": "before"}
-    state = life.create(inputs)
-    state = life.update(state, {**inputs, "description": "after"})
-    life.update(state, {**inputs, "description": "after", "maxSessionDuration": 7200})
-    role = boto("iam").get_role(RoleName=state.id)["Role"]
-    assert (role["Description"], role["MaxSessionDuration"]) == ("after", 7200)
-
-
 def test_the_policy_that_a_topic_falls_back_to_is_the_official_one(aws: Any, boto: Any) -> None:
     """internal/service/sns/topic_policy.go, defaultTopicPolicy."""
     topic = aws.resource("aws:sns/topic:Topic").create({}).id
