@@ -4,7 +4,7 @@ A broken link is silent: nothing reports that reports are missing. Nor does an a
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from components._audit_watched import ALARMS, filters_of
@@ -35,7 +35,6 @@ class Chain:
         subscriptions: Of the topic; None when the topic doesn't exist.
         logs: Whether the stack's own trail is logging; None when it has none, but reads an existing log group.
         rules: EventBridge rules of redeployment.
-        redeployments: Alarms of redeployment, by name.
     """
 
     alarms: Mapping[str, Any]
@@ -43,12 +42,10 @@ class Chain:
     subscriptions: Sequence[Any] | None
     logs: bool | None
     rules: Sequence[Any]
-    redeployments: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def read(aws: Aws, stack: Stack) -> Chain:
     """Return the chain of a stack that has an alarm topic."""
-    alarms = _described(aws, *(f"{stack.names.prefix}-{name}" for name in ALARMS))
     filters: dict[str, list[Any]] = {}
     for raw in aws.pages("logs", "describe_metric_filters", "metricFilters", filterNamePrefix=f"{stack.names.prefix}-"):
         for metric in raw["metricTransformations"]:
@@ -60,17 +57,9 @@ def read(aws: Aws, stack: Stack) -> Chain:
         for raw in aws.pages("events", "list_rules", "Rules", NamePrefix=f"{stack.names.prefix}-")
         if any(raw["Name"].startswith((names.changed_rule(""), names.failed_rule)) for names in services)
     ]
-    redeployments = {
-        raw["AlarmName"]: raw
-        for names in services
-        for raw in aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=f"{names.redeploy}-")
-    }
-    return Chain(alarms, filters, _subscriptions(aws, stack), _logs(aws, stack), rules, redeployments)
-
-
-def _described(aws: Aws, *names: str) -> dict[str, Any]:
-    found = aws.client("cloudwatch").describe_alarms(AlarmNames=list(names))["MetricAlarms"]
-    return {raw["AlarmName"]: raw for raw in found}
+    own = aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=f"{stack.names.prefix}-")
+    alarms = {raw["AlarmName"]: raw for raw in own}
+    return Chain(alarms, filters, _subscriptions(aws, stack), _logs(aws, stack), rules)
 
 
 def _services(stack: Stack) -> list[ServiceNames]:
@@ -101,7 +90,7 @@ def check(stack: Stack, chain: Chain) -> Iterator[Finding]:
     """Yield what is broken, from CloudTrail to the person."""
     told = "" if chain.logs is not None else "; left out: the trail, which isn't this stack's"
     who = counted(len(chain.subscriptions or ()), "subscriber")
-    ok = f"{len(chain.alarms)} alarms, each with metric filters, reach {who}{told}"
+    ok = f"{len(ALARMS)} alarms, each with metric filters, reach {who}{told}"
     yield from summed_up(CHECK, _broken(stack, chain), ok=ok)
 
 
@@ -145,12 +134,14 @@ def _alarm(stack: Stack, alarm: Any, name: str) -> Iterator[Finding]:
 
 
 def _filters(stack: Stack, chain: Chain, name: str) -> Iterator[Finding]:
-    alarm = chain.alarms.get(name) or {}
-    filters = chain.filters.get(alarm.get("MetricName", ""), ()) if alarm else ()
+    alarm = chain.alarms.get(name)
+    if alarm is None:
+        return
+    filters = chain.filters.get(alarm.get("MetricName", ""), ())
     numbers = _numbers((raw["filterName"] for raw in filters), f"{name}-")
     wanted = max(filters_of(alarm.get("AlarmDescription", "")), *numbers, 1)
     gone = ", ".join(f"{name}-{number}" for number in range(1, wanted + 1) if number not in numbers)
-    if alarm and gone:
+    if gone:
         found = f"its metric filter {gone} doesn't exist: it misses events"
         yield Finding(CHECK, "failure", name, found, put_back(stack))
 
@@ -159,9 +150,9 @@ def _redeployment(stack: Stack, chain: Chain, names: ServiceNames) -> Iterator[F
     """Yield what is missing of the redeployment of one service, of which anything is left: the rest names what there was."""
     rules = {raw["Name"] for raw in chain.rules}
     rule, alarm = names.changed_rule(""), f"{names.redeploy}-not-started-"
-    numbers = _numbers(rules, rule) | _numbers(chain.redeployments, alarm)
+    numbers = _numbers(rules, rule) | _numbers(chain.alarms, alarm)
     failed = f"{names.redeploy}-failed"
-    if not numbers and not {names.failed_rule, failed} & {*rules, *chain.redeployments}:
+    if not numbers and not {names.failed_rule, failed} & {*rules, *chain.alarms}:
         return
     every = range(1, max(numbers, default=1) + 1)
     for name in (f"{rule}{number}" for number in every):
@@ -172,7 +163,7 @@ def _redeployment(stack: Stack, chain: Chain, names: ServiceNames) -> Iterator[F
         found = "the rule doesn't exist: nobody hears of a deployment that fails"
         yield Finding(CHECK, "failure", names.failed_rule, found, put_back(stack))
     for name in (failed, *(f"{alarm}{number}" for number in every)):
-        yield from _alarm(stack, chain.redeployments.get(name), name)
+        yield from _alarm(stack, chain.alarms.get(name), name)
 
 
 def _numbers(names: Iterable[str], start: str) -> set[int]:
@@ -194,8 +185,8 @@ def check_expected_reads(aws: Aws, snapshots: Sequence[Snapshot], running: Seque
     if not stack.alarm_topic_arn:
         return
     name = f"{stack.names.prefix}-reads"
-    alarm = _described(aws, name).get(name)
-    if not alarm:
+    alarms = aws.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    if not alarms:
         yield Finding("expected-reads", "warning", name, "the alarm on reads doesn't exist", put_back(stack))
         return
     known = {one.arn: one for snapshot in snapshots for one in snapshot.definitions}
@@ -208,7 +199,7 @@ def check_expected_reads(aws: Aws, snapshots: Sequence[Snapshot], running: Seque
     ]
     entries, tasks = sum(count for count, _ in each), sum(tasks for _, tasks in each)
     reads = sum(count * tasks for count, tasks in each)
-    expected, problem = int(alarm["Threshold"]), list[Finding]()
+    expected, problem = int(alarms[0]["Threshold"]), list[Finding]()
     if expected < reads:
         found = (
             f"{expected} reads an hour are expected, and one deployment causes {reads}: {entries} entries under secrets, "

@@ -29,15 +29,14 @@ def named(name: str, *numbers: int) -> list[dict[str, Any]]:
 
 
 WHOLE = Chain(
-    alarms={f"{PREFIX}-{name}": alarm(name) for name in ALARMS},
+    alarms={
+        f"{PREFIX}-{name}": alarm(name)
+        for name in (*ALARMS, "app-redeploy-failed", "app-redeploy-not-started-1", "app-redeploy-not-started-2")
+    },
     filters={name: named(name, 1, 2, 3) for name in ALARMS},
     subscriptions=[{"SubscriptionArn": f"{TOPIC}:1", "Protocol": "email", "Endpoint": "a@example.com"}],
     logs=True,
     rules=[{"Name": f"{PREFIX}-app-{end}", "State": "ENABLED"} for end in ("changed-1", "changed-2", "failed")],
-    redeployments={
-        f"{PREFIX}-{name}": alarm(name)
-        for name in ("app-redeploy-failed", "app-redeploy-not-started-1", "app-redeploy-not-started-2")
-    },
 )
 READS = f"{PREFIX}-reads"
 RULE = f"{PREFIX}-app-changed-1"
@@ -76,7 +75,7 @@ BROKEN: dict[str, tuple[Chain, str, str, str]] = {
     "the last rule deleted": (without_rule("changed-2"), f"{PREFIX}-app-changed-2", "the rule doesn't exist", UP),
     "rule of failed deployments deleted": (without_rule("failed"), f"{PREFIX}-app-failed", "nobody hears of", UP),
     "redeployment's alarm deleted": (
-        replace(WHOLE, redeployments={k: v for k, v in WHOLE.redeployments.items() if not k.endswith("-2")}),
+        replace(WHOLE, alarms={k: v for k, v in WHOLE.alarms.items() if not k.endswith("-2")}),
         f"{PREFIX}-app-redeploy-not-started-2", "the alarm doesn't exist", UP,
     ),
     "topic deleted": (replace(WHOLE, subscriptions=None), "topic", "doesn't exist", UP),
