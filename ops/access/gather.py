@@ -7,7 +7,6 @@ from typing import Any, Literal, TypeVar
 
 from components.location import in_region, region_of
 from components.names import AuditNames
-from components.policies.deployer import Deployment
 from components.references import parse_value_from
 from ops._aws import Aws
 from ops._errors import DENIED, MISSING, aws_errors, code_of
@@ -17,7 +16,7 @@ from ops._roles import Role, read_key_policy, read_managed_policy, read_role
 from ops._secrets import Record, key_arn
 from ops._stack import Stack
 from ops.access import declared, pipeline
-from ops.access.declared import Declared, PipelineKind
+from ops.access.declared import PIPELINE, Declared, PipelineKind
 from ops.access.evaluator import Statement, parse
 from ops.listing import foreign_records, records_of
 
@@ -215,8 +214,8 @@ def _other_gaps(
     stack: Stack, roles: Iterable[StackRole], state: State | None, account: Declared | None
 ) -> Iterator[str]:
     """Yield the parts of the account's project that were not read."""
-    made = _deployment(stack)
-    if account is None and any(found.kind in pipeline.PIPELINE for found in roles):
+    made = pipeline.deployment(stack)
+    if account is None and any(found.kind in PIPELINE for found in roles):
         yield (
             f"the principals that the pipeline's roles should trust: there is no account/Pulumi.{stack.environment}.yaml of "
             f"{stack.names.project} here; the report above names who assumes them"
@@ -232,12 +231,8 @@ def _other_gaps(
         yield from _key_gaps(state.key)
 
 
-def _deployment(stack: Stack) -> Deployment:
-    return Deployment(stack.names, stack.location, frozenset(), config_key_arn="", key_tags={})
-
-
 def _state(aws: Aws, stack: Stack) -> State | None:
-    made = _deployment(stack)
+    made = pipeline.deployment(stack)
     try:
         text = aws.client("s3").get_bucket_policy(Bucket=made.state_bucket)["Policy"]
         policy = parse(text, source="bucket policy")
@@ -288,7 +283,8 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
     kinds: dict[str, Kind] = {}
     meant: dict[str, dict[str, frozenset[str]]] = {}
     functions: dict[str, str] = {}
-    made: dict[str, Kind] = {trail_of(stack).role: "trail", **pipeline.names(stack)}
+    made: dict[str, Kind] = {trail_of(stack).role: "trail"}
+    made |= {f"{stack.names.project}-{kind}": kind for kind in PIPELINE}
     for name in stack.services:
         own = stack.names.service(name)
         made |= {own.redeploy: "redeploy", own.redeploy_start: "redeploy-start"}
@@ -305,7 +301,8 @@ def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[Sta
         kinds |= {service.execution_role_arn: "execution", service.task_role_arn: "task"}
         referenced = {parse_value_from(text).arn for text in service.container_secrets.values()}
         meant[service.execution_role_arn] = dict.fromkeys(referenced, frozenset({READ}))
-    meant |= {arn: pipeline.meant(kind, stack) for arn, kind in kinds.items() if kind in pipeline.PIPELINE}
+    of_deployer = dict.fromkeys(stack.secret_arns.values(), pipeline.OF_SECRETS)
+    meant |= {arn: of_deployer for arn, kind in kinds.items() if kind == "deployer"}
     read = aws.each(lambda arn: read_role(aws, arn), sorted(kinds))
     return tuple(
         StackRole(role, kinds[arn], meant.get(arn, {}), functions.get(arn)) for arn, role in read.items() if role

@@ -9,6 +9,7 @@ from components.policies import identity
 from ops._roles import Role
 from ops._stack import Stack
 from ops.access import pipeline
+from ops.access.declared import PIPELINE
 from ops.access.evaluator import (
     Decision,
     Request,
@@ -226,9 +227,7 @@ def judge(facts: Facts, trusted: Sequence[str] = ()) -> Report:
         looked_at=tuple(found.role.arn for found in facts.every),
         everybody=facts.everybody,
         not_looked_at=facts.not_looked_at,
-        pipeline=tuple(
-            pipeline.explained(found.kind, found.role) for found in facts.roles if found.kind in pipeline.PIPELINE
-        ),
+        pipeline=tuple(pipeline.explained(found.kind, found.role) for found in facts.roles if found.kind in PIPELINE),
         unchanged_since={secret.name: secret.since for secret in (*facts.secrets, *facts.foreign)},
         trusted=tuple(trusted),
     )
@@ -244,7 +243,7 @@ def _grants(facts: Facts, secret: Secret, trusted: set[str]) -> Iterator[Grant]:
                 targets.append(Target(found.role, found.kind == "execution", found.function_arn))
     for found in facts.roles:
         if any(target.role is found.role for target in targets):
-            yield from _through_trust(secret, found.role, wider=found.kind not in pipeline.PIPELINE)
+            yield from _through_trust(secret, found.role, wider=found.kind not in PIPELINE)
     for found in facts.every:
         yield from _take_overs(secret, found.role, targets, known=found.role.arn in trusted | facts.deployers)
     yield from _direct_grants(secret, {found.role.arn for found in facts.every})
@@ -368,7 +367,7 @@ def trust_findings(stack: Stack, found: StackRole) -> Iterator[Finding]:
 
 def _pipeline_findings(facts: Facts, found: StackRole) -> Iterator[Finding]:
     """Yield what in a role of account/ is wider than account/ creates it."""
-    if found.kind not in pipeline.PIPELINE:
+    if found.kind not in PIPELINE:
         return
     problems = [
         *pipeline.rights_problems(found.kind, facts.stack, found.role, _tags(facts)),
@@ -530,7 +529,7 @@ def key_findings(stack: Stack, key: Key) -> Iterator[Finding]:
 
 def _state_grants(facts: Facts, state: State, trusted: set[str]) -> Iterator[Grant]:
     """Yield who can read the state's file and decrypt the values in it."""
-    known = trusted | {found.role.arn for found in facts.roles if found.kind in pipeline.PIPELINE}
+    known = trusted | {found.role.arn for found in facts.roles if found.kind in PIPELINE}
     known |= set(facts.declared.decrypt) if facts.declared else set()
     for role in (found.role for found in facts.every):
         context = role.context(facts.stack) | {"kms:viaservice": None}

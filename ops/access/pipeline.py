@@ -1,7 +1,7 @@
 """The roles that account/ creates, in `ops access`: what each is for, and what differs from what account/ gives it. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from components.policies.calls import CALLS, Feature
@@ -10,7 +10,7 @@ from components.policies.federation import federated_trust
 from components.policies.identity import PolicyError, document
 from ops._roles import Role
 from ops._stack import Stack
-from ops.access.declared import PIPELINE, Declared, PipelineKind
+from ops.access.declared import Declared, PipelineKind
 from ops.access.evaluator import Statement, parse
 
 _STATEMENTS = {"deployer": deployer_statements, "previewer": previewer_statements, "reviewer": reviewer_statements}
@@ -21,7 +21,7 @@ _PURPOSES: Mapping[str, str] = {
     "was given",
     "reviewer": "runs the nightly review: reads policies and settings, no secret, and decrypts the state as the previewer does",
 }
-_OF_SECRETS = frozenset(
+OF_SECRETS = frozenset(
     action.lower()
     for token, (_, scopes) in CALLS.items()
     if token.startswith("aws:secretsmanager/")
@@ -29,16 +29,6 @@ _OF_SECRETS = frozenset(
 )
 _WATCHED = "WatchedLogGroup"
 _KEY = "DecryptConfiguration"
-
-
-def names(stack: Stack) -> dict[str, PipelineKind]:
-    """Return the kinds of the roles by their names."""
-    return {f"{stack.names.project}-{kind}": kind for kind in PIPELINE}
-
-
-def meant(kind: str, stack: Stack) -> dict[str, frozenset[str]]:
-    """Return what a role is meant to do to the secrets, by ARN."""
-    return dict.fromkeys(stack.secret_arns.values(), _OF_SECRETS) if kind == "deployer" else {}
 
 
 def explained(kind: str, role: Role) -> str:
@@ -52,7 +42,8 @@ def explained(kind: str, role: Role) -> str:
 
 def rights_problems(kind: str, stack: Stack, role: Role, tags: Mapping[str, str]) -> Iterator[tuple[Statement, str]]:
     """Yield what the role's policies have that account/ does not grant; `tags` are those by which the stack's key is known."""
-    design = {statement.label: statement for statement in _design(kind, stack, tags)}
+    granted = parse(document(_STATEMENTS[kind](deployment(stack, tags))), source="account/")
+    design = {statement.label: statement for statement in granted}
     for statement in role.identity:
         if statement.allows:
             yield from ((statement, problem) for problem in _compared(statement, design.get(statement.label)))
@@ -70,17 +61,17 @@ def trust_problems(kind: PipelineKind, role: Role, declared: Declared | None) ->
                 yield from ((statement, problem) for problem in _undeclared(kind, role, statement, declared))
 
 
-def _design(kind: str, stack: Stack, tags: Mapping[str, str]) -> Iterable[Statement]:
-    deployment = Deployment(
+def deployment(stack: Stack, tags: Mapping[str, str] | None = None) -> Deployment:
+    """Return the stack as account/ knows it: the names of what it creates, and what it grants."""
+    return Deployment(
         names=stack.names,
         location=stack.location,
         features=frozenset(get_args(Feature)),
         config_key_arn=stack.location.arn("kms", "key/"),
-        key_tags=tags,
+        key_tags=tags or {},
         adopted_arns=tuple(arn for name, arn in stack.secret_arns.items() if stack.is_adopted(name)),
         foreign_arns=tuple(stack.foreign_arns.values()),
     )
-    return parse(document(_STATEMENTS[kind](deployment)), source="account/")
 
 
 def _compared(statement: Statement, design: Statement | None) -> Iterator[str]:

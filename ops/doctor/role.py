@@ -48,12 +48,9 @@ def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
 
 def _permission(aws: Aws, snapshot: Snapshot, role: Role) -> Iterator[Finding]:
     wanted = _wanted(snapshot)
-    simulated = simulate(aws, role.arn, READ, wanted)
-    how = (
-        "static evaluation of the policies"
-        if simulated is None
-        else "iam:SimulatePrincipalPolicy and the secrets' policies"
-    )
+    simulated = _simulate(aws, role.arn, wanted)
+    by_iam = "iam:SimulatePrincipalPolicy and the secrets' policies"
+    how = "static evaluation of the policies" if simulated is None else by_iam
     ok = f"{role.name} can read exactly the container's {counted(len(wanted), 'secret')} ({how})"
     yield from summed_up("permission", _reads(snapshot, role, simulated), ok=ok)
 
@@ -64,8 +61,8 @@ def _key_in_use(snapshot: Snapshot, role: Role) -> str:
     )
 
 
-def simulate(aws: Aws, role_arn: str, action: str, arns: Sequence[str]) -> _Simulated:
-    """Return the result of IAM's simulator by resource; None where the endpoint lacks it or denies it.
+def _simulate(aws: Aws, role_arn: str, arns: Sequence[str]) -> _Simulated:
+    """Return by secret whether IAM's simulator lets a role read it; None where the endpoint lacks it or denies it.
 
     The simulator knows service control policies, but not the policies of secrets.
     """
@@ -74,7 +71,7 @@ def simulate(aws: Aws, role_arn: str, action: str, arns: Sequence[str]) -> _Simu
         for some in chunks(arns, _SIMULATED_AT_ONCE):
             # One attempt: an endpoint without the call answers with an error that would be retried.
             answer: Any = aws.client("iam", attempts=1).simulate_principal_policy(
-                PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=some
+                PolicySourceArn=role_arn, ActionNames=[READ], ResourceArns=some
             )
             for result in answer["EvaluationResults"]:
                 found[result.get("EvalResourceName", "")] = result["EvalDecision"] == "allowed"
