@@ -48,7 +48,7 @@ def read_source(
     aws = None if Path(source).is_file() else open_aws(source, region)
     task = read(source, aws and aws.client("ecs"), family)
     containers = assigned(task, given, list(target.services))
-    reader = _Reader(region)
+    reader = Reader(region)
     return Source(task, containers, {name: reader.variables(task.container(name)) for name in containers})
 
 
@@ -106,16 +106,11 @@ def open_aws(source: str = "", region: str | None = None) -> Aws:
     return Aws(chosen)
 
 
-def variables_of(container: Container, aws: Aws) -> Variables:
-    """Return what the container's variables hold when a task starts now.
+class Reader:
+    """Reads references, which CloudTrail records; when AWS can't be reached, it is called only once.
 
-    References to Secrets Manager and to Parameter Store are read, which CloudTrail records.
+    Without its own Region the first reference's applies, as its task definition's would.
     """
-    return _Reader(aws=aws).variables(container)
-
-
-class _Reader:
-    """Reads references; when AWS can't be reached, it is called only once."""
 
     def __init__(self, region: str | None = None, aws: Aws | None = None) -> None:
         self._region = region
@@ -123,6 +118,7 @@ class _Reader:
         self._unreachable = ""
 
     def variables(self, container: Container) -> Variables:
+        """Return what a container's variables hold when a task starts now."""
         values, unread = dict(container.plain), dict(container.unread)
         for variable, reference in container.references.items():
             try:
@@ -138,7 +134,6 @@ class _Reader:
         if "{" in reference or "<" in reference:
             raise ValueError("its valueFrom is a placeholder that something fills in later")
         try:
-            # Without its own Region the first reference's applies, as its task definition's would.
             self._references = self._references or References(open_aws(reference, self._region))
             return self._references.value(reference)
         except (AwsError, *aws_errors()) as error:

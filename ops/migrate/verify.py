@@ -17,7 +17,7 @@ from ops._stack import load
 from ops.migrate._fields import CONTAINER_FIELDS, different, different_sidecar
 from ops.migrate._plan import Part, Plan, PlanError, Step, Variables, settings_of, sidecar_of, value_of
 from ops.migrate._plan import load as load_plan
-from ops.migrate._source import Source, reread, variables_of
+from ops.migrate._source import Reader, Source, reread
 from ops.migrate._target import Target, target_of
 from ops.migrate._task_definition import Container, TaskDefinition, TaskDefinitionError, read
 from ops.migrate.scan import PlanArgument, RegionOption
@@ -67,12 +67,12 @@ def verify(
     target = target_of(loaded.stack)
     findings: list[Finding] = []
     with working("Reading both task definitions and every value"):
-        old = reread(loaded, region)
+        old, reader = reread(loaded, region), Reader(aws=aws)
         arns = {one: deployed.each(one)[0].service.task_definition_arn for one in loaded.containers.values()}
         tasks = {name: _read(arns[service], aws) for name, service in loaded.containers.items()}
         for name, task in tasks.items():
             new = task.containers[0]
-            findings += compare(loaded, name, old.variables, new, variables_of(new, aws), target)
+            findings += compare(loaded, name, old.variables, new, reader.variables(new), target)
             findings += _compare_parts(loaded, name, old, task)
         # Of several services none is known to have an old container beside it.
         findings += _sidecars(loaded, old, next(iter(tasks.values())).containers if len(tasks) == 1 else ())

@@ -10,7 +10,12 @@ from config import settings
 from ops._detect import why_refused, why_secret, why_text_is_secret
 from ops._json import json_object
 
+NAMES = (
+    "DB_PASSWORD_RO", "JWT_SECRET_OLD", "API_KEY_2", "TOKEN_V2", "STRIPE_KEY", "SALT", "APIKEY", "REDIS_PWD", "AUTH_OLD",
+    "TOKEN_URL_KEY", "dbPassword", "DBPassword1", "spring.datasource.password", "x-api-key", "clientSecretOld",
+)  # fmt: skip
 SECRETS = {
+    **dict.fromkeys(NAMES, ("hunter2", "name of a secret")),
     "AWS_KEY": ("AKIAIOSFODNN7" + "EXAMPLE", "known format: AWS Access Key"),
     "GITHUB": ("ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8", "known format: GitHub Token"),
     "PAYMENTS": ("sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc", "known format: Stripe Access Key"),
@@ -42,12 +47,6 @@ SECRETS = {
     "MAPS": ("https://maps.example.com/v1?zoom=3&key=hunter2", "sets key"),
     "SETTINGS": ('{"db": {"replicas": [{"host": "b", "password": "hunter2"}]}}', "sets password"),
 }
-NAMES = (
-    "DB_PASSWORD_RO", "JWT_SECRET_OLD", "API_KEY_2", "TOKEN_V2", "STRIPE_KEY", "SALT", "APIKEY", "REDIS_PWD", "AUTH_OLD",
-    "TOKEN_URL_KEY", "dbPassword", "DBPassword1", "spring.datasource.password", "x-api-key", "clientSecretOld",
-)  # fmt: skip
-SECRETS |= dict.fromkeys(NAMES, ("hunter2", "name of a secret"))
-
 PLAIN = {
     "NODE_ENV": "production",
     "LOG_LEVEL": "info",
