@@ -107,26 +107,15 @@ def encrypt(backup: Backup, key_arns: Sequence[str]) -> bytes:
         AwsError: When KMS refuses a key.
     """
     sdk, client = _sdk()
-    refusals = (
-        sdk.exceptions.GenerateKeyError,
-        sdk.exceptions.EncryptKeyError,
-        sdk.exceptions.MasterKeyProviderError,
-    )
+    errors = sdk.exceptions
     content = json.dumps(asdict(backup), ensure_ascii=False, separators=(",", ":")).encode()
     try:
         message, _ = client.encrypt(
             source=content,
             key_provider=sdk.StrictAwsKmsMasterKeyProvider(key_ids=list(key_arns)),
-            encryption_context={
-                "format": FORMAT,
-                "version": str(VERSION),
-                "stack": backup.environment,
-                "account": backup.account,
-                "region": backup.region,
-                "created": backup.created,
-            },
+            encryption_context={"format": FORMAT, "version": str(VERSION), **_named(backup)},
         )
-    except refusals as error:
+    except (errors.GenerateKeyError, errors.EncryptKeyError, errors.MasterKeyProviderError) as error:
         cause = error.__cause__ or error.__context__
         if isinstance(cause, Exception) and is_aws(cause):
             raise explained(cause) from None
@@ -135,6 +124,13 @@ def encrypt(backup: Backup, key_arns: Sequence[str]) -> bytes:
             "kms:Encrypt on the others; nothing was saved"
         ) from None
     return _MAGIC + f"{VERSION}\n".encode() + message
+
+
+def _named(backup: Backup) -> dict[str, str]:
+    """Return what the encryption context says of a backup."""
+    return {
+        "stack": backup.environment, "account": backup.account, "region": backup.region, "created": backup.created,
+    }  # fmt: skip
 
 
 def decrypt(data: bytes, *, key_arns: Sequence[str]) -> Backup:
@@ -158,8 +154,7 @@ def decrypt(data: bytes, *, key_arns: Sequence[str]) -> Backup:
         backup = Backup(**raw | {"secrets": tuple(map(_secret, raw["secrets"]))})
     except (ValueError, TypeError, KeyError):
         raise DamagedError("the content of the file is not a backup of this version; nothing was restored") from None
-    told = (backup.environment, backup.account, backup.region, backup.created)
-    if told != tuple(context.get(name) for name in ("stack", "account", "region", "created")):
+    if any(context.get(name) != value for name, value in _named(backup).items()):
         raise DamagedError("the file's parts belong to different backups; nothing was restored")
     return backup
 

@@ -73,7 +73,8 @@ def ownership(stack: Stack, record: Record, key: str | None = None) -> Ownership
         command = f"python -m ops rotate {stack.name_of(record.arn)} --stack {stack.environment}"
         return Ownership("rotation", (command,), command)
     parts = parts_of(stack, record.arn)
-    if not any(part.kind in _CONFIGURED for part in parts.values()) or not _written_by_pulumi(record.stages):
+    by_pulumi = any(stage.startswith(OF_PULUMI) for labels in record.stages.values() for stage in labels)
+    if not by_pulumi or not any(part.kind in _CONFIGURED for part in parts.values()):
         command = set_command(stack, record, key)
         return Ownership("operator", (command,), command)
     return _change(stack, stack.name_of(record.arn), parts, key)
@@ -82,10 +83,6 @@ def ownership(stack: Stack, record: Record, key: str | None = None) -> Ownership
 def set_command(stack: Stack, record: Record, key: str | None = None) -> str:
     """Return the command that sets a value, or one key of it."""
     return f"python -m ops set {stack.name_of(record.arn)}{f' --key {key}' if key else ''} --stack {stack.environment}"
-
-
-def _written_by_pulumi(stages: Mapping[str, tuple[str, ...]]) -> bool:
-    return any(stage.startswith(OF_PULUMI) for labels in stages.values() for stage in labels)
 
 
 def _change(stack: Stack, name: str, parts: Mapping[str, Part], key: str | None) -> Ownership:
@@ -110,12 +107,8 @@ def _ways(part: Part, name: str, key: str, stack: str) -> list[tuple[str, str]]:
     if acceptance.is_server(part.accepted_by):
         return [(acceptance.rotate_command(name, key, stack), f"a new value, at {acceptor} and here")]
     run, path = ("python -m sandbox config set", "") if in_sandbox() else ("pulumi config set", "--path ")
-    own = [
-        (
-            f"{run} {at} --secret {part.config_key}",
-            f"the value that {acceptor} accepts" if acceptor else "a value of your own",
-        )
-    ]
+    remark = f"the value that {acceptor} accepts" if acceptor else "a value of your own"
+    own = [(f"{run} {at} --secret {part.config_key}", remark)]
     if part.kind == "supplied" or acceptor:
         return own
     return [*own, (f"{run} {at} {path}rotations.{part.config_key} {part.number + 1}", "a new random value")]

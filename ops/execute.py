@@ -14,7 +14,7 @@ from ops._console import counted, say, working
 from ops._errors import MisuseError, OpsError, aws_errors, told
 from ops._options import OutputsOption, StackOption, YesOption
 from ops._references import References
-from ops._stack import Stack, load
+from ops._stack import load
 
 
 def execute(
@@ -40,7 +40,10 @@ def execute(
     if executable is None:
         raise MisuseError(f"there is no command {command[0]} on the PATH")
     aws = connect(seen)
-    container = _container(aws, seen)
+    definition = aws.client("ecs").describe_task_definition(taskDefinition=seen.service.task_definition_arn)
+    containers: list[Mapping[str, Any]] = definition["taskDefinition"]["containerDefinitions"]
+    # The application's has the service's name.
+    container = next((found for found in containers if found["name"] == seen.service_name), containers[0])
     plain = {entry["name"]: entry["value"] for entry in container.get("environment", ())}
     references = {entry["name"]: entry["valueFrom"] for entry in container.get("secrets", ())}
     confirm(
@@ -54,15 +57,6 @@ def execute(
     sys.stdout.flush()
     # It replaces this process: signals, the terminal and the exit status are the command's, and no value stays behind.
     os.execve(executable, command, {**os.environ, **plain, **secret})  # noqa: S606 - the operator's own command, no shell
-
-
-def _container(aws: Aws, stack: Stack) -> Mapping[str, Any]:
-    """Return the application's container in the stack's task definition: the one that has the service's name."""
-    arn = stack.service.task_definition_arn
-    containers = aws.client("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"][
-        "containerDefinitions"
-    ]
-    return next((found for found in containers if found["name"] == stack.service_name), containers[0])
 
 
 def _read(aws: Aws, references: Mapping[str, str]) -> dict[str, str]:

@@ -101,11 +101,7 @@ def describe_secret(
 
 
 def existing(aws: Aws, stack: Stack, arn: str) -> Record:
-    """Return a secret of the stack.
-
-    Raises:
-        MisuseError: When it doesn't exist.
-    """
+    """Return a secret of the stack, which must exist."""
     record = describe(aws, arn)
     if record is None:
         raise MisuseError(f"{arn} doesn't exist any more; see python -m ops doctor --stack {stack.environment}")
@@ -128,16 +124,15 @@ def foreign_records(aws: Aws, stack: Stack) -> dict[str, Record | None]:
     One that can't be described has neither labels nor a date of creation.
     """
 
-    def look(item: tuple[str, str]) -> Record | None:
-        name, arn = item
+    def look(arn: str) -> Record | None:
         try:
             return describe(aws, arn)
         except aws_errors() as error:
             if code_of(error) not in DENIED:
                 raise
-            return Record(arn, name)
+            return Record(arn, stack.name_of(arn))
 
-    return {item[1]: record for item, record in aws.each(look, stack.foreign_arns.items()).items()}
+    return aws.each(look, stack.foreign_arns.values())
 
 
 def age(moment: datetime | None) -> str:

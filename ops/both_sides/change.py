@@ -73,11 +73,7 @@ class Change:
         return rotate_command(self.stack.name_of(self.arn), self.key, self.stack.environment)
 
     def where(self) -> Progress:
-        """Return the state of the change.
-
-        Raises:
-            AwsError: When the secret is gone, or another rotation of it has not ended.
-        """
+        """Return the state of the change; an AwsError says that the secret is gone, or another rotation has not ended."""
         record = self.record()
         pending = record.version(PENDING)
         if pending not in {None, rotating(record), record.version(CURRENT), left_over(record)}:
@@ -153,7 +149,7 @@ class Change:
         made = self.aws.client("secretsmanager").get_random_password(
             PasswordLength=_CHARACTERS, ExcludePunctuation=True
         )
-        value = self._with(self._current(), str(made["RandomPassword"]))
+        value = self._with(str(made["RandomPassword"]))
         labels = PENDING, label_rotating(self.server.state())
         for attempt in range(_ATTEMPTS):
             # Two runs that start at the same moment choose the same id, and AWS takes one value for it.
@@ -187,7 +183,7 @@ class Change:
             return  # another run has ended the change meanwhile
         current = record.version(CURRENT)
         if current != version:
-            wanted = self._with(self._current(), self._value(self._version(at)))
+            wanted = self._with(self._value(self._version(at)))
             if self._version(at).text != wanted:
                 # Another key of the JSON changed after the value was written.
                 version = self._put_version(wanted, labels_of(record, version or ""))
@@ -246,17 +242,14 @@ class Change:
         self.say(f"    deploying {service.label}")
         self.aws.client("ecs").update_service(cluster=service.cluster, service=service.name, forceNewDeployment=True)
 
-    def _current(self) -> Value | None:
-        return read_value(self.aws, self.arn) if self.key else None
-
     def _version(self, at: Progress) -> Value:
         return read_value(self.aws, self.arn, version_id=at.version)
 
-    def _with(self, current: Value | None, value: str) -> str:
+    def _with(self, value: str) -> str:
         """Return the secret's whole value with the new part."""
-        if current is None:
+        if not self.key:
             return value
-        return json.dumps(self._object(current) | {self.key: value}, ensure_ascii=False)
+        return json.dumps(self._object(read_value(self.aws, self.arn)) | {self.key: value}, ensure_ascii=False)
 
     def _value(self, version: Value) -> str:
         return str(self._object(version)[self.key]) if self.key else str(version.text)

@@ -139,7 +139,11 @@ def review(aws: Aws, stack: Stack, *, everybody: bool, trusted: Sequence[str]) -
                 service=name,
                 task_definition=service.task_definition_arn.rpartition("/")[2],
                 execution_role=service.execution_role_arn.rpartition("/")[2],
-                variables=tuple(_variable(stack, *one) for one in sorted(service.container_secrets.items())),
+                variables=tuple(
+                    Variable(variable, stack.name_of(found.arn), found.key or "", found.stage or "")
+                    for variable, text in sorted(service.container_secrets.items())
+                    if (found := parse_value_from(text))
+                ),
             )
             for name, service in stack.services.items()
         ),
@@ -179,14 +183,6 @@ def _life(aws: Aws, stack: Stack, record: Record | None) -> Secret | None:
             for raw in sorted(versions, key=lambda version: version["CreatedDate"])
         ),
     )
-
-
-def _variable(stack: Stack, name: str, value_from: str) -> Variable:
-    try:
-        found = parse_value_from(value_from)
-    except ValueError:
-        return Variable(name, value_from, "", "")
-    return Variable(name, stack.name_of(found.arn), found.key or "", found.stage or "")
 
 
 def document(found: Review) -> dict[str, Any]:

@@ -65,18 +65,23 @@ def read(aws: Aws, stack: Stack, log_group: str) -> Readings:
     """Return the reads of the stack's secrets in the last weeks."""
     until = datetime.now(UTC)
     since = until - timedelta(weeks=WEEKS)
+    source, rows, gap = f"the log group {log_group}", list[Mapping[str, str]](), ""
     try:
-        rows = _from_logs(aws, log_group, since, until)
-        source, gap = f"the log group {log_group}", "" if rows is not None else f"the query took more than {_SECONDS} s"
+        rows, gap = _from_logs(aws, log_group, since, until)
     except aws_errors() as error:
-        if code_of(error) not in MISSING:
-            return Readings(since, until, f"the log group {log_group}", (), told(error))
-        return _looked_up(aws, stack, since, until)
-    return Readings(since, until, source, _counted(stack, rows or ()), gap)
+        if code_of(error) in MISSING:
+            source = "CloudTrail's event history (this Region)"
+            rows, gap = _looked_up(aws, since)
+        else:
+            gap = told(error)
+    return Readings(since, until, source, _counted(stack, rows), gap)
 
 
-def _from_logs(aws: Aws, log_group: str, since: datetime, until: datetime) -> list[Mapping[str, str]] | None:
-    """Return the rows of the query, None when it takes too long."""
+_Rows = tuple[list[Mapping[str, str]], str]
+"""A row for each principal, secret and error, and why some are missing."""
+
+
+def _from_logs(aws: Aws, log_group: str, since: datetime, until: datetime) -> _Rows:
     client = aws.client("logs")
     times = {"startTime": int(since.timestamp()), "endTime": int(until.timestamp())}
     query = client.start_query(logGroupName=log_group, queryString=_QUERY, **times)["queryId"]
@@ -84,22 +89,21 @@ def _from_logs(aws: Aws, log_group: str, since: datetime, until: datetime) -> li
     while time.monotonic() < deadline:
         answer = client.get_query_results(queryId=query)
         if answer["status"] not in {"Scheduled", "Running"}:
-            return [{cell["field"]: cell["value"] for cell in row} for row in answer["results"]]
+            return [{cell["field"]: cell["value"] for cell in row} for row in answer["results"]], ""
         time.sleep(1)
-    return None
+    return [], f"the query took more than {_SECONDS} s"
 
 
-def _looked_up(aws: Aws, stack: Stack, since: datetime, until: datetime) -> Readings:
-    source, gap = "CloudTrail's event history (this Region)", ""
+def _looked_up(aws: Aws, since: datetime) -> _Rows:
     found: list[Mapping[str, str]] = []
     try:
         for event in look_up(aws, "GetSecretValue", since, pages=_MOST_PAGES, attempts=2):
             found.append(_row(event))  # noqa: PERF401 - what was found stays when a later page fails
     except CutOffError:
-        gap = f"only the newest {len(found):,} reads of the account were checked"
+        return found, f"only the newest {len(found):,} reads of the account were checked"
     except (AwsError, *aws_errors()) as error:
-        gap = told(error)
-    return Readings(since, until, source, _counted(stack, found), gap)
+        return found, told(error)
+    return found, ""
 
 
 def _row(event: Mapping[str, Any]) -> Mapping[str, str]:
