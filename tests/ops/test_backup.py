@@ -17,6 +17,7 @@ Deployed = Any
 Deploy = Any
 Ops = Any
 Restore = Callable[..., Any]
+Forge = Callable[..., Path]
 
 
 def _key(stack: Deployed) -> str:
@@ -176,6 +177,9 @@ def test_restore_puts_labels_back_and_keeps_newer_versions(stack: Deployed, rest
     stack.secrets.put_secret_value(
         SecretId=jwt, SecretString="put after the backup", VersionStages=["AWSCURRENT", "pulumi-live"]
     )
+    asked = restore(saved)
+    assert (asked.status, stack.account in asked.err) == (2, True)
+    assert stack.current("jwt-secret") == "put after the backup"
     done = restore(saved, "--yes")
     assert done.status == 0, done.err
     after = _versions(stack, jwt)
@@ -209,14 +213,6 @@ def test_restore_takes_a_secret_back_that_is_pending_deletion(stack: Deployed, r
     assert "DeletedDate" not in stack.secrets.describe_secret(SecretId=stack.arn("jwt-secret"))
 
 
-def test_restore_asks_first(stack: Deployed, restore: Restore, saved: Path) -> None:
-    stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="put after the backup")
-    done = restore(saved)
-    assert done.status == 2
-    assert stack.account in done.err
-    assert stack.current("jwt-secret") == "put after the backup"
-
-
 def test_only_restores_the_named_secret(stack: Deployed, restore: Restore, saved: Path) -> None:
     for name in ("jwt-secret", "db-master-password"):
         stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString="put after the backup")
@@ -234,12 +230,10 @@ def test_a_key_must_be_named_and_must_be_the_right_one(stack: Deployed, ops: Ops
     assert not any(value in other.err for value in stack.values.values())
 
 
-def test_restore_into_another_account_must_be_meant(
-    stack: Deployed, restore: Restore, tmp_path: Path, key: str
-) -> None:
+def test_restore_into_another_account_must_be_meant(stack: Deployed, restore: Restore, forge: Forge) -> None:
     name = "service-ticket-system-dr-jwt-secret"
     place = {"environment": "dr", "prefix": "service-ticket-system-dr", "account": "999999999999"}
-    file = _forged(stack, tmp_path, key, place, full_name=name, rotates=True)
+    file = forge(place, full_name=name, rotates=True)
     refused = restore(file, "--yes")
     assert refused.status == 2
     assert f"--account {stack.account}" in refused.err
@@ -303,19 +297,24 @@ def _allowing(principal: Any) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def _forged(stack: Deployed, tmp_path: Path, key: str, place: Mapping[str, str] | None = None, **changes: Any) -> Path:
-    """A file from a principal that can encrypt with the key, but has no right on the secrets."""
-    version = SavedVersion("2" * 36, ("AWSCURRENT",), "2026-11-01T00:00:00+00:00", text="the forged value")
-    fields: dict[str, Any] = {
-        "name": "jwt-secret", "full_name": f"{stack.prefix}-jwt-secret", "arn": "arn", "description": "", "kms_key_id": None,
-        "tags": {}, "policy": None, "rotates": False, "replica_regions": (), "versions": (version,),
-    }  # fmt: skip
-    backup = Backup("dev", stack.prefix, stack.account, stack.region, "aws", "2026-11-02T00:00:00+00:00", ())
-    backup = replace(backup, secrets=(SavedSecret(**fields | changes),), **place or {})
-    file = tmp_path / "forged.backup"
-    with mock.patch.dict("os.environ", stack.variables):
-        file.write_bytes(encrypt(backup, [key]))
-    return file
+@pytest.fixture
+def forge(stack: Deployed, tmp_path: Path, key: str) -> Forge:
+    """Write a file as a principal does that can encrypt with the key, but has no right on the secrets."""
+
+    def write(place: Mapping[str, str] | None = None, **changes: Any) -> Path:
+        version = SavedVersion("2" * 36, ("AWSCURRENT",), "2026-11-01T00:00:00+00:00", text="the forged value")
+        fields: dict[str, Any] = {
+            "name": "jwt-secret", "full_name": f"{stack.prefix}-jwt-secret", "arn": "arn", "description": "", "kms_key_id": None,
+            "tags": {}, "policy": None, "rotates": False, "replica_regions": (), "versions": (version,),
+        }  # fmt: skip
+        backup = Backup("dev", stack.prefix, stack.account, stack.region, "aws", "2026-11-02T00:00:00+00:00", ())
+        backup = replace(backup, secrets=(SavedSecret(**fields | changes),), **place or {})
+        file = tmp_path / "forged.backup"
+        with mock.patch.dict("os.environ", stack.variables):
+            file.write_bytes(encrypt(backup, [key]))
+        return file
+
+    return write
 
 
 @pytest.mark.parametrize(
@@ -327,11 +326,11 @@ def _forged(stack: Deployed, tmp_path: Path, key: str, place: Mapping[str, str] 
     ],
 )
 def test_a_secret_of_somebody_else_is_not_touched(
-    stack: Deployed, restore: Restore, tmp_path: Path, key: str, names: tuple[str, str]
+    stack: Deployed, restore: Restore, forge: Forge, names: tuple[str, str]
 ) -> None:
     name, full_name = names
     stack.secrets.create_secret(Name=full_name, SecretString="their value")
-    file = _forged(stack, tmp_path, key, name=name, full_name=full_name)
+    file = forge(name=name, full_name=full_name)
     done = restore(file, "--yes")
     assert done.status == 2
     assert f"--also {full_name}" in done.err
@@ -340,9 +339,7 @@ def test_a_secret_of_somebody_else_is_not_touched(
     assert meant.status == 0, meant.err
 
 
-def test_a_secret_that_the_stack_adopted_is_restored(
-    stack: Deployed, restore: Restore, tmp_path: Path, key: str
-) -> None:
+def test_a_secret_that_the_stack_adopted_is_restored(stack: Deployed, restore: Restore, forge: Forge) -> None:
     arn = stack.secrets.create_secret(Name="legacy/jwt", SecretString="the live value")["ARN"]
     adopted = {"full_name": "legacy/jwt", "owner": "adopted"}
     stack.described = stack.described | {"jwt-secret": stack.described.get("jwt-secret", {}) | adopted}
@@ -350,17 +347,17 @@ def test_a_secret_that_the_stack_adopted_is_restored(
         secret_arns=stack.outputs["secret_arns"] | {"jwt-secret": arn},
         container_secrets=stack.service["container_secrets"] | {"JWT_SECRET": arn},
     )
-    file = _forged(stack, tmp_path, key, full_name="legacy/jwt")
+    file = forge(full_name="legacy/jwt")
     done = restore(file, "--yes")
     assert done.status == 0, done.err
     assert stack.current("jwt-secret") == "the forged value"
 
 
 def test_an_adopted_secret_gets_a_name_of_its_own_in_another_stack(
-    stack: Deployed, restore: Restore, tmp_path: Path, key: str
+    stack: Deployed, restore: Restore, forge: Forge
 ) -> None:
     stack.secrets.create_secret(Name="legacy/jwt", SecretString="the live value")
-    file = _forged(stack, tmp_path, key, full_name="legacy/jwt")
+    file = forge(full_name="legacy/jwt")
     done = restore(file, "--yes", "--stack", "copy")
     assert done.status == 0, done.err
     assert stack.secrets.get_secret_value(SecretId="legacy/jwt")["SecretString"] == "the live value"
@@ -379,10 +376,10 @@ def test_an_adopted_secret_gets_a_name_of_its_own_in_another_stack(
     ],
 )
 def test_whom_a_saved_policy_lets_in_is_shown_and_must_be_named(
-    stack: Deployed, restore: Restore, tmp_path: Path, key: str, case: tuple[Any, str]
+    stack: Deployed, restore: Restore, forge: Forge, case: tuple[Any, str]
 ) -> None:
     principal, outsider = case
-    file = _forged(stack, tmp_path, key, policy=_allowing(principal))
+    file = forge(policy=_allowing(principal))
     before = _policy(stack, stack.arn("jwt-secret"))
     shown = restore(file, "--dry-run")
     assert (shown.status, f"allows {outsider}" in shown.out) == (0, True)
@@ -397,8 +394,8 @@ def test_whom_a_saved_policy_lets_in_is_shown_and_must_be_named(
     assert without.status == 0, without.err
 
 
-def test_the_operator_is_asked_about_outsiders(stack: Deployed, tmp_path: Path, key: str, terminal: Any) -> None:
-    file = _forged(stack, tmp_path, key, policy=_allowing({"AWS": "999999999999"}))
+def test_the_operator_is_asked_about_outsiders(stack: Deployed, forge: Forge, key: str, terminal: Any) -> None:
+    file = forge(policy=_allowing({"AWS": "999999999999"}))
     with terminal(stack, "restore", str(file), "--kms-key", key, "--yes") as session:
         session.expect("Allow 1 outside account")
         session.send("n\n")
@@ -406,21 +403,15 @@ def test_the_operator_is_asked_about_outsiders(stack: Deployed, tmp_path: Path, 
     assert stack.current("jwt-secret") == stack.values["jwt-secret"]
 
 
-def test_a_principal_of_the_own_account_is_no_outsider(
-    stack: Deployed, restore: Restore, tmp_path: Path, key: str
-) -> None:
-    file = _forged(
-        stack, tmp_path, key, policy=_allowing({"AWS": [f"arn:aws:iam::{stack.account}:role/x", stack.account]})
-    )
+def test_a_principal_of_the_own_account_is_no_outsider(stack: Deployed, restore: Restore, forge: Forge) -> None:
+    file = forge(policy=_allowing({"AWS": [f"arn:aws:iam::{stack.account}:role/x", stack.account]}))
     assert restore(file, "--yes").status == 0
 
 
-def test_a_key_of_another_account_is_not_taken_over(
-    stack: Deployed, restore: Restore, tmp_path: Path, key: str
-) -> None:
+def test_a_key_of_another_account_is_not_taken_over(stack: Deployed, restore: Restore, forge: Forge) -> None:
     stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), ForceDeleteWithoutRecovery=True)
     theirs = f"arn:aws:kms:{stack.region}:999999999999:key/1"
-    file = _forged(stack, tmp_path, key, kms_key_id=theirs)
+    file = forge(kms_key_id=theirs)
     done = restore(file, "--yes")
     assert (done.status, theirs in done.err) == (2, True)
 

@@ -122,14 +122,12 @@ def test_another_application_without_a_plan_is_known_by_its_outputs(stack: Stack
     assert found["jwtSecret"] == found["sessionKey"] == stack.current("jwt-secret")
 
 
-def denied(stack: Stack, proxy: Any) -> None:
-    stack.endpoint = proxy.url
-    proxy.refuse("GetSecretValue", "AccessDeniedException", message="not authorized to perform GetSecretValue")
+def refused(code: str) -> Callable[[Stack, Any], None]:
+    def refuse(stack: Stack, proxy: Any) -> None:
+        stack.endpoint = proxy.url
+        proxy.refuse("GetSecretValue", code)
 
-
-def expired(stack: Stack, proxy: Any) -> None:
-    stack.endpoint = proxy.url
-    proxy.refuse("GetSecretValue", "ExpiredTokenException")
+    return refuse
 
 
 def live(value: str, name: str = "jwt-secret") -> Callable[[Stack, Any], None]:
@@ -142,8 +140,8 @@ def delete(stack: Stack, _: Any) -> None:
 
 JWT, KEY = ("jwt-secret",), ("app-config", "--key", "SMTP_PASSWORD")
 REFUSED: dict[str, tuple[tuple[str, ...], Callable[[Stack, Any], None], str]] = {
-    "may not be read": (JWT, denied, "you are not allowed to call GetSecretValue"),
-    "expired credentials": (JWT, expired, "credentials have expired"),
+    "may not be read": (JWT, refused("AccessDeniedException"), "you are not allowed to call GetSecretValue"),
+    "expired credentials": (JWT, refused("ExpiredTokenException"), "credentials have expired"),
     "blank": (JWT, live(" \n"), "is empty or blank"),
     "null": (JWT, live("null"), "is the word for no value"),
     "quoted": (JWT, live('"a-value-in-quotes-123"'), "is quoted"),
@@ -205,10 +203,8 @@ def test_with_the_real_pulumi(stack: Stack, ops: Any, pulumi_cli: Path, tmp_path
 
     def pulumi(*words: str) -> str:
         command = ["pulumi", "--non-interactive", *words]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=60, cwd=folder, env=environment
-        )
-        return done.stdout
+        options: dict[str, Any] = {"cwd": folder, "env": environment, "timeout": 60}
+        return subprocess.run(command, capture_output=True, text=True, check=True, **options).stdout
 
     pulumi("stack", "init", "dev")
     value = "-----BEGIN KEY-----\nä\n-----END KEY-----\n"
