@@ -104,9 +104,9 @@ class Aws:
     account: str
     region: str
 
-    def client(self, service: str, region: str | None = None) -> Any:
-        """The client of a service, in this region or another one."""
-        return self.connection.client(service, region or self.region)
+    def client(self, service: str) -> Any:
+        """The client of a service in this region."""
+        return self.connection.client(service, self.region)
 
     def own(self, service: str) -> Any:
         """The client for calls that only this stand-in makes, to be as strict as AWS where the local AWS is not."""
@@ -115,7 +115,7 @@ class Aws:
     @property
     def partition(self) -> str:
         """`aws`, `aws-us-gov` or `aws-cn`."""
-        return partition(self.region)
+        return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(self.region.rsplit("-", 2)[0], "aws")
 
     @property
     def dns_suffix(self) -> str:
@@ -133,28 +133,23 @@ def _name_service(parsed: dict[str, Any], model: Any, **_: Any) -> None:
         parsed["Service"] = model.service_model.service_id
 
 
-def partition(region: str) -> str:
-    """The partition that a region belongs to."""
-    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
+def _of(error: Exception, part: str, member: str) -> Any:
+    return error.response.get(part, {}).get(member) if isinstance(error, ClientError) else None
 
 
 def code(error: Exception) -> str:
     """AWS's error code, empty for another kind of error."""
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+    return str(_of(error, "Error", "Code") or "")
 
 
 def message(error: Exception) -> str:
     """AWS's error message, empty for another kind of error."""
-    return str(error.response.get("Error", {}).get("Message", "")) if isinstance(error, ClientError) else ""
+    return str(_of(error, "Error", "Message") or "")
 
 
 def status(error: Exception) -> int:
     """The answer's HTTP status, 0 for another kind of error."""
-    return (
-        int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        if isinstance(error, ClientError)
-        else 0
-    )
+    return int(_of(error, "ResponseMetadata", "HTTPStatusCode") or 0)
 
 
 def is_gone(error: Exception) -> bool:
@@ -172,10 +167,9 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, ClientError):
         if message(error).startswith("<"):  # moto's page for a breakdown of its own
             return f"operation error {error.operation_name}: the local AWS broke down (HTTP {code(error)})"
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         service = error.response.get("Service") or "AWS"
         return (
-            f"operation error {service}: {error.operation_name}, https response error StatusCode: {status}, "
+            f"operation error {service}: {error.operation_name}, https response error StatusCode: {status(error)}, "
             f"{code(error)}: {message(error)}"
         )
     if isinstance(error, ResponseParserError):
