@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import astuple
+from typing import Any
 
 import pytest
 from botocore.loaders import Loader
 from botocore.session import get_session
 
-from components import limits, pricing
+from components import checks, limits, pricing
 from components.location import Location, in_region, partition_of, region_of
 
 
@@ -27,6 +28,17 @@ def test_log_retentions_are_those_that_cloudwatch_logs_takes() -> None:
     assert shape
     said = shape.members["retentionInDays"].documentation.partition("Possible values are:")[2].partition("</p>")[0]
     assert list(limits.LOG_RETENTION_DAYS) == [int(number) for number in re.findall(r"\d+", said)]
+
+
+def test_the_fields_of_a_sidecar_are_those_that_ecs_takes() -> None:
+    kinds = {"list": list, "map": dict, "structure": dict, "string": str, "integer": int, "boolean": bool}
+    shape: Any = get_session().get_service_model("ecs").shape_for("ContainerDefinition")
+    fields = shape.members
+    refused = {"interactive", "pseudoTerminal", "versionConsistency"}
+    known = {*checks.SIDECAR_FIELDS, *checks.NOT_IN_SIDECARS, "image", "environment"}
+    assert known | refused == set(fields)
+    types = {name: kinds[fields[name].type_name] for name in checks.SIDECAR_FIELDS}
+    assert types == dict(checks.SIDECAR_FIELDS)
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,20 @@ def test_where_nothing_was_set_every_part_must_be_what_is_set_now(record: Record
         guarded(record, put(NEW, None), Aws({"2": (["AWSCURRENT"], {"SMTP": "hand"})}))
 
 
+@pytest.mark.parametrize("created", [False, True])
+def test_a_kept_value_that_has_a_value_before_gets_the_next_number_as_well(record: Recorder, *, created: bool) -> None:
+    before, plan = (
+        SecretPlan("config", FULL, values={"TOKEN": Value("generated", "token", number=number, keeps_previous=True)})
+        for number in (1, 2)
+    )
+    hand = Aws({"1": ([LIVE], {"TOKEN": "a"}), "2": (["AWSCURRENT"], {"TOKEN": "hand"})})
+    new, last = {"TOKEN": "b", "TOKEN_PREVIOUS": "a"}, None if created else {"TOKEN": "a"}
+    with pytest.raises(LiveValueError) as refused:
+        guarded(record, put(new, last, plan=plan, before=before), hand)
+    assert "ops keep config --key TOKEN" in str(refused.value)
+    assert ("rotations.token 3\n" in str(refused.value)) is not created
+
+
 def test_an_up_that_was_cut_off_is_repeated_first(record: Recorder) -> None:
     cut_off = Aws({"1": (["AWSCURRENT", LIVE], {**LAST, "SMTP": "before"})})
     with pytest.raises(LiveValueError, match=r"interrupted before it set the value .* at SMTP") as refused:
@@ -238,7 +252,10 @@ def test_nothing_is_set_while_a_rotation_has_not_ended(record: Recorder) -> None
     with pytest.raises(LiveValueError, match="a rotation is in progress: version 2") as refused:
         guarded(record, put(), pending)
     assert "python -m ops rotate config --stack dev" in str(refused.value)
-    assert f"aws secretsmanager cancel-rotate-secret --region eu-central-1 --secret-id {FULL}" in str(refused.value)
+    secret = f"--region eu-central-1 --secret-id {FULL}"
+    assert f"aws secretsmanager cancel-rotate-secret {secret}" in str(refused.value)
+    label = f"aws secretsmanager update-secret-version-stage {secret} --version-stage AWSPENDING"
+    assert f"{label} --remove-from-version-id 2" in str(refused.value)
 
 
 def test_a_rotation_that_has_not_ended_is_finished_once_a_lost_state_is_recovered(record: Recorder) -> None:
