@@ -112,14 +112,12 @@ def test_no_command_holds_an_expression_that_somebody_outside_could_fill() -> No
 def test_the_place_is_handed_to_the_steps_that_follow(tmp_path: Path) -> None:
     (command,) = [c for c in EVERYTHING if "account.place" in c]
     (tmp_path / ".venv").symlink_to(BIN.parent)
-    done = run(
-        command,
-        tmp_path,
-        STACK="prod",
-        GITHUB_OUTPUT=str(tmp_path / "output"),
-        PYTHONPATH=str(ROOT),
-        PYTHONSAFEPATH="1",
-    )
+    environment: dict[str, Any] = {
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONSAFEPATH": "1",
+    }
+    done = run(command, tmp_path, STACK="prod", **environment)
     assert done.returncode == 0, done.stderr
     found = dict(line.split("=", 1) for line in (tmp_path / "output").read_text().splitlines())
     assert found == place("prod")
@@ -177,11 +175,11 @@ def test_rights_are_the_least_and_stand_at_the_job() -> None:
 
 
 def test_one_update_of_a_stack_at_a_time_and_prod_waits_for_somebody() -> None:
+    github = {name: job for _, name, job in jobs()}
     deploying = {
-        (name, job["environment"], job["concurrency"]["group"]) for _, name, job in jobs() if "environment" in job
+        (n, job["environment"], job["concurrency"]["group"]) for n, job in github.items() if "environment" in job
     }
     assert deploying == {("dev", "dev", "stack-dev"), ("prod", "prod", "stack-prod")}
-    github = {name: job for _, name, job in jobs()}
     assert github["dev"]["needs"] == ["check", "test"]
     assert (github["prod-preview"]["needs"], github["prod"]["needs"]) == ("dev", "prod-preview")
     assert "refs/heads/main" in github["dev"]["if"]
@@ -197,9 +195,8 @@ def test_an_unanswered_approval_of_prod_holds_no_later_run_of_main() -> None:
     assert "concurrency" not in pipeline
     groups = {name: job.get("concurrency", {}) for name, job in pipeline["jobs"].items()}
     for name in ("check", "test"):
-        assert (
-            groups[name]["group"] == f"{name}-${{{{ github.ref == 'refs/heads/main' && github.run_id || github.ref }}}}"
-        )
+        each = "${{ github.ref == 'refs/heads/main' && github.run_id || github.ref }}"
+        assert groups[name]["group"] == f"{name}-{each}"
     assert groups["prod-preview"] == {}, "the preview is finished before anybody approves"
     assert {name for name, group in groups.items() if group.get("cancel-in-progress")} == {"check", "test"}
     named = [group["group"] for group in groups.values() if group]
@@ -260,10 +257,8 @@ class Releases:
         self.folder.mkdir(parents=True)
         self.url = f"file://{folder}/releases"
         self.publish(b"#!/bin/sh\necho good\n")
-        names = [
-            f"pulumi-v{self.number}-{name}.tar.gz"
-            for name in ("darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64")
-        ]
+        systems = ("darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64")
+        names = [f"pulumi-v{self.number}-{name}.tar.gz" for name in systems]
         found = hashlib.sha256((self.folder / pulumi_cli.archive(self.number)).read_bytes()).hexdigest()
         lines = [f"{found}  {name}" for name in (*names, "pulumi-v1.0.0-windows-x64.zip")]
         (self.folder / f"pulumi-{self.number}-checksums.txt").write_text("\n".join(lines))
@@ -354,8 +349,9 @@ CLEAN = {
 }
 
 
-_SCAN_SECONDS = 600
-"""The scanner compiles its rules at its first run: seconds of a processor, minutes of a busy one."""
+def scan(command: str, folder: Path, home: str) -> subprocess.CompletedProcess[str]:
+    """The scanner compiles its rules at its first run: seconds of a processor, minutes of a busy one."""
+    return run(command, folder, HOME=home, seconds=600)
 
 
 @pytest.fixture(scope="module")
@@ -370,9 +366,7 @@ def test_the_scan_finds_each_planted_secret_passes_the_rest_and_names_no_value(t
     for path, text in texts.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
-    done = run(
-        f"{BIN}/python {ROOT}/tools/scan_secrets.py {' '.join(texts)}", tmp_path, HOME=home, seconds=_SCAN_SECONDS
-    )
+    done = scan(f"{BIN}/python {ROOT}/tools/scan_secrets.py {' '.join(texts)}", tmp_path, home)
     assert done.returncode == 1, done.stderr
     found = {line.partition(":")[0] for line in done.stdout.splitlines()[:-1]}
     assert found == set(folders.values())
@@ -388,20 +382,12 @@ def test_the_hook_scans_what_is_committed_and_what_is_known_stays_known(tmp_path
     url = PLANTED["settings.py: database URL"]
     (tmp_path / "settings.py").write_text(url)
     hook = "git add -A && .venv/bin/pre-commit run secrets --all-files"
-    assert (
-        run(
-            f"git init -q . && git add -A && {BIN}/python tools/scan_secrets.py --all",
-            tmp_path,
-            HOME=home,
-            seconds=_SCAN_SECONDS,
-        ).returncode
-        == 0
-    )
+    known = f"git init -q . && git add -A && {BIN}/python tools/scan_secrets.py --all"
+    assert scan(known, tmp_path, home).returncode == 0
     (tmp_path / "settings.py").write_text(f"\n\n{url}")  # further down
-    known = run(hook, tmp_path, HOME=home, seconds=_SCAN_SECONDS)
-    assert known.returncode == 0, known.stdout
+    assert scan(hook, tmp_path, home).returncode == 0
     (tmp_path / "settings.py").write_text(PLANTED["settings.py: Pulumi"])
-    assert run(hook, tmp_path, HOME=home, seconds=_SCAN_SECONDS).returncode == 1
+    assert scan(hook, tmp_path, home).returncode == 1
 
 
 LOCKS = ("requirements.txt", "requirements-ops.txt", "requirements-dev.txt")
