@@ -30,32 +30,28 @@ def check(snapshot: Snapshot) -> Iterator[Finding]:
     label = deployed.label if deployed else ""
     count = len(list(deployed.references())) if deployed else 0
     yield from summed_up("task-definition", _state(snapshot), ok=f"{label} is active and the newest of its family")
-    yield from summed_up(
-        "value-from", _references(snapshot), ok=f"all {count} references lead to secrets of the catalogue"
-    )
+    leads = f"all {count} references lead to secrets of the catalogue"
+    yield from summed_up("value-from", _references(snapshot), ok=leads)
     plain = chain(_leaks(snapshot), _written_by_hand(snapshot))
     yield from summed_up("plain-text", plain, ok="no plain variable, command or label holds a secret")
 
 
 def _state(snapshot: Snapshot) -> Iterator[Finding]:
-    stack, definitions, deployed = snapshot.stack, snapshot.definitions, snapshot.deployed
+    stack, deployed, definitions = snapshot.stack, snapshot.deployed, snapshot.definitions
     label = stack.service.task_definition_arn.rpartition("/")[2]
     if deployed is None:
         yield Finding("task-definition", "failure", label, "doesn't exist", put_back(stack))
     elif not deployed.active:
         yield Finding("task-definition", "failure", label, "is deregistered: no new task can use it", put_back(stack))
     for other in snapshot.others:
-        own = stack.service.task_definition_arn
-        if other.arn.rpartition(":")[0] == own.rpartition(":")[0] and _newer(other, stack):
+        if _newer(other, stack):
             found = f"{other.label} is newer than this stack's {label}: it was registered outside Pulumi"
             found += _differences(other, deployed)
             yield Finding("task-definition", "warning", other.label, found, _deregister(stack, other))
     for definition in definitions:
-        if not definition.execution_role_arn:
-            found = "has no execution role: ECS can read no secret"
-            yield Finding("task-definition", "failure", definition.label, found, *_remedy(stack, definition))
-        elif definition.execution_role_arn != stack.service.execution_role_arn:
-            found = f"is started by {definition.execution_role_arn}, not by this stack's execution role"
+        if (role := definition.execution_role_arn) != stack.service.execution_role_arn:
+            found = f"is started by {role}, not by this stack's execution role"
+            found = found if role else "has no execution role: ECS can read no secret"
             yield Finding("task-definition", "failure", definition.label, found, *_remedy(stack, definition))
 
 
