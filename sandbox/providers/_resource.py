@@ -184,9 +184,10 @@ def matches(pattern: str, low: int, high: int) -> Callable[[Any], str | None]:
     """The text has this many characters and is nothing but what the pattern says."""
 
     def check(value: Any) -> str | None:
-        if not low <= len(value) <= high:
-            return f"expected a text of {low} to {high} characters, got one of {len(value)}"
-        return None if re.fullmatch(pattern, value, re.ASCII | re.DOTALL) else f"must match {pattern}"
+        text = str(value)
+        if not low <= len(text) <= high:
+            return f"expected a text of {low} to {high} characters, got one of {len(text)}"
+        return None if re.fullmatch(pattern, text, re.ASCII | re.DOTALL) else f"must match {pattern}"
 
     return check
 

@@ -93,7 +93,9 @@ class LogMetricFilter(AwsResource):
         "metricTransformation": Prop(
             dict,
             required=True,
-            check=fields(*_METRIC, only=tuple(_METRIC), name=_NAMESPACE, namespace=_NAMESPACE),
+            check=fields(
+                *_METRIC, only=tuple(_METRIC), name=_NAMESPACE, namespace=_NAMESPACE, value=matches(r".*", 0, 100)
+            ),
         ),
         "name": Prop(str, computed=True, force_new=True, check=matches(r"[^:*]+", 1, 512)),
         "pattern": Prop(str, required=True, check=matches(r".*", 0, 1024)),

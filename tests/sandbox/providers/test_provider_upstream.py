@@ -483,6 +483,7 @@ GOOD: dict[str, dict[str, Any]] = {
         ("cloudwatch/eventTarget:EventTarget", "deadLetterConfig", {"arn": "q"}, "ARN"),
         ("cloudwatch/logMetricFilter:LogMetricFilter", "metricTransformation", {**METRIC, "name": "a:b"}, "name: must match"),
         ("cloudwatch/logMetricFilter:LogMetricFilter", "metricTransformation", {**METRIC, "unit": "Count"}, "not support unit"),
+        ("cloudwatch/logMetricFilter:LogMetricFilter", "metricTransformation", {**METRIC, "value": "1" * 101}, "value: expected"),
         ("cloudwatch/metricAlarm:MetricAlarm", "alarmActions", ["topic"], "invalid ARN"),
         ("ecs/cluster:Cluster", "settings", [{"name": "insights", "value": "on"}], "containerInsights"),
         ("ecs/service:Service", "alarms", {"enable": True, "rollback": True}, "alarmNames is required"),
