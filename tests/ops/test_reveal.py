@@ -138,13 +138,3 @@ def test_copy_goes_to_the_clipboard_by_standard_input(stack: Stack, ops: Any, pr
     broken = ops(stack, *copy, env=clipboard(tmp_path, "exit 1"))
     assert (broken.status, broken.out) == (2, "")
     assert broken.err.endswith("error: wl-copy failed; nothing was copied\n")
-
-
-def test_denied_read_is_one_line(stack: Stack, proxy: Any, ops: Any) -> None:
-    stack.endpoint = proxy.url
-    proxy.refuse("GetSecretValue", "AccessDeniedException", message="User x is not authorized")
-
-    done = ops(stack, "reveal", "jwt-secret", "--yes")
-
-    assert (done.status, done.out) == (2, "")
-    assert done.err == "error: you are not allowed to call GetSecretValue: User x is not authorized\n"
