@@ -49,13 +49,10 @@ class Aws:
         Patience(self._session.events)
 
     def client(self, service: str, region: str | None = None, *, attempts: int | None = None) -> Any:
-        """Return a client, one for each service and Region.
+        """Return a client, one for each service and Region, by default the stack's.
 
-        Args:
-            service: Such as `secretsmanager`.
-            region: By default the stack's.
-            attempts: Total calls when AWS throttles or fails, by default AWS_MAX_ATTEMPTS or six, with growing pauses. 300
-                resource policies at AWS's 50 a second take 6.5 s this way, and 24 s in botocore's adaptive mode.
+        `attempts` are all calls when AWS throttles or fails, by default AWS_MAX_ATTEMPTS or six, with growing pauses. 300
+        resource policies at AWS's 50 a second take 6.5 s this way, and 24 s in botocore's adaptive mode.
         """
         attempts = attempts or _attempts()
         key = (service, region or self.region, attempts)

@@ -43,14 +43,9 @@ def _text(value: Any) -> str:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, fold: bool = True) -> None:
-    """Print a result for people.
+    """Print a result for people; cells are plain text or rich's `Text`.
 
-    Args:
-        title: The heading.
-        columns: Their headings.
-        rows: Cells of plain text or rich's `Text`.
-        fold: Whether cells are folded to the terminal's width; otherwise lines keep their length, so that a long last
-            cell can be copied in one piece.
+    They are folded to the terminal's width, unless a long last cell is to be copied in one piece.
     """
     # Not as the table's own title, which is folded to the table's width, in the middle of an ARN.
     heading = Text(plain(title, lines=True), "italic")

@@ -123,11 +123,8 @@ def describe_all(aws: Aws, arns: Iterable[str]) -> dict[str, Record | None]:
 def list_records(aws: Aws, secrets: Mapping[str, str]) -> dict[str, Record]:
     """Return the existing ones of some secrets by ARN, pending deletions included, in pages of 100.
 
-    AWS's list can lag behind changes of the last five minutes: confirm with `describe` what looks wrong.
-
-    Args:
-        aws: The account.
-        secrets: ARNs by full name, all of the stack's Region.
+    AWS's list can lag behind changes of the last five minutes: confirm with `describe` what looks wrong. `secrets` are ARNs
+    of the stack's Region by full name.
     """
     found: dict[str, Record] = {}
     wanted = set(secrets.values())

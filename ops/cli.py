@@ -76,11 +76,7 @@ def _fail(message: str, status: int) -> None:
 
 
 def application(*, completes: bool = False) -> typer.Typer:
-    """Return the command line.
-
-    Args:
-        completes: Whether it offers completion for the shell, which needs a script on the PATH.
-    """
+    """Return the command line; completion for the shell needs a script on the PATH."""
     made = typer.Typer(
         cls=Commands,
         no_args_is_help=True,

@@ -53,13 +53,7 @@ class Progress:
 
 
 def progress(record: Record, state: State, *, takes_two: bool) -> Progress:
-    """Return the state of a secret's change.
-
-    Args:
-        record: The secret.
-        state: The server, settled.
-        takes_two: Whether the server accepts the previous value beside the new one.
-    """
+    """Return the state of a secret's change at a settled server, which accepts one value, or the previous one beside it."""
     version = rotating(record)
     if version is None:
         return Progress(Step.PUT)
