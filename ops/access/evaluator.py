@@ -206,7 +206,7 @@ def _first(statements: Iterable[Statement], request: Request, *, allow: bool) ->
     """Return the decision of the statements of one effect; certain before conditional."""
     conditional: Decision | None = None
     for statement in statements:
-        about = applies(statement, request) if statement.allows == allow else False
+        about = _about(statement, request) if statement.allows == allow else False
         met = about is not False and conditions_met(statement, request.context)
         if about is False or met is False:
             continue
@@ -231,33 +231,22 @@ def _better(first: Decision | None, second: Decision | None) -> Decision | None:
     return second if first.outcome != "allowed" and second.outcome == "allowed" else first
 
 
-def applies(statement: Statement, request: Request) -> bool | None:
-    """Return whether action, resource and principal of a statement match; None when that depends on a variable."""
+def _about(statement: Statement, request: Request) -> bool | None:
+    """Return whether principal, action and resource of a statement match; None when that depends on an unknown variable."""
     named = not statement.principals or principal_match(statement, request.principal) is not None
     if not named or not matches_action(statement, request.action):
         return False
-    return matches_resource(statement, request.resource, request.context)
+    if not statement.resources:  # a trust policy names no resource and applies to its role
+        return True
+    fits = (_fits(one, request.resource, request.context, variables=statement.variables) for one in statement.resources)
+    found = _any(fits)
+    return None if found is None else found != ("resource" in statement.negated)
 
 
 def matches_action(statement: Statement, action: str) -> bool:
     """Return whether a statement applies to an action."""
     found = any(glob(pattern, action.lower()) for pattern in statement.actions)
     return found != ("action" in statement.negated)
-
-
-def matches_resource(
-    statement: Statement, resource: str, context: Mapping[str, str | None] | None = None
-) -> bool | None:
-    """Return whether a statement applies to a resource; None when that depends on a variable that the context doesn't know.
-
-    A trust policy names no resource and applies to its role.
-    """
-    if not statement.resources:
-        return True
-    found = _any(
-        _fits(pattern, resource, context or {}, variables=statement.variables) for pattern in statement.resources
-    )
-    return None if found is None else found != ("resource" in statement.negated)
 
 
 def _any(results: Iterable[bool | None]) -> bool | None:

@@ -158,12 +158,14 @@ def test_what_leads_nowhere_is_not_reported(statements: Sequence[dict[str, Any]]
     assert report.ok
 
 
-@pytest.mark.parametrize("service", ["states", "codebuild"])
-def test_a_role_whose_trust_lets_another_service_in_is_reached_through_it(service: str) -> None:
-    actions = {
-        "states": "states:CreateStateMachine states:StartExecution",
-        "codebuild": "codebuild:CreateProject codebuild:StartBuild",
-    }[service]
+@pytest.mark.parametrize(
+    ("service", "actions"),
+    [
+        ("states", "states:CreateStateMachine states:StartExecution"),
+        ("codebuild", "codebuild:CreateProject codebuild:StartBuild"),
+    ],
+)
+def test_a_role_whose_trust_lets_another_service_in_is_reached_through_it(service: str, actions: str) -> None:
     report = _judged(_eve(_allow(f"{PASS} {actions}")), trust=_trust(f"{service}.amazonaws.com"))
     assert [grant.right for grant in report.grants if grant.principal == EVE] == ["take over"]
 
@@ -185,23 +187,26 @@ def test_what_removes_a_protection_is_a_finding(action: str, resource: str) -> N
     assert _judged(_eve(_allow(action, resource)), key_arn=KEY, trusted=[EVE]).ok
 
 
-def test_a_right_on_the_previous_version_alone_is_a_right() -> None:
-    previous = {"ForAnyValue:StringEquals": {"secretsmanager:VersionStage": "AWSPREVIOUS"}}
-    report = _judged(_eve(_allow("secretsmanager:GetSecretValue", SECRET, Condition=previous)))
-    (grant,) = [grant for grant in report.grants if grant.principal == EVE]
-    assert (grant.right, grant.wider) == ("read", True)
-    assert grant.conditions == ("secretsmanager:VersionStage ForAnyValue:StringEquals AWSPREVIOUS",)
+PREVIOUS = {"ForAnyValue:StringEquals": {"secretsmanager:VersionStage": "AWSPREVIOUS"}}
 
 
-@pytest.mark.parametrize(("replicas", "read"), [(["eu-central-1"], ["read"]), ([], [])])
-def test_a_right_on_a_replicas_arn_is_a_right(replicas: Sequence[str], read: Sequence[str]) -> None:
-    report = _judged(_eve(_allow("secretsmanager:GetSecretValue", REPLICA)), replicas=replicas)
-    assert [grant.right for grant in report.grants if grant.principal == EVE] == read
-
-
-def test_a_copy_in_a_region_of_ones_own_choice_is_a_change() -> None:
-    report = _judged(_eve(_allow("secretsmanager:ReplicateSecretToRegions", SECRET)))
-    assert [grant.right for grant in report.grants if grant.principal == EVE] == ["change"]
+@pytest.mark.parametrize(
+    ("statement", "replicas", "granted"),
+    [
+        (_allow("secretsmanager:GetSecretValue", SECRET, Condition=PREVIOUS), [],
+         [("read", ("secretsmanager:VersionStage ForAnyValue:StringEquals AWSPREVIOUS",))]),
+        (_allow("secretsmanager:GetSecretValue", REPLICA), ["eu-central-1"], [("read", ())]),
+        (_allow("secretsmanager:GetSecretValue", REPLICA), [], []),
+        # A copy in a Region of one's own choice.
+        (_allow("secretsmanager:ReplicateSecretToRegions", SECRET), [], [("change", ())]),
+    ],
+)  # fmt: skip
+def test_a_right_on_a_version_or_a_replica_is_a_right(
+    statement: dict[str, Any], replicas: Sequence[str], granted: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    found = [grant for grant in _judged(_eve(statement), replicas=replicas).grants if grant.principal == EVE]
+    assert [(grant.right, grant.conditions) for grant in found] == granted
+    assert all(grant.wider for grant in found)
 
 
 def test_a_trust_without_account_beside_the_bound_one_is_a_finding() -> None:
