@@ -131,7 +131,7 @@ class Guard:
             # While a function owns a value, Pulumi sets nothing. The engine ignores `values` only in a `set` that the state has
             # (sdk, properties_path.go, `reset`), so that a new secret's first value is recorded.
             ignore_changes=[
-                f"input.secrets[{json.dumps(name)}].set.values" for name, s in self._secrets.items() if s.plan.rotated
+                f'input.secrets["{name}"].set.values' for name, s in self._secrets.items() if s.plan.rotated
             ],
         )
         content = {"secrets": records, "recoveryWindowInDays": self._window, **({"kmsKey": key} if key else {})}
@@ -161,12 +161,16 @@ class Guard:
         records = before["secrets"] if before else {}
         checks = [self._check_value(secret, records.get(name)) for name, secret in self._secrets.items()]
         found = await asyncio.gather(*checks, self._check_list(before), return_exceptions=True)
-        told = [error for error in found if error is not None]
-        for error in told:
-            if not isinstance(error, LiveValueError):
+        told: list[str] = []
+        for name, error in zip([*self._secrets, ""], found, strict=True):
+            if isinstance(error, LiveValueError):
+                told.append(str(error))
+            elif isinstance(error, QuestionError):
+                told.append(f"{name}: can't be compared with its live value, so nothing was changed: {error}")
+            elif error is not None:
                 raise error
         if told:
-            raise LiveValueError("\n".join(str(error) for error in told))
+            raise LiveValueError("\n".join(told))
 
     async def _check_list(self, before: Mapping[str, Any] | None) -> None:
         """Refuse to remove a key in use, or a secret that the stack created without a recovery window."""

@@ -38,6 +38,7 @@ LIST_ONLY = "ECS_SECRETS_LIST_ONLY"
 
 _PASSWORD = "random:index/randomPassword:RandomPassword"  # noqa: S105 - a type
 _STASH = "pulumi:index:Stash"
+_GUARD = f"ecs-secrets:index:Secrets${_STASH}::"
 _OF_A_SECRET = (
     SECRET,
     VERSION,
@@ -162,8 +163,13 @@ class Recovery:
             for known in _recorded(resource):
                 for name in [n for n, record in known.items() if record["secret"] in full_names]:
                     del known[name]
-            if resource["type"] == _PASSWORD and (at := _password_key(resource["urn"], generated)):
+            at = _password_key(resource["urn"], self._keys)
+            if at not in generated:
+                continue
+            if resource["type"] == _PASSWORD:
                 resource.update(_password(resource["inputs"], generated[at]))
+            elif resource["type"] == _STASH and resource["urn"].endswith(f"-kept-{at[0]}-{at[1]}"):
+                resource.update(_kept(generated[at], generated.get((at[0], at[1] - 1))))
         if json.dumps(exported) != before:
             self.engine.run("stack", "import", stdin=json.dumps(exported))
 
@@ -202,7 +208,7 @@ class Recovery:
     def _filled(self, entry: dict[str, Any], step: Mapping[str, Any], existing: Existing) -> dict[str, Any] | None:
         inputs = {k: v for k, v in (step["newState"].get("inputs") or {}).items() if k != "__defaults"}
         if entry["type"] == _PASSWORD:
-            value = self._values.get(_password_key(step["urn"], self._values) or ("", 0))
+            value = self._values.get(_password_key(step["urn"], self._keys) or ("", 0))
             return {**entry, "id": "none", **_password(inputs, value)} if value else None
         after = step["newState"].get("propertyDependencies") or {}
         found = existing.find(Wanted(step["urn"], entry["type"], inputs, after))
@@ -210,6 +216,11 @@ class Recovery:
             return None
         lost = {name: inputs[name] for name in _ONLY_INPUTS if name in inputs}
         return {**entry, "id": found, **({"inputs": lost} if lost else {})}
+
+    @cached_property
+    def _keys(self) -> frozenset[tuple[str, int]]:
+        """Configuration key and number of every generated value."""
+        return frozenset(at for secret in self.own.values() for at in _generated(secret))
 
     @cached_property
     def _values(self) -> Mapping[tuple[str, int], str]:
@@ -390,7 +401,8 @@ def _up(recovery: Recovery) -> None:
         step["urn"] for step in steps if "replace" in step["op"] and f"{TASK_DEFINITION}::" in step["urn"]
     } & imported
     recovery.forget(sorted(others))
-    unsafe = {step["urn"] for step in steps if step["op"] not in _HARMLESS} - others
+    # A Stash is in the state only.
+    unsafe = {s["urn"] for s in steps if s["op"] not in _HARMLESS and f"{_STASH}::" not in s["urn"]} - others
     if unsafe:
         names = ", ".join(map(_named, sorted(unsafe)))
         command = f"{'python -m sandbox' if engine.sandbox else 'pulumi'} up --stack {engine.stack}"
@@ -419,10 +431,10 @@ def _counts(entries: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _recorded(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the records of secrets by name in a state's resource (components/value_guard.py), of its inputs and its outputs."""
-    for properties in ("outputs", "inputs") if resource["type"] == _STASH else ():
-        content = resource.get(properties, {}).get("input")
-        if isinstance(content, dict) and isinstance(known := content.get("secrets"), dict):
-            yield known
+    if _GUARD in resource["urn"]:
+        for properties in ("outputs", "inputs"):
+            if known := resource[properties]["input"].get("secrets"):  # not in the Stash of a kept value
+                yield known
 
 
 def _password(inputs: Mapping[str, Any], value: str) -> dict[str, Any]:
@@ -430,6 +442,13 @@ def _password(inputs: Mapping[str, Any], value: str) -> dict[str, Any]:
     given = {**inputs, "length": len(value)}
     secret = {_SIGNATURE: _SECRET_SIGNATURE, "plaintext": json.dumps(value)}
     return {"inputs": given, "outputs": {**given, "id": "none", "result": secret}}
+
+
+def _kept(value: str, before: str | None) -> dict[str, Any]:
+    """Return the state of the Stash that keeps a value for later numbers (components/app_secrets.py)."""
+    content = {"value": value, "previous": before}
+    secret = {_SIGNATURE: _SECRET_SIGNATURE, "plaintext": json.dumps(content)}
+    return {"inputs": {"input": secret}, "outputs": {"input": secret, "output": secret}}
 
 
 def _generated(secret: Secret) -> dict[tuple[str, int], tuple[str, tuple[str, ...]]]:
@@ -445,9 +464,13 @@ def _generated(secret: Secret) -> dict[tuple[str, int], tuple[str, tuple[str, ..
 
 
 def _password_key(urn: str, known: Iterable[tuple[str, int]]) -> tuple[str, int] | None:
-    """Return configuration key and number of a generated value from its resource's name, `<component>-<key>-<number>`."""
+    """Return configuration key and number of a generated value from its resource's name, `<component>-<key>-<number>`.
+
+    A key can end like another one: the longest counts.
+    """
     name = urn.rpartition("::")[2]
-    return next(((key, n) for key, n in known if re.fullmatch(rf"(?:.*-)?{re.escape(key)}-{n}", name)), None)
+    found = [(key, n) for key, n in known if re.fullmatch(rf"(?:.*-)?{re.escape(key)}-{n}", name)]
+    return max(found, key=lambda at: len(at[0]), default=None)
 
 
 def _show(recovery: Recovery, would: Sequence[str], *, json_: bool) -> None:

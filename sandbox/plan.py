@@ -53,7 +53,7 @@ class ApplicationPlan:
         """
         try:
             return cls.ask(project, stack).result()
-        except SandboxError:
+        except Exception:
             _asked.cache_clear()  # what failed is asked again
             raise
 

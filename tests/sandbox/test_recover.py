@@ -218,3 +218,36 @@ def test_what_a_function_set_is_not_replaced_once_the_rotation_is_off_after_a_re
     assert "turn the rotation on and run `python -m ops rotate db-app-user" in said
     sandbox.ok("up", *copy.options, *rotation)
     assert json.loads(live(sandbox, copy)[name][1]) == rotated
+
+
+def test_a_value_before_is_the_one_that_aws_has_and_not_the_one_that_the_state_kept(
+    sandbox: Any, project_copy: Make
+) -> None:
+    """A backup of an earlier number is restored under another ARN: the state kept values that the restored secret never had."""
+    copy = project_copy()
+    sandbox.ok("up", *copy.options)
+    sandbox.ok("up", *copy.options, "-c", "rotations.jwtSecret=2", "-c", "rotations.encryptionKey=2")
+    copy.add_config("service-ticket-system:rotations:\n  jwtSecret: 3\n  encryptionKey: 3\n")
+    sandbox.ok("up", *copy.options)
+    client, prefix = sandbox.aws("secretsmanager", copy), f"{copy.name}-{copy.stack}"
+    config = json.loads(live(sandbox, copy)[f"{prefix}-app-config"][1])
+    config |= {"ENCRYPTION_KEY": "earlier-key-number-two", "ENCRYPTION_KEY_PREVIOUS": "earlier-key-number-one"}
+    for name in ("jwt-secret", "app-config"):
+        client.delete_secret(SecretId=f"{prefix}-{name}", ForceDeleteWithoutRecovery=True)
+    client.create_secret(Name=f"{prefix}-app-config", SecretString=json.dumps(config))
+    jwt = client.create_secret(Name=f"{prefix}-jwt-secret", SecretString="earlier-value-number-one")
+    client.put_secret_value(SecretId=jwt["ARN"], SecretString="earlier-value-number-two")
+    stage = {"SecretId": jwt["ARN"], "VersionStage": "pulumi-previous", "MoveToVersionId": jwt["VersionId"]}
+    client.update_secret_version_stage(**stage)
+
+    left = sandbox.ops(copy, "recover", "--stack", copy.stack, "--yes")
+    assert "imported" in left.err, left.err
+    sandbox.ok("up", *copy.options)
+
+    found = live(sandbox, copy)
+    assert found[f"{prefix}-jwt-secret"][1] == "earlier-value-number-two"
+    before = client.get_secret_value(SecretId=jwt["ARN"], VersionStage="pulumi-previous")["SecretString"]
+    assert before == "earlier-value-number-one"
+    assert json.loads(found[f"{prefix}-app-config"][1]) == config
+    is_whole(sandbox, copy)
+    assert in_the_clear(sandbox, found, left.out, left.err) == set()

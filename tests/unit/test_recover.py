@@ -61,6 +61,22 @@ def test_a_generated_value_is_imported_from_any_secret_that_has_it(
     assert [entry["id"] for entry in found] == (["none"] if value else [])
 
 
+@pytest.mark.parametrize("first", ["lost", "here"])
+def test_a_key_that_ends_like_another_one_is_not_taken_for_it(first: str) -> None:
+    keys = {"lost": "password", "here": "db-password"}
+    secrets = {
+        name: Secret(name, name, "stack", None, json=False, variable=None, parts={"": Part("generated", keys[name], 1)})
+        for name in (first, *({*keys} - {first}))
+    }
+    aws: Any = _SecretsManager({("lost", "AWSCURRENT"): "another"})
+    step = {"urn": f"{URN}x::app-db-password-1", "newState": {"type": PASSWORD, "inputs": {"length": 32}}}
+    existing: Any = None
+    found = _recovery(aws, secrets).entries(
+        [step], {"resources": [{"type": PASSWORD, "name": "app-db-password-1"}]}, existing
+    )
+    assert found["resources"] == []
+
+
 @pytest.mark.parametrize(
     ("rotated", "has", "moved"),
     [
@@ -84,7 +100,8 @@ def test_only_what_the_program_sets_is_labelled_as_its_own(
         "resources": [
             {"type": VERSION, "urn": f"{base}::{VERSION}::app-db-value", "id": f"{arn}|v1"},
             *([] if rotated is None else [{
-                "type": "pulumi:index:Stash", "urn": f"{base}::pulumi:index:Stash::app",
+                "type": "pulumi:index:Stash", "urn": f"{base}::ecs-secrets:index:Secrets$pulumi:index:Stash::app",
+                "outputs": {"input": {}},
                 "inputs": {"input": {"secrets": {"db": {"secret": "tickets-dev-db", "rotated": rotated}}}},
             }]),
         ]
@@ -121,10 +138,17 @@ def test_a_state_gets_the_values_of_a_secret_that_it_has_no_longer_and_keeps_the
 
     def stash(content: Any) -> dict[str, Any]:
         given = {"input": content, "output": content}
-        urn = f"{base}::pulumi:index:Stash::app"
+        urn = f"{base}::ecs-secrets:index:Secrets$pulumi:index:Stash::app"
         return {"type": "pulumi:index:Stash", "urn": urn, "inputs": {"input": content}, "outputs": given}
 
-    state = {"deployment": {"resources": [*map(password, part), stash({"secrets": records}), stash("a user's own")]}}
+    own_stash = {**stash({"secrets": {"sig": "no record"}}), "urn": f"{base}::pulumi:index:Stash::own"}
+    state: dict[str, Any] = {
+        "deployment": {"resources": [*map(password, part), stash({"secrets": records}), own_stash]}
+    }
+    kept = {number: stash({"value": "state's"}) for number in (1, 2)}
+    for number, one in kept.items():
+        one["urn"] += f"-kept-lost-{number}"
+    state["deployment"]["resources"] += kept.values()
     ran: list[str] = []
 
     class Engine:
@@ -139,9 +163,12 @@ def test_a_state_gets_the_values_of_a_secret_that_it_has_no_longer_and_keeps_the
     recovery.engine = Engine()  # pyright: ignore[reportAttributeAccessIssue]
     recovery._take_values(["lost", "gone"])
     assert ran == ["stack export", "stack import"]
-    lost, here, gone, known, own = state["deployment"]["resources"]
+    lost, here, gone, known, own, earlier, other = state["deployment"]["resources"]
+    assert json.loads(earlier["inputs"]["input"]["plaintext"]) == {"value": "AWS's", "previous": None}
+    assert earlier["inputs"]["input"] == earlier["outputs"]["input"] == earlier["outputs"]["output"]
+    assert other == kept[2], "AWS has no value of that number"
     assert (lost["inputs"], json.loads(lost["outputs"]["result"]["plaintext"])) == ({"length": 5}, "AWS's")
-    assert (here, gone, own) == (password("here"), password("gone"), stash("a user's own"))
+    assert (here, gone, own) == (password("here"), password("gone"), own_stash)
     assert known["inputs"]["input"] == known["outputs"]["input"] == {"secrets": {"here": records["here"]}}
 
     recovery._take_values(["gone"])

@@ -535,6 +535,29 @@ def test_refusals_of_all_secrets_are_printed_together(record: Recorder) -> None:
     assert [name for name in starts if name in {"one", "two", "three", "gone"}] == ["one", "three", "gone"]
 
 
+def test_a_question_without_an_answer_is_refused_with_the_others(record: Recorder) -> None:
+    plans = [SecretPlan(name, name, values=JSON.values) for name in ("one", "two")]
+
+    class Throttled(Aws):
+        def listed(self, arguments: Any) -> dict[str, Any]:
+            if arguments["secretId"] == "one":
+                raise _RefusedError("ThrottlingException: Rate exceeded")
+            return super().listed({"secretId": FULL})
+
+    async def act(guard: Guard) -> None:
+        guard.stash([(plan, outputs(NEW)) for plan in plans])
+        state = {plan.name: {**Record.of(plan).as_state(), "set": {"values": LAST}} for plan in plans}
+        asked: Any = guard._on_values.callback(step("secrets", old_inputs={"input": recorded(state)}))
+        await asked
+
+    with pytest.raises(LiveValueError) as refused:
+        guarded(record, act, Throttled({"1": ([LIVE], LAST), "2": (["AWSCURRENT"], {"SMTP": "hand"})}))
+    first, second, *_ = str(refused.value).splitlines()
+    assert first.startswith("one: can't be compared with its live value")
+    assert first.endswith("ThrottlingException: Rate exceeded")
+    assert second.startswith("two: its live value at SMTP, version 2, was set outside this stack")
+
+
 def test_a_refusal_waits_for_those_of_other_secrets(record: Recorder, waiting: list[float]) -> None:
     """After the first error the engine begins nothing more."""
     aws = Aws({"1": ([LIVE], LAST), "2": (["AWSCURRENT"], {"SMTP": "hand"})})
