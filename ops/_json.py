@@ -29,7 +29,9 @@ def read_json(path: Path) -> object:
         raise ValueError(f"{path} can't be read: {error.strerror}") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except ValueError:
+    except UnicodeDecodeError:
         raise ValueError(f"{path} is not JSON: it is not UTF-8 text") from None
+    except ValueError:
+        raise ValueError(f"{path} is not JSON: it holds a number that is too long") from None
     except RecursionError:
         raise ValueError(f"{path} can't be read as JSON: it is nested too deeply") from None

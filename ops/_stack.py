@@ -180,7 +180,7 @@ def load(stack: str | None = None, outputs_file: Path | None = None) -> Stack:
 
 def selected_in_sandbox() -> str:
     """Return the stack that `python -m sandbox env` selected; Pulumi reads the same variable."""
-    return os.environ.get("PULUMI_STACK") or "dev"
+    return os.environ.get("PULUMI_STACK", "").rpartition("/")[2] or "dev"
 
 
 def parse(raw: Mapping[str, Any], source: str) -> Stack:

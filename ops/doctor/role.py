@@ -1,7 +1,7 @@
 """Checks of the execution role: can ECS assume it, and can it read exactly this stack's secrets and what a start needs?"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from components.location import in_region, region_of
@@ -210,9 +210,10 @@ def calls_at_start(stack: Stack, definition: TaskDefinition) -> Iterator[Call]:
 
 def _start(snapshot: Snapshot, role: Role) -> Iterator[Finding]:
     calls = [call for definition in snapshot.definitions for call in calls_at_start(snapshot.stack, definition)]
+    # IAM limits a token to no repository.
+    calls = [replace(call, resource="*", region="") if call.service == "ecr.api" else call for call in calls]
     for call in sorted(dict.fromkeys(call for call in calls if call.about), key=lambda one: _ORDER.index(one.service)):
-        resource = "*" if call.service == "ecr.api" else call.resource  # IAM limits a token to no repository
-        decision = role.may(call.action, resource, request_context(snapshot.stack, role))
+        decision = role.may(call.action, call.resource, request_context(snapshot.stack, role))
         yield from _denied("start", f"{role.name} on {call.about}", call.action, decision, snapshot)
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import botocore.session
 import yaml
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
 from ops._errors import MisuseError
 from ops._json import read_json
@@ -208,8 +209,8 @@ def _task(raw: Mapping[str, Any], key: str, definitions: list[Any]) -> dict[str,
 @functools.cache
 def _model() -> Any:
     """Return botocore's model of a task definition."""
-    untyped: Any = botocore.session.get_session()
-    return untyped.get_service_model("ecs").shape_for("RegisterTaskDefinitionRequest")
+    model: Any = Loader().load_service_model("ecs", "service-2")  # a session would read the user's AWS configuration
+    return ServiceModel(model).shape_for("RegisterTaskDefinitionRequest")
 
 
 def _as_ecs(value: Any, shape: Any, *, blocks: bool = False) -> Any:

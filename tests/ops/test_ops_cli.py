@@ -402,7 +402,8 @@ def test_a_stacks_name_is_checked_first(stack: Stack, ops: Any, command: str) ->
 
 
 @pytest.mark.parametrize(
-    ("selected", "given", "stack"), [("", None, "dev"), ("prod", None, "prod"), ("prod", "qa", "qa")]
+    ("selected", "given", "stack"),
+    [("", None, "dev"), ("prod", None, "prod"), ("me/tickets/prod", None, "^prod$"), ("prod", "qa", "qa")],
 )
 def test_in_the_sandbox_the_stack_is_the_one_that_its_env_selected(
     monkeypatch: pytest.MonkeyPatch, selected: str, given: str | None, stack: str
