@@ -20,13 +20,20 @@ def _selectors(items: Any) -> list[dict[str, Any]]:
             "readWriteType": item.get("readWriteType") or "All",
             "includeManagementEvents": item.get("includeManagementEvents") is not False,
             "excludeManagementEventSources": sorted(item.get("excludeManagementEventSources") or []),
+            **({"dataResources": item["dataResources"]} if item.get("dataResources") else {}),
         }
         for item in items or []
     ]
 
 
 _MAX_SELECTORS: Final = 5
-_ONLY: Final = ("excludeManagementEventSources", "includeManagementEvents", "readWriteType")
+_MAX_VALUES: Final = 250
+_ONLY: Final = ("dataResources", "excludeManagementEventSources", "includeManagementEvents", "readWriteType")
+_DATA = fields(
+    only=("type", "values"),
+    type=one_of("AWS::DynamoDB::Table", "AWS::Lambda::Function", "AWS::S3::Object"),
+    values=lambda given: f"expected at most {_MAX_VALUES}, got {len(given)}" if len(given) > _MAX_VALUES else None,
+)
 _LOGS: Final = frozenset({"cloudWatchLogsGroupArn", "cloudWatchLogsRoleArn"})
 
 
@@ -34,7 +41,7 @@ def _check_selectors(items: Any) -> str | None:
     """What the official schema refuses of event selectors."""
     if len(items) > _MAX_SELECTORS:
         return f"expected at most {_MAX_SELECTORS}, got {len(items)}"
-    return fields(only=_ONLY, readWriteType=one_of("ReadOnly", "WriteOnly", "All"))(items)
+    return fields(only=_ONLY, readWriteType=one_of("ReadOnly", "WriteOnly", "All"), dataResources=_DATA)(items)
 
 
 class Trail(AwsResource):

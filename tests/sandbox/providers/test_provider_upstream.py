@@ -473,7 +473,7 @@ GOOD: dict[str, dict[str, Any]] = {
     [
         ("cloudtrail/trail:Trail", "eventSelectors", [{}] * 6, "at most 5"),
         ("cloudtrail/trail:Trail", "eventSelectors", [{"readWriteType": "Any"}], "ReadOnly"),
-        ("cloudtrail/trail:Trail", "eventSelectors", [{"dataResources": []}], "does not support dataResources"),
+        ("cloudtrail/trail:Trail", "eventSelectors", [{"dataResources": [{"type": "AWS::S3"}]}], "dataResources: type: "),
         ("cloudtrail/trail:Trail", "name", "ab", "3 to 128 characters"),
         ("cloudtrail/trail:Trail", "s3KeyPrefix", "p" * 201, "0 to 200 characters"),
         ("cloudwatch/eventRule:EventRule", "eventPattern", '{"a":"' + "x" * 2_100 + '"}', "more than 2,048"),
