@@ -367,12 +367,14 @@ def _operate(
     official: bool = False,
 ) -> None:
     from sandbox import local_aws  # noqa: PLC0415
+    from sandbox.plan import ApplicationPlan  # noqa: PLC0415
     from sandbox.project import Project  # noqa: PLC0415
 
     if endpoint:
         local_aws.at(endpoint)  # a wrong URL must be said before the slow imports
     project = Project.load(directory)
     project.stack_file(stack)
+    ApplicationPlan.ask(project, stack)  # it answers during the slow imports
 
     from sandbox import engine, program, summary  # noqa: PLC0415
     from sandbox.screen import Screen  # noqa: PLC0415

@@ -138,7 +138,6 @@ def prepared(request: Request, screen: Screen) -> Generator["Run"]:
     """
     home, notes = Home.from_environment(), _Notes(screen)
     settings = request.project.settings(request.stack)  # first: a wrong stack name must not start anything
-    ApplicationPlan.ask(request.project, request.stack)  # it answers while the engine gets ready
     home.prepare()
     cli = pulumi_cli.find_or_build(home, screen.status)
     if request.official:

@@ -34,8 +34,6 @@ class ApplicationPlan:
     @classmethod
     def ask(cls, project: Project, stack: str) -> "Future[ApplicationPlan]":
         """Start to ask the project; a second question waits for the first one's answer."""
-        if not (project.directory / _MODULE).is_file():
-            return _ASKS.submit(cls)
         # Printed again only after a change of what it follows from.
         files = (
             *project.directory.glob("*.py"),
@@ -68,6 +66,8 @@ def _asked(directory: Path, stack: str, version: tuple[tuple[str, int], ...]) ->
 
 
 def _printed(directory: Path, stack: str) -> ApplicationPlan:
+    if not (directory / _MODULE).is_file():
+        return ApplicationPlan()
     command = [sys.executable, "-m", "config.plan", "--stack", stack]
     ended = subprocess.run(  # noqa: S603 - our own interpreter, no shell
         command, cwd=directory, capture_output=True, text=True, check=False, timeout=_SECONDS

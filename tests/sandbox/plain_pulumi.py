@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,23 @@ pulumi() {
 """What a person answers: yes to what the preview shows, a value where one is asked for."""
 
 
+def bash(
+    script: str, folder: Path, variables: Mapping[str, str], *, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a script that stops at its first failure; its standard error is among its output."""
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+
+
 @dataclass(frozen=True)
 class Shell:
     """A shell in a copy of the repository.
@@ -57,17 +74,7 @@ class Shell:
 
     def run(self, script: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a script; its standard error is among its output."""
-        return subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", _ANSWERS + script],
-            cwd=self.project,
-            env={**self.variables, **more},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        return bash(_ANSWERS + script, self.project, {**self.variables, **more}, timeout=300)
 
     def ok(self, script: str, **more: str) -> str:
         """Run a script that must end well; return what it printed."""

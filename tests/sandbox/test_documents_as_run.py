@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from sandbox import local_aws
 from sandbox.home import REPOSITORY, Home
+from tests.sandbox.plain_pulumi import bash
 
 pytestmark = pytest.mark.slow
 
@@ -51,17 +51,7 @@ def blocks(language: str, text: str) -> list[str]:
 def run(script: str, folder: Path, home: Home, search_path: str, **more: str) -> str:
     """Return what a script printed; it must end well."""
     own = {"PATH": search_path, "SANDBOX_HOME": str(home.root), "HOME": str(home.root.parent)}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=folder,
-        env=own | more,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+    done = bash(script, folder, own | more, timeout=240)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
