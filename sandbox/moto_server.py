@@ -5,7 +5,6 @@ behaviour. Values stay in this process's memory.
 """
 
 import base64
-import contextlib
 import functools
 import json
 import os
@@ -488,29 +487,23 @@ def _change_client_id(*, present: bool) -> Callable[[IamResponse], EmptyResult]:
 
 
 class OneAtATime:
-    """moto's application with one request of a service at a time.
+    """moto's application with one request at a time.
 
-    moto keeps a service's resources in plain dictionaries and walks through them while it answers. A request that adds one
-    at that moment ends another with "dictionary changed size during iteration", which a client gets as HTTP 500. Step
-    Functions is left out: its executions call services, itself among them, and wait.
+    moto keeps resources in plain dictionaries and walks through them while it answers, other services' as well: who may make a
+    call is read from IAM's roles. A request that adds one at that moment ends another with "dictionary changed size during
+    iteration", which a client gets as HTTP 500. No request waits for another: an execution of a state machine calls services
+    from a thread of its own.
     """
 
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
         """Serve an application."""
         self._application = application
-        self._locks: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request."""
-        scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
-        service = scope["service"] if scope else ""
-        lock = self._locks.setdefault(service, threading.Lock())
-        with contextlib.nullcontext() if service == "states" else lock:
+        with self._lock:
             return self._application(environ, start_response)
-
-
-_SCOPE = re.compile(r"Credential=[^/]*/[0-9]*/[^/]*/(?P<service>[^/]*)/aws4_request")
-"""What a request is signed for. Source: AWS, "Elements of an AWS API request signature"."""
 
 
 def _end(_number: int, _frame: object) -> None:
