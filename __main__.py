@@ -23,7 +23,7 @@ errors.end_quietly()
 hooks.let_hooks_end()
 config = load(APPLICATION)
 partition, region, caller = aws.get_partition(), aws.get_region(), aws.get_caller_identity()
-location = Location(partition.partition, region.region, caller.account_id, partition.dns_suffix)
+location = Location(partition.partition, region.region, caller.account_id)
 with errors.readable():
     require_boundary(caller.arn, config.names, location, config.permissions_boundary)
 

@@ -20,7 +20,7 @@ from components.location import Location
 end_quietly()
 hooks.let_hooks_end()
 partition, region, caller = aws.get_partition(), aws.get_region(), aws.get_caller_identity()
-settings = load(Location(partition.partition, region.region, caller.account_id, partition.dns_suffix), caller.arn)
+settings = load(Location(partition.partition, region.region, caller.account_id), caller.arn)
 location = settings.stack.location
 
 # Everything else depends on the bucket: if its name is taken, AWS refuses it and nothing is created.

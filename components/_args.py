@@ -61,7 +61,7 @@ def location_of(args: Mapping[str, Any], component: pulumi.Resource) -> Location
     opts = pulumi.InvokeOptions(parent=component)
     partition, region = aws.get_partition(opts=opts), aws.get_region(opts=opts)
     caller = aws.get_caller_identity(opts=opts)
-    return Location(partition.partition, region.region, caller.account_id, partition.dns_suffix)
+    return Location(partition.partition, region.region, caller.account_id)
 
 
 def secrets_of(given: Sequence[Secret | Mapping[str, Any]] | None) -> list[Secret]:

@@ -1,6 +1,7 @@
 """The task execution role: it reads the secrets when a task starts, and nothing else."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NotRequired, TypedDict
 
 import pulumi
@@ -160,7 +161,7 @@ class _Granted:
         repositories = {found for image in images if (found := location.ecr_repository_arn(image))}
         return [
             *(
-                identity.decrypt_through_secrets_manager(arns, region=region, dns_suffix=location.dns_suffix)
+                identity.decrypt_through_secrets_manager(arns, replace(location, region=region))
                 for region, arns in sorted(by_region.items())
             ),
             identity.write_logs(location.log_group_arn(log_group)),

@@ -9,6 +9,19 @@ ECR_REGISTRY = r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)
 _ECR_IMAGE = re.compile(ECR_REGISTRY + r"(?P<name>[^:@]+)[:@].+")
 
 
+_SUFFIX = "amazonaws.com"
+_PARTITIONS = {
+    "cn-": ("aws-cn", "amazonaws.com.cn"),
+    "us-gov-": ("aws-us-gov", _SUFFIX),
+    "us-iso-": ("aws-iso", "c2s.ic.gov"),
+    "us-isob-": ("aws-iso-b", "sc2s.sgov.gov"),
+    "eu-isoe-": ("aws-iso-e", "cloud.adc-e.uk"),
+    "us-isof-": ("aws-iso-f", "csp.hci.ic.gov"),
+    "eusc-": ("aws-eusc", "amazonaws.eu"),
+}
+"""Partition and DNS suffix by the start of a Region, where they differ from `aws`. Source: botocore's partitions.json."""
+
+
 @dataclass(frozen=True)
 class Location:
     """An AWS account in one Region."""
@@ -19,8 +32,11 @@ class Location:
     """Such as `eu-west-1`."""
     account_id: str
     """Twelve digits."""
-    dns_suffix: str = "amazonaws.com"
-    """`amazonaws.com`, or `amazonaws.com.cn` in China."""
+
+    def endpoint(self, service: str) -> str:
+        """Return the name of a service in this Region, as policies compare it: `kms:ViaService`, a service principal."""
+        suffix = next((suffix for name, suffix in _PARTITIONS.values() if name == self.partition), _SUFFIX)
+        return f"{service}.{self.region}.{suffix}"
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource of this account and Region."""
@@ -53,17 +69,8 @@ class Location:
 
 
 def partition_of(region: str) -> str:
-    """Return the partition of a Region. Source: botocore's partitions.json."""
-    prefixes = {
-        "cn-": "aws-cn",
-        "us-gov-": "aws-us-gov",
-        "us-iso-": "aws-iso",
-        "us-isob-": "aws-iso-b",
-        "eu-isoe-": "aws-iso-e",
-        "us-isof-": "aws-iso-f",
-        "eusc-": "aws-eusc",
-    }
-    return next((partition for prefix, partition in prefixes.items() if region.startswith(prefix)), "aws")
+    """Return the partition of a Region."""
+    return next((partition for start, (partition, _) in _PARTITIONS.items() if region.startswith(start)), "aws")
 
 
 def region_of(arn: str) -> str:

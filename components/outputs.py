@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar, cast
 
+from components.location import Location
 from components.names import Names
 from components.references import parse_value_from
 
@@ -134,15 +135,6 @@ _REQUIRED = ("environment", "secret_arns", "secrets", "services")
 _ARN_FIELDS = 6
 
 
-@dataclass(frozen=True)
-class Home:
-    """The partition, Region and account that a stack lives in, as its own ARNs say."""
-
-    partition: str
-    region: str
-    account: str
-
-
 def parse(raw: Mapping[str, Any]) -> Outputs[str]:
     """Return a deployed stack's outputs. Unknown outputs are ignored.
 
@@ -183,8 +175,8 @@ def parse(raw: Mapping[str, Any]) -> Outputs[str]:
     return outputs
 
 
-def home_of(outputs: Outputs[str]) -> Home:
-    """Return where the stack lives."""
+def home_of(outputs: Outputs[str]) -> Location:
+    """Return where the stack lives, as its own ARNs say."""
     first = next(iter(outputs.services.values())).task_definition_arn
     return _home("task_definition_arn", first)
 
@@ -204,10 +196,10 @@ def _check_places(outputs: Outputs[str]) -> None:
     for label, arn in _arns(outputs):
         place = _home(label, arn)
         # IAM has no Regions.
-        expected = Home(home.partition, place.region and home.region, home.account)
+        expected = Location(home.partition, place.region and home.region, home.account_id)
         if place != expected and arn not in foreign:
-            where = f"{place.partition}, account {place.account}, Region {place.region or 'none'}"
-            raise OutputsError(f"{label} is in {where}; the stack is in account {home.account}, {home.region}")
+            where = f"{place.partition}, account {place.account_id}, Region {place.region or 'none'}"
+            raise OutputsError(f"{label} is in {where}; the stack is in account {home.account_id}, {home.region}")
 
 
 def _check_names(outputs: Outputs[str]) -> None:
@@ -249,11 +241,11 @@ def _arns(outputs: Outputs[str]) -> Iterator[tuple[str, str]]:
             yield label, arn
 
 
-def _home(label: str, arn: str) -> Home:
+def _home(label: str, arn: str) -> Location:
     parts = arn.split(":")
     if parts[0] != "arn" or len(parts) < _ARN_FIELDS:
         raise OutputsError(f"{label} is not an ARN")
-    return Home(parts[1], parts[3], parts[4])
+    return Location(parts[1], parts[3], parts[4])
 
 
 def _secret(name: str, raw: object) -> Secret[str]:

@@ -163,8 +163,7 @@ class Rotation(pulumi.ComponentResource):
                     superuser_kms_key_arn=known[3],
                     function_arn=location.arn("lambda", f"function:{self._function_name}"),
                     log_group_arn=log_group_arn,
-                    region=location.region,
-                    dns_suffix=location.dns_suffix,
+                    location=location,
                 )
             )
         )

@@ -1,7 +1,7 @@
 """IAM roles with everything that decides their permissions."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from components.location import region_of
@@ -66,7 +66,7 @@ class Role:
         return known | {
             "aws:resourceaccount": arn.split(":")[4],
             "aws:requestedregion": region_of(arn),
-            "kms:viaservice": f"secretsmanager.{region_of(arn)}.{stack.location.dns_suffix}",
+            "kms:viaservice": replace(stack.location, region=region_of(arn)).endpoint("secretsmanager"),
             "kms:encryptioncontext:secretarn": arn,
         }
 

@@ -61,23 +61,22 @@ class Stack(Outputs[str]):
     @property
     def partition(self) -> str:
         """`aws`, `aws-us-gov` or `aws-cn`."""
-        return home_of(self).partition
+        return self.location.partition
 
     @property
     def region(self) -> str:
         """The Region of its task definitions."""
-        return home_of(self).region
+        return self.location.region
 
     @property
     def account(self) -> str:
         """Twelve digits."""
-        return home_of(self).account
+        return self.location.account_id
 
     @property
     def location(self) -> Location:
         """Its account and Region, for ARNs."""
-        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
-        return Location(self.partition, self.region, self.account, suffix)
+        return home_of(self)
 
     @property
     def references(self) -> frozenset[str]:

@@ -46,7 +46,6 @@ def backup_statements(stack: Deployment, *, key_arn: str) -> tuple[Statement, ..
     location, partition = stack.location, stack.location.partition
     # AWS ends each ARN with a hyphen and six characters.
     secrets = [location.arn("secretsmanager", f"secret:{stack.names.prefix}-*"), *sorted(stack.adopted_arns)]
-    through = f"secretsmanager.{location.region}.{location.dns_suffix}"
     return (
         _allow("ListSecrets", ["secretsmanager:ListSecrets"], ["*"]),
         _allow(
@@ -63,7 +62,10 @@ def backup_statements(stack: Deployment, *, key_arn: str) -> tuple[Statement, ..
             "DecryptSecrets",
             ["kms:Decrypt"],
             [location.arn("kms", "key/*")],
-            {"StringEquals": {"kms:ViaService": through}, "StringLike": {"kms:EncryptionContext:SecretARN": secrets}},
+            {
+                "StringEquals": {"kms:ViaService": location.endpoint("secretsmanager")},
+                "StringLike": {"kms:EncryptionContext:SecretARN": secrets},
+            },
         ),
         _allow("FindBackupKey", ["kms:DescribeKey"], [key_arn]),
         _allow(

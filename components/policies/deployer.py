@@ -11,7 +11,7 @@ entities", delegating; Pulumi CLI 3.274, `pkg/backend/diy`.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from components.location import Location, in_region, region_of
 from components.names import Names
@@ -361,7 +361,11 @@ def _scopes(stack: Deployment) -> Mapping[str, tuple[list[str], Mapping[str, Map
     watched = [location.log_group_arn(f"{stack.watched_log_group or audit.log_group}{end}") for end in ("", ":*")]
     used_keys = [*(keys if "encryption" in stack.features else ()), *sorted(set(stack.key_arns))]
     regions = sorted({location.region, *map(region_of, stack.key_arns)})
-    through = {"StringEquals": {"kms:ViaService": [f"secretsmanager.{name}.{location.dns_suffix}" for name in regions]}}
+    through = {
+        "StringEquals": {
+            "kms:ViaService": [replace(location, region=name).endpoint("secretsmanager") for name in regions]
+        }
+    }
     here = {"StringEquals": {"aws:RequestedRegion": location.region}}
     return {
         "any": (["*"], {}),

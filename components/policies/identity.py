@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.location import Location
+
 Statement = Mapping[str, Any]
 
 DELIVER_LOG = (
@@ -63,10 +65,12 @@ def read_secrets(arns: Iterable[str]) -> Statement:
     return _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], sorted(set(arns)))
 
 
-def decrypt_through_secrets_manager(key_arns: Iterable[str], *, region: str, dns_suffix: str) -> Statement:
+def decrypt_through_secrets_manager(key_arns: Iterable[str], location: Location) -> Statement:
     """Return the right to decrypt with customer-managed keys of a Region, only through Secrets Manager on the role's behalf."""
-    statement = _allow("DecryptSecrets" + region.title().replace("-", ""), ["kms:Decrypt"], sorted(set(key_arns)))
-    return {**statement, "Condition": {"StringEquals": {"kms:ViaService": f"secretsmanager.{region}.{dns_suffix}"}}}
+    statement = _allow(
+        "DecryptSecrets" + location.region.title().replace("-", ""), ["kms:Decrypt"], sorted(set(key_arns))
+    )
+    return _through_secrets_manager(statement, location)
 
 
 def write_logs(log_group_arn: str) -> Statement:
@@ -88,8 +92,7 @@ def rotate_secret(
     kms_key_arn: str | None,
     function_arn: str,
     log_group_arn: str,
-    region: str,
-    dns_suffix: str,
+    location: Location,
     superuser_kms_key_arn: str | None = None,
 ) -> list[Statement]:
     """Return the rights of a rotation function in a VPC: change one secret, read at most one more, write one log."""
@@ -122,12 +125,9 @@ def rotate_secret(
         statements.append(_allow("ReadSuperuser", ["secretsmanager:GetSecretValue"], [superuser_secret_arn]))
     if kms_key_arn:
         use_key = _allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [kms_key_arn])
-        through = {"StringEquals": {"kms:ViaService": f"secretsmanager.{region}.{dns_suffix}"}}
-        statements.append({**use_key, "Condition": through})
+        statements.append(_through_secrets_manager(use_key, location))
     if superuser_kms_key_arn and superuser_kms_key_arn != kms_key_arn:
-        statements.append(
-            decrypt_through_secrets_manager([superuser_kms_key_arn], region=region, dns_suffix=dns_suffix)
-        )
+        statements.append(decrypt_through_secrets_manager([superuser_kms_key_arn], location))
     return statements
 
 
@@ -181,6 +181,10 @@ def bucket_requires_tls(bucket_arn: str) -> Statement:
         "Resource": [bucket_arn, f"{bucket_arn}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
+
+
+def _through_secrets_manager(statement: Statement, location: Location) -> Statement:
+    return {**statement, "Condition": {"StringEquals": {"kms:ViaService": location.endpoint("secretsmanager")}}}
 
 
 def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statement:

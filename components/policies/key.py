@@ -88,7 +88,7 @@ def _through_secrets_manager(location: Location, prefix: str, adopted_arns: Sequ
         {
             "StringEquals": {
                 "kms:CallerAccount": location.account_id,
-                "kms:ViaService": f"secretsmanager.{location.region}.{location.dns_suffix}",
+                "kms:ViaService": location.endpoint("secretsmanager"),
             },
             "StringLike": {"kms:EncryptionContext:SecretARN": sorted([own, *adopted_arns, trial])},
         },
@@ -98,7 +98,7 @@ def _through_secrets_manager(location: Location, prefix: str, adopted_arns: Sequ
 def _by_logs(location: Location, log_group_names: Sequence[str]) -> Statement:
     return _allow(
         "EncryptLogGroups",
-        {"Service": f"logs.{location.region}.{location.dns_suffix}"},
+        {"Service": location.endpoint("logs")},
         ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
         {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": sorted(map(location.log_group_arn, log_group_names))}},
     )
@@ -125,7 +125,7 @@ def _by_trail(location: Location, trail_arn: str) -> list[Statement]:
     through_s3 = {
         "StringEquals": {
             "kms:CallerAccount": location.account_id,
-            "kms:ViaService": f"s3.{location.region}.{location.dns_suffix}",
+            "kms:ViaService": location.endpoint("s3"),
         },
         "StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": trail_arn},
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from components.location import in_region, region_of
+from components.location import Location, in_region, region_of
 from components.policies import identity
 from ops._roles import Role
 from ops._stack import Stack
@@ -98,12 +98,13 @@ def _granted(trusts: str, *statements: identity.Statement, bound: bool = False) 
 
 _ANY = "arn"
 """Stands for an ARN where only the actions matter."""
+_NOWHERE = Location("", "", "")
 
 _DESIGNS: Mapping[Kind, Design] = {
     "execution": _granted(
         "ecs-tasks.amazonaws.com",
         identity.read_secrets([_ANY]),
-        identity.decrypt_through_secrets_manager([_ANY], region="", dns_suffix=""),
+        identity.decrypt_through_secrets_manager([_ANY], _NOWHERE),
         identity.write_logs(_ANY),
         *identity.pull_image(_ANY),
     ),
@@ -112,7 +113,7 @@ _DESIGNS: Mapping[Kind, Design] = {
         "lambda.amazonaws.com",
         *identity.rotate_secret(
             secret_arn=_ANY, superuser_secret_arn=_ANY, kms_key_arn=_ANY, function_arn=_ANY,
-            log_group_arn=_ANY, region="", dns_suffix="",
+            log_group_arn=_ANY, location=_NOWHERE,
         ),
     ),
     "trail": Design("cloudtrail.amazonaws.com"),

@@ -315,7 +315,7 @@ class Deployed:
         found = [identity.read_secrets(read)] if read else []
         if key:
             decrypt = identity.decrypt_through_secrets_manager
-            found.append(decrypt([key], region=self.region, dns_suffix="amazonaws.com"))
+            found.append(decrypt([key], self.location))
         found.append(identity.write_logs(self.location.log_group_arn(f"/ecs/{self.family}")))
         return [*found, *(identity.pull_image(repository) if repository else ())]
 

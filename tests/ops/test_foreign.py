@@ -58,9 +58,7 @@ def grant(stack: Stack, arns: list[str], keys: list[str]) -> None:
     own = stack.outputs["secret_arns"].values()
     stack.grant(
         identity.read_secrets([*own, *arns]),
-        identity.decrypt_through_secrets_manager(
-            [stack.key_arn, *keys], region=stack.region, dns_suffix="amazonaws.com"
-        ),
+        identity.decrypt_through_secrets_manager([stack.key_arn, *keys], stack.location),
         *others,
     )
 

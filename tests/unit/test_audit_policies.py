@@ -17,7 +17,7 @@ from components.policies.trail import bucket_policy, topic_policy, write_events
 
 LOCATION = Location("aws", "eu-central-1", "111122223333")
 NAMES = AuditNames("service-ticket-system-prod", LOCATION)
-CHINA = AuditNames("app-prod", Location("aws-cn", "cn-north-1", "111122223333", "amazonaws.com.cn"))
+CHINA = AuditNames("app-prod", Location("aws-cn", "cn-north-1", "111122223333"))
 TRAIL = "arn:aws:cloudtrail:eu-central-1:111122223333:trail/service-ticket-system-prod"
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:service-ticket-system-prod-alarms"
 

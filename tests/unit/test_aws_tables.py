@@ -21,6 +21,9 @@ def test_every_region_is_in_its_partition() -> None:
     }
     assert len(regions) > 30
     assert {region: partition_of(region) for region in regions} == regions
+    suffixes = {one["id"]: one["outputs"]["dnsSuffix"] for one in Loader().load_data("partitions")["partitions"]}
+    found = {name: Location(name, "REGION", "").endpoint("kms").removeprefix("kms.REGION.") for name in suffixes}
+    assert found == suffixes
 
 
 def test_log_retentions_are_those_that_cloudwatch_logs_takes() -> None:
@@ -51,7 +54,7 @@ def test_a_secret_s_limits_are_those_of_create_secret(member: str, most: int) ->
 
 
 def test_the_length_of_a_secret_s_arn_is_known_before_it_is_made() -> None:
-    here = Location("aws-cn", "cn-north-1", "111122223333", "amazonaws.com.cn")
+    here = Location("aws-cn", "cn-north-1", "111122223333")
     arn = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:tickets-dev-jwt-AbCdEf"
     assert here.secret_arn_length("tickets-dev-jwt") == len(arn)
     assert region_of(arn) == "cn-north-1"

@@ -317,7 +317,7 @@ def test_a_program_in_another_language_gives_objects(record: Recorder) -> None:
         "region": REGION,
         "owner": "stack",
     }
-    where = {"partition": "aws", "region": REGION, "account_id": ACCOUNT, "dns_suffix": "amazonaws.com"}
+    where = {"partition": "aws", "region": REGION, "account_id": ACCOUNT}
     recording = run(record, ExecutionRole, {"reads": [fields], "location": where})
     assert recording.one(POLICY).document("policy")["Statement"][0]["Resource"] == [fields["arn"]]
     assert recording.invokes == []

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import catalogue
+from components.location import Location
 from components.names import Names
 from components.policies import identity
 from config import declarations
@@ -269,7 +270,5 @@ def test_the_key_of_an_adopted_secret_is_granted_and_no_other(run: Any) -> None:
 
 
 def test_several_keys_of_a_region_are_one_statement() -> None:
-    statement = identity.decrypt_through_secrets_manager(
-        [RDS_KEY, RDS_KEY, "a"], region=REGION, dns_suffix="amazonaws.com"
-    )
+    statement = identity.decrypt_through_secrets_manager([RDS_KEY, RDS_KEY, "a"], Location("aws", REGION, ""))
     assert statement["Resource"] == sorted(["a", RDS_KEY])

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from components.location import Location
 from components.names import Names
-from components.outputs import NAMES, Home, OutputsError, Part, Secret, home_of, names_of, parse
+from components.outputs import NAMES, OutputsError, Part, Secret, home_of, names_of, parse
 
 ACCOUNT = "111122223333"
 
@@ -79,7 +80,7 @@ def test_outputs_are_read_and_what_is_not_known_is_ignored() -> None:
     assert vars(found.services["app"]) == SERVICE
     assert found.monthly_cost_usd == 1.2
     assert (found.kms_key_arn, found.alarm_topic_arn) == (None, None)
-    assert home_of(found) == Home("aws", "eu-west-1", ACCOUNT)
+    assert home_of(found) == Location("aws", "eu-west-1", ACCOUNT)
     assert names_of(found) == Names("tickets", "dev")
 
 

@@ -12,7 +12,7 @@ from components.policies import identity
 from components.policies.key import key_policy
 
 HERE = Location("aws", "eu-central-1", "111122223333")
-CHINA = Location("aws-cn", "cn-north-1", "111122223333", "amazonaws.com.cn")
+CHINA = Location("aws-cn", "cn-north-1", "111122223333")
 NAMES = st.lists(st.from_regex(r"[a-z0-9-]{1,200}", fullmatch=True), unique=True, max_size=400)
 
 
@@ -37,7 +37,7 @@ def test_order_does_not_change_the_policy(arns: list[str]) -> None:
 
 
 def test_decryption_is_granted_through_secrets_manager_of_that_region_only() -> None:
-    statement = identity.decrypt_through_secrets_manager(["key"], region="cn-north-1", dns_suffix="amazonaws.com.cn")
+    statement = identity.decrypt_through_secrets_manager(["key"], CHINA)
     assert (statement["Action"], statement["Resource"]) == (["kms:Decrypt"], ["key"])
     assert statement["Condition"] == {"StringEquals": {"kms:ViaService": "secretsmanager.cn-north-1.amazonaws.com.cn"}}
 
@@ -133,8 +133,7 @@ def test_a_rotation_function_reaches_its_secrets_and_nothing_else() -> None:
             kms_key_arn="key",
             function_arn="function",
             log_group_arn="log",
-            region="eu-central-1",
-            dns_suffix="amazonaws.com",
+            location=HERE,
         )
     }
     assert statements["RotateSecret"]["Resource"] == [arn("db-app-user")]
@@ -156,8 +155,7 @@ def test_a_rotation_function_reaches_its_secrets_and_nothing_else() -> None:
 
 def test_a_rotation_function_without_superuser_and_key_has_neither_right() -> None:
     statements = identity.rotate_secret(
-        secret_arn="s", superuser_secret_arn=None, kms_key_arn=None, function_arn="f", log_group_arn="l",
-        region="r", dns_suffix="d",
+        secret_arn="s", superuser_secret_arn=None, kms_key_arn=None, function_arn="f", log_group_arn="l", location=HERE,
     )  # fmt: skip
     assert {statement["Sid"] for statement in statements} == {
         "RotateSecret", "GeneratePassword", "WriteLogs", "AttachToVpc", "NotByTheCode",
