@@ -49,7 +49,8 @@ _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<name>[^:@]+):(?P<tag>[^@]+)"
 )
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_OF_AWS = {"AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"}
+_MOVED = {"AWSCURRENT", "AWSPREVIOUS"}
+"""Labels that AWS moves by itself when a version becomes the current one; AWSPENDING stays where it is."""
 
 
 def fill_gaps() -> None:
@@ -126,14 +127,14 @@ def _private_key(original: Callable[[str], object]) -> Callable[[str], object | 
 def _keep_own_labels(
     original: Callable[..., None], secret: FakeSecret, secret_version: dict[str, Any], version_id: str
 ) -> None:
-    """A new current version takes AWS's labels and those that it names; moto drops every label of the version before."""
-    taken = _OF_AWS | set(secret_version["version_stages"])
+    """A new current version takes the labels that it names and no others; moto drops every label of the version before."""
+    taken = _MOVED | set(secret_version["version_stages"])
     kept = {id_: [s for s in version["version_stages"] if s not in taken] for id_, version in secret.versions.items()}
     original(secret_version, version_id)
     for id_, labels in kept.items():
         if id_ != version_id:
-            aws = [stage for stage in secret.versions[id_]["version_stages"] if stage in _OF_AWS]
-            secret.versions[id_]["version_stages"] = [*aws, *labels]
+            moved = [stage for stage in secret.versions[id_]["version_stages"] if stage in _MOVED]
+            secret.versions[id_]["version_stages"] = [*moved, *labels]
 
 
 def _schedule_rotation(  # noqa: PLR0917 - moto's own signature

@@ -68,6 +68,22 @@ def test_a_version_keeps_its_value_while_it_is_pending(secrets: Any) -> None:
     assert labels(secrets, "s") == {"AWSCURRENT": "one", "AWSPENDING": "two"}
 
 
+def test_a_put_moves_the_pending_label_only_when_it_names_it(secrets: Any) -> None:
+    """A rotation that has ended leaves AWSPENDING at the current version."""
+    first = secrets.create_secret(Name="s", SecretString="one")
+    second = secrets.put_secret_value(SecretId="s", SecretString="two", VersionStages=["AWSPENDING"])
+    secrets.update_secret_version_stage(
+        SecretId="s",
+        VersionStage="AWSCURRENT",
+        MoveToVersionId=second["VersionId"],
+        RemoveFromVersionId=first["VersionId"],
+    )
+    secrets.put_secret_value(SecretId="s", SecretString="three")
+    assert labels(secrets, "s") == {"AWSCURRENT": "three", "AWSPREVIOUS": "two", "AWSPENDING": "two"}
+    secrets.put_secret_value(SecretId="s", SecretString="four", VersionStages=["AWSCURRENT", "AWSPENDING"])
+    assert labels(secrets, "s") == {"AWSCURRENT": "four", "AWSPREVIOUS": "three", "AWSPENDING": "four"}
+
+
 def test_a_deregistered_revision_is_scaled_and_not_deployed(client: Callable[[str], Any]) -> None:
     ecs = client("ecs")
     containers = [{"name": "app", "image": "nginx:1", "memory": 128}]
