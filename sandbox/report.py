@@ -19,12 +19,13 @@ VERBS = {
     "delete": ("deleting", "deleted"),
     "replace": ("replacing", "replaced"),
     "create-replacement": ("creating its replacement", "replacement created"),
-    "delete-replaced": ("letting the replaced one go", "replaced one let go"),
+    "delete-replaced": ("deleting the old one", "old one deleted"),
+    "keep-replaced": ("keeping the old one", "old one kept on AWS"),
     "refresh": ("reading", "read"),
     "read": ("reading", "read"),
     "import": ("importing", "imported"),
 }
-"""How each operation is told while it runs and when it is done."""
+"""How each operation is shown while it runs and when it is done. `keep-replaced` is ours: a `delete-replaced` that deletes nothing."""
 
 _COLOUR = re.compile(r"<\{%.*?%\}>")
 _PROGRAM_ERROR = "python inline source runtime error: "
@@ -217,7 +218,14 @@ def _exception_type(trace: str) -> str:
 def _change(metadata: Any) -> Change:
     name = metadata.urn.split("::")[3] if metadata.urn.count("::") >= 3 else metadata.urn  # noqa: PLR2004 - a URN's parts
     kind = getattr(metadata.op, "value", metadata.op)
+    if kind == "delete-replaced" and metadata.old and (metadata.old.retain_on_delete or _skips_destroy(metadata.old)):
+        kind = "keep-replaced"
     return Change(str(kind), _short_type(metadata.type), name, metadata.urn, tuple(_properties(metadata)))
+
+
+def _skips_destroy(old: Any) -> bool:
+    """Whether pulumi-aws deletes nothing of it: task definitions, log groups and functions have `skipDestroy`."""
+    return bool((old.inputs or {}).get("skipDestroy"))
 
 
 def _properties(metadata: Any) -> Iterator[PropertyChange]:

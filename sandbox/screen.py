@@ -14,7 +14,7 @@ from rich.spinner import Spinner
 from rich.status import Status
 from rich.text import Text
 
-from sandbox.report import CHANGING, VERBS, Change, Watcher
+from sandbox.report import VERBS, Change, Watcher
 from terminal import PlainConsole
 
 SYMBOLS = {
@@ -24,8 +24,9 @@ SYMBOLS = {
     "replace": "±",
     "create-replacement": "+",
     "delete-replaced": "-",
+    "keep-replaced": "=",
 }
-COLOURS = {"+": "green", "~": "yellow", "-": "red", "±": "magenta"}
+COLOURS = {"=": "dim", "+": "green", "~": "yellow", "-": "red", "±": "magenta"}
 _MOST_ROWS = 12
 _LINE_SECONDS = 15.0
 
@@ -96,7 +97,7 @@ class Screen(Watcher):
         with self._lock:
             _, began = self._running.pop(change.urn, (change, time.monotonic()))
             self._counts[change.op] = self._counts.get(change.op, 0) + 1
-        if not failed and change.op not in CHANGING | {"create-replacement", "delete-replaced"}:
+        if not failed and change.op in {"refresh", "read", "same"}:
             return
         seconds = time.monotonic() - began
         word = "failed" if failed else VERBS[change.op][1]

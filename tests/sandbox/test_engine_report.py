@@ -1,7 +1,7 @@
 """What the engine's events become on the screen and in messages."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from pulumi.automation import (
@@ -11,9 +11,11 @@ from pulumi.automation import (
     PreludeEvent,
     ResOutputsEvent,
     StepEventMetadata,
+    StepEventStateMetadata,
 )
 
-from sandbox.report import Recorder, Watcher
+from sandbox.report import Change, Recorder, Watcher
+from sandbox.screen import Screen
 
 PRELUDE = EngineEvent(0, 0, prelude_event=PreludeEvent({}))
 CREATED = StepEventMetadata(OpType.CREATE, "urn:pulumi:dev::tickets::aws:kms/key:Key::data", "aws:kms/key:Key", "")
@@ -61,3 +63,23 @@ def test_of_the_preview_before_an_operation_only_errors_count(
     for event in (PRELUDE, *events):
         recorder(event)
     assert (len(recorder.warnings), len(recorder.changes)) == ((1, 1) if looked_ahead else (2, 2 * (verb != "preview")))
+
+
+@pytest.mark.parametrize(
+    ("old", "shown"),
+    [
+        ({}, "- aws:kms:Key data  old one deleted"),
+        ({"retain_on_delete": True}, "= aws:kms:Key data  old one kept on AWS"),
+        ({"inputs": {"skipDestroy": True}}, "= aws:kms:Key data  old one kept on AWS"),
+    ],
+)
+def test_a_replaced_resource_that_stays_on_aws_is_not_called_deleted(
+    capsys: pytest.CaptureFixture[str], old: dict[str, Any], shown: str
+) -> None:
+    state = StepEventStateMetadata(CREATED.type, CREATED.urn, "k-1", "", "", **old)
+    step = StepEventMetadata(OpType.DELETE_REPLACED, CREATED.urn, CREATED.type, "", old=state)
+    with Screen() as screen:
+        recorder = Recorder(Path.cwd(), "refresh", screen)
+        recorder(EngineEvent(0, 0, res_outputs_event=ResOutputsEvent(step)))
+    assert capsys.readouterr().err == f"{shown}\n"
+    assert recorder.changes == list[Change]()
