@@ -25,7 +25,10 @@ VERBS = {
     "read": ("reading", "read"),
     "import": ("importing", "imported"),
 }
-"""How each operation is shown while it runs and when it is done. `keep-replaced` is ours: a `delete-replaced` that deletes nothing."""
+"""How each operation is shown while it runs and when it is done.
+
+`keep-replaced` is ours: a `delete-replaced` that deletes nothing.
+"""
 
 _COLOUR = re.compile(r"<\{%.*?%\}>")
 _PROGRAM_ERROR = "python inline source runtime error: "

@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import botocore.session
@@ -15,11 +16,53 @@ REGION: Final = {"region": Prop(str, computed=True, force_new=True)}
 TAGS: Final = {"tags": Prop(dict), "tagsAll": Prop(dict, computed=True)}
 
 
+def tag_list(tags: Mapping[str, str] | None, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
+    """Tags as most AWS calls want them."""
+    return [{key: name, value: text} for name, text in sorted((tags or {}).items())]
+
+
+def tag_map(tags: Iterable[Mapping[str, str]] | None, key: str = "Key", value: str = "Value") -> dict[str, str]:
+    """Tags as Pulumi has them, without those of AWS's own."""
+    found = {item[key]: item.get(value, "") for item in tags or []}
+    return {name: text for name, text in found.items() if not name.startswith("aws:")}
+
+
+@dataclass(frozen=True, slots=True)
+class Tagging:
+    """How a type's tags are changed: the calls' service, the two calls, and the property of the state that names the resource.
+
+    Without such a property it is the id.
+    """
+
+    service: str
+    put: Callable[[Any, str, dict[str, str]], Any]
+    drop: Callable[[Any, str, list[str]], Any]
+    named: str = "arn"
+
+
+def tagging(  # noqa: PLR0917 - a row of what differs
+    service: str,
+    by: str,
+    form: Callable[[dict[str, str]], Any] = tag_list,
+    put: str = "tag_resource",
+    drop: str = "untag_resource",
+    named: str = "arn",
+) -> Tagging:
+    """Tags by two calls whose arguments begin like `by`, the one that names the resource; `form` is how tags are written."""
+    tags, keys = ("tags", "tagKeys") if by[0].islower() else ("Tags", "TagKeys")
+    return Tagging(
+        service,
+        lambda client, resource, added: getattr(client, put)(**{by: resource, tags: form(added)}),
+        lambda client, resource, removed: getattr(client, drop)(**{by: resource, keys: removed}),
+        named,
+    )
+
+
 class AwsResource(Resource[Aws]):
     """A resource type of pulumi-aws; `regional` and `tagged` add the properties of the same name."""
 
     regional: ClassVar[bool] = True
-    tagged: ClassVar[bool] = False
+    tagged: ClassVar[Tagging | None] = None
     _every_input: Mapping[str, Prop] | None = None
 
     def all_inputs(self) -> Mapping[str, Prop]:
@@ -41,57 +84,28 @@ class AwsResource(Resource[Aws]):
         """The properties with a name of AWS's as an answer holds them."""
         return {key: found.get(prop.aws) for key, prop in self.inputs.items() if prop.aws and not prop.unread}
 
+    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """Tags, then the rest, as the official plugin does. Source: internal/provider/sdkv2/tags_interceptor.go."""
+        if "tagsAll" in changed:
+            self.retag(aws, resource_id, old, new)
+        if rest := {*changed} - {"tags", "tagsAll"}:
+            self.modify(aws, resource_id, old, new, rest)
 
-def tag_list(tags: Mapping[str, str] | None, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
-    """Tags as most AWS calls want them."""
-    return [{key: name, value: text} for name, text in sorted((tags or {}).items())]
+    def retag(self, aws: Aws, resource_id: str, old: Properties, new: Properties) -> None:
+        """Make the difference between two states' `tagsAll` true."""
+        assert self.tagged is not None  # noqa: S101 - only such a type has tags that change
+        resource = old[self.tagged.named] if self.tagged.named else resource_id
+        client, before, after = aws.client(self.tagged.service), old.get("tagsAll") or {}, new.get("tagsAll") or {}
+        if removed := sorted(before.keys() - after.keys()):
+            self.tagged.drop(client, resource, removed)
+        if added := {key: value for key, value in after.items() if before.get(key) != value}:
+            self.tagged.put(client, resource, added)
 
-
-def tag_map(tags: Iterable[Mapping[str, str]] | None, key: str = "Key", value: str = "Value") -> dict[str, str]:
-    """Tags as Pulumi has them, without those of AWS's own."""
-    found = {item[key]: item.get(value, "") for item in tags or []}
-    return {name: text for name, text in found.items() if not name.startswith("aws:")}
-
-
-def retag(
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    changed: Collection[str],
-    *,
-    put: Callable[[dict[str, str]], Any],
-    drop: Callable[[list[str]], Any],
-) -> None:
-    """Make the difference between two states' `tagsAll` true."""
-    if "tagsAll" not in changed:
-        return
-    before, after = old.get("tagsAll") or {}, new.get("tagsAll") or {}
-    removed = sorted(before.keys() - after.keys())
-    added = {key: value for key, value in after.items() if before.get(key) != value}
-    if removed:
-        drop(removed)
-    if added:
-        put(added)
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """Change what is no tag. A type whose inputs all force replacement, or mean nothing to AWS, leaves this as it is."""
 
 
-def retag_resource(
-    client: Any,
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    changed: Collection[str],
-    *,
-    form: Callable[[dict[str, str]], Any] = tag_list,
-    **resource: str,
-) -> None:
-    """`retag` by TagResource and UntagResource, whose arguments begin like the one that names the resource: `resource`."""
-    (name,) = resource
-    tags, keys = ("tags", "tagKeys") if name[0].islower() else ("Tags", "TagKeys")
-    retag(
-        old,
-        new,
-        changed,
-        put=lambda added: client.tag_resource(**resource, **{tags: form(added)}),
-        drop=lambda removed: client.untag_resource(**resource, **{keys: removed}),
-    )
+lower_tags: Final = functools.partial(tag_list, key="key", value="value")
 
 
 def is_arn(value: Any) -> str | None:

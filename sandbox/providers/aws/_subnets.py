@@ -9,19 +9,13 @@ from typing import Any, ClassVar
 from sandbox.providers._diff import same_set
 from sandbox.providers._resource import Autoname, Inputs, Prop, given, matches
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, Tagging, tag_list, tag_map, tagging
 from sandbox.providers.aws._session import Aws
 
 
-def retag_at(client: Any, arn: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+def store_tagging(service: str) -> Tagging:
     """AddTagsToResource, RemoveTagsFromResource."""
-    retag(
-        old,
-        new,
-        changed,
-        put=lambda added: client.add_tags_to_resource(ResourceName=arn, Tags=tag_list(added)),
-        drop=lambda removed: client.remove_tags_from_resource(ResourceName=arn, TagKeys=removed),
-    )
+    return tagging(service, "ResourceName", put="add_tags_to_resource", drop="remove_tags_from_resource")
 
 
 class SubnetGroup(AwsResource):
@@ -30,7 +24,6 @@ class SubnetGroup(AwsResource):
     service: ClassVar[str]
     kind: ClassVar[str]
     """How the service's calls and fields begin: `DB` or `Cache`."""
-    tagged = True
     autoname = Autoname(lower=True)
 
     def create(self, aws: Aws, new: Properties) -> str:
@@ -52,11 +45,8 @@ class SubnetGroup(AwsResource):
             "tagsAll": tag_map(client.list_tags_for_resource(ResourceName=arn)["TagList"]),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """ModifyDBSubnetGroup, ModifyCacheSubnetGroup; tags."""
-        if {"description", "subnetIds"} & {*changed}:
-            self._call(aws, "modify", resource_id, self._given(new))
-        retag_at(aws.client(self.service), old["arn"], old, new, changed)
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        self._call(aws, "modify", resource_id, self._given(new))
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteDBSubnetGroup, DeleteCacheSubnetGroup."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from sandbox.providers._diff import by
 from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, fields, matches, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, camel, is_arn, pascal, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, Tagging, camel, is_arn, pascal, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
 
@@ -49,7 +49,11 @@ class Trail(AwsResource):
 
     type_name = "aws:cloudtrail/trail:Trail"
     title = "CloudTrail Trail"
-    tagged = True
+    tagged = Tagging(
+        "cloudtrail",
+        lambda client, trail, tags: client.add_tags(ResourceId=trail, TagsList=tag_list(tags)),
+        lambda client, trail, keys: client.remove_tags(ResourceId=trail, TagsList=[{"Key": key} for key in keys]),
+    )
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "cloudWatchLogsGroupArn": Prop(str, aws="CloudWatchLogsLogGroupArn", check=is_arn),
@@ -103,16 +107,9 @@ class Trail(AwsResource):
             "tagsAll": tag_map(tags[0]["TagsList"]) if tags else {},
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Tags; UpdateTrail with what changed and nothing else; logging; selectors."""
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """UpdateTrail with what changed and nothing else; logging; selectors."""
         client = aws.client("cloudtrail")
-        retag(
-            old,
-            new,
-            changed,
-            put=lambda tags: client.add_tags(ResourceId=resource_id, TagsList=tag_list(tags)),
-            drop=lambda keys: client.remove_tags(ResourceId=resource_id, TagsList=[{"Key": key} for key in keys]),
-        )
         # Log group and role go together; a text that is unset is emptied.
         names = {*changed, *(_LOGS if _LOGS & {*changed} else ())}
         if settings := self.sent({**dict.fromkeys(names, ""), **new}, names):

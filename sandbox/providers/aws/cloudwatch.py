@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sandbox.providers._diff import same_json, same_set
 from sandbox.providers._resource import Autoname, Inputs, Prop, between, each, given, is_json, matches, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, is_arn, retag_resource, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_arn, tag_list, tag_map, tagging
 from sandbox.providers.aws._session import Aws
 
 _COMPARISONS = (
@@ -30,7 +30,7 @@ class MetricAlarm(AwsResource):
 
     type_name = "aws:cloudwatch/metricAlarm:MetricAlarm"
     title = "CloudWatch Metric Alarm"
-    tagged = True
+    tagged = tagging("cloudwatch", "ResourceARN")
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "actionsEnabled": Prop(bool, aws="ActionsEnabled", default=True),
@@ -71,11 +71,8 @@ class MetricAlarm(AwsResource):
             "treatMissingData": found.get("TreatMissingData", "missing"),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """PutMetricAlarm with all of it, tags."""
-        if {*changed} - {"tags", "tagsAll"}:
-            self._put(aws, new)
-        retag_resource(aws.client("cloudwatch"), old, new, changed, ResourceARN=old["arn"])
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        self._put(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         aws.client("cloudwatch").delete_alarms(AlarmNames=[resource_id])
@@ -104,7 +101,7 @@ class Dashboard(AwsResource):
         found = aws.client("cloudwatch").get_dashboard(DashboardName=resource_id)
         return {**self.told(found), "dashboardArn": found["DashboardArn"]}
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         self.create(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:

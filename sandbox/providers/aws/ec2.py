@@ -9,19 +9,15 @@ from typing import ClassVar
 
 from sandbox.providers._resource import Autoname, Inputs, Prop, between, given, matches
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, Tagging, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
 
-
-def _retag(aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-    client = aws.client("ec2")
-    retag(
-        old,
-        new,
-        changed,
-        put=lambda added: client.create_tags(Resources=[resource_id], Tags=tag_list(added)),
-        drop=lambda removed: client.delete_tags(Resources=[resource_id], Tags=[{"Key": key} for key in removed]),
-    )
+_TAGS = Tagging(
+    "ec2",
+    lambda client, resource, tags: client.create_tags(Resources=[resource], Tags=tag_list(tags)),
+    lambda client, resource, keys: client.delete_tags(Resources=[resource], Tags=[{"Key": key} for key in keys]),
+    named="",
+)
 
 
 class SecurityGroup(AwsResource):
@@ -29,7 +25,7 @@ class SecurityGroup(AwsResource):
 
     type_name = "aws:ec2/securityGroup:SecurityGroup"
     title = "Security Group"
-    tagged = True
+    tagged = _TAGS
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "description": Prop(
@@ -58,9 +54,6 @@ class SecurityGroup(AwsResource):
             "tagsAll": tag_map(found.get("Tags")),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        _retag(aws, resource_id, old, new, changed)
-
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         aws.client("ec2").delete_security_group(GroupId=resource_id)
 
@@ -68,7 +61,7 @@ class SecurityGroup(AwsResource):
 class _Rule(AwsResource):
     """A rule of a security group: one protocol, one range of ports, one source or destination."""
 
-    tagged = True
+    tagged = _TAGS
     direction: ClassVar[str]
     named_by = "securityGroupId"
     inputs: ClassVar[Inputs] = {
@@ -117,14 +110,12 @@ class _Rule(AwsResource):
             "tagsAll": tag_map(found.get("Tags")),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """ModifySecurityGroupRules with all of the rule, and tags. EC2 refuses another kind of source."""
-        if {*changed} - {"tags", "tagsAll"}:
-            aws.client("ec2").modify_security_group_rules(
-                GroupId=new["securityGroupId"],
-                SecurityGroupRules=[{"SecurityGroupRuleId": resource_id, "SecurityGroupRule": self.sent(new)}],
-            )
-        _retag(aws, resource_id, old, new, changed)
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """ModifySecurityGroupRules with all of the rule. EC2 refuses another kind of source."""
+        aws.client("ec2").modify_security_group_rules(
+            GroupId=new["securityGroupId"],
+            SecurityGroupRules=[{"SecurityGroupRuleId": resource_id, "SecurityGroupRule": self.sent(new)}],
+        )
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """RevokeSecurityGroupIngress or RevokeSecurityGroupEgress."""

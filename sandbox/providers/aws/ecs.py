@@ -13,15 +13,10 @@ from sandbox.providers._diff import by, same_set
 from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, each, fields, given, matches, one_of
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _containers, _session
-from sandbox.providers.aws._base import AwsResource, is_arn, last_part, retag_resource, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_arn, last_part, lower_tags, tag_map, tagging
 from sandbox.providers.aws._session import Aws
 
-
-def _retag(aws: Aws, arn: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-    client = aws.client("ecs")
-    retag_resource(client, old, new, changed, form=lambda tags: tag_list(tags, "key", "value"), resourceArn=arn)
-
-
+_TAGS: Final = tagging("ecs", "resourceArn", lower_tags)
 _PLATFORM: Final = fields(
     cpuArchitecture=one_of("X86_64", "ARM64"),
     operatingSystemFamily=one_of(
@@ -40,7 +35,7 @@ class TaskDefinition(AwsResource):
 
     type_name = "aws:ecs/taskDefinition:TaskDefinition"
     title = "ECS Task Definition"
-    tagged = True
+    tagged = _TAGS
     named_by = "family"
     inputs: ClassVar[Inputs] = {
         "containerDefinitions": Prop(
@@ -71,7 +66,7 @@ class TaskDefinition(AwsResource):
         aws.client("ecs").register_task_definition(
             containerDefinitions=_containers.expanded(new["containerDefinitions"]),
             **self.sent({key: value or None for key, value in new.items()}),
-            **given(tags=tag_list(new["tagsAll"], "key", "value") or None),
+            **given(tags=lower_tags(new["tagsAll"]) or None),
         )
         return new["family"]
 
@@ -105,9 +100,6 @@ class TaskDefinition(AwsResource):
             "tagsAll": tag_map(answer.get("tags"), "key", "value"),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        _retag(aws, old["arn"], old, new, changed)
-
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeregisterTaskDefinition, unless the state's `skipDestroy` is true."""
         if not old.get("skipDestroy"):
@@ -130,7 +122,7 @@ class Cluster(AwsResource):
 
     type_name = "aws:ecs/cluster:Cluster"
     title = "ECS Cluster"
-    tagged = True
+    tagged = _TAGS
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "name": Prop(str, force_new=True, check=matches(r"[0-9A-Za-z_-]+", 1, 255)),
@@ -142,7 +134,7 @@ class Cluster(AwsResource):
     forgives_gone = False
 
     def create(self, aws: Aws, new: Properties) -> str:
-        tags = tag_list(new["tagsAll"], "key", "value") or None
+        tags = lower_tags(new["tagsAll"]) or None
         answer = aws.client("ecs").create_cluster(
             clusterName=new["name"], **given(settings=new.get("settings") or None, tags=tags)
         )
@@ -165,11 +157,8 @@ class Cluster(AwsResource):
             "tagsAll": tag_map(found.get("tags"), "key", "value"),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Tags; UpdateCluster."""
-        _retag(aws, resource_id, old, new, changed)
-        if "settings" in changed:
-            aws.client("ecs").update_cluster(cluster=resource_id, settings=new["settings"])
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        aws.client("ecs").update_cluster(cluster=resource_id, settings=new["settings"])
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         aws.client("ecs").delete_cluster(cluster=resource_id)
@@ -196,7 +185,7 @@ class Service(AwsResource):
 
     type_name = "aws:ecs/service:Service"
     title = "ECS Service"
-    tagged = True
+    tagged = _TAGS
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "alarms": Prop(dict, computed=True, unread=True, check=fields("alarmNames", "enable", "rollback")),
@@ -232,7 +221,7 @@ class Service(AwsResource):
             **given(
                 cluster=new.get("cluster"),
                 launchType=new.get("launchType"),
-                tags=tag_list(new["tagsAll"], "key", "value") or None,
+                tags=lower_tags(new["tagsAll"]) or None,
             ),
         )
         return answer["service"]["serviceArn"]
@@ -287,16 +276,14 @@ class Service(AwsResource):
             **_told(found, "enableExecuteCommand"),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Tags; UpdateService with what changed and nothing else, so that a scaled `desiredCount` stays."""
-        _retag(aws, resource_id, old, new, changed)
-        if {*changed} - {"tags", "tagsAll"}:
-            aws.client("ecs").update_service(
-                cluster=old.get("cluster"),
-                service=resource_id,
-                forceNewDeployment=bool(new.get("forceNewDeployment")),
-                **self._parameters(new, changed),
-            )
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """UpdateService with what changed and nothing else, so that a scaled `desiredCount` stays."""
+        aws.client("ecs").update_service(
+            cluster=old.get("cluster"),
+            service=resource_id,
+            forceNewDeployment=bool(new.get("forceNewDeployment")),
+            **self._parameters(new, changed),
+        )
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """To no tasks, then DeleteService; one that is gone is left alone."""

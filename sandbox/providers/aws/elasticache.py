@@ -13,7 +13,7 @@ from sandbox.providers._values import Properties
 from sandbox.providers.aws import _subnets
 from sandbox.providers.aws._base import AwsResource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
-from sandbox.providers.aws._subnets import retag_at, subnet_group_inputs
+from sandbox.providers.aws._subnets import store_tagging, subnet_group_inputs
 
 
 class SubnetGroup(_subnets.SubnetGroup):
@@ -21,7 +21,7 @@ class SubnetGroup(_subnets.SubnetGroup):
 
     type_name = "aws:elasticache/subnetGroup:SubnetGroup"
     title = "ElastiCache Subnet Group"
-    service, kind = "elasticache", "Cache"
+    service, kind, tagged = "elasticache", "Cache", store_tagging("elasticache")
     inputs: ClassVar[Inputs] = subnet_group_inputs(r"[0-9a-z-]+")
     computed = ("arn", "vpcId")
 
@@ -43,7 +43,7 @@ class ReplicationGroup(AwsResource):
 
     type_name = "aws:elasticache/replicationGroup:ReplicationGroup"
     title = "ElastiCache Replication Group"
-    tagged = True
+    tagged = store_tagging("elasticache")
     named_by = "replicationGroupId"
     inputs: ClassVar[Inputs] = {
         "atRestEncryptionEnabled": Prop(bool, aws="AtRestEncryptionEnabled", computed=True, force_new=True),
@@ -99,8 +99,8 @@ class ReplicationGroup(AwsResource):
             "tagsAll": tag_map(client.list_tags_for_resource(ResourceName=found["ARN"])["TagList"]),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """ModifyReplicationGroup with what changed, once more for the AUTH token, tags."""
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """ModifyReplicationGroup with what changed, once more for the AUTH token."""
         client = aws.client("elasticache")
         if sent := self.sent(new, _MODIFIED & {*changed}):
             client.modify_replication_group(ReplicationGroupId=resource_id, ApplyImmediately=False, **sent)
@@ -111,7 +111,6 @@ class ReplicationGroup(AwsResource):
                 AuthToken=new["authToken"],
                 AuthTokenUpdateStrategy=new["authTokenUpdateStrategy"],
             )
-        retag_at(client, old["arn"], old, new, changed)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         aws.client("elasticache").delete_replication_group(ReplicationGroupId=resource_id)

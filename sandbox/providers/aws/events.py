@@ -20,7 +20,7 @@ from sandbox.providers._resource import (
     one_of,
 )
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, camel, is_arn, pascal, retag_resource, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, camel, is_arn, pascal, tag_list, tag_map, tagging
 from sandbox.providers.aws._session import Aws
 
 _STATES = ("ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS")
@@ -47,7 +47,7 @@ class EventRule(AwsResource):
 
     type_name = "aws:cloudwatch/eventRule:EventRule"
     title = "EventBridge Rule"
-    tagged = True
+    tagged = tagging("events", "ResourceARN")
     autoname = Autoname(max_length=64)
     inputs: ClassVar[Inputs] = {
         "description": Prop(str, aws="Description", check=matches(r".*", 0, 512)),
@@ -76,11 +76,10 @@ class EventRule(AwsResource):
             "tagsAll": tag_map(client.list_tags_for_resource(ResourceARN=found["Arn"])["Tags"]),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """PutRule with all of it, tags."""
-        if {*changed} - {"tags", "tagsAll", "forceDestroy"}:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """PutRule with all of it."""
+        if {*changed} - {"forceDestroy"}:
             self._put(aws, new)
-        retag_resource(aws.client("events"), old, new, changed, ResourceARN=old["arn"])
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteRule; with targets left it is AWS's error, which moto doesn't give."""
@@ -193,7 +192,7 @@ class EventTarget(AwsResource):
             **{ours: _received(found[theirs]) for ours, theirs in _BLOCKS.items() if found.get(theirs)},
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """PutTargets with all of it."""
         if {*changed} - {"forceDestroy"}:
             self._put(aws, new)

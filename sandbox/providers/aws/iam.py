@@ -23,7 +23,7 @@ from sandbox.providers._resource import (
     one_of,
 )
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, is_arn, last_part, require_arn, retag, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_arn, last_part, require_arn, tag_list, tag_map, tagging
 from sandbox.providers.aws._session import Aws
 
 _ROLE_INLINE_LIMIT = 10_240
@@ -54,7 +54,7 @@ class Role(AwsResource):
     type_name = "aws:iam/role:Role"
     title = "IAM Role"
     regional = False
-    tagged = True
+    tagged = tagging("iam", "RoleName", put="tag_role", drop="untag_role", named="")
     autoname = Autoname(max_length=64)
     inputs: ClassVar[Inputs] = {
         "assumeRolePolicy": Prop(str, aws="AssumeRolePolicyDocument", required=True, same=same_policy, check=is_policy),
@@ -84,7 +84,7 @@ class Role(AwsResource):
             "tagsAll": tag_map(client.list_role_tags(RoleName=resource_id)["Tags"]),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """Each changed part by its own call."""
         client = aws.client("iam")
         if "assumeRolePolicy" in changed:
@@ -105,13 +105,6 @@ class Role(AwsResource):
                 )
             else:
                 client.delete_role_permissions_boundary(RoleName=resource_id)
-        retag(
-            old,
-            new,
-            changed,
-            put=lambda tags: client.tag_role(RoleName=resource_id, Tags=tag_list(tags)),
-            drop=lambda keys: client.untag_role(RoleName=resource_id, TagKeys=keys),
-        )
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         aws.client("iam").delete_role(RoleName=resource_id)
@@ -148,7 +141,7 @@ class RolePolicy(AwsResource):
         role, _, name = resource_id.partition(":")
         return {"role": role, "name": name, "policy": _role_policy(aws, role, name)}
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         self.create(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
@@ -182,7 +175,7 @@ class Policy(AwsResource):
     type_name = "aws:iam/policy:Policy"
     title = "IAM Policy"
     regional = False
-    tagged = True
+    tagged = tagging("iam", "PolicyArn", put="tag_policy", drop="untag_policy")
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "description": Prop(str, aws="Description", force_new=True, check=matches(r".*", 0, 1000)),
@@ -214,23 +207,15 @@ class Policy(AwsResource):
             "tagsAll": tag_map(found.get("Tags")),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Tags; CreatePolicyVersion, for which the oldest version makes room, also when it then fails."""
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """CreatePolicyVersion, for which the oldest version makes room, also when it then fails."""
         client = aws.client("iam")
-        retag(
-            old,
-            new,
-            changed,
-            put=lambda tags: client.tag_policy(PolicyArn=resource_id, Tags=tag_list(tags)),
-            drop=lambda keys: client.untag_policy(PolicyArn=resource_id, TagKeys=keys),
-        )
-        if "policy" in changed:
-            versions = client.list_policy_versions(PolicyArn=resource_id)["Versions"]
-            if len(versions) >= _MANAGED_VERSIONS:
-                oldest = min((item for item in versions if not item["IsDefaultVersion"]), key=_version_number)
-                client.delete_policy_version(PolicyArn=resource_id, VersionId=oldest["VersionId"])
-            _require_managed_size(new["policy"], "CreatePolicyVersion")
-            client.create_policy_version(PolicyArn=resource_id, PolicyDocument=new["policy"], SetAsDefault=True)
+        versions = client.list_policy_versions(PolicyArn=resource_id)["Versions"]
+        if len(versions) >= _MANAGED_VERSIONS:
+            oldest = min((item for item in versions if not item["IsDefaultVersion"]), key=_version_number)
+            client.delete_policy_version(PolicyArn=resource_id, VersionId=oldest["VersionId"])
+        _require_managed_size(new["policy"], "CreatePolicyVersion")
+        client.create_policy_version(PolicyArn=resource_id, PolicyDocument=new["policy"], SetAsDefault=True)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeletePolicy after its other versions."""
@@ -304,7 +289,12 @@ class OpenIdConnectProvider(AwsResource):
     title = "IAM OIDC Provider"
     named_by = "url"
     regional = False
-    tagged = True
+    tagged = tagging(
+        "iam",
+        "OpenIDConnectProviderArn",
+        put="tag_open_id_connect_provider",
+        drop="untag_open_id_connect_provider",
+    )
     inputs: ClassVar[Inputs] = {
         "clientIdLists": Prop(list, required=True, same=same_set, check=_client_ids),
         "thumbprintLists": Prop(list, computed=True, check=_thumbprints),
@@ -337,8 +327,8 @@ class OpenIdConnectProvider(AwsResource):
             "tagsAll": tag_map(found.get("Tags")),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Thumbprints (an empty list changes nothing), client IDs one by one, tags."""
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """Thumbprints (an empty list changes nothing), client IDs one by one."""
         client = aws.client("iam")
         which = {"OpenIDConnectProviderArn": resource_id}
         if "thumbprintLists" in changed and new.get("thumbprintLists"):
@@ -349,13 +339,6 @@ class OpenIdConnectProvider(AwsResource):
                 client.add_client_id_to_open_id_connect_provider(**which, ClientID=item)
             for item in sorted(before - after):
                 client.remove_client_id_from_open_id_connect_provider(**which, ClientID=item)
-        retag(
-            old,
-            new,
-            changed,
-            put=lambda tags: client.tag_open_id_connect_provider(**which, Tags=tag_list(tags)),
-            drop=lambda keys: client.untag_open_id_connect_provider(**which, TagKeys=keys),
-        )
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         aws.client("iam").delete_open_id_connect_provider(OpenIDConnectProviderArn=resource_id)

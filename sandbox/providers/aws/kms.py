@@ -13,8 +13,10 @@ from sandbox.providers._diff import same_policy
 from sandbox.providers._resource import Autoname, Inputs, Prop, ProviderError, between, given, is_json, matches, one_of
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _session
-from sandbox.providers.aws._base import AwsResource, is_enum, last_part, retag_resource, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_enum, last_part, tag_list, tag_map, tagging
 from sandbox.providers.aws._session import Aws
+
+_key_tags = functools.partial(tag_list, key="TagKey", value="TagValue")
 
 
 class Key(AwsResource):
@@ -22,7 +24,7 @@ class Key(AwsResource):
 
     type_name = "aws:kms/key:Key"
     title = "KMS Key"
-    tagged = True
+    tagged = tagging("kms", "KeyId", _key_tags, named="")
     named_by = "description"
     inputs: ClassVar[Inputs] = {
         "bypassPolicyLockoutSafetyCheck": Prop(bool, aws="BypassPolicyLockoutSafetyCheck", default=False, unread=True),
@@ -42,7 +44,7 @@ class Key(AwsResource):
 
     def create(self, aws: Aws, new: Properties) -> str:
         answer = aws.client("kms").create_key(
-            Tags=tag_list(new["tagsAll"], "TagKey", "TagValue"),
+            Tags=_key_tags(new["tagsAll"]),
             **self.sent({**new, "description": new.get("description") or None}),
         )
         return answer["KeyMetadata"]["KeyId"]
@@ -74,11 +76,9 @@ class Key(AwsResource):
             live["enableKeyRotation"] = client.get_key_rotation_status(KeyId=resource_id)["KeyRotationEnabled"]
         return live
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Tags, then each changed part by its own call; a disabled key is enabled first, as AWS demands."""
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """Each changed part by its own call; a disabled key is enabled first, as AWS demands."""
         client = aws.client("kms")
-        form = functools.partial(tag_list, key="TagKey", value="TagValue")
-        retag_resource(client, old, new, changed, form=form, KeyId=resource_id)
         if "isEnabled" in changed:  # by hand
             client.enable_key(KeyId=resource_id)
         if "enableKeyRotation" in changed:
@@ -137,7 +137,7 @@ class Alias(AwsResource):
                 return {**self.told(found), "arn": found["AliasArn"], "targetKeyArn": target}
         return None
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         aws.client("kms").update_alias(AliasName=resource_id, TargetKeyId=new["targetKeyId"])
 
     def renewed(self, changed: Collection[str]) -> Collection[str]:

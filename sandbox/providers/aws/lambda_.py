@@ -22,7 +22,7 @@ from sandbox.providers._resource import (
 )
 from sandbox.providers._values import Asset, Properties
 from sandbox.providers.aws import _code
-from sandbox.providers.aws._base import AwsResource, camel, is_arn, is_enum, pascal, retag_resource
+from sandbox.providers.aws._base import AwsResource, camel, is_arn, is_enum, pascal, tagging
 from sandbox.providers.aws._session import Aws
 
 _CODE = frozenset({"code", "sourceCodeHash", "architectures"})
@@ -54,7 +54,7 @@ class Function(AwsResource):
 
     type_name = "aws:lambda/function:Function"
     title = "Lambda Function"
-    tagged = True
+    tagged = tagging("lambda", "Resource", dict)
     autoname = Autoname(max_length=64)
     inputs: ClassVar[Inputs] = {
         "architectures": Prop(
@@ -150,10 +150,9 @@ class Function(AwsResource):
             live["loggingConfig"] = camel(logging)
         return live
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Tags, what changed of the configuration, code, concurrency: the order of the real plugin."""
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """What changed of the configuration, code, concurrency: the order of the real plugin."""
         client = aws.client("lambda")
-        retag_resource(client, old, new, changed, form=dict, Resource=old["arn"])
         if configuration := self._configuration(new, changed):
             client.update_function_configuration(FunctionName=resource_id, **configuration)
         if {*changed} & _CODE:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from sandbox.providers._resource import Autoname, Inputs, Prop, fields, given, matches, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, is_arn, retag_resource
+from sandbox.providers.aws._base import AwsResource, is_arn, tagging
 from sandbox.providers.aws._session import Aws
 
 _RETENTION_DAYS = (
@@ -21,7 +21,7 @@ class LogGroup(AwsResource):
 
     type_name = "aws:cloudwatch/logGroup:LogGroup"
     title = "CloudWatch Logs Log Group"
-    tagged = True
+    tagged = tagging("logs", "resourceArn", dict)
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         "kmsKeyId": Prop(str, aws="kmsKeyId", check=is_arn),
@@ -57,8 +57,7 @@ class LogGroup(AwsResource):
                 }
         return None
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Retention, key, tags."""
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         client = aws.client("logs")
         if "retentionInDays" in changed:
             if new["retentionInDays"]:
@@ -69,7 +68,6 @@ class LogGroup(AwsResource):
             client.associate_kms_key(logGroupName=resource_id, kmsKeyId=new["kmsKeyId"])
         elif "kmsKeyId" in changed:
             client.disassociate_kms_key(logGroupName=resource_id)
-        retag_resource(client, old, new, changed, form=dict, resourceArn=old["arn"])
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteLogGroup, unless `skipDestroy`."""
@@ -130,7 +128,7 @@ class LogMetricFilter(AwsResource):
             },
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         self.create(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:

@@ -12,7 +12,7 @@ from sandbox.providers._values import Properties
 from sandbox.providers.aws import _subnets
 from sandbox.providers.aws._base import AwsResource, tag_list, tag_map
 from sandbox.providers.aws._session import Aws
-from sandbox.providers.aws._subnets import retag_at, subnet_group_inputs
+from sandbox.providers.aws._subnets import store_tagging, subnet_group_inputs
 
 _IDENTIFIER: Final = matches(r"[a-z](-?[0-9a-z])*", 1, 63)
 _SNAPSHOT: Final = matches(r"[0-9A-Za-z](-?[0-9A-Za-z])*", 1, 255)
@@ -24,7 +24,7 @@ class SubnetGroup(_subnets.SubnetGroup):
 
     type_name = "aws:rds/subnetGroup:SubnetGroup"
     title = "RDS DB Subnet Group"
-    service, kind = "rds", "DB"
+    service, kind, tagged = "rds", "DB", store_tagging("rds")
     inputs: ClassVar[Inputs] = subnet_group_inputs(r"[0-9a-z_. -]+")
     computed = ("arn",)
 
@@ -41,7 +41,7 @@ class Cluster(AwsResource):
 
     type_name = "aws:rds/cluster:Cluster"
     title = "RDS Cluster"
-    tagged = True
+    tagged = store_tagging("rds")
     named_by = "clusterIdentifier"
     inputs: ClassVar[Inputs] = {
         "backupRetentionPeriod": Prop(int, aws="BackupRetentionPeriod", computed=True, check=between(0, 35)),
@@ -88,11 +88,10 @@ class Cluster(AwsResource):
             "tagsAll": tag_map(found.get("TagList")),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """ModifyDBCluster with what changed, tags."""
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """ModifyDBCluster with what changed."""
         if sent := self.sent(new, _MODIFIED & {*changed}):
             aws.client("rds").modify_db_cluster(DBClusterIdentifier=resource_id, ApplyImmediately=False, **sent)
-        retag_at(aws.client("rds"), old["arn"], old, new, changed)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteDBCluster, with a last snapshot unless the state says otherwise."""
@@ -111,7 +110,7 @@ class ClusterInstance(AwsResource):
 
     type_name = "aws:rds/clusterInstance:ClusterInstance"
     title = "RDS Cluster Instance"
-    tagged = True
+    tagged = store_tagging("rds")
     named_by = "identifier"
     inputs: ClassVar[Inputs] = {
         "autoMinorVersionUpgrade": Prop(bool, aws="AutoMinorVersionUpgrade", default=True),
@@ -136,11 +135,10 @@ class ClusterInstance(AwsResource):
             "tagsAll": tag_map(found.get("TagList")),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """ModifyDBInstance with what changed, tags."""
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """ModifyDBInstance with what changed."""
         if sent := self.sent(new, changed):
             aws.client("rds").modify_db_instance(DBInstanceIdentifier=resource_id, ApplyImmediately=False, **sent)
-        retag_at(aws.client("rds"), old["arn"], old, new, changed)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteDBInstance; a cluster's has no snapshot of its own."""

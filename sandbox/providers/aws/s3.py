@@ -24,7 +24,7 @@ from sandbox.providers._resource import (
 )
 from sandbox.providers._values import Properties
 from sandbox.providers.aws import _session
-from sandbox.providers.aws._base import AwsResource, camel, pascal, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, camel, pascal, tag_list, tag_map, tagging
 from sandbox.providers.aws._session import Aws
 
 
@@ -42,7 +42,7 @@ class Bucket(AwsResource):
 
     type_name = "aws:s3/bucket:Bucket"
     title = "S3 Bucket"
-    tagged = True
+    tagged = tagging("s3", "Bucket")  # for the properties; the calls are below
     autoname = Autoname("bucket", max_length=63, lower=True)
     named_by = "bucket"
     inputs: ClassVar[Inputs] = {
@@ -86,10 +86,8 @@ class Bucket(AwsResource):
             "tagsAll": tag_map(tags),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Tags only: those of others stay."""
-        if "tagsAll" not in changed:
-            return
+    def retag(self, aws: Aws, resource_id: str, old: Properties, new: Properties) -> None:
+        """All at once, as S3 wants them; those of others stay."""
         client = aws.client("s3")
         ours = {*(old.get("tagsAll") or {}), *(new["tagsAll"] or {})}
         others = [tag for tag in _tags(client, resource_id) if tag["Key"] not in ours]
@@ -167,7 +165,7 @@ class _BucketSetting(AwsResource):
         found = self.get(aws, resource_id)
         return None if found is None else {**found, "bucket": resource_id}
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         self.put(aws, resource_id, new)
 
 

@@ -26,9 +26,9 @@ from sandbox.providers.aws._base import (
     is_arn,
     pascal,
     require_arn,
-    retag_resource,
     tag_list,
     tag_map,
+    tagging,
 )
 from sandbox.providers.aws._session import Aws
 
@@ -59,7 +59,7 @@ class Secret(AwsResource):
     type_name = "aws:secretsmanager/secret:Secret"
     title = "Secrets Manager Secret"
     autoname = Autoname()
-    tagged = True
+    tagged = tagging("secretsmanager", "SecretId")
     inputs: ClassVar[Inputs] = {
         "description": Prop(str),
         "forceOverwriteReplicaSecret": Prop(bool, default=False, unread=True),
@@ -113,10 +113,9 @@ class Secret(AwsResource):
             "tagsAll": tag_map(found.get("Tags")),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Tags, replicas, description and key, policy: the order of the real plugin."""
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        """Replicas, description and key, policy: the order of the real plugin."""
         client = aws.client("secretsmanager")
-        retag_resource(client, old, new, changed, SecretId=resource_id)
         if "replicas" in changed:
             before, after = set(_replicas(old.get("replicas"))), set(_replicas(new.get("replicas")))
             _remove_replicas(client, resource_id, before - after)
@@ -246,7 +245,7 @@ class SecretVersion(AwsResource):
             "versionStages": sorted(found.get("VersionStages", [])),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """Only stages: adding AWSCURRENT moves it back to this version, whatever a rotation did since."""
         if "versionStages" not in changed:
             return
@@ -422,7 +421,7 @@ class SecretRotation(AwsResource):
             "rotationRules": _rules(camel(found.get("RotationRules") or {})) if enabled else None,
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """RotateSecret again with all of it."""
         if {"rotationEnabled", "rotationLambdaArn", "rotationRules"} & {*changed}:
             self.create(aws, new)
@@ -468,7 +467,7 @@ class SecretPolicy(AwsResource):
         policy = aws.client("secretsmanager").get_resource_policy(SecretId=resource_id).get("ResourcePolicy", "")
         return {"secretArn": resource_id, "policy": policy, "region": aws.region}
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """PutResourcePolicy again, with the block said either way."""
         aws.client("secretsmanager").put_resource_policy(
             SecretId=resource_id, ResourcePolicy=new["policy"], BlockPublicPolicy=bool(new.get("blockPublicPolicy"))

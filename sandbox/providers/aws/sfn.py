@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sandbox.providers._diff import by
 from sandbox.providers._resource import Autoname, Inputs, Prop, given, matches, one_of
 from sandbox.providers._values import Properties, has_unknown
-from sandbox.providers.aws._base import AwsResource, is_arn, retag_resource, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_arn, lower_tags, tag_map, tagging
 from sandbox.providers.aws._session import Aws, is_missing_in_emulator
 
 
@@ -31,7 +31,7 @@ class StateMachine(AwsResource):
 
     type_name = "aws:sfn/stateMachine:StateMachine"
     title = "Step Functions State Machine"
-    tagged = True
+    tagged = tagging("stepfunctions", "resourceArn", lower_tags)
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
         # Spaces and the order of keys are a difference: the official plugin compares the texts.
@@ -65,7 +65,7 @@ class StateMachine(AwsResource):
             name=new["name"],
             type=new["type"],
             publish=False,
-            tags=tag_list(new["tagsAll"], "key", "value"),
+            tags=lower_tags(new["tagsAll"]),
             **self._settings(new),
         )
         return answer["stateMachineArn"]
@@ -105,13 +105,9 @@ class StateMachine(AwsResource):
             "tagsAll": tag_map(tags, "key", "value"),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """UpdateStateMachine, tags."""
-        client = aws.client("stepfunctions")
-        if {*changed} - {"tags", "tagsAll"}:
-            client.update_state_machine(stateMachineArn=resource_id, publish=False, **self._settings(new))
-        retag_resource(
-            client, old, new, changed, form=lambda tags: tag_list(tags, "key", "value"), resourceArn=resource_id
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        aws.client("stepfunctions").update_state_machine(
+            stateMachineArn=resource_id, publish=False, **self._settings(new)
         )
 
     def renewed(self, changed: Collection[str]) -> Collection[str]:

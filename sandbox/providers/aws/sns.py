@@ -11,7 +11,7 @@ from typing import ClassVar
 from sandbox.providers._diff import same_policy
 from sandbox.providers._resource import Autoname, Inputs, Prop, is_policy, one_of
 from sandbox.providers._values import Properties
-from sandbox.providers.aws._base import AwsResource, is_arn, retag_resource, tag_list, tag_map
+from sandbox.providers.aws._base import AwsResource, is_arn, tag_list, tag_map, tagging
 from sandbox.providers.aws._session import Aws
 
 _NAME = re.compile(r"[0-9A-Za-z_-]{1,256}")
@@ -22,7 +22,7 @@ class Topic(AwsResource):
 
     type_name = "aws:sns/topic:Topic"
     title = "SNS Topic"
-    tagged = True
+    tagged = tagging("sns", "ResourceArn")
     autoname = Autoname(max_length=80)
     inputs: ClassVar[Inputs] = {
         "contentBasedDeduplication": Prop(bool, default=False, unread=True, check=one_of(False)),
@@ -56,10 +56,8 @@ class Topic(AwsResource):
             "tagsAll": tag_map(client.list_tags_for_resource(ResourceArn=resource_id)["Tags"]),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        if "kmsMasterKeyId" in changed:
-            _set(aws, resource_id, "KmsMasterKeyId", new.get("kmsMasterKeyId", ""))
-        retag_resource(aws.client("sns"), old, new, changed, ResourceArn=resource_id)
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+        _set(aws, resource_id, "KmsMasterKeyId", new.get("kmsMasterKeyId", ""))
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         aws.client("sns").delete_topic(TopicArn=resource_id)
@@ -94,7 +92,7 @@ class TopicPolicy(AwsResource):
             "owner": found.get("Owner", aws.account),
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         self.create(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
@@ -154,7 +152,7 @@ class TopicSubscription(AwsResource):
             "rawMessageDelivery": found.get("RawMessageDelivery", "false").lower() == "true",
         }
 
-    def update(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         if "rawMessageDelivery" in changed:  # by hand
             aws.client("sns").set_subscription_attributes(
                 SubscriptionArn=resource_id, AttributeName="RawMessageDelivery", AttributeValue="false"
