@@ -1,6 +1,5 @@
 """What a resource type says about itself; `_server` does everything that is the same for all of them."""
 
-import base64
 import hashlib
 import json
 import re
@@ -25,7 +24,6 @@ class Prop:
 
     `aws`: AWS's name of it, where calls take it and answers hold it as it is.
     `computed`: when it isn't set, what AWS has stays; "" and an empty list of blocks count as not set.
-    `write_only`: sent, but neither read back nor compared.
     `unread`: AWS never tells it, so the state keeps what the program said.
     `check` returns what is wrong with a value, or None.
     """
@@ -34,7 +32,6 @@ class Prop:
     required: bool = False
     force_new: bool = False
     computed: bool = False
-    write_only: bool = False
     unread: bool = False
     default: Any = None
     aws: str = ""
@@ -130,10 +127,6 @@ class Resource(Generic[Session]):
         """
         return ()
 
-    def cleared(self, old: Properties, new: Properties, /) -> Collection[str]:
-        """Properties whose difference the official plugin takes out of the plan: the state keeps what it has."""
-        return ()
-
     def create(self, session: Session, new: Properties, /) -> str:
         """Make it and return its id."""
         raise NotImplementedError
@@ -211,15 +204,6 @@ def fields(
                 yield f"{key}: {reason}"
 
     return check
-
-
-def is_base64(value: Any) -> str | None:
-    """The text is base64; the reason doesn't quote it."""
-    try:
-        base64.b64decode(value, validate=True)
-    except ValueError:
-        return "must be base64-encoded"
-    return None
 
 
 def is_json(value: Any) -> str | None:

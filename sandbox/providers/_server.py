@@ -278,8 +278,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             old, new = olds.values, news.values
             secret = news.secret_keys | (olds.secret_keys - {*new})
             changed = {change.property for change in _changes(resource, old, new, request.ignoreChanges)}
-            cleared = resource.cleared(old, new)
-            base = {**old, **{key: value for key, value in _kept(resource, new).items() if key not in cleared}}
+            base = {**old, **_kept(resource, new)}
             base = {key: value for key, value in base.items() if key in new or not _removed(resource, key, changed)}
             if request.preview:
                 unknown = dict.fromkeys(resource.renewed(changed), UNKNOWN)
@@ -400,9 +399,8 @@ def _checked(key: str, prop: Prop, value: Any, failures: list[tuple[str, str]]) 
 def _changes(resource: Resource[Any], old: Properties, new: Properties, ignored: Collection[str]) -> list[_diff.Change]:
     """What differs between the state and the program's inputs, without what `ignoreChanges` names."""
     found: list[_diff.Change] = []
-    cleared = resource.cleared(old, new)
     for key, prop in resource.all_inputs().items():
-        if key in cleared or prop.write_only or (prop.computed and _is_unset(old.get(key), new.get(key))):
+        if prop.computed and _is_unset(old.get(key), new.get(key)):
             continue
         found += _diff.changes(key, old.get(key), new.get(key), prop.same, replace=prop.force_new)
     return [change for change in found if not _diff.is_ignored(change.path, ignored)]
@@ -435,9 +433,9 @@ def _not_known_before(resource: Resource[Any], new: Properties) -> list[str]:
 
 
 def _kept(resource: Resource[Any], inputs: Properties) -> Properties:
-    """The inputs that a state holds: all but write-only ones."""
+    """The inputs that a state holds."""
     known = resource.all_inputs()
-    return {key: value for key, value in inputs.items() if key in known and not known[key].write_only}
+    return {key: value for key, value in inputs.items() if key in known}
 
 
 def _removed(resource: Resource[Any], key: str, changed: Collection[str]) -> bool:
@@ -449,9 +447,7 @@ def _removed(resource: Resource[Any], key: str, changed: Collection[str]) -> boo
 def _settled(resource: Resource[Any], base: Properties, live: Properties) -> Properties:
     """The state: what AWS has, in the program's own spelling where that means the same."""
     known = resource.all_inputs()
-    state = {
-        key: value for key, value in base.items() if key not in live and (key not in known or not known[key].write_only)
-    }
+    state = {key: value for key, value in base.items() if key not in live}
     for key, value in live.items():
         before = base.get(key)
         keep = key in known and before is not None and known[key].same(before, value)
@@ -465,7 +461,7 @@ def _refreshed(resource: Resource[Any], inputs: _Inputs, state: Properties) -> P
     fresh: Properties = {}
     for key, value in inputs.raw.items():
         prop = known.get(key)
-        if prop is None or prop.write_only or prop.same(plain(value), state.get(key)):
+        if prop is None or prop.same(plain(value), state.get(key)):
             fresh[key] = value
         elif key in state:
             fresh[key] = state[key]

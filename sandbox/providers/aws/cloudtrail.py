@@ -3,7 +3,7 @@
 Source: terraform-provider-aws 6.x (2025), internal/service/cloudtrail/trail.go and consts.go.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, ClassVar, Final
 
 from sandbox.providers._diff import by
@@ -67,8 +67,6 @@ class Trail(AwsResource):
         "kmsKeyId": Prop(str, aws="KmsKeyId", check=is_arn),
         "name": Prop(str, aws="Name", force_new=True, check=matches(r"[0-9A-Za-z][0-9A-Za-z_.-]*", 3, 128)),
         "s3BucketName": Prop(str, aws="S3BucketName", required=True),
-        "s3KeyPrefix": Prop(str, aws="S3KeyPrefix", check=matches(r".*", 0, 200)),
-        "snsTopicName": Prop(str, aws="SnsTopicName"),
     }
     computed = ("arn", "homeRegion", "snsTopicArn")
 
@@ -102,7 +100,6 @@ class Trail(AwsResource):
             "enableLogging": client.get_trail_status(Name=resource_id)["IsLogging"],
             "includeGlobalServiceEvents": found.get("IncludeGlobalServiceEvents", True),
             "snsTopicArn": found.get("SnsTopicARN"),
-            "snsTopicName": _topic_name(aws, found),
             "eventSelectors": _selectors_state(selectors.get("EventSelectors") or []),
             "tagsAll": tag_map(tags[0]["TagsList"]) if tags else {},
         }
@@ -123,15 +120,6 @@ class Trail(AwsResource):
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         # By its name: moto would take an ARN and delete nothing.
         aws.client("cloudtrail").delete_trail(Name=old["name"])
-
-
-def _topic_name(aws: Aws, found: Mapping[str, Any]) -> str | None:
-    """The topic as the official plugin keeps it: a name, for a topic of this account and Region; else the ARN."""
-    arn = found.get("SnsTopicARN")
-    if not arn:
-        return None
-    region, account, name = arn.split(":", 5)[3:]
-    return name if (region, account) == (found.get("HomeRegion", aws.region), aws.account) else arn
 
 
 def _put_selectors(client: Any, trail: str, selectors: Any) -> None:

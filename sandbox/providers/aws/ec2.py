@@ -1,7 +1,7 @@
 """Amazon EC2: security groups and their rules.
 
-Source: terraform-provider-aws 6.x, internal/service/ec2/vpc_security_group.go, vpc_security_group_ingress_rule.go and
-vpc_security_group_egress_rule.go.
+Source: terraform-provider-aws 6.x, internal/service/ec2/vpc_security_group.go and
+vpc_security_group_ingress_rule.go.
 """
 
 from collections.abc import Collection, Iterable
@@ -58,11 +58,12 @@ class SecurityGroup(AwsResource):
         aws.client("ec2").delete_security_group(GroupId=resource_id)
 
 
-class _Rule(AwsResource):
-    """A rule of a security group: one protocol, one range of ports, one source or destination."""
+class IngressRule(AwsResource):
+    """A rule of a security group: one protocol, one range of ports, one source."""
 
+    type_name = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+    title = "Ingress Rule"
     tagged = _TAGS
-    direction: ClassVar[str]
     named_by = "securityGroupId"
     inputs: ClassVar[Inputs] = {
         "cidrIpv4": Prop(str, aws="CidrIpv4"),
@@ -80,15 +81,14 @@ class _Rule(AwsResource):
             yield "cidrIpv4", "exactly one of cidrIpv4, referencedSecurityGroupId must be given"
 
     def create(self, aws: Aws, new: Properties) -> str:
-        """AuthorizeSecurityGroupIngress or AuthorizeSecurityGroupEgress, then CreateTags."""
+        """AuthorizeSecurityGroupIngress, then CreateTags."""
         client, note = aws.client("ec2"), given(Description=new.get("description"))
         if new.get("cidrIpv4"):
             end = {"IpRanges": [{"CidrIp": new["cidrIpv4"], **note}]}
         else:
             end = {"UserIdGroupPairs": [{"GroupId": new["referencedSecurityGroupId"], **note}]}
         permission = self.sent(new, ("ipProtocol", "fromPort", "toPort")) | end
-        authorize = getattr(client, f"authorize_security_group_{self.direction}")
-        answer = authorize(GroupId=new["securityGroupId"], IpPermissions=[permission])
+        answer = client.authorize_security_group_ingress(GroupId=new["securityGroupId"], IpPermissions=[permission])
         rule: str = answer["SecurityGroupRules"][0]["SecurityGroupRuleId"]
         if tags := tag_list(new["tagsAll"]):
             client.create_tags(Resources=[rule], Tags=tags)
@@ -99,7 +99,7 @@ class _Rule(AwsResource):
         found = next(
             (rule for rule in answer["SecurityGroupRules"] if rule["SecurityGroupRuleId"] == resource_id), None
         )
-        if found is None or found["IsEgress"] != (self.direction == "egress"):
+        if found is None or found["IsEgress"]:
             return None
         return {
             **self.told(found),
@@ -118,21 +118,9 @@ class _Rule(AwsResource):
         )
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """RevokeSecurityGroupIngress or RevokeSecurityGroupEgress."""
-        revoke = getattr(aws.client("ec2"), f"revoke_security_group_{self.direction}")
-        revoke(GroupId=old["securityGroupId"], SecurityGroupRuleIds=[resource_id])
+        aws.client("ec2").revoke_security_group_ingress(
+            GroupId=old["securityGroupId"], SecurityGroupRuleIds=[resource_id]
+        )
 
 
-class IngressRule(_Rule):
-    """What may come in."""
-
-    type_name, title, direction = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "Ingress Rule", "ingress"
-
-
-class EgressRule(_Rule):
-    """What may go out."""
-
-    type_name, title, direction = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", "Egress Rule", "egress"
-
-
-RESOURCES = (SecurityGroup(), IngressRule(), EgressRule())
+RESOURCES = (SecurityGroup(), IngressRule())

@@ -177,7 +177,6 @@ _PERCENTS: Final = {
     "deploymentMaximumPercent": "maximumPercent",
     "deploymentMinimumHealthyPercent": "minimumHealthyPercent",
 }
-_DEPLOYMENT_BLOCKS: Final = {"alarms": "alarms", "deploymentCircuitBreaker": "deploymentCircuitBreaker"}
 
 
 class Service(AwsResource):
@@ -188,7 +187,6 @@ class Service(AwsResource):
     tagged = _TAGS
     autoname = Autoname()
     inputs: ClassVar[Inputs] = {
-        "alarms": Prop(dict, computed=True, unread=True, check=fields("alarmNames", "enable", "rollback")),
         # Kept in the form that the program gives; the other one is another cluster to the official plugin.
         "cluster": Prop(str, computed=True, force_new=True),
         "deploymentCircuitBreaker": Prop(dict, computed=True, check=fields("enable", "rollback")),
@@ -197,21 +195,15 @@ class Service(AwsResource):
         "desiredCount": Prop(int, aws="desiredCount", default=0),
         "enableEcsManagedTags": Prop(bool, aws="enableECSManagedTags", default=False),
         "enableExecuteCommand": Prop(bool, aws="enableExecuteCommand", default=False),
-        "forceNewDeployment": Prop(bool, unread=True),
         "launchType": Prop(str, computed=True, force_new=True, check=one_of("EC2", "FARGATE", "EXTERNAL")),
         "name": Prop(str, force_new=True),
         "networkConfiguration": Prop(dict, same=by(_network), check=fields("subnets")),
         "platformVersion": Prop(str, aws="platformVersion", computed=True),
         "schedulingStrategy": Prop(str, default="REPLICA", force_new=True, check=one_of("REPLICA")),
         "taskDefinition": Prop(str, aws="taskDefinition"),
-        "triggers": Prop(dict, computed=True, unread=True),
         "waitForSteadyState": Prop(bool, default=False, unread=True),
     }
     computed = ("arn",)
-
-    def cleared(self, old: Properties, new: Properties) -> Collection[str]:
-        """Triggers without a forced deployment."""
-        return () if new.get("forceNewDeployment") is True else ("triggers",)
 
     def create(self, aws: Aws, new: Properties) -> str:
         answer = aws.client("ecs").create_service(
@@ -230,7 +222,7 @@ class Service(AwsResource):
         """These properties as CreateService and UpdateService take them."""
         # Both percents go together.
         percents = {theirs: new[ours] for ours, theirs in _PERCENTS.items()} if {*_PERCENTS} & {*names} else {}
-        blocks = {theirs: new.get(ours) for ours, theirs in _DEPLOYMENT_BLOCKS.items() if ours in names}
+        breaker = new.get("deploymentCircuitBreaker") if "deploymentCircuitBreaker" in names else None
         network = new.get("networkConfiguration") if "networkConfiguration" in names else None
         awsvpc = network and given(
             subnets=network["subnets"],
@@ -239,7 +231,7 @@ class Service(AwsResource):
         )
         return self.sent(new, names) | given(
             networkConfiguration={"awsvpcConfiguration": awsvpc} if awsvpc else None,
-            deploymentConfiguration=given(**percents, **blocks) or None,
+            deploymentConfiguration=given(**percents, deploymentCircuitBreaker=breaker) or None,
         )
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
@@ -281,7 +273,7 @@ class Service(AwsResource):
         aws.client("ecs").update_service(
             cluster=old.get("cluster"),
             service=resource_id,
-            forceNewDeployment=bool(new.get("forceNewDeployment")),
+            forceNewDeployment=False,
             **self._parameters(new, changed),
         )
 

@@ -24,7 +24,7 @@ from sandbox.providers.aws._base import AwsResource, camel, is_arn, pascal, tag_
 from sandbox.providers.aws._session import Aws
 
 _STATES = ("ENABLED", "DISABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS")
-_DEFAULT_BUS = "default"
+_BUS = "default"
 _RULE_NAME = matches(r"[0-9A-Za-z_.-]+", 1, 64)
 _MAX_PATTERN = 2_048
 """Source: AWS, "Amazon EventBridge quotas", event pattern size. The provider's own check lets 4,096 pass."""
@@ -37,11 +37,6 @@ def _is_pattern(value: Any) -> str | None:
     return is_json(value)
 
 
-def _in_bus(bus: str, *names: str, separator: str) -> str:
-    """An id: names on the default bus stand alone."""
-    return separator.join(names if bus == _DEFAULT_BUS else (bus, *names))
-
-
 class EventRule(AwsResource):
     """A rule with an event pattern."""
 
@@ -51,9 +46,9 @@ class EventRule(AwsResource):
     autoname = Autoname(max_length=64)
     inputs: ClassVar[Inputs] = {
         "description": Prop(str, aws="Description", check=matches(r".*", 0, 512)),
-        "eventBusName": Prop(str, aws="EventBusName", default=_DEFAULT_BUS, force_new=True),
+        "eventBusName": Prop(str, aws="EventBusName", default=_BUS, force_new=True, check=one_of(_BUS)),
         "eventPattern": Prop(str, aws="EventPattern", required=True, same=same_json, check=_is_pattern),
-        "forceDestroy": Prop(bool, default=False, unread=True),
+        "forceDestroy": Prop(bool, default=False, unread=True, check=one_of(False)),
         "name": Prop(str, aws="Name", computed=True, force_new=True, check=_RULE_NAME),
         "state": Prop(str, aws="State", computed=True, check=one_of(*_STATES)),
     }
@@ -61,52 +56,35 @@ class EventRule(AwsResource):
 
     def create(self, aws: Aws, new: Properties) -> str:
         self._put(aws, new, Tags=tag_list(new["tagsAll"]))
-        return _in_bus(new["eventBusName"], new["name"], separator="/")
+        return new["name"]
 
     def _put(self, aws: Aws, new: Properties, **more: Any) -> None:
         aws.client("events").put_rule(**self.sent({"state": "ENABLED", **new}), **more)
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        bus, name = _split_bus(resource_id)
         client = aws.client("events")
-        found = client.describe_rule(Name=name, EventBusName=bus)
+        found = client.describe_rule(Name=resource_id, EventBusName=_BUS)
         return {
-            **self.told({"EventBusName": bus, "Description": "", **found}),
+            **self.told({"EventBusName": _BUS, "Description": "", **found}),
             "arn": found["Arn"],
             "tagsAll": tag_map(client.list_tags_for_resource(ResourceARN=found["Arn"])["Tags"]),
         }
 
     def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """PutRule with all of it."""
-        if {*changed} - {"forceDestroy"}:
-            self._put(aws, new)
+        self._put(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """DeleteRule; with targets left it is AWS's error, which moto doesn't give."""
-        bus, name = _split_bus(resource_id)
-        targets = aws.own("events").list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"]
-        if targets and old.get("forceDestroy"):
-            aws.own("events").remove_targets(
-                Rule=name, EventBusName=bus, Ids=[item["Id"] for item in targets], Force=True
-            )
-        elif targets:
+        if aws.own("events").list_targets_by_rule(Rule=resource_id, EventBusName=_BUS)["Targets"]:
             raise ProviderError(
                 "operation error EventBridge: DeleteRule, https response error StatusCode: 400, "
                 "ValidationException: Rule can't be deleted since it has targets."
             )
-        aws.client("events").delete_rule(Name=name, EventBusName=bus, Force=bool(old.get("forceDestroy")))
+        aws.client("events").delete_rule(Name=resource_id, EventBusName=_BUS, Force=False)
 
 
-def _split_bus(resource_id: str) -> tuple[str, str]:
-    bus, _, name = resource_id.rpartition("/")
-    return bus or _DEFAULT_BUS, name
-
-
-_BLOCKS = {
-    "deadLetterConfig": "DeadLetterConfig",
-    "inputTransformer": "InputTransformer",
-    "retryPolicy": "RetryPolicy",
-}
+_BLOCKS = {"inputTransformer": "InputTransformer", "retryPolicy": "RetryPolicy"}
 """The blocks of a target: Pulumi's name, EventBridge's name."""
 
 _MAX_PATHS = 100
@@ -143,9 +121,8 @@ class EventTarget(AwsResource):
     autoname = Autoname("targetId")
     inputs: ClassVar[Inputs] = {
         "arn": Prop(str, aws="Arn", required=True, check=is_arn),
-        "deadLetterConfig": Prop(dict, check=fields(arn=is_arn)),
-        "eventBusName": Prop(str, default=_DEFAULT_BUS, force_new=True),
-        "forceDestroy": Prop(bool, default=False, unread=True),
+        "eventBusName": Prop(str, default=_BUS, force_new=True, check=one_of(_BUS)),
+        "forceDestroy": Prop(bool, default=False, unread=True, check=one_of(False)),
         "inputTransformer": Prop(dict, check=_transformer),
         "retryPolicy": Prop(
             dict, check=fields(maximumEventAgeInSeconds=_up_to(86_400), maximumRetryAttempts=_up_to(185))
@@ -160,7 +137,7 @@ class EventTarget(AwsResource):
 
     def create(self, aws: Aws, new: Properties) -> str:
         self._put(aws, new)
-        return _in_bus(new["eventBusName"], new["rule"], new["targetId"], separator="-")
+        return f"{new['rule']}-{new['targetId']}"
 
     def _put(self, aws: Aws, new: Properties) -> None:
         blocks = {theirs: _sent(new[ours]) for ours, theirs in _BLOCKS.items() if new.get(ours)}
@@ -171,35 +148,33 @@ class EventTarget(AwsResource):
         )
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """ListTargetsByRule; an import's id is [BUS/]RULE/TARGET.
+        """ListTargetsByRule; an import's id is RULE/TARGET.
 
         A block that was removed by hand stays in the state, as in the official plugin.
         """
         if state:
-            bus, rule, target_id = state["eventBusName"], state["rule"], state["targetId"]
+            rule, target_id = state["rule"], state["targetId"]
         else:
-            place, _, target_id = resource_id.rpartition("/")
-            bus, rule = _split_bus(place)
-        targets = aws.client("events").list_targets_by_rule(Rule=rule, EventBusName=bus, Limit=100)["Targets"]
+            rule, _, target_id = resource_id.rpartition("/")
+        targets = aws.client("events").list_targets_by_rule(Rule=rule, EventBusName=_BUS, Limit=100)["Targets"]
         found = next((item for item in targets if item["Id"] == target_id), None)
         if found is None:
             return None
         return {
             **self.told(found),
-            "id": _in_bus(bus, rule, target_id, separator="-"),
-            "eventBusName": bus,
+            "id": f"{rule}-{target_id}",
+            "eventBusName": _BUS,
             "rule": rule,
             **{ours: _received(found[theirs]) for ours, theirs in _BLOCKS.items() if found.get(theirs)},
         }
 
     def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """PutTargets with all of it."""
-        if {*changed} - {"forceDestroy"}:
-            self._put(aws, new)
+        self._put(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        where = {"Rule": old["rule"], "EventBusName": old["eventBusName"], "Ids": [old["targetId"]]}
-        _require_all(aws.client("events").remove_targets(**where, Force=old.get("forceDestroy", False)))
+        where = {"Rule": old["rule"], "EventBusName": _BUS, "Ids": [old["targetId"]]}
+        _require_all(aws.client("events").remove_targets(**where, Force=False))
 
 
 def _require_all(answer: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ bucket_ownership_controls.go, bucket_policy.go.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from sandbox.providers._diff import by, same_policy
@@ -255,8 +255,7 @@ class BucketPublicAccessBlock(_BucketSetting):
 _SIZE: Final = "all_storage_classes_128K"
 """The smallest object that moves: what the official plugin sends unless the program says another."""
 
-_STORAGE = one_of("GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "GLACIER_IR")
-_AT_LEAST_0, _AT_LEAST_1 = between(0, 2**31 - 1), between(1, 2**31 - 1)
+_AT_LEAST_1 = between(1, 2**31 - 1)
 _NAME = matches(r".*", 1, 255)
 
 _DAYS = {
@@ -268,15 +267,8 @@ _DAYS = {
 
 
 def _normal_rules(rules: Any) -> list[dict[str, Any]]:
-    """Lifecycle rules, in their order, with an empty filter where there is none; transitions are a set."""
-    return [
-        {
-            **rule,
-            "filter": _normal_filter(rule.get("filter")),
-            "transitions": sorted(rule.get("transitions") or [], key=lambda one: (one["storageClass"], str(one))),
-        }
-        for rule in rules or []
-    ]
+    """Lifecycle rules, in their order, with an empty filter where there is none."""
+    return [{**rule, "filter": _normal_filter(rule.get("filter"))} for rule in rules or []]
 
 
 def _normal_filter(block: Any) -> dict[str, Any]:
@@ -284,11 +276,10 @@ def _normal_filter(block: Any) -> dict[str, Any]:
 
 
 _RULE = fields(
-    only=("id", "status", "filter", "transitions", *_DAYS),
+    only=("id", "status", "filter", *_DAYS),
     id=_NAME,
     status=one_of("Disabled", "Enabled"),
     filter=fields(only=("prefix",)),
-    transitions=fields(only=("days", "storageClass"), days=_AT_LEAST_0),
     **{block: fields(days, only=(days,), **{days: _AT_LEAST_1}) for block, days in _DAYS.items()},
 )
 
@@ -297,19 +288,11 @@ def _check_rules(rules: Any) -> str | None:
     """What the official schema refuses of lifecycle rules, and what this project does not use."""
     if not rules:
         return "expected at least 1, got 0"
-    return next((f"{rule.get('id')}: {reason}" for rule in rules for reason in _rule_problems(rule)), None)
-
-
-def _rule_problems(rule: Mapping[str, Any]) -> Iterator[str]:
-    if reason := _RULE(rule):
-        yield reason
-    for transition in rule.get("transitions") or []:
-        if reason := _STORAGE(transition.get("storageClass", "")):
-            yield f"transitions.storageClass: {reason}"
+    return next((f"{rule.get('id')}: {reason}" for rule in rules if (reason := _RULE(rule))), None)
 
 
 class BucketLifecycleConfiguration(_BucketSetting):
-    """When a bucket's objects move to another storage class or end."""
+    """When a bucket's objects end."""
 
     type_name = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     title = "S3 Bucket Lifecycle Configuration"
@@ -334,13 +317,11 @@ class BucketLifecycleConfiguration(_BucketSetting):
 
 
 def _lifecycle_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule as S3 wants it: `ID` in capitals; a transition that says no time is one at once."""
-    moves = [{"days": 0, **item} for item in rule.get("transitions") or []]
-    rest = {key: value for key, value in rule.items() if key not in ("id", "filter", "transitions")}
+    """A rule as S3 wants it: `ID` in capitals."""
+    rest = {key: value for key, value in rule.items() if key not in ("id", "filter")}
     return {
         "ID": rule["id"],
         "Filter": pascal(_normal_filter(rule.get("filter"))) or {"Prefix": ""},
-        **given(Transitions=pascal(moves) or None),
         **pascal(rest),
     }
 

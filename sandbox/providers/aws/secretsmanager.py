@@ -1,9 +1,8 @@
 """AWS Secrets Manager."""
 
-import base64
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, ClassVar, Final
 
 from sandbox.providers._diff import by, same_policy, same_set
@@ -15,7 +14,6 @@ from sandbox.providers._resource import (
     between,
     fields,
     given,
-    is_base64,
     is_json,
 )
 from sandbox.providers._values import Properties
@@ -188,59 +186,37 @@ class SecretVersion(AwsResource):
     type_name = "aws:secretsmanager/secretVersion:SecretVersion"
     title = "Secrets Manager Secret Version"
     named_by = "secretId"
-    secret_outputs = frozenset({"secretString", "secretBinary"})
+    secret_outputs = frozenset({"secretString"})
     inputs: ClassVar[Inputs] = {
         "secretId": Prop(str, required=True, force_new=True),
-        "secretBinary": Prop(str, force_new=True, check=is_base64),
         "secretString": Prop(str, force_new=True),
-        "secretStringWo": Prop(str, write_only=True),
-        "secretStringWoVersion": Prop(int, force_new=True, unread=True),
         "versionStages": Prop(list, computed=True, same=same_set),
     }
-    computed = ("arn", "hasSecretStringWo", "secretArn", "versionId")
-
-    def check(self, new: Properties) -> Iterable[tuple[str, str]]:
-        """Exactly one way to give the value at most, and a version for the write-only one."""
-        values = [key for key in ("secretString", "secretBinary", "secretStringWo") if key in new]
-        if len(values) > 1:
-            yield values[1], f"conflicts with {values[0]}"
-        if ("secretStringWo" in new) != ("secretStringWoVersion" in new):
-            yield "secretStringWo", "secretStringWo and secretStringWoVersion must be given together"
+    computed = ("arn", "secretArn", "versionId")
 
     def create(self, aws: Aws, new: Properties) -> str:
         """PutSecretValue, with VersionStages only when the program gives some."""
-        text = new.get("secretString") or new.get("secretStringWo") or None
         answer = aws.client("secretsmanager").put_secret_value(
             SecretId=new["secretId"],
             ClientRequestToken=str(uuid.uuid4()),
-            **given(
-                SecretString=text,
-                SecretBinary=_bytes(new.get("secretBinary")),
-                VersionStages=new.get("versionStages") or None,
-            ),
+            **given(SecretString=new.get("secretString") or None, VersionStages=new.get("versionStages") or None),
         )
         return f"{new['secretId']}|{answer['VersionId']}"
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """The version by its id; None when version or secret is gone. A write-only value is not asked for."""
+        """The version by its id; None when version or secret is gone."""
         secret_id, version_id = _split(resource_id)
-        write_only = bool(state.get("hasSecretStringWo") or state.get("secretStringWo"))
         try:
-            found = _version(aws, secret_id, version_id, write_only=write_only)
+            found = _version(aws, secret_id, version_id)
         except Exception as error:
             if _is_deleted(error):
                 return None
             raise
-        if found is None:
-            return None
-        binary = found.get("SecretBinary")
         return {
             "arn": found["ARN"],
             "secretArn": found["ARN"],
             "secretId": secret_id,
-            "secretString": None if write_only else found.get("SecretString"),
-            "secretBinary": _text(binary) if binary else None,
-            "hasSecretStringWo": write_only or None,
+            "secretString": found.get("SecretString"),
             "versionId": found["VersionId"],
             "versionStages": sorted(found.get("VersionStages", [])),
         }
@@ -279,8 +255,7 @@ class SecretVersion(AwsResource):
                 client.update_secret_version_stage(
                     SecretId=secret_id, VersionStage=stage, RemoveFromVersionId=version_id
                 )
-            write_only = bool(old.get("hasSecretStringWo"))
-            left = (_version(aws, secret_id, version_id, write_only=write_only) or {}).get("VersionStages", [])
+            left = _version(aws, secret_id, version_id).get("VersionStages", [])
         except Exception as error:
             if _is_deleted(error):
                 return
@@ -299,41 +274,20 @@ def _split(resource_id: str) -> tuple[str, str]:
     return secret_id, version_id
 
 
-def _bytes(encoded: str | None) -> bytes | None:
-    return base64.b64decode(encoded, validate=True) if encoded else None
-
-
-def _text(binary: bytes) -> str:
-    """As base64; what is base64 already stays as it is, so that such a value differs from the program's for ever."""
-    try:
-        text = binary.decode("ascii")
-    except ValueError:
-        text = "not base64"
-    return text if is_base64(text) is None else base64.b64encode(binary).decode()
-
-
-def _version(aws: Aws, secret_id: str, version_id: str, *, write_only: bool) -> dict[str, Any] | None:
-    """GetSecretValue; ListSecretVersionIds for a write-only value."""
-    client = aws.client("secretsmanager")
-    if not write_only:
-        return client.get_secret_value(SecretId=secret_id, VersionId=version_id)
-    listed = _listed(client, SecretId=secret_id, IncludeDeprecated=True)
-    return next((version for version in listed if version["VersionId"] == version_id), None)
+def _version(aws: Aws, secret_id: str, version_id: str) -> dict[str, Any]:
+    return aws.client("secretsmanager").get_secret_value(SecretId=secret_id, VersionId=version_id)
 
 
 def _current(client: Any, secret_id: str) -> str | None:
     """The version that has AWSCURRENT, by ListSecretVersionIds."""
-    listed = _listed(client, SecretId=secret_id)
-    return next((item["VersionId"] for item in listed if _CURRENT in item.get("VersionStages", [])), None)
-
-
-def _listed(client: Any, **what: Any) -> Iterator[dict[str, Any]]:
-    """The versions of all pages (botocore has no paginator for them), each with its secret's ARN."""
     token: dict[str, str] | None = {}
-    while token is not None:
-        page = client.list_secret_version_ids(**what, **token)
-        yield from ({**version, "ARN": page["ARN"]} for version in page["Versions"])
+    while token is not None:  # botocore has no paginator for them
+        page = client.list_secret_version_ids(SecretId=secret_id, **token)
+        for item in page["Versions"]:
+            if _CURRENT in item.get("VersionStages", []):
+                return item["VersionId"]
         token = {"NextToken": page["NextToken"]} if page.get("NextToken") else None
+    return None
 
 
 def _is_deleted(error: Exception) -> bool:
@@ -378,27 +332,18 @@ class SecretRotation(AwsResource):
     inputs: ClassVar[Inputs] = {
         "secretId": Prop(str, required=True, force_new=True),
         "rotateImmediately": Prop(bool, default=True, unread=True),
-        "rotationEnabled": Prop(bool, computed=True),
         "rotationLambdaArn": Prop(str, check=is_arn),
-        "rotationRules": Prop(dict, check=_rotation_rules),
+        "rotationRules": Prop(dict, required=True, check=_rotation_rules),
     }
+    computed = ("rotationEnabled",)
 
     def check(self, new: Properties) -> Iterable[tuple[str, str]]:
-        """Rules unless it is switched off, and in them exactly one schedule."""
-        rules, disabled = new.get("rotationRules"), new.get("rotationEnabled") is False
-        if disabled and rules:
-            yield "rotationRules", "`rotation_rules` cannot be set when `rotation_enabled` is `false`"
-        if not disabled and not rules:
-            yield "rotationRules", "`rotation_rules` is required unless `rotation_enabled` is `false`"
+        rules = new["rotationRules"]
         if isinstance(rules, dict) and len({"automaticallyAfterDays", "scheduleExpression"} & {*rules}) != 1:
             yield "rotationRules", "exactly one of automaticallyAfterDays and scheduleExpression must be given"
 
     def create(self, aws: Aws, new: Properties) -> str:
-        """RotateSecret, or CancelRotateSecret when it is switched off."""
-        client = aws.client("secretsmanager")
-        if new.get("rotationEnabled") is False:
-            return client.cancel_rotate_secret(SecretId=new["secretId"])["ARN"]
-        return client.rotate_secret(
+        return aws.client("secretsmanager").rotate_secret(
             SecretId=new["secretId"],
             ClientRequestToken=str(uuid.uuid4()),
             # Whatever `rotateImmediately` says: no local AWS runs the function. `python -m sandbox rotate` runs it for real.
@@ -423,7 +368,7 @@ class SecretRotation(AwsResource):
 
     def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """RotateSecret again with all of it."""
-        if {"rotationEnabled", "rotationLambdaArn", "rotationRules"} & {*changed}:
+        if {"rotationLambdaArn", "rotationRules"} & {*changed}:
             self.create(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:

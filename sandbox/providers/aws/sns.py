@@ -132,7 +132,7 @@ class TopicSubscription(AwsResource):
         "endpoint": Prop(str, aws="Endpoint", required=True, force_new=True),
         "endpointAutoConfirms": Prop(bool, default=False, unread=True),
         "protocol": Prop(str, aws="Protocol", required=True, force_new=True, check=one_of(*_PROTOCOLS)),
-        "rawMessageDelivery": Prop(bool, default=False, check=one_of(False)),
+        "rawMessageDelivery": Prop(bool, default=False, unread=True, check=one_of(False)),
         "topic": Prop(str, aws="TopicArn", required=True, force_new=True, check=is_arn),
     }
     computed = ("arn", "confirmationWasAuthenticated", "ownerId", "pendingConfirmation")
@@ -149,14 +149,7 @@ class TopicSubscription(AwsResource):
             "ownerId": found.get("Owner", aws.account),
             "pendingConfirmation": found.get("PendingConfirmation", "false") == "true",
             "confirmationWasAuthenticated": found.get("ConfirmationWasAuthenticated", "false") == "true",
-            "rawMessageDelivery": found.get("RawMessageDelivery", "false").lower() == "true",
         }
-
-    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        if "rawMessageDelivery" in changed:  # by hand
-            aws.client("sns").set_subscription_attributes(
-                SubscriptionArn=resource_id, AttributeName="RawMessageDelivery", AttributeValue="false"
-            )
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         aws.client("sns").unsubscribe(SubscriptionArn=resource_id)

@@ -271,7 +271,6 @@ def _lifecycle(world: World, days: int = 90) -> dict[str, Any]:
                 "expiration": {"days": days},
                 "noncurrentVersionExpiration": {"noncurrentDays": 30},
                 "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
-                "transitions": [{"days": 30, "storageClass": "STANDARD_IA"}],
             }
         ],
     }
@@ -432,7 +431,6 @@ CASES = (
             "arn": w.topic.id,
             "inputTransformer": {"inputPaths": {"who": "$.detail.userIdentity.arn"}, "inputTemplate": '"<who> did it"'},
             "retryPolicy": {"maximumEventAgeInSeconds": 3600, "maximumRetryAttempts": 3},
-            "deadLetterConfig": {"arn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:dead"},
         },
         lambda _: {"retryPolicy": {"maximumEventAgeInSeconds": 60, "maximumRetryAttempts": 1}},
         lambda state: f"{state.inputs['rule']}/{state.outputs['targetId']}",
@@ -550,16 +548,6 @@ CASES = (
             "tags": {"a": "1"},
         },
         lambda _: {"toPort": 5433, "tags": {"a": "2"}},
-    ),
-    Case(
-        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
-        lambda w: {
-            "securityGroupId": w.group,
-            "ipProtocol": "tcp",
-            "fromPort": 443,
-            "toPort": 443,
-            "referencedSecurityGroupId": w.group,
-        },
     ),
     Case(
         "aws:rds/subnetGroup:SubnetGroup",

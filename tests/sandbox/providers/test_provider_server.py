@@ -70,11 +70,6 @@ def test_an_unsupported_function_is_named_with_the_supported_ones(aws: Any) -> N
                 "period": "expected one of 10, 20, 30 or a multiple of 60, got 45",
             },
         ),
-        (
-            "aws:secretsmanager/secretVersion:SecretVersion",
-            {"secretId": "s", "secretString": Secret("a"), "secretStringWo": Secret("b"), "secretStringWoVersion": 1},
-            {"secretStringWo": "conflicts with secretString"},
-        ),
         ("aws:lambda/function:Function", {}, dict.fromkeys(("code", "handler", "role", "runtime"), "is required")),
     ],
 )  # fmt: skip
