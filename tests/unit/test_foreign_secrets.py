@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 import catalogue
-from components.location import Location
 from components.names import Names
-from components.policies import identity
 from config import declarations
 from config.declarations import Application, External, ForeignSecret, Generated, PlainVariable, Service, TextSecret
 from config.settings import ConfigurationError, Settings, parse
@@ -76,13 +74,6 @@ def with_entries(*entries: declarations.Entry) -> Application:
 
 
 # --- configuration -------------------------------------------------------------------------------------------------------
-
-
-def test_arns_and_keys_come_from_the_stacks_configuration() -> None:
-    settings = parsed()
-    assert settings.foreign_arns == {"database": RDS, "partner": PARTNER}
-    assert settings.secret_kms_keys == {"database": RDS_KEY, "partner": PARTNER_KEY}
-    assert [declaration.name for declaration in settings.catalogue] == ["session-key"]
 
 
 def test_a_missing_arn_names_the_owner_and_the_command() -> None:
@@ -189,43 +180,10 @@ def statements(recording: Recording, role: str) -> dict[str, Any]:
     return {statement["Sid"]: statement for statement in policy.document("policy")["Statement"]}
 
 
-def test_each_reader_gets_it_with_its_key(run: Any) -> None:
-    recording = run()
-    api, worker = (statements(recording, f"{name}-execution-role") for name in ("api", "worker"))
-    assert {RDS, PARTNER} < set(api["ReadSecrets"]["Resource"])
-    assert PARTNER in worker["ReadSecrets"]["Resource"]
-    assert RDS not in worker["ReadSecrets"]["Resource"]
-    assert api["DecryptSecretsEuCentral1"] == {
-        "Sid": "DecryptSecretsEuCentral1",
-        "Effect": "Allow",
-        "Action": ["kms:Decrypt"],
-        "Resource": [RDS_KEY],
-        "Condition": {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}},
-    }
-    assert api["DecryptSecretsUsEast1"]["Resource"] == [PARTNER_KEY]
-    via = {"StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}}
-    assert api["DecryptSecretsUsEast1"]["Condition"] == via
-    assert "DecryptSecretsEuCentral1" not in worker
-
-
-def test_it_costs_nothing_here(run: Any) -> None:
-    without = Application(APPLICATION.services, APPLICATION.secrets[:1], APPLICATION.variables)
-    alone = run(without, foreignSecrets={}, secretKmsKeys={}).exports["monthly_cost_usd"]
-    assert run().exports["monthly_cost_usd"] == alone
-
-
 def test_a_replica_region_is_no_region_of_it(run: Any) -> None:
     recording = run(replicaRegions=["eu-west-1"], grantReplicas=True)
     read = statements(recording, "api-execution-role")["ReadSecrets"]["Resource"]
     assert {arn for arn in read if "rds!" in arn or "partner" in arn} == {RDS, PARTNER}
-
-
-def test_only_one_that_is_here_starts_a_deployment(run: Any) -> None:
-    recording = run(redeploy={"cluster": "shop", "services": {"api": "api"}})
-    rules = json.dumps([rule.inputs["eventPattern"] for rule in recording.of("aws:cloudwatch/eventRule:EventRule")])
-    assert RDS in rules
-    # Secrets Manager sends the event to the secret's own account and Region.
-    assert PARTNER not in rules
 
 
 def test_the_rotation_signs_in_with_it(run: Any) -> None:
@@ -253,22 +211,4 @@ def test_the_rotation_signs_in_with_it(run: Any) -> None:
     assert function.inputs["environment"]["variables"]["SUPERUSER_SECRET_ARN"] == RDS
 
 
-def test_the_key_of_an_adopted_secret_is_granted_and_no_other(run: Any) -> None:
-    adopted = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:terraform/session-MnOpQr"
-    recording = run(
-        adopt={"session-key": adopted},
-        secretKmsKeys={"session-key": RDS_KEY, "partner": PARTNER_KEY},
-        encryption="customer-managed",
-    )
-    for service in ("api", "worker"):
-        keys = statements(recording, f"{service}-execution-role")["DecryptSecretsEuCentral1"]["Resource"]
-        # Nothing that the services read is under the stack's own key.
-        assert keys == [RDS_KEY]
-
-
 # --- policies ------------------------------------------------------------------------------------------------------------
-
-
-def test_several_keys_of_a_region_are_one_statement() -> None:
-    statement = identity.decrypt_through_secrets_manager([RDS_KEY, RDS_KEY, "a"], Location("aws", REGION, ""))
-    assert statement["Resource"] == sorted(["a", RDS_KEY])

@@ -148,7 +148,10 @@ def test_the_shops_plan_is_the_reviewed_one(
     use_application("shop")
     stack = yaml.safe_load((APPLICATIONS / "shop" / "Pulumi.live.yaml").read_text(encoding="utf-8"))["config"]
     config = {key.removeprefix("shop:"): value for key, value in stack.items() if key.startswith("shop:")}
-    assert shown(run(record, config, stack="live", project="shop")) == golden
+    recording = run(record, config, stack="live", project="shop")
+    assert shown(recording) == golden
+    (line,) = [line for line in recording.log if "can read all of" in line]
+    assert line.startswith("warning: mailer can read all of payment, also PAYMENT_PUBLISHABLE")
 
 
 @pytest.mark.parametrize(("stack", "number"), [("dev", "111111111111"), ("prod", "222222222222")], ids=["dev", "prod"])

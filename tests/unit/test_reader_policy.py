@@ -36,30 +36,6 @@ def denied(policy: str, principal_arn: str, *, tls: bool = True) -> bool:
     return False
 
 
-def test_it_denies_reading_and_nothing_else_but_plain_text() -> None:
-    readers, tls = json.loads(reader_policy(**GOOD))["Statement"]
-    assert readers == {
-        "Sid": "OnlyTheseRead",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "secretsmanager:GetSecretValue",
-        "Resource": "*",
-        "Condition": {
-            "ArnNotEquals": {
-                "aws:PrincipalArn": [
-                    f"{ROLE}audit/security-auditor",
-                    f"{ROLE}break-glass",
-                    f"{ROLE}ci/deployer",
-                    f"{ROLE}execution",
-                    f"{ROLE}rotation",
-                    f"{USER}backup",
-                ]
-            }
-        },
-    }
-    assert tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-
-
 @pytest.mark.parametrize(
     "principal",
     [
@@ -80,10 +56,6 @@ def test_who_is_named_reads_through_tls_only(principal: str) -> None:
 @pytest.mark.parametrize("arn", [f"{ROLE}developer", f"{ROLE}security-auditor", "arn:aws:iam::111122223333:root"])
 def test_everybody_else_is_denied(arn: str) -> None:
     assert denied(reader_policy(**GOOD), arn)
-
-
-def test_without_a_rotation_function_there_is_one_reader_less() -> None:
-    assert "rotation" not in with_changes(rotation_role_arn=None)
 
 
 @pytest.mark.parametrize(
