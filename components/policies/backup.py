@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from components.location import Location
 from components.policies.deployer import Deployment
-from components.policies.identity import Statement, bucket_requires_tls, document
+from components.policies.identity import Statement, allow, bucket_requires_tls, document, of_resource
 
 # The account's administrators manage the key, but can't open a backup. Without CreateGrant, which would allow it.
 _ADMINISTRATION = [
@@ -47,8 +47,8 @@ def backup_statements(stack: Deployment, *, key_arn: str) -> tuple[Statement, ..
     # AWS ends each ARN with a hyphen and six characters.
     secrets = [location.arn("secretsmanager", f"secret:{stack.names.prefix}-*"), *sorted(stack.adopted_arns)]
     return (
-        _allow("ListSecrets", ["secretsmanager:ListSecrets"], ["*"]),
-        _allow(
+        allow("ListSecrets", ["secretsmanager:ListSecrets"], ["*"]),
+        allow(
             "ReadSecrets",
             [
                 "secretsmanager:DescribeSecret",
@@ -58,7 +58,7 @@ def backup_statements(stack: Deployment, *, key_arn: str) -> tuple[Statement, ..
             ],
             secrets,
         ),
-        _allow(
+        allow(
             "DecryptSecrets",
             ["kms:Decrypt"],
             [location.arn("kms", "key/*")],
@@ -67,14 +67,14 @@ def backup_statements(stack: Deployment, *, key_arn: str) -> tuple[Statement, ..
                 "StringLike": {"kms:EncryptionContext:SecretARN": secrets},
             },
         ),
-        _allow("FindBackupKey", ["kms:DescribeKey"], [key_arn]),
-        _allow(
+        allow("FindBackupKey", ["kms:DescribeKey"], [key_arn]),
+        allow(
             "EncryptBackup",
             ["kms:Encrypt", "kms:GenerateDataKey"],
             [key_arn],
             {"StringEquals": {"kms:EncryptionContext:stack": stack.names.stack}},
         ),
-        _allow("WriteBackup", ["s3:PutObject"], [f"arn:{partition}:s3:::{bucket_name(stack)}/{stack.names.stack}/*"]),
+        allow("WriteBackup", ["s3:PutObject"], [f"arn:{partition}:s3:::{bucket_name(stack)}/{stack.names.stack}/*"]),
     )
 
 
@@ -88,9 +88,11 @@ def backup_key_policy(location: Location, *, writers: Sequence[str], openers: Se
     """
     return document(
         [
-            _of_key("AdministerByAccount", location.root_arn(), _ADMINISTRATION),
-            _of_key("MakeBackups", list(writers), ["kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]),
-            *([_of_key("OpenBackups", list(openers), ["kms:Decrypt", "kms:DescribeKey"])] if openers else []),
+            of_resource("AdministerByAccount", {"AWS": location.root_arn()}, _ADMINISTRATION),
+            of_resource(
+                "MakeBackups", {"AWS": list(writers)}, ["kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
+            ),
+            of_resource("OpenBackups", {"AWS": list(openers)}, ["kms:Decrypt", "kms:DescribeKey"]),
         ]
     )
 
@@ -98,13 +100,3 @@ def backup_key_policy(location: Location, *, writers: Sequence[str], openers: Se
 def backup_bucket_policy(stack: Deployment) -> str:
     """Return the bucket's policy: TLS only. Object Lock protects its contents."""
     return document([bucket_requires_tls(f"arn:{stack.location.partition}:s3:::{bucket_name(stack)}")])
-
-
-def _of_key(sid: str, principals: object, actions: list[str]) -> Statement:
-    # In a key policy "*" is this key.
-    return {"Sid": sid, "Effect": "Allow", "Principal": {"AWS": principals}, "Action": actions, "Resource": "*"}
-
-
-def _allow(sid: str, actions: list[str], resources: list[str], condition: object = None) -> Statement:
-    statement: Statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
-    return statement | ({"Condition": condition} if condition else {})

@@ -30,6 +30,7 @@ from components.policies.identity import (
     MANAGED_POLICY_CHARACTERS,
     PolicyError,
     Statement,
+    allow,
     document,
     pass_roles,
 )
@@ -441,5 +442,4 @@ def _allow(
     condition: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Statement:
     sid = "".join(word[0].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", purpose))
-    statement = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
-    return statement | ({"Condition": condition} if condition else {})
+    return allow(sid, actions, resources, condition)

@@ -5,6 +5,7 @@ permission; a comment says so.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,10 @@ AWS, "Logs sent to CloudWatch Logs" (V1 permissions); CloudWatch Logs' API, PutR
 """
 
 
+WITHOUT_TLS = {"Bool": {"aws:SecureTransport": "false"}}
+"""The condition of a request without TLS."""
+
+
 class PolicyError(ValueError):
     """AWS would refuse this policy, or it would lock out a principal. The message says what to change."""
 
@@ -46,6 +51,40 @@ def document(statements: Iterable[Statement]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, separators=(",", ":"))
 
 
+def allow(
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    condition: Mapping[str, Mapping[str, object]] | None = None,
+) -> Statement:
+    """Return a statement of an identity policy."""
+    statement = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+    return statement | ({"Condition": condition} if condition else {})
+
+
+def of_resource(
+    sid: str,
+    principal: object,
+    actions: object,
+    resource: object = "*",
+    condition: Mapping[str, Mapping[str, object]] | None = None,
+    *,
+    effect: str = "Allow",
+) -> Statement:
+    """Return a statement of a resource's policy; in a key's and a secret's "*" is this key or secret."""
+    statement = {"Sid": sid, "Effect": effect, "Principal": principal, "Action": actions, "Resource": resource}
+    return statement | ({"Condition": condition} if condition else {})
+
+
+def runs_as(caller_arn: str, principal_arn: str) -> bool:
+    """Return whether the caller is that user, or a session of that role. A session's ARN lacks the role's path."""
+    session = re.fullmatch(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.+", caller_arn)
+    if not session:
+        return caller_arn == principal_arn
+    partition, account, role = session.groups()
+    return principal_arn.startswith(f"arn:{partition}:iam::{account}:role/") and principal_arn.endswith(f"/{role}")
+
+
 def trust(service: str, *, account_id: str | None = None, source_arn: str | None = None) -> str:
     """Return a trust policy for one AWS service, bound to one account and source if given (confused deputy)."""
     statement: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
@@ -62,27 +101,25 @@ def read_secrets(arns: Iterable[str]) -> Statement:
 
     ECS needs only GetSecretValue, also for a reference to a JSON key or a staging label.
     """
-    return _allow("ReadSecrets", ["secretsmanager:GetSecretValue"], sorted(set(arns)))
+    return allow("ReadSecrets", ["secretsmanager:GetSecretValue"], sorted(set(arns)))
 
 
 def decrypt_through_secrets_manager(key_arns: Iterable[str], location: Location) -> Statement:
     """Return the right to decrypt with customer-managed keys of a Region, only through Secrets Manager on the role's behalf."""
-    statement = _allow(
-        "DecryptSecrets" + location.region.title().replace("-", ""), ["kms:Decrypt"], sorted(set(key_arns))
-    )
-    return _through_secrets_manager(statement, location)
+    sid = "DecryptSecrets" + location.region.title().replace("-", "")
+    return allow(sid, ["kms:Decrypt"], sorted(set(key_arns)), _through_secrets_manager(location))
 
 
 def write_logs(log_group_arn: str) -> Statement:
     """Return the right to write to the streams of one existing log group."""
-    return _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:log-stream:*"])
+    return allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group_arn}:log-stream:*"])
 
 
 def pull_image(*repository_arns: str) -> tuple[Statement, ...]:
     """Return the right to pull from ECR repositories."""
     actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     # AWS authorizes GetAuthorizationToken on "*" only; the token allows nothing that the other statement doesn't.
-    return _allow("PullImage", actions, repository_arns), _allow("SignInToEcr", ["ecr:GetAuthorizationToken"], ["*"])
+    return allow("PullImage", actions, repository_arns), allow("SignInToEcr", ["ecr:GetAuthorizationToken"], ["*"])
 
 
 def rotate_secret(
@@ -106,26 +143,23 @@ def rotate_secret(
     ]
     four_steps = ["DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"]
     statements = [
-        _allow("RotateSecret", [f"secretsmanager:{action}" for action in four_steps], [secret_arn]),
+        allow("RotateSecret", [f"secretsmanager:{action}" for action in four_steps], [secret_arn]),
         # A password generator: the action supports no resource.
-        _allow("GeneratePassword", ["secretsmanager:GetRandomPassword"], ["*"]),
+        allow("GeneratePassword", ["secretsmanager:GetRandomPassword"], ["*"]),
         write_logs(log_group_arn),
         # Lambda creates the interfaces with the function's role, before there is one to name. The function's own code,
         # which runs with the same role, can't use this right.
-        _allow("AttachToVpc", interfaces, ["*"]),
+        allow("AttachToVpc", interfaces, ["*"]),
         {
-            "Sid": "NotByTheCode",
+            **allow("NotByTheCode", interfaces, ["*"], {"ArnEquals": {"lambda:SourceFunctionArn": [function_arn]}}),
             "Effect": "Deny",
-            "Action": interfaces,
-            "Resource": ["*"],
-            "Condition": {"ArnEquals": {"lambda:SourceFunctionArn": [function_arn]}},
         },
     ]
     if superuser_secret_arn:
-        statements.append(_allow("ReadSuperuser", ["secretsmanager:GetSecretValue"], [superuser_secret_arn]))
+        statements.append(allow("ReadSuperuser", ["secretsmanager:GetSecretValue"], [superuser_secret_arn]))
     if kms_key_arn:
-        use_key = _allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [kms_key_arn])
-        statements.append(_through_secrets_manager(use_key, location))
+        use = ["kms:Decrypt", "kms:GenerateDataKey"]
+        statements.append(allow("UseKey", use, [kms_key_arn], _through_secrets_manager(location)))
     if superuser_kms_key_arn and superuser_kms_key_arn != kms_key_arn:
         statements.append(decrypt_through_secrets_manager([superuser_kms_key_arn], location))
     return statements
@@ -143,22 +177,22 @@ def redeploy(*, service_arn: str, state_machine_arn: str, passed_role_arns: Sequ
     the roles that the task definition names, with `iam:PassedToService` ecs-tasks.amazonaws.com.
     """
     return [
-        _allow("Deploy", ["ecs:DescribeServices", "ecs:UpdateService"], [service_arn]),
+        allow("Deploy", ["ecs:DescribeServices", "ecs:UpdateService"], [service_arn]),
         *([pass_roles(passed_role_arns)] if passed_role_arns else []),
-        _allow("SeeOwnExecutions", ["states:ListExecutions"], [state_machine_arn]),
-        _allow("DeliverLog", list(DELIVER_LOG), ["*"]),
+        allow("SeeOwnExecutions", ["states:ListExecutions"], [state_machine_arn]),
+        allow("DeliverLog", list(DELIVER_LOG), ["*"]),
     ]
 
 
 def pass_roles(role_arns: Sequence[str]) -> Statement:
     """Return the right to pass these roles to ECS tasks."""
     to_tasks = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
-    return {**_allow("PassRolesToTasks", ["iam:PassRole"], sorted(role_arns)), "Condition": to_tasks}
+    return allow("PassRolesToTasks", ["iam:PassRole"], sorted(role_arns), to_tasks)
 
 
 def start_execution(state_machine_arn: str) -> Statement:
     """Return the right to start one state machine."""
-    return _allow("Start", ["states:StartExecution"], [state_machine_arn])
+    return allow("Start", ["states:StartExecution"], [state_machine_arn])
 
 
 def require_tls() -> Statement:
@@ -166,29 +200,16 @@ def require_tls() -> Statement:
 
     AWS also checks the resource policy of a secret: it refuses one that makes the secret public.
     """
-    condition = {"Bool": {"aws:SecureTransport": "false"}}
-    deny = {"Sid": "DenyWithoutTls", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": ["secretsmanager:*"]}
-    return {**deny, "Resource": ["*"], "Condition": condition}
+    return of_resource("DenyWithoutTls", {"AWS": "*"}, ["secretsmanager:*"], ["*"], WITHOUT_TLS, effect="Deny")
 
 
 def bucket_requires_tls(bucket_arn: str) -> Statement:
     """Return the common statement of every bucket's policy: no request without TLS, from anyone."""
-    return {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [bucket_arn, f"{bucket_arn}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
+    return of_resource("TlsOnly", "*", "s3:*", [bucket_arn, f"{bucket_arn}/*"], WITHOUT_TLS, effect="Deny")
 
 
-def _through_secrets_manager(statement: Statement, location: Location) -> Statement:
-    return {**statement, "Condition": {"StringEquals": {"kms:ViaService": location.endpoint("secretsmanager")}}}
-
-
-def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Statement:
-    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+def _through_secrets_manager(location: Location) -> Mapping[str, Mapping[str, object]]:
+    return {"StringEquals": {"kms:ViaService": location.endpoint("secretsmanager")}}
 
 
 class TooManySecretsError(PolicyError):

@@ -6,11 +6,10 @@ Sources: AWS, "Secret encryption and decryption in AWS Secrets Manager", "Encryp
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from components.location import Location
-from components.policies.calls import ADMINISTER_KEY
-from components.policies.identity import Statement, document
+from components.policies.calls import ADMINISTER_KEY, USE_KEY
+from components.policies.identity import Statement, document, of_resource
 
 # Without CreateGrant: a principal with a grant decrypts past every condition below, and no alarm reports it.
 _ADMINISTRATION = [
@@ -20,6 +19,7 @@ _ADMINISTRATION = [
     "kms:PutKeyPolicy", "kms:RevokeGrant", "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion",
     "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
 ]  # fmt: skip
+_LOG_GROUP = "kms:EncryptionContext:aws:logs:arn"
 
 
 def key_policy(
@@ -47,32 +47,38 @@ def key_policy(
     The account's own principals also need an identity policy: a key policy that names the account's root delegates to IAM.
     """
     statements: list[Statement] = [
-        _allow("AdministerByAccount", {"AWS": location.root_arn()}, _ADMINISTRATION),
+        of_resource("AdministerByAccount", {"AWS": location.root_arn()}, _ADMINISTRATION),
         _through_secrets_manager(location, prefix, adopted_arns),
     ]
     if administrator_arns:
-        statements.append(_by_administrators(location, administrator_arns))
+        # KMS refuses a policy whose principal does not exist, and a re-created role with the same name would be another
+        # principal. The condition therefore names the roles.
+        by_role = {
+            "StringEquals": {"kms:CallerAccount": location.account_id},
+            "ArnEquals": {"aws:PrincipalArn": sorted(set(administrator_arns))},
+        }
+        statements.append(of_resource("AdministerByRole", {"AWS": "*"}, list(ADMINISTER_KEY), condition=by_role))
     if log_group_names:
-        statements.append(_by_logs(location, log_group_names))
+        use = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+        groups = {"ArnEquals": {_LOG_GROUP: sorted(map(location.log_group_arn, log_group_names))}}
+        statements.append(
+            of_resource("EncryptLogGroups", {"Service": location.endpoint("logs")}, use, condition=groups)
+        )
     if topic_arns:
-        statements += _by_publishers(location, topic_arns)
+        # The services that publish to an encrypted topic, not SNS itself, need the key. EventBridge sends KMS neither
+        # aws:SourceAccount nor aws:SourceArn: a condition on either would silently lose every notice. The topic's own policy
+        # says which rules publish. Source: AWS, "Securing Amazon SNS data with server-side encryption", event sources.
+        topics = {"ArnEquals": {"kms:EncryptionContext:aws:sns:topicArn": sorted(topic_arns)}}
+        own = {"StringEquals": {"aws:SourceAccount": location.account_id}}
+        for sid, service, condition in (
+            ("PublishAlarms", "cloudwatch", own | topics),
+            ("PublishNotices", "events", topics),
+        ):
+            publisher = {"Service": f"{service}.amazonaws.com"}
+            statements.append(of_resource(sid, publisher, ["kms:Decrypt", "kms:GenerateDataKey*"], condition=condition))
     if trail_arn:
         statements += _by_trail(location, trail_arn)
     return document(statements)
-
-
-def _by_administrators(location: Location, arns: Sequence[str]) -> Statement:
-    # KMS refuses a policy whose principal does not exist, and a re-created role with the same name would be another principal.
-    # The condition therefore names the roles.
-    return _allow(
-        "AdministerByRole",
-        {"AWS": "*"},
-        list(ADMINISTER_KEY),
-        {
-            "StringEquals": {"kms:CallerAccount": location.account_id},
-            "ArnEquals": {"aws:PrincipalArn": sorted(set(arns))},
-        },
-    )
 
 
 def _through_secrets_manager(location: Location, prefix: str, adopted_arns: Sequence[str]) -> Statement:
@@ -81,11 +87,11 @@ def _through_secrets_manager(location: Location, prefix: str, adopted_arns: Sequ
     own = location.arn("secretsmanager", f"secret:{prefix}-*-??????")
     # Before it accepts a key for a secret, Secrets Manager tests it with this context.
     trial = "RequestToValidateKeyAccess"
-    return _allow(
+    return of_resource(
         "UseThroughSecretsManager",
         {"AWS": location.root_arn()},
-        ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
-        {
+        list(USE_KEY),
+        condition={
             "StringEquals": {
                 "kms:CallerAccount": location.account_id,
                 "kms:ViaService": location.endpoint("secretsmanager"),
@@ -95,51 +101,14 @@ def _through_secrets_manager(location: Location, prefix: str, adopted_arns: Sequ
     )
 
 
-def _by_logs(location: Location, log_group_names: Sequence[str]) -> Statement:
-    return _allow(
-        "EncryptLogGroups",
-        {"Service": location.endpoint("logs")},
-        ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
-        {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": sorted(map(location.log_group_arn, log_group_names))}},
-    )
-
-
-def _by_publishers(location: Location, topic_arns: Sequence[str]) -> list[Statement]:
-    # The services that publish to an encrypted topic, not SNS itself, need the key.
-    actions = ["kms:Decrypt", "kms:GenerateDataKey*"]
-    topics = {"ArnEquals": {"kms:EncryptionContext:aws:sns:topicArn": sorted(topic_arns)}}
-    own_account = {"StringEquals": {"aws:SourceAccount": location.account_id}}
-    return [
-        _allow("PublishAlarms", {"Service": "cloudwatch.amazonaws.com"}, actions, own_account | topics),
-        # EventBridge sends KMS neither aws:SourceAccount nor aws:SourceArn: a condition on either would silently lose every
-        # notice. The topic's own policy says which rules publish. Source: AWS, "Securing Amazon SNS data with server-side
-        # encryption", event sources.
-        _allow("PublishNotices", {"Service": "events.amazonaws.com"}, actions, topics),
-    ]
-
-
 def _by_trail(location: Location, trail_arn: str) -> list[Statement]:
     source = {"StringEquals": {"aws:SourceArn": trail_arn}}
     cloudtrail = {"Service": "cloudtrail.amazonaws.com"}
-    # Readers of the trail's files need them decrypted; S3 calls KMS on their behalf.
-    through_s3 = {
-        "StringEquals": {
-            "kms:CallerAccount": location.account_id,
-            "kms:ViaService": location.endpoint("s3"),
-        },
-        "StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": trail_arn},
-    }
     context = {"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": trail_arn}}
+    s3 = {"StringEquals": {"kms:CallerAccount": location.account_id, "kms:ViaService": location.endpoint("s3")}}
     return [
-        _allow("EncryptTrail", cloudtrail, ["kms:GenerateDataKey*"], source | context),
-        _allow("DescribeForTrail", cloudtrail, ["kms:DescribeKey"], source),
-        _allow("ReadTrailThroughS3", {"AWS": location.root_arn()}, ["kms:Decrypt"], through_s3),
+        of_resource("EncryptTrail", cloudtrail, ["kms:GenerateDataKey*"], condition=source | context),
+        of_resource("DescribeForTrail", cloudtrail, ["kms:DescribeKey"], condition=source),
+        # Readers of the trail's files need them decrypted; S3 calls KMS on their behalf.
+        of_resource("ReadTrailThroughS3", {"AWS": location.root_arn()}, ["kms:Decrypt"], condition=s3 | context),
     ]
-
-
-def _allow(
-    sid: str, principal: dict[str, Any], actions: list[str], condition: dict[str, Any] | None = None
-) -> Statement:
-    # In a key policy "*" is this key.
-    statement = {"Sid": sid, "Effect": "Allow", "Principal": principal, "Action": actions, "Resource": "*"}
-    return statement | ({"Condition": condition} if condition else {})

@@ -4,15 +4,13 @@ A pure function. The policy goes to every secret of a stack with `block_public_p
 Sources: AWS, "Resource-based policies" (Secrets Manager) and "AWS global condition context keys", aws:PrincipalArn.
 """
 
-import re
 from collections.abc import Sequence
 
-from components.policies.identity import PolicyError, Statement, document, require_tls
+from components.checks import PRINCIPAL_ARN
+from components.policies.identity import PolicyError, Statement, document, of_resource, require_tls, runs_as
 
 MAX_CHARACTERS = 20_480
 """Size limit of a secret's resource policy. Source: AWS, "AWS Secrets Manager quotas"."""
-
-_PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?:role|user)/[\w+=,.@/-]+")
 
 
 class ReaderPolicyError(PolicyError):
@@ -49,8 +47,8 @@ def reader_policy(
     own = [*execution_role_arns, *([rotation_role_arn] if rotation_role_arn else [])]
     readers = sorted({*own, *trusted_readers, *break_glass_roles, *deployer_roles})
     # A wildcard would also be one in the condition.
-    problems += [f"{arn!r} is not the ARN of a role or user" for arn in readers if not _PRINCIPAL.fullmatch(arn)]
-    if caller_arn and not any(_is(caller_arn, reader) for reader in readers):
+    problems += [f"{arn!r} is not the ARN of a role or user" for arn in readers if not PRINCIPAL_ARN.fullmatch(arn)]
+    if caller_arn and not any(runs_as(caller_arn, reader) for reader in readers):
         problems.append(
             f"{caller_arn} runs this and would lock itself out: add its role to deployerRoles, or run this as one of them"
         )
@@ -63,23 +61,7 @@ def reader_policy(
 
 
 def _only(readers: Sequence[str]) -> Statement:
-    return {
-        "Sid": "OnlyTheseRead",
-        "Effect": "Deny",
-        "Principal": "*",
-        # BatchGetSecretValue is checked as GetSecretValue on each secret.
-        "Action": "secretsmanager:GetSecretValue",
-        # In a secret's policy "*" is this secret.
-        "Resource": "*",
-        # For a role's session, the condition key has the role's ARN with its path.
-        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(readers)}},
-    }
-
-
-def _is(caller_arn: str, principal_arn: str) -> bool:
-    """Whether the caller is that user, or a session of that role. A session's ARN lacks the role's path."""
-    session = re.fullmatch(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.+", caller_arn)
-    if not session:
-        return caller_arn == principal_arn
-    partition, account, role = session.groups()
-    return principal_arn.startswith(f"arn:{partition}:iam::{account}:role/") and principal_arn.endswith(f"/{role}")
+    # BatchGetSecretValue is checked as GetSecretValue on each secret. For a role's session, the condition key has the role's ARN
+    # with its path.
+    others = {"ArnNotEquals": {"aws:PrincipalArn": list(readers)}}
+    return of_resource("OnlyTheseRead", "*", "secretsmanager:GetSecretValue", condition=others, effect="Deny")

@@ -4,16 +4,14 @@ Sources: AWS, "Default key policy"; "Grants in AWS KMS", an explicit deny in the
 condition context keys", aws:PrincipalArn.
 """
 
-import re
 from collections.abc import Sequence
 
+from components.checks import PRINCIPAL_ARN
 from components.location import Location
-from components.policies.identity import PolicyError, Statement, document
+from components.policies.identity import PolicyError, document, of_resource, runs_as
 
 MAX_CHARACTERS = 32_768
 """Size limit of a key's policy. Source: AWS, "AWS KMS resource quotas"."""
-
-_PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?:role|user)/[\w+=,.@/-]+")
 
 
 def state_key_policy(readers: Sequence[str], location: Location, *, caller_arn: str | None = None) -> str:
@@ -31,34 +29,20 @@ def state_key_policy(readers: Sequence[str], location: Location, *, caller_arn: 
         PolicyError: When an ARN is not that of a role or user, or the caller would lock itself out.
     """
     named = sorted(set(readers))
-    wrong = [arn for arn in named if not _PRINCIPAL.fullmatch(arn)]
+    wrong = [arn for arn in named if not PRINCIPAL_ARN.fullmatch(arn)]
     if wrong:
         raise PolicyError(f"{wrong[0]!r} is not the ARN of a role or user")
-    if caller_arn and not any(_is(caller_arn, reader) for reader in named):
+    if caller_arn and not any(runs_as(caller_arn, reader) for reader in named):
         raise PolicyError(f"{caller_arn} runs this and would no longer decrypt the state")
-    root = f"arn:{location.partition}:iam::{location.account_id}:root"
-    statements: list[Statement] = [
-        {"Sid": "IamDecides", "Effect": "Allow", "Principal": {"AWS": root}, "Action": ["kms:*"], "Resource": ["*"]},
-        {
-            "Sid": "OnlyTheseDecrypt",
-            "Effect": "Deny",
-            "Principal": {"AWS": "*"},
-            "Action": ["kms:Decrypt", "kms:ReEncryptFrom"],
-            "Resource": ["*"],
-            # For a role's session, the condition key has the role's ARN with its path.
-            "Condition": {"ArnNotEquals": {"aws:PrincipalArn": named}},
-        },
-    ]
-    policy = document(statements)
+    decrypt = ["kms:Decrypt", "kms:ReEncryptFrom"]
+    # For a role's session, the condition key has the role's ARN with its path.
+    others = {"ArnNotEquals": {"aws:PrincipalArn": named}}
+    policy = document(
+        [
+            of_resource("IamDecides", {"AWS": location.root_arn()}, ["kms:*"], ["*"]),
+            of_resource("OnlyTheseDecrypt", {"AWS": "*"}, decrypt, ["*"], others, effect="Deny"),
+        ]
+    )
     if len(policy) > MAX_CHARACTERS:
         raise PolicyError(f"the key's policy has {len(policy):,} characters, AWS takes {MAX_CHARACTERS:,}")
     return policy
-
-
-def _is(caller_arn: str, principal_arn: str) -> bool:
-    """Return whether the caller is that user, or a session of that role. A session's ARN lacks the role's path."""
-    session = re.fullmatch(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.+", caller_arn)
-    if not session:
-        return caller_arn == principal_arn
-    partition, account, role = session.groups()
-    return principal_arn.startswith(f"arn:{partition}:iam::{account}:role/") and principal_arn.endswith(f"/{role}")

@@ -5,7 +5,7 @@ resource-based policies for Amazon EventBridge", "Setting up Amazon SNS notifica
 """
 
 from components.names import AuditNames
-from components.policies.identity import Statement, bucket_requires_tls, document
+from components.policies.identity import WITHOUT_TLS, Statement, bucket_requires_tls, document, of_resource
 
 
 def bucket_policy(names: AuditNames) -> str:
@@ -14,24 +14,12 @@ def bucket_policy(names: AuditNames) -> str:
     bucket = f"arn:{location.partition}:s3:::{names.bucket}"
     cloudtrail = {"Service": "cloudtrail.amazonaws.com"}
     source = {"aws:SourceArn": names.trail_arn, "aws:SourceAccount": location.account_id}
+    acl = {"s3:x-amz-acl": "bucket-owner-full-control"}
+    files = f"{bucket}/AWSLogs/{location.account_id}/*"
     return document(
         [
-            {
-                "Sid": "CheckAcl",
-                "Effect": "Allow",
-                "Principal": cloudtrail,
-                "Action": "s3:GetBucketAcl",
-                "Resource": bucket,
-                "Condition": {"StringEquals": source},
-            },
-            {
-                "Sid": "WriteLogFiles",
-                "Effect": "Allow",
-                "Principal": cloudtrail,
-                "Action": "s3:PutObject",
-                "Resource": f"{bucket}/AWSLogs/{location.account_id}/*",
-                "Condition": {"StringEquals": source | {"s3:x-amz-acl": "bucket-owner-full-control"}},
-            },
+            of_resource("CheckAcl", cloudtrail, "s3:GetBucketAcl", bucket, {"StringEquals": source}),
+            of_resource("WriteLogFiles", cloudtrail, "s3:PutObject", files, {"StringEquals": source | acl}),
             bucket_requires_tls(bucket),
         ]
     )
@@ -56,34 +44,20 @@ def topic_policy(names: AuditNames) -> str:
     """
     location = names.location
 
-    def publish(sid: str, service: str) -> Statement:
-        return {
-            "Sid": sid,
-            "Effect": "Allow",
-            "Principal": {"Service": service},
-            "Action": "sns:Publish",
-            "Resource": names.topic_arn,
-        }
-
     own_alarms = {
         "StringEquals": {"aws:SourceAccount": location.account_id},
         "ArnLike": {"aws:SourceArn": location.arn("cloudwatch", "alarm:*")},
     }
-    deny: Statement = {"Effect": "Deny", "Principal": "*", "Action": "sns:Publish", "Resource": names.topic_arn}
+    # Not BoolIfExists: it would deny a service whose request lacks the key.
+    not_a_service = {"Bool": {"aws:PrincipalIsAWSService": "false"}}
+    alarms, rules = {"Service": "cloudwatch.amazonaws.com"}, {"Service": "events.amazonaws.com"}
     return document(
         [
-            {**publish("PublishAlarms", "cloudwatch.amazonaws.com"), "Condition": own_alarms},
+            of_resource("PublishAlarms", alarms, "sns:Publish", names.topic_arn, own_alarms),
             # EventBridge sends SNS no source either: AWS accepts no condition here, and one would lose every notice
             # silently.
-            publish("PublishNotices", "events.amazonaws.com"),
-            {
-                "Sid": "NobodyElse",
-                **deny,
-                "Condition": {
-                    # Not BoolIfExists: it would deny a service whose request lacks the key.
-                    "Bool": {"aws:PrincipalIsAWSService": "false"},
-                },
-            },
-            {"Sid": "TlsOnly", **deny, "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+            of_resource("PublishNotices", rules, "sns:Publish", names.topic_arn),
+            of_resource("NobodyElse", "*", "sns:Publish", names.topic_arn, not_a_service, effect="Deny"),
+            of_resource("TlsOnly", "*", "sns:Publish", names.topic_arn, WITHOUT_TLS, effect="Deny"),
         ]
     )
