@@ -129,7 +129,42 @@ Readers = Collection[str] | Mapping[str, Collection[str]]
 
 
 @dataclass(frozen=True)
-class TextSecret:
+class _Referenced:
+    """What every kind of entry says of the services that read it."""
+
+    variable: str | None = field(default=None, kw_only=True)
+    readers: Readers | None = field(default=None, kw_only=True)
+
+    def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
+        """Yield each container variable with the JSON key it takes, None for the whole value; of one service or of all."""
+        if self.variable is not None and self._is_read_by(service, self.variable):
+            yield self.variable, None
+
+    def _is_read_by(self, service: str | None, variable: str) -> bool:
+        if service is None or self.readers is None:
+            return True
+        if isinstance(self.readers, Mapping):
+            return variable in self.readers.get(service, ())
+        return service in self.readers
+
+
+@dataclass(frozen=True)
+class _ReferencedByKey(_Referenced):
+    """What an entry with a JSON value says of them in addition."""
+
+    variables: Collection[str] | Mapping[str, str] = field(default=(), kw_only=True)
+
+    def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
+        """Yield the whole value's variable, then those of single keys."""
+        yield from super().references(service)
+        by_key = self.variables if isinstance(self.variables, Mapping) else {key: key for key in self.variables}
+        for key, variable in sorted(by_key.items()):
+            if self._is_read_by(service, variable):
+                yield variable, key
+
+
+@dataclass(frozen=True)
+class TextSecret(_Referenced):
     """A secret whose whole value is one string.
 
     Attributes:
@@ -142,8 +177,6 @@ class TextSecret:
 
     name: str
     source: Generated | Supplied | External
-    variable: str | None = field(default=None, kw_only=True)
-    readers: Readers | None = field(default=None, kw_only=True)
 
     def sources(self) -> Iterator[Source]:
         """Yield the sources of this secret's value."""
@@ -153,14 +186,9 @@ class TextSecret:
         """Return the source of the whole value (None); a text has no JSON keys."""
         return self.source if key is None else None
 
-    def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
-        """Yield each container variable with the JSON key it takes, None for the whole value; of one service or of all."""
-        if self.variable is not None and _gets(self.readers, service, self.variable):
-            yield self.variable, None
-
 
 @dataclass(frozen=True)
-class JsonSecret:
+class JsonSecret(_ReferencedByKey):
     """A secret whose value is one flat JSON object of strings.
 
     Attributes:
@@ -175,9 +203,6 @@ class JsonSecret:
 
     name: str
     keys: Mapping[str, Generated | Supplied | Constant] | External
-    variable: str | None = field(default=None, kw_only=True)
-    variables: Collection[str] | Mapping[str, str] = field(default=(), kw_only=True)
-    readers: Readers | None = field(default=None, kw_only=True)
 
     def sources(self) -> Iterator[Source]:
         """Yield the sources of this secret's value."""
@@ -187,13 +212,9 @@ class JsonSecret:
         """Return the source of a JSON key, or None for an undeclared key and for the whole."""
         return self.keys.get(key) if key and isinstance(self.keys, Mapping) else None
 
-    def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
-        """Yield each container variable with the JSON key it takes, None for the whole value; of one service or of all."""
-        yield from _references(self, service)
-
 
 @dataclass(frozen=True)
-class ForeignSecret:
+class ForeignSecret(_ReferencedByKey):
     """A secret that is owned elsewhere: an AWS service, another stack or another account creates and rotates it.
 
     The services read it as they read the stack's own. Nothing here creates, changes or deletes it, or gives it a policy or a
@@ -213,13 +234,6 @@ class ForeignSecret:
     name: str
     owner: str
     keys: Collection[str] = field(default=(), kw_only=True)
-    variable: str | None = field(default=None, kw_only=True)
-    variables: Collection[str] | Mapping[str, str] = field(default=(), kw_only=True)
-    readers: Readers | None = field(default=None, kw_only=True)
-
-    def references(self, service: str | None = None) -> Iterator[tuple[str, str | None]]:
-        """Yield each container variable with the JSON key it takes, None for the whole value; of one service or of all."""
-        yield from _references(self, service)
 
 
 Problem = tuple[str, str, str]
@@ -303,43 +317,15 @@ def references_of(entries: Iterable[Entry], service: str) -> dict[str, tuple[Ent
     return {variable: (entry, key) for entry in entries for variable, key in entry.references(service)}
 
 
-def _references(secret: "JsonSecret | ForeignSecret", service: str | None) -> Iterator[tuple[str, str | None]]:
-    if secret.variable is not None and _gets(secret.readers, service, secret.variable):
-        yield secret.variable, None
-    by_key = secret.variables if isinstance(secret.variables, Mapping) else {key: key for key in secret.variables}
-    for key, variable in sorted(by_key.items()):
-        if _gets(secret.readers, service, variable):
-            yield variable, key
-
-
-def _gets(readers: Readers | None, service: str | None, variable: str) -> bool:
-    if service is None or readers is None:
-        return True
-    if isinstance(readers, Mapping):
-        return variable in readers.get(service, ())
-    return service in readers
-
-
 def accepted_by(source: Source) -> dict[str, str] | None:
     """Return who else must accept a source's value, as plan and outputs have it; None when only the application checks it."""
     named = None if isinstance(source, Constant) else getattr(source, "accepted_by", None)
     return named.record() if isinstance(named, Server | Partner) else None
 
 
-def is_external(declaration: Declaration) -> bool:
-    """Return whether an operator or a rotation sets the secret's value, so that Pulumi creates no version of it."""
-    return any(isinstance(source, External) for source in declaration.sources())
-
-
-def supplied_config_keys(catalogue: Catalogue) -> tuple[str, ...]:
-    """Return the configuration keys that must hold a value, sorted."""
-    return tuple(sorted({s.config_key for d in catalogue for s in d.sources() if isinstance(s, Supplied)}))
-
-
 def secret_config_keys(catalogue: Catalogue) -> tuple[str, ...]:
     """Return every configuration key that may hold a secret's value, sorted."""
-    found = {s.config_key for d in catalogue for s in d.sources() if isinstance(s, Generated | Supplied)}
-    return tuple(sorted(found))
+    return tuple(sorted({s.config_key for d in catalogue for s in d.sources() if isinstance(s, Generated | Supplied)}))
 
 
 def generated(catalogue: Catalogue) -> dict[str, Generated]:

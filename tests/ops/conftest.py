@@ -52,7 +52,7 @@ from components.outputs import Service
 from components.policies import identity
 from components.policies.key import key_policy
 from components.references import parse_value_from, value_from
-from config.declarations import Catalogue, JsonSecret, is_external
+from config.declarations import Catalogue, External, JsonSecret
 from config.parts import parts_of
 from ops.cli import app
 from tests.conftest import TICKETS
@@ -515,7 +515,7 @@ def _create_secrets(stack: Deployed, catalogue: Catalogue) -> tuple[dict[str, st
         stack.secrets.put_resource_policy(
             SecretId=arns[name], ResourcePolicy=identity.document([identity.require_tls()])
         )
-        if not is_external(declaration):
+        if not any(isinstance(source, External) for source in declaration.sources()):
             value = f"live-value-of-{name}"
             if isinstance(declaration, JsonSecret) and isinstance(declaration.keys, Mapping):
                 value = json.dumps({k: f"live-value-of-{k}" for k in declaration.keys}, sort_keys=True)

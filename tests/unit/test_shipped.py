@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 import catalogue
-from config import declarations
-from config.declarations import Application
+from config.declarations import Application, Supplied
 from tests.unit.conftest import Recorder, Recording
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +23,8 @@ def configuration(stack: str) -> dict[str, Any]:
 
 def program(record: Recorder, stack: str) -> Recording:
     config = configuration(stack)
-    supplied = declarations.supplied_config_keys(APPLICATION.catalogue(stack))
+    sources = (source for declaration in APPLICATION.catalogue(stack) for source in declaration.sources())
+    supplied = {source.config_key for source in sources if isinstance(source, Supplied)}
     return record(
         lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
         project=PROJECT,
