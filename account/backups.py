@@ -14,7 +14,7 @@ from components.policies.backup import (
     role_name,
 )
 from components.policies.deployer import Deployment
-from components.policies.federation import federated_trust
+from components.policies.federation import federated_trust, provider_arn
 from components.policies.identity import document
 
 DELETION_WINDOW_DAYS = 30
@@ -105,12 +105,11 @@ def from_configuration(stack: Deployment, *, issuer: str, audience: str, after: 
     if not days:
         return None
     subjects, openers = (list(config.get_object(key) or []) for key in ("backupSubjects", "backupOpeners"))
-    provider = f"arn:{stack.location.partition}:iam::{stack.location.account_id}:oidc-provider/{issuer.removeprefix('https://')}"
     if days < 1 or not subjects or not openers:
         raise pulumi.RunError(
             "backupDays must be 1 or more, with backupSubjects (who creates backups) and backupOpeners (which roles restore):\n"
             "  pulumi config set --path 'backupSubjects[0]' repo:OWNER/REPOSITORY:ref:refs/heads/main\n"
             "  pulumi config set --path 'backupOpeners[0]' arn:aws:iam::ACCOUNT:role/BREAK-GLASS"
         )
-    trust = federated_trust(provider, audience=audience, subjects=subjects)
+    trust = federated_trust(provider_arn(stack.location, issuer), audience=audience, subjects=subjects)
     return Backups("backups", stack=stack, trust=trust, days=days, openers=openers, after=after)

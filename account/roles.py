@@ -1,6 +1,6 @@
 """The deployment, preview and review roles, the pipeline's identity provider, and the boundary of the stack's roles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import pulumi
@@ -14,7 +14,6 @@ from components.policies.deployer import (
     previewer_statements,
     reviewer_statements,
 )
-from components.policies.federation import federated_trust
 from components.policies.identity import document
 
 SESSION_SECONDS = 3600
@@ -28,20 +27,12 @@ class Pipeline:
     Attributes:
         issuer: With `https://`.
         audience: The tokens' audience.
-        deployer_subjects: Exactly these can deploy.
-        previewer_subjects: These can preview; a pattern can follow the repository's name.
-        reviewer_subjects: Exactly these can review.
-        deployer_principals: ARNs of further roles or users of the account that can deploy.
-        previews_reviewed_code: Whether only reviewed code can preview: no pull request and no pattern.
+        trusts: The roles' trust policies: `deployer`, `previewer` and `reviewer`.
     """
 
     issuer: str
     audience: str
-    deployer_subjects: Sequence[str]
-    previewer_subjects: Sequence[str]
-    reviewer_subjects: Sequence[str]
-    deployer_principals: Sequence[str]
-    previews_reviewed_code: bool
+    trusts: Mapping[str, str]
 
 
 def _new(
@@ -82,30 +73,10 @@ class Roles(pulumi.ComponentResource):
             boundary: The boundary's document.
             after: What must exist first.
             opts: Options of the component.
-
-        Raises:
-            PolicyError: When a trust policy would trust too many principals.
         """
         super().__init__("account:index:Roles", name, None, opts)
         child = pulumi.ResourceOptions(parent=self, depends_on=[after])
         location = stack.location
-        issuer = pipeline.issuer.removeprefix("https://").rstrip("/")
-        provider_arn = f"arn:{location.partition}:iam::{location.account_id}:oidc-provider/{issuer}"
-        # Refused here, before the first resource is registered.
-        may_deploy = federated_trust(
-            provider_arn,
-            audience=pipeline.audience,
-            subjects=pipeline.deployer_subjects,
-            principals=pipeline.deployer_principals,
-        )
-        may_preview = federated_trust(
-            provider_arn,
-            audience=pipeline.audience,
-            subjects=pipeline.previewer_subjects,
-            patterns=True,
-            reviewed=pipeline.previews_reviewed_code,
-        )
-        may_review = federated_trust(provider_arn, audience=pipeline.audience, subjects=pipeline.reviewer_subjects)
         count = len(managed_policies(deployer_statements(stack)))
 
         provider = aws.iam.OpenIdConnectProvider(
@@ -128,21 +99,21 @@ class Roles(pulumi.ComponentResource):
             opts = _new(resource, existing.policy(resource, arn), parent=self, after=after)
             return aws.iam.Policy(resource, name=arn.rpartition("/")[2], policy=text, opts=opts)
 
-        def role(part: str, role_name: str, trust: str) -> aws.iam.Role:
+        def role(part: str, role_name: str) -> aws.iam.Role:
             resource = f"{name}-{part}"
             return aws.iam.Role(
                 resource,
                 name=role_name,
-                assume_role_policy=trust,
+                assume_role_policy=pipeline.trusts[part],
                 max_session_duration=SESSION_SECONDS,
                 opts=_new(resource, existing.role(resource, role_name), parent=self, after=provider),
             )
 
         limit = policy("boundary", stack.boundary_arn, boundary)
 
-        deploys = role("deployer", stack.deployer, may_deploy)
-        previews = role("previewer", stack.previewer, may_preview)
-        reviews = role("reviewer", stack.reviewer, may_review)
+        deploys = role("deployer", stack.deployer)
+        previews = role("previewer", stack.previewer)
+        reviews = role("reviewer", stack.reviewer)
         known = pulumi.Output.from_input(config_key_arn).apply(lambda arn: replace(stack, config_key_arn=arn))
         texts = known.apply(lambda found: managed_policies(deployer_statements(found)))
         for number in range(count):

@@ -1,7 +1,7 @@
 """The account's configuration, read once. It reports every problem at once, before anything is registered."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from account.roles import Pipeline
 from components.location import Location
 from components.policies import deployer
 from components.policies.deployer import Deployment
-from components.policies.federation import EXAMPLES, FIND_IDS, federated_trust
+from components.policies.federation import EXAMPLES, FIND_IDS, federated_trust, provider_arn
 from components.policies.identity import PolicyError
 from components.policies.state import state_key_policy
 
@@ -59,25 +59,16 @@ def load(location: Location, caller_arn: str) -> Settings:
         ) from None
     config = pulumi.Config()
     lists = {key: _texts(config, key) for key in _LISTS}
-    issuer = config.get("issuer") or "https://token.actions.githubusercontent.com"
-    pipeline = Pipeline(
-        issuer=issuer,
-        audience=config.get("audience") or "sts.amazonaws.com",
-        deployer_subjects=lists["deployerSubjects"],
-        previewer_subjects=lists["previewerSubjects"],
-        reviewer_subjects=lists["reviewerSubjects"],
-        deployer_principals=lists["deployerPrincipals"],
-        previews_reviewed_code=application.protected,
-    )
     stack = application.deployment(name, location, lists["foreignSecretArns"])
     readers = (
         *(location.role_arn(role) for role in stack.pipeline_roles),
         *lists["configurationPrincipals"],
         *application.break_glass_roles,
     )
+    pipeline, wrong = _pipeline(config, location, lists, reviewed=application.protected)
     problems = [
         *_wrong_place(stack, application),
-        *_wrong_pipeline(stack, pipeline),
+        *wrong,
         *_wrong_readers(readers, location, caller_arn, number=len(lists["configurationPrincipals"])),
     ]
     boundary = ""
@@ -141,27 +132,31 @@ def _wrong_place(stack: Deployment, application: Application) -> list[str]:
     return problems
 
 
-def _wrong_pipeline(stack: Deployment, pipeline: Pipeline) -> list[str]:
+def _pipeline(
+    config: pulumi.Config, location: Location, lists: Mapping[str, Sequence[str]], *, reviewed: bool
+) -> tuple[Pipeline, list[str]]:
+    """Return whom the roles trust, and what is wrong with that."""
+    issuer = config.get("issuer") or "https://token.actions.githubusercontent.com"
+    audience = config.get("audience") or "sts.amazonaws.com"
     problems: list[str] = []
-    if not re.fullmatch(r"https://[a-z0-9.-]+(?::\d+)?(?:/[\w./-]*[\w-])?", pipeline.issuer):
+    if not re.fullmatch(r"https://[a-z0-9.-]+(?::\d+)?(?:/[\w./-]*[\w-])?", issuer):
         problems.append(
-            f"issuer {pipeline.issuer!r} is not an issuer: pulumi config set issuer https://token.actions.githubusercontent.com"
+            f"issuer {issuer!r} is not an issuer: pulumi config set issuer https://token.actions.githubusercontent.com"
         )
-    host = pipeline.issuer.removeprefix("https://")
-    provider = f"arn:{stack.location.partition}:iam::{stack.location.account_id}:oidc-provider/{host}"
-    trusts: dict[str, dict[str, Any]] = {
-        "deployerSubjects": {"subjects": pipeline.deployer_subjects, "principals": pipeline.deployer_principals},
-        "previewerSubjects": {
-            "subjects": pipeline.previewer_subjects, "patterns": True, "reviewed": pipeline.previews_reviewed_code,
-        },
-        "reviewerSubjects": {"subjects": pipeline.reviewer_subjects},
-    }  # fmt: skip
-    for key, trust in trusts.items():
+    more: Mapping[str, Mapping[str, Any]] = {
+        "deployer": {"principals": lists["deployerPrincipals"]},
+        "previewer": {"patterns": True, "reviewed": reviewed},
+        "reviewer": {},
+    }
+    trusts: dict[str, str] = {}
+    for role, rules in more.items():
+        key = f"{role}Subjects"
         try:
-            federated_trust(provider, audience=pipeline.audience, **trust)
+            provider = provider_arn(location, issuer)
+            trusts[role] = federated_trust(provider, audience=audience, subjects=lists[key], **rules)
         except PolicyError as error:
             problems.append(
                 f"{key}: {error}: pulumi config set --path '{key}[0]' SUBJECT. "
                 f"GitHub's subjects: {EXAMPLES}. The ids: {FIND_IDS}"
             )
-    return problems
+    return Pipeline(issuer, audience, trusts), problems

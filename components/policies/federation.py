@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from components.location import Location
 from components.policies.identity import PolicyError, Statement, document
 
 EXAMPLES = "repo:OWNER@OWNER_ID/REPOSITORY@REPOSITORY_ID:environment:prod, or repo:OWNER/REPOSITORY:environment:prod"
@@ -13,6 +14,12 @@ FIND_IDS = """gh api repos/OWNER/REPOSITORY --jq '"repo:\\(.owner.login)@\\(.own
 """Prints the start of a subject in the first form. Source: GitHub REST API, "Get a repository"."""
 
 _REPOSITORY = re.compile(r"[^*?/:@]+(?P<owner>@\d+)?/[^*?:@]+(?P<id>@\d+)?")
+
+
+def provider_arn(location: Location, issuer: str) -> str:
+    """Return the ARN of the account's identity provider of an issuer, which begins with `https://`."""
+    host = issuer.removeprefix("https://")
+    return f"arn:{location.partition}:iam::{location.account_id}:oidc-provider/{host}"
 
 
 def federated_trust(
