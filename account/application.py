@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from components.location import Location
+from components.location import Location, partition_of
 from components.names import Names
 from components.policies.calls import Feature
 from components.policies.deployer import Deployment
@@ -20,32 +20,16 @@ class Application:
     """One stack of the application, as `Pulumi.yaml` and the stack file describe it.
 
     Attributes:
-        project: The project's name.
         account_ids: The accounts that the stack allows.
         region: The stack's Region.
-        features: The features that its configuration turns on.
-        tags: The tags that every resource of the stack has.
-        adopted_arns: ARNs of secrets that existed before.
-        watched_log_group: Log group of an organization's trail, "" without one.
-        redeployed: The ECS services that are redeployed, as `CLUSTER/SERVICE`, by the service's name in the catalogue.
-        protected: Whether Pulumi refuses to delete the stack's secrets.
-        key_arns: ARNs of customer-managed keys that others own, of adopted secrets and of replicas.
-        replica_regions: The Regions whose replicas the execution roles read.
         break_glass_roles: ARNs of the emergency roles that read the values.
+        stack: What its deployment rights depend on, as far as the files tell.
     """
 
-    project: str
     account_ids: tuple[str, ...]
     region: str
-    features: frozenset[Feature]
-    tags: Mapping[str, str]
-    adopted_arns: tuple[str, ...]
-    watched_log_group: str
-    redeployed: Mapping[str, str]
-    protected: bool
-    key_arns: tuple[str, ...]
-    replica_regions: tuple[str, ...]
-    break_glass_roles: tuple[str, ...] = ()
+    break_glass_roles: tuple[str, ...]
+    stack: Deployment
 
     @classmethod
     def read(cls, stack: str, folder: Path | None = None) -> "Application":
@@ -57,54 +41,41 @@ class Application:
         folder = folder or REPOSITORY
         project: str = yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
         loaded: Any = yaml.safe_load((folder / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
-        return cls.of(project, (loaded or {}).get("config") or {})
+        return cls.of(Names(project, stack), (loaded or {}).get("config") or {})
 
     @classmethod
-    def of(cls, project: str, config: Mapping[str, Any]) -> "Application":
+    def of(cls, names: Names, config: Mapping[str, Any]) -> "Application":
         """Return a stack from the configuration in its file."""
 
         def own(key: str) -> Any:
-            return config.get(f"{project}:{key}") or {}
+            return config.get(f"{names.project}:{key}") or {}
 
         audit, adopted, redeploy = own("audit"), own("adopt"), own("redeploy")
+        account_ids = tuple(map(str, config.get("aws:allowedAccountIds") or ()))
+        region = str(config.get("aws:region") or "")
+        location = Location(partition_of(region), region, account_ids[0] if account_ids else "")
         tags = (config.get("aws:defaultTags") or {}).get("tags") or {}
-        return cls(
-            project=project,
-            account_ids=tuple(map(str, config.get("aws:allowedAccountIds") or ())),
-            region=str(config.get("aws:region") or ""),
+        stack = Deployment(
+            names=names,
+            location=location,
             features=features(rotation=own("rotation"), redeploy=redeploy, audit=audit, encryption=own("encryption")),
-            tags={str(key): str(value) for key, value in tags.items()},
+            # It has the length of the real one.
+            config_key_arn=location.arn("kms", "key/00000000-0000-0000-0000-000000000000"),
+            key_tags={str(key): str(value) for key, value in tags.items()},
             adopted_arns=tuple(map(str, adopted.values())),
             watched_log_group=str(audit.get("logGroupName") or ""),
             redeployed={
                 str(name): f"{redeploy.get('cluster')}/{service}"
                 for name, service in (redeploy.get("services") or {}).items()
             },
-            protected=_is_on(own("protect")),
             key_arns=(
                 *(str(own("secretKmsKeys")[name]) for name in adopted if name in own("secretKmsKeys")),
                 *map(str, own("replicaKmsKeys").values() if own("replicaKmsKeys") else ()),
             ),
             replica_regions=tuple(map(str, own("replicaRegions"))) if _is_on(own("grantReplicas")) else (),
-            break_glass_roles=tuple(map(str, own("breakGlassRoles"))),
+            protected=_is_on(own("protect")),
         )
-
-    def deployment(self, stack: str, location: Location, foreign_arns: tuple[str, ...] = ()) -> Deployment:
-        """Return what the deployment rights depend on. The configuration key's ARN has the length of the real one."""
-        return Deployment(
-            names=Names(self.project, stack),
-            location=location,
-            features=self.features,
-            config_key_arn=location.arn("kms", "key/00000000-0000-0000-0000-000000000000"),
-            key_tags=self.tags,
-            adopted_arns=self.adopted_arns,
-            foreign_arns=foreign_arns,
-            watched_log_group=self.watched_log_group,
-            redeployed=self.redeployed,
-            key_arns=self.key_arns,
-            replica_regions=self.replica_regions,
-            protected=self.protected,
-        )
+        return cls(account_ids, region, tuple(map(str, own("breakGlassRoles"))), stack)
 
 
 def _is_on(value: object) -> bool:

@@ -3,8 +3,6 @@
 import sys
 
 from account.application import Application
-from components.location import Location, partition_of
-from components.names import Names
 from components.policies.backup import bucket_name, key_alias, role_name
 from components.policies.deployer import Deployment
 
@@ -19,9 +17,8 @@ def place(stack: str) -> dict[str, str]:
         application = Application.read(stack)
     except FileNotFoundError:
         raise SystemExit(f"no stack {stack!r}: there is no Pulumi.{stack}.yaml") from None
-    location = location_of(stack, application)
-    names = Names(application.project, stack)
-    made = Deployment(names, location, frozenset(), config_key_arn="", key_tags={})
+    made = allowed(application)
+    location = made.location
     return {
         "account": location.account_id,
         "region": location.region,
@@ -35,15 +32,17 @@ def place(stack: str) -> dict[str, str]:
     }
 
 
-def location_of(stack: str, application: Application) -> Location:
-    """Return where a stack lives.
+def allowed(application: Application) -> Deployment:
+    """Return a stack that lives where its file allows.
 
     Raises:
         SystemExit: When its file does not allow exactly one account, or does not name a Region.
     """
     if len(application.account_ids) != 1 or not application.region:
-        raise SystemExit(f"Pulumi.{stack}.yaml: aws:allowedAccountIds must name one account, aws:region its Region")
-    return Location(partition_of(application.region), application.region, application.account_ids[0])
+        raise SystemExit(
+            f"Pulumi.{application.stack.names.stack}.yaml: aws:allowedAccountIds must name one account, aws:region its Region"
+        )
+    return application.stack
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from account.application import Application
-from account.place import location_of
+from account.place import allowed
 from components.policies import deployer
 from components.policies.calls import CALLS, DEPENDENT, REFERENCE
 from components.policies.deployer import Deployment
@@ -18,8 +18,7 @@ from components.policies.identity import Statement, document
 
 def deployment(stack: str) -> Deployment:
     """Return what the rights of a stack depend on."""
-    application = Application.read(stack)
-    return application.deployment(stack, location_of(stack, application))
+    return allowed(Application.read(stack))
 
 
 def lines(stack: Deployment) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
@@ -59,13 +59,16 @@ def load(location: Location, caller_arn: str) -> Settings:
         ) from None
     config = pulumi.Config()
     lists = {key: _texts(config, key) for key in _LISTS}
-    stack = application.deployment(name, location, lists["foreignSecretArns"])
+    key_arn = location.arn("kms", application.stack.config_key_arn.rpartition(":")[2])
+    stack = replace(
+        application.stack, location=location, config_key_arn=key_arn, foreign_arns=lists["foreignSecretArns"]
+    )
     readers = (
         *(location.role_arn(role) for role in stack.pipeline_roles),
         *lists["configurationPrincipals"],
         *application.break_glass_roles,
     )
-    pipeline, wrong = _pipeline(config, location, lists, reviewed=application.protected)
+    pipeline, wrong = _pipeline(config, location, lists, reviewed=stack.protected)
     problems = [
         *_wrong_place(stack, application),
         *wrong,
@@ -104,27 +107,27 @@ def _texts(config: pulumi.Config, key: str) -> tuple[str, ...]:
 
 
 def _wrong_place(stack: Deployment, application: Application) -> list[str]:
-    location, name = stack.location, stack.names.stack
+    location, project, name = stack.location, stack.names.project, stack.names.stack
     problems: list[str] = []
     if location.account_id not in application.account_ids:
         allowed = ", ".join(application.account_ids) or "none"
         problems.append(
-            f"these credentials are of account {location.account_id}, and {application.project}'s stack {name} allows {allowed}: "
+            f"these credentials are of account {location.account_id}, and {project}'s stack {name} allows {allowed}: "
             "aws sso login --profile PROFILE && export AWS_PROFILE=PROFILE"
         )
     if location.region != application.region:
         problems.append(
-            f"aws:region is {location.region}, and {application.project}'s stack {name} lives in {application.region}: "
+            f"aws:region is {location.region}, and {project}'s stack {name} lives in {application.region}: "
             f"pulumi config set aws:region {application.region}"
         )
-    if pulumi.get_project() == application.project:
+    if pulumi.get_project() == project:
         problems.append(
             "Pulumi.yaml: this project must not have the application's name; the deployer would own its key"
         )
-    missing = sorted({"Project", "Environment"} - set(application.tags))
+    missing = sorted({"Project", "Environment"} - set(stack.key_tags))
     if missing:
         problems.append(
-            f"{application.project}'s stack {name} sets no default tag {' or '.join(missing)}, by which the deployer knows its "
+            f"{project}'s stack {name} sets no default tag {' or '.join(missing)}, by which the deployer knows its "
             f"key: pulumi -C .. config set --path aws:defaultTags.tags.{missing[0]} VALUE"
         )
     if len(stack.state_bucket) > MAX_BUCKET_NAME:

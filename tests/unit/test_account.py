@@ -150,7 +150,7 @@ def test_every_problem_is_told_at_once(record: Recorder) -> None:
     [("dev", set[str]()), ("prod", {"encryption", "rotation", "redeploy", "audit", "trail"})],
 )
 def test_the_features_are_those_of_the_applications_stack_file(stack: str, expected: set[str]) -> None:
-    assert Application.read(stack).features == expected
+    assert Application.read(stack).stack.features == expected
 
 
 def test_an_organisations_trail_is_not_created() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 import yaml
 
 from account.application import Application
-from components.location import Location
+from components.names import Names
 from components.policies import deployer
+from components.policies.deployer import Deployment
 from ops.access.evaluator import decide, parse
 from tests.sandbox.stack_options import SINGLE_USER
 from tests.unit.conftest import Recorder
@@ -74,6 +76,11 @@ ELSEWHERE = {"foreignSecrets"}
 """The account's own configuration names them: `foreignSecretArns`."""
 
 
+def application(config: Mapping[str, Any]) -> Deployment:
+    here = {"aws:allowedAccountIds": [ACCOUNT], "aws:region": REGION}
+    return Application.of(Names(PROJECT, "dev"), {**config, **here}).stack
+
+
 def of_the_table() -> set[str]:
     return set(yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"])
 
@@ -92,8 +99,7 @@ def test_the_deployer_and_the_boundary_allow_what_a_key_leads_to(
     recording = program(record, **config)
     file = {f"{PROJECT}:{name}": value for name, value in config.items()}
     tags = {"Project": PROJECT, "Environment": "dev"}
-    application = Application.of(PROJECT, {**file, "aws:defaultTags": {"tags": tags}})
-    stack = application.deployment("dev", Location("aws", REGION, ACCOUNT))
+    stack = application({**file, "aws:defaultTags": {"tags": tags}})
 
     keys = {*config.get("secretKmsKeys", {}).values(), *config.get("replicaKmsKeys", {}).values()}
     requests = [*all_calls(recording), *through_secrets_manager(*keys)]
@@ -110,7 +116,7 @@ def with_state(requests: list[Any]) -> list[Any]:
 
 def test_a_foreign_secret_is_read_within_the_boundary() -> None:
     foreign = f"arn:aws:secretsmanager:{REGION}:999999999999:secret:shared-AbCdEf"
-    stack = Application.of(PROJECT, {}).deployment("dev", Location("aws", REGION, ACCOUNT), (foreign,))
+    stack = replace(application({}), foreign_arns=(foreign,))
     limits = parse(deployer.boundary(stack), source="boundary")
     assert decide(asked("secretsmanager:GetSecretValue", foreign), identity=limits).allows
     assert not decide(asked("secretsmanager:PutSecretValue", foreign), identity=limits).allows
@@ -120,6 +126,5 @@ def test_replicas_are_read_within_the_boundary_where_the_program_grants_them() -
     replica = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:{PREFIX}-jwt-secret-AbCdEf"
     for granted in (True, False):
         config = {f"{PROJECT}:replicaRegions": ["eu-west-1"], f"{PROJECT}:grantReplicas": json.dumps(granted)}
-        stack = Application.of(PROJECT, config).deployment("dev", Location("aws", REGION, ACCOUNT))
-        limits = parse(deployer.boundary(stack), source="boundary")
+        limits = parse(deployer.boundary(application(config)), source="boundary")
         assert decide(asked("secretsmanager:GetSecretValue", replica), identity=limits).allows is granted
