@@ -95,7 +95,8 @@ class Guard:
         self._window, self._stack = recovery_window_in_days, pulumi.get_stack()
         self._questions = Questions(component)
         self._secrets, self._key = dict[str, _Secret](), ""
-        self._absent: set[str] = set()
+        self._absent: dict[str, bool] = {}
+        """The secrets that AWS doesn't have, each with whether it is new in the program too."""
         self._passed: dict[str, str] = {}
         """The current version of each secret whose change this run has accepted."""
         self._on_values = self._hook("values", self._check_values)
@@ -207,7 +208,7 @@ class Guard:
             live = await self._live(secret, plan.adopt_arn or plan.full_name)
         except _AbsentError:
             _refuse(found)
-            self._absent.add(plan.name)
+            self._absent[plan.name] = not state
             return
         except _DeniedError as denied:
             _refuse(found)
@@ -275,7 +276,9 @@ class Guard:
         secret = self._secrets[self._of(step).removesuffix("-value")]
         arn = (step.new_inputs or {}).get("secretId")
         plan, new = secret.plan, await secret.known()
-        if not isinstance(arn, str) or (pulumi.runtime.is_dry_run() and plan.name in self._passed):
+        if not isinstance(arn, str) or self._absent.get(plan.name):
+            return  # this run creates the secret
+        if pulumi.runtime.is_dry_run() and plan.name in self._passed:
             return
         try:
             holders = await self._holders(arn)

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from pulumi import log
-from pulumi.runtime import _grpc_settings
+from pulumi.runtime import _grpc_settings, resource
 
 from sandbox.home import REPOSITORY
 
@@ -30,6 +31,25 @@ def _drop(msg: str, *context: object, **more_context: object) -> None:
 # The SDK tells the engine about each property, and waits for the answer: a third of a run's time, for texts that the sandbox
 # never shows. Source: pulumi 3.272, log.py and runtime/rpc.py.
 log.debug = _drop
+
+_HERE = Path(__file__).as_uri()
+_whole_trace = resource._get_stack_trace  # noqa: SLF001
+
+
+def _trace_of_program() -> Any:
+    """Return a resource's stack trace up to `inline`.
+
+    The frames below it, of the process that runs the program, would be half of the state, which the engine writes twice for each
+    resource that it creates.
+    """
+    trace = _whole_trace()
+    names = [frame.pc.uri for frame in trace.frames]
+    if _HERE in names:
+        del trace.frames[names.index(_HERE) :]
+    return trace
+
+
+resource._get_stack_trace = _trace_of_program  # noqa: SLF001
 
 
 def inline(directory: Path) -> Callable[[], None]:

@@ -285,7 +285,7 @@ def test_a_program_reaches_its_engine_on_the_port_of_one_that_ended() -> None:
     second.stop(0).wait()
 
 
-def test_a_program_sends_the_engine_no_debug_messages(sandbox: Any, tiny: Make) -> None:
+def test_a_program_sends_the_engine_no_debug_messages_and_no_frames_of_the_sandbox(sandbox: Any, tiny: Make) -> None:
     copy = tiny("""
         import pulumi
         import pulumi_random as random
@@ -304,6 +304,10 @@ def test_a_program_sends_the_engine_no_debug_messages(sandbox: Any, tiny: Make) 
         pulumi.export("sent", made.length.apply(lambda _: sent))
     """)
     assert sandbox.ok("up", *copy.options)["outputs"]["sent"] == ["the only one"]
+    resources = json.loads(sandbox.checkpoint_path(copy).read_text())["checkpoint"]["latest"]["resources"]
+    (trace,) = (r["stackTrace"] for r in resources if r["type"].endswith(":RandomPassword"))
+    files = [frame["sourcePosition"].rpartition("/")[2] for frame in trace if frame]
+    assert files == ["__main__.py#14"]
 
 
 @pytest.mark.parametrize(

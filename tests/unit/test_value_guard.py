@@ -413,8 +413,9 @@ def test_a_secret_that_is_yet_to_be_created_is_not_asked_about(record: Recorder)
 
 
 def test_a_secret_that_aws_lost_is_taken_out_of_the_state_first(record: Recorder) -> None:
-    with pytest.raises(LiveValueError, match="pulumi refresh --stack"):
-        guarded(record, version(), Aws({}, "ResourceNotFoundException"))
+    for after in (None, put()):
+        with pytest.raises(LiveValueError, match="pulumi refresh --stack"):
+            guarded(record, version(after=after), Aws({}, "ResourceNotFoundException"))
 
 
 @pytest.mark.parametrize(
@@ -476,13 +477,13 @@ def test_destroy_then_up_waits_for_the_name_as_long_as_the_provider_does(
 
 
 def test_a_name_that_was_free_a_moment_ago_is_asked_about_once(record: Recorder) -> None:
-    async def act(guard: Guard) -> None:
+    async def create(guard: Guard) -> None:
         await put(NEW, None)(guard)
         asked: Any = guard._on_new.callback(step("secrets-config", new_inputs={"name": FULL}))
         await asked
 
     aws = Aws({}, "ResourceNotFoundException")
-    guarded(record, act, aws)
+    guarded(record, version(after=create), aws)
     assert aws.asked == ["list"]
 
 
