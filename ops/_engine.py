@@ -14,8 +14,7 @@ from typing import Any
 import yaml
 
 from ops._errors import MisuseError, OpsError
-from ops._stack import environment_of_sandbox
-from ops.migrate._pulumi import find_pulumi
+from ops._stack import environment_of_sandbox, find_pulumi
 
 _LOCKED = "the stack is currently locked by"
 _HOLDER = re.compile(r"created by (?P<user>\S*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<when>\S+)")

@@ -223,6 +223,15 @@ def environment_of_sandbox() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
 
 
+def find_pulumi(*, built: bool = True) -> str:
+    """Return the path of `pulumi`: the user's own, else the one that the sandbox built; MisuseError without any."""
+    other = ROOT / "tools" / "bin" / "pulumi"
+    found = shutil.which("pulumi") or (str(other) if built and other.is_file() else None)
+    if found is None:
+        raise MisuseError("there is no `pulumi` on the PATH")
+    return found
+
+
 def _sandbox_home() -> Path:
     return Path(os.environ.get("SANDBOX_HOME") or ROOT / ".sandbox")
 
@@ -247,12 +256,13 @@ def _from_sandbox(stack: str) -> Mapping[str, Any]:
 
 
 def _from_pulumi(stack: str | None) -> Mapping[str, Any]:
-    executable = shutil.which("pulumi")
-    if executable is None:
+    try:
+        executable = find_pulumi(built=False)  # a newcomer in the sandbox has that one, and another stack
+    except MisuseError as error:
         raise MisuseError(
-            "no stack found: there is no `pulumi` on the PATH; give --outputs FILE (written by "
+            f"no stack found: {error}; give --outputs FILE (written by "
             '`pulumi stack output --json`), or for the sandbox `eval "$(python -m sandbox env)"` first'
-        )
+        ) from None
     command = [executable, "stack", "output", "--json", "--non-interactive", *(("--stack", stack) if stack else ())]
     return _run(command, "`pulumi stack output`", dict(os.environ))
 

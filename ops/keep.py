@@ -3,12 +3,7 @@
 It replaces `ops reveal NAME | pulumi config set --secret KEY`, which sets an empty value when the first part fails.
 """
 
-import json
-import re
-import shutil
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import contextlib
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -19,18 +14,15 @@ from components.references import CURRENT
 from ops._aws import Aws, connect
 from ops._console import say
 from ops._errors import AwsError, MisuseError, aws_errors, explained
-from ops._files import write_whole
 from ops._json import json_object
 from ops._options import KeyOption, NameArgument, OutputsOption, StackOption
 from ops._ownership import parts_of
-from ops._patience import run_command
 from ops._plan import connect_planned, project_directory, read_plan
+from ops._pulumi import Configuration
 from ops._secrets import Value, describe, read_value
-from ops._stack import ROOT, Stack, environment_of_sandbox, in_sandbox, load
+from ops._stack import Stack, in_sandbox, load
 from ops._unfit import unfit_to_keep
 from ops.doctor.finding import again
-
-_CONFIG_DIRECTORY = re.compile(r"^stackConfigDir:(.+)$", re.MULTILINE)
 
 
 def keep(
@@ -52,7 +44,8 @@ def keep(
     where, aws = _find(stack, outputs)
     arn = where.arn_of(name)
     short = where.name_of(arn)
-    tool = Configuration.of(where, stack or where.environment)
+    sandbox = in_sandbox()
+    tool = Configuration(where.environment if sandbox else stack or where.environment, project_directory(), sandbox)
     config_key = config_key or _config_key(tool, where, arn, key)
     record = describe(aws, arn)
     if record is None or record.deleted or not record.version(CURRENT):
@@ -130,10 +123,12 @@ def _checked(name: str, value: Value, key: str | None) -> str:
     return text
 
 
-def _config_key(tool: "Configuration", stack: Stack, arn: str, key: str | None) -> str:
+def _config_key(tool: Configuration, stack: Stack, arn: str, key: str | None) -> str:
     """Return the configuration key of a value: the plan's, which the next `up` follows, else the outputs'."""
-    name = stack.name_of(arn)
-    keys = tool.planned(name) or {part: found.config_key for part, found in parts_of(stack, arn).items()}
+    name, parts = stack.name_of(arn), parts_of(stack, arn)
+    with contextlib.suppress(MisuseError, KeyError):  # the project prints no plan, or one without the secret
+        parts = read_plan(tool.stack.rpartition("/")[2], tool.directory).secrets[name].parts or parts
+    keys = {part: found.config_key for part, found in parts.items()}
     if key is None and "" not in keys and keys:
         raise MisuseError(f"{name} has several values; choose one with --key: {', '.join(sorted(keys))}")
     if not (found := keys.get(key or "")):
@@ -142,103 +137,3 @@ def _config_key(tool: "Configuration", stack: Stack, arn: str, key: str | None) 
             f"the catalogue gives {what} no configuration key (External, Constant or unknown): name one with --config-key"
         )
     return found
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """One stack's configuration: Pulumi's, or the sandbox's.
-
-    Attributes:
-        command: The tool, as a list of words.
-        folder: The Pulumi project's folder.
-        stack: The stack's name as the tool takes it.
-        path: The file that the tool writes, None for the sandbox, which has none.
-    """
-
-    command: tuple[str, ...]
-    folder: Path
-    stack: str
-    path: Path | None
-
-    @classmethod
-    def of(cls, where: Stack, stack: str) -> "Configuration":
-        """Return the configuration that the next `up` of a stack reads.
-
-        Raises:
-            MisuseError: When there is no `pulumi`, or no project.
-        """
-        folder = project_directory()
-        if in_sandbox():
-            return cls((sys.executable, "-m", "sandbox"), folder, where.environment, None)
-        executable = shutil.which("pulumi")
-        if executable is None:
-            raise MisuseError("there is no `pulumi` on the PATH, which writes the stack's configuration")
-        text = (folder / "Pulumi.yaml").read_text(encoding="utf-8")
-        directory = _CONFIG_DIRECTORY.search(text)
-        path = folder / (directory[1].strip("\"' ") if directory else "") / f"Pulumi.{where.environment}.yaml"
-        return cls((executable, "--non-interactive"), folder, stack, path)
-
-    @property
-    def file(self) -> str:
-        """The configuration's name, for people."""
-        return self.path.name if self.path else f"the sandbox's stack {self.stack}"
-
-    def get(self, key: str) -> str | None:
-        """Return a value, None when there is none."""
-        try:
-            return str(json.loads(self._run("get", key, "--json"))["value"])
-        except (MisuseError, ValueError, KeyError, TypeError):
-            return None
-
-    def replace(self, key: str, value: str, confirm: Callable[[], None]) -> None:
-        """Set a secret value and read it back; after a failure the configuration is as it was.
-
-        Raises:
-            MisuseError: When it can't be set.
-        """
-        previous, before = self.get(key), self._content()
-        try:
-            # By the standard input, since arguments show in the process list; the tool removes one line break.
-            self._run("set", key, "--secret", value=value)
-            if self.get(key) != value:
-                raise MisuseError(f"{key} reads back as another value; the configuration is as it was")  # noqa: TRY301
-            confirm()
-        except BaseException:
-            self._restore(key, previous, before)
-            raise
-
-    def planned(self, name: str) -> Mapping[str, str | None]:
-        """Return the configuration keys of a secret by JSON key, "" for a text, empty where the project prints no plan."""
-        try:
-            secret = read_plan(self.stack.rpartition("/")[2], self.folder).secrets.get(name)
-        except MisuseError:
-            return {}
-        return {key: part.config_key for key, part in secret.parts.items()} if secret else {}
-
-    def _content(self) -> bytes | None:
-        return self.path.read_bytes() if self.path and self.path.is_file() else None
-
-    def _restore(self, key: str, previous: str | None, before: bytes | None) -> None:
-        if self.path is None:
-            if (now := self.get(key)) is not None and now != previous:
-                self._run(*(("rm", key) if previous is None else ("set", key, "--secret")), value=previous)
-        elif self._content() == before:
-            return
-        elif before is None:
-            self.path.unlink()
-        else:
-            write_whole(self.path, before)
-
-    def _run(self, verb: str, key: str, *options: str, value: str | None = None) -> str:
-        command = [*self.command, "config", verb, key, *options, "--stack", self.stack]
-        if self.path is None and self.folder != ROOT:
-            command += ["--project", str(self.folder)]
-        what = "`pulumi config`" if self.path else "`python -m sandbox config`"
-        stdin = f"{value}\n" if value is not None else ""
-        environment = None if self.path else environment_of_sandbox()
-        done = run_command(command, what, stdin=stdin, folder=self.folder, environment=environment)
-        if done.returncode:
-            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            why = said[-1] if said and not (value and value in said[-1]) else "it failed"
-            raise MisuseError(f"config {verb} {key}: {why}; the configuration is as it was")
-        return done.stdout

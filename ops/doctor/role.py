@@ -9,12 +9,12 @@ from components.references import CURRENT, parse_value_from
 from ops._aws import Aws, chunks
 from ops._console import counted
 from ops._errors import aws_errors
+from ops._pulumi import property_path
 from ops._roles import Role
 from ops._stack import Stack, in_sandbox
 from ops.access.evaluator import Decision, Request, Statement, matches_action, principal_match, trusts
 from ops.doctor.finding import Finding, again, guarded, put_back, summed_up
 from ops.doctor.snapshot import Key, Snapshot, TaskDefinition, image_in_ecr
-from ops.migrate._pulumi import property_path
 
 READ = "secretsmanager:GetSecretValue"
 _SERVICE = "ecs-tasks.amazonaws.com"

@@ -18,8 +18,8 @@ from ops._detect import why_refused, why_secret, why_text_is_secret
 from ops._errors import MisuseError
 from ops._json import json_object, read_json
 from ops._plan import Secret
+from ops._pulumi import property_path
 from ops.migrate._fields import CONTAINER_FIELDS, compact, different, health_check, sidecar
-from ops.migrate._pulumi import property_path
 from ops.migrate._target import Target, config_key_of, target_of
 from ops.migrate._task_definition import Container, TaskDefinition, text_of
 from ops.migrate._values import mapping

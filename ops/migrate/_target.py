@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops._plan import WHOLE, Reference, Secret, read_plan
-from ops.migrate._pulumi import property_path
+from ops._pulumi import property_path
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from ops._errors import MisuseError, aws_errors
 from ops._json import read_json
 from ops._options import JsonOption, YesOption, stack_option
 from ops._plan import project_directory, read_plan
+from ops._pulumi import Configuration, property_path
 from ops._secrets import Record, describe
 from ops._stack import ROOT, load, uses_local_aws
-from ops.migrate._pulumi import Configuration, property_path
 from ops.migrate._source import open_aws
 from ops.migrate.apply import ProjectOption
 from ops.migrate.scan import RegionOption

@@ -17,10 +17,10 @@ from ops._errors import MisuseError, OpsError
 from ops._json import json_object
 from ops._options import JsonOption, YesOption, stack_option
 from ops._plan import project_directory
+from ops._pulumi import Configuration, Configured, run_sandbox, sandbox_command
 from ops._stack import uses_local_aws
 from ops.migrate._fields import compact
 from ops.migrate._plan import Plan, load, value_of
-from ops.migrate._pulumi import Configuration, Configured, run_sandbox, sandbox_command
 from ops.migrate._source import reread
 from ops.migrate._values import mapping
 from ops.migrate.scan import PlanArgument, RegionOption
