@@ -12,14 +12,16 @@ from moto.secretsmanager.models import secretsmanager_backends
 
 from components.labels import LIVE
 from config.declarations import External, Generated, JsonSecret, TextSecret
+from ops._roles import Role
 from ops._secrets import Record, Rotation, Value
 from ops._stack import parse as parse_outputs
 from ops.access.evaluator import parse
+from ops.doctor.role import _start
 from ops.doctor.secrets import check as check_secrets
 from ops.doctor.service import Found, redeploy
 from ops.doctor.service import check as check_service
 from ops.doctor.service import read as read_service
-from ops.doctor.snapshot import Snapshot, TaskDefinition
+from ops.doctor.snapshot import Container, Snapshot, TaskDefinition
 from ops.doctor.upkeep import check_deployed
 
 Stack = Any  # conftest.Deployed
@@ -645,6 +647,20 @@ def test_another_database_user_in_a_rotated_secret_is_told(stack: Stack, user: s
 
     assert [f.status for f in found] == ([status] if status else [])
     assert all(user not in f.found for f in found)
+
+
+def test_a_token_for_several_registries_is_one_finding(stack: Stack) -> None:
+    images = (stack.image, stack.image.replace(stack.account, "210987654321"))
+    seen = picture(stack, "jwt-secret", {"1": ("AWSCURRENT",)})
+    containers = tuple(Container("c", image, (), (), (), None, None) for image in images)
+    allow = {"Effect": "Allow", "Action": ["ecr:Batch*", "ecr:GetDownload*"], "Resource": "*"}
+    role = Role("arn:aws:iam::1:role/r", "r", (), parse({"Statement": allow}, source="test"), None)
+    assert seen.deployed
+    snapshot = replace(seen, role=role, deployed=replace(seen.deployed, containers=containers))
+
+    (found,) = _start(snapshot, role)
+
+    assert (found.subject, found.found) == ("r on ECR", "no policy allows ecr:GetAuthorizationToken")
 
 
 def test_value_of_the_program_is_not_changed_by_hand(stack: Stack) -> None:

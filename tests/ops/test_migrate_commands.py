@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ops.migrate._formats import _model
 from tests.conftest import TICKETS
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
@@ -88,6 +89,12 @@ def test_scan_of_a_file_needs_no_aws_and_shows_no_value(move: Move) -> None:
     assert done.status == 0
     assert "db-master-password" in done.out
     assert not any(v in done.out + done.err + move.plan.read_text() for v in SECRET_VALUES)
+
+
+def test_scan_of_a_file_reads_no_aws_configuration(move: Move, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("this is not an INI file")
+    _model.cache_clear()
+    assert move.scan(_definition(), env={"AWS_CONFIG_FILE": str(tmp_path / "config")}).status == 0
 
 
 def test_scan_of_a_family_reads_references_too(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
