@@ -15,8 +15,8 @@ from config.declarations import Application, ForeignSecret, Service
 from config.plan import plan as printed_plan
 from ops._errors import MisuseError
 from ops._plan import parse as parse_plan
-from ops.migrate._plan import Plan, PlanError, Variables, load, make, value_of
 from ops._pulumi import Configured, property_path, sandbox_command
+from ops.migrate._plan import Plan, PlanError, Variables, load, make, value_of
 from ops.migrate._source import assigned
 from ops.migrate._target import Target, target_of
 from ops.migrate._task_definition import TaskDefinition, TaskDefinitionError, parse
