@@ -12,6 +12,7 @@ import pickle
 import random
 import select
 import shlex
+import socket
 import subprocess
 import sys
 import termios
@@ -20,7 +21,6 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,14 +36,16 @@ from botocore.client import ClientCreator
 from botocore.httpsession import URLLib3Session
 from moto.backends import list_of_moto_modules
 from moto.core.base_backend import BackendDict
+from moto.ecs.models import ecs_backends
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from typer.main import get_command
 from typer.testing import CliRunner
 from werkzeug.exceptions import InternalServerError
 from werkzeug.http import http_date
+from werkzeug.serving import make_server
 from werkzeug.test import Client
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
 
 from catalogue import APPLICATION
 from components._containers import Container, container_definitions
@@ -251,6 +253,42 @@ class Deployed:
         # moto's default is the version that was written last, even when the label has moved since.
         return self.secrets.get_secret_value(SecretId=self.arn(name), VersionStage="AWSCURRENT")["SecretString"]
 
+    def stages(self, name: str) -> dict[str, list[str]]:
+        """The labels of a secret's versions, by version."""
+        return self.secrets.describe_secret(SecretId=self.arn(name)).get("VersionIdsToStages", {})
+
+    def labels(self, name: str) -> dict[str, str]:
+        """The versions that have a secret's labels, by label."""
+        return {label: version for version, found in self.stages(name).items() for label in found}
+
+    def put(self, name: str, value: str, *labels: str) -> str:
+        """Write another value, without labels as the current one; return the version. moto removes the program's label then."""
+        given = {"VersionStages": list(labels)} if labels else {}
+        return self.secrets.put_secret_value(SecretId=self.arn(name), SecretString=value, **given)["VersionId"]
+
+    def move(self, name: str, label: str, *, to: str | None = None) -> None:
+        """Move a label of a secret's to another version, or take it off."""
+        given = {"MoveToVersionId": to} if to else {}
+        given |= {"RemoveFromVersionId": holder} if (holder := self.labels(name).get(label)) else {}
+        self.secrets.update_secret_version_stage(SecretId=self.arn(name), VersionStage=label, **given)
+
+    def allow(self, role: str, *statements: Mapping[str, Any]) -> None:
+        """Give a role another inline policy."""
+        document = identity.document(statements)
+        self.client("iam").put_role_policy(RoleName=role, PolicyName="by-hand", PolicyDocument=document)
+
+    def run_service(self, desired: int = 0, running: int | None = None, **changes: Any) -> None:
+        """Run the task definition as the ECS service `main/tickets`."""
+        ecs = self.client("ecs")
+        ecs.create_cluster(clusterName="main")
+        ecs.create_service(
+            cluster="main", serviceName="tickets", taskDefinition=self.service["task_definition_arn"], desiredCount=desired,
+            launchType="FARGATE", **changes,
+        )  # fmt: skip
+        # The local AWS starts no task.
+        (made,) = ecs_backends[self.account][self.region].services.values()
+        made.running_count = desired if running is None else running
+
     def write_outputs(self, **changes: Any) -> None:
         own = {key: changes.pop(key) for key in _OF_SERVICE & changes.keys()}
         self.outputs |= {**changes, "services": {"app": {**self.service, **own}}}
@@ -334,12 +372,7 @@ class Deployed:
             RotationRules={"AutomaticallyAfterDays": schedule_days},
             RotateImmediately=False,
         )
-        # AWS removes the label after its test of the function; moto leaves it.
-        stages = self.secrets.describe_secret(SecretId=self.arn(name))["VersionIdsToStages"]
-        pending = next(version for version, labels in stages.items() if "AWSPENDING" in labels)
-        self.secrets.update_secret_version_stage(
-            SecretId=self.arn(name), VersionStage="AWSPENDING", RemoveFromVersionId=pending
-        )
+        self.move(name, "AWSPENDING")  # AWS removes the label after its test of the function; moto leaves it
         self.client("lambda").add_permission(
             FunctionName=function,
             StatementId="secrets-manager",
@@ -350,6 +383,26 @@ class Deployed:
 
 
 Deploy = Callable[..., Deployed]
+
+
+def script(folder: Path, name: str, text: str) -> dict[str, str]:
+    """Write a program into a folder; return the PATH on which it is found."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text if text.startswith("#!") else f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    (folder / name).chmod(0o755)
+    return {"PATH": f"{folder}:/usr/bin:/bin"}
+
+
+def pulumi_in(folder: Path, cli: Path) -> dict[str, str]:
+    """The environment of the Pulumi CLI with its home and its backend in a folder."""
+    home = {"PULUMI_HOME": str(folder / "pulumi"), "PULUMI_BACKEND_URL": folder.as_uri()}
+    return {**home, "PULUMI_CONFIG_PASSPHRASE": "p", "PATH": f"{cli.parent}:/usr/bin:/bin"}
+
+
+def pulumi(folder: Path, environment: Mapping[str, str], *arguments: str) -> str:
+    """Run the Pulumi CLI in a project."""
+    command = ["pulumi", "--non-interactive", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
 
 
 class _Pickler(pickle.Pickler):
@@ -726,52 +779,31 @@ class Proxy:
 def proxy(local_aws: str) -> Generator[Proxy]:
     """A proxy in front of a stack: `stack.endpoint = proxy.url`. It has no moto-api, as AWS hasn't."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(environ: Any, start_response: Any) -> Any:
+        request, path = Request(environ), environ["RAW_URI"]
+        body = request.get_data()
+        action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        if action:
+            found.in_json.add(action)
+        action = action or parse_qs(body.decode(errors="replace")).get("Action", [path])[0]
+        found.body = body
+        if path.startswith("/moto-api"):
+            made = Response(status=404)
+        elif instead := found.rule(action):
+            if not instead[0]:
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+                raise ConnectionResetError
+            kind = "text/xml" if instead[1].startswith(b"<") else "application/x-amz-json-1.1"
+            made = Response(instead[1], instead[0], content_type=kind)
+        else:
+            made = _ask_moto(local_aws, request.method, path, dict(request.headers), body)
+        return made(environ, start_response)
 
-        def handle_request(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            action = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
-            if action:
-                found.in_json.add(action)
-            action = action or parse_qs(body.decode(errors="replace")).get("Action", [self.path])[0]
-            found.body = body
-            status, answer, kind = self.answer(action, body)
-            if not status:
-                self.close_connection = True
-                return
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        do_GET = do_POST = handle_request  # noqa: N815 - the base class's names
-
-        def answer(self, action: str, body: bytes) -> tuple[int, bytes, str]:
-            if self.path.startswith("/moto-api"):
-                return 404, b"", "text/plain"
-            instead = found.rule(action)
-            if instead:
-                return *instead, "text/xml" if instead[1].startswith(b"<") else "application/x-amz-json-1.1"
-            passed_on = _ask_moto(local_aws, self.command, self.path, dict(self.headers), body)
-            return passed_on.status_code, passed_on.data, passed_on.headers.get("Content-Type", "")
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client did not wait for the answer: the traceback would be in a later command's output."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    found = Proxy(f"http://127.0.0.1:{server.server_address[1]}")
+    server = make_server("127.0.0.1", 0, answer, threaded=True)
+    found = Proxy(f"http://127.0.0.1:{server.port}")
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield found
     server.shutdown()
-    server.server_close()
 
 
 class Terminal:
