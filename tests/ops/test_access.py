@@ -20,10 +20,6 @@ def _policy(*statements: Mapping[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
-def _put(stack: Deployed, role: str, *statements: Mapping[str, Any]) -> None:
-    stack.client("iam").put_role_policy(RoleName=role, PolicyName="by-hand", PolicyDocument=_policy(*statements))
-
-
 def _allow(action: str, resource: str, **more: Any) -> dict[str, Any]:
     return {"Sid": "ByHand", "Effect": "Allow", "Action": action, "Resource": resource, **more}
 
@@ -33,7 +29,7 @@ def _make_role(
 ) -> str:
     trust = _policy({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})
     arn = stack.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    _put(stack, name, *statements)
+    stack.allow(name, *statements)
     return arn
 
 
@@ -77,7 +73,7 @@ def test_the_rotation_function_may_read_and_change_its_own_secret(stack: Deploye
 
 
 def test_a_policy_made_wider_by_hand_is_found(stack: Deployed, ops: Ops) -> None:
-    _put(stack, stack.role_name, _allow("secretsmanager:*", "*"))
+    stack.allow(stack.role_name, _allow("secretsmanager:*", "*"))
     done = ops(stack, "access", "--json")
     role, statement = stack.service["execution_role_arn"], "ByHand of inline policy by-hand"
     assert {(f["where"], f["statement"], f["problem"]) for f in done.json["findings"]} == {

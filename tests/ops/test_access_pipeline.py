@@ -114,8 +114,7 @@ def test_the_roles_are_known_and_explained_and_nothing_is_wider(pipeline: Deploy
 
 def test_what_somebody_added_is_found(pipeline: Deployed, ops: Ops) -> None:
     name = "service-ticket-system-reviewer"
-    policy = document([{"Sid": "ReviewAny", "Effect": "Allow", "Action": ["iam:*"], "Resource": ["*"]}])
-    pipeline.client("iam").put_role_policy(RoleName=name, PolicyName="by-hand", PolicyDocument=policy)
+    pipeline.allow(name, {"Sid": "ReviewAny", "Effect": "Allow", "Action": ["iam:*"], "Resource": ["*"]})
     provider = f"arn:aws:iam::{pipeline.account}:oidc-provider/{ISSUER}"
     trust = federated_trust(provider, audience="sts.amazonaws.com", subjects=[SUBJECT.replace("prod", "stranger")])
     pipeline.client("iam").update_assume_role_policy(RoleName=name, PolicyDocument=trust)
@@ -250,7 +249,7 @@ def _readers(stack: Deployed) -> list[str]:
 def _power_user(stack: Deployed, name: str) -> str:
     iam, power = stack.client("iam"), {"Effect": "Allow", "Action": ["s3:*", "kms:Decrypt"], "Resource": "*"}
     arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=identity.trust("lambda.amazonaws.com"))["Role"]["Arn"]
-    iam.put_role_policy(RoleName=name, PolicyName="power", PolicyDocument=identity.document([power]))
+    stack.allow(name, power)
     return arn
 
 

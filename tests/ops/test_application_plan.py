@@ -79,7 +79,7 @@ def test_a_backup_of_another_programs_stack_is_restored(stack: Deployed, ops: Op
     file, options = str(program / "backup"), ("--kms-key", key)
     assert ops(stack, "backup", "--to", file, *options, folder=program).status == 0
     value = stack.values["jwt-secret"]
-    stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="another")
+    stack.put("jwt-secret", "another")
     done = ops(stack, "restore", file, *options, "--yes", folder=program)
     assert done.status == 0, done.err
     assert stack.current("jwt-secret") == value

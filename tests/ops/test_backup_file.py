@@ -34,15 +34,11 @@ def key(local_aws: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return untyped.client("kms", region_name="eu-west-1").create_key()["KeyMetadata"]["Arn"]
 
 
-def test_what_was_saved_is_read_back(key: str) -> None:
-    assert decrypt(encrypt(BACKUP, [key]), key_arns=[key]) == BACKUP
-
-
 def test_each_of_several_keys_opens_the_file(key: str) -> None:
     untyped: Any = boto3
     second = untyped.client("kms", region_name="us-east-2").create_key()["KeyMetadata"]["Arn"]
     data = encrypt(BACKUP, [key, second])
-    assert decrypt(data, key_arns=[second]) == BACKUP
+    assert decrypt(data, key_arns=[key]) == decrypt(data, key_arns=[second]) == BACKUP
 
 
 def _changed(data: bytes, at: int) -> bytes:
@@ -83,13 +79,6 @@ def test_an_encrypted_file_of_another_kind_is_refused(key: str) -> None:
     message, _ = sdk.EncryptionSDKClient().encrypt(source=b"{}", key_provider=provider)
     with pytest.raises(DamagedError, match="is not a backup"):
         decrypt(b"stack secrets backup 1\n" + message, key_arns=[key])
-
-
-def test_a_key_that_was_not_named_opens_nothing(key: str) -> None:
-    untyped: Any = boto3
-    other = untyped.client("kms", region_name="eu-west-1").create_key()["KeyMetadata"]["Arn"]
-    with pytest.raises(DamagedError, match="encrypted with another key"):
-        decrypt(encrypt(BACKUP, [key]), key_arns=[other])
 
 
 def test_no_value_is_in_a_repr() -> None:

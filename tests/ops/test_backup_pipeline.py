@@ -2,14 +2,13 @@
 
 import os
 import re
-import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from account.place import place
-from tests.ops.conftest import Deploy, Deployed, Ops
+from tests.ops.conftest import Deploy, Deployed, Ops, script
 
 ROOT = Path(__file__).parents[2]
 BUCKET, _, FOLDER = place("prod")["backup_folder"].removeprefix("s3://").partition("/")
@@ -62,19 +61,13 @@ def test_the_backup_lies_in_the_stacks_folder_and_is_restored(prod: Deployed, op
 
 def test_the_outputs_are_pulumis(tmp_path: Path) -> None:
     """The script's folder is a copy: it writes outputs.json there."""
-    (tmp_path / ".ci").mkdir()
-    (tmp_path / ".ci" / "stack").write_text((ROOT / ".ci" / "stack").read_text())
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.write_text(
-        "#!/bin/sh\n"
-        f'case "$*" in *pulumi_cli*) echo {tmp_path}/bin ;; *) echo region=eu-central-1; echo backend=s3://x ;; esac\n'
+    (tmp_path / ".venv").mkdir()
+    script(tmp_path / ".ci", "stack", (ROOT / ".ci" / "stack").read_text())
+    python = (
+        f'case "$*" in *pulumi_cli*) echo {tmp_path}/bin ;; *) echo region=eu-central-1; echo backend=s3://x ;; esac'
     )
-    (tmp_path / "bin").mkdir()
-    pulumi = tmp_path / "bin" / "pulumi"
-    pulumi.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\necho \'{{"environment": "prod"}}\'\n')
-    for script in (python, pulumi, tmp_path / ".ci" / "stack"):
-        script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    script(tmp_path / ".venv" / "bin", "python", python)
+    script(tmp_path / "bin", "pulumi", f'echo "$@" > {tmp_path}/arguments\necho \'{{"environment": "prod"}}\'')
     done = subprocess.run([tmp_path / ".ci" / "stack", "outputs", "prod"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "outputs.json").read_text() == '{"environment": "prod"}\n'

@@ -18,6 +18,7 @@ from moto.rds.models import rds_backends
 
 from ops.both_sides import change as both_sides
 from tests.conftest import TICKETS
+from tests.ops.conftest import script
 from tests.ops.test_keep import BEFORE, FAKE, linked
 
 Stack = Any  # conftest.Deployed
@@ -38,19 +39,11 @@ def by_function(trial: "Trial") -> None:
 
     def rotated() -> tuple[int, bytes]:
         token = json.loads(trial.proxy.body)["ClientRequestToken"]
-        stages = direct.describe_secret(SecretId=arn)["VersionIdsToStages"]
-        current = next(version for version, labels in stages.items() if "AWSCURRENT" in labels)
         direct.put_secret_value(
             SecretId=arn, SecretString=f"rotated-{token}", ClientRequestToken=token, VersionStages=["AWSPENDING"]
         )
-        for stage, to in (
-            ("AWSCURRENT", {"MoveToVersionId": token, "RemoveFromVersionId": current}),
-            (
-                "AWSPENDING",
-                {"RemoveFromVersionId": token},
-            ),
-        ):
-            direct.update_secret_version_stage(SecretId=arn, VersionStage=stage, **to)
+        stack.move("jwt-secret", "AWSCURRENT", to=token)
+        stack.move("jwt-secret", "AWSPENDING")
         return 200, json.dumps({"ARN": arn, "Name": "jwt-secret", "VersionId": token}).encode()
 
     trial.proxy.before("RotateSecret", rotated)
@@ -85,7 +78,7 @@ def saved(trial: "Trial") -> None:
     if not path.exists():
         done = trial.ops(trial.stack, "backup", "--to", str(path), "--kms-key", trial.key)
         assert done.status == 0, done.err
-    trial.stack.secrets.put_secret_value(SecretId=trial.stack.arn("jwt-secret"), SecretString="a-newer-value-0001")
+    trial.stack.put("jwt-secret", "a-newer-value-0001")
 
 
 def restored_again(trial: "Trial", done: Any) -> None:
@@ -98,15 +91,8 @@ def configured(trial: "Trial") -> None:
     """A project with a `pulumi` that keeps its configuration in a file."""
     if not trial.project.exists():
         linked(trial.project)
-        tool(trial, FAKE.format(python=sys.executable))
+        script(trial.tools, "pulumi", FAKE.format(python=sys.executable))
     (trial.project / "Pulumi.dev.yaml").write_text(BEFORE, encoding="utf-8")
-
-
-def tool(trial: "Trial", script: str) -> None:
-    """Put a `pulumi` on the PATH."""
-    trial.tools.mkdir()
-    (trial.tools / "pulumi").write_text(script, encoding="utf-8")
-    (trial.tools / "pulumi").chmod(0o755)
 
 
 def configuration_as_it_was(trial: "Trial", done: Any) -> None:
@@ -124,7 +110,8 @@ def old_revision(trial: "Trial") -> None:
         reference = f"{arn}:ssm:{trial.stack.region}:{trial.stack.account}:parameter/old/jwt"
         refers = {"environment": [], "secrets": [{"name": "JWT_SECRET", "valueFrom": reference}]}
         ecs.register_task_definition(family="refers", containerDefinitions=[CONTAINER | refers])
-        tool(trial, f'#!/bin/sh\ncase "$*" in *--json*) echo "{{}}";; *) echo "$*" >> {trial.folder}/written;; esac\n')
+        tool = f'case "$*" in *--json*) echo "{{}}";; *) echo "$*" >> {trial.folder}/written;; esac'
+        script(trial.tools, "pulumi", tool)
         done = trial.ops(
             None, "migrate", "scan", "refers", "--to", str(trial.folder / "plan"), env=trial.stack.variables
         )
@@ -234,10 +221,7 @@ def answer(mode: str, action: str, *, in_json: bool) -> tuple[int, bytes]:
 
 def state(stack: Stack) -> dict[str, Any]:
     """Every secret with its versions and labels."""
-    return {
-        name: stack.secrets.describe_secret(SecretId=arn)["VersionIdsToStages"]
-        for name, arn in stack.outputs["secret_arns"].items()
-    }
+    return {name: stack.stages(name) for name in stack.outputs["secret_arns"]}
 
 
 @dataclass(frozen=True)
@@ -333,7 +317,7 @@ def trial(  # noqa: PLR0917 - other fixtures
     for pause in ("_SETTLE_SECONDS", "_POLL_SECONDS"):
         monkeypatch.setattr(both_sides, pause, 0)
     stack = deploy("dev")
-    stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="a-value-from-before-0123456789")
+    stack.put("jwt-secret", "a-value-from-before-0123456789")
     stack.secrets.create_secret(Name="by-hand", SecretString="a-value-by-hand-0001")
     key = stack.client("kms").create_key()["KeyMetadata"]["Arn"]
     own = request.param != "rotate both sides"  # otherwise a server checks it

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from moto.ecs.models import ecs_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 from components.labels import LIVE
@@ -215,8 +214,8 @@ def test_previous_value_of_a_json_key_is_looked_for_at_its_label(deploy: Any, op
     stack = deploy(catalogue=catalogue)
     previous = f"{stack.arn('app-config')}:B:AWSPREVIOUS:"
     stack.write_outputs(container_secrets={**stack.service["container_secrets"], "B_PREVIOUS": previous})
-    stack.secrets.put_secret_value(SecretId=stack.arn("app-config"), SecretString=json.dumps({"A": "only-a-here"}))
-    stack.secrets.put_secret_value(SecretId=stack.arn("app-config"), SecretString=json.dumps({"A": "x", "B": "y"}))
+    for value in ('{"A": "only-a-here"}', '{"A": "x", "B": "y"}'):
+        stack.put("app-config", value)
     stack.deploy_revision()
 
     found = of(ops(stack, "doctor", "--json"), "json")
@@ -329,22 +328,6 @@ def test_iam_s_simulator_decides_where_there_is_one(stack: Stack, proxy: Any, op
 # --- a service -----------------------------------------------------------------------------------------------------------
 
 
-def run_service(stack: Stack, desired: int = 1, running: int | None = None, **changes: Any) -> None:
-    ecs = stack.client("ecs")
-    ecs.create_cluster(clusterName="main")
-    ecs.create_service(
-        cluster="main",
-        serviceName="tickets",
-        taskDefinition=stack.service["task_definition_arn"],
-        desiredCount=desired,
-        launchType="FARGATE",
-        **changes,
-    )
-    # The local AWS starts no task.
-    (made,) = ecs_backends[stack.account][stack.region].services.values()
-    made.running_count = desired if running is None else running
-
-
 def service_findings(stack: Stack, ops: Any) -> list[dict[str, str]]:
     return of(ops(stack, "doctor", "--ecs-service", "main/tickets", "--json"), "service", "stopped")
 
@@ -400,7 +383,7 @@ def test_a_service_that_runs_something_else_or_too_little(  # noqa: PLR0917 - on
 
 
 def test_services_that_run_a_family_are_found(stack: Stack, ops: Any) -> None:
-    run_service(stack)
+    stack.run_service(1)
     stack.client("ecs").create_service(
         cluster="main", serviceName="other", taskDefinition=stack.register(family="somebody-elses"), desiredCount=0
     )
@@ -421,7 +404,7 @@ def test_no_service_is_told_and_how_many_clusters_were_looked_at(stack: Stack, o
 
 @pytest.mark.parametrize("action", ["ListClusters", "ListServices", "DescribeServices"])
 def test_clusters_that_may_not_be_looked_at_are_named(action: str, stack: Stack, proxy: Any, ops: Any) -> None:
-    run_service(stack)
+    stack.run_service(1)
     stack.endpoint = proxy.url
     proxy.refuse(action, "AccessDeniedException", message=f"not authorized to perform: ecs:{action}")
 
@@ -441,7 +424,7 @@ def test_tasks_and_networks_that_may_not_be_looked_at_are_named(
     subnet = stack.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
     group = stack.client("ec2").describe_security_groups()["SecurityGroups"][0]["GroupId"]
     vpc = {"subnets": [subnet], "securityGroups": [group], "assignPublicIp": "ENABLED"}
-    run_service(stack, networkConfiguration={"awsvpcConfiguration": vpc})
+    stack.run_service(1, networkConfiguration={"awsvpcConfiguration": vpc})
     stack.endpoint = proxy.url
     code = "AccessDeniedException" if action == "ListTasks" else "UnauthorizedOperation"
     proxy.refuse(action, code, message=f"not authorized to perform: {action}")
@@ -483,7 +466,7 @@ def tell_tasks(stack: Stack, proxy: Any, status: str, *tasks: dict[str, Any]) ->
 
 
 def test_stopped_tasks_are_explained(stack: Stack, proxy: Any, ops: Any) -> None:
-    run_service(stack)
+    stack.run_service(1)
     reason = "unable to retrieve secret from asm: did not contain json key SMTP_PASSWORD"
     tell_tasks(stack, proxy, "STOPPED", *[{"stoppedReason": reason, "containers": [{"name": "app"}]}] * 2)
 
@@ -496,11 +479,11 @@ def test_stopped_tasks_are_explained(stack: Stack, proxy: Any, ops: Any) -> None
 
 
 def test_tasks_that_started_before_a_change_are_to_be_replaced(stack: Stack, proxy: Any, ops: Any) -> None:
-    run_service(stack)
+    stack.run_service(1)
     started = (datetime.now(UTC) - timedelta(hours=1)).timestamp()
     tell_tasks(stack, proxy, "RUNNING", {"startedAt": started, "containers": []})
     for name in ("db-master-password", "jwt-secret"):
-        stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString="the-value-that-came-second")
+        stack.put(name, "the-value-that-came-second")
     age_by(stack, "jwt-secret", 1)
 
     stale = of(ops(stack, "doctor", "--ecs-service", "main/tickets", "--json"), "redeploy")
@@ -534,7 +517,7 @@ def expected_reads(stack: Stack, ops: Any, *options: str) -> list[dict[str, str]
 def test_expected_reads_that_one_deployment_exceeds(stack: Stack, ops: Any) -> None:
     entries = len(stack.service["container_secrets"])
     name = expect_reads(stack, 3 * entries - 1)
-    run_service(stack, desired=3)
+    stack.run_service(3)
 
     (found,) = expected_reads(stack, ops, "--ecs-service", "main/tickets")
 
@@ -547,7 +530,7 @@ def test_expected_reads_that_one_deployment_exceeds(stack: Stack, ops: Any) -> N
 def test_expected_reads_that_are_enough(stack: Stack, ops: Any) -> None:
     entries = len(stack.service["container_secrets"])
     expect_reads(stack, 3 * entries)
-    run_service(stack, desired=3)
+    stack.run_service(3)
 
     for options in (("--ecs-service", "main/tickets"), ()):
         (found,) = expected_reads(stack, ops, *options)

@@ -38,14 +38,13 @@ def several(*breaks: Break) -> Break:
     return lambda stack: [broken(stack) for broken in breaks]
 
 
-def policy(*statements: Any, name: str = "by-hand") -> Break:
+def policy(*statements: Any) -> Break:
     """Give the execution role another inline policy."""
-    document = identity.document(statements).replace("{", "{{").replace("}", "}}")
-    return call("iam", "put_role_policy", RoleName="{role}", PolicyName=name, PolicyDocument=document)
+    return lambda stack: stack.allow(stack.role_name, *statements)
 
 
 def put(name: str, value: str) -> Break:
-    return lambda stack: stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString=value)
+    return lambda stack: stack.put(name, value)
 
 
 def put_json(**changes: object) -> Break:
@@ -97,14 +96,6 @@ def trust(document: str) -> Break:
 
 def trusting(**principal: str) -> Break:
     return trust(identity.document([{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]))
-
-
-def remove_current_label(stack: Stack) -> None:
-    stages = stack.secrets.describe_secret(SecretId=stack.arn(JWT))["VersionIdsToStages"]
-    current = next(version for version, labels in stages.items() if "AWSCURRENT" in labels)
-    stack.secrets.update_secret_version_stage(
-        SecretId=stack.arn(JWT), VersionStage="AWSCURRENT", RemoveFromVersionId=current
-    )
 
 
 def refer_to_stranger(stack: Stack) -> None:
@@ -176,8 +167,7 @@ def rotated_json(**changes: Any) -> Break:
 
 def wait(name: str) -> Break:
     """Leave a version in waiting."""
-    value = {"SecretString": "a-password-in-waiting", "VersionStages": ["AWSPENDING"]}
-    return lambda stack: stack.secrets.put_secret_value(SecretId=stack.arn(name), **value)
+    return lambda stack: stack.put(name, "a-password-in-waiting", "AWSPENDING")
 
 
 def be_late(stack: Stack) -> None:
@@ -211,7 +201,7 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
         call(SECRETS, "delete_secret", SecretId="{jwt}", RecoveryWindowInDays=7),
         "deletion", "failure", JWT, "marked for deletion",
     ),
-    "no current version": (remove_current_label, "value", "failure", JWT, "no version has AWSCURRENT"),
+    "no current version": (lambda stack: stack.move(JWT, "AWSCURRENT"), "value", "failure", JWT, "no version has AWSCURRENT"),
     "binary value": (
         call(SECRETS, "put_secret_value", SecretId="{jwt}", SecretBinary=b"\x00\x01"), "value", "failure", JWT, "is binary",
     ),

@@ -174,9 +174,7 @@ def test_a_server_that_is_not_found_or_does_not_check_the_value(
 
 def test_an_unfinished_change_is_not_taken_for_a_label_left_behind(stack: Any, ops: Any) -> None:
     """Its command would take AWSPENDING off the value that the server may already accept."""
-    stack.secrets.put_secret_value(
-        SecretId=stack.arn("app-config"), SecretString="{}", VersionStages=["AWSPENDING", "ops-rotating"]
-    )
+    stack.put("app-config", "{}", "AWSPENDING", "ops-rotating")
     done = ops(stack, "doctor", "--json")
     found = [f for f in done.json["findings"] if f["subject"].startswith("app-config") and f["status"] != "ok"]
     assert [(f["check"], f["fix"]) for f in found] == [

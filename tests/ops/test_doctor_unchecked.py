@@ -8,7 +8,6 @@ import pytest
 
 from ops._errors import AwsError
 from ops.doctor.finding import Finding, Unread, guarded, summed_up
-from tests.ops.test_doctor import run_service
 
 Stack = Any  # conftest.Deployed
 
@@ -39,7 +38,7 @@ PARTS = {
 
 @pytest.mark.slow
 def test_a_check_that_fails_takes_no_other_with_it(stack: Stack, ops: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_service(stack)
+    stack.run_service(1)
     subnet = stack.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
     vpc = {"subnets": [subnet], "securityGroups": [], "assignPublicIp": "ENABLED"}
     stack.client("ecs").update_service(

@@ -86,7 +86,7 @@ def test_a_command_that_is_not_there_is_refused_before_the_question(stack: Deplo
 def test_nothing_runs_where_no_task_would_start(
     stack: Deployed, ops: Ops, tmp_path: Path, value: str, why: str
 ) -> None:
-    stack.secrets.put_secret_value(SecretId=stack.arn("app-config"), SecretString=value)
+    stack.put("app-config", value)
     done = run(ops, stack, "touch", str(tmp_path / "ran"))
     assert done.status == 1
     assert "nothing was run; a task would not start either" in done.err

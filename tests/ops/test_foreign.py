@@ -160,9 +160,7 @@ def test_access_knows_that_the_role_is_meant_to_read_it(stack: Stack, ops: Any) 
 
 def test_access_finds_a_right_to_change_it(stack: Stack, ops: Any) -> None:
     statement = {"Effect": "Allow", "Action": ["secretsmanager:PutSecretValue"], "Resource": [stack.foreign]}
-    stack.client("iam").put_role_policy(
-        RoleName=stack.role_name, PolicyName="by-hand", PolicyDocument=identity.document([statement])
-    )
+    stack.allow(stack.role_name, statement)
 
     done = ops(stack, "access", "--json")
 

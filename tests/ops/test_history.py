@@ -60,7 +60,7 @@ def of_stack(stack: Deployed, event: Mapping[str, Any], **changes: Any) -> Mappi
 
 
 def test_who_changed_it_when_with_the_versions_labels(stack: Deployed, ops: Ops, trail: Trail) -> None:
-    version = stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="v2")["VersionId"]
+    version = stack.put("jwt-secret", "v2")
     put = records("secrets")["value put by a user"]
     request = {"secretId": JWT, "clientRequestToken": version}
     refused = records("secrets")["PutSecretValue that was denied"]

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 from typing import Any
 
 import pytest
@@ -27,8 +26,7 @@ def hostile(stack: Deployed) -> Deployed:
     stack.secrets.update_secret(SecretId=arn, Description=HOSTILE)
     stack.secrets.tag_resource(SecretId=arn, Tags=[{"Key": "team", "Value": HOSTILE}])
     statement = {"Sid": HOSTILE, "Effect": "Allow", "Action": "secretsmanager:*", "Resource": f"{arn}{HOSTILE}*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    stack.client("iam").put_role_policy(RoleName=stack.role_name, PolicyName="by-hand", PolicyDocument=policy)
+    stack.allow(stack.role_name, statement)
     return stack
 
 
@@ -64,7 +62,7 @@ def test_an_output_and_a_question_are_plain(stack: Deployed, ops: Ops) -> None:
 
 def test_a_value_is_exact_in_a_pipe_and_plain_on_a_terminal(stack: Deployed, ops_process: Ops, terminal: Any) -> None:
     value = "a\tb\r\nc\x1b[2J\u202e"
-    stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString=value)
+    stack.put("jwt-secret", value)
     assert ops_process(stack, "reveal", "jwt-secret", "--yes").out == value
     with terminal(stack, "reveal", "jwt-secret", "--yes") as session:
         assert session.status() == 0

@@ -5,8 +5,6 @@ a blank, null or quoted value in.
 """
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import Any
 import pytest
 
 from ops._unfit import unfit, unfit_to_keep
+from tests.ops.conftest import pulumi, pulumi_in, script
 
 Stack = Any  # conftest.Deployed
 ROOT = Path(__file__).parents[2]
@@ -81,20 +80,13 @@ def linked(folder: Path) -> Path:
 @pytest.fixture
 def project(tmp_path: Path, ops: Any) -> Project:
     """A project with a `pulumi` that breaks on demand."""
-    folder, tools = linked(tmp_path / "project"), tmp_path / "bin"
-    tools.mkdir()
-    (tools / "pulumi").write_text(FAKE.format(python=sys.executable), encoding="utf-8")
-    (tools / "pulumi").chmod(0o755)
+    folder = linked(tmp_path / "project")
     (folder / "Pulumi.dev.yaml").write_text(BEFORE, encoding="utf-8")
-    return Project(folder, ops, {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"})
-
-
-def put(stack: Stack, name: str, value: str) -> None:
-    stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString=value)
+    return Project(folder, ops, script(tmp_path / "bin", "pulumi", FAKE.format(python=sys.executable)))
 
 
 def test_the_live_value_is_set_and_read_back(stack: Stack, project: Project) -> None:
-    put(stack, "jwt-secret", "set elsewhere, with ünïcode and\nlines\n-----END-----")
+    stack.put("jwt-secret", "set elsewhere, with ünïcode and\nlines\n-----END-----")
 
     done = project.keep(stack, "jwt-secret")
 
@@ -131,7 +123,7 @@ def refused(code: str) -> Callable[[Stack, Any], None]:
 
 
 def live(value: str, name: str = "jwt-secret") -> Callable[[Stack, Any], None]:
-    return lambda stack, _: put(stack, name, value)
+    return lambda stack, _: stack.put(name, value)
 
 
 def delete(stack: Stack, _: Any) -> None:
@@ -189,34 +181,19 @@ def test_whatever_breaks_half_way_leaves_the_configuration_as_it_was(
 
 @pytest.mark.slow
 def test_with_the_real_pulumi(stack: Stack, ops: Any, pulumi_cli: Path, tmp_path: Path) -> None:
-    folder, state = linked(tmp_path / "project"), tmp_path / "state"
-    state.mkdir()
-    environment = {
-        "PATH": f"{pulumi_cli.parent}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(tmp_path),
-        "PULUMI_HOME": str(tmp_path / "home"),
-        "PULUMI_BACKEND_URL": state.as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "invented",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }
+    folder, environment = linked(tmp_path / "project"), pulumi_in(tmp_path, pulumi_cli)
     project = Project(folder, ops, environment)
-
-    def pulumi(*words: str) -> str:
-        command = ["pulumi", "--non-interactive", *words]
-        options: dict[str, Any] = {"cwd": folder, "env": environment, "timeout": 60}
-        return subprocess.run(command, capture_output=True, text=True, check=True, **options).stdout
-
-    pulumi("stack", "init", "dev")
+    pulumi(folder, environment, "stack", "init", "dev")
     value = "-----BEGIN KEY-----\nä\n-----END KEY-----\n"
-    put(stack, "jwt-secret", value)
+    stack.put("jwt-secret", value)
 
     done = project.keep(stack, "jwt-secret")
 
     assert done.status == 0, done.err
-    found = json.loads(pulumi("config", "get", "jwtSecret", "--json", "--stack", "dev"))
+    found = json.loads(pulumi(folder, environment, "config", "get", "jwtSecret", "--json", "--stack", "dev"))
     assert (found["value"], found["secret"]) == (value, True)
     before = project.configuration
-    put(stack, "jwt-secret", "another-value-by-hand-1")
+    stack.put("jwt-secret", "another-value-by-hand-1")
     done = project.keep(stack, "jwt-secret", PULUMI_CONFIG_PASSPHRASE="another")
     assert (done.status, project.configuration) == (2, before)
     assert "incorrect passphrase" in done.err

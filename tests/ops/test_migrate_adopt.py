@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 from ops._errors import MisuseError
 from ops.migrate.adopt import NOT_FOUND, Adoption, Resource, find, read_terraform
 from tests.conftest import TICKETS
+from tests.ops.conftest import pulumi, pulumi_in
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
 Ops = Any
@@ -256,9 +256,8 @@ def test_a_secret_that_a_stack_of_pulumis_writes_is_not_taken_unasked(stack: Dep
     assert refused.status == 1
     problem = _problems(refused)["jwt-secret"]
     label, version = re.findall(r"--version-stage (\S+) --remove-from-version-id (\S+)", problem)[0]
-    stack.secrets.update_secret_version_stage(
-        SecretId=stack.arn("jwt-secret"), VersionStage=label, RemoveFromVersionId=version
-    )
+    assert stack.labels("jwt-secret")[label] == version
+    stack.move("jwt-secret", label)
     assert adopt(*given).status == 0
 
 
@@ -282,17 +281,12 @@ def test_another_stack_account_or_name_is_misuse(
 def test_adopt_writes_arns_into_the_stacks_configuration(
     stack: Deployed, ops: Ops, old: dict[str, str], project: Path, pulumi_cli: Path
 ) -> None:
-    pulumi = {
-        "PULUMI_HOME": str(project.parent / "pulumi"),
-        "PULUMI_BACKEND_URL": project.parent.as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "p",
-        "PATH": f"{pulumi_cli.parent}:/usr/bin:/bin",
-    }
-    subprocess.run(["pulumi", "stack", "init", "qa"], cwd=project, env=pulumi, check=True, capture_output=True)
+    cli = pulumi_in(project.parent, pulumi_cli)
+    pulumi(project, cli, "stack", "init", "qa")
     # By a service's own endpoint variables AWS is the local one here, while it doesn't look so to the command.
     services = ("SECRETS_MANAGER", "STS")
     endpoints = {f"AWS_ENDPOINT_URL_{service}": stack.endpoint for service in services}
-    environment = {**stack.variables, **endpoints, **pulumi, "AWS_ENDPOINT_URL": None}
+    environment = {**stack.variables, **endpoints, **cli, "AWS_ENDPOINT_URL": None}
     arguments = ("migrate", "adopt", "--stack", "qa", "--project", str(project))
     shown = ops(None, *arguments, "--dry-run", env=environment)
     assert shown.status == 0, shown.err

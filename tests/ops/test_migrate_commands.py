@@ -1,7 +1,6 @@
 """`ops migrate scan`, `plan`, `apply`, `verify` and `clean` as their user runs them."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import yaml
 
 from ops.migrate._formats import _model
 from tests.conftest import TICKETS
+from tests.ops.conftest import pulumi, pulumi_in, script
 
 Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
 Ops = Any
@@ -231,19 +231,9 @@ def project(tmp_path: Path, pulumi_cli: Path) -> Project:
     directory.mkdir()
     (directory / "Pulumi.yaml").write_text("name: service-ticket-system\nruntime: python\n")
     (directory / "catalogue.py").symlink_to(TICKETS / "catalogue.py")
-    environment = {
-        "PULUMI_HOME": str(tmp_path / "pulumi"),
-        "PULUMI_BACKEND_URL": tmp_path.as_uri(),
-        "PULUMI_CONFIG_PASSPHRASE": "p",
-        "PATH": f"{pulumi_cli.parent}:/usr/bin:/bin",
-    }
-    _pulumi((directory, environment), "stack", "init", "qa")
+    environment = pulumi_in(tmp_path, pulumi_cli)
+    pulumi(directory, environment, "stack", "init", "qa")
     return directory, environment
-
-
-def _pulumi(project: Project, *arguments: str) -> str:
-    command = ["pulumi", *arguments]
-    return subprocess.run(command, cwd=project[0], env=project[1], check=True, capture_output=True, text=True).stdout
 
 
 def _config(project: Project) -> dict[str, Any]:
@@ -265,17 +255,15 @@ def apply(ops: Ops, move: Move, project: Project) -> Apply:
 
 def test_apply_sets_the_configuration_encrypted_and_unseen(apply: Apply, project: Project, tmp_path: Path) -> None:
     spy, real = tmp_path / "spy", project[1]["PATH"].partition(":")[0]
-    spy.mkdir()
-    (spy / "pulumi").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {spy}/arguments\nexec {real}/pulumi "$@"\n')
-    (spy / "pulumi").chmod(0o755)
-    done = apply("--yes", PATH=f"{spy}:{project[1]['PATH']}")
+    path = script(spy, "pulumi", f'printf "%s\\n" "$@" >> {spy}/arguments; exec {real}/pulumi "$@"')
+    done = apply("--yes", **path)
     assert done.status == 0, done.err
     arguments, text = (spy / "arguments").read_text(), (project[0] / "Pulumi.qa.yaml").read_text()
     assert "dbMasterPassword" in arguments
     assert not any(value in text + arguments + done.out + done.err for value in SECRET_VALUES)
     config = _config(project)
     assert (config["databaseHost"], config["environment"]) == ("db.internal", {"NODE_ENV": "production"})
-    shown = json.loads(_pulumi(project, "config", "get", "dbMasterPassword", "--json", "--stack", "qa"))
+    shown = json.loads(pulumi(*project, "config", "get", "dbMasterPassword", "--json", "--stack", "qa"))
     assert (shown["value"], shown["secret"]) == (OLD["DB_PASSWORD"], True)
 
 
@@ -348,7 +336,7 @@ def test_apply_refuses_everything_that_is_wrong_before_it_sets_anything(
 ) -> None:
     old = _definition({**OLD, "JWT_SECRET": "short", "SMTP_PASSWORD": "changeme"})
     assert move.scan(old, "--stack", "qa").status == 0
-    _pulumi(project, "config", "set", "protect", "true", "--stack", "qa")
+    pulumi(*project, "config", "set", "protect", "true", "--stack", "qa")
     done = apply("--yes")
     assert (done.status, len(done.err.splitlines())) == (2, 1)
     assert "jwtSecret has fewer than 16 characters; smtpPassword looks like a placeholder" in done.err
@@ -386,7 +374,7 @@ def test_verify_compares_with_what_is_deployed(stack: Deployed, move: Move) -> N
     good = move.verify(stack, "--json")
     assert good.status == 0, good.out
     assert _states(good, "variable", but="added") == dict.fromkeys(old, "equal")
-    stack.secrets.put_secret_value(SecretId=stack.arn("jwt-secret"), SecretString="something quite new")
+    stack.put("jwt-secret", "something quite new")
     bad = move.verify(stack, "--json")
     assert bad.status == 1
     assert {f["name"] for f in bad.json["findings"] if f["state"] == "different"} == {"JWT_SECRET"}
@@ -546,12 +534,11 @@ def test_clean_deletes_nothing_unasked_or_in_a_dry_run(stack: Deployed, ops: Ops
 
 
 def test_clean_leaves_what_a_service_runs(stack: Deployed, ops: Ops, revisions: list[str]) -> None:
-    ecs = stack.client("ecs")
-    ecs.create_cluster(clusterName="c")
-    ecs.create_service(cluster="c", serviceName="api", taskDefinition=revisions[1], desiredCount=1)
+    stack.write_outputs(task_definition_arn=revisions[1])
+    stack.run_service(1)
     done = _clean(stack, ops, "--yes")
     assert done.status == 1
-    assert "old:2 stays: service c/api" in done.err
+    assert "old:2 stays: service main/tickets" in done.err
     assert [arn.rpartition("/")[2] for arn in _active(stack, "old")] == ["old:2", "old:4"]
 
 

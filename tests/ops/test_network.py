@@ -102,7 +102,8 @@ def build(stack: Stack, shape: str) -> Net:
         s3 = {"VpcEndpointType": "Gateway", "ServiceName": f"com.amazonaws.{REGION}.s3"}
         made = ec2.create_vpc_endpoint(VpcId=vpc, RouteTableIds=[net.private_table], **s3)["VpcEndpoint"]
         net.endpoints["s3"] = made["VpcEndpointId"]
-    run_service(net, net.public if shape == "public" else net.private, public_ip=shape == "public")
+    subnet = net.public if shape == "public" else net.private
+    stack.run_service(networkConfiguration=placed(subnet, net.tasks, public_ip=shape == "public"))
     return net
 
 
@@ -121,19 +122,6 @@ def make_endpoint(net: Net, name: str, **changes: Any) -> str:
         "PrivateDnsEnabled": True,
     }
     return net.ec2.create_vpc_endpoint(**parameters | changes)["VpcEndpoint"]["VpcEndpointId"]
-
-
-def run_service(net: Net, subnet: str, *, public_ip: bool) -> None:
-    ecs = net.stack.client("ecs")
-    ecs.create_cluster(clusterName="main")
-    ecs.create_service(
-        cluster="main",
-        serviceName="tickets",
-        taskDefinition=net.stack.service["task_definition_arn"],
-        desiredCount=0,  # the local AWS starts no task
-        launchType="FARGATE",
-        networkConfiguration=placed(subnet, net.tasks, public_ip=public_ip),
-    )
 
 
 def placed(subnet: str, group: str, *, public_ip: bool = False) -> dict[str, Any]:

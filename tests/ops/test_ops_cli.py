@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import stat
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from ops._ownership import ownership
 from ops._secrets import Record, Rotation
 from ops._stack import parse
 from ops.cli import COMMANDS, app
+from tests.ops.conftest import script
 
 ROOT = Path(__file__).parents[2]
 Stack = Any  # conftest.Deployed
@@ -55,11 +55,9 @@ def test_every_command_has_help(command: str) -> None:
     [("ops ro", {"rollback", "rotate"}), ("ops doctor --ex", {"--explain"}), ("ops migrate ad", {"adopt"})],
 )
 def test_the_installed_script_completes_in_bash(tmp_path: Path, typed: str, offered: set[str]) -> None:
-    script = tmp_path / "ops"
     # What pip creates from [project.scripts].
-    script.write_text(f"#!{sys.executable}\nimport sys\nfrom ops.cli import main\nsys.exit(main())\n", encoding="utf-8")
-    script.chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    path = script(tmp_path, "ops", f"#!{sys.executable}\nimport sys\nfrom ops.cli import main\nsys.exit(main())\n")
+    environment = {**path, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
     words = typed.split()
     ask = (
         f"COMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; _ops_completion ops; printf '%s\\n' \"${{COMPREPLY[@]}}\""
@@ -355,15 +353,8 @@ def test_outputs_that_are_null_may_be_absent_and_a_byte_order_mark_may_begin_the
     assert ops(stack, "list").status == 0
 
 
-def pulumi(folder: Path, script: str) -> dict[str, str]:
-    command = folder / "pulumi"
-    command.write_text(f"#!/bin/sh\n{script}\n")
-    command.chmod(command.stat().st_mode | stat.S_IXUSR)
-    return {"PATH": f"{folder}:/usr/bin:/bin"}
-
-
 def test_outputs_from_pulumi(stack: Stack, ops: Any, tmp_path: Path) -> None:
-    env = pulumi(tmp_path, f'echo "$@" > {tmp_path}/arguments; cat {stack.outputs_file}')
+    env = script(tmp_path, "pulumi", f'echo "$@" > {tmp_path}/arguments; cat {stack.outputs_file}')
 
     done = ops(None, "list", "--stack", "dev", "--json", env=stack.variables | env)
 
@@ -372,7 +363,7 @@ def test_outputs_from_pulumi(stack: Stack, ops: Any, tmp_path: Path) -> None:
 
 
 def test_stack_that_pulumi_does_not_know(stack: Stack, ops: Any, tmp_path: Path) -> None:
-    env = pulumi(tmp_path, "echo \"error: no stack named 'nope' found\" >&2; exit 255")
+    env = script(tmp_path, "pulumi", "echo \"error: no stack named 'nope' found\" >&2; exit 255")
 
     done = ops(None, "list", "--stack", "nope", env=stack.variables | env)
 

@@ -3,7 +3,6 @@
 `ops list` wrote nothing for 150 s.
 """
 
-import os
 import socket
 import threading
 import time
@@ -16,6 +15,7 @@ from botocore.retries.standard import ExponentialBackoff
 
 from ops._aws import Aws
 from ops._patience import COMMAND_SECONDS, READ_SECONDS, _Watch
+from tests.ops.conftest import script
 
 Stack = Any  # conftest.Deployed
 
@@ -90,13 +90,8 @@ def test_a_pulumi_that_hangs_is_one_error(
 ) -> None:
     monkeypatch.setattr("ops._patience.COMMAND_SECONDS", 0.6)
     monkeypatch.setattr("ops._patience._TELL_SECONDS", 0.1)
-    (tmp_path / "pulumi").write_text("#!/bin/sh\nexec sleep 60\n")
-    (tmp_path / "pulumi").chmod(0o755)
-    environment = {
-        **stack.variables,
-        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-        "SANDBOX_HOME": str(tmp_path),
-    }
+    path = script(tmp_path, "pulumi", "exec sleep 60")
+    environment = {**stack.variables, **path, "SANDBOX_HOME": str(tmp_path)}
 
     done = ops(None, "list", "--stack", "dev", env=environment)
 

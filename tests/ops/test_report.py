@@ -44,8 +44,7 @@ def _event(arn: str | None, principal: str, **more: Any) -> dict[str, Any]:
 def reviewed(stack: Deployed, proxy: Any) -> Deployed:
     """A stack with hostile text in it; CloudTrail knows two readers and a refusal."""
     statement = {"Sid": HOSTILE, "Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    stack.client("iam").put_role_policy(RoleName=stack.role_name, PolicyName="by-hand", PolicyDocument=policy)
+    stack.allow(stack.role_name, statement)
     arn = stack.arn("jwt-secret")
     eve = f"arn:aws:iam::{stack.account}:role/eve"
     # Such a record is real: requestParameters null, the ARN in the message alone (issue tracker of terraform-aws-modules).

@@ -1,11 +1,12 @@
 """`ops reveal`: one value, after a question on a terminal, with --yes into a pipe."""
 
 import json
-import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.ops.conftest import script
 
 Stack = Any  # conftest.Deployed
 
@@ -55,11 +56,9 @@ def test_key_of_a_json_secret(stack: Stack, ops: Any) -> None:
 
 @pytest.mark.parametrize("version", ["PREVIOUS", "previous", "AWSPREVIOUS", "pulumi-live", "ID"])
 def test_older_version(stack: Stack, ops: Any, version: str) -> None:
-    arn = stack.arn("jwt-secret")
-    first = stack.secrets.get_secret_value(SecretId=arn)["VersionId"]
+    first = stack.labels("jwt-secret")["AWSCURRENT"]
     # moto removes the program's label from the older version when a value is written, AWS keeps it.
-    stages = ["AWSCURRENT"] if version != "pulumi-live" else ["other"]
-    stack.secrets.put_secret_value(SecretId=arn, SecretString="the-newer-value", VersionStages=stages)
+    stack.put("jwt-secret", "the-newer-value", "AWSCURRENT" if version != "pulumi-live" else "other")
 
     done = ops(stack, "reveal", "jwt-secret", "--version", first if version == "ID" else version, "--yes")
 
@@ -114,13 +113,6 @@ def test_terminal_asks_with_environment_and_account(
         assert "Traceback" not in session.shown
 
 
-def clipboard(folder: Path, script: str) -> dict[str, str]:
-    command = folder / "wl-copy"
-    command.write_text(f"#!/bin/sh\n{script}\n")
-    command.chmod(command.stat().st_mode | stat.S_IXUSR)
-    return {"PATH": f"{folder}:/usr/bin:/bin"}
-
-
 def test_copy_goes_to_the_clipboard_by_standard_input(stack: Stack, ops: Any, proxy: Any, tmp_path: Path) -> None:
     stack.endpoint = proxy.url
     copy = ("reveal", "jwt-secret", "--copy", "--yes")
@@ -129,12 +121,12 @@ def test_copy_goes_to_the_clipboard_by_standard_input(stack: Stack, ops: Any, pr
     assert (without.status, "--copy needs one of pbcopy, wl-copy" in without.err) == (2, True)
     assert "GetSecretValue" not in proxy.seen
 
-    env = clipboard(tmp_path, f'cat > "{tmp_path}/copied"; echo "$@" > "{tmp_path}/arguments"')
+    env = script(tmp_path, "wl-copy", f'cat > "{tmp_path}/copied"; echo "$@" > "{tmp_path}/arguments"')
     done = ops(stack, *copy, env=env)
     assert (done.status, done.out) == (0, "")
     assert (tmp_path / "copied").read_text() == stack.values["jwt-secret"]
     assert (tmp_path / "arguments").read_text() == "\n"
 
-    broken = ops(stack, *copy, env=clipboard(tmp_path, "exit 1"))
+    broken = ops(stack, *copy, env=script(tmp_path, "wl-copy", "exit 1"))
     assert (broken.status, broken.out) == (2, "")
     assert broken.err.endswith("error: wl-copy failed; nothing was copied\n")

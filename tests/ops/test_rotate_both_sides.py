@@ -60,9 +60,8 @@ class World:
         return str(json.loads(text)[self.key]) if self.key else text
 
     def whole(self) -> str:
-        """The current value; by its label, since moto's default forgets that the label was moved."""
-        arn = self.stack.arn(self.name)
-        return str(self.stack.secrets.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")["SecretString"])
+        """The current value."""
+        return str(self.stack.current(self.name))
 
     def current(self) -> str:
         return self.value(self.whole())
@@ -145,11 +144,6 @@ MakeWorld = Callable[[str, str], World]
 TOKEN, MASTER = ("app-config", "REDIS_PASSWORD"), ("db-master-password", "")
 
 
-def labels(stack: Stack, name: str) -> set[str]:
-    stages = stack.secrets.describe_secret(SecretId=stack.arn(name))["VersionIdsToStages"]
-    return {label for found in stages.values() for label in found}
-
-
 @pytest.mark.parametrize(("name", "key"), [TOKEN, MASTER])
 def test_the_server_and_the_secret_get_the_new_value(make_world: MakeWorld, ops: Any, name: str, key: str) -> None:
     world = make_world(name, key)
@@ -163,8 +157,8 @@ def test_the_server_and_the_secret_get_the_new_value(make_world: MakeWorld, ops:
     assert world.current() not in done.out + done.err
     if key:
         assert json.loads(world.whole()) == json.loads(whole) | {key: world.current()}
-    assert not {label for label in labels(world.stack, name) if label.startswith("ops-")}
-    assert "AWSPENDING" not in labels(world.stack, name)
+    assert not {label for label in world.stack.labels(name) if label.startswith("ops-")}
+    assert "AWSPENDING" not in world.stack.labels(name)
     order = [call for call in world.calls if call in {"accept", "UpdateService", "accept_only"}]
     assert order == ["accept", "UpdateService", *(["accept_only"] if key else [])]
 
@@ -193,7 +187,7 @@ def test_killed_at_any_call_it_resumes_and_locks_nobody_out(
         assert ops(world.stack, "rotate", name, "--yes").status == 0
         assert world.accepted == [world.current()] == [world.held], world.calls
         assert world.current() != before
-        assert not {label for label in labels(world.stack, name) if label.startswith("ops-")}
+        assert not {label for label in world.stack.labels(name) if label.startswith("ops-")}
     pytest.fail("it made no end of calls")
 
 
@@ -223,7 +217,7 @@ def test_killed_it_says_where_it_is_and_how_it_goes_on(make_world: MakeWorld, op
 
 def test_a_dry_run_changes_nothing(make_world: MakeWorld, ops: Any) -> None:
     world = make_world(*TOKEN)
-    before = world.stack.secrets.describe_secret(SecretId=world.stack.arn("app-config"))["VersionIdsToStages"]
+    before = world.stack.stages("app-config")
 
     done = ops(world.stack, "rotate", "app-config", "--dry-run")
 
@@ -233,7 +227,7 @@ def test_a_dry_run_changes_nothing(make_world: MakeWorld, ops: Any) -> None:
     )
     assert "next write the new value to the secret" in done.err
     assert done.err.endswith("Nothing was changed.\n")
-    assert world.stack.secrets.describe_secret(SecretId=world.stack.arn("app-config"))["VersionIdsToStages"] == before
+    assert world.stack.stages("app-config") == before
     assert world.accepted == [world.held]
 
 
@@ -251,13 +245,8 @@ def test_a_change_of_another_key_meanwhile_is_kept(make_world: MakeWorld, ops: A
     world = make_world(*TOKEN)
     assert cut(world, ops, "accept", after=True).status == 130
     text = json.dumps(json.loads(world.whole()) | {"API_KEY": "changed-meanwhile"})
-    secrets, arn = world.stack.secrets, world.stack.arn(world.name)
     # In two calls: by one, moto takes the label from its last place.
-    current = secrets.get_secret_value(SecretId=arn, VersionStage="AWSCURRENT")["VersionId"]
-    put = secrets.put_secret_value(SecretId=arn, SecretString=text, VersionStages=["by-hand"])["VersionId"]
-    secrets.update_secret_version_stage(
-        SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=put, RemoveFromVersionId=current
-    )
+    world.stack.move(world.name, "AWSCURRENT", to=world.stack.put(world.name, text, "by-hand"))
 
     assert ops(world.stack, "rotate", "app-config", "--yes").status == 0
 
@@ -496,7 +485,7 @@ def test_two_runs_at_once_make_one_change(
         if len(seen) < at:
             break
         assert {*world.accepted} == {world.current(), world.held} == {world.held}, (at, done.err)
-        assert not {label for label in labels(world.stack, world.name) if label.startswith("ops-")}, (at, done.err)
+        assert not {label for label in world.stack.labels(world.name) if label.startswith("ops-")}, (at, done.err)
     assert at > 3
     assert world.current() != before
 

@@ -37,7 +37,7 @@ def put(ops: Any) -> Put:
 def external(deploy: Any) -> Stack:
     """A stack with two secrets that the project's catalogue doesn't have: the operator owns their values."""
     stack = deploy(catalogue=(TOKEN, PARTNERS))
-    stack.secrets.put_secret_value(SecretId=stack.arn("payment-token"), SecretString=FIRST)
+    stack.put("payment-token", FIRST)
     return stack
 
 
@@ -45,8 +45,7 @@ def external(deploy: Any) -> Stack:
 def adopted(stack: Stack) -> Stack:
     """A stack whose secrets are older than it: without Pulumi's label, the operator owns their values."""
     for name in ("app-config", "jwt-secret"):
-        # moto removes the program's label when a value is written.
-        stack.secrets.put_secret_value(SecretId=stack.arn(name), SecretString=stack.values[name])
+        stack.put(name, stack.values[name])
     return stack
 
 
@@ -57,19 +56,14 @@ def by_function(stack: Stack) -> Stack:
     return stack
 
 
-def labels(stack: Stack, name: str) -> dict[str, str]:
-    stages = stack.secrets.describe_secret(SecretId=stack.arn(name))["VersionIdsToStages"]
-    return {label: version for version, found in stages.items() for label in found}
-
-
 def test_new_value_from_a_pipe(external: Stack, put: Put) -> None:
-    before = labels(external, "payment-token")["AWSCURRENT"]
+    before = external.labels("payment-token")["AWSCURRENT"]
 
     done = put(external, "payment-token", f"{SECOND}\n", "--json")
 
     assert done.status == 0
     assert external.current("payment-token") == SECOND
-    after = labels(external, "payment-token")
+    after = external.labels("payment-token")
     assert after["AWSPREVIOUS"] == before
     assert (done.json["secret"], done.json["current"]) == ("payment-token", after["AWSCURRENT"])
     assert "o ECS service of this account and Region runs it" in done.err
@@ -87,7 +81,7 @@ def test_a_value_that_was_stored_is_reported_although_a_later_check_fails(
     done = put(external, "payment-token", SECOND, "--json")
 
     assert done.status == 0
-    assert done.json["current"] == labels(external, "payment-token")["AWSCURRENT"]
+    assert done.json["current"] == external.labels("payment-token")["AWSCURRENT"]
     assert external.current("payment-token") == SECOND
     assert "AWS stored the value; that no other value was written at the same time could not be checked" in done.err
 
@@ -119,10 +113,7 @@ def test_a_write_that_fails(external: Stack, put: Put, proxy: Any, case: str) ->
 
 
 def test_the_services_that_read_it_are_named_with_the_command(external: Stack, put: Put) -> None:
-    ecs = external.client("ecs")
-    ecs.create_cluster(clusterName="main")
-    task = external.service["task_definition_arn"]
-    ecs.create_service(cluster="main", serviceName="tickets", taskDefinition=task, desiredCount=0)
+    external.run_service()
 
     done = put(external, "payment-token", SECOND)
 
@@ -139,7 +130,7 @@ def test_only_one_line_break_is_taken_off(external: Stack, put: Put) -> None:
 def test_json_that_nests_without_end(external: Stack, put: Put, ops: Any) -> None:
     deep = '{"a":' * 20_000
     assert put(external, "partners", deep).status == 2
-    external.secrets.put_secret_value(SecretId=external.arn("partners"), SecretString=deep)
+    external.put("partners", deep)
     assert put(external, "partners", "a", "--key", "ALPHA").status == 2
     assert ops(external, "reveal", "partners", "--key", "ALPHA", "--yes").status == 2
     assert "partners: is not valid JSON" in ops(external, "doctor").out
@@ -156,8 +147,7 @@ def test_first_value_of_an_external_json_secret(external: Stack, put: Put) -> No
 
 
 def test_an_env_file_sets_the_keys_of_a_json_secret(external: Stack, put: Put, tmp_path: Path) -> None:
-    before = '{"ALPHA": "old", "KEPT": "stays"}'
-    external.secrets.put_secret_value(SecretId=external.arn("partners"), SecretString=before)
+    external.put("partners", '{"ALPHA": "old", "KEPT": "stays"}')
     file = tmp_path / "partners.env"
     file.write_text("# from the vault\nexport ALPHA='a ${b} #c'\nBETA=\"line 1\\nline 2\"\n")
 
@@ -196,7 +186,7 @@ def test_an_env_file_that_is_refused_changes_nothing(
     assert message in done.err
     assert "not closed" not in done.err
     assert external.current("payment-token") == FIRST
-    assert "VersionIdsToStages" not in external.secrets.describe_secret(SecretId=external.arn("partners"))
+    assert external.stages("partners") == {}
 
 
 def test_key_is_merged_into_the_json(adopted: Stack, put: Put) -> None:
@@ -238,24 +228,24 @@ TWICE = json.dumps(WHOLE).replace("{", '{"SMTP_PASSWORD": "t", ').encode()
 )
 def test_bad_value_changes_nothing(adopted: Stack, put: Put, what: str, value: bytes, message: str) -> None:
     name, *options = what.split(" ", maxsplit=1)
-    before = labels(adopted, name)
+    before = adopted.labels(name)
 
     done = put(adopted, name, value, *options)
 
     assert (done.status, done.out) == (2, "")
     assert message in done.err
     assert len(value) < 6 or value.decode("latin-1") not in done.err
-    assert labels(adopted, name) == before
+    assert adopted.labels(name) == before
 
 
 def test_same_value_makes_no_version(external: Stack, put: Put) -> None:
-    before = labels(external, "payment-token")
+    before = external.labels("payment-token")
 
     done = put(external, "payment-token", FIRST)
 
     assert done.status == 0
     assert "has that value already" in done.err
-    assert labels(external, "payment-token") == before
+    assert external.labels("payment-token") == before
 
 
 def test_pipe_without_yes_changes_nothing(external: Stack, ops: Any) -> None:
@@ -347,14 +337,14 @@ def test_a_value_at_the_hidden_prompt(
 
 def test_rollback_changes_the_two_values_round(external: Stack, put: Put, ops: Any) -> None:
     put(external, "payment-token", SECOND)
-    before = labels(external, "payment-token")
+    before = external.labels("payment-token")
 
     done = ops(external, "rollback", "payment-token", "--yes", "--json")
 
     assert done.status == 0
     assert external.current("payment-token") == FIRST
     assert done.json["current"] == before["AWSPREVIOUS"]
-    assert labels(external, "payment-token")["AWSPREVIOUS"] == before["AWSCURRENT"]
+    assert external.labels("payment-token")["AWSPREVIOUS"] == before["AWSCURRENT"]
     assert ops(external, "rollback", "payment-token", "--yes").status == 0
     assert external.current("payment-token") == SECOND
 
@@ -373,7 +363,7 @@ def test_rollback_of_a_value_of_the_configuration_says_how(stack: Stack, ops: An
 
 
 def test_rollback_of_a_rotated_password_reminds_of_the_database(by_function: Stack, ops: Any) -> None:
-    by_function.secrets.put_secret_value(SecretId=by_function.arn(PASSWORD), SecretString="rotated-one")
+    by_function.put(PASSWORD, "rotated-one")
 
     done = ops(by_function, "rollback", PASSWORD, "--yes")
 
@@ -405,26 +395,16 @@ def rotated(by_function: Stack) -> Stack:
 
     Source: AWS, "Rotate AWS Secrets Manager secrets", finishSecret: the label may be attached to the same version as AWSCURRENT.
     """
-    secrets, arn = by_function.secrets, by_function.arn(PASSWORD)
-    made = secrets.put_secret_value(SecretId=arn, SecretString="made-by-rotation", VersionStages=["AWSPENDING"])
-    move_current(by_function, to=made["VersionId"])
-    assert labels(by_function, PASSWORD)["AWSPENDING"] == made["VersionId"]
+    by_function.move(PASSWORD, "AWSCURRENT", to=by_function.put(PASSWORD, "made-by-rotation", "AWSPENDING"))
     return by_function
 
 
-def move_current(stack: Stack, to: str) -> None:
-    current = labels(stack, PASSWORD)["AWSCURRENT"]
-    stack.secrets.update_secret_version_stage(
-        SecretId=stack.arn(PASSWORD), VersionStage="AWSCURRENT", MoveToVersionId=to, RemoveFromVersionId=current
-    )
-
-
 def test_rollback_takes_awspending_off_the_version_that_it_leaves(rotated: Stack, put: Put, ops: Any) -> None:
-    left = labels(rotated, PASSWORD)["AWSCURRENT"]
+    left = rotated.labels(PASSWORD)["AWSCURRENT"]
 
     assert ops(rotated, "rollback", PASSWORD, "--yes").status == 0
 
-    found = labels(rotated, PASSWORD)
+    found = rotated.labels(PASSWORD)
     assert "AWSPENDING" not in found
     assert found["AWSPREVIOUS"] == left
     assert rotated.current(PASSWORD) == rotated.values[PASSWORD]
@@ -434,25 +414,24 @@ def test_rollback_takes_awspending_off_the_version_that_it_leaves(rotated: Stack
 
 def test_set_takes_awspending_off_the_version_that_it_leaves(by_function: Stack, put: Put) -> None:
     # In one call: of a version that became current by a move of the label, moto does not know that it is.
-    stages, arn = ["AWSCURRENT", "AWSPENDING"], by_function.arn(PASSWORD)
-    by_function.secrets.put_secret_value(SecretId=arn, SecretString="made-by-rotation", VersionStages=stages)
+    by_function.put(PASSWORD, "made-by-rotation", "AWSCURRENT", "AWSPENDING")
 
     assert put(by_function, PASSWORD, "as-reset-in-the-database").status == 0
 
-    assert "AWSPENDING" not in labels(by_function, PASSWORD)
+    assert "AWSPENDING" not in by_function.labels(PASSWORD)
 
 
 @pytest.fixture
 def rolled_back(rotated: Stack) -> Stack:
     """A stack whose rotated value was rolled back outside Pulumi, with AWSPENDING left where it was."""
-    move_current(rotated, to=labels(rotated, PASSWORD)["AWSPREVIOUS"])
+    rotated.move(PASSWORD, "AWSCURRENT", to=rotated.labels(PASSWORD)["AWSPREVIOUS"])
     return rotated
 
 
 @pytest.mark.parametrize("command", ["rollback", "set"])
 def test_a_rotation_that_was_rolled_back_from_has_ended(rolled_back: Stack, ops: Any, command: str) -> None:
     assert ops(rolled_back, command, PASSWORD, "--yes", stdin=b"as-reset-in-the-database").status == 0
-    assert "AWSPENDING" not in labels(rolled_back, PASSWORD)
+    assert "AWSPENDING" not in rolled_back.labels(PASSWORD)
 
 
 def test_doctor_takes_a_left_over_awspending_off(rolled_back: Stack, ops: Any) -> None:
@@ -460,15 +439,15 @@ def test_doctor_takes_a_left_over_awspending_off(rolled_back: Stack, ops: Any) -
 
     assert "has AWSPENDING at the version that was rolled back from" in found["found"]
     words = found["fix"].split()
-    assert words[words.index("--remove-from-version-id") + 1] == labels(rolled_back, PASSWORD)["AWSPENDING"]
+    assert words[words.index("--remove-from-version-id") + 1] == rolled_back.labels(PASSWORD)["AWSPENDING"]
 
 
 @pytest.mark.parametrize("command", ["set", "rollback"])
 def test_a_stuck_rotation_names_the_way_out(by_function: Stack, ops: Any, command: str) -> None:
-    secrets, arn = by_function.secrets, by_function.arn(PASSWORD)
+    arn = by_function.arn(PASSWORD)
     for value in ("first-by-rotation", "second-by-rotation"):  # so that there is a version to go back to
-        secrets.put_secret_value(SecretId=arn, SecretString=value)
-    stuck = secrets.put_secret_value(SecretId=arn, SecretString="in-waiting", VersionStages=["AWSPENDING"])["VersionId"]
+        by_function.put(PASSWORD, value)
+    stuck = by_function.put(PASSWORD, "in-waiting", "AWSPENDING")
 
     done = ops(by_function, command, PASSWORD, "--yes", stdin=b"x")
 
@@ -481,8 +460,8 @@ def test_a_stuck_rotation_names_the_way_out(by_function: Stack, ops: Any, comman
     (label,) = [line for line in lines if "update-secret-version-stage" in line]
     words = label.split()
     assert words[words.index("--remove-from-version-id") + 1] == stuck
-    secrets.cancel_rotate_secret(SecretId=arn)
-    secrets.update_secret_version_stage(SecretId=arn, VersionStage="AWSPENDING", RemoveFromVersionId=stuck)
+    by_function.secrets.cancel_rotate_secret(SecretId=arn)
+    by_function.move(PASSWORD, "AWSPENDING")
     assert ops(by_function, command, PASSWORD, "--yes", stdin=b"x").status == 0
 
 
