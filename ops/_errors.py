@@ -7,11 +7,14 @@ reachable), 130 Ctrl-C. Only 1 is about the stack.
 import http
 import re
 import traceback
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
+
+T = TypeVar("T")
 
 
 class OpsError(Exception):
@@ -87,6 +90,16 @@ def code_of(error: BaseException) -> str:
 def aws_errors() -> tuple[type[Exception], ...]:
     """Return the exceptions that botocore raises when a call fails."""
     return BotoCoreError, ClientError, ResponseParserError
+
+
+def tolerating(codes: Collection[str], read: Callable[[], T]) -> T | None:
+    """Return what a call returns, None when AWS answers with one of some error codes."""
+    try:
+        return read()
+    except aws_errors() as error:
+        if code_of(error) in codes:
+            return None
+        raise
 
 
 def is_aws(error: BaseException) -> bool:

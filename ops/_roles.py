@@ -6,7 +6,7 @@ from typing import Any
 
 from components.location import region_of
 from ops._aws import Aws
-from ops._errors import MISSING, aws_errors, code_of
+from ops._errors import MISSING, tolerating
 from ops._stack import Stack
 from ops.access.evaluator import Decision, Request, Statement, decide, parse
 
@@ -75,12 +75,9 @@ def read_role(aws: Aws, arn: str) -> Role | None:
     """Return a role by its ARN, None when it doesn't exist."""
     name = arn.rpartition("/")[2]
     iam = aws.client("iam")
-    try:
-        raw: Any = iam.get_role(RoleName=name)["Role"]
-    except aws_errors() as error:
-        if code_of(error) in MISSING:
-            return None
-        raise
+    raw: Any = tolerating(MISSING, lambda: iam.get_role(RoleName=name)["Role"])
+    if raw is None:
+        return None
     identity: list[Statement] = []
     for policy in sorted(aws.pages("iam", "list_role_policies", "PolicyNames", RoleName=name)):
         document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]

@@ -9,7 +9,7 @@ from typing import Any
 from components.references import CURRENT
 from ops._aws import Aws, chunks
 from ops._console import counted
-from ops._errors import DENIED, EXPIRED, INVALID, MISSING, AwsError, aws_errors, code_of, explained
+from ops._errors import DENIED, EXPIRED, INVALID, MISSING, AwsError, aws_errors, code_of, explained, tolerating
 
 BATCH = 20
 """Secrets that one BatchGetSecretValue takes. Source: AWS, Secrets Manager API."""
@@ -18,6 +18,9 @@ _FILTER_VALUES = 10
 """Prefixes that one filter takes. Source: the same, ListSecrets."""
 
 _MIN_PREFIX = 3
+
+UNREADABLE = MISSING | DENIED | {"InvalidRequestException"}
+"""Why a policy can't be read. The last one is pending deletion."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +110,8 @@ class Unreadable:
 
 def describe(aws: Aws, arn: str) -> Record | None:
     """Return a secret without its value, as it is now; None when it doesn't exist in the ARN's Region."""
-    try:
-        return _record(aws.client("secretsmanager", _region(arn)).describe_secret(SecretId=arn))
-    except aws_errors() as error:
-        if code_of(error) in MISSING:
-            return None
-        raise
+    client = aws.client("secretsmanager", _region(arn))
+    return tolerating(MISSING, lambda: _record(client.describe_secret(SecretId=arn)))
 
 
 def describe_all(aws: Aws, arns: Iterable[str]) -> dict[str, Record | None]:
@@ -207,13 +206,8 @@ def resource_policies(aws: Aws, arns: Iterable[str]) -> dict[str, str | None]:
     """Return the resource policies as JSON; None where a secret has none, doesn't exist, or its policy can't be read."""
 
     def read(arn: str) -> str | None:
-        try:
-            return aws.client("secretsmanager", _region(arn)).get_resource_policy(SecretId=arn).get("ResourcePolicy")
-        except aws_errors() as error:
-            # Pending deletion is InvalidRequestException.
-            if code_of(error) in MISSING | DENIED | {"InvalidRequestException"}:
-                return None
-            raise
+        client = aws.client("secretsmanager", _region(arn))
+        return tolerating(UNREADABLE, lambda: client.get_resource_policy(SecretId=arn).get("ResourcePolicy"))
 
     return aws.each(read, arns)
 

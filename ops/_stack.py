@@ -117,6 +117,14 @@ class Stack(Outputs[str]):
         found = (parse_value_from(text) for text in self.references)
         return frozenset(reference.key for reference in found if reference.key and reference.arn == arn)
 
+    def families_that_read(self, arn: str) -> set[str]:
+        """Return the families of the task definitions that reference a secret."""
+        return {
+            service.task_definition_family
+            for service in self.services.values()
+            if any(parse_value_from(text).arn == arn for text in service.container_secrets.values())
+        }
+
     def is_foreign(self, arn: str) -> bool:
         """Return whether the stack reads a secret that it does not own."""
         found = self.secret_of(arn)

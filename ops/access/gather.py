@@ -1,26 +1,24 @@
 """Reads what `ops access` judges: the policies of the secrets and their keys, the roles of the stack and the account."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from components.location import in_region, region_of
 from components.names import AuditNames
 from components.references import parse_value_from
 from ops._aws import Aws
-from ops._errors import DENIED, MISSING, aws_errors, code_of
+from ops._errors import DENIED, aws_errors, code_of, tolerating
 from ops._ownership import owner_of
 from ops._restoring import written
 from ops._roles import Role, read_key_policy, read_managed_policy, read_role
-from ops._secrets import Record, key_arn
+from ops._secrets import UNREADABLE, Record, key_arn
 from ops._stack import Stack
 from ops.access import declared, pipeline
 from ops.access.declared import PIPELINE, Declared, PipelineKind
 from ops.access.evaluator import Statement, parse
 from ops.listing import foreign_records, records_of
-
-T = TypeVar("T")
 
 Kind = Literal["execution", "task", "rotation", "trail", "redeploy", "redeploy-start", PipelineKind, "other"]
 """What the program, or account/, created a role for; `other` has the stack's name, but neither of them created it."""
@@ -243,21 +241,11 @@ def _state(aws: Aws, stack: Stack) -> State | None:
             raise
         policy = () if code_of(error) == "NoSuchBucketPolicy" else None
     kms = aws.client("kms")
-    arn = _as_allowed(lambda: str(kms.describe_key(KeyId=made.config_alias)["KeyMetadata"]["Arn"]))
+    arn = tolerating(UNREADABLE, lambda: str(kms.describe_key(KeyId=made.config_alias)["KeyMetadata"]["Arn"]))
     file = (
         f"arn:{stack.partition}:s3:::{made.state_bucket}/.pulumi/stacks/{stack.names.project}/{stack.names.stack}.json"
     )
     return State(made.state_bucket, file, policy, _key(aws, arn) if arn else None)
-
-
-def _as_allowed(read: Callable[[], T]) -> T | None:
-    """Return what is read, None when AWS denies it; pending deletion is InvalidRequestException."""
-    try:
-        return read()
-    except aws_errors() as error:
-        if code_of(error) in DENIED | MISSING | {"InvalidRequestException"}:
-            return None
-        raise
 
 
 def _secret(aws: Aws, name: str, record: Record) -> Secret:
@@ -266,7 +254,7 @@ def _secret(aws: Aws, name: str, record: Record) -> Secret:
         text = client.get_resource_policy(SecretId=record.arn).get("ResourcePolicy")
         return parse(text, source="resource policy") if text else ()
 
-    return Secret(name, record, _as_allowed(policy), written(aws, record))
+    return Secret(name, record, tolerating(UNREADABLE, policy), written(aws, record))
 
 
 def _key(aws: Aws, arn: str) -> Key:
@@ -275,7 +263,7 @@ def _key(aws: Aws, arn: str) -> Key:
         found: Any = pages.build_full_result().get("Grants", ())
         return tuple((grant["GranteePrincipal"], tuple(grant["Operations"])) for grant in found)
 
-    return Key(arn, _as_allowed(lambda: read_key_policy(aws, arn)), _as_allowed(grants))
+    return Key(arn, tolerating(UNREADABLE, lambda: read_key_policy(aws, arn)), tolerating(UNREADABLE, grants))
 
 
 def _stack_roles(aws: Aws, stack: Stack, records: Iterable[Record]) -> tuple[StackRole, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from components.acceptance import named, rotate_command
 from components.outputs import Part
-from components.references import CURRENT, PENDING, parse_value_from
+from components.references import CURRENT, PENDING
 from ops._aws import Aws
 from ops._errors import AwsError, MisuseError, OpsError, aws_errors, code_of, explained
 from ops._json import json_object
@@ -211,11 +211,7 @@ class Change:
             self._label(label, away=at.version)
 
     def _wait_for_tasks(self, since: datetime) -> None:
-        families = {
-            service.task_definition_family
-            for service in self.stack.services.values()
-            if any(parse_value_from(text).arn == self.arn for text in service.container_secrets.values())
-        }
+        families = self.stack.families_that_read(self.arn)
         if not families:
             return
         begun = set[str]()

@@ -12,7 +12,7 @@ from components.names import ServiceNames
 from components.references import parse_value_from
 from ops._aws import Aws
 from ops._console import counted
-from ops._errors import MISSING, aws_errors, code_of
+from ops._errors import MISSING, tolerating
 from ops._stack import Stack
 from ops.doctor.finding import Finding, again, put_back, summed_up
 from ops.doctor.service import Service
@@ -59,31 +59,15 @@ def read(aws: Aws, stack: Stack) -> Chain:
     ]
     own = aws.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=f"{stack.names.prefix}-")
     alarms = {raw["AlarmName"]: raw for raw in own}
-    return Chain(alarms, filters, _subscriptions(aws, stack), _logs(aws, stack), rules)
+    topic, trail = stack.alarm_topic_arn or "", stack.names.audit(stack.location).trail
+    told = aws.pages("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic)
+    cloudtrail = aws.client("cloudtrail")
+    logs = tolerating(_NO_TRAIL, lambda: bool(cloudtrail.get_trail_status(Name=trail)["IsLogging"]))
+    return Chain(alarms, filters, tolerating(MISSING | {"NotFound"}, lambda: list(told)), logs, rules)
 
 
 def _services(stack: Stack) -> list[ServiceNames]:
     return [ServiceNames(service.task_definition_family) for service in stack.services.values()]
-
-
-def _subscriptions(aws: Aws, stack: Stack) -> list[Any] | None:
-    try:
-        topic = stack.alarm_topic_arn or ""
-        return list(aws.pages("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic))
-    except aws_errors() as error:
-        if code_of(error) not in MISSING | {"NotFound"}:
-            raise
-        return None
-
-
-def _logs(aws: Aws, stack: Stack) -> bool | None:
-    trail = stack.names.audit(stack.location).trail
-    try:
-        return bool(aws.client("cloudtrail").get_trail_status(Name=trail)["IsLogging"])
-    except aws_errors() as error:
-        if code_of(error) not in _NO_TRAIL:
-            raise
-        return None
 
 
 def check(stack: Stack, chain: Chain) -> Iterator[Finding]:

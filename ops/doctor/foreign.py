@@ -7,7 +7,7 @@ from functools import partial
 from components.references import CURRENT
 from ops._aws import Aws
 from ops._console import counted
-from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of
+from ops._errors import DENIED, MISSING, AwsError, aws_errors, tolerating
 from ops._json import json_object
 from ops._ownership import owner_of, parts_of
 from ops._roles import Role
@@ -117,10 +117,5 @@ def _of_role(  # noqa: PLR0917 - what decides, in the order in which it does
 
 def _key(aws: Aws, record: Record) -> Key | None:
     """Return a secret's key, None for one that doesn't exist or can't be described."""
-    try:
-        # As it is asked for in the secret's own account and Region.
-        return read_key(aws, key_arn(record.arn, record.kms_key_id or ""))
-    except aws_errors() as error:
-        if code_of(error) not in DENIED | MISSING:
-            raise
-        return None
+    # As it is asked for in the secret's own account and Region.
+    return tolerating(DENIED | MISSING, lambda: read_key(aws, key_arn(record.arn, record.kms_key_id or "")))

@@ -9,10 +9,9 @@ from functools import partial
 from typing import Any
 
 from components.limits import NOT_UPDATED_BY_ECS
-from components.references import parse_value_from
 from ops._aws import Aws, chunks
 from ops._console import counted
-from ops._errors import MISSING, MisuseError, aws_errors, code_of, explained
+from ops._errors import MISSING, MisuseError, aws_errors, explained, tolerating
 from ops._stack import Stack
 from ops.doctor.explain import DOCTOR, explain
 from ops.doctor.finding import Finding, guarded, summed_up
@@ -161,12 +160,9 @@ def named(aws: Aws, cluster_and_service: str) -> Found:
     cluster, slash, name = cluster_and_service.partition("/")
     if not (cluster and slash and name) or "/" in name:
         raise MisuseError(f"--ecs-service {cluster_and_service}: give CLUSTER/SERVICE")
-    try:
-        found: list[Any] = aws.client("ecs").describe_services(cluster=cluster, services=[name])["services"]
-    except aws_errors() as error:
-        if code_of(error) not in MISSING:
-            raise
-        found = []
+    ecs = aws.client("ecs")
+    asked = tolerating(MISSING, lambda: ecs.describe_services(cluster=cluster, services=[name])["services"])
+    found: list[Any] = asked or []
     return Found(tuple(one for one in found if one.get("status") == "ACTIVE"), 1, ())
 
 
@@ -257,11 +253,7 @@ def _new_tasks(region: str, cluster: str, service: str) -> str:
 
 def replace_tasks(aws: Aws, stack: Stack, arn: str) -> str:
     """Return what to do about running tasks that have a secret's former value."""
-    families = {
-        service.task_definition_family
-        for service in stack.services.values()
-        if any(parse_value_from(text).arn == arn for text in service.container_secrets.values())
-    }
+    families = stack.families_that_read(arn)
     if not families:
         return "No service of the stack reads it: no task needs to be replaced."
     command, remark = redeploy(stack.region, find(aws, families))

@@ -11,7 +11,7 @@ from components.location import ECR_REGISTRY
 from components.references import CURRENT, Reference, parse_value_from
 from ops._aws import Aws
 from ops._detect import texts_in
-from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of
+from ops._errors import DENIED, MISSING, AwsError, aws_errors, code_of, tolerating
 from ops._roles import Role, read_key_policy, read_role
 from ops._secrets import (
     Record,
@@ -332,12 +332,12 @@ def _staged(
 
 def read_task_definition(aws: Aws, name: str) -> TaskDefinition | None:
     """Return a task definition by ARN, or the newest active revision of a family; None when there is none."""
-    try:
-        raw: Any = aws.client("ecs").describe_task_definition(taskDefinition=name)["taskDefinition"]
-    except aws_errors() as error:
-        if code_of(error) == "ClientException":  # "Unable to describe task definition."
-            return None
-        raise
+    ecs = aws.client("ecs")
+    # "Unable to describe task definition."
+    found: Any = tolerating({"ClientException"}, lambda: ecs.describe_task_definition(taskDefinition=name))
+    if found is None:
+        return None
+    raw = found["taskDefinition"]
     return TaskDefinition(
         arn=raw["taskDefinitionArn"],
         active=raw.get("status", "ACTIVE") == "ACTIVE",
@@ -377,12 +377,7 @@ def read_key(aws: Aws, key_id: str) -> Key | None:
         if code_of(error) in DENIED:
             return Key(key_id, "Enabled", None)  # as far as is known; the check then says that it couldn't look
         raise
-    try:
-        policy = read_key_policy(aws, metadata["Arn"])
-    except aws_errors() as error:
-        if code_of(error) not in DENIED:
-            raise
-        policy = None
+    policy = tolerating(DENIED, lambda: read_key_policy(aws, metadata["Arn"]))
     return Key(metadata["Arn"], metadata["KeyState"], policy)
 
 

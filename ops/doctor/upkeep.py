@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from components.acceptance import is_server, named
 from components.references import CURRENT, PENDING, PREVIOUS
 from ops._aws import Aws
 from ops._console import counted
-from ops._errors import MISSING, aws_errors, code_of
+from ops._errors import MISSING, tolerating
 from ops._pending import is_of_ops, left_over, remove_label_command, unfinished
 from ops._restoring import RESTORED
 from ops._secrets import Record, Value
@@ -24,9 +25,8 @@ _GRACE = timedelta(days=1)
 def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     """Yield the findings about rotation and replicas."""
 
-    def rotation() -> Iterator[
-        Finding
-    ]:  # no generator expression: one that can't begin would take the replicas with it
+    # No generator expression: one that can't begin would take the replicas with it.
+    def rotation() -> Iterator[Finding]:
         for arn, record in snapshot.live().items():
             yield from guarded("rotation", partial(_rotation, aws, snapshot, record), snapshot.stack.name_of(arn))
 
@@ -109,20 +109,16 @@ def _late(record: Record) -> str | None:
 
 def _wrong_function(aws: Aws, arn: str) -> str | None:
     functions, name = aws.client("lambda", arn.split(":")[3]), arn.rpartition(":")[2]
-    try:
-        state = functions.get_function(FunctionName=arn)["Configuration"].get("State", "Active")
-    except aws_errors() as error:
-        if code_of(error) in MISSING:
-            return f"its function {name} doesn't exist"
-        raise
-    if state not in {"Active", "Inactive"}:  # Inactive: not called for weeks, wakes up by itself
+    found: Any = tolerating(MISSING, lambda: functions.get_function(FunctionName=arn)["Configuration"])
+    if found is None:
+        return f"its function {name} doesn't exist"
+    if (state := found.get("State", "Active")) not in {
+        "Active",
+        "Inactive",
+    }:  # Inactive: not called for weeks, wakes up by itself
         return f"its function {name} is {state}"
-    try:
-        policy = parse(functions.get_policy(FunctionName=arn)["Policy"], source=f"policy of {name}")
-    except aws_errors() as error:
-        if code_of(error) not in MISSING:
-            raise
-        policy = ()
+    text = tolerating(MISSING, lambda: functions.get_policy(FunctionName=arn)["Policy"])
+    policy = parse(text, source=f"policy of {name}") if text else ()
     if not trusts(policy, Request("lambda:InvokeFunction", arn, "secretsmanager.amazonaws.com")).allows:
         return f"Secrets Manager is not allowed to call its function {name}"
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops._aws import Aws
-from ops._errors import AwsError, MisuseError, OpsError, aws_errors, explained, is_aws
+from ops._errors import AwsError, MisuseError, OpsError, aws_errors, code_of, told
 from ops._references import References
 from ops.migrate._plan import Plan, Variables, make
 from ops.migrate._target import Target, target_of
@@ -137,7 +137,7 @@ class Reader:
             self._references = self._references or References(open_aws(reference, self._region))
             return self._references.value(reference)
         except (AwsError, *aws_errors()) as error:
-            told = explained(error) if is_aws(error) else error
-            if not getattr(told, "code", ""):
-                self._unreachable = str(told)
-            raise ValueError(str(told)) from None
+            why = told(error)
+            if not (error.code if isinstance(error, AwsError) else code_of(error)):
+                self._unreachable = why
+            raise ValueError(why) from None

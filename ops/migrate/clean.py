@@ -12,7 +12,7 @@ from ops._ask import confirm
 from ops._aws import Aws, chunks
 from ops._console import counted, print_json, print_table, say, working
 from ops._detect import why_secret, why_text_is_secret
-from ops._errors import MISSING, MisuseError, aws_errors, code_of, explained
+from ops._errors import MISSING, MisuseError, aws_errors, explained, tolerating
 from ops._options import JsonOption, YesOption
 from ops._plan import read_plan
 from ops._stack import uses_local_aws
@@ -124,13 +124,9 @@ def find(aws: Aws, arns: Iterable[str], known: Collection[str]) -> list[Revision
 
 
 def _revision(aws: Aws, arn: str, known: Collection[str]) -> Revision | None:
-    try:
-        raw = aws.client("ecs").describe_task_definition(taskDefinition=arn)["taskDefinition"]
-    except aws_errors() as error:
-        if code_of(error) in MISSING | {"ClientException"}:  # deleted in between
-            return None
-        raise
-    return Revision(arn, raw["status"], tuple(_held(raw, arn, known)))
+    ecs, deleted = aws.client("ecs"), MISSING | {"ClientException"}
+    raw: Any = tolerating(deleted, lambda: ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"])
+    return raw and Revision(arn, raw["status"], tuple(_held(raw, arn, known)))
 
 
 def _held(raw: Mapping[str, Any], arn: str, known: Collection[str]) -> Iterator[str]:
