@@ -147,17 +147,6 @@ def test_the_report_as_markdown(stack: Deployed, ops: Ops) -> None:
     assert ops(stack, "access", "--markdown", "--json").status == 2
 
 
-def test_somebody_else_who_may_assume_the_execution_role_reads(stack: Deployed, ops: Ops) -> None:
-    iam, stranger = stack.client("iam"), "arn:aws:iam::222222222222:root"
-    known = iam.get_role(RoleName=stack.role_name)["Role"]["AssumeRolePolicyDocument"]["Statement"]
-    more = {"Sid": "ByHand", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": stranger}}
-    iam.update_assume_role_policy(RoleName=stack.role_name, PolicyDocument=_policy(*known, more))
-    done = ops(stack, "access", "--json")
-    assert [f["statement"] for f in done.json["findings"]] == ["ByHand of trust policy"]
-    assert {*_wider(done)} == {(name, "read", stranger) for name in stack.outputs["secret_arns"]}
-    assert "Everything that was checked" not in ops(stack, "access").err
-
-
 def test_a_customer_managed_policy_of_somebody_is_read(stack: Deployed, ops: Ops) -> None:
     iam = stack.client("iam")
     role = _make_role(stack, "Reader", _allow("s3:GetObject", "*"))

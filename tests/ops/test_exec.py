@@ -101,26 +101,15 @@ def test_one_of_several_services_is_named(stack: Deployed, ops: Ops) -> None:
     assert (done.status, done.err) == (2, "error: stack dev has several services: --service app | worker\n")
 
 
-ANSWERS = {
-    "denied": (403, b'{"__type": "AccessDeniedException", "message": "no"}'),
-    "throttled": (400, b'{"__type": "ThrottlingException", "message": "slow"}'),
-    "broken": (500, b"{}"),
-    "HTML": (502, b"<html><body>Bad Gateway</body></html>"),
-    "nothing": (200, b""),
-}
-
-
-@pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("action", ["GetCallerIdentity", "DescribeTaskDefinition", "GetSecretValue"])
-def test_whatever_aws_answers_is_one_clear_error_and_nothing_runs(
-    stack: Deployed, ops: Ops, proxy: Any, tmp_path: Path, *, action: str, answer: str
+def test_whatever_aws_refuses_is_one_clear_error_and_nothing_runs(
+    stack: Deployed, ops: Ops, proxy: Any, tmp_path: Path, action: str
 ) -> None:
+    """How else an answer can break is a table of test_broken_answers."""
     stack.endpoint = proxy.url
-    proxy.before(action, lambda: ANSWERS[answer])
-    done = run(ops, stack, "touch", str(tmp_path / "ran"), env={"AWS_MAX_ATTEMPTS": "1"})
+    proxy.refuse(action, "AccessDeniedException")
+    done = run(ops, stack, "touch", str(tmp_path / "ran"))
     assert done.status in {1, 2}
     assert (done.out, done.err.count("error: ")) == ("", 1)
-    if (action, answer) == ("GetSecretValue", "denied"):
-        assert "JWT_SECRET: you are not allowed to call GetSecretValue" in done.err
-    assert "Traceback" not in done.err
+    assert f"you are not allowed to call {action}" in done.err
     assert not (tmp_path / "ran").exists()

@@ -117,11 +117,17 @@ def test_scan_wants_a_decision_about_an_unknown_secret(ops: Ops, move: Move) -> 
 
 
 @pytest.mark.parametrize(
-    ("source", "message"), [("no/such/file.json", "there is no file"), ("catalogue.py", "is not JSON")]
+    ("command", "message"),
+    [
+        ("scan no/such/file.json", "there is no file"),
+        ("scan catalogue.py", "is not JSON"),
+        ("scan no-such-family", "DescribeTaskDefinition"),
+        ("plan no/such/plan.json", "migrate scan"),
+    ],
 )
-def test_scan_of_nothing_is_misuse(ops: Ops, source: str, message: str) -> None:
-    done = ops(None, "migrate", "scan", source, env={"AWS_REGION": "eu-west-1"})
-    assert done.status == 2
+def test_nothing_to_read_is_misuse(stack: Deployed, ops: Ops, command: str, message: str) -> None:
+    done = ops(None, "migrate", *command.split(), env=stack.variables)
+    assert (done.status, len(done.err.splitlines())) == (2, 1)
     assert message in done.err
 
 
@@ -206,18 +212,6 @@ def test_an_aws_that_cannot_be_reached_is_asked_once(move: Move) -> None:
     done = move.scan(_definition({}, secrets=secrets), "--json", env={**nobody, **keys})
     assert done.status == 1
     assert len(set(_steps(done, "why").values())) == 1
-
-
-def test_scan_of_an_unknown_family_is_one_line(stack: Deployed, ops: Ops) -> None:
-    done = ops(None, "migrate", "scan", "nope", env=stack.variables)
-    assert done.status == 2
-    assert len(done.err.splitlines()) == 1
-
-
-def test_a_plan_that_does_not_exist_is_misuse(ops: Ops, tmp_path: Path) -> None:
-    done = ops(None, "migrate", "plan", str(tmp_path / "nope.json"))
-    assert done.status == 2
-    assert "migrate scan" in done.err
 
 
 Project = tuple[Path, dict[str, str]]

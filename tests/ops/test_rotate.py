@@ -1,8 +1,9 @@
 """`ops rotate`: start a rotation or join one, and follow it to its end. The proxy plays Secrets Manager's part in it."""
 
+import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,9 +34,6 @@ class Function:
     def finish(self, token: str = NEW) -> None:
         current = next(version for version, labels in self.stages().items() if "AWSCURRENT" in labels)
         self.label("AWSCURRENT", MoveToVersionId=token, RemoveFromVersionId=current)
-
-    def abandon(self) -> None:
-        self.label("AWSPENDING", RemoveFromVersionId=NEW)
 
     def label(self, label: str, **move: str) -> None:
         self.direct.update_secret_version_stage(SecretId=self.stack.arn(NAME), VersionStage=label, **move)
@@ -93,15 +91,6 @@ def test_rotation_under_way_is_joined(function: Function, ops: Any) -> None:
     assert "RotateSecret" not in function.proxy.seen
 
 
-def test_abandoned_rotation_is_a_finding(function: Function, ops: Any) -> None:
-    function.takes(function.create, function.abandon)
-
-    done = ops(function.stack, "rotate", NAME, "--yes")
-
-    assert done.status == 1
-    assert "the rotation was abandoned" in done.err
-
-
 def test_rotation_that_does_not_end_shows_the_function_s_last_error(function: Function, ops: Any) -> None:
     group = f"/aws/lambda/{function.stack.prefix}-rotation"
     logs = function.stack.client("logs")
@@ -144,21 +133,15 @@ def test_moto_is_not_asked_to_rotate_since_it_would_lose_the_value(stack: Stack,
     assert stack.current(NAME) == stack.values[NAME]
 
 
-def test_rotation_that_secrets_manager_refuses(function: Function, ops: Any) -> None:
-    function.proxy.refuse("RotateSecret", "InvalidRequestException", message="A previous rotation isn't complete.")
-
-    done = ops(function.stack, "rotate", NAME, "--yes")
-
-    assert done.status == 2
-    assert f"doesn't start a rotation of {NAME} now" in done.err
-
-
-def test_without_a_yes_nothing_is_rotated(function: Function, ops: Any) -> None:
+def test_without_a_yes_or_when_secrets_manager_refuses_nothing_is_rotated(function: Function, ops: Any) -> None:
     done = ops(function.stack, "rotate", NAME)
 
     assert done.status == 2
     assert f"Rotate {NAME} of dev (account {function.stack.account}, eu-west-1) now?" in done.err
     assert "RotateSecret" not in function.proxy.seen
+    function.proxy.refuse("RotateSecret", "InvalidRequestException", message="A previous rotation isn't complete.")
+    refused = ops(function.stack, "rotate", NAME, "--yes")
+    assert (refused.status, f"doesn't start a rotation of {NAME} now" in refused.err) == (2, True)
 
 
 def test_generated_value_is_rotated_by_the_configuration(stack: Stack, ops: Any) -> None:
@@ -168,30 +151,26 @@ def test_generated_value_is_rotated_by_the_configuration(stack: Stack, ops: Any)
     assert "pulumi config set --stack dev --path rotations.jwtSecret 2" in done.err
 
 
-def records(*stages: dict[str, tuple[str, ...]] | None) -> Iterator[Record | None]:
-    for labels in stages:
-        yield None if labels is None else Record("arn", "name", stages=labels)
+ENDS: dict[str, tuple[list[dict[str, tuple[str, ...]] | None], str]] = {
+    "deleted": ([{"new": ("AWSPENDING",)}, None], "the secret was deleted during the rotation"),
+    "abandoned": ([{"new": ("AWSPENDING",)}, {"new": ()}], "the rotation was abandoned"),
+    "finished": (
+        [{}, {}, *[{"old": ("AWSCURRENT",), "new": ("AWSPENDING",)}] * 2, {"new": ("AWSCURRENT", "AWSPENDING")}], "",
+    ),
+}  # fmt: skip
 
 
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("end", ENDS)
+def test_a_rotation_is_followed_to_whatever_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], end: str
+) -> None:
     monkeypatch.setattr("ops.rotate._POLL_SECONDS", 0)
+    stages, error = ENDS[end]
+    looks = iter([labels if labels is None else Record("arn", "name", stages=labels) for labels in stages])
 
-
-@pytest.mark.usefixtures("at_once")
-def test_secret_that_is_deleted_meanwhile_ends_the_waiting() -> None:
-    looks = records({"new": ("AWSPENDING",)}, None)
-
-    with pytest.raises(RotationError, match="deleted"):
+    with pytest.raises(RotationError, match=error) if error else contextlib.nullcontext():
         follow(lambda: next(looks), "new", time.monotonic() + 5)
 
-
-@pytest.mark.usefixtures("at_once")
-def test_each_step_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
-    pending = {"old": ("AWSCURRENT",), "new": ("AWSPENDING",)}
-    looks = records({}, {}, pending, pending, {"new": ("AWSCURRENT", "AWSPENDING")})
-
-    follow(lambda: next(looks), "new", time.monotonic() + 5)
-
-    told = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()]
-    assert told == ["waiting for createSecret", "createSecret", "finishSecret"]
+    if not error:  # each step is told once
+        told = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()]
+        assert told == ["waiting for createSecret", "createSecret", "finishSecret"]
