@@ -58,7 +58,6 @@ def fill_gaps() -> None:
     _wrap(FakeSecret, "reset_default_version", _keep_own_labels)
     _wrap(FakeSecret, "to_dict", _describe_schedule)
     _wrap(SecretsManagerBackend, "rotate_secret", _schedule_rotation)
-    _wrap(SecretsManagerBackend, "get_secret_value", _get_current_value)
     _wrap(SecretsManagerBackend, "update_secret_version_stage", _move_label)
     _wrap(SecretsManagerBackend, "_check_with_existing_secrets_and_versions", _keep_value_of_version)
     _wrap(SecretsManagerBackend, "list_secret_version_ids", _list_versions)
@@ -162,18 +161,6 @@ def _schedule_rotation(  # noqa: PLR0917 - moto's own signature
         state.auto_rotate_after_days = rotation_rules.get("AutomaticallyAfterDays", 0)
         state.sandbox_rotation_rules = rotation_rules
     return secret.to_short_dict()
-
-
-def _get_current_value(
-    original: Callable[..., Any],
-    _backend: SecretsManagerBackend,
-    secret_id: str,
-    version_id: str | None = None,
-    version_stage: str | None = None,
-) -> Any:
-    """Without a version it is AWSCURRENT that counts; moto forgets that UpdateSecretVersionStage has moved it."""
-    stage = version_stage or (None if version_id else "AWSCURRENT")
-    return original(secret_id=secret_id, version_id=version_id, version_stage=stage)
 
 
 def _keep_value_of_version(

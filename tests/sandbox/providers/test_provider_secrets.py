@@ -29,8 +29,7 @@ def stages(manager: Any, secret: str) -> dict[str, list[str]]:
 
 
 def value(manager: Any, secret: str) -> str:
-    """The current value, asked for by its label: without one, moto answers with the version put last as current."""
-    return manager.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["SecretString"]
+    return manager.get_secret_value(SecretId=secret)["SecretString"]
 
 
 def rotate(manager: Any, secret: str, new: str) -> str:
