@@ -24,6 +24,7 @@ from terminal import plain
 
 if TYPE_CHECKING:  # the engine module imports Pulumi, which `--help` must not pay for
     from sandbox.engine import Report, Run, Verb
+    from sandbox.project import Project
 
 app = typer.Typer(
     name="sandbox",
@@ -137,10 +138,8 @@ def pulumi(
 def compare(stack: Stack = "dev", project: ProjectDirectory = REPOSITORY) -> None:
     """Bring the stack up with the official plugins and with the stand-ins, and report where types, inputs and calls differ."""
     from sandbox import comparison, official, pulumi_cli  # noqa: PLC0415
-    from sandbox.project import Project  # noqa: PLC0415
 
-    found = Project.load(project)
-    found.stack_file(stack)
+    found = _project(project, stack)
     home = Home.from_environment()
     home.prepare()
 
@@ -164,11 +163,7 @@ def outputs(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Print the stack's outputs."""
-    from sandbox.project import Project  # noqa: PLC0415
-
-    found = Project.load(project)
-    found.stack_file(stack)
-    values = _outputs(found.name, stack, project, endpoint)
+    values = _outputs(_project(project, stack).name, stack, project, endpoint)
     if as_json:
         _print_json(values)
     else:
@@ -180,9 +175,8 @@ def outputs(
 def env(stack: Stack = "dev", project: ProjectDirectory = REPOSITORY, endpoint: Endpoint = None) -> None:
     """Print the shell lines that point `aws`, boto3 and `ops` at a stack on the local AWS: eval "$(python -m sandbox env)"."""
     from sandbox import environment, local_aws  # noqa: PLC0415
-    from sandbox.project import Project  # noqa: PLC0415
 
-    settings = Project.load(project).settings(stack)
+    settings = _project(project, stack).settings(stack)
     home = Home.from_environment()
     with environment.applied(environment.clean(home)):
         aws = local_aws.at(endpoint) if endpoint else local_aws.running(home)
@@ -206,10 +200,9 @@ def rotate(
 ) -> None:
     """Rotate a secret with its deployed function, against a temporary PostgreSQL."""
     from sandbox import environment, local_aws  # noqa: PLC0415
-    from sandbox.project import Project  # noqa: PLC0415
     from sandbox.rotation import Rotation  # noqa: PLC0415
 
-    found = Project.load(project)
+    found = _project(project, stack)
     settings = found.settings(stack)
     home = Home.from_environment()
     outputs = _outputs(found.name, stack, project, endpoint)
@@ -362,35 +355,19 @@ def _operate(
     endpoint: str | None,
     *,
     as_json: bool,
-    expect_no_changes: bool = False,
-    stand_ins: bool = True,
-    official: bool = False,
+    **options: bool,
 ) -> None:
-    from sandbox import local_aws  # noqa: PLC0415
-    from sandbox.plan import ApplicationPlan  # noqa: PLC0415
-    from sandbox.project import Project  # noqa: PLC0415
-
-    if endpoint:
-        local_aws.at(endpoint)  # a wrong URL must be said before the slow imports
-    project = Project.load(directory)
-    project.stack_file(stack)
-    ApplicationPlan.ask(project, stack)  # it answers during the slow imports
-
-    from sandbox import engine, program, summary  # noqa: PLC0415
-    from sandbox.screen import Screen  # noqa: PLC0415
-    from sandbox.stack_config import parse_override  # noqa: PLC0415
-
-    overrides = tuple(parse_override(text) for text in config)
-    request = engine.Request(verb, project, stack, overrides, endpoint, expect_no_changes, stand_ins, official)
     try:
-        with Screen() as screen, engine.prepared(request, screen) as run:
+        with _prepared(stack, directory, endpoint, config, verb=verb, asks=True, **options) as run:
             report = run.carry_out()
     except KeyboardInterrupt:  # the engine itself wasn't running: it ends in good order and says so
         raise InterruptedRunError("Stopped by Ctrl-C; nothing had begun.") from None
+    from sandbox import program, summary  # noqa: PLC0415
+
     if as_json:
         _print_json(_as_json(report))
     elif verb == "up":
-        with program.alone(project.directory):
+        with program.alone(report.request.project.directory):
             summary.show(report)
     else:
         summary.show_changes(report)
@@ -398,24 +375,42 @@ def _operate(
 
 @contextlib.contextmanager
 def _prepared(
-    stack: str, directory: Path, endpoint: str | None, config: Sequence[str] = (), *, verb: "Verb" = "refresh"
+    stack: str,
+    directory: Path,
+    endpoint: str | None,
+    config: Sequence[str] = (),
+    *,
+    verb: "Verb" = "refresh",
+    asks: bool = False,
+    **options: bool,
 ) -> Generator["Run"]:
-    """Give a run of the engine for a command that is no verb."""
-    from sandbox.project import Project  # noqa: PLC0415
+    """Give a run of the engine; `asks` is whether it needs the project's plan."""
+    from sandbox import local_aws  # noqa: PLC0415
+    from sandbox.plan import ApplicationPlan  # noqa: PLC0415
 
-    project = Project.load(directory)
-    project.stack_file(stack)
+    if endpoint:
+        local_aws.at(endpoint)  # a wrong URL must be said before the slow imports
+    project = _project(directory, stack)
+    if asks:
+        ApplicationPlan.ask(project, stack)  # it answers during the slow imports
 
     from sandbox import engine  # noqa: PLC0415
     from sandbox.screen import Screen  # noqa: PLC0415
     from sandbox.stack_config import parse_override  # noqa: PLC0415
 
     overrides = tuple(parse_override(text) for text in config)
-    with (
-        Screen() as screen,
-        engine.prepared(engine.Request(verb, project, stack, overrides, endpoint), screen) as run,
-    ):
+    request = engine.Request(verb, project, stack, overrides, endpoint, **options)
+    with Screen() as screen, engine.prepared(request, screen) as run:
         yield run
+
+
+def _project(directory: Path, stack: str) -> "Project":
+    """Return a project that has a file of the stack."""
+    from sandbox.project import Project  # noqa: PLC0415
+
+    project = Project.load(directory)
+    project.stack_file(stack)
+    return project
 
 
 def _as_json(report: "Report") -> dict[str, Any]:

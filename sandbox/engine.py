@@ -31,15 +31,12 @@ from sandbox import (
     state,
 )
 from sandbox.errors import InterruptedRunError, MisuseError, SandboxError
-from sandbox.home import HOME_LOCK, REPOSITORY, Holder, Home
+from sandbox.home import HOME_LOCK, REPOSITORY, Home
 from sandbox.local_aws import LocalAws, end_process, is_process
 from sandbox.local_commands import local
 from sandbox.plan import ApplicationPlan
 from sandbox.project import Project, StackSettings
-from sandbox.providers._plugin import Plugin
-from sandbox.providers.aws import AwsPlugin, _record
-from sandbox.providers.aws._session import Connection
-from sandbox.providers.random_ import RandomPlugin
+from sandbox.providers.aws import _record
 from sandbox.pulumi_process import PulumiProcess
 from sandbox.report import Change, Recorder, Watcher
 from sandbox.screen import Screen
@@ -136,7 +133,7 @@ def prepared(request: Request, screen: Screen) -> Generator["Run"]:
         EngineError: The program, the engine or AWS failed; the message has each cause once.
         InterruptedRunError: Ctrl-C; the engine ended in good order.
     """
-    home, notes = Home.from_environment(), _Notes(screen)
+    home, notes = Home.from_environment(), list[str]()
     settings = request.project.settings(request.stack)  # first: a wrong stack name must not start anything
     home.prepare()
     cli = pulumi_cli.find_or_build(home, screen.status)
@@ -147,20 +144,18 @@ def prepared(request: Request, screen: Screen) -> Generator["Run"]:
     )  # the time to fetch or build the engine is reported separately and is not part of the run
     with environment.applied(environment.clean(home)):
         version = pulumi_cli.cli_version(cli, home)
-        with home.lock(HOME_LOCK, request.command, _tell_waiting(screen)):
-            aws = _prepare_aws(home, request, screen, notes.add)
+        with home.lock(HOME_LOCK, request.command, screen.waiting):
+            aws = _prepare_aws(home, request, screen, notes)
             engine = environment.engine(home, aws.emulator)
         name = f"{request.project.name}.{request.stack}"
-        with home.lock(name, request.command, _tell_waiting(screen)), program.alone(request.project.directory):
+        with home.lock(name, request.command, screen.waiting), program.alone(request.project.directory):
             work = home.work(request.project.name, request.stack)
             pids = work / "pids"
             pids.mkdir(mode=0o700, parents=True, exist_ok=True)
             end_leftovers(pids)
             try:
                 with _providers(request, aws, settings) as (variables, configuration):
-                    pulumi = PulumiProcess(
-                        cli, version, engine | variables, pids=pids, interrupted=_tell_interrupt(screen)
-                    )
+                    pulumi = PulumiProcess(cli, version, engine | variables, pids=pids, interrupted=screen.interrupted)
                     yield Run(request, home, aws, settings, pulumi, work, screen, notes, started, configuration)
             finally:
                 # A secret that was given in the clear, against the program's rules, must not stay on the disk.
@@ -192,7 +187,7 @@ def _providers(
 ) -> Generator[tuple[dict[str, str], Mapping[str, Any]]]:
     """Yield the variables with which the engine finds its plugins, and the configuration that they need."""
     if not request.official:
-        with plugins.served(_plugins(aws, settings)) as places:
+        with plugins.stand_ins(aws, settings.account) as places:
             yield places, {}
         return
     path = _record.asked_for()
@@ -202,34 +197,18 @@ def _providers(
         yield variables, official.configuration(endpoint)
 
 
-def _plugins(aws: LocalAws, settings: StackSettings) -> dict[str, Callable[[], Plugin]]:
-    key = aws.credentials(settings.account)
-    connection = Connection(
-        aws.endpoint, key.access_key_id, key.secret_access_key, key.session_token, session=local_aws.session()
-    )
-    return {"aws": lambda: AwsPlugin(connection), "random": RandomPlugin}
-
-
-def _prepare_aws(home: Home, request: Request, screen: Screen, note: Callable[[str], None]) -> LocalAws:
+def _prepare_aws(home: Home, request: Request, screen: Screen, notes: list[str]) -> LocalAws:
     """Return a local AWS that answers, and forget the states of one that is gone."""
 
+    def say(text: str) -> None:
+        notes.append(text)
+        screen.say(text)
+
     def forget(folder: Path) -> list[str]:
-        with home.all_stacks_locked(request.command, _tell_waiting(screen)):
+        with home.all_stacks_locked(request.command, screen.waiting):
             return state.forget(folder)
 
-    return local_aws.ensure(home, request.endpoint, status=screen.status, say=note, forget=forget)
-
-
-@dataclass
-class _Notes:
-    screen: Screen
-
-    def __post_init__(self) -> None:
-        self.all: list[str] = []
-
-    def add(self, text: str) -> None:
-        self.all.append(text)
-        self.screen.say(text)
+    return local_aws.ensure(home, request.endpoint, status=screen.status, say=say, forget=forget)
 
 
 @dataclass
@@ -243,7 +222,7 @@ class Run:
     pulumi: PulumiProcess
     work: Path
     screen: Screen
-    notes: _Notes
+    notes: Sequence[str]
     started: float
     provider_configuration: Mapping[str, Any]
 
@@ -255,8 +234,9 @@ class Run:
         write_project_file(request.project, self.work)
         self._create_stack()
         stand_ins = self._configure()
-        stack = self._stack()
-        recorder = self._operate(stack, request.verb, expect_no_changes=request.expect_no_changes)
+        if request.verb == "up" and request.expect_no_changes:
+            self._operate("preview", Watcher())
+        recorder = self._operate(request.verb, self.screen)
         after = self._checkpoint()
         return Report(
             request,
@@ -264,7 +244,7 @@ class Run:
             recorder.same,
             after.outputs(),
             stand_ins,
-            tuple(self.notes.all),
+            tuple(self.notes),
             time.monotonic() - self.started,
             self.aws,
             self.settings,
@@ -429,28 +409,20 @@ class Run:
         )
         return _Stack(self.request.stack, workspace)
 
-    def _operate(self, stack: automation.Stack, verb: Verb, *, expect_no_changes: bool) -> Recorder:
-        if verb == "up" and expect_no_changes:
-            self._carry_out(stack, "preview", self._recorder("preview", Watcher()), expect_no_changes=True)
-        return self._carry_out(stack, verb, self._recorder(verb, self.screen), expect_no_changes=expect_no_changes)
-
-    def _recorder(self, verb: Verb, watcher: Watcher) -> Recorder:
-        return Recorder(self.request.project.directory, verb, watcher, self._local)
-
     def _local(self, text: str) -> str:
         """Return a message with the commands that work here."""
         request, project = self.request, self.request.project
         at = "" if project.directory == REPOSITORY else f" --project {shlex.quote(str(project.directory))}"
         return local(text, request.stack, at + (f" --endpoint {request.endpoint}" if request.endpoint else ""))
 
-    def _carry_out(
-        self, stack: automation.Stack, operation_name: str, recorder: Recorder, *, expect_no_changes: bool
-    ) -> Recorder:
-        operation: Callable[..., object] = getattr(stack, operation_name)
+    def _operate(self, verb: Verb, watcher: Watcher) -> Recorder:
+        """Let the engine work, or preview."""
+        recorder = Recorder(self.request.project.directory, verb, watcher, self._local)
+        operation: Callable[..., object] = getattr(self._stack(), verb)
         # Without the program, the providers of the state run: with the endpoints of the command that wrote it.
-        options = {"run_program": True} if self.request.official and recorder.verb in {"refresh", "destroy"} else {}
+        options = {"run_program": True} if self.request.official and verb in {"refresh", "destroy"} else {}
         try:
-            title = f"{_WORD[recorder.verb]} {self.request.project.name}/{self.request.stack}"
+            title = f"{_WORD[verb]} {self.request.project.name}/{self.request.stack}"
             with self.screen.working(title), warnings.catch_warnings():
                 # The Automation API warns about a broken event stream when the CLI was killed; the sandbox reports this itself.
                 warnings.simplefilter("ignore")
@@ -459,7 +431,7 @@ class Run:
             raise EngineError(self._interrupted(recorder), recorder.changes, InterruptedRunError.status) from None
         except CommandError as error:
             raise EngineError(self._explain(error, recorder), recorder.changes) from None
-        if expect_no_changes and recorder.changes:
+        if self.request.expect_no_changes and recorder.changes:
             listed = "".join(f"\n  {c.op} {c.type} {c.name}" for c in recorder.changes)
             count = len(recorder.changes)
             raise EngineError(
@@ -538,21 +510,3 @@ class _Stack(automation.Stack):
 
 def _path_text(path: Sequence[str | int]) -> str:
     return str(path[0]) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[1:])
-
-
-def _tell_waiting(screen: Screen) -> Callable[[Holder | None], None]:
-    def tell(holder: Holder | None) -> None:
-        screen.say(f"Waiting for {holder or 'another command'} to end.")
-
-    return tell
-
-
-def _tell_interrupt(screen: Screen) -> Callable[[bool], None]:
-    def tell(again: bool) -> None:  # noqa: FBT001 - a callback's one fact
-        screen.say(
-            "Still waiting for AWS to finish what has begun."
-            if again
-            else "Stopping: finishing what has begun, starting nothing new."
-        )
-
-    return tell

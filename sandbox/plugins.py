@@ -14,8 +14,13 @@ from typing import Any
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from sandbox import local_aws
+from sandbox.local_aws import LocalAws
 from sandbox.providers._plugin import Plugin
 from sandbox.providers._server import Servicer
+from sandbox.providers.aws import AwsPlugin
+from sandbox.providers.aws._session import Connection
+from sandbox.providers.random_ import RandomPlugin
 
 _THREADS = 32
 """The engine runs up to 16 operations at once by default; reads and invokes come on top."""
@@ -25,8 +30,13 @@ _MESSAGE_BYTES = 400 * 1024 * 1024
 
 
 @contextlib.contextmanager
-def served(plugins: Mapping[str, Callable[[], Plugin]]) -> Generator[dict[str, str]]:
-    """Serve each plugin on a free port; yields the variables that tell the engine where they are."""
+def stand_ins(aws: LocalAws, account: str) -> Generator[dict[str, str]]:
+    """Serve the stand-ins for an account, each on a free port; yields the variables that tell the engine where they are."""
+    key = aws.credentials(account)
+    connection = Connection(
+        aws.endpoint, key.access_key_id, key.secret_access_key, key.session_token, session=local_aws.session()
+    )
+    plugins: Mapping[str, Callable[[], Plugin]] = {"aws": lambda: AwsPlugin(connection), "random": RandomPlugin}
     servers: list[grpc.Server] = []
     places: list[str] = []
     options = [("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)]

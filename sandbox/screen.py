@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 from rich.status import Status
 from rich.text import Text
 
+from sandbox.home import Holder
 from sandbox.report import VERBS, Change, Watcher
 from terminal import PlainConsole
 
@@ -54,6 +55,18 @@ class Screen(Watcher):
     def say(self, text: str) -> None:
         """Tell one thing that stays on the screen."""
         self.console.print(Text(text))
+
+    def waiting(self, holder: Holder | None) -> None:
+        """Tell who holds a lock that this command needs."""
+        self.say(f"Waiting for {holder or 'another command'} to end.")
+
+    def interrupted(self, again: bool) -> None:  # noqa: FBT001 - a callback's one fact
+        """Tell what Ctrl-C does."""
+        self.say(
+            "Still waiting for AWS to finish what has begun."
+            if again
+            else "Stopping: finishing what has begun, starting nothing new."
+        )
 
     def status(self, text: str) -> None:
         """Tell what goes on now: on a terminal instead of what went on before, elsewhere as a line every now and then."""

@@ -186,6 +186,17 @@ class Sandbox:
         assert found is not None
         return _client(found, service, copy.account, self.region)
 
+    def outputs_file(self, copy: Copy) -> str:
+        """A file with a stack's outputs, for `ops --outputs`."""
+        path = copy.directory / "outputs.json"
+        path.write_text(json.dumps(self.checkpoint(copy).outputs()), encoding="utf-8")
+        return str(path)
+
+    def stays(self, copy: Copy, *options: str) -> None:
+        """A refresh and another `up` would change nothing."""
+        for command in (("refresh",), ("preview", "--expect-no-changes")):
+            assert self.ok(*command, *copy.options, *options)["changes"] == [], command
+
     def files(self) -> dict[str, bytes]:
         """What lies in the home, by path; what another test deletes meanwhile is left out, and so are large binaries."""
         found: dict[str, bytes] = {}

@@ -16,9 +16,6 @@ from typing import Any
 from sandbox import environment, language_host, local_aws, plugins
 from sandbox.home import REPOSITORY, Home
 from sandbox.local_aws import Credentials, LocalAws
-from sandbox.providers.aws import AwsPlugin
-from sandbox.providers.aws._session import Connection
-from sandbox.providers.random_ import RandomPlugin
 
 _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv*", ".sandbox", ".*_cache", ".hypothesis", "__pycache__", "tests", "build", "benchmarks"
@@ -121,10 +118,7 @@ def shell(
         aws = local_aws.running(home)
     assert aws is not None
     key = aws.credentials(account)
-    connection = Connection(
-        aws.endpoint, key.access_key_id, key.secret_access_key, key.session_token, session=local_aws.session()
-    )
-    with plugins.served({"aws": lambda: AwsPlugin(connection), "random": RandomPlugin}) as places:
+    with plugins.stand_ins(aws, account) as places:
         variables = {
             **places,
             **key.variables(),

@@ -1,6 +1,5 @@
 """The account's project on the engine, and recorded calls against the rights of the roles that it made."""
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -125,8 +124,7 @@ def review(
     variables = {"AWS_ENDPOINT_URL": found.endpoint, **found.credentials(copy.account).variables()}
     for name, value in {**variables, "AWS_REGION": sandbox.region}.items():
         monkeypatch.setenv(name, value)
-    outputs = folder / "outputs.json"
-    outputs.write_text(json.dumps(sandbox.checkpoint(copy).outputs()), encoding="utf-8")
+    outputs = sandbox.outputs_file(copy)
     client, recorded = _aws.Aws.client, set[int]()
 
     def recording(aws: Any, service: str, region: str | None = None, **more: Any) -> Any:
@@ -139,7 +137,7 @@ def review(
     monkeypatch.setattr(_aws.Aws, "client", recording)
     statuses: dict[str, int | str | None] = {}
     for command in (["doctor", "--no-values"], ["access"], ["report", "--html", str(folder / "review.html")]):
-        monkeypatch.setattr("sys.argv", ["ops", *command, "--outputs", str(outputs)])
+        monkeypatch.setattr("sys.argv", ["ops", *command, "--outputs", outputs])
         with pytest.raises(SystemExit) as ended:
             main()
         statuses[command[0]] = ended.value.code

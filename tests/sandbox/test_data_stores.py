@@ -201,11 +201,10 @@ def test_no_connection_is_refused_and_no_alarm_fires_from_an_empty_account_to_th
             redis.ask("CONFIG", "SET", "requirepass", ecs.token)
         _behind(monkeypatch, database, redis, token)
         ecs.stand_in(monkeypatch)
-        file = tmp_path / "outputs.json"
-        file.write_text(json.dumps(outputs), encoding="utf-8")
+        file = sandbox.outputs_file(copy)
         before = token()
         with trail.by(OPERATOR), Client(lambda: redis is None or redis.accepts(ecs.token)) as cache:
-            done = sandbox.ops(copy, "rotate", "app-config", "--yes", "--outputs", str(file))
+            done = sandbox.ops(copy, "rotate", "app-config", "--yes", "--outputs", file)
         assert done.status == 0, done.err
         assert ecs.token == token() != before
         if redis:
@@ -215,7 +214,7 @@ def test_no_connection_is_refused_and_no_alarm_fires_from_an_empty_account_to_th
         # The master's password: no task uses it, the rotation function does.
         master = current("db-master-password")
         with trail.by(OPERATOR):
-            done = sandbox.ops(copy, "rotate", "db-master-password", "--yes", "--outputs", str(file))
+            done = sandbox.ops(copy, "rotate", "db-master-password", "--yes", "--outputs", file)
         assert done.status == 0, done.err
         assert current("db-master-password") != master
         assert database.accepts("postgres", current("db-master-password"))
@@ -445,9 +444,8 @@ def test_what_each_refusal_of_a_one_sided_change_prints_ends_in_a_healthy_stack(
     pasted(said)
 
     # A value given to `ops set`, and one while a change is under way.
-    outputs = tmp_path / "outputs.json"
-    outputs.write_text(json.dumps(sandbox.ok("outputs", *stack.copy.options)), encoding="utf-8")
-    setting = ("set", "app-config", "--key", "REDIS_PASSWORD", "--yes", "--outputs", str(outputs))
+    outputs = sandbox.outputs_file(stack.copy)
+    setting = ("set", "app-config", "--key", "REDIS_PASSWORD", "--yes", "--outputs", outputs)
     done = sandbox.ops(stack.copy, *setting, stdin="another-token-0123456789")
     assert done.status == 2
     pasted(done.err.splitlines())
@@ -457,7 +455,7 @@ def test_what_each_refusal_of_a_one_sided_change_prints_ends_in_a_healthy_stack(
 
     with monkeypatch.context() as patch:
         patch.setattr(both_sides.Change, "_promote", stop)
-        stopped = sandbox.ops(stack.copy, "rotate", "app-config", "--yes", "--outputs", str(outputs))
+        stopped = sandbox.ops(stack.copy, "rotate", "app-config", "--yes", "--outputs", outputs)
     assert stopped.status == 130
     stack.numbers["apiKey"] = 2
     said = stack.refused()
@@ -467,8 +465,7 @@ def test_what_each_refusal_of_a_one_sided_change_prints_ends_in_a_healthy_stack(
 
 def _doctor(stack: Stack) -> list[str]:
     """The commands that the doctor prints for values and their servers."""
-    file = stack.copy.directory / "outputs.json"
-    file.write_text(json.dumps(stack.sandbox.ok("outputs", *stack.copy.options)), encoding="utf-8")
-    found = json.loads(stack.sandbox.ops(stack.copy, "doctor", "--json", "--outputs", str(file)).out)["findings"]
+    file = stack.sandbox.outputs_file(stack.copy)
+    found = json.loads(stack.sandbox.ops(stack.copy, "doctor", "--json", "--outputs", file).out)["findings"]
     wrong = [one for one in found if one["status"] != "ok" and one["check"] in {"value", "server", "rotation", "json"}]
     return [f"  {command}" for one in wrong for command in one["fix"].split(" && ")]

@@ -12,15 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.stack_options import SINGLE_USER, given, refused, values
+from tests.sandbox.stack_options import given, refused, values
+from tests.sandbox.test_values_kept import Stack
 
 Make = Callable[..., Any]
-
-
-def put(sandbox: Any, copy: Any, name: str, value: str) -> None:
-    """Put a value by hand, as a rotation function or an operator does."""
-    full = sandbox.ok("outputs", *copy.options)["secrets"][name]["full_name"]
-    sandbox.aws("secretsmanager", copy).put_secret_value(SecretId=full, SecretString=value)
 
 
 @contextlib.contextmanager
@@ -38,55 +33,32 @@ def catalogue_with(copy: Any, entry: str = "") -> Generator[None]:
         path.write_text(before, encoding="utf-8")
 
 
-@pytest.mark.slow
-def test_a_stack_that_rotates_from_the_start_never_gets_the_value_before_as_the_current_one(
-    sandbox: Any, project_copy: Make
-) -> None:
-    copy, second = project_copy(), given(rotation=SINGLE_USER, rotations={"dbMasterPassword": 2})
-    sandbox.ok("up", *copy.options, *second)
-    seeded = values(sandbox, copy)["db-master-password"]
-    put(sandbox, copy, "db-master-password", "rotated-by-the-function-1")
-    sandbox.ok("refresh", *copy.options, *second)
-    assert sandbox.ok("up", *copy.options, *second)["changes"] == []
-    assert values(sandbox, copy)["db-master-password"] == "rotated-by-the-function-1" != seeded
-
-
 def test_a_value_changed_by_hand_is_kept_or_taken_over_or_dropped_on_purpose(sandbox: Any, project_copy: Make) -> None:
-    copy, more = project_copy(), given(rotations={"apiKey": 2})
-    sandbox.ok("up", *copy.options)
-    before = json.loads(values(sandbox, copy)["app-config"])
-    put(sandbox, copy, "app-config", json.dumps({**before, "SMTP_PASSWORD": "changed-by-an-operator"}))
-
-    said = refused(sandbox, copy, *more)
-    assert "at SMTP_PASSWORD, version" in said
-    assert "API_KEY" not in said
+    stack = Stack(sandbox, project_copy())
+    stack.up()
+    before = stack.app()
+    stack.put("app-config", json.dumps({**before, "SMTP_PASSWORD": "changed-by-an-operator"}))
+    stack.numbers["apiKey"] = 2
+    said = stack.refused()
+    assert any("at SMTP_PASSWORD, version" in line for line in said)
+    assert not any("API_KEY" in line for line in said)
 
     # Kept by the command that the refusal prints.
-    outputs = copy.directory / "outputs.json"
-    outputs.write_text(json.dumps(sandbox.ok("outputs", *copy.options)), encoding="utf-8")
-    (command,) = (line.split() for line in said.splitlines() if " ops keep " in line)
-    assert command == ["python", *f"-m ops keep app-config --key SMTP_PASSWORD --stack {copy.stack}".split()]
-    done = sandbox.ops(copy, *command[3:], "--outputs", str(outputs))
-    assert (done.status, done.out) == (0, ""), done.err
-    sandbox.ok("up", *copy.options, *more)
-    after = json.loads(values(sandbox, copy)["app-config"])
+    (command,) = (line for line in said if " ops keep " in line)
+    assert command.strip() == f"python -m ops keep app-config --key SMTP_PASSWORD --stack {stack.copy.stack}"
+    stack.paste([command])
+    stack.up()
+    after = stack.app()
     assert after["SMTP_PASSWORD"] == "changed-by-an-operator"
     assert after["API_KEY"] != before["API_KEY"]
 
     # Dropped by the command that the refusal prints.
-    put(sandbox, copy, "app-config", json.dumps({**after, "WEBHOOK_SECRET": "changed-by-an-operator-2"}))
-    third = given(rotations={"apiKey": 3})
-    command = refused(sandbox, copy, *third).splitlines()[-1].split()
-    options = dict(zip(command[3::2], command[4::2], strict=True))
-    sandbox.aws("secretsmanager", copy).update_secret_version_stage(
-        SecretId=options["--secret-id"],
-        VersionStage=options["--version-stage"],
-        MoveToVersionId=options["--move-to-version-id"],
-        RemoveFromVersionId=options["--remove-from-version-id"],
-    )
-    assert json.loads(values(sandbox, copy)["app-config"]) == after
-    sandbox.ok("up", *copy.options, *third)
-    assert json.loads(values(sandbox, copy)["app-config"])["WEBHOOK_SECRET"] == after["WEBHOOK_SECRET"]
+    stack.put("app-config", json.dumps({**after, "WEBHOOK_SECRET": "changed-by-an-operator-2"}))
+    stack.numbers["apiKey"] = 3
+    stack.paste(stack.refused(), last=1)
+    assert stack.app() == after
+    stack.up()
+    assert stack.app()["WEBHOOK_SECRET"] == after["WEBHOOK_SECRET"]
 
 
 @pytest.mark.slow
@@ -217,7 +189,7 @@ def test_a_value_that_others_put_and_that_turns_generated_again_is_kept(
         sandbox.ok("up", *copy.options)
         assert values(sandbox, copy)["jwt-secret"] == generated
     if operators:
-        put(sandbox, copy, "jwt-secret", "put-by-an-operator-1234")
+        Stack(sandbox, copy).put("jwt-secret", "put-by-an-operator-1234")
     live = values(sandbox, copy)["jwt-secret"]
     assert "ops keep jwt-secret" in refused(sandbox, copy)
     sandbox.ok("up", *copy.options, "-c", f"secret:jwtSecret={live}")

@@ -21,16 +21,15 @@ OTHER = "arn:aws:iam::999999999999:root"
 @pytest.mark.slow
 def test_each_role_of_the_stack_is_reviewed(sandbox: Any, project_copy: Make) -> None:
     copy = with_application_user(project_copy("prod"))
-    outputs = sandbox.ok("up", *copy.options)["outputs"]
-    file = copy.directory / "outputs.json"
-    file.write_text(json.dumps(outputs), encoding="utf-8")
+    sandbox.ok("up", *copy.options)
+    file = sandbox.outputs_file(copy)
     aws = local_aws.running(sandbox.home)
     assert aws is not None
     variables = {"AWS_ENDPOINT_URL": aws.endpoint, **aws.credentials(copy.account).variables()}
 
     def ops(*command: str) -> tuple[int, Any]:
         with mock.patch.dict(os.environ, variables):
-            done = CliRunner().invoke(app, [*command, "--json", "--outputs", str(file)])
+            done = CliRunner().invoke(app, [*command, "--json", "--outputs", file])
         return done.exit_code, json.loads(done.stdout)
 
     status, found = ops("access", "--everybody")

@@ -49,8 +49,7 @@ def in_the_clear(sandbox: Any, found: dict[str, tuple[str, str]], *texts: str) -
 
 def is_whole(sandbox: Any, copy: Any, *options: str) -> None:
     """Nothing is left to do, by the program as by `recover`."""
-    assert sandbox.ok("preview", "--expect-no-changes", *copy.options, *options)["changes"] == []
-    assert sandbox.ok("refresh", *copy.options, *options)["changes"] == []
+    sandbox.stays(copy, *options)
     assert "there is nothing to do" in recover(sandbox, copy, *options).err
     protected = {"aws:secretsmanager/secret:Secret", "random:index/randomPassword:RandomPassword", "aws:kms/key:Key"}
     assert {r["type"] for r in sandbox.checkpoint(copy).resources if r.get("protect")} <= protected, "the import's own"

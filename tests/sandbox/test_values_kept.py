@@ -43,10 +43,9 @@ class Stack:
         for words in commands:
             options = dict(zip(words, [*words[1:], ""], strict=True))
             if words[:3] == ["python", "-m", "ops"]:
-                file = self.copy.directory / "outputs.json"
-                file.write_text(json.dumps(self.sandbox.ok("outputs", *self.copy.options)), encoding="utf-8")
                 yes = () if words[3] == "keep" else ("--yes",)
-                done = self.sandbox.ops(self.copy, *words[3:], "--outputs", str(file), *yes, stdin=stdin)
+                file = self.sandbox.outputs_file(self.copy)
+                done = self.sandbox.ops(self.copy, *words[3:], "--outputs", file, *yes, stdin=stdin)
                 assert done.status == 0, done.err
             elif words[:6] == ["python", "-m", "sandbox", "config", "set", "--secret"]:
                 assert self.sandbox.command(*words[3:], stdin=stdin).status == 0
@@ -269,9 +268,8 @@ def test_an_older_value_that_came_back_is_kept_and_named(sandbox: Any, project_c
     stack.up()
     old = stack.app()
     key = sandbox.aws("kms", stack.copy).create_key()["KeyMetadata"]["Arn"]
-    outputs, file = tmp_path / "outputs.json", str(tmp_path / "backup.json")
-    outputs.write_text(json.dumps(sandbox.ok("outputs", *stack.copy.options)), encoding="utf-8")
-    at = ("--stack", stack.copy.stack, "--outputs", str(outputs))
+    file = str(tmp_path / "backup.json")
+    at = ("--stack", stack.copy.stack, "--outputs", sandbox.outputs_file(stack.copy))
     made = sandbox.ops(stack.copy, "backup", "--to", file, "--kms-key", key, *at)
     assert made.status == 0, made.err
     stack.numbers["apiKey"] = 2

@@ -305,7 +305,7 @@ class ValuesModel(RuleBasedStateMachine):
 
     @step()
     def refresh_and_up_again(self) -> None:
-        self.say("refresh", self._run("refresh", self.wish))
+        self._runs_well("refresh")
         self.up("the same again", self.wish)
 
     @step(key=KEYS, after=(1, 10, 20, 30, 35, 40, 45, 50, 55))
@@ -367,9 +367,7 @@ class ValuesModel(RuleBasedStateMachine):
         self._can_come_back()
         before, outputs = self.parts(), self.outputs
         if how == "destroyed":
-            result = self._run("destroy", self.wish)
-            self.say("destroy", result)
-            assert result.status == 0, result.err
+            self._runs_well("destroy")
         else:
             self.sandbox.pulumi(
                 self.copy, "stack", "rm", "--force", "--yes", "--preserve-config", "--stack", self.copy.stack
@@ -387,9 +385,7 @@ class ValuesModel(RuleBasedStateMachine):
         self.client.delete_secret(SecretId=outputs["secret_arns"][name], RecoveryWindowInDays=7)
         self.note(f"deleted by hand: {name}")
         if refreshed:
-            result = self._run("refresh", self.wish)
-            self.say("refresh", result)
-            assert result.status == 0, result.err
+            self._runs_well("refresh")
             result = self._run("up", self.wish)
             self.say("up", result)
             assert result.status == 1, result.err
@@ -432,9 +428,7 @@ class ValuesModel(RuleBasedStateMachine):
         before = {where: value for where, value in self.parts().items() if where[0] == name}
         self.client.delete_secret(SecretId=self.outputs["secret_arns"][name], ForceDeleteWithoutRecovery=True)
         self.note(f"lost: {name}")
-        result = self._run("refresh", self.wish)
-        self.say("refresh", result)
-        assert result.status == 0, result.err
+        self._runs_well("refresh")
         del self.outputs["secret_arns"][name]
         assert self.up(f"{name} again", self.wish, before={}), "a secret that was lost is not created again"
         now = {where: value for where, value in self.parts().items() if where[0] == name}
@@ -747,6 +741,11 @@ class ValuesModel(RuleBasedStateMachine):
 
     def _run(self, verb: str, wish: Wish) -> Any:
         return self.sandbox.quick(verb, *self.copy.options, *wish.options())
+
+    def _runs_well(self, verb: str) -> None:
+        result = self._run(verb, self.wish)
+        self.say(verb, result)
+        assert result.status == 0, result.err
 
     def _whole(self, arn: str) -> Any:
         """A secret, its values and labels."""

@@ -76,6 +76,11 @@ class Driver:
     def resource(self, type_name: str, name: str = "") -> "Life":
         return Life(self, f"{self.urn_prefix}{type_name}::{name or f'r{uuid.uuid4().hex[:8]}'}")
 
+    def made(self, type_name: str, news: Mapping[str, Any] | None = None) -> "tuple[Life, State]":
+        """A resource that was just created: its life and its state."""
+        life = self.resource(type_name)
+        return life, life.create(news or {})
+
 
 @dataclass(frozen=True)
 class Life:

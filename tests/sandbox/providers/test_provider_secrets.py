@@ -44,8 +44,7 @@ def rotate(manager: Any, secret: str, new: str) -> str:
 
 
 def test_a_version_is_pinned_by_its_id(aws: Any, secret: str, manager: Any) -> None:
-    life = aws.resource(VERSION)
-    state = life.create({"secretId": secret, "secretString": Secret("first")})
+    life, state = aws.made(VERSION, {"secretId": secret, "secretString": Secret("first")})
     assert state.id == f"{secret}|{state.outputs['versionId']}"
     assert state.outputs["versionStages"] == ["AWSCURRENT"]
     manager.put_secret_value(SecretId=secret, SecretString="by somebody else")
@@ -63,15 +62,13 @@ def test_stages_are_sent_only_when_given(aws: Any, secret: str, manager: Any) ->
 
 @pytest.mark.parametrize("changed", [{"secretString": Secret("new")}, {"secretId": "another"}])
 def test_another_value_or_secret_is_a_replacement(aws: Any, secret: str, changed: dict[str, Any]) -> None:
-    life = aws.resource(VERSION)
-    state = life.create({"secretId": secret, "secretString": Secret("old")})
+    life, state = aws.made(VERSION, {"secretId": secret, "secretString": Secret("old")})
     news = {"secretId": secret, "secretString": Secret("old"), **changed}
     assert life.diff(state, news).replaces == [*changed]
 
 
 def test_a_version_of_a_secret_that_is_gone_is_gone(aws: Any, secret: str, manager: Any) -> None:
-    life = aws.resource(VERSION)
-    state = life.create({"secretId": secret, "secretString": Secret("x")})
+    life, state = aws.made(VERSION, {"secretId": secret, "secretString": Secret("x")})
     manager.delete_secret(SecretId=secret, RecoveryWindowInDays=7)
     assert life.refresh(state) is None
     life.delete(state)
@@ -90,9 +87,8 @@ def test_a_custom_label_stays_when_somebody_puts_a_value_by_the_plugin(aws: Any,
 
 
 def test_without_ignore_changes_the_next_up_rolls_a_rotation_back(aws: Any, secret: str, manager: Any) -> None:
-    life = aws.resource(VERSION)
     inputs = {"secretId": secret, "secretString": Secret("seed"), "versionStages": ["AWSCURRENT", "seed"]}
-    state = life.create(inputs)
+    life, state = aws.made(VERSION, inputs)
     rotate(manager, secret, "rotated")
     drifted = life.refresh(state)
     assert life.diff(drifted, inputs).changes == {"versionStages": "update"}
@@ -101,8 +97,9 @@ def test_without_ignore_changes_the_next_up_rolls_a_rotation_back(aws: Any, secr
 
 
 def test_with_ignore_changes_a_rotated_value_stays(aws: Any, secret: str, manager: Any) -> None:
-    life = aws.resource(VERSION)
-    state = life.create({"secretId": secret, "secretString": Secret("seed"), "versionStages": ["AWSCURRENT", "seed"]})
+    life, state = aws.made(
+        VERSION, {"secretId": secret, "secretString": Secret("seed"), "versionStages": ["AWSCURRENT", "seed"]}
+    )
     rotate(manager, secret, "rotated")
     drifted = life.refresh(state)
     # As the engine does: ignored inputs come as the state has them.
@@ -112,25 +109,22 @@ def test_with_ignore_changes_a_rotated_value_stays(aws: Any, secret: str, manage
 
 
 def test_without_a_label_of_its_own_stages_are_nobody_s_business(aws: Any, secret: str, manager: Any) -> None:
-    life = aws.resource(VERSION)
     inputs = {"secretId": secret, "secretString": Secret("seed")}
-    state = life.create(inputs)
+    life, state = aws.made(VERSION, inputs)
     rotate(manager, secret, "rotated")
     assert life.diff(life.refresh(state), inputs).changes == {}
 
 
 def test_adding_a_label_that_another_version_holds_is_aws_s_error(aws: Any, secret: str) -> None:
     aws.resource(VERSION).create({"secretId": secret, "secretString": Secret("a"), "versionStages": ["own"]})
-    life = aws.resource(VERSION)
-    state = life.create({"secretId": secret, "secretString": Secret("b")})
+    life, state = aws.made(VERSION, {"secretId": secret, "secretString": Secret("b")})
     with pytest.raises(Exception, match="RemoveFromVersionId can't be empty"):
         life.update(state, {"secretId": secret, "secretString": Secret("b"), "versionStages": ["AWSCURRENT", "own"]})
 
 
 def test_removing_a_label_leaves_awscurrent(aws: Any, secret: str, manager: Any) -> None:
-    life = aws.resource(VERSION)
     inputs = {"secretId": secret, "secretString": Secret("a")}
-    state = life.create({**inputs, "versionStages": ["AWSCURRENT", "own"]})
+    life, state = aws.made(VERSION, {**inputs, "versionStages": ["AWSCURRENT", "own"]})
     state = life.update(state, {**inputs, "versionStages": ["AWSCURRENT"]})
     assert stages(manager, secret) == {state.outputs["versionId"]: ["AWSCURRENT"]}
     # AWSCURRENT can only move: taking it from the list changes nothing in AWS.
@@ -139,16 +133,16 @@ def test_removing_a_label_leaves_awscurrent(aws: Any, secret: str, manager: Any)
 
 
 def test_deleting_takes_the_state_s_labels_but_awscurrent(aws: Any, secret: str, manager: Any) -> None:
-    life = aws.resource(VERSION)
-    state = life.create({"secretId": secret, "secretString": Secret("a"), "versionStages": ["AWSCURRENT", "own"]})
+    life, state = aws.made(
+        VERSION, {"secretId": secret, "secretString": Secret("a"), "versionStages": ["AWSCURRENT", "own"]}
+    )
     life.delete(state)
     assert stages(manager, secret) == {state.outputs["versionId"]: ["AWSCURRENT"]}
 
 
 def test_deleting_fails_when_a_label_has_moved(aws: Any, secret: str) -> None:
     inputs = {"secretId": secret, "versionStages": ["AWSCURRENT", "own"]}
-    life = aws.resource(VERSION)
-    state = life.create({**inputs, "secretString": Secret("a")})
+    life, state = aws.made(VERSION, {**inputs, "secretString": Secret("a")})
     aws.resource(VERSION).create({**inputs, "secretString": Secret("b")})
     with pytest.raises(Exception, match="UpdateSecretVersionStage, https response error StatusCode: 400"):
         life.delete(state)
@@ -185,8 +179,7 @@ def test_a_name_that_is_scheduled_for_deletion_is_aws_s_error(aws: Any, manager:
 
 def test_a_key_that_is_not_named_any_more_stays_as_in_the_real_plugin(aws: Any, manager: Any) -> None:
     key = aws.resource("aws:kms/key:Key").create({}).id
-    life = aws.resource(SECRET)
-    state = life.create({"kmsKeyId": key})
+    life, state = aws.made(SECRET, {"kmsKeyId": key})
     updated = life.update(state, {})
     assert manager.describe_secret(SecretId=state.id)["KmsKeyId"] == key
     assert life.diff(updated, {}).changes == {"kmsKeyId": "delete"}
@@ -201,8 +194,7 @@ def test_a_policy_is_put_changed_and_taken_away(aws: Any, manager: Any) -> None:
             {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": action}]}
         )
 
-    life = aws.resource(SECRET)
-    state = life.create({"policy": policy("a:B")})
+    life, state = aws.made(SECRET, {"policy": policy("a:B")})
     assert life.diff(state, {"policy": policy("a:B").replace(" ", "  ")}).changes == {}
     state = life.update(state, {"policy": policy("c:D")})
     assert "c:D" in manager.get_resource_policy(SecretId=state.id)["ResourcePolicy"]
@@ -235,8 +227,7 @@ def test_rotation_never_runs_by_itself_here(aws: Any, secret: str, manager: Any,
         "rotationLambdaArn": function,
         "rotationRules": {"scheduleExpression": "cron(0 3 1 * ? *)", "duration": "3h"},
     }
-    life = aws.resource(ROTATION)
-    state = life.create(inputs)
+    life, state = aws.made(ROTATION, inputs)
     assert manager.get_secret_value(SecretId=secret)["SecretString"] == "readable"
     assert state.outputs["rotationEnabled"] is True
     assert [*stages(manager, secret).values()] == [["AWSCURRENT"]]

@@ -193,32 +193,28 @@ def test_a_given_name_is_free_before_the_replacement_takes_it(aws: Any) -> None:
 
 
 def test_ignored_changes_are_none(aws: Any) -> None:
-    life = aws.resource(SECRET)
-    state = life.create({"description": "a", "tags": {"x": "1", "y": "1"}})
+    life, state = aws.made(SECRET, {"description": "a", "tags": {"x": "1", "y": "1"}})
     news = {"description": "b", "tags": {"x": "2", "y": "1"}}
     assert life.diff(state, news, ignore=["description", "tags.x", "tagsAll"]).changes == {}
     assert {*life.diff(state, news, ignore=["tags.y"]).changes} == {"description", "tags.x", "tagsAll.x"}
 
 
 def test_what_is_ignored_is_not_updated(aws: Any, boto: Any) -> None:
-    life = aws.resource(SECRET)
-    state = life.create({"description": "a"})
+    life, state = aws.made(SECRET, {"description": "a"})
     life.update(state, {"description": "b"}, ignore=["description"])
     assert boto("secretsmanager").describe_secret(SecretId=state.id)["Description"] == "a"
 
 
 def test_a_removed_input_is_a_deletion_and_leaves_the_state(aws: Any) -> None:
-    life = aws.resource(LOG_GROUP)
     key = aws.resource("aws:kms/key:Key").create({}).outputs["arn"]
-    state = life.create({"kmsKeyId": key})
+    life, state = aws.made(LOG_GROUP, {"kmsKeyId": key})
     assert life.diff(state, {}).changes == {"kmsKeyId": "delete"}
     assert life.update(state, {}).outputs["kmsKeyId"] == ""
 
 
 def test_a_change_behind_our_back_is_seen_and_taken_back(aws: Any, boto: Any) -> None:
-    life = aws.resource(SECRET)
     inputs = {"description": "ours", "tags": {"a": "1"}}
-    state = life.create(inputs)
+    life, state = aws.made(SECRET, inputs)
     boto("secretsmanager").update_secret(SecretId=state.id, Description="theirs")
     boto("secretsmanager").tag_resource(SecretId=state.id, Tags=[{"Key": "extra", "Value": "x"}])
     drifted = life.refresh(state)
@@ -233,9 +229,8 @@ def test_a_change_behind_our_back_is_seen_and_taken_back(aws: Any, boto: Any) ->
 
 
 def test_an_unknown_value_is_a_change_a_preview_can_show(aws: Any) -> None:
-    life = aws.resource(TASK)
     definitions = json.dumps([{"name": "app", "image": "nginx", "memory": 128}])
-    state = life.create({"family": "unknowns", "containerDefinitions": definitions, "tags": {"a": "1"}})
+    life, state = aws.made(TASK, {"family": "unknowns", "containerDefinitions": definitions, "tags": {"a": "1"}})
     news = {"family": "unknowns", "containerDefinitions": UNKNOWN, "tags": {"a": UNKNOWN}}
     difference = life.diff(state, news)
     assert difference.changes == {
@@ -254,8 +249,7 @@ def test_an_unknown_input_is_not_refused(aws: Any) -> None:
 
 def test_a_preview_of_an_update_shows_what_stays_and_what_is_made_anew(aws: Any, boto: Any) -> None:
     keys = [aws.resource("aws:kms/key:Key").create({}).id for _ in range(2)]
-    life = aws.resource("aws:kms/alias:Alias")
-    state = life.create({"targetKeyId": keys[0]})
+    life, state = aws.made("aws:kms/alias:Alias", {"targetKeyId": keys[0]})
     shown = life.update(state, {"targetKeyId": keys[1]}, preview=True).outputs
     assert shown["arn"] == state.outputs["arn"]
     assert has_unknown(shown["targetKeyArn"])
@@ -264,9 +258,8 @@ def test_a_preview_of_an_update_shows_what_stays_and_what_is_made_anew(aws: Any,
 
 
 def test_replacing_is_said_for_each_property(aws: Any) -> None:
-    life = aws.resource(TASK)
     definitions = json.dumps([{"name": "app", "image": "nginx", "memory": 128}])
-    state = life.create({"family": "replaced", "containerDefinitions": definitions, "cpu": "256"})
+    life, state = aws.made(TASK, {"family": "replaced", "containerDefinitions": definitions, "cpu": "256"})
     difference = life.diff(state, {"family": "other", "containerDefinitions": definitions, "memory": "512"})
     assert difference.changes == {"cpu": "delete_replace", "family": "update_replace", "memory": "add_replace"}
     assert difference.replaces == ["cpu", "family", "memory"]
@@ -276,8 +269,7 @@ def test_replacing_is_said_for_each_property(aws: Any) -> None:
 
 
 def test_a_secret_input_is_secret_in_the_state(aws: Any) -> None:
-    life = aws.resource(SECRET)
-    state = life.create({"description": Secret("hush"), "tags": {"a": Secret("tag")}})
+    life, state = aws.made(SECRET, {"description": Secret("hush"), "tags": {"a": Secret("tag")}})
     assert state.outputs["description"] == Secret("hush")
     assert state.outputs["tags"] == Secret({"a": "tag"})
     assert state.outputs["tagsAll"] == Secret({"a": "tag", "project": "tickets"})
@@ -396,8 +388,7 @@ def test_the_plugin_says_the_sdk_s_version(aws: Any) -> None:
 
 
 def test_a_resource_s_own_region_is_used(aws: Any, boto: Any) -> None:
-    life = aws.resource(SECRET)
-    state = life.create({"region": "eu-west-1"})
+    life, state = aws.made(SECRET, {"region": "eu-west-1"})
     assert state.id.split(":")[3] == "eu-west-1"
     assert boto("secretsmanager", "eu-west-1").describe_secret(SecretId=state.id)["ARN"] == state.id
     assert life.refresh(state) == state
@@ -416,8 +407,7 @@ def test_other_partitions(unconfigured: Any, region: str, partition: str, suffix
 
 
 def test_default_tags_are_merged_and_the_resource_s_own_win(aws: Any, boto: Any) -> None:
-    life = aws.resource(SECRET)
-    state = life.create({"tags": {"a": "1", "project": "own"}})
+    life, state = aws.made(SECRET, {"tags": {"a": "1", "project": "own"}})
     assert state.outputs["tags"] == {"a": "1", "project": "own"}
     assert state.outputs["tagsAll"] == {"a": "1", "project": "own"}
     plain = life.create({})

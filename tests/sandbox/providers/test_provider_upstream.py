@@ -76,14 +76,13 @@ def task(aws: Any) -> Any:
 def service(aws: Any, task: Any) -> Iterator[tuple[Any, Any, dict[str, Any]]]:
     """Its life, its state and the inputs that made it."""
     cluster = aws.resource("aws:ecs/cluster:Cluster").create({}).id
-    life = aws.resource(SERVICE)
     inputs = {
         "cluster": cluster,
         "taskDefinition": task.outputs["arn"],
         "desiredCount": 1,
         "deploymentCircuitBreaker": {"enable": True, "rollback": True},
     }
-    state = life.create(inputs)
+    life, state = aws.made(SERVICE, inputs)
     yield life, state, inputs
     life.delete(state)
 
@@ -109,8 +108,7 @@ def test_a_removed_circuit_breaker_stays(service: tuple[Any, Any, dict[str, Any]
 
 
 def test_a_runtime_platform_that_is_left_out_is_not_the_default_one(aws: Any) -> None:
-    life = aws.resource(TASK)
-    state = life.create(definition("platform"))
+    life, state = aws.made(TASK, definition("platform"))
     explicit = {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"}
     assert life.diff(state, {**definition("platform"), "runtimePlatform": explicit}).replaces == ["runtimePlatform"]
 
@@ -149,9 +147,8 @@ def test_entries_that_hold_nothing_are_not_registered(aws: Any, boto: Any) -> No
 
 def test_a_cluster_by_its_name_is_kept_by_its_name(aws: Any, task: Any) -> None:
     cluster = aws.resource("aws:ecs/cluster:Cluster").create({"name": "kept-by-name"})
-    life = aws.resource(SERVICE)
     inputs = {"cluster": "kept-by-name", "taskDefinition": task.outputs["arn"]}
-    state = life.create(inputs)
+    life, state = aws.made(SERVICE, inputs)
     assert life.diff(life.refresh(state), inputs).changes == {}
     assert life.diff(state, {**inputs, "cluster": cluster.id}).replaces == ["cluster"]
 
@@ -223,9 +220,8 @@ def test_a_retry_policy_that_was_taken_away_by_hand_is_not_seen(aws: Any, boto: 
 
 
 def test_a_definition_is_compared_as_text(aws: Any) -> None:
-    life = aws.resource(MACHINE)
     text = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
-    state = life.create({"roleArn": ROLE_ARN, "definition": text})
+    life, state = aws.made(MACHINE, {"roleArn": ROLE_ARN, "definition": text})
     assert life.diff(state, {"roleArn": ROLE_ARN, "definition": text}).changes == {}
     assert life.diff(state, {"roleArn": ROLE_ARN, "definition": text.replace(" ", "")}).changes
 
@@ -238,8 +234,7 @@ def test_a_topic_policy_that_was_taken_away_by_hand_is_an_update(aws: Any, boto:
     default = boto("sns").get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"]
     statement = {"Effect": "Allow", "Action": "SNS:Publish", "Resource": topic, "Principal": {"AWS": ACCOUNT}}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    life = aws.resource("aws:sns/topicPolicy:TopicPolicy")
-    state = life.create({"arn": topic, "policy": policy})
+    life, state = aws.made("aws:sns/topicPolicy:TopicPolicy", {"arn": topic, "policy": policy})
     boto("sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=default)
     drifted = life.refresh(state)
     assert drifted is not None
@@ -251,8 +246,7 @@ def test_a_topic_policy_that_was_taken_away_by_hand_is_an_update(aws: Any, boto:
 
 def test_the_selector_that_every_trail_has_is_hidden(aws: Any, boto: Any) -> None:
     bucket = aws.resource("aws:s3/bucket:Bucket").create({}).id
-    life = aws.resource("aws:cloudtrail/trail:Trail")
-    state = life.create({"s3BucketName": bucket})
+    life, state = aws.made("aws:cloudtrail/trail:Trail", {"s3BucketName": bucket})
     only = {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": []}
     boto("cloudtrail").put_event_selectors(TrailName=state.id, EventSelectors=[only])
     assert life.diff(life.refresh(state), {"s3BucketName": bucket}).changes == {}
@@ -268,8 +262,7 @@ def test_the_selector_that_every_trail_has_is_hidden(aws: Any, boto: Any) -> Non
 
 def test_an_update_of_a_trail_sends_only_what_changed(aws: Any, boto: Any) -> None:
     bucket = aws.resource("aws:s3/bucket:Bucket").create({}).id
-    life = aws.resource("aws:cloudtrail/trail:Trail")
-    state = life.create({"s3BucketName": bucket})
+    life, state = aws.made("aws:cloudtrail/trail:Trail", {"s3BucketName": bucket})
 
     def trail() -> tuple[bool, str]:
         trails = boto("cloudtrail").describe_trails()["trailList"]
@@ -286,8 +279,7 @@ def test_an_update_of_a_trail_sends_only_what_changed(aws: Any, boto: Any) -> No
 
 def test_a_trail_is_imported_by_its_arn(aws: Any) -> None:
     bucket = aws.resource("aws:s3/bucket:Bucket").create({}).id
-    life = aws.resource("aws:cloudtrail/trail:Trail")
-    state = life.create({"name": "by-arn", "s3BucketName": bucket})
+    life, state = aws.made("aws:cloudtrail/trail:Trail", {"name": "by-arn", "s3BucketName": bucket})
     assert life.imported(state.id).outputs["name"] == "by-arn"
     with pytest.raises(Exception, match=r'could not parse import ID \("by-arn"\) as ARN'):
         life.imported("by-arn")
@@ -312,8 +304,7 @@ def test_a_permission_keeps_the_form_in_which_its_function_was_given(aws: Any, f
     name = function.rsplit(":", 1)[1]
     inputs = {"action": "lambda:InvokeFunction", "principal": "secretsmanager.amazonaws.com"}
     for own, other in ((function, name), (name, function)):
-        life = aws.resource("aws:lambda/permission:Permission")
-        state = life.create({**inputs, "function": own})
+        life, state = aws.made("aws:lambda/permission:Permission", {**inputs, "function": own})
         refreshed = life.refresh(state)
         assert life.diff(refreshed, {**inputs, "function": own}).changes == {}
         assert life.diff(refreshed, {**inputs, "function": other}).replaces == ["function"]
@@ -324,8 +315,9 @@ def test_a_permission_keeps_the_form_in_which_its_function_was_given(aws: Any, f
 
 def test_versioning_can_be_suspended_and_not_disabled(aws: Any) -> None:
     bucket = aws.resource("aws:s3/bucket:Bucket").create({}).id
-    life = aws.resource("aws:s3/bucketVersioning:BucketVersioning")
-    state = life.create({"bucket": bucket, "versioningConfiguration": {"status": "Enabled"}})
+    life, state = aws.made(
+        "aws:s3/bucketVersioning:BucketVersioning", {"bucket": bucket, "versioningConfiguration": {"status": "Enabled"}}
+    )
     with pytest.raises(Exception, match="status cannot be updated from 'Enabled' to 'Disabled'"):
         life.diff(state, {"bucket": bucket, "versioningConfiguration": {"status": "Disabled"}})
 
@@ -348,8 +340,7 @@ def test_a_bucket_that_exists_is_not_taken_over(aws: Any, boto: Any) -> None:
 
 
 def test_the_tags_of_others_stay_on_a_bucket(aws: Any, boto: Any) -> None:
-    life = aws.resource("aws:s3/bucket:Bucket")
-    state = life.create({"tags": {"a": "1"}})
+    life, state = aws.made("aws:s3/bucket:Bucket", {"tags": {"a": "1"}})
     theirs = {"Key": "theirs", "Value": "x"}
     tags = boto("s3").get_bucket_tagging(Bucket=state.id)["TagSet"]
     boto("s3").put_bucket_tagging(Bucket=state.id, Tagging={"TagSet": [*tags, theirs]})
@@ -386,8 +377,7 @@ def test_a_bucket_that_may_not_be_read_is_gone() -> None:
 def test_lifecycle_rules_have_an_order(aws: Any) -> None:
     first, second = {**RULE, "id": "b", "expiration": {"days": 2}}, {**RULE, "id": "a", "expiration": {"days": 1}}
     inputs = {"bucket": aws.resource("aws:s3/bucket:Bucket").create({}).id, "rules": [first, second]}
-    life = aws.resource(f"aws:{LIFECYCLE}")
-    state = life.create(inputs)
+    life, state = aws.made(f"aws:{LIFECYCLE}", inputs)
     assert life.diff(state, inputs).changes == {}
     assert life.diff(state, {**inputs, "rules": [second, first]}).changes
 
@@ -554,9 +544,8 @@ def test_what_nothing_is_wrong_with_passes(aws: Any, type_name: str) -> None:
 def test_a_secret_s_policy_that_was_taken_away_by_hand_is_an_update(aws: Any, boto: Any) -> None:
     """internal/service/secretsmanager/secret_policy.go: Read sets an empty policy and keeps the resource."""
     secret = aws.resource("aws:secretsmanager/secret:Secret").create({}).id
-    life = aws.resource("aws:secretsmanager/secretPolicy:SecretPolicy")
     inputs = {"secretArn": secret, "policy": POLICY, "blockPublicPolicy": True}
-    state = life.create(inputs)
+    life, state = aws.made("aws:secretsmanager/secretPolicy:SecretPolicy", inputs)
     boto("secretsmanager").delete_resource_policy(SecretId=secret)
     refreshed = life.refresh(state)
     assert refreshed is not None
@@ -572,8 +561,9 @@ def test_a_secret_s_policy_that_was_taken_away_by_hand_is_an_update(aws: Any, bo
 
 def test_a_dashboard_that_is_gone_is_not_deleted(aws: Any, boto: Any) -> None:
     """internal/service/cloudwatch/dashboard.go, 6 (2026): Delete forgives nothing; `pulumi refresh` takes it out."""
-    life = aws.resource("aws:cloudwatch/dashboard:Dashboard")
-    state = life.create({"dashboardName": "gone", "dashboardBody": '{"widgets":[]}'})
+    life, state = aws.made(
+        "aws:cloudwatch/dashboard:Dashboard", {"dashboardName": "gone", "dashboardBody": '{"widgets":[]}'}
+    )
     boto("cloudwatch").delete_dashboards(DashboardNames=["gone"])
     with pytest.raises(Exception, match="DeleteDashboards"):
         life.delete(state)
@@ -594,16 +584,16 @@ def test_the_policy_that_a_topic_falls_back_to_is_the_official_one(aws: Any, bot
 
 def test_an_attachment_is_deleted_first(aws: Any) -> None:
     role = aws.resource("aws:iam/role:Role").create({"assumeRolePolicy": TRUST}).id
-    life = aws.resource("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
     arns = [aws.resource("aws:iam/policy:Policy").create({"policy": POLICY}).id for _ in range(2)]
-    state = life.create({"role": role, "policyArn": arns[0]})
+    life, state = aws.made("aws:iam/rolePolicyAttachment:RolePolicyAttachment", {"role": role, "policyArn": arns[0]})
     assert life.diff(state, {"role": role, "policyArn": arns[1]}).delete_before_replace
 
 
 def test_an_identity_provider_s_thumbprints_stay_when_they_are_left_out(aws: Any, boto: Any) -> None:
-    life = aws.resource("aws:iam/openIdConnectProvider:OpenIdConnectProvider")
     inputs = {"url": "https://ci.example.com", "clientIdLists": ["sts.amazonaws.com"]}
-    state = life.create({**inputs, "thumbprintLists": ["ab" * 20]})
+    life, state = aws.made(
+        "aws:iam/openIdConnectProvider:OpenIdConnectProvider", {**inputs, "thumbprintLists": ["ab" * 20]}
+    )
     assert life.diff(state, inputs).changes == {}
     assert life.diff(state, {**inputs, "url": "https://ci.example.com/other"}).replaces == ["url"]
     # A list of texts is no block: an empty one is a value.
@@ -618,8 +608,7 @@ def test_an_identity_provider_s_thumbprints_stay_when_they_are_left_out(aws: Any
 
 def test_tags_are_changed_first_and_a_policy_s_are_read_with_it(watched: Any, recorded: Recorded) -> None:
     """internal/provider/sdkv2/tags_interceptor.go: before the update; policy.go: GetPolicy tells the tags."""
-    life = watched.resource("aws:iam/policy:Policy")
-    state = life.create({"policy": POLICY, "tags": {"a": "1"}})
+    life, state = watched.made("aws:iam/policy:Policy", {"policy": POLICY, "tags": {"a": "1"}})
     with recorded() as calls:
         life.update(state, {"policy": POLICY.replace("Get", "Put"), "tags": {"a": "2"}})
     assert calls == ["TagPolicy", "ListPolicyVersions", "CreatePolicyVersion", "GetPolicy", "GetPolicyVersion"]
@@ -627,8 +616,7 @@ def test_tags_are_changed_first_and_a_policy_s_are_read_with_it(watched: Any, re
 
 def test_a_policy_that_is_too_long_costs_its_oldest_version(aws: Any, boto: Any) -> None:
     """internal/service/iam/policy.go: the oldest version is deleted before the new one is asked for."""
-    life = aws.resource("aws:iam/policy:Policy")
-    state = life.create({"policy": POLICY})
+    life, state = aws.made("aws:iam/policy:Policy", {"policy": POLICY})
     for version in range(2, 6):
         state = life.update(state, {"policy": POLICY.replace("*", f"arn:aws:s3:::b/{version}")})
     with pytest.raises(Exception, match="Cannot exceed quota for PolicySize"):
