@@ -23,20 +23,17 @@ TRUST = '{"Version":"2012-10-17","Statement":[]}'
 # -- what isn't supported, what is wrong --
 
 
-def test_an_unsupported_type_is_named_with_the_supported_ones(aws: Any) -> None:
-    with pytest.raises(
-        Exception, match="does not support the resource type aws:dynamodb/table:Table; it supports "
-    ) as error:
-        aws.resource("aws:dynamodb/table:Table").check({})
-    assert all(token in str(error.value) for token in AwsPlugin.resources)
-
-
-def test_an_unsupported_function_is_named_with_the_supported_ones(aws: Any) -> None:
-    with pytest.raises(
-        Exception, match="does not support the function aws:rds/getCluster:getCluster; it supports "
-    ) as error:
-        aws.invoke("aws:rds/getCluster:getCluster")
-    assert all(token in str(error.value) for token in AwsPlugin.functions)
+@pytest.mark.parametrize(
+    ("ask", "what", "supported"),
+    [
+        (lambda aws: aws.resource("aws:dynamodb/table:Table").check({}), "resource type aws:dynamodb/table:Table", "resources"),
+        (lambda aws: aws.invoke("aws:rds/getCluster:getCluster"), "function aws:rds/getCluster:getCluster", "functions"),
+    ],
+)  # fmt: skip
+def test_what_is_not_supported_is_named_with_what_is(aws: Any, ask: Any, what: str, supported: str) -> None:
+    with pytest.raises(Exception, match=f"does not support the {what}; it supports ") as error:
+        ask(aws)
+    assert all(token in str(error.value) for token in getattr(AwsPlugin, supported))
 
 
 @pytest.mark.parametrize(

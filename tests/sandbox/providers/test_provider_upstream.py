@@ -113,14 +113,6 @@ def test_a_runtime_platform_that_is_left_out_is_not_the_default_one(aws: Any) ->
     assert life.diff(state, {**definition("platform"), "runtimePlatform": explicit}).replaces == ["runtimePlatform"]
 
 
-def test_a_task_definition_is_imported_by_its_full_arn(aws: Any, task: Any) -> None:
-    life = aws.resource(TASK)
-    assert life.imported(task.outputs["arn"]).id == "upstream"
-    for wrong in ("upstream", "upstream:1"):
-        with pytest.raises(Exception, match=r"expected ID in format of arn:PARTITION:ecs:.* provided: upstream"):
-            life.imported(wrong)
-
-
 def test_a_task_definition_s_import_means_this_region_s_revision(connection: Connection) -> None:
     here = Aws(connection, ACCOUNT, "us-east-1")
     found = ecs._imported_revision(here, "arn:aws:ecs:eu-west-1:210987654321:task-definition/family:7")
@@ -160,8 +152,6 @@ def test_an_imported_service_has_its_task_definition_by_name(service: tuple[Any,
     imported = life.imported(f"{name}/{state.outputs['name']}")
     assert imported.outputs["cluster"] == inputs["cluster"]
     assert re.fullmatch(r"upstream:\d+", imported.outputs["taskDefinition"])
-    with pytest.raises(Exception, match="wrong format of resource: alone, expecting 'cluster-name/service-name'"):
-        life.imported("alone")
 
 
 def test_a_service_that_drains_is_gone(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,14 +265,6 @@ def test_an_update_of_a_trail_sends_only_what_changed(aws: Any, boto: Any) -> No
     # What the program does not have goes once a refresh has seen it.
     life.update(life.refresh(state), {"s3BucketName": bucket})
     assert trail() == (False, "")
-
-
-def test_a_trail_is_imported_by_its_arn(aws: Any) -> None:
-    bucket = aws.resource("aws:s3/bucket:Bucket").create({}).id
-    life, state = aws.made("aws:cloudtrail/trail:Trail", {"name": "by-arn", "s3BucketName": bucket})
-    assert life.imported(state.id).outputs["name"] == "by-arn"
-    with pytest.raises(Exception, match=r'could not parse import ID \("by-arn"\) as ARN'):
-        life.imported("by-arn")
 
 
 def test_the_sources_that_a_selector_leaves_out_have_no_order(aws: Any) -> None:
@@ -626,13 +608,26 @@ def test_a_policy_that_is_too_long_costs_its_oldest_version(aws: Any, boto: Any)
 
 
 @pytest.mark.parametrize(
-    "type_name",
-    ["secretsmanager/secret:Secret", "secretsmanager/secretRotation:SecretRotation", "iam/policy:Policy"],
-)
-@pytest.mark.parametrize(("wrong", "why"), [("a-name", "invalid prefix"), ("arn:aws:iam", "not enough sections")])
-def test_what_an_arn_identifies_is_imported_by_its_arn(aws: Any, type_name: str, wrong: str, why: str) -> None:
-    """internal/provider/sdkv2/importer/arn.go, 6 (2025)."""
-    with pytest.raises(Exception, match=f'could not parse import ID "{wrong}" as ARN: arn: {why}'):
+    ("type_name", "wrong", "why"),
+    [
+        *(
+            (kind, wrong, f'could not parse import ID "{wrong}" as ARN: arn: {why}')
+            for kind in ("secretsmanager/secret:Secret", "secretsmanager/secretRotation:SecretRotation", "iam/policy:Policy")
+            for wrong, why in (("a-name", "invalid prefix"), ("arn:aws:iam", "not enough sections"))
+        ),
+        ("cloudtrail/trail:Trail", "by-arn", r'could not parse import ID \("by-arn"\) as ARN'),
+        ("ecs/taskDefinition:TaskDefinition", "family", r"expected ID in format of arn:PARTITION:ecs:.* provided: family"),
+        ("ecs/taskDefinition:TaskDefinition", "family:1", r"expected ID in format of .* provided: family:1"),
+        ("ecs/service:Service", "alone", "wrong format of resource: alone, expecting 'cluster-name/service-name'"),
+        (
+            "secretsmanager/secretVersion:SecretVersion", "abc",
+            r"unexpected format of ID \(abc\), expected SecretID\|VersionID",
+        ),
+    ],
+)  # fmt: skip
+def test_an_import_by_something_else_is_refused(aws: Any, type_name: str, wrong: str, why: str) -> None:
+    """internal/provider/sdkv2/importer/arn.go, 6 (2025), and each resource's file. What imports is in the contract."""
+    with pytest.raises(Exception, match=why):
         aws.resource(f"aws:{type_name}").imported(wrong)
 
 
