@@ -72,6 +72,12 @@ class Rotation:
         versions[token] = {"createdate": int(time.time()), "version_id": token, "version_stages": ["AWSPENDING"]}
         return token
 
+    def at(self, step: str) -> str:
+        """Begin a rotation and carry out the steps before this one; returns the id of its version."""
+        token = self.start()
+        self.steps(token, *STEPS[: STEPS.index(step)])
+        return token
+
     def start_again(self, token: str) -> None:
         """Give the label AWSPENDING back to a version that lost it."""
         for version_id, version in stored(self.secret_id).versions.items():
@@ -170,7 +176,9 @@ class Rotations:
         superuser_secret = f"superuser-{next(_numbers)}"
         created = self.client.create_secret(Name=superuser_secret, SecretString=superuser_password)
         with self.database.by_socket(superuser) as connection:
-            connection.run(f"CREATE ROLE {pg8000.native.identifier(user)} LOGIN PASSWORD '{password}'")
+            connection.run(
+                f"CREATE ROLE {pg8000.native.identifier(user)} LOGIN PASSWORD {pg8000.native.literal(password)}"
+            )
         document = {"username": user, "password": password} | dict(keys or {})
         environment = {
             "STRATEGY": "alternating-users",

@@ -101,8 +101,7 @@ def test_settings_of_the_original_are_the_clone_s(
 def test_a_setting_that_only_a_superuser_may_copy_stops_the_rotation(rotations: Rotations) -> None:
     rotation = rotations.alternating_users()
     rotation.database.sql(f"ALTER ROLE {rotation.user} SET log_statement = 'none'")
-    token = rotation.start()
-    rotation.step("createSecret", token)
+    token = rotation.at("setSecret")
     with pytest.raises(RotationError, match="GRANT SET ON PARAMETER"):
         rotation.step("setSecret", token)
     assert (

@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-import pytest
-
 from tests.functions.conftest import Rotation, Rotations
 
 RecordProperty = Callable[[str, object], None]
@@ -93,14 +91,3 @@ def test_open_connections_outlive_a_rotation(rotation: Rotation) -> None:
         rotation.rotate()
         rotation.rotate()
         assert connection.run("SELECT 1") == [[1]]
-
-
-@pytest.mark.parametrize("rotations_missed", [1, 2])
-def test_alternating_users_need_one_redeployment_between_two_rotations(
-    rotations: Rotations, rotations_missed: int
-) -> None:
-    rotation = rotations.alternating_users()
-    held_by_tasks = rotation.value()
-    for _ in range(rotations_missed):
-        rotation.rotate()
-    assert rotation.works(held_by_tasks) == (rotations_missed == 1)

@@ -195,8 +195,7 @@ def _someone_gets_in(rotation: Rotation, strategy: str, held_by_clients: str, to
 @pytest.mark.parametrize("step", STEPS)
 def test_a_call_to_aws_whose_answer_was_lost_is_repeated_and_the_step_succeeds(rotation: Rotation, step: str) -> None:
     for at in range(1, 100):
-        token = rotation.start()
-        rotation.steps(token, *STEPS[: STEPS.index(step)])
+        token = rotation.at(step)
         repeated = Repeated(at)
         with repeated.injected():
             rotation.step(step, token)
@@ -210,14 +209,12 @@ def test_a_call_to_aws_whose_answer_was_lost_is_repeated_and_the_step_succeeds(r
 
 def test_a_label_that_could_not_be_moved_fails_the_step(rotation: Rotation) -> None:
     """The check for a lost answer must not take every failure for one."""
-    token = rotation.start()
-    rotation.steps(token, *STEPS[:3])
+    token = rotation.at("finishSecret")
     fault = Fault(1000)
     with fault.injected():
         rotation.step("finishSecret", token)
     at = fault.calls.index("UpdateSecretVersionStage") + 1
-    token = rotation.start()
-    rotation.steps(token, *STEPS[:3])
+    token = rotation.at("finishSecret")
     with Hang(at, meanwhile=lambda: rotation.put(rotation.value())).injected():
         outcome = _run(rotation, "finishSecret", token)
     assert "UpdateSecretVersionStage" in str(outcome)
@@ -266,8 +263,7 @@ def test_a_step_that_hangs_at_any_call_and_continues_after_later_rotations_chang
         rotation: Rotation = getattr(rotations, strategy)()
         for _ in range(completed_rotations):
             rotation.rotate()
-        token = rotation.start()
-        rotation.steps(token, *STEPS[: STEPS.index(step)])
+        token = rotation.at(step)
         hang = Hang(at, meanwhile=functools.partial(_overtake, rotation, token, later_rotations))
         with hang.injected():
             outcome = _run(rotation, step, token)

@@ -90,7 +90,13 @@ JSON = [
     ("", "is not JSON"),
     (b'{"username": "app", "password": "binary"}', "holds a binary value"),
 ]
-BAD_SECRETS = [("single_user", *case) for case in PLAIN_TEXT] + [("alternating_users", *case) for case in JSON]
+BAD_SECRETS = [
+    *(("single_user", *case, "createSecret") for case in PLAIN_TEXT),
+    *(("alternating_users", *case, "createSecret") for case in JSON),
+    # spoilt later
+    ("single_user", "{}", "is a JSON object", "setSecret"),
+    ("alternating_users", "just-a-password", "is not JSON", "setSecret"),
+]
 
 
 def overwrite(secret_id: str, value: str | bytes) -> None:
@@ -103,30 +109,15 @@ def overwrite(secret_id: str, value: str | bytes) -> None:
         version["secret_binary"] = base64.b64encode(value).decode()
 
 
-@pytest.mark.parametrize(("strategy", "value", "text"), BAD_SECRETS)
-def test_bad_current_value(
-    rotations: Rotations, refuses: Refuses, strategy: str, value: str | bytes, text: str
+@pytest.mark.parametrize(("strategy", "value", "text", "step"), BAD_SECRETS)
+def test_bad_current_value(  # noqa: PLR0917 - a row of the table
+    rotations: Rotations, refuses: Refuses, strategy: str, value: str | bytes, text: str, step: str
 ) -> None:
     rotation: Rotation = getattr(rotations, strategy)()
-    overwrite(rotation.secret_id, value)
-    token = rotation.start()
-    with refuses(rotation, Cause.SECRET, text):
-        rotation.step("createSecret", token)
-
-
-@pytest.mark.parametrize(
-    ("strategy", "value", "text"),
-    [("single_user", "{}", "is a JSON object"), ("alternating_users", "just-a-password", "is not JSON")],
-)
-def test_a_current_value_that_was_spoilt_after_create_secret(
-    rotations: Rotations, refuses: Refuses, strategy: str, value: str, text: str
-) -> None:
-    rotation: Rotation = getattr(rotations, strategy)()
-    token = rotation.start()
-    rotation.step("createSecret", token)
+    token = rotation.at(step)
     overwrite(rotation.secret_id, value)
     with refuses(rotation, Cause.SECRET, text):
-        rotation.step("setSecret", token)
+        rotation.step(step, token)
 
 
 SUPERUSER_SECRETS: list[tuple[str | bytes | None, str]] = [
@@ -142,8 +133,7 @@ SUPERUSER_SECRETS: list[tuple[str | bytes | None, str]] = [
 @pytest.mark.parametrize(("value", "text"), SUPERUSER_SECRETS, ids=lambda part: str(part)[:12])
 def test_bad_superuser_secret(rotations: Rotations, refuses: Refuses, value: str | bytes | None, text: str) -> None:
     rotation = rotations.alternating_users()
-    token = rotation.start()
-    rotation.step("createSecret", token)
+    token = rotation.at("setSecret")
     superuser_secret = rotation.environment["SUPERUSER_SECRET_ARN"]
     if value is None:
         rotation.client.delete_secret(SecretId=superuser_secret, ForceDeleteWithoutRecovery=True)
@@ -204,8 +194,7 @@ def test_a_writer_of_the_secret_cannot_have_another_user_s_password_set(rotation
     for variable, text in rotation.environment.items():
         rotations.monkeypatch.setenv(variable, text)
     rotation.put(json.dumps({"username": f"{victim.user}_clone", "password": "a-guess-at-it"}))
-    token = rotation.start()
-    rotation.step("createSecret", token)
+    token = rotation.at("setSecret")
     with refuses(rotation, Cause.DATABASE, "the secret's current credentials"):
         rotation.step("setSecret", token)
 
@@ -257,16 +246,14 @@ def test_bad_database(
     rotations: Rotations, refuses: Refuses, strategy: str, spoil: Callable[[Rotation], None], text: str
 ) -> None:
     rotation: Rotation = getattr(rotations, strategy)()
-    token = rotation.start()
-    rotation.step("createSecret", token)
+    token = rotation.at("setSecret")
     spoil(rotation)
     with refuses(rotation, Cause.DATABASE, text):
         rotation.step("setSecret", token)
 
 
 def test_a_database_that_is_read_only(rotation: Rotation, refuses: Refuses, monkeypatch: pytest.MonkeyPatch) -> None:
-    token = rotation.start()
-    rotation.step("createSecret", token)
+    token = rotation.at("setSecret")
     # As on a reader: nothing that the session sets makes it writable.
     read_only = f"{postgresql._SESSION_SETTINGS}; SET default_transaction_read_only = on"
     monkeypatch.setattr(postgresql, "_SESSION_SETTINGS", read_only)
@@ -276,12 +263,10 @@ def test_a_database_that_is_read_only(rotation: Rotation, refuses: Refuses, monk
 
 def test_a_role_that_another_session_has_locked(rotation: Rotation, refuses: Refuses) -> None:
     """The server gives up before the function does, so the message can say what was waited for."""
-    token = rotation.start()
-    rotation.step("createSecret", token)
+    token = rotation.at("setSecret")
     if rotation.environment["STRATEGY"] == "alternating-users":
         rotation.rotate()  # so that the clone is there
-        token = rotation.start()
-        rotation.step("createSecret", token)
+        token = rotation.at("setSecret")
     with rotation.database.by_socket("postgres") as other:
         other.run("BEGIN")
         other.run(f"ALTER ROLE {rotation.user} CONNECTION LIMIT 10")
@@ -291,12 +276,17 @@ def test_a_role_that_another_session_has_locked(rotation: Rotation, refuses: Ref
     rotation.steps(token, *STEPS[1:])
 
 
-def test_the_server_ends_a_wait_before_the_function_does_and_a_transaction_when_the_function_is_gone(
-    rotation: Rotation,
-) -> None:
+@pytest.fixture
+def session(rotation: Rotation) -> Any:
+    """A session of the function's, as the rotation's user."""
     server = Server(rotation.database.host, rotation.database.port, rotation.database.name, rotation.database.ca)
-    credentials = Credentials(*rotation.credentials())
-    with postgresql.Engine(server).sign_in(credentials, "the user's credentials") as session:
+    return postgresql.Engine(server).sign_in(Credentials(*rotation.credentials()), "the user's credentials")
+
+
+def test_the_server_ends_a_wait_before_the_function_does_and_a_transaction_when_the_function_is_gone(
+    session: Any,
+) -> None:
+    with session:
         [limits] = session.run(
             "SELECT current_setting('lock_timeout')::interval, current_setting('statement_timeout')::interval, "
             "current_setting('idle_in_transaction_session_timeout')::interval"
@@ -306,13 +296,8 @@ def test_the_server_ends_a_wait_before_the_function_does_and_a_transaction_when_
     assert idle == components.rotation.TIMEOUT_SECONDS
 
 
-def test_a_statement_that_takes_too_long(rotation: Rotation) -> None:
-    server = Server(rotation.database.host, rotation.database.port, rotation.database.name, rotation.database.ca)
-    credentials = Credentials(*rotation.credentials())
-    with (
-        postgresql.Engine(server).sign_in(credentials, "the user's credentials") as session,
-        pytest.raises(RotationError, match="SQLSTATE 57014: a statement took longer than 5 seconds"),
-    ):
+def test_a_statement_that_takes_too_long(session: Any) -> None:
+    with session, pytest.raises(RotationError, match="SQLSTATE 57014: a statement took longer than 5 seconds"):
         session.run("SELECT pg_sleep(:seconds::int)", seconds="10")
 
 
@@ -358,8 +343,7 @@ def test_bad_connection(
     cause: Cause,
     text: str,
 ) -> None:
-    token = rotation.start()
-    rotation.step("createSecret", token)
+    token = rotation.at("setSecret")
     for step in ("setSecret", "testSecret"):
         with pytest.MonkeyPatch.context() as patch:
             for variable, value in change(rotation.database).items():
@@ -369,14 +353,27 @@ def test_bad_connection(
         rotation.step(step, token)  # fixed, and repeated as Secrets Manager does
 
 
-def test_a_certificate_of_another_authority(
-    rotation: Rotation, refuses: Refuses, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("bundle", "cause", "text"),
+    [
+        (lambda path: make_certificates(path.parent), Cause.DATABASE, "certificate that cannot be verified"),
+        (lambda path: path.write_text("not a certificate"), Cause.CONFIGURATION, "is not a PEM bundle"),
+    ],
+    ids=["another-authority", "none"],
+)
+def test_a_bundle_that_does_not_fit(  # noqa: PLR0917 - a row of the table
+    rotation: Rotation,
+    refuses: Refuses,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    bundle: Callable[[Path], object],
+    cause: Cause,
+    text: str,
 ) -> None:
-    make_certificates(tmp_path)
-    token = rotation.start()
-    rotation.step("createSecret", token)
+    bundle(tmp_path / "ca.pem")
+    token = rotation.at("setSecret")
     monkeypatch.setenv("CA_BUNDLE", str(tmp_path / "ca.pem"))
-    with refuses(rotation, Cause.DATABASE, "certificate that cannot be verified"):
+    with refuses(rotation, cause, text):
         rotation.step("setSecret", token)
 
 
@@ -384,8 +381,7 @@ def test_a_database_that_does_not_answer(
     rotations: Rotations, refuses: Refuses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rotation = rotations.single_user()
-    token = rotation.start()
-    rotation.step("createSecret", token)
+    token = rotation.at("setSecret")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("DATABASE_PORT", str(silent.getsockname()[1]))
         monkeypatch.setattr(postgresql, "TIMEOUT_SECONDS", 1)
@@ -393,24 +389,20 @@ def test_a_database_that_does_not_answer(
             rotation.step("setSecret", token)
 
 
-@pytest.mark.parametrize("step", ["testSecret", "finishSecret"])
+@pytest.mark.parametrize(("step", "known"), [("testSecret", True), ("finishSecret", True), ("testSecret", False)])
 def test_a_pending_value_that_does_not_sign_in_never_becomes_current(
-    rotation: Rotation, refuses: Refuses, step: str
+    rotation: Rotation,
+    refuses: Refuses,
+    step: str,
+    known: bool,  # noqa: FBT001 - a cell of the table
 ) -> None:
-    """Somebody may change the password between testSecret and finishSecret."""
-    token = rotation.start()
-    rotation.steps(token, *STEPS[:3])
+    """Somebody may change the password between testSecret and finishSecret, or setSecret never ran."""
+    token = rotation.at("finishSecret" if known else "setSecret")
     pending_user, _ = rotation.parse(rotation.version(token) or "")
-    rotation.database.sql(f"ALTER ROLE {pending_user} PASSWORD 'changed-by-somebody-0005'")
+    if known:
+        rotation.database.sql(f"ALTER ROLE {pending_user} PASSWORD 'changed-by-somebody-0005'")
     with refuses(rotation, Cause.DATABASE, "signing in with the pending"):
         rotation.step(step, token)
-
-
-def test_a_test_that_fails_leaves_the_old_value_current(rotation: Rotation, refuses: Refuses) -> None:
-    token = rotation.start()
-    rotation.step("createSecret", token)  # setSecret is left out: the database does not know the pending value
-    with refuses(rotation, Cause.DATABASE, "signing in with the pending"):
-        rotation.step("testSecret", token)
 
 
 # --- Secrets Manager
@@ -468,8 +460,7 @@ def test_secrets_manager_refuses_or_cannot_be_reached(
     ],
 )
 def test_a_missing_permission_is_named(rotation: Rotation, refuses: Refuses, operation: str, step: str) -> None:
-    token = rotation.start()
-    rotation.steps(token, *STEPS[: STEPS.index(step)])
+    token = rotation.at(step)
     with pytest.MonkeyPatch.context() as patch:
         failing(patch, operation, client_error("AccessDeniedException"))
         with refuses(rotation, Cause.SECRETS_MANAGER, f"{operation} on {rotation.secret_id} failed with AccessDenied"):
@@ -481,26 +472,33 @@ def test_a_secret_that_does_not_exist(rotation: Rotation, refuses: Refuses) -> N
         rotate.handler({"Step": "createSecret", "SecretId": "gone", "ClientRequestToken": "0" * 36})
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_rotation_is_not_enabled(rotation: Rotation, refuses: Refuses, step: str) -> None:
+def disabled(rotation: Rotation) -> str:
     token = rotation.start()
     stored(rotation.secret_id).rotation_enabled = False
-    with refuses(rotation, Cause.SECRET, "rotation is not enabled"):
-        rotation.step(step, token)
+    return token
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_version_that_nobody_announced(rotation: Rotation, refuses: Refuses, step: str) -> None:
-    with refuses(rotation, Cause.EVENT, "has no version"):
-        rotation.step(step, "0" * 36)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_version_that_is_not_pending(rotation: Rotation, refuses: Refuses, step: str) -> None:
-    overtaken = rotation.start()
+def overtaken(rotation: Rotation) -> str:
+    token = rotation.start()
     rotation.start()
-    with refuses(rotation, Cause.EVENT, "is not the one being rotated in"):
-        rotation.step(step, overtaken)
+    return token
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("begin", "cause", "text"),
+    [
+        (disabled, Cause.SECRET, "rotation is not enabled"),
+        (lambda _: "0" * 36, Cause.EVENT, "has no version"),  # that nobody announced
+        (overtaken, Cause.EVENT, "is not the one being rotated in"),
+    ],
+)
+def test_a_version_that_is_not_to_be_rotated_in(  # noqa: PLR0917 - a row of the table
+    rotation: Rotation, refuses: Refuses, begin: Callable[[Rotation], str], cause: Cause, text: str, step: str
+) -> None:
+    token = begin(rotation)
+    with refuses(rotation, cause, text):
+        rotation.step(step, token)
 
 
 # --- events and settings
@@ -552,18 +550,6 @@ def test_bad_settings(change: dict[str, str], text: str) -> None:
     with pytest.raises(RotationError, match=text) as raised:
         read_configuration(GOOD | change)
     assert raised.value.cause == Cause.CONFIGURATION
-
-
-def test_a_ca_bundle_that_is_none(
-    rotation: Rotation, refuses: Refuses, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    bundle = tmp_path / "bundle.pem"
-    bundle.write_text("not a certificate")
-    token = rotation.start()
-    rotation.step("createSecret", token)
-    monkeypatch.setenv("CA_BUNDLE", str(bundle))
-    with refuses(rotation, Cause.CONFIGURATION, "is not a PEM bundle"):
-        rotation.step("setSecret", token)
 
 
 def test_settings_that_may_be_left_out() -> None:
