@@ -53,7 +53,6 @@ class Options:
     parent: str | None
     protect: bool
     depends_on: frozenset[str]
-    property_dependencies: Mapping[str, frozenset[str]]
     ignore_changes: tuple[str, ...]
     replace_on_changes: tuple[str, ...]
     delete_before_replace: bool | None
@@ -90,7 +89,6 @@ class Recording:
 
     resources: list[Recorded] = field(default_factory=list[Recorded])
     exports: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    component_outputs: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     invokes: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list[tuple[str, Mapping[str, Any]]])
     log: list[str] = field(default_factory=list[str])
     required_pulumi: str = ""
@@ -117,14 +115,6 @@ class Recording:
     def names(self) -> list[tuple[str, str]]:
         """(type, name) of every resource, sorted."""
         return sorted((resource.type, resource.name) for resource in self.resources)
-
-    def count(self) -> dict[str, int]:
-        """How many resources there are of each type."""
-        return {type_: len(self.of(type_)) for type_ in sorted({resource.type for resource in self.resources})}
-
-    def children(self, name: str) -> list[Recorded]:
-        """The resources whose parent has that name."""
-        return [resource for resource in self.resources if resource.options.parent == name]
 
 
 class Recorder:
@@ -220,28 +210,11 @@ class _Aws:
     invokes: Mapping[str, Answer]
 
     def invoke(self, token: str, arguments: Any) -> Mapping[str, Any]:
-        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
         arn = f"arn:{self.partition}:iam::{self.account}:user/deployer"
         known: dict[str, Answer] = {
-            "aws:index/getCallerIdentity:getCallerIdentity": {
-                "id": self.account,
-                "accountId": self.account,
-                "arn": arn,
-                "userId": "AIDADEPLOYER",
-            },
-            "aws:index/getRegion:getRegion": {
-                "id": self.region,
-                "name": self.region,
-                "region": self.region,
-                "description": self.region,
-                "endpoint": f"ec2.{self.region}.{suffix}",
-            },
-            "aws:index/getPartition:getPartition": {
-                "id": self.partition,
-                "partition": self.partition,
-                "dnsSuffix": suffix,
-                "reverseDnsPrefix": ".".join(reversed(suffix.split("."))),
-            },
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": self.account, "arn": arn},
+            "aws:index/getRegion:getRegion": {"region": self.region},
+            "aws:index/getPartition:getPartition": {"partition": self.partition},
         }
         known.update(self.invokes)
         if token not in known:
@@ -258,19 +231,9 @@ class _Aws:
             case "aws:secretsmanager/secretVersion:SecretVersion":
                 outputs |= {"versionId": f"{name}-version-id", "arn": inputs.get("secretId")}
             case "aws:ecs/taskDefinition:TaskDefinition":
-                outputs |= {
-                    "revision": 1,
-                    "arnWithoutRevision": outputs["arn"],
-                    "arn": f"{outputs['arn']}:1",
-                }
+                outputs |= {"arn": f"{outputs['arn']}:1"}
             case "aws:kms/key:Key":
                 outputs |= {"keyId": "1234abcd-12ab-34cd-56ef-1234567890ab"}
-            case "aws:lambda/function:Function":
-                outputs |= {"qualifiedArn": f"{outputs['arn']}:1", "version": "$LATEST"}
-            case "aws:s3/bucket:Bucket":
-                outputs |= {"bucketDomainName": f"{physical}.s3.amazonaws.com"}
-            case "aws:iam/role:Role":
-                outputs |= {"uniqueId": f"AROA{physical.upper()}"}
             case _ if type_.startswith("random:"):
                 length = inputs.get("length")
                 size = int(length) if isinstance(length, int | float) else 20
@@ -355,11 +318,8 @@ class _Monitor(mocks.MockMonitor):
         return resource_pb2.RegisterResourceResponse(urn=urn, id="" if self._preview else id_, object=state)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the name of the rpc
-        outputs = _plain(request.outputs)
-        if request.urn in self._names:
-            self._recording.component_outputs[self._names[request.urn]] = outputs
-        else:
-            self._recording.exports = outputs
+        if request.urn not in self._names:  # the stack
+            self._recording.exports = _plain(request.outputs)
         return super().RegisterResourceOutputs(request)
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802 - the name of the rpc
@@ -376,9 +336,6 @@ class _Monitor(mocks.MockMonitor):
             parent=parent,
             protect=bool(request.protect),
             depends_on=self._named(request.dependencies),
-            property_dependencies={
-                key: self._named(value.urns) for key, value in request.propertyDependencies.items() if value.urns
-            },
             ignore_changes=tuple(request.ignoreChanges),
             replace_on_changes=tuple(request.replaceOnChanges),
             delete_before_replace=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,

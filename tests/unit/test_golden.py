@@ -178,7 +178,7 @@ def shown(recording: Recording) -> str:
 
 
 def _resource(resource: Recorded) -> dict[str, Any]:
-    given = {f.name: getattr(resource.options, f.name) for f in fields(Options) if f.name != "property_dependencies"}
+    given = {f.name: getattr(resource.options, f.name) for f in fields(Options)}
     options = {name: _plain(value) for name, value in given.items() if value}
     return {f"{resource.type} {resource.name}": {"inputs": _plain(resource.inputs), "options": options}}
 
