@@ -308,7 +308,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     # -- helpers --
 
     def _refuse(self, resource: Resource[Any], old: Properties, new: Properties) -> None:
-        """Raise what a preview of this change is refused for."""
         for reason in resource.check_change(self._plugin.session(new), old, new):
             raise ProviderError(reason)
 
@@ -433,7 +432,6 @@ def _not_known_before(resource: Resource[Any], new: Properties) -> list[str]:
 
 
 def _kept(resource: Resource[Any], inputs: Properties) -> Properties:
-    """The inputs that a state holds."""
     known = resource.all_inputs()
     return {key: value for key, value in inputs.items() if key in known}
 

@@ -27,12 +27,10 @@ class SubnetGroup(AwsResource):
     autoname = Autoname(lower=True)
 
     def create(self, aws: Aws, new: Properties) -> str:
-        """CreateDBSubnetGroup, CreateCacheSubnetGroup."""
         self._call(aws, "create", new["name"], self._given(new), **given(Tags=tag_list(new["tagsAll"]) or None))
         return new["name"]
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeDBSubnetGroups, DescribeCacheSubnetGroups; ListTagsForResource."""
         client = aws.client(self.service)
         found = self._call(aws, "describe", resource_id)[f"{self.kind}SubnetGroups"][0]
         arn = found.get("DBSubnetGroupArn") or found["ARN"]
@@ -49,7 +47,6 @@ class SubnetGroup(AwsResource):
         self._call(aws, "modify", resource_id, self._given(new))
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteDBSubnetGroup, DeleteCacheSubnetGroup."""
         self._call(aws, "delete", resource_id)
 
     def _given(self, new: Properties) -> dict[str, Any]:

@@ -81,7 +81,6 @@ class IngressRule(AwsResource):
             yield "cidrIpv4", "exactly one of cidrIpv4, referencedSecurityGroupId must be given"
 
     def create(self, aws: Aws, new: Properties) -> str:
-        """AuthorizeSecurityGroupIngress, then CreateTags."""
         client, note = aws.client("ec2"), given(Description=new.get("description"))
         if new.get("cidrIpv4"):
             end = {"IpRanges": [{"CidrIp": new["cidrIpv4"], **note}]}

@@ -290,7 +290,6 @@ class Service(AwsResource):
 
 
 def _service(aws: Aws, cluster: str, name: str) -> Mapping[str, Any] | None:
-    """A service as DescribeServices tells it."""
     answer = aws.client("ecs").describe_services(cluster=cluster, services=[name], include=["TAGS"])
     return next(iter(answer["services"]), None)
 

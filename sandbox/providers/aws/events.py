@@ -71,7 +71,6 @@ class EventRule(AwsResource):
         }
 
     def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """PutRule with all of it."""
         self._put(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
@@ -169,7 +168,6 @@ class EventTarget(AwsResource):
         }
 
     def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """PutTargets with all of it."""
         self._put(aws, new)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:

@@ -85,7 +85,6 @@ class Role(AwsResource):
         }
 
     def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """Each changed part by its own call."""
         client = aws.client("iam")
         if "assumeRolePolicy" in changed:
             client.update_assume_role_policy(RoleName=resource_id, PolicyDocument=new["assumeRolePolicy"])
@@ -218,7 +217,6 @@ class Policy(AwsResource):
         client.create_policy_version(PolicyArn=resource_id, PolicyDocument=new["policy"], SetAsDefault=True)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeletePolicy after its other versions."""
         client = aws.client("iam")
         for version in client.list_policy_versions(PolicyArn=resource_id)["Versions"]:
             if not version["IsDefaultVersion"]:
@@ -251,7 +249,6 @@ class RolePolicyAttachment(AwsResource):
     }
 
     def label(self, inputs: Mapping[str, Any], resource_id: str) -> str:
-        """Role and policy."""
         return resource_id or f"{inputs.get('role', '')}/{last_part(str(inputs.get('policyArn', '')))}"
 
     def create(self, aws: Aws, new: Properties) -> str:
@@ -259,7 +256,6 @@ class RolePolicyAttachment(AwsResource):
         return f"{new['role']}/{new['policyArn']}"
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """Whether the role lists it."""
         role, _, arn = resource_id.partition("/")
         pages = aws.client("iam").get_paginator("list_attached_role_policies").paginate(RoleName=role)
         attached = {item["PolicyArn"] for page in pages for item in page["AttachedPolicies"]}

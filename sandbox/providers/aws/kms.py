@@ -141,7 +141,6 @@ class Alias(AwsResource):
         aws.client("kms").update_alias(AliasName=resource_id, TargetKeyId=new["targetKeyId"])
 
     def renewed(self, changed: Collection[str]) -> Collection[str]:
-        """Another key, another ARN."""
         return ("targetKeyArn",) if "targetKeyId" in changed else ()
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:

@@ -43,7 +43,6 @@ class LogGroup(AwsResource):
             aws.client("logs").put_retention_policy(logGroupName=resource_id, retentionInDays=new["retentionInDays"])
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeLogGroups by its name as prefix."""
         client = aws.client("logs")
         pages = client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=resource_id)
         for found in (item for page in pages for item in page["logGroups"]):
@@ -70,7 +69,6 @@ class LogGroup(AwsResource):
             client.disassociate_kms_key(logGroupName=resource_id)
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteLogGroup, unless `skipDestroy`."""
         if not old.get("skipDestroy"):
             aws.client("logs").delete_log_group(logGroupName=resource_id)
 

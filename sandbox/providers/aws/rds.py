@@ -89,7 +89,6 @@ class Cluster(AwsResource):
         }
 
     def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """ModifyDBCluster with what changed."""
         if sent := self.sent(new, _MODIFIED & {*changed}):
             aws.client("rds").modify_db_cluster(DBClusterIdentifier=resource_id, ApplyImmediately=False, **sent)
 
@@ -136,7 +135,6 @@ class ClusterInstance(AwsResource):
         }
 
     def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """ModifyDBInstance with what changed."""
         if sent := self.sent(new, changed):
             aws.client("rds").modify_db_instance(DBInstanceIdentifier=resource_id, ApplyImmediately=False, **sent)
 

@@ -115,7 +115,6 @@ def _exists(client: Any, bucket: str) -> bool:
 
 
 def _tags(client: Any, bucket: str) -> list[dict[str, str]]:
-    """A bucket's tags as S3 has them."""
     try:
         return client.get_bucket_tagging(Bucket=bucket)["TagSet"]
     except client.exceptions.ClientError as error:
@@ -125,7 +124,6 @@ def _tags(client: Any, bucket: str) -> list[dict[str, str]]:
 
 
 def _put_tags(client: Any, bucket: str, tags: list[dict[str, str]]) -> None:
-    """Make these a bucket's tags."""
     if tags:
         client.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
     else:
@@ -145,28 +143,32 @@ def _empty(client: Any, bucket: str) -> None:
 
 
 class _BucketSetting(AwsResource):
-    """A setting of a bucket: one object per bucket, whose id is the bucket's name."""
+    """A setting of a bucket: one object per bucket, whose id is the bucket's name. `call` is how the names of S3's calls end."""
 
+    call: ClassVar[str]
     named_by = "bucket"
 
-    def put(self, aws: Aws, bucket: str, new: Properties) -> None:
-        """Make the setting what the program says."""
-        raise NotImplementedError
+    def wanted(self, new: Properties) -> dict[str, Any]:
+        """The setting as the put call takes it."""
+        return self.sent(new)
 
-    def get(self, aws: Aws, bucket: str) -> Properties | None:
-        """The setting as it is; a "not found" of S3's means that there is none."""
-        raise NotImplementedError
+    def found(self, answer: Mapping[str, Any]) -> Properties:
+        """The setting as the get call tells it; a "not found" of S3's means that there is none."""
+        return self.told(answer)
 
     def create(self, aws: Aws, new: Properties) -> str:
-        self.put(aws, new["bucket"], new)
+        self.modify(aws, new["bucket"], {}, new, ())
         return new["bucket"]
 
     def read(self, aws: Aws, resource_id: str, state: Properties) -> Properties | None:
-        found = self.get(aws, resource_id)
-        return None if found is None else {**found, "bucket": resource_id}
+        answer = getattr(aws.client("s3"), f"get_{self.call}")(Bucket=resource_id)
+        return {**self.found(answer), "bucket": resource_id}
 
     def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        self.put(aws, resource_id, new)
+        getattr(aws.client("s3"), f"put_{self.call}")(Bucket=resource_id, **self.wanted(new))
+
+    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
+        getattr(aws.client("s3"), f"delete_{self.call}")(Bucket=resource_id)
 
 
 _BUCKET = {"bucket": Prop(str, required=True, force_new=True)}
@@ -177,16 +179,11 @@ class BucketPolicy(_BucketSetting):
 
     type_name = "aws:s3/bucketPolicy:BucketPolicy"
     title = "S3 Bucket Policy"
-    inputs: ClassVar[Inputs] = {**_BUCKET, "policy": Prop(str, required=True, same=same_policy, check=is_policy)}
-
-    def put(self, aws: Aws, bucket: str, new: Properties) -> None:
-        aws.client("s3").put_bucket_policy(Bucket=bucket, Policy=new["policy"])
-
-    def get(self, aws: Aws, bucket: str) -> Properties | None:
-        return {"policy": aws.client("s3").get_bucket_policy(Bucket=bucket)["Policy"]}
-
-    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        aws.client("s3").delete_bucket_policy(Bucket=resource_id)
+    call = "bucket_policy"
+    inputs: ClassVar[Inputs] = {
+        **_BUCKET,
+        "policy": Prop(str, aws="Policy", required=True, same=same_policy, check=is_policy),
+    }
 
 
 class BucketVersioning(_BucketSetting):
@@ -194,6 +191,7 @@ class BucketVersioning(_BucketSetting):
 
     type_name = "aws:s3/bucketVersioning:BucketVersioning"
     title = "S3 Bucket Versioning"
+    call = "bucket_versioning"
     inputs: ClassVar[Inputs] = {
         **_BUCKET,
         "versioningConfiguration": Prop(
@@ -209,15 +207,16 @@ class BucketVersioning(_BucketSetting):
         if before in ("Enabled", "Suspended") and after == "Disabled":
             yield f"versioning_configuration.status cannot be updated from '{before}' to 'Disabled'"
 
-    def put(self, aws: Aws, bucket: str, new: Properties) -> None:
+    def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
         """PutBucketVersioning; "Disabled" is the state of a bucket that never had it."""
-        status = new["versioningConfiguration"]["status"]
-        if status != "Disabled":
-            aws.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+        if new["versioningConfiguration"]["status"] != "Disabled":
+            super().modify(aws, resource_id, old, new, changed)
 
-    def get(self, aws: Aws, bucket: str) -> Properties | None:
-        found = aws.client("s3").get_bucket_versioning(Bucket=bucket)
-        return {"versioningConfiguration": {"status": found.get("Status", "Disabled")}}
+    def wanted(self, new: Properties) -> dict[str, Any]:
+        return {"VersioningConfiguration": pascal(new["versioningConfiguration"])}
+
+    def found(self, answer: Mapping[str, Any]) -> Properties:
+        return {"versioningConfiguration": {"status": answer.get("Status", "Disabled")}}
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         """Suspend it, which is as far back as S3 goes, and not even that with an object lock."""
@@ -239,17 +238,14 @@ class BucketPublicAccessBlock(_BucketSetting):
 
     type_name = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
     title = "S3 Bucket Public Access Block"
+    call = "public_access_block"
     inputs: ClassVar[Inputs] = {**_BUCKET, **{key: Prop(bool, default=False) for key in _BLOCKS}}
 
-    def put(self, aws: Aws, bucket: str, new: Properties) -> None:
-        configuration = pascal({key: new[key] for key in _BLOCKS})
-        aws.client("s3").put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=configuration)
+    def wanted(self, new: Properties) -> dict[str, Any]:
+        return {"PublicAccessBlockConfiguration": pascal({key: new[key] for key in _BLOCKS})}
 
-    def get(self, aws: Aws, bucket: str) -> Properties | None:
-        return camel(aws.client("s3").get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"])
-
-    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        aws.client("s3").delete_public_access_block(Bucket=resource_id)
+    def found(self, answer: Mapping[str, Any]) -> Properties:
+        return camel(answer["PublicAccessBlockConfiguration"])
 
 
 _SIZE: Final = "all_storage_classes_128K"
@@ -296,21 +292,18 @@ class BucketLifecycleConfiguration(_BucketSetting):
 
     type_name = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     title = "S3 Bucket Lifecycle Configuration"
+    call = "bucket_lifecycle_configuration"
     inputs: ClassVar[Inputs] = {
         **_BUCKET,
         "rules": Prop(list, required=True, same=by(_normal_rules), check=_check_rules),
     }
 
-    def put(self, aws: Aws, bucket: str, new: Properties) -> None:
-        aws.client("s3").put_bucket_lifecycle_configuration(
-            Bucket=bucket,
-            LifecycleConfiguration={"Rules": [_lifecycle_rule(rule) for rule in new["rules"]]},
-            TransitionDefaultMinimumObjectSize=_SIZE,
-        )
+    def wanted(self, new: Properties) -> dict[str, Any]:
+        rules = [_lifecycle_rule(rule) for rule in new["rules"]]
+        return {"LifecycleConfiguration": {"Rules": rules}, "TransitionDefaultMinimumObjectSize": _SIZE}
 
-    def get(self, aws: Aws, bucket: str) -> Properties | None:
-        rules = aws.client("s3").get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-        return {"rules": [_lifecycle_state(rule) for rule in rules]}
+    def found(self, answer: Mapping[str, Any]) -> Properties:
+        return {"rules": [_lifecycle_state(rule) for rule in answer["Rules"]]}
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
         aws.client("s3").delete_bucket_lifecycle(Bucket=resource_id)
@@ -359,24 +352,17 @@ class BucketServerSideEncryptionConfiguration(_BucketSetting):
 
     type_name = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     title = "S3 Bucket Server-side Encryption Configuration"
+    call = "bucket_encryption"
     inputs: ClassVar[Inputs] = {
         **_BUCKET,
         "rules": Prop(list, required=True, same=by(_normal_encryption), check=_encryption_rules),
     }
 
-    def put(self, aws: Aws, bucket: str, new: Properties) -> None:
-        aws.client("s3").put_bucket_encryption(
-            Bucket=bucket,
-            ServerSideEncryptionConfiguration={"Rules": [_encryption_rule(rule) for rule in new["rules"]]},
-        )
+    def wanted(self, new: Properties) -> dict[str, Any]:
+        return {"ServerSideEncryptionConfiguration": {"Rules": [_encryption_rule(rule) for rule in new["rules"]]}}
 
-    def get(self, aws: Aws, bucket: str) -> Properties | None:
-        found = aws.client("s3").get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
-        return {"rules": [_encryption_state(rule) for rule in found["Rules"]]}
-
-    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        """DeleteBucketEncryption: back to S3's own encryption."""
-        aws.client("s3").delete_bucket_encryption(Bucket=resource_id)
+    def found(self, answer: Mapping[str, Any]) -> Properties:
+        return {"rules": [_encryption_state(rule) for rule in answer["ServerSideEncryptionConfiguration"]["Rules"]]}
 
 
 def _encryption_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
@@ -410,19 +396,14 @@ class BucketOwnershipControls(_BucketSetting):
 
     type_name = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
     title = "S3 Bucket Ownership Controls"
+    call = "bucket_ownership_controls"
     inputs: ClassVar[Inputs] = {**_BUCKET, "rule": Prop(dict, required=True, check=_ownership)}
 
-    def put(self, aws: Aws, bucket: str, new: Properties) -> None:
-        aws.client("s3").put_bucket_ownership_controls(
-            Bucket=bucket, OwnershipControls={"Rules": [pascal(new["rule"])]}
-        )
+    def wanted(self, new: Properties) -> dict[str, Any]:
+        return {"OwnershipControls": {"Rules": [pascal(new["rule"])]}}
 
-    def get(self, aws: Aws, bucket: str) -> Properties | None:
-        found = aws.client("s3").get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"]
-        return {"rule": camel(found[0])} if found else None
-
-    def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
-        aws.client("s3").delete_bucket_ownership_controls(Bucket=resource_id)
+    def found(self, answer: Mapping[str, Any]) -> Properties:
+        return {"rule": camel(answer["OwnershipControls"]["Rules"][0])}
 
 
 RESOURCES = (

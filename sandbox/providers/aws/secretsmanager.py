@@ -279,7 +279,6 @@ def _version(aws: Aws, secret_id: str, version_id: str) -> dict[str, Any]:
 
 
 def _current(client: Any, secret_id: str) -> str | None:
-    """The version that has AWSCURRENT, by ListSecretVersionIds."""
     token: dict[str, str] | None = {}
     while token is not None:  # botocore has no paginator for them
         page = client.list_secret_version_ids(SecretId=secret_id, **token)
@@ -300,7 +299,6 @@ def _is_deleted(error: Exception) -> bool:
 
 
 def _stages(client: Any, secret_id: str) -> dict[str, list[str]]:
-    """The labels of each version of a secret."""
     return client.describe_secret(SecretId=secret_id).get("VersionIdsToStages", {})
 
 
@@ -367,7 +365,6 @@ class SecretRotation(AwsResource):
         }
 
     def modify(self, aws: Aws, resource_id: str, old: Properties, new: Properties, changed: Collection[str]) -> None:
-        """RotateSecret again with all of it."""
         if {"rotationLambdaArn", "rotationRules"} & {*changed}:
             self.create(aws, new)
 

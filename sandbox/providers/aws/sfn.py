@@ -71,7 +71,6 @@ class StateMachine(AwsResource):
         return answer["stateMachineArn"]
 
     def _settings(self, new: Properties) -> dict[str, Any]:
-        """What CreateStateMachine and UpdateStateMachine have in common."""
         logging = new.get("loggingConfiguration") or {}
         destination = logging.get("logDestination")
         sent = given(
@@ -111,7 +110,6 @@ class StateMachine(AwsResource):
         )
 
     def renewed(self, changed: Collection[str]) -> Collection[str]:
-        """Another definition is another revision."""
         return ("revisionId",) if "definition" in changed else ()
 
     def delete(self, aws: Aws, resource_id: str, old: Properties) -> None:
