@@ -193,7 +193,7 @@ def ensure(
         if aws is None:
             status("Starting the local AWS (moto) on loopback")
             died = (home.root / "moto.json").exists()
-            _stop_recorded(home)
+            stop(home)
             aws = _start(home)
             if died:
                 say("The local AWS had stopped, and what was in it is gone; a fresh one runs now.")
@@ -214,11 +214,6 @@ def ensure(
             )
         write_private(marked, mark)
     return aws
-
-
-def stop(home: Home) -> int | None:
-    """Stop the built-in moto; returns its pid, None if none ran."""
-    return _stop_recorded(home)
 
 
 def _start(home: Home) -> LocalAws:
@@ -254,7 +249,8 @@ def _start(home: Home) -> LocalAws:
     return aws
 
 
-def _stop_recorded(home: Home) -> int | None:
+def stop(home: Home) -> int | None:
+    """Stop the built-in moto; returns its pid, None if none ran."""
     recorded = read_json(home.root / "moto.json")
     pid = int(str(recorded.get("pid", 0)))
     stopped = pid > 0 and is_process(pid, "sandbox.moto_server", home.root / "moto.json")

@@ -4,6 +4,7 @@ The function's archive, its variables and the secrets come from the local AWS. O
 its certificate, is the sandbox's own. No value is printed.
 """
 
+import functools
 import json
 import os
 import subprocess
@@ -23,7 +24,7 @@ import boto3
 
 from sandbox import postgresql
 from sandbox.errors import MisuseError, SandboxError
-from sandbox.local_aws import is_loopback
+from sandbox.local_aws import Credentials, is_loopback
 from sandbox.postgresql import Database
 
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
@@ -83,25 +84,22 @@ class Rotation:
         if name not in arns:
             raise MisuseError(f"there is no secret {name!r} in this stack; it has {', '.join(sorted(arns))}")
         session = boto3.Session(*credentials.values(), region_name=region)
-        client = session.client("secretsmanager", endpoint_url=endpoint)
+        aws: Callable[[str], Any] = functools.partial(session.client, endpoint_url=endpoint)
+        client = aws("secretsmanager")
         described = client.describe_secret(SecretId=arns[name])
         if not described.get("RotationEnabled"):
             raise SandboxError(
                 f"{name} is not rotated by a function: configure `rotation` (docs/rotation.md) and run `python -m sandbox up`"
             )
-        function = session.client("lambda", endpoint_url=endpoint).get_function(
-            FunctionName=described["RotationLambdaARN"]
-        )
+        function = aws("lambda").get_function(FunctionName=described["RotationLambdaARN"])
         configuration: Any = function["Configuration"]
         # As on AWS, the function has its role's rights and no others, in a session of its own name: sandbox/authorization.py asks
         # its policies.
-        assumed = session.client("sts", endpoint_url=endpoint).assume_role(
-            RoleArn=configuration["Role"], RoleSessionName=configuration["FunctionName"]
-        )["Credentials"]
+        assumed = aws("sts").assume_role(RoleArn=configuration["Role"], RoleSessionName=configuration["FunctionName"])[
+            "Credentials"
+        ]
         connection = {
-            "AWS_ACCESS_KEY_ID": assumed["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": assumed["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": assumed["SessionToken"],
+            **Credentials(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"]).variables(),
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
@@ -241,14 +239,10 @@ def _make_user(connection: Any, user: str, password: str, *attributes: str) -> N
     rights = " ".join(("LOGIN", *attributes))
     literal = postgresql.pg8000.native.literal(password)
     try:
-        connection.run(f"{verb} ROLE {_identifier(user)} {rights} PASSWORD {literal}")
+        connection.run(f"{verb} ROLE {postgresql.pg8000.native.identifier(user)} {rights} PASSWORD {literal}")
     except postgresql.pg8000.native.DatabaseError:
         # The driver's own words could quote the statement.
         raise SandboxError(f"PostgreSQL refused to make the user {user}") from None
-
-
-def _identifier(name: str) -> str:
-    return postgresql.pg8000.native.identifier(name)
 
 
 def _last_error(stdout: str, stderr: str) -> str:

@@ -62,7 +62,7 @@ def _problems(value: Any, shape: Shape, at: str) -> Iterator[str]:
         case _ if isinstance(value, str | bytes) and shape.type_name in ("string", "blob"):
             yield from _text_problems(value, shape, at)
         case _ if isinstance(value, int | float) and shape.type_name in ("integer", "long", "float", "double"):
-            yield from _number_problems(value, shape, at)
+            yield from _out_of_range(value, shape, _failed(str(value), at), "value")
         case _:
             pass  # a wrong type is botocore's to refuse, booleans and times have no constraints
 
@@ -87,19 +87,15 @@ def _text_problems(value: str | bytes, shape: Shape, at: str) -> Iterator[str]:
 
 
 def _length_problems(value: Any, shape: Shape, at: str) -> Iterator[str]:
-    low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if low is not None and len(value) < low:
-        yield f"{_failed(_shown(value, shape), at)}: Member must have length greater than or equal to {low}"
-    if high is not None and len(value) > high:
-        yield f"{_failed(_shown(value, shape), at)}: Member must have length less than or equal to {high}"
+    yield from _out_of_range(len(value), shape, _failed(_shown(value, shape), at), "length")
 
 
-def _number_problems(value: float, shape: Shape, at: str) -> Iterator[str]:
+def _out_of_range(number: float, shape: Shape, failed: str, what: str) -> Iterator[str]:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if low is not None and value < low:
-        yield f"{_failed(str(value), at)}: Member must have value greater than or equal to {low}"
-    if high is not None and value > high:
-        yield f"{_failed(str(value), at)}: Member must have value less than or equal to {high}"
+    if low is not None and number < low:
+        yield f"{failed}: Member must have {what} greater than or equal to {low}"
+    if high is not None and number > high:
+        yield f"{failed}: Member must have {what} less than or equal to {high}"
 
 
 def _failed(shown: str, at: str) -> str:
