@@ -14,11 +14,11 @@ from unittest.mock import Mock
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.providers._values import Asset
 from sandbox.providers.aws import AwsPlugin, ecs, lambda_, s3
 from sandbox.providers.aws._session import Aws, Connection
 from sandbox.providers.random_ import RandomPlugin
 from tests.sandbox.providers.conftest import REGION, Driver, State, serving
+from tests.sandbox.providers.test_provider_contract import CASES, World
 
 TRUST = '{"Version":"2012-10-17","Statement":[]}'
 POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
@@ -376,39 +376,17 @@ def test_what_s3_blocks_by_itself_is_no_difference(aws: Any) -> None:
 
 # -- Everywhere: internal/verify/validate.go and the schemas of the files that sandbox/README.md names --
 
-TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:t"
-CODE = Asset("archive", {"hash": "h", "assets": {}})
 LIFECYCLE = "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 ENCRYPTION = "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 RULE: dict[str, Any] = {"id": "r", "status": "Enabled"}
 METRIC = {"name": "m", "namespace": "n", "value": "1"}
-GOOD: dict[str, dict[str, Any]] = {
-    "cloudtrail/trail:Trail": {"s3BucketName": "b"},
-    "cloudwatch/eventRule:EventRule": {"eventPattern": "{}"},
-    "cloudwatch/eventTarget:EventTarget": {"rule": "r", "targetId": "t", "arn": TOPIC},
-    "cloudwatch/logMetricFilter:LogMetricFilter": {"logGroupName": "g", "pattern": "", "metricTransformation": METRIC},
-    "cloudwatch/metricAlarm:MetricAlarm": {
-        "comparisonOperator": "GreaterThanThreshold", "evaluationPeriods": 1, "metricName": "m", "statistic": "Sum",
-    },
-    "ecs/taskDefinition:TaskDefinition": definition("family"),
-    "iam/policy:Policy": {"policy": POLICY},
-    "iam/role:Role": {"assumeRolePolicy": TRUST},
-    "iam/rolePolicy:RolePolicy": {"role": "r", "policy": POLICY},
-    "iam/rolePolicyAttachment:RolePolicyAttachment": {"role": "r", "policyArn": ROLE_ARN},
-    "kms/alias:Alias": {"targetKeyId": "k"},
-    "lambda/function:Function": {"role": ROLE_ARN, "code": CODE, "handler": "a.b", "runtime": "python3.13"},
-    "s3/bucketPolicy:BucketPolicy": {"bucket": "b", "policy": POLICY},
-    "s3/bucketVersioning:BucketVersioning": {"bucket": "b", "versioningConfiguration": {"status": "Enabled"}},
-    LIFECYCLE: {"bucket": "b", "rules": [RULE]},
-    ENCRYPTION: {"bucket": "b", "rules": []},
-    "secretsmanager/secretPolicy:SecretPolicy": {"secretArn": ROLE_ARN, "policy": POLICY},
-    "secretsmanager/secretRotation:SecretRotation": {"secretId": "s", "rotationRules": {"automaticallyAfterDays": 1}},
-    "secretsmanager/secretVersion:SecretVersion": {"secretId": "s"},
-    "sfn/stateMachine:StateMachine": {"roleArn": ROLE_ARN, "definition": "{}"},
-    "sns/topicPolicy:TopicPolicy": {"arn": TOPIC, "policy": POLICY},
-    "sns/topicSubscription:TopicSubscription": {"topic": TOPIC, "protocol": "email", "endpoint": "a@example.com"},
-}  # fmt: skip
-"""By type, the inputs that nothing is wrong with."""
+GOOD = {case.type_name: case.inputs for case in CASES}
+"""By type, inputs that nothing is wrong with."""
+
+
+@pytest.fixture(scope="module")
+def world(aws: Any, boto: Any) -> World:
+    return World(aws, boto)
 
 
 @pytest.mark.parametrize(
@@ -511,16 +489,11 @@ GOOD: dict[str, dict[str, Any]] = {
     ],
 )  # fmt: skip
 def test_what_the_schema_refuses_fails_in_the_preview(
-    aws: Any, type_name: str, failing: str, value: Any, reason: str
+    world: World, type_name: str, failing: str, value: Any, reason: str
 ) -> None:
-    _, failures = aws.resource(f"aws:{type_name}").check({**GOOD.get(type_name, {}), failing: value})
+    _, failures = world.aws.resource(f"aws:{type_name}").check({**GOOD[f"aws:{type_name}"](world), failing: value})
     assert list(failures) == [failing]
     assert reason in failures[failing]
-
-
-@pytest.mark.parametrize("type_name", GOOD)
-def test_what_nothing_is_wrong_with_passes(aws: Any, type_name: str) -> None:
-    assert aws.resource(f"aws:{type_name}").check(GOOD[type_name])[1] == {}
 
 
 def test_a_secret_s_policy_that_was_taken_away_by_hand_is_an_update(aws: Any, boto: Any) -> None:
