@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
@@ -124,13 +125,12 @@ def _end(_number: int, _frame: FrameType | None) -> None:
     os._exit(0)
 
 
-def main() -> None:
-    """Serve until the engine ends this process, or is killed itself."""
+def serve(register: Callable[[Any, grpc.Server], None], servicer: object, *, threads: int = 8) -> None:
+    """Serve a plugin as the CLI starts one: print the port, and end with the engine, also when that is killed."""
     signal.signal(signal.SIGINT, _end)
     engine = os.getppid()
-    server = grpc.server(ThreadPoolExecutor(8))
-    untyped: Any = Host()
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(untyped, server)
+    server = grpc.server(ThreadPoolExecutor(threads))
+    register(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sys.stdout.write(f"{port}\n")
@@ -149,4 +149,4 @@ def _wait_for_the_end_of(parent: int) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--run"]:
         sys.exit(run(*sys.argv[2:]))
-    main()
+    serve(language_pb2_grpc.add_LanguageRuntimeServicer_to_server, Host())

@@ -83,7 +83,7 @@ class Rotation:
         arns: Mapping[str, str] = outputs.get("secret_arns", {})
         if name not in arns:
             raise MisuseError(f"there is no secret {name!r} in this stack; it has {', '.join(sorted(arns))}")
-        session = boto3.Session(*credentials.values(), region_name=region)
+        session: Any = boto3.Session(*credentials.values(), region_name=region)
         aws: Callable[[str], Any] = functools.partial(session.client, endpoint_url=endpoint)
         client = aws("secretsmanager")
         described = client.describe_secret(SecretId=arns[name])

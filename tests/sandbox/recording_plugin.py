@@ -5,16 +5,13 @@ It records the configuration that it gets, makes the stand-ins' calls, and only 
 
 import json
 import os
-import signal
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from sandbox import language_host
 from sandbox.home import REPOSITORY
 from sandbox.official import required
 from sandbox.providers._server import Servicer
@@ -62,26 +59,9 @@ def install(pulumi_home: Path, record: Path) -> None:
 
 def main(name: str, record: str) -> None:
     """Serve until the engine ends this process, or is gone itself."""
-    signal.signal(signal.SIGINT, _end)
     plugin = RecordingAws(Path(record)) if name == "aws" else RandomPlugin()
-    engine = os.getppid()
-    server = grpc.server(ThreadPoolExecutor(32))
-    untyped: Any = Servicer(plugin)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(untyped, server)
-    sys.stdout.write(f"{server.add_insecure_port('127.0.0.1:0')}\n")
-    server.start()
-    sys.stdout.flush()
-    _end_with(engine)
-
-
-def _end(_number: int, _frame: object) -> None:
-    os._exit(0)
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+    register = provider_pb2_grpc.add_ResourceProviderServicer_to_server
+    language_host.serve(register, Servicer(plugin), threads=32)
 
 
 if __name__ == "__main__":
