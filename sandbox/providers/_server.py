@@ -8,7 +8,7 @@ and schema.go.
 import re
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -74,6 +74,26 @@ class _Inputs:
         return {key for key, value in self.raw.items() if has_secret(value)}
 
 
+def _rpc(action: str, *parts: str, named_by: str = "", quiet: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """An answer to the engine: takes parts of the request as Python values; a failure becomes one line.
+
+    `action` begins that line, with `{type}` or `{tok}` of the request, unless `quiet`.
+    `named_by` is the part whose properties name the resource there.
+    """
+
+    def decorate(method: Callable[..., Any]) -> Any:
+        def answer(self: "Servicer", request: Any, context: grpc.ServicerContext) -> Any:
+            found = {part: _Inputs.of(getattr(request, part)) for part in parts}
+            doing = self.doing(action, request, found.get(named_by))
+            return self.guard(
+                context, doing, found.values(), lambda: method(self, request, *found.values()), quiet=quiet
+            )
+
+        return answer
+
+    return decorate
+
+
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """Serves one plugin."""
 
@@ -94,14 +114,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802 - running calls end by themselves, quickly
         return Empty()
 
-    def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
-        news = _Inputs.of(request.news)
-
-        def check() -> Any:
-            failures = self._plugin.check_config(news.values)
-            return provider_pb2.CheckResponse(inputs=request.news, failures=_failures(failures))
-
-        return self._guard(context, "checking the provider's configuration", [news], check)
+    @_rpc("checking the provider's configuration", "news")
+    def CheckConfig(self, request: Any, news: _Inputs) -> Any:  # noqa: N802
+        failures = self._plugin.check_config(news.values)
+        return provider_pb2.CheckResponse(inputs=request.news, failures=_failures(failures))
 
     def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         old, new = _Inputs.of(request.old_inputs).values, _Inputs.of(request.news).values
@@ -109,40 +125,28 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         some = provider_pb2.DiffResponse.DIFF_SOME if differing else provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(changes=some, diffs=differing)
 
-    def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
-        config = _Inputs.of(request.args)
+    @_rpc("configuring the provider", "args", quiet=True)
+    def Configure(self, request: Any, config: _Inputs) -> Any:  # noqa: N802
+        self._plugin.configure(config.values)
+        return provider_pb2.ConfigureResponse(
+            acceptSecrets=True, supportsPreview=True, supports_autonaming_configuration=True
+        )
 
-        def configure() -> Any:
-            self._plugin.configure(config.values)
-            return provider_pb2.ConfigureResponse(
-                acceptSecrets=True, supportsPreview=True, supports_autonaming_configuration=True
-            )
-
-        return self._guard(context, "configuring the provider", [config], configure, quiet=True)
-
-    def Invoke(self, request: Any, context: Any) -> Any:  # noqa: N802
-        arguments = _Inputs.of(request.args)
-
-        def invoke() -> Any:
-            function = self._plugin.function(request.tok)
-            result = function(self._plugin.session(arguments.values), arguments.values)
-            response = provider_pb2.InvokeResponse()
-            getattr(response, "return").CopyFrom(encode(result))
-            return response
-
-        return self._guard(context, f"invoking {request.tok}", [arguments], invoke, quiet=True)
+    @_rpc("invoking {tok}", "args", quiet=True)
+    def Invoke(self, request: Any, arguments: _Inputs) -> Any:  # noqa: N802
+        function = self._plugin.function(request.tok)
+        result = function(self._plugin.session(arguments.values), arguments.values)
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").CopyFrom(encode(result))
+        return response
 
     # -- a resource's life --
 
-    def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
-        olds, news = _Inputs.of(request.olds), _Inputs.of(request.news)
-
-        def check() -> Any:
-            resource = self._plugin.resource(_type(request.urn))
-            inputs, failures = self._check(resource, olds, news, request)
-            return provider_pb2.CheckResponse(inputs=encode(inputs), failures=_failures(failures))
-
-        return self._guard(context, f"checking {_type(request.urn)}", [olds, news], check, quiet=True)
+    @_rpc("checking {type}", "olds", "news", quiet=True)
+    def Check(self, request: Any, olds: _Inputs, news: _Inputs) -> Any:  # noqa: N802
+        resource = self._plugin.resource(_type(request.urn))
+        inputs, failures = self._check(resource, olds, news, request)
+        return provider_pb2.CheckResponse(inputs=encode(inputs), failures=_failures(failures))
 
     def _check(
         self, resource: Resource[Any], olds: _Inputs, news: _Inputs, request: Any
@@ -193,117 +197,91 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         _checked(rule.property, resource.all_inputs()[rule.property], inputs[rule.property], failures)
         return [rule.property], failures
 
-    def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
-        olds, news = _Inputs.of(request.olds), _Inputs.of(request.news)
+    @_rpc("diffing {type}", "olds", "news")
+    def Diff(self, request: Any, olds: _Inputs, news: _Inputs) -> Any:  # noqa: N802
+        resource = self._plugin.resource(_type(request.urn))
+        found = _changes(resource, olds.values, news.values, request.ignoreChanges)
+        self._refuse(resource, olds.values, news.values)
+        replaces = sorted({change.property for change in found if change.replace})
+        rule = resource.autoname
+        named = rule is not None and rule.property in news.raw and rule.property not in news.defaults
+        return provider_pb2.DiffResponse(
+            changes=provider_pb2.DiffResponse.DIFF_SOME if found else provider_pb2.DiffResponse.DIFF_NONE,
+            diffs=sorted({change.property for change in found}),
+            replaces=replaces,
+            detailedDiff={_diff.format_path(change.path): _property_diff(change) for change in found},
+            hasDetailedDiff=True,
+            # Whatever the names are: the bridge does not compare them (nameRequiresDeleteBeforeReplace).
+            deleteBeforeReplace=bool(replaces) and (resource.delete_before_replace or named),
+        )
 
-        def diff() -> Any:
-            resource = self._plugin.resource(_type(request.urn))
-            found = _changes(resource, olds.values, news.values, request.ignoreChanges)
-            self._refuse(resource, olds.values, news.values)
-            replaces = sorted({change.property for change in found if change.replace})
-            rule = resource.autoname
-            named = rule is not None and rule.property in news.raw and rule.property not in news.defaults
-            return provider_pb2.DiffResponse(
-                changes=provider_pb2.DiffResponse.DIFF_SOME if found else provider_pb2.DiffResponse.DIFF_NONE,
-                diffs=sorted({change.property for change in found}),
-                replaces=replaces,
-                detailedDiff={_diff.format_path(change.path): _property_diff(change) for change in found},
-                hasDetailedDiff=True,
-                # Whatever the names are: the bridge does not compare them (nameRequiresDeleteBeforeReplace).
-                deleteBeforeReplace=bool(replaces) and (resource.delete_before_replace or named),
-            )
+    @_rpc("creating", "properties", named_by="properties")
+    def Create(self, request: Any, news: _Inputs) -> Any:  # noqa: N802
+        resource = self._plugin.resource(_type(request.urn))
+        new, secret = news.values, news.secret_keys
+        self._refuse(resource, {}, new)
+        if request.preview:
+            unknown = dict.fromkeys(_not_known_before(resource, new), UNKNOWN)
+            return provider_pb2.CreateResponse(properties=_state(resource, {**unknown, **_kept(resource, new)}, secret))
+        session = self._plugin.session(new)
+        resource_id = resource.create(session, new)
+        problem: Exception | None = None
+        try:
+            resource.finish(session, resource_id, new)
+        except Exception as error:
+            if self._plugin.explain(error) is None:
+                raise
+            problem = error
+        resource_id, state = self._read(resource, session, resource_id, new, new)
+        if problem is not None:
+            reason = f"creating {resource.title} ({resource.label(new, '')}): {self._plugin.explain(problem)}"
+            raise _InitFailedError(resource_id, _wrapped(resource, state, secret), news.raw, reason)
+        return provider_pb2.CreateResponse(id=resource_id, properties=_state(resource, state, secret))
 
-        return self._guard(context, f"diffing {_type(request.urn)}", [olds, news], diff)
+    @_rpc("reading", "properties", "inputs", named_by="properties")
+    def Read(self, request: Any, olds: _Inputs, inputs: _Inputs) -> Any:  # noqa: N802
+        resource = self._plugin.resource(_type(request.urn))
+        asked, base = request.id, olds.values
+        where = base
+        if not olds.raw:
+            asked, where = self._plugin.imported_as(resource, asked)
+        session = self._plugin.session(where)
+        try:
+            resource_id, state = self._read(resource, session, asked, base, inputs.values)
+        except _GoneError:
+            return provider_pb2.ReadResponse()
+        secret = olds.secret_keys | inputs.secret_keys
+        new_inputs = _refreshed(resource, inputs, state) if olds.raw else _imported(resource, state)
+        wrapped = {key: _wrap(resource, key, value, secret) for key, value in new_inputs.items()}
+        return provider_pb2.ReadResponse(
+            id=resource_id, properties=_state(resource, state, secret), inputs=encode(wrapped)
+        )
 
-    def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
-        news = _Inputs.of(request.properties)
-        token = _type(request.urn)
+    @_rpc("updating", "olds", "news", named_by="news")
+    def Update(self, request: Any, olds: _Inputs, news: _Inputs) -> Any:  # noqa: N802
+        resource = self._plugin.resource(_type(request.urn))
+        old, new = olds.values, news.values
+        secret = news.secret_keys | (olds.secret_keys - {*new})
+        changed = {change.property for change in _changes(resource, old, new, request.ignoreChanges)}
+        base = {**old, **_kept(resource, new)}
+        base = {key: value for key, value in base.items() if key in new or not _removed(resource, key, changed)}
+        if request.preview:
+            unknown = dict.fromkeys(resource.renewed(changed), UNKNOWN)
+            return provider_pb2.UpdateResponse(properties=_state(resource, {**base, **unknown}, secret))
+        session = self._plugin.session(new)
+        resource.update(session, request.id, old, new, changed)
+        _, state = self._read(resource, session, request.id, base, new)
+        return provider_pb2.UpdateResponse(properties=_state(resource, state, secret))
 
-        def create() -> Any:
-            resource = self._plugin.resource(token)
-            new, secret = news.values, news.secret_keys
-            self._refuse(resource, {}, new)
-            if request.preview:
-                unknown = dict.fromkeys(_not_known_before(resource, new), UNKNOWN)
-                return provider_pb2.CreateResponse(
-                    properties=_state(resource, {**unknown, **_kept(resource, new)}, secret)
-                )
-            session = self._plugin.session(new)
-            resource_id = resource.create(session, new)
-            problem: Exception | None = None
-            try:
-                resource.finish(session, resource_id, new)
-            except Exception as error:
-                if self._plugin.explain(error) is None:
-                    raise
-                problem = error
-            resource_id, state = self._read(resource, session, resource_id, new, new)
-            if problem is not None:
-                reason = f"creating {resource.title} ({resource.label(new, '')}): {self._plugin.explain(problem)}"
-                raise _InitFailedError(resource_id, _wrapped(resource, state, secret), news.raw, reason)
-            return provider_pb2.CreateResponse(id=resource_id, properties=_state(resource, state, secret))
-
-        return self._guard(context, self._doing("creating", token, news.values, ""), [news], create)
-
-    def Read(self, request: Any, context: Any) -> Any:  # noqa: N802
-        olds, inputs = _Inputs.of(request.properties), _Inputs.of(request.inputs)
-        token = _type(request.urn)
-
-        def read() -> Any:
-            resource = self._plugin.resource(token)
-            asked, base = request.id, olds.values
-            where = base
-            if not olds.raw:
-                asked, where = self._plugin.imported_as(resource, asked)
-            session = self._plugin.session(where)
-            try:
-                resource_id, state = self._read(resource, session, asked, base, inputs.values)
-            except _GoneError:
-                return provider_pb2.ReadResponse()
-            secret = olds.secret_keys | inputs.secret_keys
-            new_inputs = _refreshed(resource, inputs, state) if olds.raw else _imported(resource, state)
-            wrapped = {key: _wrap(resource, key, value, secret) for key, value in new_inputs.items()}
-            return provider_pb2.ReadResponse(
-                id=resource_id, properties=_state(resource, state, secret), inputs=encode(wrapped)
-            )
-
-        return self._guard(context, self._doing("reading", token, olds.values, request.id), [olds, inputs], read)
-
-    def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
-        olds, news = _Inputs.of(request.olds), _Inputs.of(request.news)
-        token = _type(request.urn)
-
-        def update() -> Any:
-            resource = self._plugin.resource(token)
-            old, new = olds.values, news.values
-            secret = news.secret_keys | (olds.secret_keys - {*new})
-            changed = {change.property for change in _changes(resource, old, new, request.ignoreChanges)}
-            base = {**old, **_kept(resource, new)}
-            base = {key: value for key, value in base.items() if key in new or not _removed(resource, key, changed)}
-            if request.preview:
-                unknown = dict.fromkeys(resource.renewed(changed), UNKNOWN)
-                return provider_pb2.UpdateResponse(properties=_state(resource, {**base, **unknown}, secret))
-            session = self._plugin.session(new)
-            resource.update(session, request.id, old, new, changed)
-            _, state = self._read(resource, session, request.id, base, new)
-            return provider_pb2.UpdateResponse(properties=_state(resource, state, secret))
-
-        return self._guard(context, self._doing("updating", token, news.values, request.id), [olds, news], update)
-
-    def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
-        olds = _Inputs.of(request.properties)
-        token = _type(request.urn)
-
-        def delete() -> Any:
-            resource = self._plugin.resource(token)
-            try:
-                resource.delete(self._plugin.session(olds.values), request.id, olds.values)
-            except Exception as error:
-                if not (resource.forgives_gone and self._plugin.is_gone(error)):
-                    raise
-            return Empty()
-
-        return self._guard(context, self._doing("deleting", token, olds.values, request.id), [olds], delete)
+    @_rpc("deleting", "properties", named_by="properties")
+    def Delete(self, request: Any, olds: _Inputs) -> Any:  # noqa: N802
+        resource = self._plugin.resource(_type(request.urn))
+        try:
+            resource.delete(self._plugin.session(olds.values), request.id, olds.values)
+        except Exception as error:
+            if not (resource.forgives_gone and self._plugin.is_gone(error)):
+                raise
+        return Empty()
 
     # -- helpers --
 
@@ -326,11 +304,16 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self._plugin.settle(resource, session, live, base)
         return str(live.pop("id", resource_id)), _settled(resource, base, live)
 
-    def _doing(self, action: str, token: str, properties: Mapping[str, Any], resource_id: str) -> str:
-        resource = self._plugin.resources.get(token)
-        return f"{action} {resource.title} ({resource.label(properties, resource_id)})" if resource else token
+    def doing(self, action: str, request: Any, properties: _Inputs | None) -> str:
+        """What a call does, for its error; with properties, on which resource."""
+        if properties is None:
+            return action.format(tok=getattr(request, "tok", ""), type=_type(request.urn) if "{type}" in action else "")
+        resource, resource_id = self._plugin.resources.get(_type(request.urn)), getattr(request, "id", "")
+        if resource is None:
+            return _type(request.urn)
+        return f"{action} {resource.title} ({resource.label(properties.values, resource_id)})"
 
-    def _guard(
+    def guard(
         self,
         context: grpc.ServicerContext,
         doing: str,
