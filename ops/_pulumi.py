@@ -97,7 +97,8 @@ class Configuration:
         cut = arguments.index("--") if "--" in arguments else len(arguments)
         tool, project = (find_pulumi(),), ()
         if self.sandbox:
-            tool, project = (sys.executable, "-m", "sandbox"), _other_project(self.directory)
+            elsewhere = self.directory != ROOT
+            tool, project = (sys.executable, "-m", "sandbox"), ("--project", str(self.directory)) if elsewhere else ()
         return [*tool, *arguments[:cut], "--stack", self.stack, *project, *arguments[cut:]]
 
     def _project(self) -> Mapping[str, Any]:
@@ -135,11 +136,6 @@ class Configuration:
             verb = "" if arguments[0].startswith("-") else f" {arguments[0]}"
             raise MisuseError(f"{what[:-1]}{verb}`: {why}")
         return done.stdout
-
-
-def _other_project(directory: Path) -> tuple[str, ...]:
-    """Return the sandbox's option for a project elsewhere."""
-    return () if directory == ROOT else ("--project", str(directory))
 
 
 def sandbox_command(

@@ -89,14 +89,9 @@ class Stack(Outputs[str]):
         return {name: secret.arn for name, secret in self.secrets.items()}
 
     @property
-    def foreign_secrets(self) -> Mapping[str, Secret[str]]:
-        """The secrets that the stack reads and does not own, by name in the catalogue."""
-        return {name: secret for name, secret in self.secrets.items() if secret.foreign}
-
-    @property
     def foreign_arns(self) -> Mapping[str, str]:
-        """ARN of each foreign secret by its name in the catalogue."""
-        return {name: secret.arn for name, secret in self.foreign_secrets.items()}
+        """ARN of each secret that the stack reads and does not own, by its name in the catalogue."""
+        return {name: secret.arn for name, secret in self.secrets.items() if secret.foreign}
 
     @property
     def full_names(self) -> Mapping[str, str]:

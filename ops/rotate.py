@@ -190,18 +190,15 @@ def _why_not(stack: Stack, record: Record, key: str | None = None) -> str:
 
 def _refuse_moto(stack: Stack, name: str) -> None:
     """Refuse where a rotation would break the secret: moto runs no function and loses the current value."""
-    if uses_local_aws() and _is_moto():
-        command = f"python -m sandbox rotate {name} --stack {stack.environment}"
-        raise MisuseError(f"the local AWS does not run functions; the sandbox rotates it: {command}")
-
-
-def _is_moto() -> bool:
+    if not uses_local_aws():
+        return
+    url = f"{os.environ['AWS_ENDPOINT_URL'].rstrip('/')}/moto-api/config"
     try:
-        url = f"{os.environ['AWS_ENDPOINT_URL'].rstrip('/')}/moto-api/config"
-        with build_opener(ProxyHandler({})).open(url, timeout=5):  # it is on this machine, whatever the proxy
-            return True
+        build_opener(ProxyHandler({})).open(url, timeout=5).close()  # it is on this machine, whatever the proxy
     except (OSError, http.client.HTTPException):
-        return False
+        return
+    command = f"python -m sandbox rotate {name} --stack {stack.environment}"
+    raise MisuseError(f"the local AWS does not run functions; the sandbox rotates it: {command}")
 
 
 def _begin(aws: Aws, stack: Stack, record: Record, *, yes: bool) -> str:

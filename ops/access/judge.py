@@ -242,9 +242,12 @@ def _grants(facts: Facts, secret: Secret, trusted: set[str]) -> Iterator[Grant]:
             # Routes lead to a role of the stack, or to a user.
             if grant.right == "read" and (found in facts.roles or ":user/" in found.role.arn):
                 targets.append(Target(found.role, found.kind == "execution", found.function_arn))
-    for found in facts.roles:
-        if any(target.role is found.role for target in targets):
-            yield from _through_trust(secret, found.role, wider=found.kind not in PIPELINE)
+    # Whoever assumes a role that reads, reads, too.
+    for found in (one for one in facts.roles if any(target.role is one.role for target in targets)):
+        for statement in found.role.trust:
+            for principal in _assuming(statement) if statement.allows else ():
+                way, depends = f"{statement} of {found.role.name}", shown_conditions(statement)
+                yield Grant(secret.name, "read", principal, way, depends, wider=found.kind not in PIPELINE)
     for found in facts.every:
         yield from _take_overs(secret, found.role, targets, known=found.role.arn in trusted | facts.deployers)
     yield from _direct_grants(secret, {found.role.arn for found in facts.every})
@@ -252,19 +255,16 @@ def _grants(facts: Facts, secret: Secret, trusted: set[str]) -> Iterator[Grant]:
 
 def _role_grants(facts: Facts, secret: Secret, found: StackRole, *, known: bool) -> Iterator[Grant]:
     meant = found.meant.get(secret.arn, frozenset())
+    # Of a replica the policies are the secret's own.
+    arns = [secret.arn, *(in_region(secret.arn, replica.region) for replica in secret.record.replicas)]
     for right, actions in RIGHTS.items():
-        asked = ((action, arn) for action in actions for arn in _with_replicas(secret))
+        asked = ((action, arn) for action in actions for arn in arns)
         decided = ((action, _decided(facts, secret, found.role, action, arn)) for action, arn in asked)
         first = next((one for one in decided if one[1].allows), None)
         if first:
             action, decision = first
             wider = not known and action.lower() not in meant
             yield Grant(secret.name, right, found.role.arn, str(decision.statement), decision.conditions, wider)
-
-
-def _with_replicas(secret: Secret) -> tuple[str, ...]:
-    """Return the secret's ARN and those of its replicas, whose policies are its own."""
-    return secret.arn, *(in_region(secret.arn, replica.region) for replica in secret.record.replicas)
 
 
 def _decided(facts: Facts, secret: Secret, role: Role, action: str, arn: str) -> Decision:
@@ -287,14 +287,6 @@ def _with_key(read: Decision, key: Key | None, role: Role, context: Mapping[str,
         return opened
     outcome = read.outcome if opened.outcome == "allowed" else opened.outcome
     return Decision(outcome, read.statement, (*read.conditions, *opened.conditions))
-
-
-def _through_trust(secret: Secret, role: Role, *, wider: bool) -> Iterator[Grant]:
-    """Yield who reads a secret by assuming a role that reads it: the principals in its trust policy beside AWS services."""
-    for statement in role.trust:
-        for principal in _assuming(statement) if statement.allows else ():
-            way = f"{statement} of {role.name}"
-            yield Grant(secret.name, "read", principal, way, shown_conditions(statement), wider)
 
 
 def _take_overs(secret: Secret, role: Role, targets: Iterable[Target], *, known: bool) -> Iterator[Grant]:
@@ -424,7 +416,10 @@ def role_findings(stack: Stack, found: StackRole, keys: Iterable[str]) -> Iterat
             continue
         problems = [*_action_problems(statement, found, design), *_resource_problems(statement, stack, design, keys)]
         # The key's policy lets others use it through their own services only.
-        if found.meant and _decrypts_directly(statement):
+        through = "action" in statement.negated or any(
+            k.lower() == "kms:viaservice" for _, k, _ in statement.conditions
+        )
+        if found.meant and not through and matches_action(statement, "kms:Decrypt"):
             problems.append("decrypts without the condition kms:ViaService")
         for problem in problems:
             yield Finding(found.role.arn, str(statement), problem)
@@ -469,11 +464,6 @@ def _resource_problems(statement: Statement, stack: Stack, design: Design, keys:
         # A key in another Region than the stack's is one of a replica.
         elif service == "kms" and resource not in own_keys and region_of(resource) in set(map(region_of, own_keys)):
             yield f"{resource} is not a key of this stack"
-
-
-def _decrypts_directly(statement: Statement) -> bool:
-    through = any(key.lower() == "kms:viaservice" for _, key, _ in statement.conditions)
-    return not through and "action" not in statement.negated and matches_action(statement, "kms:Decrypt")
 
 
 def secret_findings(stack: Stack, secret: Secret) -> Iterator[Finding]:

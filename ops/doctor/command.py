@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Annotated
@@ -18,7 +18,7 @@ from ops._stack import Stack, load
 from ops.doctor import alarms, foreign, network, role, secrets, servers, service, task, upkeep
 from ops.doctor.explain import Explanation, explain
 from ops.doctor.finding import Finding, guarded
-from ops.doctor.snapshot import Snapshot, take
+from ops.doctor.snapshot import take
 from terminal import PlainConsole
 
 _STYLES = {"ok": "green", "warning": "yellow", "failure": "bold red", "unchecked": "yellow"}
@@ -116,7 +116,8 @@ def examine(
         yield from guarded("alarms", lambda: alarms.check(stack, alarms.read(aws, stack)))
     yield from guarded("service", lambda: service.check_found(stack, found, ecs_service))
     for one in running:
-        seen = _seen_from(snapshots, one)
+        # The service of the stack whose task definition it has, else the first.
+        seen = next((s for s in snapshots if s.stack.service.task_definition_family == one.family), snapshots[0])
         # A cause before its consequence: what is closed, then why tasks stopped, then how many run.
         ways = list(guarded("network", partial(network.check, aws, seen, one), one.label))
         yield from ways
@@ -127,11 +128,6 @@ def examine(
         if snapshot.stack.service.task_definition_family not in run:
             redeploy = service.redeploy(stack.region, replace(found, services=()))
             yield from guarded("redeploy", partial(upkeep.check_deployed, snapshot, *redeploy))
-
-
-def _seen_from(snapshots: Sequence[Snapshot], running: service.Service) -> Snapshot:
-    """Return what an ECS service runs: the service of the stack whose task definition it has, else the first."""
-    return next((s for s in snapshots if s.stack.service.task_definition_family == running.family), snapshots[0])
 
 
 def _explain(text: str, *, json_: bool) -> None:

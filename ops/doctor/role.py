@@ -28,13 +28,12 @@ _Simulated = Mapping[str, bool] | None
 def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     """Yield the findings about the execution role and the keys."""
     stack, role = snapshot.stack, snapshot.role
+    name = stack.service.execution_role_arn.rpartition("/")[2]
     if snapshot.role_gap:
-        name = stack.service.execution_role_arn.rpartition("/")[2]
         for check_name in ("role", "permission", "start", "key"):
             yield Finding(check_name, "unchecked", name, f"could not be checked: {snapshot.role_gap}")
         return
     if role is None:
-        name = stack.service.execution_role_arn.rpartition("/")[2]
         yield Finding("role", "failure", name, "doesn't exist: no task starts", put_back(stack))
         return
     if not snapshot.task_role_exists:
@@ -43,7 +42,8 @@ def check(aws: Aws, snapshot: Snapshot) -> Iterator[Finding]:
     yield from summed_up("role", _trust(stack, role), ok=f"{role.name} trusts ECS tasks only")
     yield from guarded("permission", lambda: _permission(aws, snapshot, role), role.name)
     yield from summed_up("start", _start(snapshot, role), ok=f"{role.name} can write the log and pull the image")
-    yield from summed_up("key", _keys(snapshot, role), ok=lambda: _key_in_use(snapshot, role))
+    decrypts, nothing = f"{role.name} can decrypt with the customer-managed key", "AWS-managed: nothing to grant"
+    yield from summed_up("key", _keys(snapshot, role), ok=lambda: decrypts if snapshot.keys else nothing)
 
 
 def _permission(aws: Aws, snapshot: Snapshot, role: Role) -> Iterator[Finding]:
@@ -53,12 +53,6 @@ def _permission(aws: Aws, snapshot: Snapshot, role: Role) -> Iterator[Finding]:
     how = "static evaluation of the policies" if simulated is None else by_iam
     ok = f"{role.name} can read exactly the container's {counted(len(wanted), 'secret')} ({how})"
     yield from summed_up("permission", _reads(snapshot, role, simulated), ok=ok)
-
-
-def _key_in_use(snapshot: Snapshot, role: Role) -> str:
-    return (
-        f"{role.name} can decrypt with the customer-managed key" if snapshot.keys else "AWS-managed: nothing to grant"
-    )
 
 
 def _simulate(aws: Aws, role_arn: str, arns: Sequence[str]) -> _Simulated:

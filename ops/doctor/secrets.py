@@ -27,8 +27,9 @@ _CLONE = "_clone"
 def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
     """Yield the findings about the secrets."""
     stack, count = snapshot.stack, len(snapshot.stack.secret_arns)
-    where = f"in account {stack.account}, {stack.region}"
-    yield from summed_up("exists", _existence(snapshot), ok=f"{_all(count)} {where}")
+    all_of_them = "the only secret exists" if count == 1 else f"all {count} secrets exist"
+    ok = f"{all_of_them} in account {stack.account}, {stack.region}"
+    yield from summed_up("exists", _existence(snapshot), ok=ok)
     yield from summed_up("deletion", _deletion(snapshot), ok="none is pending deletion")
     yield from summed_up("value", _values(snapshot), ok=f"all have a value at {CURRENT}")
     if snapshot.values_read:
@@ -38,10 +39,6 @@ def check(snapshot: Snapshot, max_age_days: int | None) -> Iterator[Finding]:
     if max_age_days is not None:
         ok = f"no value is older than {counted(max_age_days, 'day')}"
         yield from summed_up("age", _ages(snapshot, max_age_days), ok=ok)
-
-
-def _all(count: int) -> str:
-    return "the only secret exists" if count == 1 else f"all {count} secrets exist"
 
 
 def _all_flat(snapshot: Snapshot) -> str:

@@ -115,8 +115,10 @@ def adopt(
     named = _named(secret or (), list(wanted))
     resources = read_terraform(terraform_state) if terraform_state else []
     with working("Looking for the secrets"):
-        live, own = _live(aws), _own(stack, project)
-        found = find(wanted, short, other_stacks(project, short), live, resources, named)
+        listed = aws.pages("secretsmanager", "list_secrets", "SecretList", IncludePlannedDeletion=True, MaxResults=100)
+        live, own = {secret["Name"]: secret["ARN"] for secret in listed}, _own(stack, project)
+        files = {path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in project.glob("Pulumi.*.yaml")}
+        found = find(wanted, short, files - {short}, live, resources, named)
         checked = list(_each_once(_checked(aws, adoption, account, own) for adoption in found))
     good = [adoption for adoption in checked if adoption.arn and not adoption.problem]
     removals = [r.address for r in resources if r.secret in {adoption.arn for adoption in good}]
@@ -143,12 +145,6 @@ def adopt(
             say(f"    terraform state rm '{address}'")
     if any(a.problem for a in checked) or not (good or any(a.found == OWN for a in checked)):
         raise typer.Exit(1)
-
-
-def other_stacks(directory: Path, stack: str) -> set[str]:
-    """Return the names of the project's other stacks, by their files."""
-    names = {path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in directory.glob("Pulumi.*.yaml")}
-    return names - {stack}
 
 
 def find(  # noqa: PLR0917 - what it looks at, in the order in which it does
@@ -248,11 +244,6 @@ def _named(given: Sequence[str], known: Sequence[str]) -> dict[str, str]:
             raise MisuseError(f"--secret takes NAME=ARN or NAME=NAME, the first one of {', '.join(known)}")
         found[name] = secret
     return found
-
-
-def _live(aws: Aws) -> dict[str, str]:
-    listed = aws.pages("secretsmanager", "list_secrets", "SecretList", IncludePlannedDeletion=True, MaxResults=100)
-    return {secret["Name"]: secret["ARN"] for secret in listed}
 
 
 def _own(stack: str, project: Path) -> set[str]:

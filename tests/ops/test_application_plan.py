@@ -46,24 +46,28 @@ def test_an_adopted_secret_is_live_under_its_own_name() -> None:
     assert {name: secret.live_name for name, secret in found.items()} == {"jwt": "legacy/jwt", "key": "p-dev-key"}
 
 
-def test_a_program_without_a_catalogue_prints_no_plan(program: Path) -> None:
-    with pytest.raises(NoPlanError):
+@pytest.mark.parametrize(
+    ("file", "content", "kind", "message"),
+    [
+        ("README.md", "", NoPlanError, "there is no catalogue.py here"),
+        (
+            "catalogue.py",
+            "import nothing_of_the_kind",
+            MisuseError,
+            r"catalogue\.py can't be read: ModuleNotFoundError",
+        ),
+        ("config/plan.py", "print('{\"schema\": 2}')", MisuseError, "schema 2, these tools read 1"),
+    ],
+)
+def test_a_program_that_prints_no_plan(
+    program: Path, file: str, content: str, kind: type[Exception], message: str
+) -> None:
+    (program / file).parent.mkdir(exist_ok=True)
+    (program / file).with_name("__init__.py").touch()
+    (program / file).write_text(content, encoding="utf-8")
+    with pytest.raises(MisuseError, match=message) as raised:
         read_plan("dev", program)
-
-
-def test_a_catalogue_that_fails_is_not_a_program_without_one(program: Path) -> None:
-    (program / "catalogue.py").write_text("import nothing_of_the_kind", encoding="utf-8")
-    with pytest.raises(MisuseError, match=r"catalogue\.py can't be read: ModuleNotFoundError") as raised:
-        read_plan("dev", program)
-    assert not isinstance(raised.value, NoPlanError)
-
-
-def test_a_plan_of_another_schema_is_refused(program: Path) -> None:
-    (program / "config").mkdir()
-    (program / "config" / "__init__.py").touch()
-    (program / "config" / "plan.py").write_text("print('{\"schema\": 2}')", encoding="utf-8")
-    with pytest.raises(MisuseError, match="schema 2, these tools read 1"):
-        read_plan("dev", program)
+    assert type(raised.value) is kind
 
 
 @pytest.mark.parametrize("command", [("list",), ("describe", "jwt-secret"), ("access",), ("doctor", "--no-values")])

@@ -19,12 +19,22 @@ def ops(ops_process: Any) -> Any:
     return ops_process
 
 
-def test_pipe_gets_exactly_the_value(stack: Stack, ops: Any) -> None:
-    done = ops(stack, "reveal", "db-master-password", "--yes")
+@pytest.mark.parametrize(
+    ("secret", "key"),
+    [
+        ("db-master-password", None),
+        ("{stack.prefix}-db-master-password", None),
+        ("{stack.outputs[secret_arns][db-master-password]}", None),
+        ("app-config", "SMTP_PASSWORD"),
+    ],
+)
+def test_pipe_gets_exactly_the_value(stack: Stack, ops: Any, secret: str, key: str | None) -> None:
+    done = ops(stack, "reveal", secret.format(stack=stack), "--yes", *(("--key", key) if key else ()))
 
-    assert (done.status, done.out) == (0, stack.values["db-master-password"])
+    value = json.loads(stack.values["app-config"])[key] if key else stack.values["db-master-password"]
+    assert (done.status, done.out) == (0, value)
     assert AUDITED in done.err
-    assert stack.values["db-master-password"] not in done.err
+    assert value not in done.err
 
 
 def test_secret_pending_deletion_is_told_with_the_way_back(stack: Stack, ops: Any) -> None:
@@ -41,17 +51,6 @@ def test_pipe_without_yes_gets_nothing(stack: Stack, ops: Any) -> None:
     assert (done.status, done.out) == (2, "")
     assert f"dev (account {stack.account}, eu-west-1)" in done.err
     assert "add --yes" in done.err
-
-
-def test_secret_is_found_by_full_name_and_arn_too(stack: Stack, ops: Any) -> None:
-    for name in (stack.full_name("jwt-secret"), stack.arn("jwt-secret")):
-        assert ops(stack, "reveal", name, "--yes").out == stack.values["jwt-secret"]
-
-
-def test_key_of_a_json_secret(stack: Stack, ops: Any) -> None:
-    done = ops(stack, "reveal", "app-config", "--key", "SMTP_PASSWORD", "--yes")
-
-    assert done.out == json.loads(stack.values["app-config"])["SMTP_PASSWORD"]
 
 
 @pytest.mark.parametrize("version", ["PREVIOUS", "previous", "AWSPREVIOUS", "pulumi-live", "ID"])
