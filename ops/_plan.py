@@ -129,13 +129,13 @@ def read_plan(stack: str, directory: Path | None = None, *, configured: bool = F
         raise MisuseError(f"stack {stack}: what {directory} prints is not a plan") from None
 
 
-def connect_planned(stack: str, found: Plan) -> tuple[Aws, str]:
-    """Return AWS for a plan's stack, and the account.
+def connect_planned(stack: str, found: Plan, region: str | None = None) -> tuple[Aws, str]:
+    """Return AWS for a plan's stack, in another Region if one is given, and the account.
 
     Raises:
         MisuseError: When the Region is unknown, or the credentials are of another account.
     """
-    region = found.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    region = region or found.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if not region:
         raise MisuseError(
             f"the Region of stack {stack} is unknown: Pulumi.{stack}.yaml has no aws:region; set AWS_REGION"

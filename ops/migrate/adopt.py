@@ -18,11 +18,10 @@ from ops._console import counted, print_json, print_table, say, working
 from ops._errors import MisuseError, aws_errors
 from ops._json import read_json
 from ops._options import JsonOption, YesOption, stack_option
-from ops._plan import project_directory, read_plan
+from ops._plan import connect_planned, project_directory, read_plan
 from ops._pulumi import Configuration, property_path
 from ops._secrets import Record, describe
 from ops._stack import ROOT, load, uses_local_aws
-from ops.migrate._source import open_aws
 from ops.migrate.apply import ProjectOption
 from ops.migrate.scan import RegionOption
 
@@ -105,12 +104,7 @@ def adopt(
     if not (file := project / f"Pulumi.{short}.yaml").is_file():
         raise MisuseError(f"there is no {file}: is {stack!r} the stack's name?")
     plan = read_plan(short, project)
-    aws = open_aws(region=region or plan.region)
-    account = aws.caller().account
-    if plan.account_ids and account not in plan.account_ids:
-        raise MisuseError(
-            f"your credentials belong to account {account}, Pulumi.{stack}.yaml allows {', '.join(plan.account_ids)} only"
-        )
+    aws, account = connect_planned(short, plan, region)
     wanted = {name: one.full_name for name, one in plan.secrets.items() if one.full_name}
     named = _named(secret or (), list(wanted))
     resources = read_terraform(terraform_state) if terraform_state else []

@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
-Deploy = Any
-Ops = Any
+from tests.ops.conftest import Deploy, Deployed, Ops
 
 READ = "secretsmanager:GetSecretValue"
 

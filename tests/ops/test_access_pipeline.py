@@ -25,10 +25,8 @@ from ops._stack import Stack
 from ops.access.declared import Declared, PipelineKind
 from ops.access.evaluator import parse
 from ops.access.pipeline import rights_problems, trust_problems
+from tests.ops.conftest import Deployed, Ops
 from tests.stacks import ACCOUNT, HERE, STACK
-
-Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
-Ops = Any
 
 ISSUER = "token.actions.githubusercontent.com"
 

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,11 +11,9 @@ from config.plan import plan
 from ops._errors import MisuseError
 from ops._plan import NoPlanError, parse, read_plan
 from tests.conftest import TICKETS
+from tests.ops.conftest import Deployed, Ops
 
 ARN = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:legacy/jwt-a1B2c3"
-
-Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
-Ops = Any
 
 
 @pytest.fixture

@@ -11,11 +11,8 @@ from unittest import mock
 import pytest
 
 from ops._backup_file import Backup, SavedSecret, SavedVersion, encrypt
+from tests.ops.conftest import Deploy, Deployed, Ops
 
-# conftest.py's types, which importlib mode gives no module name for.
-Deployed = Any
-Deploy = Any
-Ops = Any
 Restore = Callable[..., Any]
 Forge = Callable[..., Path]
 
@@ -106,7 +103,7 @@ def test_a_backup_does_not_replace_a_file_unasked(stack: Deployed, ops: Ops, sav
 )
 def test_a_key_that_is_refused(deploy: Deploy, ops: Ops, tmp_path: Path, which: str, why: str) -> None:
     stack = deploy(customer_managed_key=True)
-    key = stack.key_arn if which == "the stack's" else _key(stack)
+    key = stack.key_arn or "" if which == "the stack's" else _key(stack)
     if which == "pending deletion":
         stack.client("kms").schedule_key_deletion(KeyId=key.rpartition("/")[2])
     done = ops(stack, "backup", "--to", str(tmp_path / "b"), *(() if which == "none" else ("--kms-key", key)))

@@ -18,10 +18,10 @@ from moto.rds.models import rds_backends
 
 from ops.both_sides import change as both_sides
 from tests.conftest import TICKETS
+from tests.ops.conftest import Deployed as Stack
 from tests.ops.conftest import script
 from tests.ops.test_keep import BEFORE, FAKE, linked
 
-Stack = Any  # conftest.Deployed
 VARIABLES = {"JWT_SECRET": "the-old-jwt-secret-0001", "DATABASE_HOST": "db.internal"}
 ENVIRONMENT = [{"name": name, "value": value} for name, value in VARIABLES.items()]
 CONTAINER = {"name": "api", "image": "registry.example.com/app:1.0", "environment": ENVIRONMENT, "memory": 512}

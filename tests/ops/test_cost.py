@@ -8,10 +8,8 @@ import pytest
 
 from components import pricing
 from ops.cost import DAYS, Deployed, _rotations, bill, parameter_store
-
-Stack = Any  # conftest.py's types, which importlib mode gives no module name for
-Deploy = Any
-Ops = Any
+from tests.ops.conftest import Deploy, Ops
+from tests.ops.conftest import Deployed as Stack
 
 DEV = Deployed(
     secrets=3, replicas=0, keys=0, references=6, values=8, rotations=0, trails=0, metrics=0, alarms=0, dashboards=0

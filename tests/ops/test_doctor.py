@@ -22,8 +22,7 @@ from ops.doctor.service import check as check_service
 from ops.doctor.service import read as read_service
 from ops.doctor.snapshot import Container, Snapshot, TaskDefinition
 from ops.doctor.upkeep import check_deployed
-
-Stack = Any  # conftest.Deployed
+from tests.ops.conftest import Deployed as Stack
 
 
 def of(done: Any, *checks: str) -> list[dict[str, str]]:
@@ -287,7 +286,7 @@ def test_what_may_not_be_read_is_named(
 ) -> None:
     subnet = stack.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
     vpc = {"subnets": [subnet], "securityGroups": [], "assignPublicIp": "ENABLED"}
-    in_vpc = {"networkConfiguration": {"awsvpcConfiguration": vpc}} if "network" in checks else {}
+    in_vpc: dict[str, Any] = {"networkConfiguration": {"awsvpcConfiguration": vpc}} if "network" in checks else {}
     stack.run_service(1, **in_vpc)
     stack.endpoint = proxy.url
     for action in actions:

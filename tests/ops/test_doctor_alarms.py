@@ -9,9 +9,8 @@ from components._audit_watched import ALARMS, with_filters
 from ops._aws import Aws
 from ops._stack import parse
 from ops.doctor.alarms import Chain, check, read
+from tests.ops.conftest import Deployed as Stack
 from tests.stacks import PREFIX, STACK, TOPIC
-
-Stack = Any  # conftest.Deployed
 
 
 def alarm(name: str, **changes: Any) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import pytest
 from moto.secretsmanager.models import secretsmanager_backends
 
 from components.policies import identity
+from tests.ops.conftest import Deployed as Stack
 
-Stack = Any  # conftest.Deployed; conftest can't be imported in pytest's importlib mode
 Break = Callable[[Stack], object]
 
 DB, JWT, APP = "db-master-password", "jwt-secret", "app-config"

@@ -8,8 +8,7 @@ import pytest
 
 from ops._errors import AwsError
 from ops.doctor.finding import Finding, Unread, guarded, summed_up
-
-Stack = Any  # conftest.Deployed
+from tests.ops.conftest import Deployed as Stack
 
 PARTS = {
     "secrets._existence": {"exists"},

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
-Ops = Any
+from tests.ops.conftest import Deployed, Ops
 
 COMMANDS = [
     ("set", "jwt-secret", "--yes"),

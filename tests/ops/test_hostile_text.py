@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 
 from ops._console import print_table
-
-Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
-Ops = Any
+from tests.ops.conftest import Deployed, Ops
 
 HOSTILE = "ok\x1b[2J\x1b]0;title\x07\u202e\nsecond line"
 SHOWN = r"ok\x1b[2J\x1b]0;title\x07\u202e\nsecond line"

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from ops._unfit import unfit, unfit_to_keep
+from tests.ops.conftest import Deployed as Stack
 from tests.ops.conftest import pulumi, pulumi_in, script
 
-Stack = Any  # conftest.Deployed
 ROOT = Path(__file__).parents[2]
 
 FAKE = '''#!{python}
@@ -122,7 +122,7 @@ def refused(code: str) -> Callable[[Stack, Any], None]:
     return refuse
 
 
-def live(value: str, name: str = "jwt-secret") -> Callable[[Stack, Any], None]:
+def live(value: str, name: str = "jwt-secret") -> Callable[[Stack, Any], object]:
     return lambda stack, _: stack.put(name, value)
 
 
@@ -131,7 +131,7 @@ def delete(stack: Stack, _: Any) -> None:
 
 
 JWT, KEY = ("jwt-secret",), ("app-config", "--key", "SMTP_PASSWORD")
-REFUSED: dict[str, tuple[tuple[str, ...], Callable[[Stack, Any], None], str]] = {
+REFUSED: dict[str, tuple[tuple[str, ...], Callable[[Stack, Any], object], str]] = {
     "may not be read": (JWT, refused("AccessDeniedException"), "you are not allowed to call GetSecretValue"),
     "expired credentials": (JWT, refused("ExpiredTokenException"), "credentials have expired"),
     "blank": (JWT, live(" \n"), "is empty or blank"),

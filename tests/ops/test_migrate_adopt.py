@@ -12,10 +12,7 @@ import yaml
 from ops._errors import MisuseError
 from ops.migrate.adopt import NOT_FOUND, Adoption, Resource, find, read_terraform
 from tests.conftest import TICKETS
-from tests.ops.conftest import pulumi, pulumi_in
-
-Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
-Ops = Any
+from tests.ops.conftest import Deployed, Ops, pulumi, pulumi_in
 
 PREFIX = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:"
 NAMES = ("db-master-password", "jwt-secret", "app-config")

@@ -10,8 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 from catalogue import APPLICATION
 from components.names import Names
 from config.settings import parse
-
-Ops = Any
+from tests.ops.conftest import Ops
 
 FOLDER = Path(__file__).parent / "corpus" / "deployments"
 CHOSEN = {

@@ -11,9 +11,7 @@ from config.declarations import Application, Catalogue, Generated, PlainVariable
 from config.plan import plan
 from ops import _plan
 from ops.migrate import _target
-
-Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
-Ops = Any
+from tests.ops.conftest import Deployed, Ops
 
 SECRETS: Catalogue = (
     TextSecret("db-master-password", Generated("dbMasterPassword"), variable="DB_PASSWORD"),

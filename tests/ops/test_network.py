@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from moto.ecs.models import ecs_backends
 
-Stack = Any  # conftest.Deployed
+from tests.ops.conftest import Deployed as Stack
 
 REGION = "eu-west-1"
 

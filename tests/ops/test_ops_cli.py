@@ -22,10 +22,10 @@ from ops._ownership import ownership
 from ops._secrets import Record, Rotation
 from ops._stack import parse
 from ops.cli import COMMANDS, app
+from tests.ops.conftest import Deployed as Stack
 from tests.ops.conftest import script
 
 ROOT = Path(__file__).parents[2]
-Stack = Any  # conftest.Deployed
 
 
 @pytest.fixture

@@ -15,9 +15,8 @@ from botocore.retries.standard import ExponentialBackoff
 
 from ops._aws import Aws
 from ops._patience import COMMAND_SECONDS, READ_SECONDS, _Watch
+from tests.ops.conftest import Deployed as Stack
 from tests.ops.conftest import script
-
-Stack = Any  # conftest.Deployed
 
 
 @pytest.fixture

@@ -14,9 +14,7 @@ import pytest
 from ops.report.gather import Secret, Version
 from ops.report.page import Timeline, short
 from ops.report.reads import _counted
-
-Deployed = Any  # conftest.py's types, which importlib mode gives no module name for
-Ops = Any
+from tests.ops.conftest import Deployed, Ops
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>{{7*7}}\u202e\x1b[2J"
 SHOWN = r"<script>document.title='owned'</script><img src=x onerror=alert(1)>{{7*7}}\u202e\x1b[2J"

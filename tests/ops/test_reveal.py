@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.ops.conftest import Deployed as Stack
 from tests.ops.conftest import script
-
-Stack = Any  # conftest.Deployed
 
 AUDITED = "recorded in CloudTrail as GetSecretValue"
 

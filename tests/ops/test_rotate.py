@@ -11,8 +11,8 @@ import pytest
 
 from ops._secrets import Record
 from ops.rotate import RotationError, follow
+from tests.ops.conftest import Deployed as Stack
 
-Stack = Any  # conftest.Deployed
 NAME = "db-master-password"
 NEW = "0f0e0d0c-0000-4000-8000-000000000001"
 """The version that a rotation creates."""

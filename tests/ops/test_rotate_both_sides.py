@@ -22,9 +22,9 @@ from ops.both_sides.progress import Progress, Step, label_rotating, label_since,
 from ops.both_sides.servers import Cluster, ReplicationGroup, Server, State
 from ops.doctor.service import Found, Service, Task
 from tests.ops.conftest import ROOT
+from tests.ops.conftest import Deployed as Stack
 from tests.recorded_calls import documented_policy
 
-Stack = Any  # conftest.Deployed
 NOW = datetime(2026, 1, 29, 1, 0, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
 SINCE, BEFORE = label_since(NOW), label_rotating(State(settled=True, changed=NOW))

@@ -11,8 +11,7 @@ import pytest
 
 from config.declarations import External, JsonSecret, TextSecret
 from ops.changing import _doubts
-
-Stack = Any  # conftest.Deployed
+from tests.ops.conftest import Deployed as Stack
 
 TOKEN = TextSecret("payment-token", External(), variable="PAYMENT_TOKEN")
 PARTNERS = JsonSecret("partners", External(), variables={"ALPHA", "BETA"})
