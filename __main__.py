@@ -15,7 +15,6 @@ from components.policies.deployer import require_boundary
 from components.rotation import Rotation
 from components.service import Service
 from config import args
-from config.described import secrets_of
 from config.load import load
 
 pulumi.require_pulumi_version(PULUMI_VERSIONS)
@@ -65,7 +64,7 @@ metrics = audit.metric_count if audit else 0
 stack_outputs = Outputs[pulumi.Input[str]](
     environment=config.names.stack,
     secret_arns={name: secret.arn for name, secret in own.items()},
-    secrets=secrets_of(config, secrets),
+    secrets=args.described_secrets(config, secrets),
     services={name: service.outputs for name, service in services.items()},
     monthly_cost_usd=pricing.total(
         pricing.fixed_items(

@@ -51,6 +51,44 @@ def prefix_of(args: Mapping[str, Any], name: str) -> str:
     return str(args.get("prefix") or f"{pulumi.get_project()}-{pulumi.get_stack()}-{name}")
 
 
+def stack_prefix_of(args: Mapping[str, Any]) -> str:
+    """Return the name prefix of a component that a stack has once: the given one, or `<project>-<stack>`."""
+    return str(args.get("prefix") or f"{pulumi.get_project()}-{pulumi.get_stack()}")
+
+
+def role(
+    name: str,
+    args: Mapping[str, Any],
+    opts: pulumi.ResourceOptions,
+    *,
+    role_name: str,
+    trust: str,
+    policy: tuple[str, pulumi.Input[str]],
+    policy_resource: str = "",
+    description: str | None = None,
+) -> pulumi.Output[str]:
+    """Create a role with one inline policy, its name and its document, and return the ARN, known once it is attached."""
+    made = aws.iam.Role(
+        name,
+        name=role_name,
+        description=description,
+        assume_role_policy=trust,
+        permissions_boundary=args.get("permissions_boundary"),
+        opts=opts,
+    )
+    attached = aws.iam.RolePolicy(policy_resource or name, name=policy[0], role=made.name, policy=policy[1], opts=opts)
+    return pulumi.Output.all(made.arn, attached.id).apply(lambda known: known[0])
+
+
+def log_group(
+    name: str, args: Mapping[str, Any], opts: pulumi.ResourceOptions, group: str
+) -> "aws.cloudwatch.LogGroup":
+    """Create the log group of a component, as `log_retention_in_days` and `log_kms_key_arn` say."""
+    return aws.cloudwatch.LogGroup(
+        name, name=group, retention_in_days=retention_days(args), kms_key_id=args.get("log_kms_key_arn"), opts=opts
+    )
+
+
 def location_of(args: Mapping[str, Any], component: pulumi.Resource) -> Location:
     """Return where a component creates its resources: the given location, or the provider's."""
     given = args.get("location")

@@ -101,7 +101,7 @@ class Audit(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._location = location = _args.location_of(args, self)
         self._child = pulumi.ResourceOptions(parent=self)
-        self._prefix = args.get("prefix") or f"{pulumi.get_project()}-{pulumi.get_stack()}"
+        self._prefix = _args.stack_prefix_of(args)
         self._names = AuditNames(self._prefix, location)
         existing, kms_key_arn = args.get("existing_log_group_name"), args.get("kms_key_arn")
         boundary = args.get("permissions_boundary")
@@ -148,22 +148,17 @@ class Audit(pulumi.ComponentResource):
             kms_key_id=kms_key_arn,
             opts=self._child,
         )
-        role = aws.iam.Role(
+        role_arn = _args.role(
             f"{self._name}-trail",
-            name=self._names.role,
+            self._args,
+            self._child,
+            role_name=self._names.role,
             description=f"CloudTrail writes the events of {self._prefix} to their log group",
             # CloudTrail documents no condition key for this trust, and refuses a trail whose role it can't assume. Nobody
             # can hand it the role of an account that isn't theirs: that takes iam:PassRole on it.
-            assume_role_policy=identity.trust("cloudtrail.amazonaws.com"),
-            permissions_boundary=self._args.get("permissions_boundary"),
-            opts=self._child,
-        )
-        may_write = aws.iam.RolePolicy(
-            f"{self._name}-write-events",
-            name="write-events",
-            role=role.name,
-            policy=identity.document([trail.write_events(self._names)]),
-            opts=self._child,
+            trust=identity.trust("cloudtrail.amazonaws.com"),
+            policy=("write-events", identity.document([trail.write_events(self._names)])),
+            policy_resource=f"{self._name}-write-events",
         )
         bucket = self._bucket(max(kept_days, MIN_LOG_FILE_DAYS))
         aws.cloudtrail.Trail(
@@ -172,7 +167,7 @@ class Audit(pulumi.ComponentResource):
             s3_bucket_name=bucket,
             cloud_watch_logs_group_arn=log_group.arn.apply(lambda arn: f"{arn}:*"),
             # CloudTrail checks the role when it creates the trail.
-            cloud_watch_logs_role_arn=pulumi.Output.all(role.arn, may_write.id).apply(lambda known: known[0]),
+            cloud_watch_logs_role_arn=role_arn,
             is_multi_region_trail=True,
             include_global_service_events=True,
             enable_log_file_validation=True,

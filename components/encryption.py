@@ -7,7 +7,6 @@ import pulumi
 import pulumi_aws as aws
 
 from components import _args
-from components.checks import KEY_ARN
 from components.location import Location
 from components.names import key_description
 from components.policies.key import key_policy
@@ -55,7 +54,7 @@ class Encryption(pulumi.ComponentResource):
         """
         super().__init__("ecs-secrets:index:Encryption", name, None, opts)
         _args.refuse("Encryption", name, _problems(args))
-        prefix = args.get("prefix") or f"{pulumi.get_project()}-{pulumi.get_stack()}"
+        prefix = _args.stack_prefix_of(args)
         location = _args.location_of(args, self)
         trail = args.get("trail_name")
         key = aws.kms.Key(
@@ -86,11 +85,6 @@ class Encryption(pulumi.ComponentResource):
 
 
 def _problems(args: EncryptionArgs) -> Iterator[_args.Problem]:
-    yield from _args.unlike(
-        args,
-        {
-            "secret_arns": (WHOLE_SECRET_ARN, "full ARNs of secrets, with the six characters at their end"),
-            "import_key_arn": (KEY_ARN, "the ARN of a key: arn:...:kms:REGION:ACCOUNT:key/ID"),
-        },
-    )
+    rule = "full ARNs of secrets, with the six characters at their end"
+    yield from _args.unlike(args, {"secret_arns": (WHOLE_SECRET_ARN, rule)})
     yield from _args.outside(args, {"deletion_window_in_days": (range(7, 31), "7 to 30 days")})

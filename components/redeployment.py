@@ -83,9 +83,8 @@ class Redeployment(pulumi.ComponentResource):
             ArgsError: When AWS would refuse an argument.
         """
         super().__init__("ecs-secrets:index:Redeployment", name, None, opts)
-        self._name, self._names = name, ServiceNames(_args.prefix_of(args, name))
+        self._name, self._args, self._names = name, args, ServiceNames(_args.prefix_of(args, name))
         self._location = _args.location_of(args, self)
-        self._boundary = args.get("permissions_boundary")
         self._child = pulumi.ResourceOptions(parent=self)
         _args.refuse("Redeployment", name, _problems(args, self._names, self._location))
         self._service = pulumi.Output.concat(args["cluster"], "/", args["service"])
@@ -104,13 +103,7 @@ class Redeployment(pulumi.ComponentResource):
                 )
             ),
         )
-        log_group = aws.cloudwatch.LogGroup(
-            name,
-            name=names.redeploy_log_group,
-            retention_in_days=_args.retention_days(args),
-            kms_key_id=args.get("log_kms_key_arn"),
-            opts=self._child,
-        )
+        log_group = _args.log_group(name, args, self._child, names.redeploy_log_group)
         machine = aws.sfn.StateMachine(
             name,
             name=names.redeploy,
@@ -142,21 +135,10 @@ class Redeployment(pulumi.ComponentResource):
         self, part: str, role_name: str, *, trust: str, statements: pulumi.Input[Sequence[identity.Statement]]
     ) -> pulumi.Output[str]:
         """Create a role and return its ARN, known once its policy is attached."""
-        role = aws.iam.Role(
-            f"{self._name}-{part}",
-            name=role_name,
-            assume_role_policy=trust,
-            permissions_boundary=self._boundary,
-            opts=self._child,
+        policy = part, pulumi.Output.from_input(statements).apply(identity.document)
+        return _args.role(
+            f"{self._name}-{part}", self._args, self._child, role_name=role_name, trust=trust, policy=policy
         )
-        policy = aws.iam.RolePolicy(
-            f"{self._name}-{part}",
-            name=part,
-            role=role.name,
-            policy=pulumi.Output.from_input(statements).apply(identity.document),
-            opts=self._child,
-        )
-        return pulumi.Output.all(role.arn, policy.id).apply(lambda known: known[0])
 
     def _deployed_by_ecs(self) -> pulumi.ResourceHookBinding:
         """Return the hooks that refuse a service that UpdateService can't deploy, before anything changes.

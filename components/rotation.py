@@ -98,19 +98,13 @@ class Rotation(pulumi.ComponentResource):
         super().__init__("ecs-secrets:index:Rotation", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        prefix = args.get("prefix") or f"{pulumi.get_project()}-{pulumi.get_stack()}"
+        prefix = _args.stack_prefix_of(args)
         _args.refuse("Rotation", name, _problems(args, prefix))
         self._location = location = _args.location_of(args, self)
         self._function_name = rotation_name(prefix)
         (secret,) = _args.secrets_of([args["secret"]])
         superuser = next(iter(_args.secrets_of([args["superuser"]] if "superuser" in args else None)), None)
-        log_group = aws.cloudwatch.LogGroup(
-            name,
-            name=rotation_log_group(prefix),
-            retention_in_days=_args.retention_days(args),
-            kms_key_id=args.get("log_kms_key_arn"),
-            opts=self._child,
-        )
+        log_group = _args.log_group(name, args, self._child, rotation_log_group(prefix))
         role_arn = self._role(secret, superuser, location.log_group_arn(rotation_log_group(prefix)))
         function = self._function(role_arn, superuser.arn if superuser else None, log_group.name)
         permission = aws.lambda_.Permission(
@@ -140,15 +134,6 @@ class Rotation(pulumi.ComponentResource):
     def _role(self, secret: Secret, superuser: Secret | None, log_group_arn: str) -> pulumi.Output[str]:
         """Create the function's role and return its ARN, known once its policy is attached."""
         location = self._location
-        role = aws.iam.Role(
-            self._name,
-            name=self._function_name,
-            description="Changes the database password and the secret that holds it",
-            # Lambda sends no source account or ARN when it assumes a function's role, so no condition can bind it.
-            assume_role_policy=identity.trust("lambda.amazonaws.com"),
-            permissions_boundary=self._args.get("permissions_boundary"),
-            opts=self._child,
-        )
         policy = pulumi.Output.all(
             secret.arn,
             superuser.arn if superuser else None,
@@ -167,9 +152,17 @@ class Rotation(pulumi.ComponentResource):
                 )
             )
         )
-        role_policy = aws.iam.RolePolicy(self._name, name="rotation", role=role.name, policy=policy, opts=self._child)
         # Lambda checks the role's rights on network interfaces when it creates the function.
-        return pulumi.Output.all(role.arn, role_policy.id).apply(lambda known: known[0])
+        return _args.role(
+            self._name,
+            self._args,
+            self._child,
+            role_name=self._function_name,
+            description="Changes the database password and the secret that holds it",
+            # Lambda sends no source account or ARN when it assumes a function's role, so no condition can bind it.
+            trust=identity.trust("lambda.amazonaws.com"),
+            policy=("rotation", policy),
+        )
 
     def _function(
         self,

@@ -105,13 +105,7 @@ class TaskDefinition(pulumi.ComponentResource):
         names = ServiceNames(_args.prefix_of(args, name))
         _args.refuse("TaskDefinition", name, _problems(args, names))
         location = _args.location_of(args, self)
-        log_group = aws.cloudwatch.LogGroup(
-            name,
-            name=names.log_group,
-            retention_in_days=_args.retention_days(args),
-            kms_key_id=args.get("log_kms_key_arn"),
-            opts=child,
-        )
+        log_group = _args.log_group(name, args, child, names.log_group)
         task_role = aws.iam.Role(
             name,
             name=names.task_role,

@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 
-from components import labels
+from components import labels, outputs
 from components.app_secrets import SecretArgs, SecretsArgs, ValueArgs
 from components.audit import AuditArgs
 from components.encryption import EncryptionArgs
@@ -25,6 +25,7 @@ from config.declarations import (
     Constant,
     Declaration,
     External,
+    ForeignSecret,
     Generated,
     JsonSecret,
     Source,
@@ -32,6 +33,7 @@ from config.declarations import (
     accepted_by,
     references_of,
 )
+from config.parts import parts_of
 from config.settings import AuditSettings, RedeploySettings, RotationSettings, ServiceSettings, Settings
 
 Text = pulumi.Input[str]
@@ -62,6 +64,27 @@ def foreign_secrets(settings: Settings) -> dict[str, Secret]:
             secret.name, settings.foreign_arns[secret.name], secret.owner, settings.secret_kms_keys.get(secret.name)
         )
         for secret in settings.foreign
+    }
+
+
+def described_secrets(settings: Settings, secrets: Mapping[str, Secret]) -> dict[str, outputs.Secret[Any]]:
+    """Return what the stack's outputs say of each secret, by name in the catalogue: never a value.
+
+    Args:
+        settings: The stack's settings.
+        secrets: The stack's secrets and the foreign ones, by name.
+    """
+    return {
+        entry.name: outputs.Secret[Any](
+            arn=secrets[entry.name].arn,
+            full_name=secrets[entry.name].full_name,
+            owner=secrets[entry.name].owner,
+            region=secrets[entry.name].region,
+            json=bool(entry.keys) if isinstance(entry, ForeignSecret) else isinstance(entry, JsonSecret),
+            parts=parts_of(entry, settings.generations),
+            kms_key_arn=secrets[entry.name].kms_key_arn,
+        )
+        for entry in (*settings.catalogue, *settings.foreign)
     }
 
 
