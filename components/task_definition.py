@@ -9,6 +9,7 @@ import pulumi_aws as aws
 from components import _args
 from components._containers import SCRATCH_VOLUME, Container, container_definitions
 from components.checks import wrong_size
+from components.limits import HEALTH_CHECK
 from components.location import Location
 from components.names import ServiceNames
 from components.policies import identity
@@ -186,12 +187,12 @@ def _definitions(
     )
 
 
-_HEALTH_CHECK_SECONDS = {
-    "interval": (range(5, 301), "5 to 300 seconds"),
-    "timeout": (range(2, 61), "2 to 60 seconds"),
-    "retries": (range(1, 11), "1 to 10"),
-    "start_period": (range(301), "0 to 300 seconds"),
-}
+_HEALTH_CHECK = {
+    {"startPeriod": "start_period"}.get(key, key): (
+        range(lowest, highest + 1), f"{lowest} to {highest}" + ("" if key == "retries" else " seconds"),
+    )
+    for key, (_, lowest, highest) in HEALTH_CHECK.items()
+}  # fmt: skip
 
 
 def _problems(args: TaskDefinitionArgs, names: ServiceNames) -> Iterator[_args.Problem]:
@@ -216,7 +217,7 @@ def _problems(args: TaskDefinitionArgs, names: ServiceNames) -> Iterator[_args.P
 def _health_check_problems(check: HealthCheckArgs | None) -> Iterator[_args.Problem]:
     if check is None:
         return
-    for key, found, rule in _args.outside(check, _HEALTH_CHECK_SECONDS):
+    for key, found, rule in _args.outside(check, _HEALTH_CHECK):
         yield f"health_check.{key}", found, rule
     if list(check["command"])[:1] not in (["CMD"], ["CMD-SHELL"]) or len(check["command"]) == 1:
         yield "health_check.command", f"is {list(check['command'])!r:.60}", "CMD or CMD-SHELL, and what to run"

@@ -295,11 +295,7 @@ def _adopt(reader: Reader, catalogue: Catalogue) -> dict[str, str]:
     section = reader.section("adopt")
     if section is None:
         return {}
-    found = {d.name: section.text(d.name, check=fields.wrong_secret_arn) for d in catalogue if section.has(d.name)}
-    for name, arn in found.items():
-        if twins := [other for other, twin in found.items() if other < name and twin == arn]:
-            section.report(name, f"is also the ARN of {twins[0]}", "one secret for each entry of the catalogue")
-    return found
+    return {d.name: section.text(d.name, check=fields.wrong_secret_arn) for d in catalogue if section.has(d.name)}
 
 
 def _foreign_arns(reader: Reader, foreign: Sequence[ForeignSecret]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The application's user that the database does not have: created once, as named, with the password that the tasks read."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -87,24 +88,6 @@ def _created(rotation: Rotation) -> str:
     return rotation.at("setSecret")
 
 
-def test_without_grants_no_user_is_created(first: Rotation, rotations: Rotations) -> None:
-    rotations.monkeypatch.delenv("USER_GRANTS")
-    before = first.database.roles()
-    token = _created(first)
-    with pytest.raises(RotationError, match=r"no user of the name.*rotation.grants"):
-        first.step("setSecret", token)
-    assert first.database.roles() == before
-
-
-def test_a_clone_without_its_original_is_not_created(first: Rotation) -> None:
-    first.put(json.dumps({"username": f"{first.user}_clone", "password": "seeded-by-hand-0005"}))
-    before = first.database.roles()
-    token = _created(first)
-    with pytest.raises(RotationError, match="no user of the name"):
-        first.step("setSecret", token)
-    assert first.database.roles() == before
-
-
 def test_a_pending_value_that_is_not_the_current_one_creates_nobody(first: Rotation) -> None:
     """testSecret of a rotation that skipped setSecret."""
     token = _created(first)
@@ -112,35 +95,48 @@ def test_a_pending_value_that_is_not_the_current_one_creates_nobody(first: Rotat
         first.step("testSecret", token)
 
 
-UNGRANTABLE = {
-    "a schema of somebody else": ("USAGE ON SCHEMA pg_toast", "42501|may not grant"),
-    "a table of somebody else": ("SELECT ON ALL TABLES IN SCHEMA public", "42501|may not grant SELECT"),
-    "a schema that is missing": ("USAGE ON SCHEMA nowhere", "no schema of a name"),
-}
+def granted(*lines: str) -> Callable[[Rotation, Rotations], object]:
+    return lambda first, rotations: grants(rotations, *(line.format(user=first.user) for line in lines))
 
 
-@pytest.mark.parametrize("name", UNGRANTABLE)
-def test_a_privilege_that_the_superuser_may_not_grant_stops_the_step_and_leaves_no_user(
+def half(first: Rotation, rotations: Rotations) -> None:
+    """PostgreSQL grants nothing, and only warns, where the superuser has a privilege without the grant option."""
+    superuser, schema = first.environment["DATABASE_USERNAME"], f"half_{first.user}"
+    first.database.sql(f"CREATE SCHEMA {schema}; GRANT USAGE ON SCHEMA {schema} TO {superuser}")
+    grants(rotations, f"USAGE ON SCHEMA {schema}")
+
+
+NOT_CREATED: dict[str, tuple[Callable[[Rotation, Rotations], object], str]] = {
+    "without grants": (
+        lambda _, rotations: rotations.monkeypatch.delenv("USER_GRANTS"), r"no user of the name.*rotation.grants",
+    ),
+    "a clone without its original": (
+        lambda first, _: first.put(json.dumps({"username": f"{first.user}_clone", "password": "seeded-by-hand-0005"})),
+        "no user of the name",
+    ),
+    "a schema of somebody else": (granted("USAGE ON SCHEMA pg_toast"), "42501|may not grant"),
+    "a table of somebody else": (granted("SELECT ON ALL TABLES IN SCHEMA public"), "42501|may not grant SELECT"),
+    "a schema that is missing": (granted("USAGE ON SCHEMA nowhere"), "no schema of a name"),
+    "a warning instead of a grant": (half, "may not grant USAGE ON SCHEMA"),
+    # Names may have spaces, and are quoted: nothing that stands behind one is SQL.
+    "a grant option, taken for a part of the name": (
+        granted("USAGE ON SCHEMA of_{user} WITH GRANT OPTION"), "no schema of a name",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_CREATED)
+def test_a_user_that_cannot_be_created_as_asked_is_not_created(
     first: Rotation, rotations: Rotations, name: str
 ) -> None:
-    line, message = UNGRANTABLE[name]
+    arrange, message = NOT_CREATED[name]
     first.database.sql("CREATE TABLE IF NOT EXISTS public.of_somebody_else (id int)")
-    grants(rotations, line)
+    arrange(first, rotations)
     before = first.database.roles()
     token = _created(first)
     with pytest.raises(RotationError, match=message):
         first.step("setSecret", token)
     assert first.database.roles() == before
-
-
-def test_a_warning_instead_of_a_grant_stops_the_step(first: Rotation, rotations: Rotations) -> None:
-    """PostgreSQL grants nothing, and only warns, where the superuser has a privilege without the grant option."""
-    superuser = first.environment["DATABASE_USERNAME"]
-    first.database.sql(f"CREATE SCHEMA half_{first.user}; GRANT USAGE ON SCHEMA half_{first.user} TO {superuser}")
-    grants(rotations, f"USAGE ON SCHEMA half_{first.user}")
-    token = _created(first)
-    with pytest.raises(RotationError, match="may not grant USAGE ON SCHEMA"):
-        first.step("setSecret", token)
 
 
 def test_all_tables_and_sequences_of_a_schema(first: Rotation, rotations: Rotations) -> None:
@@ -218,14 +214,6 @@ def test_a_line_names_privileges_and_one_object(line: str) -> None:
 def test_any_other_line_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"is|grants"):
         parse(line)
-
-
-def test_a_grant_option_is_taken_for_a_part_of_the_name(first: Rotation, rotations: Rotations) -> None:
-    """Names may have spaces, and are quoted: nothing that stands behind one is SQL."""
-    grants(rotations, f"USAGE ON SCHEMA of_{first.user} WITH GRANT OPTION")
-    token = _created(first)
-    with pytest.raises(RotationError, match="no schema of a name"):
-        first.step("setSecret", token)
 
 
 def test_unreadable_grants_are_a_problem_of_the_configuration(first: Rotation, rotations: Rotations) -> None:

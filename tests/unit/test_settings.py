@@ -208,7 +208,7 @@ def refusal(stack: str = "dev", **config: Any) -> str:
         ),
         (
             {"adopt": {"jwt-secret": SECRET_ARN, "db-master-password": SECRET_ARN}},
-            "adopt.jwt-secret  is also the ARN of db-master-password",
+            "adopt.jwt-secret  is also the ARN of adopt.db-master-password",
         ),
         ({"smtpPassword": None}, "smtpPassword  is required  pulumi config set --secret smtpPassword"),
         ({"cloudflareToken": ""}, "cloudflareToken  is required  pulumi config set --secret cloudflareToken"),
