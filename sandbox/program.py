@@ -32,24 +32,21 @@ def _drop(msg: str, *context: object, **more_context: object) -> None:
 # never shows. Source: pulumi 3.272, log.py and runtime/rpc.py.
 log.debug = _drop
 
-_HERE = Path(__file__).as_uri()
 _whole_trace = resource._get_stack_trace  # noqa: SLF001
 
 
-def _trace_of_program() -> Any:
-    """Return a resource's stack trace up to `inline`.
+def _position() -> Any:
+    """Return a resource's stack trace, cut to the line that creates it.
 
-    The frames below it, of the process that runs the program, would be half of the state, which the engine writes twice for each
-    resource that it creates.
+    The 20 frames below, most of them of the process that runs the program, would be half of the state, which the engine writes
+    twice for each resource that it creates.
     """
     trace = _whole_trace()
-    names = [frame.pc.uri for frame in trace.frames]
-    if _HERE in names:
-        del trace.frames[names.index(_HERE) :]
+    del trace.frames[1:]
     return trace
 
 
-resource._get_stack_trace = _trace_of_program  # noqa: SLF001
+resource._get_stack_trace = _position  # noqa: SLF001
 
 
 def inline(directory: Path) -> Callable[[], None]:

@@ -24,6 +24,7 @@ from pulumi.runtime import _grpc_settings
 from sandbox import engine, local_aws, program
 from sandbox.errors import SandboxError
 from sandbox.home import Home
+from sandbox.pulumi_process import PulumiProcess
 
 Make = Callable[..., Any]
 
@@ -306,8 +307,18 @@ def test_a_program_sends_the_engine_no_debug_messages_and_no_frames_of_the_sandb
     assert sandbox.ok("up", *copy.options)["outputs"]["sent"] == ["the only one"]
     resources = json.loads(sandbox.checkpoint_path(copy).read_text())["checkpoint"]["latest"]["resources"]
     (trace,) = (r["stackTrace"] for r in resources if r["type"].endswith(":RandomPassword"))
-    files = [frame["sourcePosition"].rpartition("/")[2] for frame in trace if frame]
-    assert files == ["__main__.py#14"]
+    assert [frame["sourcePosition"].rpartition("/")[2] for frame in trace] == ["__main__.py#14"]
+
+
+def test_only_a_preview_skips_checkpoints(tmp_path: Path) -> None:
+    cli = tmp_path / "pulumi"
+    cli.write_text('#!/bin/sh\nprintf %s "$PULUMI_SKIP_CHECKPOINTS"\n', encoding="utf-8")
+    cli.chmod(0o755)
+    pulumi = PulumiProcess(cli, "3.274.1", {}, pids=tmp_path, interrupted=lambda _again: None)
+    told = {
+        verb: pulumi.run([verb, "--skip-preview"], str(tmp_path), {}).stdout for verb in ("preview", "up", "destroy")
+    }
+    assert told == {"preview": "true", "up": "", "destroy": ""}
 
 
 @pytest.mark.parametrize(
