@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import pg8000.native
 import pytest
@@ -22,28 +22,42 @@ class Killed(BaseException):
     """The execution environment is gone: no handler of ours runs."""
 
 
+Call = Callable[[], Any]
+
+
+def killed(_: Call) -> None:
+    raise Killed
+
+
+def answer_lost(call: Call) -> None:
+    try:
+        call()
+    finally:  # also instead of the error that the call ended with
+        raise ConnectionResetError("password=hunter2")
+
+
 # Death after a call leaves what death before the next one leaves; a lost answer also tells the function of it.
-FAULTS: dict[str, tuple[Literal["before", "after"], Callable[[], BaseException]]] = {
-    "killed-before": ("before", Killed),
-    "answer-lost-after": ("after", lambda: ConnectionResetError("password=hunter2")),
-}
+FAULTS: dict[str, Callable[[Call], Any]] = {"killed-before": killed, "answer-lost-after": answer_lost}
+
+
+def repeated(call: Call) -> Any:
+    """The answer to the first call is lost, and botocore repeats it."""
+    call()
+    return call()
 
 
 @dataclass
 class Watched:
-    """Counts the calls that the function makes; what happens at number `at` is the subclass's."""
+    """Counts the calls that the function makes, and does something else in the place of number `at`."""
 
     at: int
+    instead: Callable[[Call], Any] = killed
+    counted: Callable[[str], bool] = bool
     calls: list[str] = field(default_factory=list[str])
 
     @property
     def struck(self) -> bool:
         return len(self.calls) >= self.at
-
-    def around(self, name: str, call: Callable[[], Any]) -> Any:
-        """Make the call."""
-        self.calls.append(name)
-        return call()
 
     @contextmanager
     def injected(self) -> Generator[None]:
@@ -60,58 +74,26 @@ class Watched:
         original = getattr(owner, method)
 
         def wrapped(target: object, *args: Any, **kwargs: Any) -> Any:
-            return self.around(name(args), lambda: original(target, *args, **kwargs))
+            if self.counted(name(args)):
+                self.calls.append(name(args))
+                if len(self.calls) == self.at:
+                    return self.instead(lambda: original(target, *args, **kwargs))
+            return original(target, *args, **kwargs)
 
         patch.setattr(owner, method, wrapped)
 
 
-@dataclass
-class Fault(Watched):
-    """Lets the calls before number `at` through, and fails at that one."""
+def hanging(at: int, meanwhile: Call, results: list[Any] | None = None) -> Watched:
+    """Stops before call number `at`, lets other invocations do `meanwhile`, notes its result, and continues.
 
-    kind: str = "killed-before"
+    The calls of the other invocations are counted, so they don't hang.
+    """
 
-    def around(self, name: str, call: Callable[[], Any]) -> Any:
-        """Make the call, or fail."""
-        self.calls.append(name)
-        moment, make_error = FAULTS[self.kind]
-        strikes = len(self.calls) == self.at
-        if strikes and moment == "before":
-            raise make_error()
-        try:
-            return call()
-        finally:
-            if strikes and moment == "after":  # also instead of the error that the call ended with
-                raise make_error()
-
-
-@dataclass
-class Repeated(Watched):
-    """Makes call number `at` to AWS twice: the answer to the first is lost, and botocore repeats it."""
-
-    def around(self, name: str, call: Callable[[], Any]) -> Any:
-        """Make the call, once more when it is its turn."""
-        if name[0].isupper() and not name.isupper():  # an operation of AWS, neither "connect" nor a statement
-            self.calls.append(name)
-            if self.struck and len(self.calls) == self.at:
-                call()
+    def instead(call: Call) -> Any:
+        ([] if results is None else results).append(meanwhile())
         return call()
 
-
-@dataclass
-class Hang(Watched):
-    """Stops before call number `at`, lets other invocations do `meanwhile`, and continues."""
-
-    meanwhile: Callable[[], Any] = lambda: None
-    results: list[Any] = field(default_factory=list[Any])
-    """What `meanwhile` returned; empty when the step made fewer calls."""
-
-    def around(self, name: str, call: Callable[[], Any]) -> Any:
-        """Make the call, late when it is its turn."""
-        self.calls.append(name)
-        if len(self.calls) == self.at:  # the calls of the other invocations are counted, so they don't hang
-            self.results.append(self.meanwhile())
-        return call()
+    return Watched(at, instead)
 
 
 ALTERNATING = ("alternating_users", 0)
@@ -145,7 +127,7 @@ def test_a_step_that_dies_at_any_call_locks_nobody_out_and_is_finished_by_repeat
         held_by_clients = rotation.value()
         token = rotation.start()
         rotation.steps(token, *before)
-        fault = Fault(at, kind=kind)
+        fault = Watched(at, FAULTS[kind])
 
         with fault.injected():
             outcome = _run(rotation, step, token)
@@ -196,13 +178,14 @@ def _someone_gets_in(rotation: Rotation, strategy: str, held_by_clients: str, to
 def test_a_call_to_aws_whose_answer_was_lost_is_repeated_and_the_step_succeeds(rotation: Rotation, step: str) -> None:
     for at in range(1, 100):
         token = rotation.at(step)
-        repeated = Repeated(at)
-        with repeated.injected():
+        # An operation of AWS, neither "connect" nor a statement.
+        watched = Watched(at, repeated, lambda name: name[0].isupper() and not name.isupper())
+        with watched.injected():
             rotation.step(step, token)
         rotation.steps(token, *STEPS[STEPS.index(step) :])
         assert rotation.value() == rotation.version(token)
         assert rotation.works()
-        if not repeated.struck:
+        if not watched.struck:
             return
     pytest.fail("the step made no end of calls")
 
@@ -210,12 +193,12 @@ def test_a_call_to_aws_whose_answer_was_lost_is_repeated_and_the_step_succeeds(r
 def test_a_label_that_could_not_be_moved_fails_the_step(rotation: Rotation) -> None:
     """The check for a lost answer must not take every failure for one."""
     token = rotation.at("finishSecret")
-    fault = Fault(1000)
+    fault = Watched(1000)
     with fault.injected():
         rotation.step("finishSecret", token)
     at = fault.calls.index("UpdateSecretVersionStage") + 1
     token = rotation.at("finishSecret")
-    with Hang(at, meanwhile=lambda: rotation.put(rotation.value())).injected():
+    with hanging(at, lambda: rotation.put(rotation.value())).injected():
         outcome = _run(rotation, "finishSecret", token)
     assert "UpdateSecretVersionStage" in str(outcome)
     assert rotation.value() != rotation.version(token)
@@ -264,14 +247,15 @@ def test_a_step_that_hangs_at_any_call_and_continues_after_later_rotations_chang
         for _ in range(completed_rotations):
             rotation.rotate()
         token = rotation.at(step)
-        hang = Hang(at, meanwhile=functools.partial(_overtake, rotation, token, later_rotations))
+        results: list[Any] = []
+        hang = hanging(at, functools.partial(_overtake, rotation, token, later_rotations), results)
         with hang.injected():
             outcome = _run(rotation, step, token)
-        if not hang.results:
+        if not results:
             assert at > 3, "the step made no calls"
             return
         assert outcome is None or isinstance(outcome, RotationError)
-        if unfinished := hang.results[0]:
+        if unfinished := results[0]:
             rotation.start_again(unfinished)
             rotation.steps(unfinished, *STEPS)
         assert rotation.works(), f"the live password was overwritten at call {at}: {hang.calls}"
@@ -286,7 +270,7 @@ def test_a_create_secret_that_continues_late_does_not_block_the_rotations_after_
     """AWSPENDING on a version that no rotation owns would make RotateSecret fail until somebody removes it."""
     token = rotation.start()
 
-    with Hang(3, meanwhile=lambda: _overtake(rotation, token, 1)).injected():
+    with hanging(3, lambda: _overtake(rotation, token, 1)).injected():
         outcome = _run(rotation, "createSecret", token)
     assert "no longer being rotated in" in str(outcome)
     assert "AWSPENDING" not in rotation.labels().get(token, [])
@@ -295,7 +279,7 @@ def test_a_create_secret_that_continues_late_does_not_block_the_rotations_after_
 @pytest.mark.parametrize("strategy", ["single_user", "alternating_users"])
 def test_faults_reach_every_kind_of_call(rotations: Rotations, strategy: str) -> None:
     rotation: Rotation = getattr(rotations, strategy)()
-    fault = Fault(1000)
+    fault = Watched(1000)
     token = rotation.start()
     with fault.injected():
         rotation.steps(token, *STEPS)

@@ -8,7 +8,7 @@ import pytest
 from components.functions.rotate_password.errors import RotationError
 from components.functions.rotate_password.grants import Grant, parse
 from tests.functions.conftest import Rotation, Rotations, stored
-from tests.functions.test_rotation_faults import FAULTS, Fault, Killed
+from tests.functions.test_rotation_faults import FAULTS, Killed, Watched
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_a_trial_that_dies_at_any_call_is_finished_by_repeating_it(first: Rotati
         if first.database.sql("SELECT 1 FROM pg_roles WHERE rolname = :name", name=first.user):
             first.database.sql(f"DROP OWNED BY {first.user}; DROP ROLE {first.user}")
         token = trial(first)
-        fault = Fault(at, kind=kind)
+        fault = Watched(at, FAULTS[kind])
         with fault.injected():
             try:
                 first.step("testSecret", token)
