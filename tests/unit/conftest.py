@@ -175,6 +175,29 @@ def use_application(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return replace
 
 
+def run_program(
+    record: Recorder,
+    config: Mapping[str, Any],
+    secrets: Mapping[str, Any],
+    *,
+    project: str = "service-ticket-system",
+    **more: Any,
+) -> Recording:
+    """Run the application's program; a configuration key without a namespace is the project's."""
+
+    def full(given: Mapping[str, Any]) -> dict[str, Any]:
+        return {key if ":" in key else f"{project}:{key}": value for key, value in given.items()}
+
+    main = str(APPLICATIONS.parents[1] / "__main__.py")
+    return record(
+        lambda: runpy.run_path(main, run_name="__main__"),
+        project=project,
+        config=full(config),
+        secret_config=full(secrets),
+        **more,
+    )
+
+
 @pytest.fixture(scope="session")
 def record() -> Recorder:
     return Recorder()

@@ -1,7 +1,6 @@
 """Who deploys: each call of the table is allowed, nothing wider, and the deployer can't widen itself."""
 
 import re
-import runpy
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from components.policies.federation import federated_trust
 from components.policies.identity import MANAGED_POLICIES_PER_ROLE, MANAGED_POLICY_CHARACTERS, PolicyError, document
 from ops.access.evaluator import Request, Statement, decide, parse, trusts
 from tests.sandbox.stack_options import SINGLE_USER
-from tests.unit.conftest import Recorded, Recorder, Recording
+from tests.unit.conftest import Recorded, Recorder, Recording, run_program
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT, REGION = "111122223333", "eu-central-1"
@@ -68,11 +67,7 @@ NO_RESOURCE = {
 def program(record: Recorder, **config: Any) -> Recording:
     plain = {"image": "example/app:1.0.0", "databaseHost": "db.internal", "redisHost": "redis.internal", **config}
     secrets = {"smtpPassword": "smtp-value-0123456789", "cloudflareToken": "cloudflare-value-0123456789"}
-    return record(
-        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
-        config={f"service-ticket-system:{key}": value for key, value in plain.items()},
-        secret_config={f"service-ticket-system:{key}": value for key, value in secrets.items()},
-    )
+    return run_program(record, plain, secrets)
 
 
 SECRET_ARN = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{PREFIX}-jwt-secret-AbCdEf"

@@ -1,8 +1,6 @@
 """A secret that somebody else owns: declared, granted with its key, referenced, shown; never created or changed."""
 
 import json
-import runpy
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +10,7 @@ from components.names import Names
 from config import declarations
 from config.declarations import Application, External, ForeignSecret, Generated, PlainVariable, Service, TextSecret
 from config.settings import ConfigurationError, Settings, parse
-from tests.unit.conftest import ACCOUNT, REGION, Recorder, Recording
-
-ROOT = Path(__file__).parents[2]
+from tests.unit.conftest import ACCOUNT, REGION, Recorder, Recording, run_program
 
 # As RDS names it. Source: AWS, "Password management with Amazon RDS and AWS Secrets Manager".
 RDS = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:rds!cluster-5c6de1ba-8f4a-4c2f-9a2e-0f6f1a2b3c4d-AbCdEf"
@@ -166,11 +162,7 @@ def test_a_superuser_that_could_not_sign_in_is_refused(changes: dict[str, str], 
 def run(record: Recorder, monkeypatch: pytest.MonkeyPatch) -> Any:
     def program(application: Application = APPLICATION, **config: Any) -> Recording:
         monkeypatch.setattr(catalogue, "APPLICATION", application)
-        return record(
-            lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
-            stack="dev",
-            config={f"service-ticket-system:{key}": value for key, value in {**CONFIG, **config}.items()},
-        )
+        return run_program(record, CONFIG | config, {})
 
     return program
 

@@ -4,7 +4,6 @@ A change of a policy, a default or an option shows here as a diff. `make golden`
 """
 
 import json
-import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from components.policies.deployer import boundary
 from components.policies.identity import document
 from tests.conftest import TICKETS
 from tests.sandbox.stack_options import ALTERNATING, SINGLE_USER
-from tests.unit.conftest import ACCOUNT, APPLICATIONS, Options, Recorded, Recorder, Recording, Secret
+from tests.unit.conftest import ACCOUNT, APPLICATIONS, Options, Recorded, Recorder, Recording, Secret, run_program
 from tests.unit.test_account import account
 from tests.unit.test_deployer import FULL, KEY
 
@@ -115,20 +114,10 @@ def run(
         if project == "service-ticket-system"
         else ("paymentPublishable", "mailToken")
     )
-    caller = {
-        "accountId": ACCOUNT,
-        "id": ACCOUNT,
-        "userId": "AROA:me",
-        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/me",
-    }
-    return record(
-        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
-        project=project,
-        stack=stack,
-        config={f"{project}:{key}": value for key, value in config.items()},
-        secret_config={f"{project}:{key}": f"invented-value-of-{key}" for key in supplied},
-        invokes={"aws:index/getCallerIdentity:getCallerIdentity": caller},
-    )
+    caller = {"accountId": ACCOUNT, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/me"}
+    secrets = {key: f"invented-value-of-{key}" for key in supplied}
+    invokes = {"aws:index/getCallerIdentity:getCallerIdentity": caller}
+    return run_program(record, config, secrets, project=project, stack=stack, invokes=invokes)
 
 
 @pytest.mark.parametrize(

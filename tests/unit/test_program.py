@@ -1,7 +1,6 @@
 """The whole program under recording mocks: what `pulumi up` registers, with which options, and what it exports."""
 
 import json
-import runpy
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +14,17 @@ from components.names import Names
 from config.declarations import Generated, JsonSecret, TextSecret
 from config.settings import ConfigurationError
 from tests.sandbox.stack_options import SINGLE_USER as ROTATION
-from tests.unit.conftest import Recorder, Recording, Secret
+from tests.unit.conftest import Recorder, Recording, Secret, run_program
 
-ROOT = Path(__file__).parents[2]
 PREFIX = "service-ticket-system-dev"
 SUPPLIED = {
-    "service-ticket-system:smtpPassword": "smtp-value-0123456789",
-    "service-ticket-system:cloudflareToken": "cloudflare-value-0123456789",
+    "smtpPassword": "smtp-value-0123456789",
+    "cloudflareToken": "cloudflare-value-0123456789",
 }
 CONFIG = {
-    "service-ticket-system:image": "111122223333.dkr.ecr.eu-central-1.amazonaws.com/app:1.0.0",
-    "service-ticket-system:databaseHost": "db.internal",
-    "service-ticket-system:redisHost": "redis.internal",
+    "image": "111122223333.dkr.ecr.eu-central-1.amazonaws.com/app:1.0.0",
+    "databaseHost": "db.internal",
+    "redisHost": "redis.internal",
 }
 VERSION_TYPE = "aws:secretsmanager/secretVersion:SecretVersion"
 PASSWORD_TYPE = "random:index/randomPassword:RandomPassword"
@@ -40,13 +38,7 @@ def main(
     computed: Mapping[str, Mapping[str, Any]] | None = None,
     **config: Any,
 ) -> Recording:
-    return record(
-        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
-        stack=stack,
-        outputs=computed,
-        config={**CONFIG, **{f"service-ticket-system:{key}": value for key, value in config.items()}},
-        secret_config={**SUPPLIED, **{f"service-ticket-system:{key}": value for key, value in (secrets or {}).items()}},
-    )
+    return run_program(record, CONFIG | config, SUPPLIED | dict(secrets or {}), stack=stack, outputs=computed)
 
 
 def with_entry(monkeypatch: pytest.MonkeyPatch, *entries: TextSecret | JsonSecret) -> None:
@@ -285,13 +277,7 @@ def test_a_key_that_stays_in_aws_is_not_protected_in_pulumi(record: Recorder) ->
 
 
 def test_no_arn_is_written_with_a_fixed_partition(record: Recorder) -> None:
-    recording = record(
-        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
-        config={**CONFIG, **{f"service-ticket-system:{key}": value for key, value in EVERYTHING.items()}},
-        secret_config=SUPPLIED,
-        region="cn-north-1",
-        partition="aws-cn",
-    )
+    recording = run_program(record, CONFIG | EVERYTHING, SUPPLIED, region="cn-north-1", partition="aws-cn")
     shown = json.dumps([dict(r.inputs) for r in recording], default=lambda _secret: "secret")
     assert "arn:aws-cn:" in shown
     assert "arn:aws:" not in shown
@@ -301,11 +287,7 @@ def test_no_arn_is_written_with_a_fixed_partition(record: Recorder) -> None:
 
 def test_a_stack_that_any_account_could_get_is_warned_about(record: Recorder) -> None:
     def warned(**config: Any) -> bool:
-        def program() -> Any:
-            return runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
-
-        log = record(program, config={**CONFIG, **config}, secret_config=SUPPLIED).log
-        return any("aws:allowedAccountIds is not set" in line for line in log)
+        return any("aws:allowedAccountIds is not set" in line for line in main(record, **config).log)
 
     assert warned()
     assert not warned(**{"aws:allowedAccountIds": ["111122223333"]})

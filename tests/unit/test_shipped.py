@@ -9,7 +9,7 @@ import yaml
 
 import catalogue
 from config.declarations import Application, Supplied
-from tests.unit.conftest import Recorder, Recording
+from tests.unit.conftest import Recorder, Recording, run_program
 
 ROOT = Path(__file__).parents[2]
 APPLICATION: Application = runpy.run_path(str(ROOT / "catalogue.py"))["APPLICATION"]
@@ -25,12 +25,12 @@ def program(record: Recorder, stack: str) -> Recording:
     config = configuration(stack)
     sources = (source for declaration in APPLICATION.catalogue(stack) for source in declaration.sources())
     supplied = {source.config_key for source in sources if isinstance(source, Supplied)}
-    return record(
-        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
+    return run_program(
+        record,
+        {key: value for key, value in config.items() if key != "aws:defaultTags"},
+        {key: f"invented-value-of-{key}" for key in supplied},
         project=PROJECT,
         stack=stack,
-        config={key: value for key, value in config.items() if key != "aws:defaultTags"},
-        secret_config={f"{PROJECT}:{key}": f"invented-value-of-{key}" for key in supplied},
         account=config["aws:allowedAccountIds"][0],
         region=config["aws:region"],
     )
