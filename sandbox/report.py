@@ -109,7 +109,6 @@ class Recorder:
         same: How many resources stay as they are.
         errors: The messages of everything that went wrong, each once.
         echoes: What only repeats that something went wrong; of use when nothing else was said.
-        warnings: Warnings of the program and the engine.
         local: Gives a message the sandbox's own commands.
     """
 
@@ -121,7 +120,6 @@ class Recorder:
     same: int = 0
     errors: list[str] = field(default_factory=list[str])
     echoes: list[str] = field(default_factory=list[str])
-    warnings: list[str] = field(default_factory=list[str])
     _preludes: int = field(default=0, init=False)
 
     def __call__(self, event: Any) -> None:
@@ -175,8 +173,6 @@ class Recorder:
             if text and text not in self.errors:
                 self.errors.append(text)
             return
-        if event.severity == "warning":
-            self.warnings.append(text)
         if event.severity in {"info", "info#err", "warning"}:
             self.watcher.told(event.severity, text)
 

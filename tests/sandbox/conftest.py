@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -110,6 +111,15 @@ class Sandbox:
             text=True,
             start_new_session=True,
         )
+
+    def kill(self, copy: Copy, process: "subprocess.Popen[str]", victims: str = "all") -> None:
+        """`kill -9` of a command (`driver`), of the engines that it started (`engine`), or of `all`; wait for its end."""
+        pids = self.home.work(copy.name, copy.stack) / "pids"
+        engines = [int(path.name.partition("-")[2]) for path in pids.glob("cli-*")]
+        for pid in {"driver": [process.pid], "engine": engines, "all": [process.pid, *engines]}[victims]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate(timeout=60)
 
     @staticmethod
     def wait_until(ready: Callable[[], object], process: "subprocess.Popen[str] | None" = None) -> None:

@@ -4,6 +4,7 @@ Three things stand in for what a user has: the provider plugins, the language ho
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,11 @@ pulumi() {
 }
 """
 """What a person answers: yes to what the preview shows, a value where one is asked for."""
+
+
+def blocks(text: str, language: str = "bash") -> list[str]:
+    """The fenced blocks of a document that are in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def bash(

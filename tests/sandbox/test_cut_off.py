@@ -99,12 +99,7 @@ def test_a_destroy_that_ctrl_c_stopped_half_way_does_not_end_well(sandbox: Any, 
 def _start_and_kill(sandbox: Any, copy: Any, victims: str, checkpoints: int, *options: str) -> int:
     process = sandbox.start("up", *options, *copy.options)
     _wait_for(sandbox, copy, process, checkpoints)
-    pids = sandbox.home.work(copy.name, copy.stack) / "pids"
-    engines = [int(path.name.partition("-")[2]) for path in pids.glob("cli-*")]
-    for pid in {"driver": [process.pid], "engine": engines, "all": [process.pid, *engines]}[victims]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    sandbox.kill(copy, process, victims)
     assert process.returncode
     return process.returncode
 

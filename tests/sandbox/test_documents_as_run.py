@@ -11,7 +11,7 @@ import pytest
 
 from sandbox import local_aws
 from sandbox.home import REPOSITORY, Home
-from tests.sandbox.plain_pulumi import bash
+from tests.sandbox.plain_pulumi import bash, blocks
 
 pytestmark = pytest.mark.slow
 
@@ -41,11 +41,7 @@ def document(name: str) -> str:
 def sections(text: str) -> dict[str, str]:
     """The document's scripts by section's heading."""
     found = re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL)
-    return {heading: "\n".join(blocks("bash", body)) for heading, body in found}
-
-
-def blocks(language: str, text: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return {heading: "\n".join(blocks(body)) for heading, body in found}
 
 
 def run(script: str, folder: Path, home: Home, search_path: str, **more: str) -> str:
@@ -111,7 +107,7 @@ def test_every_command_of_the_exercise_works(tmp_path: Path, home: Home, search_
     sign_in = ""
     for heading, script in sections(text).items():
         if heading.startswith("Add a secret"):
-            add_to_catalogue(copy, *blocks("python", text))
+            add_to_catalogue(copy, *blocks(text, "python"))
         shown[heading.partition(" (")[0]] = run(sign_in + script, copy, home, search_path)
         # A person stays in one shell.
         sign_in = 'eval "$(python -m sandbox env)"\n'

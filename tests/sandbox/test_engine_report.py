@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any, Literal
+from unittest import mock
 
 import pytest
 from pulumi.automation import (
@@ -53,16 +54,19 @@ def test_an_error_that_comes_twice_is_told_once() -> None:
 def test_of_the_preview_before_an_operation_only_errors_count(
     verb: Literal["up", "destroy", "refresh", "preview"],
 ) -> None:
-    recorder = Recorder(Path.cwd(), verb, Watcher())
+    watcher = mock.Mock(Watcher)
+    recorder = Recorder(Path.cwd(), verb, watcher)
     events = [said("warning", "no recovery window"), EngineEvent(0, 0, res_outputs_event=ResOutputsEvent(CREATED))]
     for event in (PRELUDE, *events, said("error", "refused")):
         recorder(event)
     looked_ahead = verb in {"up", "destroy"}
     assert recorder.errors == ["refused"]
-    assert (len(recorder.warnings), len(recorder.changes)) == ((0, 0) if looked_ahead else (1, verb != "preview"))
+    assert (watcher.told.call_count, len(recorder.changes)) == ((0, 0) if looked_ahead else (1, verb != "preview"))
     for event in (PRELUDE, *events):
         recorder(event)
-    assert (len(recorder.warnings), len(recorder.changes)) == ((1, 1) if looked_ahead else (2, 2 * (verb != "preview")))
+    assert (watcher.told.call_count, len(recorder.changes)) == (
+        (1, 1) if looked_ahead else (2, 2 * (verb != "preview"))
+    )
 
 
 @pytest.mark.parametrize(

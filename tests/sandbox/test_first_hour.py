@@ -11,7 +11,7 @@ from ops.access.evaluator import Request, decide
 from sandbox.home import REPOSITORY, Home
 from tests.recorded_calls import rights
 from tests.sandbox.aws_proxy import recording
-from tests.sandbox.plain_pulumi import Shell, shell
+from tests.sandbox.plain_pulumi import Shell, blocks, shell
 
 pytestmark = pytest.mark.slow
 
@@ -22,10 +22,6 @@ BUCKET = f"service-ticket-system-state-{ACCOUNT}-eu-central-1"
 
 def section(heading: str) -> str:
     return DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-
-
-def blocks(text: str, language: str = "bash") -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def test_every_command_of_the_page_works(documents_aws: Home, pulumi_cli: Path, python: Path, tmp_path: Path) -> None:

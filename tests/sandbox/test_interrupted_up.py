@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -14,12 +13,12 @@ from typing import Any
 import pytest
 
 from sandbox.home import REPOSITORY
-from tests.sandbox.plain_pulumi import _ANSWERS, Shell
+from tests.sandbox.plain_pulumi import _ANSWERS, Shell, blocks
 
 SECTION = (
     (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8").partition("\n## An `up` was interrupted\n")[2]
 )
-(COMMANDS,) = re.findall(r"^```bash\n(.*?)^```$", SECTION.partition("\n## ")[0], flags=re.MULTILINE | re.DOTALL)
+(COMMANDS,) = blocks(SECTION.partition("\n## ")[0])
 BEGIN = 'export PULUMI_CONFIG_PASSPHRASE=""\n'
 
 

@@ -58,8 +58,6 @@ def test_the_commands_of_the_first_section_run_in_their_order(own_sandbox: Any) 
                 check=True,
             ).stdout
             environment |= dict(re.findall(r"^export (\w+)='?([^'\n]+)'?$", shown, re.MULTILINE))
-        elif words[0] == "aws":
-            _aws(words[1:], environment)
         else:
             _run(words, environment)
         ran.append(line)
@@ -75,18 +73,6 @@ def _run(words: list[str], environment: dict[str, str]) -> None:
         words, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=300
     )
     assert ended.returncode == 0, f"{words}\n{ended.stdout}\n{ended.stderr}"
-
-
-def _aws(words: list[str], environment: dict[str, str]) -> None:
-    """What the AWS CLI would call; it need not be installed."""
-    code = (
-        "import boto3, sys; method, _, secret = sys.argv[1].partition(' ');"
-        "call = getattr(boto3.client('secretsmanager'), method.replace('-', '_'));"
-        "print(len(str(call(**({'SecretId': secret} if secret else {})))))"
-    )
-    assert words[0] == "secretsmanager"
-    secret = words[words.index("--secret-id") + 1] if "--secret-id" in words else ""
-    _run([sys.executable, "-c", code, f"{words[1]} {secret}"], environment)
 
 
 def test_the_configuration_table_has_keys_that_exist() -> None:

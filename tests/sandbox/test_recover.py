@@ -21,6 +21,17 @@ def recover(sandbox: Any, copy: Any, *arguments: str) -> Any:
     return done
 
 
+def keeps_and_recovers(sandbox: Any, copy: Any) -> str:
+    """`recover` refuses, and passes after the one `ops keep` that it prints; returns what it said."""
+    refused = sandbox.ops(copy, "recover", "--stack", copy.stack, "--yes")
+    assert refused.status != 0
+    (command,) = (line.split() for line in refused.err.splitlines() if " ops keep " in line)
+    kept = sandbox.ops(copy, *command[3:])
+    assert kept.status == 0, kept.err
+    recover(sandbox, copy)
+    return refused.err
+
+
 def pulumi(sandbox: Any, copy: Any, *arguments: str) -> None:
     assert sandbox.quick("pulumi", *copy.options, "--", *arguments).status == 0
 
@@ -161,14 +172,8 @@ def test_a_configured_value_that_is_not_the_live_one_is_kept_as_the_refusal_says
     before = live(sandbox, copy)
     pulumi(sandbox, copy, "stack", "rm", "--force", "--preserve-config", "--yes")
 
-    refused = sandbox.ops(copy, "recover", "--stack", copy.stack, "--yes")
-    assert refused.status != 0
-    command = f"python -m ops keep app-config --key API_KEY --stack {copy.stack}"
-    assert f"\n  {command}\n" in refused.err, refused.err
-    kept = sandbox.ops(copy, *command.split()[3:])
-    assert kept.status == 0, kept.err
-    recover(sandbox, copy)
-
+    said = keeps_and_recovers(sandbox, copy)
+    assert f"\n  python -m ops keep app-config --key API_KEY --stack {copy.stack}\n" in said
     assert live(sandbox, copy) == before
     is_whole(sandbox, copy)
 
@@ -185,14 +190,7 @@ def test_a_rotation_that_had_not_ended_can_end_after_a_lost_state(sandbox: Any, 
     client.put_secret_value(SecretId=name, SecretString=before[name][1], VersionStages=["AWSPENDING", "ops-rotating"])
     pulumi(sandbox, copy, "stack", "rm", "--force", "--preserve-config", "--yes")
 
-    refused = sandbox.ops(copy, "recover", "--stack", copy.stack, "--yes")
-    assert refused.status != 0
-    assert "ops rotate" not in refused.err, refused.err
-    (command,) = (line.split() for line in refused.err.splitlines() if " ops keep " in line)
-    kept = sandbox.ops(copy, *command[3:])
-    assert kept.status == 0, kept.err
-    recover(sandbox, copy)
-
+    assert "ops rotate" not in keeps_and_recovers(sandbox, copy)
     assert live(sandbox, copy) == before
     assert "db-app-user" in sandbox.ok("outputs", *copy.options)["secret_arns"]
     is_whole(sandbox, copy)

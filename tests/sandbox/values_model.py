@@ -15,10 +15,8 @@ same lives. Left to itself it would play one kind of step most of the time: it l
 
 import contextlib
 import json
-import os
 import random
 import re
-import signal
 import time
 import traceback
 import uuid
@@ -323,11 +321,7 @@ class ValuesModel(RuleBasedStateMachine):
 
         while not reached():  # the command ends by itself, however loaded the machine is
             time.sleep(0.005)
-        pids = self.sandbox.home.work(self.copy.name, self.copy.stack) / "pids"
-        for pid in [process.pid, *(int(path.name.partition("-")[2]) for path in pids.glob("cli-*"))]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        process.communicate()
+        self.sandbox.kill(self.copy, process)
         self.note(
             f"killed an up with rotations.{key} +1 at step {after}: {'cut off' if process.returncode < 0 else 'it had ended'}"
         )
