@@ -1,5 +1,6 @@
 """The `Audit` component under recording mocks."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -7,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
+from components._audit_watched import filters_of
 from components.audit import Audit, AuditArgs
 from components.location import Location
 from components.secret import Secret
@@ -57,6 +59,13 @@ def test_the_bucket_keeps_files_as_long_as_the_log_group_when_that_is_longer(rec
     recording = record(program(log_retention_in_days=731), stack="prod")
     (lifecycle,) = (one for one in recording if one.type.endswith(":BucketLifecycleConfiguration"))
     assert lifecycle.inputs["rules"][0]["expiration"]["days"] == 731
+
+
+def test_an_alarm_says_how_many_filters_feed_it(recording: Recording) -> None:
+    fed = Counter(one.inputs["metricTransformation"]["name"] for one in recording.of(FILTER))
+    alarms = {one.inputs["metricName"]: one.inputs["alarmDescription"] for one in recording.of(ALARM)}
+    assert {metric: filters_of(description) for metric, description in alarms.items()} == fed
+    assert filters_of("no number") == 1
 
 
 def test_a_first_preview_shows_the_same_resources(record: Recorder) -> None:
