@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components._containers import SCRATCH_VOLUME, VERSIONS_LABEL, Container, container_definitions, versions_digest
+from components._containers import Container, container_definitions, versions_digest
 
 
 def definition(**changed: Any) -> str:
@@ -22,32 +22,6 @@ def definition(**changed: Any) -> str:
         "region": "eu-central-1",
     }
     return container_definitions(Container(**{**inputs, **changed}))
-
-
-def test_defaults_are_spelled_out_and_everything_is_sorted() -> None:
-    assert json.loads(definition()) == [
-        {
-            "cpu": 0,
-            "dockerLabels": {VERSIONS_LABEL: versions_digest(["v1", "v2"])},
-            "environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
-            "essential": True,
-            "image": "app:1",
-            "logConfiguration": {
-                "logDriver": "awslogs",
-                "options": {
-                    "awslogs-group": "/ecs/app",
-                    "awslogs-region": "eu-central-1",
-                    "awslogs-stream-prefix": "app",
-                },
-            },
-            "mountPoints": [],
-            "name": "app",
-            "portMappings": [{"containerPort": 3000, "hostPort": 3000, "protocol": "tcp"}],
-            "secrets": [{"name": "Y", "valueFrom": "arn:y"}, {"name": "Z", "valueFrom": "arn:z"}],
-            "systemControls": [],
-            "volumesFrom": [],
-        }
-    ]
 
 
 def test_the_same_input_in_another_order_is_the_same_text() -> None:
@@ -68,13 +42,6 @@ def test_a_variable_that_is_plain_and_secret_is_refused() -> None:
 @given(st.lists(st.uuids().map(str), unique=True), st.lists(st.uuids().map(str), unique=True))
 def test_digests_are_equal_exactly_for_the_same_versions(one: list[str], other: list[str]) -> None:
     assert (versions_digest(one) == versions_digest(other)) == (sorted(one) == sorted(other))
-
-
-def test_a_read_only_root_file_system_leaves_tmp_writable() -> None:
-    (container,) = json.loads(definition(readonly_root_filesystem=True))
-    assert container["readonlyRootFilesystem"] is True
-    (mounted,) = container["mountPoints"]
-    assert mounted == {"sourceVolume": SCRATCH_VOLUME, "containerPath": "/tmp", "readOnly": False}  # noqa: S108 - in it
 
 
 @pytest.mark.parametrize(
