@@ -83,6 +83,8 @@ _FAILED_ROTATIONS = ("RotationAbandoned", "RotationFailed", "TestRotationFailed"
 _SECRET_ID = "requestParameters.secretId"  # noqa: S105 - a field's path
 _SERVICE_SECRET_IDS = ("additionalEventData.SecretId", "serviceEventDetails.secretId")
 _CALLER = "userIdentity.arn"
+_GOT, _REFUSED = "$.errorCode NOT EXISTS", '$.errorCode = "AccessDenied*"'
+_WRITES = "($.readOnly NOT EXISTS || $.readOnly IS FALSE)"
 
 
 # --- metric filters ----------------------------------------------------------------------------------------------------
@@ -119,36 +121,34 @@ def _filters(subject: Subject, names: tuple[str, ...], *, by_prefix: bool) -> It
     # An organization's log group also has records of other accounts, where the same name is another secret.
     here = [] if subject.trail_name else _tests("recipientAccountId", [subject.location.account_id])
     read = [*here, *_tests("eventName", ["GetSecretValue"])]
-    got, refused = "$.errorCode NOT EXISTS", '$.errorCode = "AccessDenied*"'
 
-    yield from _packed(Metric.READS, [*read, got], asked)
-    yield from _packed(Metric.UNEXPECTED_READS, [*read, got, *_anybody_but(_readers(subject))], asked)
+    yield from _packed(Metric.READS, [*read, _GOT], asked)
+    yield from _packed(Metric.UNEXPECTED_READS, [*read, _GOT, *_anybody_but(_readers(subject))], asked)
     if subject.trail_name:
         # Anybody else chooses the name of the role's session freely. Not in a shared log group: AWS accepts five filters with a
         # regular expression in each.
         taken = [f'$.{_CALLER} = "{_sessions(subject.execution_roles)}"', f"$.{_CALLER} != %/[0-9a-f]{{32}}$%"]
-        yield from _packed(Metric.UNEXPECTED_READS, [*read, got], [" && ".join(taken)])
-    yield from _packed(Metric.DENIED_READS, [*read, refused], denied)
+        yield from _packed(Metric.UNEXPECTED_READS, [*read, _GOT], [" && ".join(taken)])
+    yield from _packed(Metric.DENIED_READS, [*read, _REFUSED], denied)
     # A denied BatchGetSecretValue names no secret: requestParameters is null, and the action has no resource.
     yield from _packed(
-        Metric.DENIED_READS, here, [" && ".join([*_tests("eventName", ["BatchGetSecretValue"]), refused])]
+        Metric.DENIED_READS, here, [" && ".join([*_tests("eventName", ["BatchGetSecretValue"]), _REFUSED])]
     )
 
     if subject.has_key:
         # Decryption without Secrets Manager: the key's policy allows nobody.
-        past = [*here, _either(_tests("eventName", ["Decrypt", "ReEncrypt"])), refused]
+        past = [*here, _either(_tests("eventName", ["Decrypt", "ReEncrypt"])), _REFUSED]
         yield from _packed(Metric.DENIED_READS, past, _tests("errorMessage", ["*:key/<key-id>*"]))
 
     for by_rotation in (False, True):
         anybody = [
             *here,
             '$.userIdentity.type != "AWSService"',
-            *_anybody_but(_changers(subject, by_rotation=by_rotation)),
+            *_anybody_but((*(_rotation(subject) if by_rotation else ()), *map(_caller, subject.deployers))),
         ]
         rows = [row for row in watched(subject) if row.by_rotation == by_rotation]
-        writes = "($.readOnly NOT EXISTS || $.readOnly IS FALSE)"
         for fixed, some in (
-            ([*anybody, writes], [row for row in rows if not row.events]),
+            ([*anybody, _WRITES], [row for row in rows if not row.events]),
             (anybody, [row for row in rows if row.events]),
         ):
             room = MAX_FILTER_CHARACTERS - _length(_pattern(fixed, [""]))
@@ -170,11 +170,9 @@ def _state_filters(subject: Subject, state: PulumiState, here: list[str]) -> Ite
     file = f'$.requestParameters.bucketName = "{state.bucket_name}"'
     key = f"*{state.key_arn.rpartition(':')[2]}"
     read = [f'($.eventName = "GetObject" && {file})', f'($.eventName = "Decrypt" && $.resources[0].ARN = "{key}")']
-    got, refused = "$.errorCode NOT EXISTS", '$.errorCode = "AccessDenied*"'
-    yield from _packed(Metric.UNEXPECTED_READS, [*here, got, *others], read)
+    yield from _packed(Metric.UNEXPECTED_READS, [*here, _GOT, *others], read)
     denied = [read[0], f'($.eventName = "Decrypt" && $.errorMessage = "*:{state.key_arn.rpartition(":")[2]}*")']
-    yield from _packed(Metric.DENIED_READS, [*here, refused], denied)
-    writes = "($.readOnly NOT EXISTS || $.readOnly IS FALSE)"
+    yield from _packed(Metric.DENIED_READS, [*here, _REFUSED], denied)
     changed = [
         file,
         *_tests("requestParameters.keyId", [f"*{state.key_arn.rpartition('/')[2]}"]),
@@ -182,14 +180,8 @@ def _state_filters(subject: Subject, state: PulumiState, here: list[str]) -> Ite
         *_tests("requestParameters.aliasName", [state.key_alias]),
         *_tests("errorMessage", [f"*:{state.key_arn.rpartition(':')[2]}*", f"*:s3:::{state.bucket_name}*"]),
     ]
-    anybody = [*here, '$.userIdentity.type != "AWSService"', *others, writes]
+    anybody = [*here, '$.userIdentity.type != "AWSService"', *others, _WRITES]
     yield from _packed(Metric.TAMPERING, anybody, changed)
-
-
-def _changers(subject: Subject, *, by_rotation: bool) -> tuple[str, ...]:
-    """Return the `userIdentity.arn` patterns of principals that are allowed to change things."""
-    rotation = _rotation(subject) if by_rotation else ()
-    return (*rotation, *map(_caller, subject.deployers))
 
 
 def _readers(subject: Subject) -> tuple[str, ...]:
@@ -243,7 +235,12 @@ def _row_tests(row: Watched, room: int) -> list[str]:
     if row.also:
         conditions.append(_either([f"$.{path} {_PRESENT[kind]}" for path, kind in row.also.items()]))
     if row.beside:
-        conditions.append(_either([test for path, values in row.beside.items() for test in _beside(path, values)]))
+        beside = [
+            f"$.{path} NOT EXISTS" if value is None else f'$.{path} = "{value}"'
+            for path, values in row.beside.items()
+            for value in values
+        ]
+        conditions.append(_either(beside))
     if not conditions:
         return named
 
@@ -251,10 +248,6 @@ def _row_tests(row: Watched, room: int) -> list[str]:
         return f"({' && '.join([*conditions, _either(some)])})"
 
     return [whole(some) for some in _runs(named, lambda some: _length(whole(some)) <= room)]
-
-
-def _beside(path: str, values: Sequence[str | None]) -> list[str]:
-    return [f"$.{path} NOT EXISTS" if value is None else f'$.{path} = "{value}"' for value in values]
 
 
 _PRESENT: Mapping[type, str] = {str: '= "*"', int: ">= 0", bool: "IS TRUE"}

@@ -3,7 +3,7 @@
 `config/keys.py` declares the settings' keys. The keys of secrets and plain variables are the catalogue's.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import pulumi
@@ -25,7 +25,7 @@ from config.model import (
     Settings,
     Strategy,
 )
-from config.reader import Reader
+from config.reader import Check, Reader
 
 
 class ConfigurationError(pulumi.RunError):
@@ -60,7 +60,7 @@ def parse(
     secret_keys = declarations.secret_config_keys(application.every_secret())
     reader = Reader(raw, encrypted=set(encrypted) - set(secret_keys), keys=BY_NAME)
     protect = reader.value("protect")
-    adopt = _adopt(reader, declared)
+    adopt = _by_name(reader.section("adopt"), (d.name for d in declared), fields.wrong_secret_arn)
     catalogue = declarations.adopted(declared, adopt)
     foreign = application.foreign(names.stack)
     services = {
@@ -77,7 +77,9 @@ def parse(
         generations=_generations(reader, declared, catalogue),
         adopt=adopt,
         foreign_arns=_foreign_arns(reader, foreign),
-        secret_kms_keys=_secret_kms_keys(reader, [*adopt, *(secret.name for secret in foreign)]),
+        secret_kms_keys=_by_name(
+            reader.section("secretKmsKeys"), [*adopt, *(secret.name for secret in foreign)], fields.wrong_key_arn
+        ),
         recovery_window_in_days=reader.value("recoveryWindowInDays"),
         protect=protect,
         encryption=reader.value("encryption"),
@@ -291,11 +293,9 @@ def _generations(reader: Reader, declared: Catalogue, effective: Catalogue) -> d
     return found
 
 
-def _adopt(reader: Reader, catalogue: Catalogue) -> dict[str, str]:
-    section = reader.section("adopt")
-    if section is None:
-        return {}
-    return {d.name: section.text(d.name, check=fields.wrong_secret_arn) for d in catalogue if section.has(d.name)}
+def _by_name(section: Reader | None, names: Iterable[str], check: Check) -> dict[str, str]:
+    """Return the texts of those names that a section has."""
+    return {name: section.text(name, check=check) for name in names if section.has(name)} if section else {}
 
 
 def _foreign_arns(reader: Reader, foreign: Sequence[ForeignSecret]) -> dict[str, str]:
@@ -308,12 +308,6 @@ def _foreign_arns(reader: Reader, foreign: Sequence[ForeignSecret]) -> dict[str,
             command = f"pulumi config set --plaintext --path foreignSecrets.{secret.name} ARN"
             reader.report(f"foreignSecrets.{secret.name}", f"is required: {secret.owner} owns the secret", command)
     return found
-
-
-def _secret_kms_keys(reader: Reader, names: Sequence[str]) -> dict[str, str]:
-    section = reader.section("secretKmsKeys")
-    given = [name for name in names if section.has(name)] if section else []
-    return {name: section.text(name, check=fields.wrong_key_arn) for name in given} if section else {}
 
 
 def _rotation(
@@ -362,9 +356,7 @@ def _redeploy(reader: Reader, names: Collection[str]) -> RedeploySettings | None
     if services is None:
         section.report("services", "is required", f"the ECS service's name by service: {', '.join(names)}")
         return RedeploySettings(cluster, {})
-    return RedeploySettings(
-        cluster, {name: services.text(name, check=fields.wrong_ecs_name) for name in names if services.has(name)}
-    )
+    return RedeploySettings(cluster, _by_name(services, names, fields.wrong_ecs_name))
 
 
 def _audit(reader: Reader, *, entries: int) -> AuditSettings | None:

@@ -201,6 +201,3 @@ def test_the_rotation_signs_in_with_it(run: Any) -> None:
     assert found["UseKey"]["Resource"] != [RDS_KEY]
     function = recording.one("aws:lambda/function:Function")
     assert function.inputs["environment"]["variables"]["SUPERUSER_SECRET_ARN"] == RDS
-
-
-# --- policies ------------------------------------------------------------------------------------------------------------
