@@ -219,12 +219,14 @@ def test_a_stranger_that_the_accounts_file_does_not_declare_is_a_problem(
 # --- the state ---------------------------------------------------------------------------------------------------------------
 
 
-def test_without_the_accounts_file_that_is_named(pipeline: Deployed, declared: Path, ops: Ops) -> None:
+def test_without_the_accounts_file_or_bucket_that_is_named(pipeline: Deployed, declared: Path, ops: Ops) -> None:
     (declared / "account" / f"Pulumi.{pipeline.environment}.yaml").unlink()
     done = ops(pipeline, "access", "--json")
     assert done.status == 0, done.json["findings"]
     (gap,) = [gap for gap in done.json["not_looked_at"] if "should trust" in gap]
     assert f"account/Pulumi.{pipeline.environment}.yaml" in gap
+    (gap,) = [gap for gap in done.json["not_looked_at"] if "Pulumi's state" in gap]
+    assert "Pulumi's state: there is no bucket service-ticket-system-state-" in gap
 
 
 def _keep_state(stack: Deployed, *, key_policy: Mapping[str, Any] | None = None) -> str:
@@ -292,8 +294,3 @@ def test_a_grant_and_a_bucket_policy_that_let_others_to_the_state_are_found(pipe
         f"{stranger} can Decrypt: account/ creates no grants",
         f"allows {stranger}: account/ allows nobody",
     }
-
-
-def test_where_the_state_is_elsewhere_that_is_named(pipeline: Deployed, ops: Ops) -> None:
-    gaps = ops(pipeline, "access", "--json").json["not_looked_at"]
-    assert any("Pulumi's state: there is no bucket service-ticket-system-state-" in gap for gap in gaps)

@@ -261,14 +261,20 @@ def test_secret_deleted_half_way(deploy: Any, proxy: Any, ops: Any) -> None:
     assert (found["subject"], found["status"]) == ("service-007-token", "failure")
 
 
-def test_throttling_is_survived(stack: Stack, proxy: Any, ops: Any) -> None:
+@pytest.mark.parametrize(
+    ("action", "code", "times"),
+    [("GetResourcePolicy", "ThrottlingException", 1), ("BatchGetSecretValue", "AccessDeniedException", None)],
+)
+def test_throttling_is_survived_and_a_batch_replaced_by_single_reads(  # noqa: PLR0917 - one column of the table each
+    stack: Stack, proxy: Any, ops: Any, action: str, code: str, times: int | None
+) -> None:
     stack.endpoint = proxy.url
-    proxy.refuse("GetResourcePolicy", "ThrottlingException", times=1)
+    proxy.refuse(action, code, times=times)
 
     done = ops(stack, "doctor", "--json")
 
     assert done.status == 0
-    assert done.json["calls"]["secrets-manager:GetResourcePolicy"] == 4
+    assert done.json["calls"]["secrets-manager:GetResourcePolicy"] == (4 if times else 3)
 
 
 @pytest.mark.parametrize(
@@ -301,13 +307,6 @@ def test_what_may_not_be_read_is_named(
     assert all(actions[-1] in one["found"] for one in found)
     assert all("--ecs-service CLUSTER/SERVICE" in one["remark"] for one in found if one["check"] == "service")
     assert ops(stack, "doctor").out.splitlines()[-1].endswith(" failed to run"), "not called healthy"
-
-
-def test_batch_that_is_not_allowed_is_replaced_by_single_reads(stack: Stack, proxy: Any, ops: Any) -> None:
-    stack.endpoint = proxy.url
-    proxy.refuse("BatchGetSecretValue", "AccessDeniedException")
-
-    assert ops(stack, "doctor").status == 0
 
 
 def simulated(stack: Stack, *denied: str) -> bytes:
@@ -393,23 +392,21 @@ def test_a_service_that_runs_something_else_or_too_little(  # noqa: PLR0917 - on
 
 
 def test_services_that_run_a_family_are_found(stack: Stack, ops: Any) -> None:
+    stack.client("ecs").create_cluster(clusterName="main")
+    (found,) = of(ops(stack, "doctor", "--json"), "service")
+    assert found["status"] == "ok"
+    assert "no ECS service runs the stack's task definitions (1 cluster of this account and Region)" in found["found"]
+    (found,) = service_findings(stack, ops)
+    assert (found["status"], found["subject"]) == ("failure", "main/tickets")
+    done = ops(stack, "doctor", "--ecs-service", "tickets")
+    assert (done.status, done.err) == (2, "error: --ecs-service tickets: give CLUSTER/SERVICE\n")
+
     stack.run_service(1)
     stack.client("ecs").create_service(
         cluster="main", serviceName="other", taskDefinition=stack.register(family="somebody-elses"), desiredCount=0
     )
-
-    found = of(ops(stack, "doctor", "--json"), "service", "stopped")
-
-    assert {(f["found"].split(":")[0], f["status"]) for f in found} == {("main/tickets", "ok")}
-
-
-def test_no_service_is_told_and_how_many_clusters_were_looked_at(stack: Stack, ops: Any) -> None:
-    stack.client("ecs").create_cluster(clusterName="main")
-
-    (found,) = of(ops(stack, "doctor", "--json"), "service")
-
-    assert found["status"] == "ok"
-    assert "no ECS service runs the stack's task definitions (1 cluster of this account and Region)" in found["found"]
+    services = of(ops(stack, "doctor", "--json"), "service", "stopped")
+    assert {(f["found"].split(":")[0], f["status"]) for f in services} == {("main/tickets", "ok")}
 
 
 def test_command_that_redeploys_names_what_is_known() -> None:
@@ -421,14 +418,6 @@ def test_command_that_redeploys_names_what_is_known() -> None:
     assert (fix, remark.startswith("no ECS service of this account and Region runs it")) == ("", True)
     fix, remark = redeploy("eu-west-1", Found((), 0, ("the clusters: no",)))
     assert (fix, remark.startswith("left out: the clusters: no; aws ecs list-clusters")) == ("", True)
-
-
-def test_service_that_does_not_exist(stack: Stack, ops: Any) -> None:
-    stack.client("ecs").create_cluster(clusterName="main")
-
-    (found,) = service_findings(stack, ops)
-
-    assert (found["status"], found["subject"]) == ("failure", "main/tickets")
 
 
 def tell_tasks(stack: Stack, proxy: Any, status: str, *tasks: dict[str, Any]) -> None:
@@ -466,12 +455,6 @@ def test_tasks_that_started_before_a_change_are_to_be_replaced(stack: Stack, pro
 
     assert [(f["subject"], f["status"]) for f in stale] == [("db-master-password", "warning")]
     assert "--force-new-deployment --region eu-west-1 --cluster main --service tickets" in stale[0]["fix"]
-
-
-def test_service_in_another_form_is_misuse(stack: Stack, ops: Any) -> None:
-    done = ops(stack, "doctor", "--ecs-service", "tickets")
-
-    assert (done.status, done.err) == (2, "error: --ecs-service tickets: give CLUSTER/SERVICE\n")
 
 
 def expect_reads(stack: Stack, reads: int | None) -> str:

@@ -67,14 +67,6 @@ def problems(done: Any) -> list[dict[str, str]]:
     return [finding for finding in done.json["findings"] if finding["status"] != "ok"]
 
 
-def test_doctor_finds_it_in_order(stack: Stack, ops: Any) -> None:
-    done = ops(stack, "doctor", "--json")
-
-    assert problems(done) == []
-    (line,) = [finding for finding in done.json["findings"] if finding["check"] == "foreign"]
-    assert line["found"] == "1 secret of other owners: they exist, have what is referenced, and can be read"
-
-
 def forget_key(stack: Stack) -> None:
     grant(stack, [stack.foreign], [])
     del stack.described[NAME]["kms_key_arn"]
@@ -141,14 +133,6 @@ def test_nothing_changes_it(stack: Stack, ops: Any, command: tuple[str, ...]) ->
     assert stack.secrets.describe_secret(SecretId=stack.foreign)["VersionIdsToStages"] == before
 
 
-def test_list_and_describe_name_the_owner(stack: Stack, ops: Any) -> None:
-    listed = {entry["name"]: entry for entry in ops(stack, "list", "--json").json["secrets"]}
-    assert (listed[NAME]["owner"], listed[NAME]["arn"], listed[NAME]["state"]) == ("foreign", stack.foreign, "ok")
-    assert "Amazon RDS" in ops(stack, "list").out
-    shown = ops(stack, "describe", NAME, "--json").json
-    assert shown["variables"] == ["RDS_PASSWORD", "RDS_USER"]
-
-
 def test_access_knows_that_the_role_is_meant_to_read_it_and_finds_a_right_to_change_it(stack: Stack, ops: Any) -> None:
     def rights(done: Any) -> list[tuple[str, bool]]:
         return [(g["right"], g["wider"]) for g in done.json["grants"] if g["secret"] == NAME]
@@ -161,7 +145,15 @@ def test_access_knows_that_the_role_is_meant_to_read_it_and_finds_a_right_to_cha
     assert ("change", True) in rights(ops(stack, "access", "--json"))
 
 
-def test_it_costs_nothing_here_and_is_not_backed_up(stack: Stack, ops: Any, tmp_path: Any) -> None:
+def test_the_other_commands_know_it_and_leave_it_to_its_owner(stack: Stack, ops: Any, tmp_path: Any) -> None:
+    done = ops(stack, "doctor", "--json")
+    assert problems(done) == []
+    (line,) = [finding for finding in done.json["findings"] if finding["check"] == "foreign"]
+    assert line["found"] == "1 secret of other owners: they exist, have what is referenced, and can be read"
+    listed = {entry["name"]: entry for entry in ops(stack, "list", "--json").json["secrets"]}
+    assert (listed[NAME]["owner"], listed[NAME]["arn"], listed[NAME]["state"]) == ("foreign", stack.foreign, "ok")
+    assert "Amazon RDS" in ops(stack, "list").out
+    assert ops(stack, "describe", NAME, "--json").json["variables"] == ["RDS_PASSWORD", "RDS_USER"]
     items = {item["item"]: item["quantity"] for item in ops(stack, "cost", "--json").json["items"]}
     assert items["secrets"] == len(stack.outputs["secret_arns"])
     key = stack.client("kms").create_key()["KeyMetadata"]["Arn"]

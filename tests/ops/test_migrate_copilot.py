@@ -67,12 +67,9 @@ def _of(path: Path, environment: str) -> TaskDefinition:
     return read(str(path), None, environment)
 
 
-def test_an_environment_is_named_like_a_task_definition_of_several(manifest: Path) -> None:
+def test_variables_secrets_and_the_env_file(manifest: Path) -> None:
     with pytest.raises(TaskDefinitionError, match=r"has 2 task definitions: --family test \| prod"):
         read(str(manifest))
-
-
-def test_variables_secrets_and_the_env_file(manifest: Path) -> None:
     (api, proxy) = _of(manifest, "test").containers
     assert api.plain == {"LOG_LEVEL": "debug", "REGION_NAME": "eu", "STAGE": "test"}
     assert api.references == {

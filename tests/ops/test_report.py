@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from components.policies import identity
 from ops.report.gather import Secret, Version
 from ops.report.page import Timeline, short
 from ops.report.reads import _counted
@@ -252,29 +253,24 @@ def test_the_page_in_a_real_browser(reviewed: Deployed, ops: Ops, tmp_path: Path
     assert paper.read_bytes().startswith(b"%PDF")
 
 
-def test_whom_it_was_told_to_trust_stands_in_page_data_and_command(stack: Deployed, ops: Ops, tmp_path: Path) -> None:
-    arn = f"arn:aws:iam::{stack.account}:role/Platform"
+def test_who_is_trusted_and_who_assumes_the_pipelines_roles_stands_in_page_and_data(
+    stack: Deployed, ops: Ops, tmp_path: Path
+) -> None:
+    root, arn = "arn:aws:iam::999999999999:root", f"arn:aws:iam::{stack.account}:role/Platform"
+    trust = identity.document([{"Effect": "Allow", "Principal": {"AWS": root}, "Action": "sts:AssumeRole"}])
+    stack.client("iam").create_role(RoleName="service-ticket-system-reviewer", AssumeRolePolicyDocument=trust)
     page = tmp_path / "review.html"
     done = ops(stack, "report", "--html", str(page), "--json", "--everybody", "--trusted", arn)
     assert done.json["access"]["trusted"] == [arn]
     text = page.read_text()
-    assert f"python -m ops report --html review.html --stack dev --everybody --trusted {arn}" in text
-    assert f"{arn} is trusted (--trusted)" in text
-    assert "None of their permissions counts as too wide" in text
-
-
-def test_the_page_says_who_assumes_the_pipelines_roles_and_counts_in_words(
-    stack: Deployed, ops: Ops, tmp_path: Path
-) -> None:
-    iam = stack.client("iam")
-    statement = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::999999999999:root"}, "Action": "sts:AssumeRole"}
-    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.create_role(RoleName="service-ticket-system-reviewer", AssumeRolePolicyDocument=trust)
-    page = tmp_path / "review.html"
-    ops(stack, "report", "--html", str(page))
-    text = page.read_text()
-    assert "service-ticket-system-reviewer runs the nightly review" in text
-    assert "Assumed by arn:aws:iam::999999999999:root" in text
+    for shown in (
+        f"python -m ops report --html review.html --stack dev --everybody --trusted {arn}",
+        f"{arn} is trusted (--trusted)",
+        "None of their permissions counts as too wide",
+        "service-ticket-system-reviewer runs the nightly review",
+        f"Assumed by {root}",
+    ):
+        assert shown in text
     assert not re.search(r"\b1 (statements|rights|failures|warnings|checks)\b", text)
 
 
