@@ -9,14 +9,13 @@ from typing import Any
 
 from components._audit_watched import ALARMS, filters_of
 from components.names import ServiceNames
-from components.references import parse_value_from
 from ops._aws import Aws
 from ops._console import counted
 from ops._errors import MISSING, tolerating
 from ops._stack import Stack
 from ops.doctor.finding import Finding, again, put_back, summed_up
 from ops.doctor.service import Service
-from ops.doctor.snapshot import Snapshot
+from ops.doctor.snapshot import Snapshot, well_formed
 
 CHECK = "alarms"
 _PENDING = {"PendingConfirmation", "Deleted"}
@@ -178,7 +177,7 @@ def check_expected_reads(aws: Aws, snapshots: Sequence[Snapshot], running: Seque
     started = [(known[one.definition_arn], one.desired) for one in running if one.definition_arn in known]
     own = set(stack.secret_arns.values())
     each = [
-        (sum(_arn(text) in own for _, text in definition.references()), tasks)
+        (sum(one.arn in own for one in well_formed(text for _, text in definition.references())), tasks)
         for definition, tasks in (started if running else deployed)
     ]
     entries, tasks = sum(count for count, _ in each), sum(tasks for _, tasks in each)
@@ -199,10 +198,3 @@ def check_expected_reads(aws: Aws, snapshots: Sequence[Snapshot], running: Seque
         else "no task reads"
     )
     yield from summed_up("expected-reads", problem, ok=enough)
-
-
-def _arn(value_from: str) -> str | None:
-    try:
-        return parse_value_from(value_from).arn
-    except ValueError:
-        return None

@@ -14,7 +14,7 @@ from ops._roles import Role
 from ops._stack import Stack, in_sandbox
 from ops.access.evaluator import Decision, Request, Statement, matches_action, principal_match, trusts
 from ops.doctor.finding import Finding, again, guarded, put_back, summed_up
-from ops.doctor.snapshot import Key, Snapshot, TaskDefinition, image_in_ecr
+from ops.doctor.snapshot import Key, Snapshot, TaskDefinition, image_in_ecr, well_formed
 
 READ = "secretsmanager:GetSecretValue"
 _SERVICE = "ecs-tasks.amazonaws.com"
@@ -177,12 +177,8 @@ class Call:
 
 def calls_at_start(stack: Stack, definition: TaskDefinition) -> Iterator[Call]:
     """Yield what a task of a revision asks for while it starts."""
-    for _, text in definition.references():
-        try:
-            arn = parse_value_from(text).arn
-        except ValueError:  # the check `value-from` names it
-            continue
-        yield Call("secretsmanager", region_of(arn), READ, arn)
+    for reference in well_formed(text for _, text in definition.references()):
+        yield Call("secretsmanager", region_of(reference.arn), READ, reference.arn)
     for container in definition.containers:
         if image := image_in_ecr(container.image):
             home, about = f"{stack.partition}:ecr:{image.region}:{image.account}", image.repository

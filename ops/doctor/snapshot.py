@@ -1,7 +1,8 @@
 """Everything that the checks need, read once: with batch calls where AWS has them, otherwise several at a time."""
 
+import contextlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -82,6 +83,13 @@ class TaskDefinition:
         """Yield variables with their `valueFrom`."""
         for container in self.containers:
             yield from container.secrets
+
+
+def well_formed(texts: Iterable[str]) -> Iterator[Reference]:
+    """Yield the references that ECS accepts; the check `value-from` names the others."""
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            yield parse_value_from(text)
 
 
 @dataclass(frozen=True)
@@ -175,11 +183,7 @@ class Snapshot:
             *self.stack.service.container_secrets.values(),
             *(text for d in self.definitions for _, text in d.references()),
         ]
-        for text in texts:
-            try:
-                reference = parse_value_from(text)
-            except ValueError:
-                continue
+        for reference in well_formed(texts):
             found.setdefault(reference.arn, set()).add(reference)
         return found
 
