@@ -129,6 +129,13 @@ class Rotation:
         secret.set_default_version_id(current[0])
         self.client.put_secret_value(SecretId=self.secret_id, SecretString=value)
 
+    def put_superuser_as_json(self, password: str = "superuser-password-0003") -> str:
+        """Keep the superuser's credentials as RDS keeps those of a master user that it manages; returns its name."""
+        superuser = self.environment["DATABASE_USERNAME"]
+        value = json.dumps({"username": superuser, "password": password})
+        self.client.put_secret_value(SecretId=self.environment["SUPERUSER_SECRET_ARN"], SecretString=value)
+        return superuser
+
     def state(self) -> tuple[object, ...]:
         """What must stay as it was when a step fails."""
         versions = stored(self.secret_id).versions

@@ -165,13 +165,16 @@ def test_a_step_before_create_secret_has_run(rotation: Rotation, refuses: Refuse
         rotation.step(step, token)
 
 
-@pytest.mark.parametrize("named", ["superuser", "clone-of-it"])
+@pytest.mark.parametrize("named", ["superuser", "clone-of-it", "superuser-of-a-json-secret"])
 def test_the_application_s_secret_may_not_name_the_superuser(
     rotations: Rotations, refuses: Refuses, named: str
 ) -> None:
     rotation = rotations.alternating_users()
     superuser = rotation.environment["DATABASE_USERNAME"]
-    user = superuser if named == "superuser" else f"{superuser}_clone"
+    user = f"{superuser}_clone" if named == "clone-of-it" else superuser
+    if named == "superuser-of-a-json-secret":
+        rotation.put_superuser_as_json()
+        rotations.monkeypatch.delenv("DATABASE_USERNAME")
     rotation.put(json.dumps({"username": user, "password": "superuser-password-0003"}))
     token = rotation.start()
     with refuses(rotation, Cause.SECRET, "names the superuser"):

@@ -1,7 +1,5 @@
 """Signing in as libpq does, whatever password and settings a user has."""
 
-import json
-from collections.abc import Callable
 from contextlib import ExitStack
 
 import pg8000.native
@@ -183,44 +181,19 @@ def test_a_single_user_at_his_limit_is_told_so_and_the_steps_after_set_secret_go
 # --- the superuser's secret
 
 
-def superuser_in_json(rotation: Rotation, password: str = "superuser-password-0003") -> str:
-    """Put the superuser's credentials as RDS keeps those of a master user that it manages; returns his name."""
-    superuser = rotation.environment["DATABASE_USERNAME"]
-    value = json.dumps({"username": superuser, "password": password})
-    rotation.client.put_secret_value(SecretId=rotation.environment["SUPERUSER_SECRET_ARN"], SecretString=value)
-    return superuser
-
-
-def set_name(_: Rotation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_USERNAME", "somebody-else")
-
-
-def unset_name(_: Rotation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DATABASE_USERNAME")
-
-
-@pytest.mark.parametrize("name", [set_name, unset_name])
+@pytest.mark.parametrize("name", ["somebody-else", None])
 def test_a_superuser_s_secret_in_json_names_him_and_is_read_at_each_rotation(
-    rotations: Rotations, name: Callable[[Rotation, pytest.MonkeyPatch], None]
+    rotations: Rotations, name: str | None
 ) -> None:
     """Source: Amazon RDS User Guide, "Password management with Amazon RDS and AWS Secrets Manager"."""
     rotation = rotations.alternating_users()
-    superuser = superuser_in_json(rotation)
-    name(rotation, rotations.monkeypatch)
+    superuser = rotation.put_superuser_as_json()
+    if name:
+        rotations.monkeypatch.setenv("DATABASE_USERNAME", name)
+    else:
+        rotations.monkeypatch.delenv("DATABASE_USERNAME")
     rotation.rotate()
     rotation.database.sql(f"ALTER ROLE {superuser} PASSWORD 'chosen-by-rds-[0]{{1}}$0006'")
-    superuser_in_json(rotation, "chosen-by-rds-[0]{1}$0006")
+    rotation.put_superuser_as_json("chosen-by-rds-[0]{1}$0006")
     rotation.rotate()
     assert rotation.works()
-
-
-def test_the_application_s_secret_may_not_name_the_superuser_of_a_json_secret(
-    rotations: Rotations, refuses: Refuses
-) -> None:
-    rotation = rotations.alternating_users()
-    superuser = superuser_in_json(rotation)
-    rotations.monkeypatch.delenv("DATABASE_USERNAME")
-    rotation.put(json.dumps({"username": superuser, "password": "superuser-password-0003"}))
-    token = rotation.start()
-    with refuses(rotation, Cause.SECRET, "names the superuser"):
-        rotation.step("createSecret", token)
