@@ -429,6 +429,12 @@ def test_a_services_own_keys_go_over_the_common_ones() -> None:
     assert (worker.environment["QUEUE"], worker.environment["LOG_LEVEL"], worker.image) == ("mail", "info", web.image)
 
 
+def test_a_health_check_has_its_own_numbers() -> None:
+    check = {"command": ["CMD", "true"], "interval": 31, "timeout": 6, "retries": 4}
+    found = parsed(healthCheck={**check, "startPeriod": 7}).services["app"].health_check
+    assert found == {**check, "command": ("CMD", "true"), "start_period": 7}
+
+
 def test_a_plain_variable_that_is_encrypted_is_refused_everywhere() -> None:
     assert "sidecars.agent.environment" in refusal(sidecars={"agent": AGENT}, encrypted=["sidecars"])
     services = {"app": {"environment": {"A": "b"}}}
