@@ -86,33 +86,30 @@ def test_a_custom_label_stays_when_somebody_puts_a_value_by_the_plugin(aws: Any,
     }
 
 
-def test_without_ignore_changes_the_next_up_rolls_a_rotation_back(aws: Any, secret: str, manager: Any) -> None:
-    inputs = {"secretId": secret, "secretString": Secret("seed"), "versionStages": ["AWSCURRENT", "seed"]}
+LABELLED = {"versionStages": ["AWSCURRENT", "seed"]}
+
+
+@pytest.mark.parametrize(
+    ("stages", "ignored", "changes", "live"),
+    [
+        (LABELLED, [], {"versionStages": "update"}, "seed"),
+        (LABELLED, ["secretString", "versionStages"], {}, "rotated"),
+        ({}, [], {}, "rotated"),
+    ],
+    ids=["rolled back without ignoreChanges", "kept with ignoreChanges", "kept without a label of its own"],
+)
+def test_what_the_next_up_does_after_a_rotation(  # noqa: PLR0917 - one column of the table each
+    aws: Any, secret: str, manager: Any, stages: Any, ignored: list[str], changes: dict[str, str], live: str
+) -> None:
+    inputs = {"secretId": secret, "secretString": Secret("seed"), **stages}
     life, state = aws.made(VERSION, inputs)
-    rotate(manager, secret, "rotated")
-    drifted = life.refresh(state)
-    assert life.diff(drifted, inputs).changes == {"versionStages": "update"}
-    life.update(drifted, inputs)
-    assert value(manager, secret) == "seed"
-
-
-def test_with_ignore_changes_a_rotated_value_stays(aws: Any, secret: str, manager: Any) -> None:
-    life, state = aws.made(
-        VERSION, {"secretId": secret, "secretString": Secret("seed"), "versionStages": ["AWSCURRENT", "seed"]}
-    )
     rotate(manager, secret, "rotated")
     drifted = life.refresh(state)
     # As the engine does: ignored inputs come as the state has them.
-    difference = life.diff(drifted, drifted.inputs, ignore=["secretString", "versionStages"])
-    assert difference.changes == {}
-    assert value(manager, secret) == "rotated"
-
-
-def test_without_a_label_of_its_own_stages_are_nobody_s_business(aws: Any, secret: str, manager: Any) -> None:
-    inputs = {"secretId": secret, "secretString": Secret("seed")}
-    life, state = aws.made(VERSION, inputs)
-    rotate(manager, secret, "rotated")
-    assert life.diff(life.refresh(state), inputs).changes == {}
+    news = drifted.inputs if ignored else inputs
+    assert life.diff(drifted, news, ignore=ignored).changes == changes
+    life.update(drifted, news, ignore=ignored)
+    assert value(manager, secret) == live
 
 
 def test_adding_a_label_that_another_version_holds_is_aws_s_error(aws: Any, secret: str) -> None:
