@@ -162,7 +162,7 @@ def test_no_request_changes_what_another_one_walks_through() -> None:
         return [b""]
 
     server = OneAtATime(application)
-    threads = [threading.Thread(target=server, args=({}, lambda *_: None)) for _ in range(2)]
+    threads = [threading.Thread(target=server, args=({}, print)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
