@@ -47,10 +47,19 @@ class Lookup:
     found: Callable[[Mapping[str, Any]], Sequence[tuple[str, str, str]]]
 
 
-def bucket(resource_name: str, name: str) -> Lookup:
-    """Return how to look for a bucket."""
-    ask = ("aws:s3/getBucket:getBucket", {"bucket": name})
-    return _by_id(f"the bucket {name}", ask, "aws:s3/bucket:Bucket", resource_name, name)
+_BY_ID = {
+    "bucket": ("aws:s3/getBucket:getBucket", "bucket", "aws:s3/bucket:Bucket"),
+    "role": ("aws:iam/getRole:getRole", "name", "aws:iam/role:Role"),
+    "policy": ("aws:iam/getPolicy:getPolicy", "arn", "aws:iam/policy:Policy"),
+}
+"""By kind: the data source, its argument, and the type of a resource whose id is known."""
+
+
+def by_id(kind: str, resource_name: str, id_: str) -> Lookup:
+    """Return how to look for a bucket or role by its name, or for a managed policy by its ARN."""
+    token, argument, type_ = _BY_ID[kind]
+    what = f"the {kind} {id_.rpartition('/')[2]}"
+    return Lookup(what, token, {argument: id_}, lambda _: [(type_, resource_name, id_)])
 
 
 def key(resource_name: str, alias: str) -> Lookup:
@@ -74,23 +83,6 @@ def provider(resource_name: str, url: str) -> Lookup:
         {"url": url},
         lambda found: [("aws:iam/openIdConnectProvider:OpenIdConnectProvider", resource_name, found["arn"])],
     )
-
-
-def role(resource_name: str, name: str) -> Lookup:
-    """Return how to look for a role."""
-    ask = ("aws:iam/getRole:getRole", {"name": name})
-    return _by_id(f"the role {name}", ask, "aws:iam/role:Role", resource_name, name)
-
-
-def policy(resource_name: str, arn: str) -> Lookup:
-    """Return how to look for a managed policy."""
-    ask = ("aws:iam/getPolicy:getPolicy", {"arn": arn})
-    return _by_id(f"the policy {arn.rpartition('/')[2]}", ask, "aws:iam/policy:Policy", resource_name, arn)
-
-
-def _by_id(what: str, ask: tuple[str, Mapping[str, str]], kind: str, resource_name: str, id_: str) -> Lookup:
-    """Return how to look for a single resource whose id is known."""
-    return Lookup(what, *ask, lambda _: [(kind, resource_name, id_)])
 
 
 def refused(name: str, lookup: Lookup) -> pulumi.ResourceHookBinding:

@@ -96,7 +96,7 @@ class Roles(pulumi.ComponentResource):
 
         def policy(part: str, arn: str, text: pulumi.Input[str]) -> aws.iam.Policy:
             resource = f"{name}-{part}"
-            opts = _new(resource, existing.policy(resource, arn), parent=self, after=after)
+            opts = _new(resource, existing.by_id("policy", resource, arn), parent=self, after=after)
             return aws.iam.Policy(resource, name=arn.rpartition("/")[2], policy=text, opts=opts)
 
         def role(part: str, role_name: str) -> aws.iam.Role:
@@ -106,7 +106,7 @@ class Roles(pulumi.ComponentResource):
                 name=role_name,
                 assume_role_policy=pipeline.trusts[part],
                 max_session_duration=SESSION_SECONDS,
-                opts=_new(resource, existing.role(resource, role_name), parent=self, after=provider),
+                opts=_new(resource, existing.by_id("role", resource, role_name), parent=self, after=provider),
             )
 
         limit = policy("boundary", stack.boundary_arn, boundary)

@@ -37,7 +37,7 @@ class StateBucket(pulumi.ComponentResource):
                 parent=self,
                 protect=True,
                 aliases=existing.IMPORTED,
-                hooks=existing.refused(f"{name}-bucket", existing.bucket(name, bucket)),
+                hooks=existing.refused(f"{name}-bucket", existing.by_id("bucket", name, bucket)),
             ),
         )
         keep_private(
