@@ -21,6 +21,7 @@ SERVICE = f"{ECS}:service/main/web"
 MACHINE = "arn:aws:states:eu-central-1:111122223333:stateMachine:tickets-prod-app-redeploy"
 ROLES = [f"arn:aws:iam::111122223333:role/tickets-prod-app-{part}" for part in ("execution", "task")]
 RIGHTS = identity.redeploy(service_arn=SERVICE, state_machine_arn=MACHINE, passed_role_arns=ROLES)
+WITHOUT_PASS_ROLE = parse(document([s for s in RIGHTS if "iam:PassRole" not in s["Action"]]), source="role")
 
 
 @dataclass
@@ -47,6 +48,10 @@ class World:
         while self.events:
             self.now, _, action = heapq.heappop(self.events)
             action()
+
+    def rotate(self) -> None:
+        self.at(0, lambda: self.change("rotated"))
+        self.run()
 
     def change(self, value: str) -> None:
         """A secret's AWSCURRENT moves: EventBridge starts an execution."""
@@ -116,8 +121,7 @@ def world() -> World:
 
 
 def test_a_rotation_by_function_leads_to_one_deployment_with_the_new_value(world: World) -> None:
-    world.at(0, lambda: world.change("rotated"))
-    world.run()
+    world.rotate()
     assert world.deployments == [(QUIET_SECONDS, "tickets-prod-app:1", "rotated")]
 
 
@@ -144,18 +148,16 @@ def test_changes_apart_lead_to_a_deployment_each(world: World) -> None:
     assert [value for _, _, value in world.deployments] == ["first", "second"]
 
 
-def test_throttled_calls_are_repeated(world: World) -> None:
-    world.failures = 5
-    world.at(0, lambda: world.change("rotated"))
-    world.run()
+@pytest.mark.parametrize("changes", [{"failures": 5}, {"controller": None}], ids=["throttled", "no-controller-named"])
+def test_it_is_deployed_once_all_the_same(changes: dict[str, Any]) -> None:
+    world = World(**changes)
+    world.rotate()
     assert len(world.deployments) == 1
 
 
 def test_a_redeployment_without_pass_role_fails_and_says_so(world: World) -> None:
-    without = [statement for statement in RIGHTS if "iam:PassRole" not in statement["Action"]]
-    world.rights = parse(document(without), source="role")
-    world.at(0, lambda: world.change("rotated"))
-    world.run()
+    world.rights = WITHOUT_PASS_ROLE
+    world.rotate()
     assert world.deployments == []
     assert world.failed == [("States.TaskFailed", f"AccessDeniedException: iam:PassRole on {ROLES[0]}")]
 
@@ -163,24 +165,15 @@ def test_a_redeployment_without_pass_role_fails_and_says_so(world: World) -> Non
 @pytest.mark.parametrize("family", ["shop:7", "tickets-prod-app-2:1", "my-tickets-prod-app:1"])
 def test_a_service_with_its_owners_family_gets_a_new_deployment_of_what_it_runs(world: World, family: str) -> None:
     world.runs = family
-    world.rights = parse(document([s for s in RIGHTS if "iam:PassRole" not in s["Action"]]), source="role")
-    world.at(0, lambda: world.change("rotated"))
-    world.run()
+    world.rights = WITHOUT_PASS_ROLE
+    world.rotate()
     assert [deployment[1:] for deployment in world.deployments] == [(family, "rotated")]
-
-
-def test_a_service_that_names_no_controller_is_deployed(world: World) -> None:
-    world.controller = None
-    world.at(0, lambda: world.change("rotated"))
-    world.run()
-    assert len(world.deployments) == 1
 
 
 @pytest.mark.parametrize("controller", NOT_UPDATED_BY_ECS)
 def test_a_service_of_another_controller_fails_with_what_to_do(world: World, controller: str) -> None:
     world.controller = controller
-    world.at(0, lambda: world.change("rotated"))
-    world.run()
+    world.rotate()
     assert world.deployments == []
     ((error, cause),) = world.failed
     assert error == "DeploymentController"
@@ -190,8 +183,7 @@ def test_a_service_of_another_controller_fails_with_what_to_do(world: World, con
 
 def test_a_service_that_does_not_exist_fails(world: World) -> None:
     world.exists = False
-    world.at(0, lambda: world.change("rotated"))
-    world.run()
+    world.rotate()
     assert world.failed == [
         ("NoSuchService", "There is no ECS service main/web. Correct `redeploy` in the stack's configuration.")
     ]
