@@ -222,7 +222,7 @@ def boundary(stack: Deployment, *, application_actions: Iterable[str] = ()) -> s
             ),
             _allow("deliver log", list(DELIVER_LOG), ["*"]),
         ]
-    if "redeploy" in stack.features and stack.redeployed:
+    if stack.redeployed:
         services = [location.arn("ecs", f"service/{target}") for target in sorted(stack.redeployed.values())]
         of_tasks = [stack.names.service(name) for name in stack.redeployed]
         roles = [location.role_arn(role) for name in of_tasks for role in (name.execution_role, name.task_role)]
