@@ -99,6 +99,8 @@ def test_what_is_exported_is_what_is_read() -> None:
 def test_pulumi_leaves_out_what_is_null() -> None:
     found = parse({name: RAW[name] for name in ("environment", "secret_arns", "secrets", "services")})
     assert (found.monthly_cost_usd, found.kms_key_arn, found.replica_regions) == (0, None, ())
+    found = parse(raw(secrets=secret(parts={"": {"kind": "external"}})))
+    assert found.secrets["jwt"].parts == {"": Part("external", None, 1)}
 
 
 @pytest.mark.parametrize(
