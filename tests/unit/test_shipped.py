@@ -51,6 +51,7 @@ def test_every_stack_has_the_tags_that_its_key_is_known_by(stack: str) -> None:
 
 
 def test_the_secrets_of_the_mission() -> None:
-    mission = ["db-master-password", "jwt-secret", "app-config"]
-    assert [declaration.name for declaration in APPLICATION.catalogue("dev")] == mission
-    assert [declaration.name for declaration in APPLICATION.catalogue("prod")] == [*mission, "db-app-user"]
+    """Whoever adds one changes no test."""
+    mission = {"db-master-password", "jwt-secret", "app-config"}
+    assert mission <= {declaration.name for declaration in APPLICATION.catalogue("dev")}
+    assert {*mission, "db-app-user"} <= {declaration.name for declaration in APPLICATION.catalogue("prod")}
