@@ -174,8 +174,9 @@ class Change:
             refused += "" if is_server(accepted_by) else f"\n{commands}"
         elif kind == GENERATED and old_kind == CONFIGURED and number != old_number + 1:
             why = f"{config_key} was set and is no longer, so a generated value {unlike}"
+            keep = keep_command(self.plan.name, key, self.stack)
             or_ = "" if accepted_by else "\n" + ways("or ask for a new generated value", following)
-            refused = told(why, "Set it again", set_it) + or_
+            refused = told(why, "Set it again, or take the live value into the configuration", set_it, keep) + or_
         return refused
 
     def _subject(self, key: str) -> str:

@@ -536,7 +536,7 @@ def _reference_problems(declaration: Entry, key: str) -> Iterator[Problem]:
     if not key or ":" in key or not key.isprintable():
         yield declaration.name, found, "a key that is not empty and has no colon, because ECS can't reference others"
     elif (known := known_keys(declaration)) and key not in known:
-        yield declaration.name, found, f"one of its keys: {', '.join(sorted(known))}"
+        yield declaration.name, f"names {key} in `variables`, which it lacks", f"it has {', '.join(sorted(known))}"
 
 
 def known_keys(entry: Entry) -> frozenset[str]:

@@ -5,9 +5,12 @@ A problem is a row of three cells: the key, what was found (never a secret's val
 
 import difflib
 import json
+import shlex
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
+
+from components.checks import SECRET_NAME
 
 T = TypeVar("T")
 
@@ -85,27 +88,37 @@ class Reader:
             (self._prefix + key, "is not allowed (encrypted, so not shown)" if hidden else found, remedy)
         )
 
-    def reject_unknown(self, remedy: str = "see docs/configuration.md") -> None:
+    def reject_unknown(self) -> None:
         """Report, before all other problems, each unknown key, here and in the nested objects.
 
-        The message suggests the nearest known key, or `remedy`. Call it after everything else has been read.
+        The message suggests the nearest known key, or how to remove this one. Call it after everything else has been read.
         """
         found = self.problems[:]
         self.problems.clear()
-        self._reject_unknown(remedy)
+        self._reject_unknown()
         self.problems += found
 
-    def _reject_unknown(self, remedy: str) -> None:
+    def _reject_unknown(self) -> None:
         for key in sorted(set(self._values) - self._asked):
-            near = difflib.get_close_matches(key, self._asked, n=1, cutoff=0.6)
-            row = key, "is not a known key", f"did you mean {self._prefix}{near[0]}?" if near else remedy
+            row = key, "is not a known key", self._known_instead(key)
             if self._prefix:
                 self.report(*row)
             else:
                 # A setting's key is never secret, and the sandbox encrypts undeclared keys.
                 self.problems.append(row)
         for section in self._sections.values():
-            section._reject_unknown("see docs/configuration.md")  # noqa: SLF001 - its own kind
+            section._reject_unknown()  # noqa: SLF001 - its own kind
+
+    def _known_instead(self, key: str) -> str:
+        if near := nearest(key, self._asked):
+            return f"did you mean {self._prefix}{near}?"
+        path = "--path " if self._prefix else ""
+        remove = f"pulumi config rm {path}{shlex.quote(self._prefix + key)}"
+        if self._prefix:
+            return f"known: {', '.join(sorted(self._asked)) or 'none'}; or {remove}"
+        if key in self._encrypted or SECRET_NAME.fullmatch(key):
+            return f"no entry of catalogue.py uses it: restore the entry, or {remove}"
+        return f"docs/configuration.md and catalogue.py list all keys; or {remove}"
 
     @property
     def asked(self) -> frozenset[str]:
@@ -246,6 +259,12 @@ class Reader:
     def _command(self, key: str, value: str) -> str:
         name = self._prefix + key
         return f"pulumi config set {'--path ' if '.' in name else ''}{name} {value}"
+
+
+def nearest(key: str, known: Collection[str]) -> str:
+    """Return the known key of which another is a misspelling, "" if none is that near."""
+    # `smtpPassword` and `redisPassword` have a ratio of 0.72, `nmae` and `name` one of 0.75.
+    return next(iter(difflib.get_close_matches(key, known, n=1, cutoff=0.75)), "")
 
 
 def _kind(value: object) -> str:

@@ -110,9 +110,7 @@ def parse(
         *rules.together(settings, region),
     ):
         reader.report(*problem)
-    reader.reject_unknown(
-        "docs/configuration.md and catalogue.py list all keys; if its secret was removed: pulumi config rm KEY"
-    )
+    reader.reject_unknown()
     if reader.problems:
         # A common key is checked for each service.
         raise ConfigurationError(_table(list(dict.fromkeys(reader.problems)), names.stack))

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sandbox.project import Project
@@ -50,8 +50,20 @@ def is_undeclared(project: Project, key: str) -> bool:
 
 def unknown(project: Project, key: str, known: Iterable[str]) -> str:
     """The problem with a key that the project does not have."""
-    near = difflib.get_close_matches(key, {*known, *project.declared}, n=1)
+    near = difflib.get_close_matches(key, {*known, *project.declared}, n=1, cutoff=0.75)
     return f"{key} is not a known key{f'; did you mean {near[0]}?' if near else ' of this project'}"
+
+
+def wrong_number(key: str, value: str, known: Collection[str]) -> str:
+    """The problem with a number of `rotations`, "" when there is none; `known` are the values that have one, empty: not known."""
+    section, _, name = key.rpartition(":")[2].partition(".")
+    if section != "rotations" or not name or not known:
+        return ""
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        hint = f"did you mean rotations.{near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+        return f"{key} is not a known key; {hint}"
+    return "" if re.fullmatch(r"[1-9]\d{0,5}", value.strip()) else f"{key} must be a whole number, 1 or more"
 
 
 def in_the_clear(keys: Iterable[str], stack: str) -> str:

@@ -10,7 +10,7 @@ import shlex
 import signal
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -259,7 +259,8 @@ class Run:
             secret: Whether to encrypt a value of a key that is not declared as a secret.
 
         Raises:
-            MisuseError: The project has no such key, or the value of a secret was given as an argument.
+            MisuseError: The project has no such key, the value is empty or no number of `rotations`, or the value of a secret was
+                given as an argument.
         """
         project, name = self.request.project, str(steps(key)[0])
         plan = ApplicationPlan.read(project, self.request.stack)
@@ -271,6 +272,11 @@ class Run:
             raise MisuseError(f"{key} is a secret: give its value on the standard input, not as an argument")
         if value is None:
             value = standard_input(key)
+        if not value.strip():
+            remove = self._local(f"pulumi config rm {shlex.quote(key)}", kept=[key])
+            raise MisuseError(f"the value of {key} is empty; nothing was changed. To remove the key: {remove}")
+        if wrong := config_errors.wrong_number(key, value, plan.generated_keys):
+            raise MisuseError(wrong)
         if not secret:
             self._supply().keep_plain(key, value)
             return
@@ -409,11 +415,14 @@ class Run:
         )
         return _Stack(self.request.stack, workspace)
 
-    def _local(self, text: str) -> str:
-        """Return a message with the commands that work here."""
+    def _local(self, text: str, *, kept: Collection[str] | None = None) -> str:
+        """Return a message with the commands that work here; `kept` are the keys that `config set` set, by default looked up."""
         request, project = self.request, self.request.project
+        if kept is None:
+            kept = self._supply().keys() if "pulumi config rm" in text else ()
         at = "" if project.directory == REPOSITORY else f" --project {shlex.quote(str(project.directory))}"
-        return local(text, request.stack, at + (f" --endpoint {request.endpoint}" if request.endpoint else ""))
+        at += f" --endpoint {request.endpoint}" if request.endpoint else ""
+        return local(text, request.stack, at, kept=kept)
 
     def _operate(self, verb: Verb, watcher: Watcher) -> Recorder:
         """Let the engine work, or preview."""

@@ -4,6 +4,7 @@ The sandbox never writes a stack's file, and its state is separate from the user
 """
 
 import re
+from collections.abc import Collection
 
 _QUOTE = "'"
 
@@ -17,13 +18,14 @@ _REMOVE = re.compile(
 _RUN = re.compile(r"pulumi (?P<verb>up --refresh|up|refresh|preview|destroy)\b(?: --(?:stack [^\s;,)`']+|yes))*(?! --)")
 
 
-def local(message: str, stack: str, options: str = "") -> str:
+def local(message: str, stack: str, options: str = "", *, kept: Collection[str] = ()) -> str:
     """Return a message with the sandbox's commands instead of Pulumi's.
 
     Args:
         message: The message of the program or a plugin.
         stack: The stack's name.
         options: Further options of the sandbox's commands, each with a leading space.
+        kept: The keys that `config set` set; any other is in the stack's file.
     """
     at = f"--stack {stack}{options}"
 
@@ -32,7 +34,9 @@ def local(message: str, stack: str, options: str = "") -> str:
         return f"python -m sandbox config set{secret} {found['key']}{found['value']} {at}"
 
     def remove_here(found: re.Match[str]) -> str:
-        return f"remove {found['key'].strip(_QUOTE)} from Pulumi.{stack}.yaml"
+        if (key := found["key"].strip(_QUOTE)) in kept:
+            return f"python -m sandbox config rm {found['key']} {at}"
+        return f"remove {key} from Pulumi.{stack}.yaml"
 
     def run_here(found: re.Match[str]) -> str:
         verbs = ("refresh", "up") if "--refresh" in found["verb"] else (found["verb"],)

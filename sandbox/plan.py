@@ -25,11 +25,13 @@ class ApplicationPlan:
         required_keys: Configuration keys that must hold a secret. Adopted secrets keep the value that they have.
         secret_keys: All configuration keys that may hold a secret.
         plain_keys: Those of plain variables.
+        generated_keys: Those that `rotations` can hold.
     """
 
     required_keys: Collection[str] = ()
     secret_keys: Collection[str] = ()
     plain_keys: Collection[str] = ()
+    generated_keys: Collection[str] = ()
 
     @classmethod
     def ask(cls, project: Project, stack: str) -> "Future[ApplicationPlan]":
@@ -75,11 +77,11 @@ def _printed(directory: Path, stack: str) -> ApplicationPlan:
     if ended.returncode:
         raise SandboxError(ended.stderr.strip().rpartition("error: ")[2])
     found: Mapping[str, Any] = json.loads(ended.stdout)
-    parts = [
-        part for secret in found["secrets"].values() if secret["owner"] == "stack" for part in secret["parts"].values()
-    ]
+    own = [secret for secret in found["secrets"].values() if secret["owner"] in {"stack", "adopted"}]
+    parts = [part for secret in own if secret["owner"] == "stack" for part in secret["parts"].values()]
     return ApplicationPlan(
         sorted({part["config_key"] for part in parts if part["kind"] == "supplied"}),
         found["secret_config_keys"],
         [variable["config_key"] for variable in found["variables"].values()],
+        {part["config_key"] for secret in own for part in secret["parts"].values() if part["kind"] == "generated"},
     )

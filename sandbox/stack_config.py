@@ -175,6 +175,10 @@ class StandIns:
         config = self._read().get("config") or {}
         return {key.removeprefix(_KEPT): value["secure"] for key, value in config.items() if key.startswith(_KEPT)}
 
+    def keys(self) -> set[str]:
+        """Return the keys, with the ways into their values, that the user set for every run."""
+        return {*self.kept(), *read_json(self._plain)}
+
     def plain(self) -> tuple[Override, ...]:
         """Return what the user set for every run and is not secret."""
         return tuple(Override(steps(key), str(value), secret=False) for key, value in read_json(self._plain).items())

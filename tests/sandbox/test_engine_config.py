@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sandbox import config_errors
 from sandbox.errors import MisuseError
 from sandbox.home import REPOSITORY, Home
 from sandbox.project import Project
@@ -182,6 +183,12 @@ def test_a_configuration_counts_for_every_later_run(sandbox: Any, tiny: Make) ->
 @pytest.mark.parametrize(
     ("command", "said"),
     [
+        (
+            ("config", "set", "--secret", "token"),
+            "the value of token is empty; nothing was changed. To remove the key: ",
+        ),
+        (("config", "set", "count"), "python -m sandbox config rm count --stack"),
+        (("config", "set", "count", ""), "the value of count is empty"),
         (("config", "set", "nams[0]", "a"), "nams is not a known key; did you mean names?"),
         (("config", "set", "rotations.jwtSecret", "2"), "rotations is not a known key of this project"),
         (("config", "set", "token", "visible-value"), "token is a secret: give its value on the standard input"),
@@ -207,6 +214,25 @@ def test_a_configuration_that_would_not_work_is_refused(
     assert result.status != 0
     assert said in result.err
     assert "visible-value" not in result.out + result.err
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("rotations.jwtSecret", "2", ""),
+        ("shop:rotations.jwtSecret", "2", ""),
+        ("rotations.jwtSecrt", "2", "is not a known key; did you mean rotations.jwtSecret?"),
+        ("rotations.nope", "2", "is not a known key; known are apiKey, jwtSecret"),
+        ("rotations.jwtSecret", "two", "must be a whole number, 1 or more"),
+        ("rotations.jwtSecret", "0", "must be a whole number, 1 or more"),
+        ("environment.rotations", "two", ""),
+    ],
+)
+def test_a_number_that_nothing_has_is_refused_at_once(key: str, value: str, said: str) -> None:
+    wrong = config_errors.wrong_number(key, value, {"jwtSecret", "apiKey"})
+    assert said in wrong
+    assert bool(wrong) == bool(said)
+    assert not config_errors.wrong_number(key, value, ())
 
 
 def test_a_secret_encrypted_for_aws_gets_a_stand_in(sandbox: Any, tiny: Make) -> None:

@@ -65,7 +65,7 @@ def found(*catalogue: Declaration, stack: str = "dev") -> list[tuple[str, str, s
         (
             JsonSecret("a", {"K": Generated("k")}, variables={"L"}),
             "a",
-            "references the JSON key 'L', which it does not",
+            "names L in `variables`, which it lacks",
         ),
         (JsonSecret("a", {"K:L": Generated("k")}, variables={"K:L": "V"}), "a", "references the JSON key 'K:L'"),
         (JsonSecret("a", {"": Generated("k")}, variables={"": "V"}), "a", "references the JSON key ''"),

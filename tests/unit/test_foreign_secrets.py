@@ -111,7 +111,7 @@ def test_what_cannot_be_meant_is_refused(config: dict[str, Any], found: str) -> 
     [
         (
             ForeignSecret("database", "RDS", keys={"password"}, variables={"pasword"}),
-            "references the JSON key 'pasword'",
+            "names pasword in `variables`, which it lacks",
         ),
         (ForeignSecret("database", "RDS", variables={"a:b": "A"}), "references the JSON key 'a:b'"),
         (ForeignSecret("database", "RDS", variable="1ST"), "sets the variable '1ST'"),

@@ -32,6 +32,12 @@ def test_pulumis_commands_become_the_sandboxs(told: str, shown: str) -> None:
     assert local(told, "dev") == shown
 
 
+def test_a_key_that_config_set_set_is_removed_there() -> None:
+    told = "pulumi config rm --path rotations.old, or pulumi config rm other"
+    shown = "python -m sandbox config rm rotations.old --stack dev, or remove other from Pulumi.dev.yaml"
+    assert local(told, "dev", kept={"rotations.old"}) == shown
+
+
 def test_alternatives_stay_apart() -> None:
     told = "Again:\n  pulumi config set --path rotations.a 2\nor:\n  pulumi config set --path rotations.a 3"
     assert local(told, "dev", " --project /x") == (

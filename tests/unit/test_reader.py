@@ -107,7 +107,9 @@ def test_sections_share_the_problems_and_know_their_place() -> None:
 
 
 def test_what_nobody_asked_for_is_told_first_with_the_nearest_key() -> None:
-    reader = Reader({"trial": 1, "xxxx": 1, "audit": {"trail": {"nmae": 1}, "zzzz": 1}, "cpu": "x"})
+    given = {"trial": 1, "xxxx": 1, "redisPassword": "s", "audit": {"trail": {"nmae": 1}, "z z": 1}, "cpu": "x"}
+    reader = Reader(given, encrypted={"redisPassword", "trial"})
+    reader.has("smtpPassword")
     reader.integer("cpu", 1)
     reader.has("trail")
     audit = reader.section("audit")
@@ -115,11 +117,14 @@ def test_what_nobody_asked_for_is_told_first_with_the_nearest_key() -> None:
     trail = audit.section("trail")
     assert trail
     trail.text("name", "")
-    reader.reject_unknown("see the table")
+    reader.reject_unknown()
+    restore = "no entry of catalogue.py uses it: restore the entry, or pulumi config rm redisPassword"
+    listed = "docs/configuration.md and catalogue.py list all keys; or pulumi config rm xxxx"
     assert reader.problems == [
+        ("redisPassword", "is not a known key", restore),
         ("trial", "is not a known key", "did you mean trail?"),
-        ("xxxx", "is not a known key", "see the table"),
-        ("audit.zzzz", "is not a known key", "see docs/configuration.md"),
+        ("xxxx", "is not a known key", listed),
+        ("audit.z z", "is not a known key", "known: trail; or pulumi config rm --path 'audit.z z'"),
         ("audit.trail.nmae", "is not a known key", "did you mean audit.trail.name?"),
         ("cpu", "is 'x'", "a whole number"),
     ]

@@ -220,9 +220,12 @@ def refusal(stack: str = "dev", **config: Any) -> str:
         ({"catalogue": (*CATALOGUE, BIG)}, "big  has 6"),
         (
             {"catalogue": CATALOGUE[:1]},
-            "cloudflareToken  is not a known key  docs/configuration.md and catalogue.py list all",
+            "no entry of catalogue.py uses it: restore the entry, or pulumi config rm cloudflareToken",
         ),
-        ({"catalogue": CATALOGUE[:1]}, "if its secret was removed: pulumi config rm KEY"),
+        (
+            {"rotations": {"paymentKey": 2}},
+            "webhookSecret; or pulumi config rm --path rotations.paymentKey",
+        ),
         (
             {"environment": {"A": "b"}, "encrypted": ["environment"]},
             "environment  is not allowed (encrypted, so not shown)",
@@ -366,7 +369,7 @@ def test_the_page_follows_from_the_table() -> None:
 def test_every_declared_key_is_read_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     known: set[str] = set()
 
-    def note(reader: Reader, _remedy: str) -> None:
+    def note(reader: Reader) -> None:
         known.update(reader.asked)
         for name, section in reader._sections.items():
             known.update(f"{name}.{key}" for key in section.asked if name in {"rotation", "redeploy", "audit"})

@@ -74,6 +74,7 @@ def test_a_value_that_is_given_or_follows_the_last_is_allowed(before: str, after
         ("generated k 2", "generated k 1", "rotations.k is 2 and can only become 3, not 1"),
         ("generated k 1", "generated k 3", "rotations.k is 1 and can only become 2, not 3"),
         ("configured k 1", "generated k 1", "pulumi config set --stack prod --secret k"),
+        ("configured k 1", "generated k 1", "\n  python -m ops keep db --stack prod\n"),
         ("configured k 1", "generated k 3", "pulumi config set --stack prod --path rotations.k 2"),
         ("configured k 2", "generated k 2", "pulumi config set --stack prod --path rotations.k 3"),
         ("configured k 2", "generated k 1", "rotations.k is 2 and can only become 3, not 1"),
