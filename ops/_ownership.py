@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from components import acceptance
-from components.labels import OF_PULUMI
+from components.labels import LIVE, OF_PULUMI
 from components.outputs import Part
+from components.references import CURRENT, PREVIOUS
 from ops._aws import Aws, connect
 from ops._errors import MisuseError
 from ops._secrets import Record
@@ -83,6 +84,39 @@ def ownership(stack: Stack, record: Record, key: str | None = None) -> Ownership
 def set_command(stack: Stack, record: Record, key: str | None = None) -> str:
     """Return the command that sets a value, or one key of it."""
     return f"python -m ops set {stack.name_of(record.arn)}{f' --key {key}' if key else ''} --stack {stack.environment}"
+
+
+def way_back(stack: Stack, record: Record, key: str | None = None) -> str:
+    """Return the command that gives a secret another value, or restores the configuration's."""
+    owner, version = ownership(stack, record, key), version_of_pulumi(record)
+    if owner.owner == "configuration" and version and version != record.version(CURRENT):
+        return make_current_command(stack, record, version)
+    return owner.fix
+
+
+def mend(stack: Stack, record: Record, key: str | None = None) -> str:
+    """Return the command that repairs a broken value.
+
+    A function repairs none: it signs in with the live value, changes the password alone and keeps every other key.
+    """
+    return set_command(stack, record, key) if record.rotation.lambda_arn else way_back(stack, record, key)
+
+
+def version_of_pulumi(record: Record) -> str | None:
+    """Return the version that the program wrote last; of two, the one that was current more recently."""
+    written = [v for v, stages in record.stages.items() if any(stage.startswith(LIVE) for stage in stages)]
+    recent = [version for stage in (CURRENT, PREVIOUS) if (version := record.version(stage)) in written]
+    return next(iter([*recent, *written]), None)
+
+
+def make_current_command(stack: Stack, record: Record, version: str) -> str:
+    """Return the command that makes a version the current one."""
+    current = record.version(CURRENT)
+    remove = f" --remove-from-version-id {current}" if current else ""
+    return (
+        f"aws secretsmanager update-secret-version-stage --secret-id {record.arn} --region {stack.region} "
+        f"--version-stage {CURRENT} --move-to-version-id {version}{remove}"
+    )
 
 
 def _change(stack: Stack, name: str, parts: Mapping[str, Part], key: str | None) -> Ownership:

@@ -9,6 +9,7 @@ from typing import Annotated, cast
 
 import typer
 
+from components.commands import ways
 from components.outputs import STACK, Secret
 from components.references import CURRENT
 from ops._aws import Aws, connect
@@ -16,10 +17,10 @@ from ops._console import say
 from ops._errors import AwsError, MisuseError, aws_errors, explained
 from ops._json import json_object
 from ops._options import KeyOption, NameArgument, OutputsOption, StackOption
-from ops._ownership import parts_of
+from ops._ownership import mend, ownership, parts_of, version_of_pulumi
 from ops._plan import connect_planned, project_directory, read_plan
 from ops._pulumi import Configuration
-from ops._secrets import Value, describe, read_value
+from ops._secrets import Record, Value, describe, read_value
 from ops._stack import Stack, in_sandbox, load
 from ops._unfit import unfit_to_keep
 from ops.doctor.finding import again
@@ -52,7 +53,7 @@ def keep(
         why = "doesn't exist" if record is None else "is pending deletion" if record.deleted else "has no value"
         raise MisuseError(f"{short} {why}; the configuration was not changed")
     found = read_value(aws, arn, stage="AWSPREVIOUS" if version == "PREVIOUS" else version)
-    value = _checked(short, found, key)
+    value = _checked(where, record, found, key, version)
     what = f"the value of {short} at {version}" if version else f"the live value of {short}"
     if tool.get(config_key) == value:
         say(f"{config_key} of {tool.file} has {what} already; nothing was changed.")
@@ -79,7 +80,7 @@ def _find(stack: str | None, outputs: Path | None) -> tuple[Stack, Aws]:
             raise error from None
         aws, _ = connect_planned(name, plan)
         secrets = {
-            secret.name: Secret(record.arn, record.name, STACK, aws.region, secret.json, {})
+            secret.name: Secret(record.arn, record.name, STACK, aws.region, secret.json, secret.parts)
             for secret in plan.secrets.values()
             if secret.owner == STACK and secret.full_name and (record := describe(aws, secret.full_name))
         }
@@ -98,8 +99,9 @@ def _still_current(aws: Aws, name: str, value: Value) -> None:
         raise AwsError(f"{name} was changed meanwhile; the configuration is as it was: run this command again")
 
 
-def _checked(name: str, value: Value, key: str | None) -> str:
+def _checked(stack: Stack, record: Record, value: Value, key: str | None, version: str | None) -> str:
     """Return the value, or the one of a key, when the configuration should have it."""
+    name = stack.name_of(record.arn)
     unchanged = "the configuration was not changed"
     if value.text is None:
         raise MisuseError(f"{name} holds a binary value; {unchanged}")
@@ -113,14 +115,21 @@ def _checked(name: str, value: Value, key: str | None) -> str:
         if not isinstance(parts[key], str):
             raise MisuseError(f"{what} is not a string; {unchanged}")
         text = cast("str", parts[key])
-    wrong = unfit_to_keep(text)
-    if wrong:
-        raise MisuseError(
-            f"the live value of {what} {wrong}; {unchanged}. Set the right value first:\n"
-            f"  python -m ops reveal {name} --version PREVIOUS   shows the value before\n"
-            f"  python -m ops rollback {name}                    makes it live again"
-        )
-    return text
+    if not (wrong := unfit_to_keep(text)):
+        return text
+    if version:
+        raise MisuseError(f"the value of {what} at {version} {wrong}; {unchanged}")
+    raise MisuseError(f"the live value of {what} {wrong}; {unchanged}. {_way_on(stack, record, key)}")
+
+
+def _way_on(stack: Stack, record: Record, key: str | None) -> str:
+    """Return how to replace a live value that can't be kept: `ops set` and `ops rollback` change only an operator's."""
+    command = mend(stack, record, key)
+    ours = ownership(stack, record, key).owner == "configuration"
+    if not ours or version_of_pulumi(record) in {None, record.version(CURRENT)}:
+        return ways("Set the right value first", command)
+    every = ", with every key" if key else ""
+    return ways(f"To drop it, make the version that Pulumi set last the current one again{every}", command)
 
 
 def _config_key(tool: Configuration, stack: Stack, arn: str, key: str | None) -> str:

@@ -8,14 +8,15 @@ from functools import partial
 from typing import cast
 
 from components.commands import keep_command
-from components.labels import LIVE, OF_PULUMI
+from components.labels import OF_PULUMI
 from components.references import CURRENT, PREVIOUS
 from ops._console import counted
 from ops._errors import DENIED
 from ops._json import json_object
-from ops._ownership import ownership, parts_of, set_command
+from ops._ownership import make_current_command, mend, ownership, parts_of, set_command, version_of_pulumi, way_back
 from ops._secrets import Record, Unreadable, Value
 from ops._unfit import unfit
+from ops.both_sides.progress import rotating
 from ops.doctor.finding import Finding, put_back, summed_up, take_anew
 from ops.doctor.snapshot import Snapshot, live_label
 
@@ -78,10 +79,10 @@ def _values(snapshot: Snapshot) -> Iterator[Finding]:
         elif isinstance(value, Unreadable):
             yield _unreadable(snapshot, record, value)
         elif value and value.text is None:
-            yield Finding("value", "failure", name, "is binary: ECS reads text only", _mend(snapshot, record))
+            yield Finding("value", "failure", name, "is binary: ECS reads text only", mend(snapshot.stack, record))
         elif value and (wrong := unfit(value.text or "")):
             status = "warning" if (value.text or "").strip() else "failure"
-            yield Finding("value", status, name, wrong, _mend(snapshot, record))
+            yield Finding("value", status, name, wrong, mend(snapshot.stack, record))
         elif _changed_by_hand(snapshot, record):
             yield _by_hand(snapshot, record, name)
 
@@ -95,6 +96,8 @@ def _unreadable(snapshot: Snapshot, record: Record, value: Unreadable) -> Findin
 
 
 def _changed_by_hand(snapshot: Snapshot, record: Record) -> bool:
+    if rotating(record):
+        return False  # the check `server` prints the command that resumes; only then the value can be kept
     labels = record.stages.get(record.version(CURRENT) or "", ())
     owner = ownership(snapshot.stack, record).owner
     return owner == "configuration" and not any(label.startswith(OF_PULUMI) for label in labels)
@@ -112,7 +115,7 @@ def _by_hand(snapshot: Snapshot, record: Record, name: str) -> Finding:
     # `keep` refuses what is not a string, too: a printed command must not stop half-way.
     wrong = {key for key in keys if key and (not isinstance(part := now.get(key), str) or unfit(part))}
     commands = [keep_command(name, key, stack.environment) for key in keys if key not in wrong]
-    back = _fix_value(snapshot, record) if wrong or not commands else ""
+    back = way_back(snapshot.stack, record) if wrong or not commands else ""
     return Finding("value", "warning", name, found, " && ".join(filter(None, [*commands, back])))
 
 
@@ -163,29 +166,29 @@ def _json_problems(
     except (ValueError, RecursionError) as error:  # thousands of nested objects are refused, too
         # Only the position: the text around it is the value.
         position = f" (position {error.pos})" if isinstance(error, json.JSONDecodeError) else ""
-        yield failure(f"is not valid JSON{position}", _mend(snapshot, record))
+        yield failure(f"is not valid JSON{position}", mend(snapshot.stack, record))
         return
     if not isinstance(found, dict):
-        yield failure("is JSON, but not an object with keys", _mend(snapshot, record))
+        yield failure("is JSON, but not an object with keys", mend(snapshot.stack, record))
         return
     values = cast("dict[str, object]", found)
     for key in sorted(twice):
-        yield failure(f"has the key {key} twice: either value could be the intended one", _mend(snapshot, record))
+        yield failure(f"has the key {key} twice: either value could be the intended one", mend(snapshot.stack, record))
     # The rotation function signs in with these, although no container references them.
     used = referenced | (_SIGN_IN if record.rotation.lambda_arn else set())
     for key in sorted(referenced - set(values)):
         text = f"has no key {key}, which the container references; it has {', '.join(sorted(values)) or 'none'}"
-        yield failure(text, _mend(snapshot, record, key))
+        yield failure(text, mend(snapshot.stack, record, key))
     for key, value in sorted(values.items()):
         if not isinstance(value, str):
             kind = "nested" if isinstance(value, dict | list) else f"of type {type(value).__name__}, not text"
             # ECS prints values the way Go does: 1000000 becomes 1e+06.
             text = f"key {key} is {kind}: ECS would pass on something else"
             status = "failure" if key in referenced else "warning"
-            yield Finding("json", status, subject, text, _mend(snapshot, record, key))
+            yield Finding("json", status, subject, text, mend(snapshot.stack, record, key))
         elif wrong := unfit(value):
             status = "failure" if key in used and not value.strip() else "warning"
-            yield Finding("json", status, subject, f"key {key} {wrong}", _mend(snapshot, record, key))
+            yield Finding("json", status, subject, f"key {key} {wrong}", mend(snapshot.stack, record, key))
 
 
 def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:
@@ -195,44 +198,12 @@ def _ages(snapshot: Snapshot, limit: int) -> Iterator[Finding]:
         days = (datetime.now(UTC) - since) // timedelta(days=1) if since else 0
         if days > limit:
             found = f"unchanged for {counted(days, 'day')}, the limit is {limit}"
-            yield Finding("age", "warning", snapshot.stack.name_of(arn), found, _fix_value(snapshot, record))
+            yield Finding("age", "warning", snapshot.stack.name_of(arn), found, way_back(snapshot.stack, record))
 
 
 def _fix_current(snapshot: Snapshot, record: Record) -> str:
     owner = ownership(snapshot.stack, record)
-    version = _version_of_pulumi(record) or record.version(PREVIOUS) or next(iter(record.stages), None)
+    version = version_of_pulumi(record) or record.version(PREVIOUS) or next(iter(record.stages), None)
     if version:
-        return _move(snapshot, record, version)
+        return make_current_command(snapshot.stack, record, version)
     return owner.fix if owner.owner == "operator" else put_back(snapshot.stack)
-
-
-def _fix_value(snapshot: Snapshot, record: Record, key: str | None = None) -> str:
-    """Return the command that gives a secret another value, or restores the configuration's."""
-    owner, version = ownership(snapshot.stack, record, key), _version_of_pulumi(record)
-    if owner.owner == "configuration" and version and version != record.version(CURRENT):
-        return _move(snapshot, record, version)
-    return owner.fix
-
-
-def _mend(snapshot: Snapshot, record: Record, key: str | None = None) -> str:
-    """Return the command that repairs a broken value.
-
-    A function repairs none: it signs in with the live value, changes the password alone and keeps every other key.
-    """
-    return set_command(snapshot.stack, record, key) if record.rotation.lambda_arn else _fix_value(snapshot, record, key)
-
-
-def _version_of_pulumi(record: Record) -> str | None:
-    """Return the version that the program wrote last; of two, the one that was current more recently."""
-    written = [v for v, stages in record.stages.items() if any(stage.startswith(LIVE) for stage in stages)]
-    recent = [version for stage in (CURRENT, PREVIOUS) if (version := record.version(stage)) in written]
-    return next(iter([*recent, *written]), None)
-
-
-def _move(snapshot: Snapshot, record: Record, version: str) -> str:
-    current = record.version(CURRENT)
-    remove = f" --remove-from-version-id {current}" if current else ""
-    return (
-        f"aws secretsmanager update-secret-version-stage --secret-id {record.arn} --region {snapshot.stack.region} "
-        f"--version-stage {CURRENT} --move-to-version-id {version}{remove}"
-    )

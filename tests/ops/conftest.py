@@ -272,6 +272,11 @@ class Deployed:
         given |= {"RemoveFromVersionId": holder} if (holder := self.labels(name).get(label)) else {}
         self.secrets.update_secret_version_stage(SecretId=self.arn(name), VersionStage=label, **given)
 
+    def label(self, name: str, stage: str, version: str) -> None:
+        """Give a version a label, as AWS keeps it: moto takes labels off when another value is written."""
+        self.move(name, stage)
+        self.move(name, stage, to=version)
+
     def allow(self, role: str, *statements: Mapping[str, Any]) -> None:
         """Give a role another inline policy."""
         document = identity.document(statements)

@@ -5,6 +5,7 @@ a blank, null or quoted value in.
 """
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -158,6 +159,40 @@ def test_whatever_can_not_be_kept_leaves_the_configuration_as_it_was(deploy: Any
 
         assert (done.status, project.configuration) == (2, BEFORE), case
         assert told in done.err, case
+
+
+def test_a_live_value_that_can_not_be_kept_is_dropped_by_the_printed_command(stack: Stack, project: Project) -> None:
+    """`ops rollback`, which was printed before, refuses a value that the configuration owns."""
+    before = stack.current("app-config")
+    version = stack.put("app-config", json.dumps(json.loads(before) | {"SMTP_PASSWORD": "change-me"}))
+    stack.label("app-config", "pulumi-live", stack.labels("app-config")["AWSPREVIOUS"])
+
+    done = project.keep(stack, *KEY)
+
+    assert done.status == 2
+    told, command = done.err.rstrip().split("\n")
+    assert told.endswith("To drop it, make the version that Pulumi set last the current one again, with every key:"), (
+        done.err
+    )
+    words = shlex.split(command)
+    assert words[:3] == ["aws", "secretsmanager", "update-secret-version-stage"]
+    options = dict(zip(words[3::2], words[4::2], strict=True))
+    assert options["--remove-from-version-id"] == version
+    stack.move("app-config", options["--version-stage"], to=options["--move-to-version-id"])
+    assert stack.current("app-config") == before
+
+
+def test_without_another_version_of_pulumi_the_right_value_is_set_first(stack: Stack, project: Project) -> None:
+    version = stack.put("jwt-secret", "change-me")
+    stack.label("jwt-secret", "pulumi-live", version)
+
+    assert project.keep(stack, "jwt-secret").err.endswith(
+        "Set the right value first:\n  pulumi config set --stack dev --path rotations.jwtSecret 2 && pulumi up --stack dev\n"
+    )
+    assert project.keep(stack, "jwt-secret", "--version", "PREVIOUS").status == 0
+    assert "the value of jwt-secret at AWSCURRENT looks like a placeholder; the configuration was not changed\n" in (
+        project.keep(stack, "jwt-secret", "--version", "AWSCURRENT").err
+    )
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,31 @@ def test_killed_it_says_where_it_is_and_how_it_goes_on(make_world: MakeWorld, op
     )
 
 
+KEEP = "python -m ops keep app-config --key REDIS_PASSWORD --stack dev"
+
+
+def test_the_doctor_says_to_finish_a_change_first_and_then_to_keep_the_value(make_world: MakeWorld, ops: Any) -> None:
+    world = make_world(*TOKEN)
+    pulumis = world.stack.labels("app-config")["AWSCURRENT"]
+
+    def problems() -> list[tuple[str, str, str]]:
+        world.stack.label("app-config", "pulumi-live", pulumis)
+        found = ops(world.stack, "doctor", "--json").json["findings"]
+        return [
+            (f["check"], f["status"], f["fix"]) for f in found if f["subject"].startswith("app-config") and f["fix"]
+        ]
+
+    assert cut(world, ops, "UpdateService").status == 130
+    assert world.stack.labels("app-config")["AWSCURRENT"] != pulumis
+    assert problems() == [("server", "failure", "python -m ops rotate app-config --key REDIS_PASSWORD --stack dev")]
+
+    done = ops(world.stack, "rotate", "app-config")
+
+    assert done.status == 0, done.err
+    assert KEEP in done.err
+    assert problems() == [("value", "warning", KEEP)]
+
+
 def test_a_dry_run_changes_nothing(make_world: MakeWorld, ops: Any) -> None:
     world = make_world(*TOKEN)
     before = world.stack.stages("app-config")
