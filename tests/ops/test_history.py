@@ -138,3 +138,17 @@ def test_a_cloudtrail_that_is_denied_or_down_leaves_the_versions(
     assert "AWSCURRENT" in done.out
     assert done.status == 0
     assert f"who changed it is not known: {why}" in done.err
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(500, b"<html></html>"), (404, b"{}"), (200, b""), (200, b"<html></html>")]
+)
+def test_in_the_sandbox_there_are_no_events(
+    stack: Deployed, ops: Ops, proxy: Any, monkeypatch: pytest.MonkeyPatch, *, status: int, body: bytes
+) -> None:
+    monkeypatch.setattr("ops.history.in_sandbox", lambda: True)
+    stack.endpoint = proxy.url
+    proxy.before("LookupEvents", lambda: (status, body))
+    done = ops(stack, "history", "jwt-secret", env={"AWS_MAX_ATTEMPTS": "1"})
+    assert "AWSCURRENT" in done.out
+    assert "who changed it is not known: the sandbox's local AWS has no CloudTrail events\n" in done.err
