@@ -22,6 +22,7 @@ def test_any_project_and_stack_give_names_that_aws_takes(prefix: str) -> None:
     assert names.bucket.endswith("-trail-111122223333-ap-southeast-1")
     assert re.fullmatch(r"[\w+=,.@-]{1,64}", names.role)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,255}", names.dashboard)
+    assert len(names.dashboard) == len(f"{names.prefix}-audit")
 
 
 def test_long_names_that_start_alike_stay_apart() -> None:
