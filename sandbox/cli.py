@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox.errors import InterruptedRunError, SandboxError
+from sandbox.errors import InterruptedRunError, MisuseError, SandboxError
 from sandbox.home import HOME_LOCK, REPOSITORY, Home
 from terminal import plain
 
@@ -221,6 +221,7 @@ config_commands = typer.Typer(
     help="Set configuration for every run of a stack, without changing its file.", no_args_is_help=True
 )
 app.add_typer(config_commands, name="config")
+AsPath = Annotated[bool, typer.Option("--path", help="As Pulumi's; here each key is a way into its value already.")]
 ConfigKey = Annotated[
     str, typer.Argument(metavar="KEY", help="The key, or a way into its value, such as rotations.jwtSecret.")
 ]
@@ -237,8 +238,13 @@ def set_config(
     endpoint: Endpoint = None,
     *,
     secret: Annotated[bool, typer.Option("--secret", help="Encrypt it; declared secrets always are.")] = False,
+    path: AsPath = False,
+    plaintext: Annotated[bool, typer.Option("--plaintext", help="As Pulumi's; it is the default.")] = False,
 ) -> None:
     """Set a value for every later run of the stack: the sandbox's `pulumi config set`."""
+    del path
+    if secret and plaintext:
+        raise MisuseError("--secret and --plaintext exclude each other")
     with _prepared(stack, project, endpoint) as run:
         run.set_config(key, value, secret=secret)
 
@@ -250,8 +256,11 @@ def get_config(
     project: ProjectDirectory = REPOSITORY,
     endpoint: Endpoint = None,
     as_json: AsJson = False,  # noqa: FBT002
+    *,
+    path: AsPath = False,
 ) -> None:
     """Print a value that `config set` set."""
+    del path
     with _prepared(stack, project, endpoint) as run:
         value = run.get_config(key)
     if as_json:
@@ -262,9 +271,15 @@ def get_config(
 
 @config_commands.command("rm")
 def remove_config(
-    key: ConfigKey, stack: Stack = "dev", project: ProjectDirectory = REPOSITORY, endpoint: Endpoint = None
+    key: ConfigKey,
+    stack: Stack = "dev",
+    project: ProjectDirectory = REPOSITORY,
+    endpoint: Endpoint = None,
+    *,
+    path: AsPath = False,
 ) -> None:
     """Remove a value that `config set` set."""
+    del path
     with _prepared(stack, project, endpoint) as run:
         run.remove_config(key)
 

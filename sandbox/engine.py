@@ -229,6 +229,7 @@ class Run:
     def carry_out(self) -> Report:
         """Run the request, unless an earlier run was interrupted and left Pulumi's lock."""
         request = self.request
+        self._require_own_account()
         if request.verb != "preview":
             self._require_no_lock()
         write_project_file(request.project, self.work)
@@ -313,6 +314,20 @@ class Run:
         words, cut = list(arguments), arguments.index("--") if "--" in arguments else len(arguments)
         words[cut:cut] = ["--stack", self.request.stack]
         return self.pulumi.pass_through(words, self.work, language_host.installed(self.home.root / "bin"))
+
+    def _require_own_account(self) -> None:
+        """In another account nothing of the state exists, and each call would end with AWS's "not found"."""
+        request, account = self.request, self.settings.account
+        # Another emulator may have an account of its own in each ARN.
+        accounts = set[str]() if request.endpoint else self._checkpoint().accounts()
+        if accounts and account not in accounts:
+            names, file = " and ".join(sorted(accounts)), request.project.stack_file(request.stack).name
+            destroy = self._local("pulumi destroy")
+            raise MisuseError(
+                f"the state of {request.stack} belongs to account {names}, but by {file} the sandbox signs in to {account}. "
+                f"Nothing was changed. Restore aws:allowedAccountIds; to move, run `{destroy}` then, or `python -m "
+                "sandbox down`, which forgets all stacks"
+            )
 
     def _require_no_lock(self) -> None:
         """The process that left a lock is gone: this process holds the sandbox's lock of the stack."""

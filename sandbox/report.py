@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sandbox.home import REPOSITORY
+from sandbox.project import Project
 from sandbox.state import SECRET_TEXT, readable
 from terminal import plain
 
@@ -40,6 +42,7 @@ _ECHOES = (
 # What makes a preview first, as `pulumi up` and `pulumi destroy` do: a refusal changes nothing.
 LOOK_AHEAD = {"up", "destroy"}
 _HOOK = re.compile(r'^before hook "[^"]*" failed: ')
+_UNKNOWN_STACK = re.compile(r'unknown stack "(?:[^"/]+/)?(?P<project>[^"/]+)/(?P<stack>[^"/]+)"')
 _SHOWN_CHARACTERS = 60
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # how Pulumi writes a value that only the update will bring
 # The stack and its providers are Pulumi's own bookkeeping; nothing of them exists in AWS.
@@ -170,6 +173,13 @@ class Recorder:
             return
         if event.severity == "error":
             text = self._error(text, event.urn)
+            if other := _UNKNOWN_STACK.search(text):
+                folder = (
+                    ""
+                    if other["project"] == Project.load(REPOSITORY).name
+                    else f" --project FOLDER_OF_{other['project']}"
+                )
+                text += f"\nBring it up first: python -m sandbox up --stack {other['stack']}{folder}"
             if text and text not in self.errors:
                 self.errors.append(text)
             return

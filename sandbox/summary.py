@@ -2,8 +2,10 @@
 
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -118,7 +120,7 @@ def _next_commands(report: Report, secret_name: str | None, empty: Sequence[str]
     options = "" if report.request.stack == "dev" else f" --stack {report.request.stack}"
     if report.request.project.directory != REPOSITORY:
         options += f" --project {shlex.quote(str(report.request.project.directory))}"
-    lines = [f'eval "$(python -m sandbox env{options})"']
+    lines = [*_activation(), f'eval "$(python -m sandbox env{options})"']
     if (report.request.project.directory / "ops").is_dir():
         lines += [f"python -m ops set {name} --stack {report.request.stack}" for name in empty]
     if secret_name:
@@ -127,6 +129,15 @@ def _next_commands(report: Report, secret_name: str | None, empty: Sequence[str]
         )
     lines.append(f"python -m sandbox outputs{options} --json")
     return Text.assemble(("Next\n", "bold"), "\n".join(f"  {line}" for line in lines))
+
+
+def _activation() -> list[str]:
+    """Return the line after which `python` is this one; `make` runs it without activating its environment."""
+    found, script = shutil.which("python"), Path(sys.prefix) / "bin" / "activate"
+    if not script.is_file() or (found and Path(found).parent.resolve() == script.parent.resolve()):
+        return []
+    # `python -m sandbox` runs in the repository, but this process has gone to the program's folder.
+    return [f". {shlex.quote(str(script.relative_to(REPOSITORY) if script.is_relative_to(REPOSITORY) else script))}"]
 
 
 def _table(*columns: str) -> Table:

@@ -17,6 +17,7 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "images" / "up.svg"
 COLUMNS = 144
+BIN = Path(sys.prefix) / "bin"
 _SHOWN_FROM = "service-ticket-system/dev"
 _PYTHON_BLOCK = re.compile(r"```python\n(CATALOGUE.*?)```", re.DOTALL)
 
@@ -38,6 +39,7 @@ def printed() -> str:
             "PYTHONPATH": str(project),
             "COLUMNS": str(COLUMNS),
             "FORCE_COLOR": "1",
+            "PATH": os.pathsep.join(p for p in os.get_exec_path() if Path(p).resolve() != BIN.resolve()),
         }
 
         def sandbox(*words: str) -> str:
@@ -53,7 +55,7 @@ def printed() -> str:
             shown = sandbox("up", "--stack", "dev")
         finally:
             sandbox("down")
-    lines = shown.splitlines()
+    lines = shown.replace(f". {BIN}/activate", ". .venv/bin/activate").splitlines()
     first = next(number for number, line in enumerate(lines) if _SHOWN_FROM in Text.from_ansi(line).plain)
     return "\n".join(lines[first:])
 

@@ -171,11 +171,11 @@ def test_without_stand_ins_the_program_asks_for_the_secrets(sandbox: Any, projec
 
 def test_a_configuration_counts_for_every_later_run(sandbox: Any, tiny: Make) -> None:
     copy = tiny("import pulumi\npulumi.export('names', pulumi.Config().get_object('names'))\n")
-    assert sandbox.quick("config", "set", "names[0]", "first", *copy.options).status == 0
+    assert sandbox.quick("config", "set", "--plaintext", "--path", "names[0]", "first", *copy.options).status == 0
     assert sandbox.ok("up", *copy.options)["outputs"]["names"] == ["first"]
     assert sandbox.ok("up", *copy.options, "-c", "names[0]=once")["outputs"]["names"] == ["once"]
     assert sandbox.quick("config", "get", "names[0]", *copy.options).out == "first\n"
-    assert sandbox.quick("config", "rm", "names[0]", *copy.options).status == 0
+    assert sandbox.quick("config", "rm", "--path", "names[0]", *copy.options).status == 0
     assert sandbox.ok("up", *copy.options)["outputs"]["names"] == []
     assert (copy.directory / f"Pulumi.{copy.stack}.yaml").read_text(encoding="utf-8").count("names") == 0
 

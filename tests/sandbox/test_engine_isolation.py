@@ -68,6 +68,27 @@ def test_each_provider_of_a_program_has_a_configuration_of_its_own(sandbox: Any,
     assert tags == [{"Key": "from", "Value": "stack"}]
 
 
+def test_a_stack_stays_in_its_account(sandbox: Any, tiny: Make) -> None:
+    copy = tiny()
+    sandbox.ok("up", *copy.options)
+    file = copy.directory / f"Pulumi.{copy.stack}.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(copy.account, "999999999999"), encoding="utf-8")
+    before = sandbox.checkpoint_path(copy).read_bytes()
+    for verb in ("up", "preview", "refresh", "destroy"):
+        refused = sandbox.quick(verb, *copy.options)
+        assert refused.status != 0
+        assert (
+            f"belongs to account {copy.account}, but by {file.name} the sandbox signs in to 999999999999" in refused.err
+        )
+    assert sandbox.checkpoint_path(copy).read_bytes() == before
+    file.write_text(text, encoding="utf-8")
+    assert sandbox.ok("up", "--expect-no-changes", *copy.options)["changes"] == []
+    sandbox.ok("destroy", *copy.options)
+    file.write_text(text.replace(copy.account, "999999999999"), encoding="utf-8")
+    assert sandbox.ok("up", *copy.options)["changes"]
+
+
 def test_another_stack_reads_the_outputs_by_reference(sandbox: Any, tiny: Make) -> None:
     producer = tiny("import pulumi\npulumi.export('arn', 'arn-of-something')\n")
     consumer = tiny(f"""

@@ -15,6 +15,8 @@ from pulumi.automation import (
     StepEventStateMetadata,
 )
 
+from sandbox import summary
+from sandbox.home import REPOSITORY
 from sandbox.report import Change, Recorder, Watcher
 from sandbox.screen import Screen
 
@@ -44,6 +46,34 @@ def _errors(*messages: str) -> list[str]:
 )
 def test_an_error_is_told_without_the_engines_own_words(message: str, told: list[str]) -> None:
     assert _errors(message) == told
+
+
+@pytest.mark.parametrize("active", [False, True])
+def test_the_next_commands_begin_with_the_environment_unless_it_is_active(
+    active: bool,  # noqa: FBT001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("activate", "python"):
+        (tmp_path / "bin" / name).touch(mode=0o755)
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin") if active else "/nonexistent")
+    request = mock.Mock(stack="dev", project=mock.Mock(directory=REPOSITORY))
+    lines = summary._next_commands(mock.Mock(request=request), None, ()).plain.split("\n")[1:]
+    assert lines[: 2 - active] == [f"  . {tmp_path}/bin/activate", '  eval "$(python -m sandbox env)"'][active:]
+
+
+@pytest.mark.parametrize(
+    ("stack", "command"),
+    [
+        ("service-ticket-system/prod", "python -m sandbox up --stack prod"),
+        ("other/dev", "python -m sandbox up --stack dev --project FOLDER_OF_other"),
+    ],
+)
+def test_a_stack_that_another_needs_is_told_how_to_come_up(stack: str, command: str) -> None:
+    unknown = f'unknown stack "organization/{stack}"'
+    assert _errors(unknown) == [f"{unknown}\nBring it up first: {command}"]
 
 
 def test_an_error_that_comes_twice_is_told_once() -> None:
