@@ -14,7 +14,7 @@ from ops._ownership import owner_of
 from ops._restoring import written
 from ops._roles import Role, read_key_policy, read_managed_policy, read_role
 from ops._secrets import UNREADABLE, Record, key_arn
-from ops._stack import Stack
+from ops._stack import Stack, in_sandbox
 from ops.access import declared, pipeline
 from ops.access.declared import PIPELINE, Declared, PipelineKind
 from ops.access.evaluator import Statement, parse
@@ -219,7 +219,8 @@ def _other_gaps(
             f"{stack.names.project} here; the report above names who assumes them"
         )
     if state is None:
-        yield f"who can read Pulumi's state: there is no bucket {made.state_bucket}; `pulumi whoami -v` says where the state is"
+        where = "" if in_sandbox() else "; `pulumi whoami -v` says where the state is"
+        yield f"who can read Pulumi's state: there is no bucket {made.state_bucket}{where}"
         return
     if state.policy is None:
         yield f"the policy of the state's bucket {state.bucket}: you are not allowed to read it"

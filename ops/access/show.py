@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ops._console import print_table, say
+from ops._console import counted, print_table, say
 from ops._stack import Stack
 from ops.access.judge import STATE, Grant, Report
 from ops.listing import age
@@ -12,6 +12,7 @@ from terminal import plain
 
 _COLUMNS = ("secret", "value since", "principal", "may", "by")
 _FINDINGS = ("where", "statement", "problem")
+_VERBS = {"read": "reads", "change": "changes", "delete": "deletes", "take over": "takes over readers of"}
 
 
 def document(stack: Stack, report: Report) -> dict[str, Any]:
@@ -46,6 +47,10 @@ def print_report(stack: Stack, report: Report) -> None:
         say(f"  {gap}")
     if report.ok:
         say("Everything that was checked is only as wide as necessary.")
+    if told := not_by_design(stack, report):
+        say(f"{counted(len(told), 'principal')} NOT BY DESIGN:")
+    for line in told:
+        say(f"  {line}")
 
 
 def headline(report: Report) -> str:
@@ -62,6 +67,24 @@ def sentences(report: Report) -> list[str]:
     return [*report.pipeline, *unlisted]
 
 
+def not_by_design(stack: Stack, report: Report) -> list[str]:
+    """Return a line for each principal with access that the design does not include."""
+    found: dict[str, list[Grant]] = {}
+    for grant in report.wider:
+        found.setdefault(grant.principal, []).append(grant)
+    own = f"arn:{stack.partition}:iam::{stack.account}:"
+    return [f"{principal.removeprefix(own)} {_rights(grants)}" for principal, grants in found.items()]
+
+
+def _rights(grants: Sequence[Grant]) -> str:
+    """Return what a principal can do to how many secrets, by which statements."""
+    secrets: dict[str, set[str]] = {}
+    for grant in grants:
+        secrets.setdefault(_VERBS.get(grant.right, grant.right), set()).add(grant.secret)
+    told = [f"{verb} {next(iter(n)) if len(n) == 1 else f'{len(n)} secrets'}" for verb, n in secrets.items()]
+    return f"{', '.join(told)} ({'; '.join(dict.fromkeys(grant.statement for grant in grants))})"
+
+
 def markdown(stack: Stack, report: Report) -> str:
     """Return the report as Markdown."""
     lines = [f"# Access to the secrets of {stack.place}", "", headline(report), ""]
@@ -70,8 +93,9 @@ def markdown(stack: Stack, report: Report) -> str:
     lines += ["## Wider than necessary", ""]
     if report.findings:
         lines += _table(_FINDINGS, [(f.where, f.statement, f.problem) for f in report.findings])
-    else:
-        lines.append("See the lines marked NOT BY DESIGN." if report.wider else "Nothing that was checked.")
+    lines += [f"- NOT BY DESIGN: {plain(line)}" for line in not_by_design(stack, report)]
+    if report.ok:
+        lines.append("Nothing that was checked.")
     lines += ["", "## Not checked", "", *(f"- {plain(gap)}" for gap in report.not_looked_at)]
     return "\n".join(lines)
 

@@ -20,7 +20,7 @@ from ops._secrets import Record, Value, describe, read_value
 from ops._stack import Stack
 from ops.both_sides.progress import (
     ACCEPTED,
-    ORDER,
+    NUMBERS,
     ROTATING,
     Progress,
     Step,
@@ -108,7 +108,7 @@ class Change:
         try:
             at = self.where()
             while True:
-                self.say(f"{ORDER.index(at.step) + 1}/{len(ORDER)} {self.told(at.step)}")
+                self.say(f"{NUMBERS[at.step]}/{NUMBERS[Step.CLEAR]} {self.told(at.step)}")
                 steps[at.step](at)
                 version = at.version or version
                 if at.step in {Step.FINISH, Step.CLEAR}:
@@ -311,11 +311,12 @@ def _unseen(gaps: tuple[str, ...], again: str) -> str:
 def plan(change: Change) -> list[str]:
     """Return every step of a change for `--dry-run`, with where it is."""
     at = change.where()
-    steps = [step for step in ORDER if change.server.takes_two or step is not Step.FINISH]
+    steps = dict[int, Step]()
+    for step, number in NUMBERS.items():
+        if step is at.step or (number not in steps and (change.server.takes_two or step is not Step.FINISH)):
+            steps[number] = step
     lines = [f"{change.subject} is checked by {named(change.part.accepted_by)}: {change.server.label}"]
-    for step in steps:
-        if step is Step.MARK and at.step is not Step.MARK:
-            continue
-        state = "done" if ORDER.index(step) < ORDER.index(at.step) else "next" if step is at.step else ""
-        lines.append(f"  {state:<5}{change.told(step)}")
+    for number, step in steps.items():
+        state = "done" if number < NUMBERS[at.step] else "next" if step is at.step else ""
+        lines.append(f"  {number}. {state:<5}{change.told(step)}")
     return lines

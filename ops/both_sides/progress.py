@@ -34,7 +34,10 @@ class Step(Enum):
     CLEAR = "remove the labels of the change"
 
 
-ORDER = tuple(Step)
+NUMBERS = {
+    Step.PUT: 1, Step.ACCEPT: 2, Step.MARK: 2, Step.PROMOTE: 3, Step.DEPLOY: 4, Step.FINISH: 5, Step.CLEAR: 5,
+}  # fmt: skip
+"""The numbers of the steps in docs/rotation.md. A run takes one step of each number, unless it resumes where one was cut off."""
 
 
 @dataclass(frozen=True)

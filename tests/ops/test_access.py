@@ -175,6 +175,34 @@ def test_the_table_says_who_was_looked_at_and_by_which_statement(stack: Deployed
     assert not any("--everybody" in gap for gap in ops(stack, "access", "--everybody", "--json").json["not_looked_at"])
 
 
+def test_the_report_ends_with_a_line_for_each_principal_that_is_not_by_design(stack: Deployed, ops: Ops) -> None:
+    _make_role(stack, "intern", _allow(READ, "*"))
+    other = "arn:aws:iam::222222222222:root"
+    policy = _policy(_allow(READ, "*", Principal={"AWS": other}))
+    stack.secrets.put_resource_policy(SecretId=stack.arn("jwt-secret"), ResourcePolicy=policy)
+
+    done = ops(stack, "access", "--everybody")
+
+    assert done.status == 1
+    head, *lines = done.err.splitlines()[-3:]
+    assert head == "2 principals NOT BY DESIGN:"
+    assert sorted(lines) == [
+        f"  {other} reads jwt-secret (ByHand of resource policy)",
+        f"  role/intern reads {len(stack.values)} secrets (ByHand of inline policy by-hand)",
+    ]
+    shown = ops(stack, "access", "--everybody", "--markdown").out
+    assert f"- NOT BY DESIGN: role/intern reads {len(stack.values)} secrets" in shown
+
+
+@pytest.mark.parametrize("sandbox", [False, True])
+def test_the_sandbox_has_no_pulumi_to_ask_where_the_state_is(
+    stack: Deployed, ops: Ops, monkeypatch: pytest.MonkeyPatch, *, sandbox: bool
+) -> None:
+    monkeypatch.setattr("ops.access.gather.in_sandbox", lambda: sandbox)
+    (gap,) = [gap for gap in ops(stack, "access", "--json").json["not_looked_at"] if "Pulumi's state" in gap]
+    assert ("pulumi whoami" in gap) is not sandbox
+
+
 def test_what_may_not_be_read_is_named(stack: Deployed, ops: Ops, proxy: Any) -> None:
     proxy.refuse("GetResourcePolicy", "AccessDeniedException")
     stack.endpoint = proxy.url

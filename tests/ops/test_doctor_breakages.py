@@ -199,7 +199,7 @@ CASES: dict[str, tuple[Break, str, str, str, str]] = {
     ),
     "secret pending deletion": (
         call(SECRETS, "delete_secret", SecretId="{jwt}", RecoveryWindowInDays=7),
-        "deletion", "failure", JWT, "marked for deletion",
+        "deletion", "failure", JWT, "; no task of app can start: JWT_SECRET",
     ),
     "no current version": (lambda stack: stack.move(JWT, "AWSCURRENT"), "value", "failure", JWT, "no version has AWSCURRENT"),
     "binary value": (

@@ -159,6 +159,8 @@ def test_the_server_and_the_secret_get_the_new_value(make_world: MakeWorld, ops:
         assert json.loads(world.whole()) == json.loads(whole) | {key: world.current()}
     assert not {label for label in world.stack.labels(name) if label.startswith("ops-")}
     assert "AWSPENDING" not in world.stack.labels(name)
+    numbers = [line.split()[0] for line in done.err.splitlines() if "/" in line.split()[0]]
+    assert numbers == [f"{number}/5" for number in range(1, 6)], "as docs/rotation.md numbers them"
     order = [call for call in world.calls if call in {"accept", "UpdateService", "accept_only"}]
     assert order == ["accept", "UpdateService", *(["accept_only"] if key else [])]
 
@@ -208,6 +210,9 @@ def test_killed_it_says_where_it_is_and_how_it_goes_on(make_world: MakeWorld, op
     assert "app-config key REDIS_PASSWORD stopped at: replace the tasks that read it" in done.err
     assert "python -m ops rotate app-config --key REDIS_PASSWORD --stack dev" in done.err
     shown = ops(world.stack, "rotate", "app-config", "--dry-run").err
+    assert [line.split()[:2] for line in shown.splitlines()[1:-1]] == [
+        ["1.", "done"], ["2.", "done"], ["3.", "done"], ["4.", "next"], ["5.", "remove"]
+    ]  # fmt: skip
     assert "done set the new value at ElastiCache replication group tickets" in shown
     assert "next replace the tasks" in shown
     assert ops(world.stack, "rotate", "app-config").err.startswith(
