@@ -172,7 +172,7 @@ class Reader:
             return default or ""
         value = self._values[key]
         if not isinstance(value, str):
-            self.report(key, f"is {_kind(value)}", "a string")
+            self.report(key, f"is {_kind(value)}", "must be a string")
             return default or ""
         if check and (wrong := check(value)):
             self.report(key, *wrong)
@@ -182,7 +182,7 @@ class Reader:
         """Return one of the allowed strings."""
         value = self.text(key, default)
         if value and value not in allowed:
-            self.report(key, f"is {value!r}", f"one of {', '.join(allowed)}")
+            self.report(key, f"is {value!r}", f"must be one of {', '.join(allowed)}")
         return value
 
     def integer(self, key: str, default: int, *, allowed: Collection[int] | None = None, rule: str = "") -> int:
@@ -197,10 +197,10 @@ class Reader:
         if isinstance(number, float) and number.is_integer():
             number = int(number)
         if isinstance(number, bool) or not isinstance(number, int):
-            self.report(key, f"is {_shown(value)}", "a whole number")
+            self.report(key, f"is {_shown(value)}", "must be a whole number")
             return default
         if allowed is not None and number not in allowed:
-            self.report(key, f"is {number}", rule)
+            self.report(key, f"is {number}", f"must be {rule}")
         return number
 
     def boolean(self, key: str, *, default: bool) -> bool:
@@ -209,7 +209,7 @@ class Reader:
         if isinstance(value, str) and value in {"true", "false"}:
             value = value == "true"
         if not isinstance(value, bool):
-            self.report(key, f"is {_shown(value)}", "true or false")
+            self.report(key, f"is {_shown(value)}", "must be true or false")
             return default
         return value
 
@@ -219,7 +219,7 @@ class Reader:
         found: list[str] = []
         for item in value:
             if not isinstance(item, str):
-                self.report(key, f"holds {_kind(item)}", "an array of strings")
+                self.report(key, f"holds {_kind(item)}", "must be an array of strings")
             elif check and (wrong := check(item)):
                 self.report(key, *wrong)
             elif repeated or item not in found:
@@ -252,7 +252,7 @@ class Reader:
             except ValueError:
                 value = None
         if not isinstance(value, kind):
-            self.report(key, f"is not {rule}", f"{rule}, in the stack file or as JSON")
+            self.report(key, f"is not {rule}", "write it in the stack file, or as JSON")
             return default
         return value
 

@@ -30,7 +30,7 @@ def explain(command_error: str, project: Project, stack: str) -> str:
         problems = [(key, "is required", _command(project, key, stack)) for key in keys]
     elif match := _TYPE.search(text):
         key, kind = match["key"], match["type"]
-        problems.append((key, f"has the wrong type; allowed is {_article(kind)}", _command(project, key, stack)))
+        problems.append((key, f"must be {_article(kind)}", _command(project, key, stack)))
     elif match := _CLEAR.search(text):
         key = match["key"]
         problems.append((key, "is a secret, but is in the stack file in the clear", _command(project, key, stack)))

@@ -401,9 +401,16 @@ class Run:
         written = config.write(self.work, salt)
         self._set_encrypted([*undeclared, *(override for override in request.overrides if override.secret)], written)
         stand_ins = tuple(text.removeprefix(f"{request.project.name}:") for text in wanted)
-        if stand_ins and request.verb in {"up", "preview"}:
-            self.screen.say(f"{', '.join(stand_ins)}: stand-in{'s' if len(stand_ins) > 1 else ''} of the sandbox")
+        sealed = {self._own(_path_text(path)) for path in config.undecryptable}
+        if request.verb in {"up", "preview"}:
+            self._say_invented([name for name in stand_ins if name not in sealed], "not set")
+            self._say_invented([name for name in stand_ins if name in sealed], "encrypted by a key that is not here")
         return stand_ins
+
+    def _say_invented(self, names: Sequence[str], why: str) -> None:
+        if names:
+            invented = "invented values" if len(names) > 1 else "an invented value"
+            self.screen.say(f"{', '.join(names)} {why}: the sandbox uses {invented}")
 
     def _own(self, key: str) -> str:
         return key.removeprefix(f"{self.request.project.name}:")

@@ -104,11 +104,15 @@ def _load_yaml(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def yaml_problems(path: Path) -> Generator[None]:
-    """Turn what the YAML parser complains of into a MisuseError with the line, without quoting the file."""
+    """Turn what the YAML parser complains of into a MisuseError with line and reason, without quoting the file."""
     import yaml  # noqa: PLC0415
 
     try:
         yield
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        place = getattr(error, "problem_mark", None)
-        raise MisuseError(f"{path} is not valid YAML{f', line {place.line + 1}' if place else ''}") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date that doesn't exist
+        place, reason = getattr(error, "problem_mark", None), str(getattr(error, "problem", None) or "")
+        # The parser quotes punctuation, but also a tag or an alias, which may be a value that lacks its quotes.
+        reason = "" if re.search(r"\w", "".join(reason.split("'")[1::2])) or '"' in reason else reason
+        raise MisuseError(
+            f"{path} is not valid YAML{f', line {place.line + 1}' if place else ''}{f': {reason}' if reason else ''}"
+        ) from None

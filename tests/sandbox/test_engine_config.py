@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox import config_errors
+from sandbox import config_errors, safe_yaml
 from sandbox.errors import MisuseError
 from sandbox.home import REPOSITORY, Home
-from sandbox.project import Project
+from sandbox.project import Project, yaml_problems
 from sandbox.stack_config import StackConfig, parse_override, write_project_file
 
 Make = Callable[..., Any]
@@ -109,8 +109,18 @@ def test_a_way_that_does_not_fit_is_misuse(stack_file: Make, text: str) -> None:
 
 
 def test_a_broken_file_is_misuse_with_its_line(stack_file: Make) -> None:
-    with pytest.raises(MisuseError, match=r"Pulumi.dev.yaml is not valid YAML, line 3"):
+    with pytest.raises(
+        MisuseError, match=r"Pulumi.dev.yaml is not valid YAML, line 3: did not find expected ',' or '\]'"
+    ):
         stack_file("config:\n  a: [1\n  b: }")
+
+
+@pytest.mark.parametrize("text", ["a: !s3cret x", "a: *s3cret", 'a: "s3cret', "a: b: s3cret", "2026-13-45"])
+@pytest.mark.parametrize("loader", [safe_yaml.LOADER, yaml.SafeLoader])
+def test_a_broken_files_values_are_not_quoted(tmp_path: Path, text: str, loader: Any) -> None:
+    with pytest.raises(MisuseError, match=r"x\.yaml is not valid YAML") as told, yaml_problems(tmp_path / "x.yaml"):
+        yaml.load(text, Loader=loader)  # noqa: S506 - both are safe
+    assert "s3cret" not in str(told.value)
 
 
 def test_a_config_that_is_no_mapping_is_misuse(stack_file: Make) -> None:
@@ -150,7 +160,7 @@ def test_missing_supplied_secrets_get_stand_ins_that_stay_the_same(sandbox: Any,
     copy = project_copy()
     first = sandbox.quick("up", *copy.options)
     assert first.status == 0, first.err
-    assert "cloudflareToken, smtpPassword: stand-ins of the sandbox" in first.err
+    assert "cloudflareToken, smtpPassword not set: the sandbox uses invented values" in first.err
     assert sandbox.ok("preview", "--expect-no-changes", *copy.options)["stand_ins"] == [
         "cloudflareToken",
         "smtpPassword",
@@ -240,6 +250,8 @@ def test_a_secret_encrypted_for_aws_gets_a_stand_in(sandbox: Any, tiny: Make) ->
     copy.add_config("throwaway:token:\n  secure: AAABAJ4PZv0=\n")
     with (copy.directory / f"Pulumi.{copy.stack}.yaml").open("a") as file:
         file.write("secretsprovider: awskms://alias/own\nencryptedkey: AQICAH==\n")
+    shown = sandbox.quick("up", *copy.options).err
+    assert "token encrypted by a key that is not here: the sandbox uses an invented value\n" in shown
     result = sandbox.ok("up", *copy.options)
     assert result["stand_ins"] == ["token"]
     assert result["outputs"] == {"length": "[secret]"}

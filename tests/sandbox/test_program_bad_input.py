@@ -13,8 +13,8 @@ Make = Callable[..., Any]
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("cpu=lots", "cpu has the wrong type; allowed is an integer python -m sandbox config set cpu NUMBER"),
-        ("replicaRegions=eu-west-1", "replicaRegions has the wrong type; allowed is an array"),
+        ("cpu=lots", "cpu must be an integer python -m sandbox config set cpu NUMBER"),
+        ("replicaRegions=eu-west-1", "replicaRegions must be an array"),
         (
             "smtpPassword.part=hunter2",
             "smtpPassword is a secret, but was given in the clear -c secret:smtpPassword",

@@ -141,7 +141,7 @@ def test_a_name_that_rds_gives_is_no_name_of_an_own_secret() -> None:
             "foreignSecrets.partner is in us-east-1, and the rotation signs in with it",
         ),
         ({"username": "postgres"}, BOTH, "rotation.username but database holds the username itself"),
-        ({"secret": "database"}, BOTH, "rotation.secret is 'database' one of app-user"),
+        ({"secret": "database"}, BOTH, "rotation.secret is 'database' must be one of app-user"),
         ({}, {"password"}, "rotation.superuser database holds no username"),
         ({}, (), "rotation.username is required"),
     ],
