@@ -204,6 +204,7 @@ def of_values(before: SecretPlan, after: SecretPlan, last: dict[str, str], new: 
         ("configured k 1", "generated k 2", ["2", "1"], ""),
         ("configured k 1", "configured k 2", ["c", "1"], ""),
         ("configured k 1", "configured k 2", ["c", "random"], "rotations.k 3"),
+        ("generated k 1", "configured k 2", ["c", "random"], "rotations.k 3"),
         # Under its number it has no place to be kept.
         ("generated k 1", "configured k 1", ["c"], "rotations.k 2"),
         ("configured k 1", "configured k 1", ["c"], "rotations.k 2"),
