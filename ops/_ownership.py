@@ -125,7 +125,7 @@ def _change(stack: Stack, name: str, parts: Mapping[str, Part], key: str | None)
     if not chosen:
         return Ownership("configuration", (f"# {name} has no key {key}: add it in catalogue.py",))
     ways = {k: _ways(part, name, k, stack.environment) for k, part in chosen.items()}
-    how = [f"{c}   # {remark}{f' for {k}' if k else ''}" for k, found in ways.items() for c, remark in found]
+    how = [f"{c}   # {remark}" for found in ways.values() for c, remark in found]
     at_servers = all(acceptance.is_server(part.accepted_by) for part in chosen.values())
     tool = "python -m sandbox" if in_sandbox() else "pulumi"
     up = [] if at_servers else [f"{tool} up --stack {stack.environment}"]
@@ -137,12 +137,12 @@ def _ways(part: Part, name: str, key: str, stack: str) -> list[tuple[str, str]]:
     """Return the commands that change a value, each with a remark; the best one last."""
     if part.kind not in _CONFIGURED:
         return []
-    at, acceptor = f"--stack {stack}", acceptance.named(part.accepted_by)
+    at, acceptor, of = f"--stack {stack}", acceptance.named(part.accepted_by), f" for {key}" if key else ""
     if acceptance.is_server(part.accepted_by):
-        return [(acceptance.rotate_command(name, key, stack), f"a new value, at {acceptor} and here")]
+        return [(acceptance.rotate_command(name, key, stack), f"a new value{of}, at {acceptor} and in the secret")]
     run, path = ("python -m sandbox config set", "") if in_sandbox() else ("pulumi config set", "--path ")
     remark = f"the value that {acceptor} accepts" if acceptor else "a value of your own"
-    own = [(f"{run} {at} --secret {part.config_key}", remark)]
+    own = [(f"{run} {at} --secret {part.config_key}", remark + of)]
     if part.kind == "supplied" or acceptor:
         return own
-    return [*own, (f"{run} {at} {path}rotations.{part.config_key} {part.number + 1}", "a new random value")]
+    return [*own, (f"{run} {at} {path}rotations.{part.config_key} {part.number + 1}", f"a new random value{of}")]

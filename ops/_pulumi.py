@@ -17,7 +17,7 @@ import yaml
 from ops._errors import MisuseError
 from ops._files import write_whole
 from ops._patience import run_command
-from ops._stack import ROOT, environment_of_sandbox, find_pulumi
+from ops._stack import ROOT, environment_of_sandbox, find_pulumi, last_words
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,8 @@ class Configuration:
         command = self.command("config", *arguments)
         done = run_command(command, what, stdin=stdin, folder=self.directory, environment=environment)
         if done.returncode:
-            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            why = said[-1].removeprefix("error: ") if said and not (value and value in said[-1]) else "failed"
+            said = last_words(done.stderr)
+            why = said.removeprefix("error: ") if said and not (value and value in said) else "failed"
             verb = "" if arguments[0].startswith("-") else f" {arguments[0]}"
             raise MisuseError(f"{what[:-1]}{verb}`: {why}")
         return done.stdout

@@ -235,6 +235,14 @@ def find_pulumi(*, built: bool = True) -> str:
     return found
 
 
+def last_words(stderr: str) -> str:
+    """Return the last line of what Pulumi or the sandbox printed, "" for none, with what to do where Pulumi leaves that open."""
+    said = next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), "")
+    if "PULUMI_ACCESS_TOKEN" in said:
+        return f'{said}: run `pulumi login`, or for the sandbox `eval "$(python -m sandbox env)"`'
+    return said
+
+
 def _sandbox_home() -> Path:
     return Path(os.environ.get("SANDBOX_HOME") or ROOT / ".sandbox")
 
@@ -273,8 +281,7 @@ def _from_pulumi(stack: str | None) -> Mapping[str, Any]:
 def _run(command: list[str], source: str, environment: Mapping[str, str]) -> Mapping[str, Any]:
     done = run_command(command, source, environment=environment, instead=", or give --outputs FILE")
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise MisuseError(f"{source}: {said[-1].strip() if said else 'failed'}")
+        raise MisuseError(f"{source}: {last_words(done.stderr) or 'failed'}")
     return _json_object(done.stdout, source)
 
 

@@ -83,7 +83,8 @@ def application(*, completes: bool = False) -> typer.Typer:
         add_completion=completes,
         # A traceback with local variables could show a value.
         pretty_exceptions_enable=False,
-        help="Operate the secrets of a stack. Exit status: 0 healthy, 1 a finding, 2 misuse or AWS not reachable.",
+        help="Operate the secrets of a stack. Exit status: 0 healthy, 1 a finding, 2 the command failed or a check could "
+        "not run.",
     )
     for name, command in COMMANDS.items():
         made.command(name)(command)

@@ -29,7 +29,7 @@ def list_secrets(stack: StackOption = None, outputs: OutputsOption = None, *, js
         (name, *_cells(where, arn, found[arn]), _owner(where, arn, found[arn]), _checked(where, arn))
         for name, arn in sorted(where.every_secret_arn.items())
     ]
-    print_table(f"Secrets of {where.place}", ("name", "state", "changed", "rotated", "owner", "checked"), rows)
+    print_table(f"Secrets of {where.place}", ("name", "state", "age", "rotated", "owner", "checked"), rows)
 
 
 def _cells(stack: Stack, arn: str, record: Record | None) -> tuple[str, str, str]:
@@ -45,9 +45,9 @@ def _cells(stack: Stack, arn: str, record: Record | None) -> tuple[str, str, str
 
 
 def _checked(stack: Stack, arn: str) -> str:
-    """Return who else checks a value of the secret: `server`, `partner`, `both` or ""; one word, for the width."""
+    """Return who else checks a value of the secret: `server`, `partner`, `server + partner` or ""."""
     kinds = {is_server(part.accepted_by) for part in parts_of(stack, arn).values() if part.accepted_by}
-    return "both" if len(kinds) > 1 else "server" if True in kinds else "partner" if kinds else ""
+    return " + ".join("server" if kind else "partner" for kind in sorted(kinds, reverse=True))
 
 
 def _owner(stack: Stack, arn: str, record: Record | None) -> str:
@@ -90,7 +90,7 @@ def describe_secret(
         ("tags", ", ".join(f"{key}={value}" for key, value in sorted(record.tags.items()))),
         ("variables", ", ".join(variables) or "none"),
         ("owner of the value", owner.owner),
-        *(("changed by", line) for line in owner.how),
+        *(("changed by" if owner.owner == "foreign" else "change it with", line) for line in owner.how),
         *(
             ("checked by", f"{named(part.accepted_by)}{f' ({key})' if key else ''}, besides the application")
             for key, part in parts_of(where, arn).items()

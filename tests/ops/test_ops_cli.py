@@ -70,9 +70,8 @@ def test_the_installed_script_completes_in_bash(tmp_path: Path, typed: str, offe
 
 
 def test_list_shows_names_in_80_columns_and_no_values(stack: Stack, proxy: Any, ops: Any) -> None:
-    """The widest of each: a rotation that has not run, a deletion that is pending."""
+    """The widest of each: a rotation that has not run, a value that a server and one that a partner checks."""
     stack.rotate_by_function("db-master-password")
-    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=30)
     stack.endpoint = proxy.url
     done = ops(stack, "list")
     lines = done.out.splitlines()
@@ -83,7 +82,8 @@ def test_list_shows_names_in_80_columns_and_no_values(stack: Stack, proxy: Any, 
     assert all(f"\n{name} " in done.out for name in stack.values)
     assert not any(value in done.out for value in stack.values.values())
     assert not {"GetSecretValue", "BatchGetSecretValue"} & set(proxy.seen)
-    (deleted,) = [line for line in lines if line.startswith("jwt-secret")]
+    stack.secrets.delete_secret(SecretId=stack.arn("jwt-secret"), RecoveryWindowInDays=30)
+    (deleted,) = [line for line in ops(stack, "list").out.splitlines() if line.startswith("jwt-secret")]
     assert re.search(r"gone \d{4}-\d\d-\d\d", deleted)
 
 
@@ -131,6 +131,8 @@ def test_describe_shows_labels_variables_and_owner(stack: Stack, ops: Any) -> No
     datetime.fromisoformat(found["changed"])
     shown = ops(stack, "describe", "app-config")
     assert "pulumi config set --stack dev --secret smtpPassword   # a value of your own for SMTP_PASSWORD" in shown.out
+    assert "# a new value for REDIS_PASSWORD, at ElastiCache and in the secret" in shown.out
+    assert re.search(r"^change it with +python -m ops rotate", shown.out, re.MULTILINE)
     assert not any(value in shown.out for value in json.loads(stack.values["app-config"]).values())
 
 
@@ -345,6 +347,9 @@ def test_outputs_from_pulumi(stack: Stack, ops: Any, tmp_path: Path) -> None:
     assert (tmp_path / "arguments").read_text() == "stack output --json --non-interactive --stack dev\n"
 
 
+NOT_SIGNED_IN = (
+    'echo "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions" >&2; exit 1'
+)
 NOPE = "echo \"error: no stack named 'nope' found\" >&2; exit 255"
 
 
@@ -352,6 +357,7 @@ NOPE = "echo \"error: no stack named 'nope' found\" >&2; exit 255"
     ("stack_name", "pulumi", "message"),
     [
         ("nope", NOPE, "error: `pulumi stack output`: error: no stack named 'nope' found\n"),
+        ("dev", NOT_SIGNED_IN, ': run `pulumi login`, or for the sandbox `eval "$(python -m sandbox env)"`'),
         ("dev", None, "give --outputs FILE"),
         ("", NOPE, "--stack is empty"),
     ],
@@ -409,7 +415,7 @@ def test_in_the_sandbox_the_stack_is_the_one_that_its_env_selected(
         ((None,), ""),
         (({"partner": "P"}, None), "partner"),
         (({"server": "S", "host": "H"},), "server"),
-        (({"server": "S", "host": "H"}, {"partner": "P"}), "both"),
+        (({"server": "S", "host": "H"}, {"partner": "P"}), "server + partner"),
     ],
 )
 def test_a_list_says_who_else_checks_a_value(

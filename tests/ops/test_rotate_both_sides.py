@@ -306,7 +306,7 @@ def test_while_a_change_is_under_way_the_secret_is_not_set(make_world: MakeWorld
     done = ops(world.stack, "set", "db-master-password", "--yes", stdin=b"something-else-0001")
     assert done.status == 2
     assert (
-        "  python -m ops rotate db-master-password --stack dev   # a new value, at Aurora PostgreSQL and here\n"
+        "  python -m ops rotate db-master-password --stack dev   # a new value, at Aurora PostgreSQL and in the secret\n"
         in done.err
     )
     assert "pulumi up" not in done.err
