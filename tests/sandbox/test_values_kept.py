@@ -185,10 +185,14 @@ def test_refusals_of_another_source_print_commands_that_keep_the_value(sandbox: 
     stack.up()
     live = stack.app()
 
-    # A configured value that is missing: it is set again, or a new one is asked for.
+    # A configured value that is missing: it is set again, or taken from the live secret, or a new one is asked for.
     configured = stack.secret.pop("apiKey")
     said = stack.refused()
     assert any("apiKey was set and is no longer" in line for line in said)
+    assert stack.paste([line for line in said if " ops keep " in line]) == ["python -m ops keep"]
+    stack.is_healthy_with(live)
+    assert sandbox.quick("config", "rm", "apiKey", *stack.copy.options).status == 0
+    assert stack.refused() == said
     stack.paste([line for line in said if "--secret apiKey" in line], stdin=configured)
     assert stack.secret == {"apiKey": configured}
     stack.is_healthy_with(live)
