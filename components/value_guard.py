@@ -18,6 +18,7 @@ from typing import Any, cast
 import pulumi
 
 from components import hooks, labels, limits
+from components.acceptance import is_server, named
 from components.commands import keep_command, number_command, refusal, ways
 from components.hooks import QuestionError, Questions
 from components.references import CURRENT, PENDING
@@ -330,9 +331,9 @@ class Guard:
             if _ABSENT.search(str(error)):
                 raise _AbsentError from None
             if _DENIED.search(str(error)):
-                named = _RIGHT.search(str(error))
+                stated = _RIGHT.search(str(error))
                 right = "kms:Decrypt" if "KMS" in str(error) else f"secretsmanager:{action}"
-                raise _DeniedError(named[1] if named else right) from None
+                raise _DeniedError(stated[1] if stated else right) from None
             raise
 
     def _taken(self, name: str, full_name: str) -> str:
@@ -377,7 +378,9 @@ class Guard:
         if own and own != current:
             move = f"--version-stage {CURRENT} --move-to-version-id {own} --remove-from-version-id {current}"
             drop = self._aws("update-secret-version-stage", plan, move)
-            lines.append(ways("To drop it, make the version that Pulumi set last the current one again", drop))
+            checked = {named(v.accepted_by) for key in lost if (v := plan.values.get(key)) and is_server(v.accepted_by)}
+            first = f", once {' and '.join(sorted(checked))} accepts its value again" if checked else ""
+            lines.append(ways(f"To drop it, make the version that Pulumi set last the current one again{first}", drop))
         return "\n".join(lines)
 
     def _aws(self, command: str, plan: SecretPlan, options: str = "") -> str:

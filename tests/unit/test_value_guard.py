@@ -207,6 +207,18 @@ def test_what_somebody_else_set_is_kept(
         assert "--version-stage AWSCURRENT --move-to-version-id 1 --remove-from-version-id 2" in said
 
 
+@pytest.mark.parametrize("server", [None, "ElastiCache"])
+def test_what_a_server_checks_is_dropped_there_first(record: Recorder, server: str | None) -> None:
+    """`ops rotate` gave the server the live value: the one before would lock the application out."""
+    accepted_by = {"server": server, "host": "redisHost"} if server else None
+    values = {**JSON.values, "TOKEN": Value("generated", "token", accepted_by=accepted_by)}
+    rotated = Aws({"1": ([LIVE], LAST), "2": (["AWSCURRENT"], {**LAST, "TOKEN": "hand"})})
+    with pytest.raises(LiveValueError) as refused:
+        guarded(record, put(plan=SecretPlan("config", FULL, values=values)), rotated)
+    first = f", once {server} accepts its value again" if server else ""
+    assert f"To drop it, make the version that Pulumi set last the current one again{first}:" in str(refused.value)
+
+
 def test_where_nothing_was_set_every_part_must_be_what_is_set_now(record: Recorder) -> None:
     """A secret that was imported, or that others have set until now."""
     live = Aws({"2": (["AWSCURRENT", LIVE], NEW)})
