@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
@@ -64,15 +65,16 @@ _ASKS = ThreadPoolExecutor(max_workers=1)
 @functools.lru_cache(maxsize=64)
 def _asked(directory: Path, stack: str, version: tuple[tuple[str, int], ...]) -> "Future[ApplicationPlan]":
     del version  # a part of the cache's key
-    return _ASKS.submit(_printed, directory, stack)
+    # The environment as it is now: the main thread replaces it meanwhile, and a process that is started then may get neither.
+    return _ASKS.submit(_printed, directory, stack, dict(os.environ))
 
 
-def _printed(directory: Path, stack: str) -> ApplicationPlan:
+def _printed(directory: Path, stack: str, environment: Mapping[str, str]) -> ApplicationPlan:
     if not (directory / _MODULE).is_file():
         return ApplicationPlan()
     command = [sys.executable, "-m", "config.plan", "--stack", stack]
     ended = subprocess.run(  # noqa: S603 - our own interpreter, no shell
-        command, cwd=directory, capture_output=True, text=True, check=False, timeout=_SECONDS
+        command, cwd=directory, env=environment, capture_output=True, text=True, check=False, timeout=_SECONDS
     )
     if ended.returncode:
         raise SandboxError(ended.stderr.strip().rpartition("error: ")[2])

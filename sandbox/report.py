@@ -1,5 +1,6 @@
 """What an engine run did, or would do: gathered from the engine's events, for the screen and for `--json`."""
 
+import os
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -294,4 +295,6 @@ def _short_type(kind: str) -> str:
 def describe_bug(error: BaseException) -> str:
     """An unexpected error of the sandbox itself: its type and place, never its arguments, which could hold a value."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
+    number = getattr(error, "errno", None)
+    why = f" ({os.strerror(number)})" if isinstance(number, int) else ""
+    return f"{type(error).__name__}{why} in {Path(frame.filename).name}:{frame.lineno}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -21,10 +23,11 @@ from pulumi.automation import CommandResult
 from pulumi.automation.errors import create_command_error
 from pulumi.runtime import _grpc_settings
 
-from sandbox import engine, local_aws, program
+from sandbox import engine, local_aws, plan, program
 from sandbox.errors import SandboxError
 from sandbox.home import Home
 from sandbox.pulumi_process import PulumiProcess
+from sandbox.report import describe_bug
 
 Make = Callable[..., Any]
 
@@ -329,6 +332,32 @@ def test_a_program_sends_the_engine_no_debug_messages_and_no_frames_of_the_sandb
     resources = json.loads(sandbox.checkpoint_path(copy).read_text())["checkpoint"]["latest"]["resources"]
     (trace,) = (r["stackTrace"] for r in resources if r["type"].endswith(":RandomPassword"))
     assert [frame["sourcePosition"].rpartition("/")[2] for frame in trace] == ["__main__.py#14"]
+
+
+def test_a_project_is_asked_in_the_environment_of_the_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread starts the process while the command replaces its environment: "Bad address", now and then."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "plan.py").write_text(
+        "import json, os\n"
+        "print(json.dumps({'secrets': {}, 'variables': {}, 'secret_config_keys': [os.environ['MOMENT']]}))\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "Pulumi.dev.yaml").touch()
+    project: Any = SimpleNamespace(directory=tmp_path, stack_file=lambda _stack: tmp_path / "Pulumi.dev.yaml")  # pyright: ignore[reportUnknownLambdaType]
+    busy = threading.Event()
+    plan._ASKS.submit(busy.wait)
+    monkeypatch.setenv("MOMENT", "asked")
+    asked = plan.ApplicationPlan.ask(project, "dev")
+    monkeypatch.setenv("MOMENT", "later")
+    busy.set()
+    assert asked.result().secret_keys == ["asked"]
+
+
+def test_a_bug_is_told_with_the_systems_reason_and_no_argument() -> None:
+    with pytest.raises(OSError) as bug:  # noqa: PT011 - which one is below
+        Path("/proc/self/a secret").read_text(encoding="utf-8")
+    told = describe_bug(bug.value)
+    assert re.fullmatch(r"FileNotFoundError \(No such file or directory\) in pathlib\.py:\d+", told)
 
 
 def test_only_a_preview_skips_checkpoints(tmp_path: Path) -> None:
