@@ -112,13 +112,18 @@ class Stack(Outputs[str]):
         found = (parse_value_from(text) for text in self.references)
         return frozenset(reference.key for reference in found if reference.key and reference.arn == arn)
 
+    def variables_of(self, arn: str) -> dict[str, list[str]]:
+        """Return the container variables that a secret fills, sorted, by the service's name in the catalogue."""
+        found: dict[str, list[str]] = {}
+        for name, service in self.services.items():
+            for variable, text in sorted(service.container_secrets.items()):
+                if parse_value_from(text).arn == arn:
+                    found.setdefault(name, []).append(variable)
+        return found
+
     def families_that_read(self, arn: str) -> set[str]:
         """Return the families of the task definitions that reference a secret."""
-        return {
-            service.task_definition_family
-            for service in self.services.values()
-            if any(parse_value_from(text).arn == arn for text in service.container_secrets.values())
-        }
+        return {self.services[name].task_definition_family for name in self.variables_of(arn)}
 
     def is_foreign(self, arn: str) -> bool:
         """Return whether the stack reads a secret that it does not own."""

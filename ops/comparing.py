@@ -38,6 +38,11 @@ class Row:
         """Whether the two stacks differ in it."""
         return self.first != self.second
 
+    @property
+    def shown_ages(self) -> str:
+        """The ages for the table."""
+        return "" if self.ages == (None, None) else ", ".join("?" if age is None else str(age) for age in self.ages)
+
 
 def diff(
     first: Annotated[str, typer.Argument(metavar="STACK|FILE", help="A stack, or a file of its outputs.")],
@@ -67,11 +72,9 @@ def diff(
     else:
         headings = ("", *(stack.environment for stack in stacks), "changed, days ago", "")
         cells = [
-            (row.what, row.first, row.second,
-             "" if row.ages == (None, None) else ", ".join("?" if age is None else str(age) for age in row.ages),
-             "differs" if row.differs else "")
+            (row.what, row.first, row.second, row.shown_ages, "differs" if row.differs else "")
             for row in sorted(rows, key=lambda row: not row.differs)
-        ]  # fmt: skip
+        ]
         print_table(f"{stacks[0].place} and {stacks[1].place}", headings, cells)
         for gap in filter(None, gaps):
             say(gap)

@@ -68,9 +68,8 @@ def describe_secret(
     owner = ownership(where, record)
     variables = sorted(
         f"{variable} ({name})" if len(where.services) > 1 else variable
-        for name, service in where.services.items()
-        for variable, reference in service.container_secrets.items()
-        if reference.startswith(arn)
+        for name, found in where.variables_of(arn).items()
+        for variable in found
     )
     if json_:
         extra = {"owner": owner.owner, "variables": variables, "resource_policy": policy}

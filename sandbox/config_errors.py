@@ -50,8 +50,8 @@ def is_undeclared(project: Project, key: str) -> bool:
 
 def unknown(project: Project, key: str, known: Iterable[str]) -> str:
     """The problem with a key that the project does not have."""
-    near = difflib.get_close_matches(key, {*known, *project.declared}, n=1, cutoff=0.75)
-    return f"{key} is not a known key{f'; did you mean {near[0]}?' if near else ' of this project'}"
+    near = _nearest(key, {*known, *project.declared})
+    return f"{key} is not a known key{f'; did you mean {near}?' if near else ' of this project'}"
 
 
 def wrong_number(key: str, value: str, known: Collection[str]) -> str:
@@ -60,10 +60,15 @@ def wrong_number(key: str, value: str, known: Collection[str]) -> str:
     if section != "rotations" or not name or not known:
         return ""
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-        hint = f"did you mean rotations.{near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+        near = _nearest(name, known)
+        hint = f"did you mean rotations.{near}?" if near else f"known are {', '.join(sorted(known))}"
         return f"{key} is not a known key; {hint}"
     return "" if re.fullmatch(r"[1-9]\d{0,5}", value.strip()) else f"{key} must be a whole number, 1 or more"
+
+
+def _nearest(key: str, known: Collection[str]) -> str:
+    """The known key of which another is a misspelling, "" if none is that near, as `config/reader.py` decides."""
+    return next(iter(difflib.get_close_matches(key, known, n=1, cutoff=0.75)), "")
 
 
 def in_the_clear(keys: Iterable[str], stack: str) -> str:

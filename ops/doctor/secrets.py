@@ -9,13 +9,12 @@ from typing import cast
 
 from components.commands import keep_command
 from components.labels import OF_PULUMI
-from components.references import CURRENT, PREVIOUS, parse_value_from
+from components.references import CURRENT, PREVIOUS
 from ops._console import counted
 from ops._errors import DENIED
 from ops._json import json_object
 from ops._ownership import make_current_command, mend, ownership, parts_of, set_command, version_of_pulumi, way_back
 from ops._secrets import Record, Unreadable, Value
-from ops._stack import Stack
 from ops._unfit import unfit
 from ops.both_sides.progress import rotating
 from ops.doctor.finding import Finding, put_back, summed_up, take_anew
@@ -67,17 +66,10 @@ def _deletion(snapshot: Snapshot) -> Iterator[Finding]:
     for arn, record in snapshot.records.items():
         if record and record.deleted:
             found = f"marked for deletion: it is gone for good after {record.deleted:%Y-%m-%d %H:%M} UTC; nothing can read it"
-            found += "".join(f"; no task of {name} can start: {told}" for name, told in _starved(stack, arn))
+            for service, variables in stack.variables_of(arn).items():
+                found += f"; no task of {service} can start: {', '.join(variables)}"
             fix = f"aws secretsmanager restore-secret --secret-id {arn} --region {stack.region}"
             yield Finding("deletion", "failure", stack.name_of(arn), found, fix)
-
-
-def _starved(stack: Stack, arn: str) -> Iterator[tuple[str, str]]:
-    """Yield the services that reference a secret, each with the variables that ECS can't fill."""
-    for name, service in stack.services.items():
-        found = service.container_secrets.items()
-        if variables := sorted(variable for variable, text in found if parse_value_from(text).arn == arn):
-            yield name, ", ".join(variables)
 
 
 def _values(snapshot: Snapshot) -> Iterator[Finding]:

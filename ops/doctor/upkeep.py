@@ -112,10 +112,8 @@ def _wrong_function(aws: Aws, arn: str) -> str | None:
     found: Any = tolerating(MISSING, lambda: functions.get_function(FunctionName=arn)["Configuration"])
     if found is None:
         return f"its function {name} doesn't exist"
-    if (state := found.get("State", "Active")) not in {
-        "Active",
-        "Inactive",
-    }:  # Inactive: not called for weeks, wakes up by itself
+    state = found.get("State", "Active")
+    if state not in {"Active", "Inactive"}:  # Inactive: not called for weeks, wakes up by itself
         return f"its function {name} is {state}"
     text = tolerating(MISSING, lambda: functions.get_policy(FunctionName=arn)["Policy"])
     policy = parse(text, source=f"policy of {name}") if text else ()
