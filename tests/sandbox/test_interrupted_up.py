@@ -37,6 +37,17 @@ def pending(sh: Shell) -> list[Any]:
         return []
 
 
+def makes_a_secret(sh: Shell) -> bool:
+    return any(one["resource"]["type"].endswith(":Secret") for one in pending(sh))
+
+
+def is_stopped(group: int) -> bool:
+    """Whether each thread of a process group has stopped: a signal takes a moment, in which a file may be emptied."""
+    shown = subprocess.run(["ps", "-eL", "-o", "pgid=,stat="], capture_output=True, text=True, check=True)
+    found = [line.split() for line in shown.stdout.splitlines()]
+    return all(state[0] in "TZ" for owner, state in found if int(owner) == group)
+
+
 def kill_while_a_secret_is_made(sh: Shell) -> None:
     command = ["bash", "-c", BEGIN + _ANSWERS + "pulumi up --stack dev --skip-preview"]
     process = subprocess.Popen(
@@ -49,8 +60,12 @@ def kill_while_a_secret_is_made(sh: Shell) -> None:
         assert time.monotonic() < deadline
         # A file is written piece by piece, unlike an object in S3: stop first, so that it is whole.
         os.killpg(process.pid, signal.SIGSTOP)
-        if any(one["resource"]["type"].endswith(":Secret") for one in pending(sh)):
-            break
+        if makes_a_secret(sh):
+            while not is_stopped(process.pid):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            if makes_a_secret(sh):
+                break
         os.killpg(process.pid, signal.SIGCONT)
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
