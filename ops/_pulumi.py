@@ -95,10 +95,8 @@ class Configuration:
         """Return the command line for this stack."""
         # Options end at `--`; the value follows.
         cut = arguments.index("--") if "--" in arguments else len(arguments)
-        tool, project = (find_pulumi(),), ()
-        if self.sandbox:
-            elsewhere = self.directory != ROOT
-            tool, project = (sys.executable, "-m", "sandbox"), ("--project", str(self.directory)) if elsewhere else ()
+        tool = (sys.executable, "-m", "sandbox") if self.sandbox else (find_pulumi(),)
+        project = ("--project", str(self.directory)) if self.sandbox and self.directory != ROOT else ()
         return [*tool, *arguments[:cut], "--stack", self.stack, *project, *arguments[cut:]]
 
     def _project(self) -> Mapping[str, Any]:

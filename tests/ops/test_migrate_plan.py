@@ -451,7 +451,11 @@ def test_a_path_is_quoted_where_it_must_be(name: str, path: str) -> None:
     assert property_path("adopt", name) == path
 
 
-def test_the_sandbox_gets_plain_variables_as_texts_beside_those_of_the_file(tmp_path: Path) -> None:
+def test_the_sandbox_gets_plain_variables_as_texts_beside_those_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a fresh machine `pulumi` is built by the command that is described here.
+    monkeypatch.delattr("ops._pulumi.find_pulumi")
     (tmp_path / "Pulumi.yaml").write_text("name: app\nruntime: python\n")
     (tmp_path / "Pulumi.dev.yaml").write_text(
         "config:\n  app:environment: {LOG_LEVEL: debug, NODE_ENV: development, OLD: {secure: x}}\n"
