@@ -214,7 +214,8 @@ class _Bench:
             return directory
         directory.mkdir()
         (directory / "__main__.py").write_text(EMPTY if program == "empty" else FLAT.format(size=size))
-        (directory / "Pulumi.yaml").write_text(f"name: {program}\nruntime: python\n")
+        # As long as the name of this program's project, which the state repeats with each resource that another one needs.
+        (directory / "Pulumi.yaml").write_text(f"name: {program:-<21}\nruntime: python\n")
         (directory / "Pulumi.dev.yaml").write_text(STACK)
         return directory
 

@@ -185,6 +185,18 @@ def test_down_stops_the_local_aws_and_reset_deletes_only_what_is_the_sandboxs(ow
     assert [path.name for path in own_sandbox.home.root.iterdir()] == ["mine.txt"]
 
 
+def test_a_stack_that_was_forgotten_gets_the_salt_that_its_configuration_still_has(
+    own_sandbox: Any, tiny: Make
+) -> None:
+    copy = tiny()
+    salts: set[str | None] = set()
+    for _ in range(2):
+        own_sandbox.ok("preview", *copy.options)
+        salts.add(own_sandbox.checkpoint(copy).salt)
+        assert own_sandbox.quick("down").status == 0
+    assert len(salts - {None}) == 1
+
+
 def test_an_emulator_that_runs_already_is_used_and_its_restart_noticed(own_sandbox: Any, tiny: Make) -> None:
     copy = tiny()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
