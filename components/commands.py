@@ -28,6 +28,22 @@ def set_command(config_key: str, stack: str) -> str:
     return f"pulumi config set --stack {shlex.quote(stack)} --secret {config_key}"
 
 
+def label_command(secret: str, region: str, label: str, *, to: str = "", off: str = "") -> str:
+    """Return the command that takes a staging label off one version, puts it on another one, or both at once.
+
+    Args:
+        secret: The secret's ARN or name.
+        region: Its Region.
+        label: The label.
+        to: The version that gets it.
+        off: The version that loses it.
+    """
+    versions = {"move-to-version-id": to, "remove-from-version-id": off}
+    options = "".join(f" --{option} {version}" for option, version in versions.items() if version)
+    at = f"--secret-id {secret} --region {region}"
+    return f"aws secretsmanager update-secret-version-stage {at} --version-stage {label}{options}"
+
+
 def ways(introduction: str, *commands: str) -> str:
     """Return commands, a line each, under what introduces them."""
     return "\n  ".join((f"{introduction}{':' if commands else ''}", *commands))

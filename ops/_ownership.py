@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from components import acceptance
+from components.commands import label_command
 from components.labels import LIVE, OF_PULUMI
 from components.outputs import Part
 from components.references import CURRENT, PREVIOUS
@@ -111,12 +112,7 @@ def version_of_pulumi(record: Record) -> str | None:
 
 def make_current_command(stack: Stack, record: Record, version: str) -> str:
     """Return the command that makes a version the current one."""
-    current = record.version(CURRENT)
-    remove = f" --remove-from-version-id {current}" if current else ""
-    return (
-        f"aws secretsmanager update-secret-version-stage --secret-id {record.arn} --region {stack.region} "
-        f"--version-stage {CURRENT} --move-to-version-id {version}{remove}"
-    )
+    return label_command(record.arn, stack.region, CURRENT, to=version, off=record.version(CURRENT) or "")
 
 
 def _change(stack: Stack, name: str, parts: Mapping[str, Part], key: str | None) -> Ownership:

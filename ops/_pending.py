@@ -5,6 +5,7 @@ than AWSCURRENT's, Secrets Manager considers the rotation unfinished and starts 
 Source: AWS, Secrets Manager API, RotateSecret.
 """
 
+from components.commands import label_command
 from components.labels import ROTATING
 from components.references import CURRENT, PENDING, PREVIOUS
 from ops._aws import Aws
@@ -48,10 +49,7 @@ def settle(aws: Aws, record: Record) -> None:
 
 def remove_label_command(stack: Stack, record: Record, version: str, label: str = PENDING) -> str:
     """Return the command that removes a staging label, by default AWSPENDING, from a version."""
-    return (
-        f"aws secretsmanager update-secret-version-stage --secret-id {record.arn} --region {stack.region} "
-        f"--version-stage {label} --remove-from-version-id {version}"
-    )
+    return label_command(record.arn, stack.region, label, off=version)
 
 
 def cancel_commands(stack: Stack, record: Record, version: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from components.commands import label_command
 from components.labels import OF_PULUMI
 from components.references import CURRENT
 from ops._ask import confirm
@@ -307,8 +308,8 @@ def _problem(aws: Aws, adoption: Adoption, record: Record | None, account: str) 
     for label, version in labels:
         if label.startswith(OF_PULUMI):
             return (
-                f"has Pulumi's label {label}: another stack owns it, or its state is lost; if lost, first: aws "
-                f"secretsmanager update-secret-version-stage {at} --version-stage {label} --remove-from-version-id {version}"
+                f"has Pulumi's label {label}: another stack owns it, or its state is lost; if lost, first: "
+                f"{label_command(record.arn, aws.region, label, off=version)}"
             )
     return ""
 

@@ -138,7 +138,7 @@ def test_the_value_before_is_the_last_live_one_that_differs(sandbox: Any, projec
     stack.put("jwt-secret", "set-by-hand-and-dropped-1")
     jwt.append(stack.secret.pop("jwtSecret"))
     stack.numbers["jwtSecret"] = 4
-    assert stack.paste(stack.refused(), last=1) == ["aws secretsmanager update-secret-version-stage --region"]
+    assert stack.paste(stack.refused(), last=1) == ["aws secretsmanager update-secret-version-stage --secret-id"]
     assert (stack.text(), stack.previous_of_the_text()) == (jwt[1], jwt[0])
     stack.up()
     assert stack.previous_of_the_text() == jwt[1] != stack.text()
@@ -402,8 +402,8 @@ def test_a_rotation_that_has_not_ended_is_cancelled_as_the_refusal_says(sandbox:
     said = stack.refused()
     assert any("db-app-user: a rotation is in progress" in line for line in said), said
     assert stack.paste(said, last=2) == [
-        "aws secretsmanager cancel-rotate-secret --region",
-        "aws secretsmanager update-secret-version-stage --region",
+        "aws secretsmanager cancel-rotate-secret --secret-id",
+        "aws secretsmanager update-secret-version-stage --secret-id",
     ]
     stack.up()
     now = json.loads(values(sandbox, stack.copy)["db-app-user"])

@@ -203,7 +203,7 @@ def test_what_somebody_else_set_is_kept(
     assert [number for number, way in enumerate(WAYS) if way in said] == ways
     assert "hand" not in said
     if 2 in ways:
-        assert f"--region eu-central-1 --secret-id {FULL}" in said
+        assert f"--secret-id {FULL} --region eu-central-1" in said
         assert "--version-stage AWSCURRENT --move-to-version-id 1 --remove-from-version-id 2" in said
 
 
@@ -264,7 +264,7 @@ def test_nothing_is_set_while_a_rotation_has_not_ended(record: Recorder) -> None
     with pytest.raises(LiveValueError, match="a rotation is in progress: version 2") as refused:
         guarded(record, put(), pending)
     assert "python -m ops rotate config --stack dev" in str(refused.value)
-    secret = f"--region eu-central-1 --secret-id {FULL}"
+    secret = f"--secret-id {FULL} --region eu-central-1"
     assert f"aws secretsmanager cancel-rotate-secret {secret}" in str(refused.value)
     label = f"aws secretsmanager update-secret-version-stage {secret} --version-stage AWSPENDING"
     assert f"{label} --remove-from-version-id 2" in str(refused.value)
