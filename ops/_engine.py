@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ops._errors import MisuseError, OpsError
-from ops._stack import environment_of_sandbox, find_pulumi
+from ops._stack import environment_of_sandbox, find_pulumi, with_way
 
 _LOCKED = "the stack is currently locked by"
 _HOLDER = re.compile(r"created by (?P<user>\S*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<when>\S+)")
@@ -128,7 +128,7 @@ def _output(done: subprocess.CompletedProcess[str], command: str) -> str:
         )[0]
     lines = [line.rstrip() for line in f"{found}\n{done.stderr}".splitlines()]
     said = "\n".join(line for line in lines if line and not _NOISE.search(line))
-    raise EngineError(f"`pulumi {command}` failed:\n{said}")
+    raise EngineError(f"`pulumi {command}` failed:\n{with_way(said)}")
 
 
 def _lives(pid: int) -> bool:

@@ -242,7 +242,11 @@ def find_pulumi(*, built: bool = True) -> str:
 
 def last_words(stderr: str) -> str:
     """Return the last line of what Pulumi or the sandbox printed, "" for none, with what to do where Pulumi leaves that open."""
-    said = next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), "")
+    return with_way(next((line.strip() for line in reversed(stderr.splitlines()) if line.strip()), ""))
+
+
+def with_way(said: str) -> str:
+    """Return what Pulumi said, with what to do where it leaves that open."""
     if "PULUMI_ACCESS_TOKEN" in said:
         return f'{said}: run `pulumi login`, or for the sandbox `eval "$(python -m sandbox env)"`'
     return said

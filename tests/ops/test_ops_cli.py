@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from components.outputs import Part
 from ops import _stack, listing
+from ops._engine import Engine, EngineError
 from ops._errors import MisuseError
 from ops._options import stack_name
 from ops._ownership import ownership
@@ -370,6 +371,14 @@ def test_outputs_that_pulumi_does_not_give(  # noqa: PLR0917 - one column of the
     done = ops(None, "list", "--stack", stack_name, env=stack.variables | env | {"SANDBOX_HOME": str(tmp_path)})
 
     assert (done.status, done.out, message in done.err) == (2, "", True)
+
+
+def test_a_pulumi_that_is_not_signed_in_says_how_during_a_recovery_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", script(tmp_path, "pulumi", NOT_SIGNED_IN)["PATH"])
+    with pytest.raises(EngineError, match="run `pulumi login`"):
+        Engine("dev", tmp_path, sandbox=False).state()
 
 
 @pytest.mark.parametrize("name", ["../../dev", "dev/../prod", "/dev", "a/b/c/d", "..", "dev stack"])
