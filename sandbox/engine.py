@@ -288,14 +288,15 @@ class Run:
 
     def get_config(self, key: str) -> str:
         """Return a value that was set for every run; MisuseError when there is none."""
+        write_project_file(self.request.project, self.work)
         return self._supply().value(key, self.work)
 
     def remove_config(self, key: str) -> None:
         """Remove a value that was set for every run."""
+        write_project_file(self.request.project, self.work)
         self._supply().forget(key, self.work)
 
     def _supply(self) -> StandIns:
-        write_project_file(self.request.project, self.work)
         return StandIns(self.home, self.request.project, self.request.stack, self.pulumi)
 
     def pass_through(self, arguments: Sequence[str]) -> int:
@@ -350,8 +351,7 @@ class Run:
         if self._checkpoint().exists:
             return
         # The state of a stack that was forgotten had this salt too: to derive a key from a second one takes 0.16 s each time.
-        salt, _ = self._supply().encrypted((), self.work, new_salt=None)
-        StackConfig(self.request.project, self.request.stack).write(self.work, salt)
+        StackConfig(self.request.project, self.request.stack).write(self.work, self._supply().salt())
         # The state may have appeared in between only by our own earlier attempt: then all is well.
         with contextlib.suppress(StackAlreadyExistsError):
             self.pulumi.execute(["stack", "init", self.request.stack], self.work)
@@ -361,7 +361,7 @@ class Run:
         request = self.request
         config = StackConfig(request.project, request.stack)
         config.update(self.provider_configuration)
-        supply = StandIns(self.home, request.project, request.stack, self.pulumi)
+        supply = self._supply()
         plain = [*supply.plain(), *(override for override in request.overrides if not override.secret)]
         plan = ApplicationPlan.read(request.project, request.stack)
         clear = [

@@ -168,7 +168,11 @@ class StandIns:
                 # The value comes by the standard input: an argument would stand in the process list.
                 self.pulumi.execute([*arguments, "--stack", self.stack], directory, stdin=self._value(key))
         found = self._read()
-        return found.get("encryptionsalt"), {key: found["config"][self._full(key)]["secure"] for key in keys}
+        return self.salt(), {key: found["config"][self._full(key)]["secure"] for key in keys}
+
+    def salt(self) -> str | None:
+        """Return the salt of what is kept, None while nothing is."""
+        return self._read().get("encryptionsalt")
 
     def kept(self) -> dict[str, str]:
         """Return what the user set for every run: the encrypted value of each key."""

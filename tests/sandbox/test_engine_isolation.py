@@ -197,6 +197,12 @@ def test_a_stack_that_was_forgotten_gets_the_salt_that_its_configuration_still_h
     assert len(salts - {None}) == 1
 
 
+def test_a_command_of_the_cli_finds_the_program_of_a_stack_that_it_creates(sandbox: Any, tiny: Make) -> None:
+    copy = tiny()
+    assert sandbox.quick("pulumi", *copy.options, "--", "up", "--yes").status == 0
+    assert len(sandbox.checkpoint(copy).outputs()) > 0
+
+
 def test_an_emulator_that_runs_already_is_used_and_its_restart_noticed(own_sandbox: Any, tiny: Make) -> None:
     copy = tiny()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -366,7 +372,7 @@ def test_a_project_is_asked_in_the_environment_of_the_moment(tmp_path: Path, mon
 
 
 def test_a_bug_is_told_with_the_systems_reason_and_no_argument() -> None:
-    with pytest.raises(OSError) as bug:  # noqa: PT011 - which one is below
+    with pytest.raises(FileNotFoundError) as bug:
         Path("/proc/self/a secret").read_text(encoding="utf-8")
     told = describe_bug(bug.value)
     assert re.fullmatch(r"FileNotFoundError \(No such file or directory\) in pathlib\.py:\d+", told)
