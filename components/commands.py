@@ -2,6 +2,8 @@
 
 import shlex
 
+from components.references import PENDING
+
 
 def keep_command(name: str, key: str, stack: str, *, version: str = "", config_key: str = "") -> str:
     """Return the command that copies a secret's live value into the stack's configuration, completely or not at all.
@@ -42,6 +44,15 @@ def label_command(secret: str, region: str, label: str, *, to: str = "", off: st
     options = "".join(f" --{option} {version}" for option, version in versions.items() if version)
     at = f"--secret-id {secret} --region {region}"
     return f"aws secretsmanager update-secret-version-stage {at} --version-stage {label}{options}"
+
+
+def cancel_commands(secret: str, region: str, version: str) -> tuple[str, str]:
+    """Return the commands that cancel a rotation and take AWSPENDING off its version; the value in use stays as it is.
+
+    Source: AWS, Secrets Manager API, CancelRotateSecret: it leaves the staging labels to the caller.
+    """
+    cancel = f"aws secretsmanager cancel-rotate-secret --secret-id {secret} --region {region}"
+    return cancel, label_command(secret, region, PENDING, off=version)
 
 
 def ways(introduction: str, *commands: str) -> str:

@@ -19,7 +19,7 @@ import pulumi
 
 from components import hooks, labels, limits
 from components.acceptance import is_server, named
-from components.commands import keep_command, label_command, number_command, refusal, ways
+from components.commands import cancel_commands, keep_command, label_command, number_command, refusal, ways
 from components.hooks import QuestionError, Questions
 from components.references import CURRENT, PENDING
 from components.value_intent import Change, Record, Refusal
@@ -206,7 +206,7 @@ class Guard:
         if not found and not sets:
             return
         try:
-            live = await self._live(secret, plan.adopt_arn or plan.full_name)
+            live = await self._live(secret, plan.secret_id)
         except _AbsentError:
             _refuse(found)
             self._absent[plan.name] = not state
@@ -354,11 +354,9 @@ class Guard:
             finish[:0] = [f"python -m ops recover --stack {self._stack}"]
         if by_ops:
             return refusal(plan.name, why, way, *finish)
-        at = plan.adopt_arn or plan.full_name
         cancel = ways(
             "or, if the database never got that password, cancel it",
-            f"aws secretsmanager cancel-rotate-secret --secret-id {at} --region {self._region}",
-            label_command(at, self._region, PENDING, off=version),
+            *cancel_commands(plan.secret_id, self._region, version),
         )
         return f"{refusal(plan.name, why, way, *finish)}\n{cancel}"
 
@@ -376,8 +374,7 @@ class Guard:
         keep = [line for key in lost for line in self._keep(plan, key, created=created)]
         lines.append(ways("To keep it, set it in the configuration", *keep))
         if own and own != current:
-            at = plan.adopt_arn or plan.full_name
-            drop = label_command(at, self._region, CURRENT, to=own, off=str(current))
+            drop = label_command(plan.secret_id, self._region, CURRENT, to=own, off=str(current))
             checked = {named(v.accepted_by) for key in lost if (v := plan.values.get(key)) and is_server(v.accepted_by)}
             first = f", once {' and '.join(sorted(checked))} accepts its value again" if checked else ""
             lines.append(ways(f"To drop it, make the version that Pulumi set last the current one again{first}", drop))

@@ -38,7 +38,7 @@ class Record:
     def of(cls, plan: SecretPlan) -> "Record":
         """Return a plan's record."""
         adopted = plan.adopt_arn is not None
-        return cls(plan.adopt_arn or plan.full_name, adopted, plan.rotated, plan.origins(), plan.referenced())
+        return cls(plan.secret_id, adopted, plan.rotated, plan.origins(), plan.referenced())
 
     @classmethod
     def parse(cls, state: Mapping[str, Any]) -> "Record":

@@ -101,6 +101,11 @@ class SecretPlan:
     kms_key_arn: str | None = None
 
     @property
+    def secret_id(self) -> str:
+        """What AWS's API knows it by, before it exists too: its name; an adopted secret's ARN."""
+        return self.adopt_arn or self.full_name
+
+    @property
     def is_text(self) -> bool:
         """Whether the value is one text."""
         return WHOLE in self.values

@@ -5,7 +5,7 @@ than AWSCURRENT's, Secrets Manager considers the rotation unfinished and starts 
 Source: AWS, Secrets Manager API, RotateSecret.
 """
 
-from components.commands import label_command
+from components.commands import cancel_commands, label_command
 from components.labels import ROTATING
 from components.references import CURRENT, PENDING, PREVIOUS
 from ops._aws import Aws
@@ -52,21 +52,13 @@ def remove_label_command(stack: Stack, record: Record, version: str, label: str 
     return label_command(record.arn, stack.region, label, off=version)
 
 
-def cancel_commands(stack: Stack, record: Record, version: str) -> tuple[str, ...]:
-    """Return the commands that end a stuck rotation and switch the schedule on again; the value in use stays as it is.
-
-    Source: AWS, Secrets Manager API, CancelRotateSecret: it leaves the staging labels to the caller.
-    """
-    cancel = f"aws secretsmanager cancel-rotate-secret --secret-id {record.arn} --region {stack.region}"
-    return cancel, remove_label_command(stack, record, version), put_back(stack)
-
-
 def way_out(stack: Stack, record: Record, version: str) -> str:
     """Return what to do about an unfinished rotation: follow it, or cancel it when it is stuck."""
     name = stack.name_of(record.arn)
     if is_of_ops(record, version):
         return f"resume it:\n  python -m ops rotate {name} --stack {stack.environment}"
-    cancel = "\n  ".join(cancel_commands(stack, record, version))
+    # The last one switches the schedule on again.
+    cancel = "\n  ".join((*cancel_commands(record.arn, stack.region, version), put_back(stack)))
     return (
         f"follow it to its end:\n  python -m ops rotate {name} --stack {stack.environment}\n"
         f"or, when it is stuck, cancel it (docs/rotation.md, Cancel a rotation):\n  {cancel}"
